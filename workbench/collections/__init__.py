@@ -1,0 +1,1 @@
+"""Images and their ground truth, from many sources in one form."""

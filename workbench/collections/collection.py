@@ -1,0 +1,166 @@
+"""A collection: images named by relative path, queries, ground truth and the protocol they follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import pandas as pd
+
+from workbench.config import WorkbenchError
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How rankings on a collection are judged. Plain data; ``evaluation.protocols`` does the sums.
+
+    ``settings`` maps the name of a setting (``easy``, ``medium``, ``hard``, or ``""`` where there
+    is only one) to the relevance grades that count as positive and those that are ignored, that
+    is, removed from the ranking before it is judged. Every other image is a negative.
+    """
+
+    name: str
+    title: str
+    variant: Literal["trapezoid", "sum"]
+    settings: Mapping[str, tuple[frozenset[str], frozenset[str]]]
+    headline: str = ""  # the setting whose mAP is *the* mAP
+    query_in_database: bool = False  # whether the query's own image stays in its ranking
+    crop_queries: bool = False
+    measure: Literal["mAP", "N-S"] = "mAP"
+    note: str = ""
+
+
+def _setting(positive: str, ignored: str = "") -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(positive.split()), frozenset(ignored.split())
+
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {
+        p.name: p
+        for p in (
+            Protocol(
+                "oxford",
+                "Oxford5k / Paris6k (Philbin et al. 2007)",
+                "trapezoid",
+                {"": _setting("good ok", "junk")},
+                query_in_database=True,
+                crop_queries=True,
+                note="positives are good and ok, junk is removed, the query's image stays in the database",
+            ),
+            Protocol(
+                "revisited",
+                "Revisited Oxford and Paris (Radenović et al. 2018)",
+                "trapezoid",
+                {
+                    "easy": _setting("easy", "junk hard"),
+                    "medium": _setting("easy hard", "junk"),
+                    "hard": _setting("hard", "junk easy"),
+                },
+                headline="medium",
+                crop_queries=True,
+                note="queries are cropped to their box and are not in the database; "
+                "queries without positives are left out of the mean",
+            ),
+            Protocol(
+                "holidays",
+                "INRIA Holidays (Jégou et al. 2008)",
+                "sum",
+                {"": _setting("positive")},
+                note="the query is dropped from its own ranking",
+            ),
+            Protocol(
+                "ukbench",
+                "UKBench (Nistér and Stewénius 2006)",
+                "sum",
+                {"": _setting("positive")},
+                query_in_database=True,
+                measure="N-S",
+                note="N-S: mean number of the four views of an object in the top four, the query included",
+            ),
+            Protocol(
+                "labels",
+                "Leave one out by label",
+                "sum",
+                {"": _setting("positive")},
+                note="every other image of the query's label is a positive; "
+                "the query is dropped from its own ranking",
+            ),
+        )
+    }
+)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query: its name, the image it shows and, where it is cropped, the box in pixels (x0, y0, x1, y1).
+
+    Pixels are those of the upright image (after EXIF rotation), x to the right and y down.
+    """
+
+    id: str
+    image: str
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is searched and, where it is known, what should be found.
+
+    ``images`` are the ids of the database: paths relative to ``root``, with forward slashes.
+    ``relevance`` maps a query's id to {image id: grade}, with the grades of the protocol
+    (``easy``, ``hard``, ``junk``, ``good``, ``ok``, ``positive``); an image it does not name is a
+    negative. ``protocol`` is None where nothing is known, and then nothing can be evaluated.
+    ``report`` is a table of ``image`` and ``reason``: what could not be read, and why.
+    ``quadrilaterals`` maps (query id, image id) to the four corners, in pixels, of what the query
+    asks for in that image (the query's own image included), where the ground truth knows them.
+    """
+
+    name: str
+    root: Path
+    images: tuple[str, ...]
+    queries: tuple[Query, ...] = ()
+    relevance: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    protocol: Protocol | None = None
+    problems: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict, repr=False)
+    quadrilaterals: Mapping[tuple[str, str], tuple[tuple[float, float], ...]] = field(
+        default_factory=dict, repr=False
+    )
+    notes: tuple[str, ...] = ()  # said wherever numbers on this collection are shown
+
+    @property
+    def report(self) -> pd.DataFrame:
+        return pd.DataFrame(list(self.problems), columns=["image", "reason"])
+
+    def path(self, image_id: str) -> Path:
+        """Where an image of this collection lies on disk."""
+        return self.root / image_id
+
+    def query(self, query_id: str) -> Query:
+        """The query of that name. Raises WorkbenchError where there is none."""
+        for query in self.queries:
+            if query.id == query_id:
+                return query
+        raise WorkbenchError(f"{query_id!r} is not a query of {self.name!r}")
+
+    def without(self, unreadable: Iterable[tuple[str, str]]) -> Collection:
+        """This collection less the images that could not be read, which go to the report."""
+        lost = dict(unreadable)
+        if not lost:
+            return self
+        known = dict(self.problems)
+        return replace(
+            self,
+            images=tuple(i for i in self.images if i not in lost),
+            queries=tuple(q for q in self.queries if q.image not in lost),
+            relevance={
+                q: {i: grade for i, grade in grades.items() if i not in lost}
+                for q, grades in self.relevance.items()
+            },
+            problems=tuple({**known, **lost}.items()),
+        )

@@ -1,0 +1,218 @@
+"""One immutable pipeline and the string that names it: ``backbone/pooling/regions[/step]*``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+
+class WorkbenchError(ValueError):
+    """Wrong input: the message names it, says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One named part with its arguments, written ``name:argument:argument``."""
+
+    name: str
+    args: tuple[float, ...] = ()
+    text: str | None = None  # the argument as written, where it is no plain number (``3x3``)
+
+    def __str__(self) -> str:
+        arguments = [self.text] if self.text is not None else [f"{a:g}" for a in self.args]
+        return ":".join([self.name, *arguments])
+
+
+# name → (default arguments, smallest value of each, whether fractions are allowed)
+_Spec = tuple[tuple[float, ...], float, bool]
+POOLINGS: dict[str, _Spec] = {
+    "max": ((), 0, False),
+    "mean": ((), 0, False),
+    "gem": ((3,), 1, True),
+    "crow": ((), 0, False),
+    "code": ((), 0, False),
+    "bow": ((4096,), 2, False),
+}
+REGIONS: dict[str, _Spec] = {
+    "whole": ((), 0, False),
+    "rmac": ((3,), 1, False),
+    "rmac+": ((3,), 1, False),
+    "grid": ((3, 3), 1, False),
+    "proposals": ((20,), 1, False),
+}
+WEIGHTINGS: dict[str, _Spec] = {
+    "centre": ((), 0, False),
+    "attention": ((), 0, False),
+    "norm": ((), 0, False),
+}
+WHITENINGS: dict[str, _Spec] = {
+    "pca": ((256,), 1, False),
+    "pcaw": ((256,), 1, False),
+    "lw": ((256,), 1, False),
+}
+VECTOR_STEPS: dict[str, _Spec] = {
+    **WHITENINGS,
+    "power": ((0.5,), 0.01, True),
+    "scales": ((3,), 1, False),
+}
+INDEX_STEPS: dict[str, _Spec] = {
+    "exact": ((), 0, False),
+    "ivf": ((64,), 1, False),
+    "pq": ((16,), 1, False),
+    "opq": ((16,), 1, False),
+    "itq": ((256,), 1, False),
+    "lsh": ((256,), 1, False),
+    "sh": ((256,), 1, False),
+    "hnsw": ((32,), 1, False),
+}
+RERANKING_STEPS: dict[str, _Spec] = {
+    "aqe": ((5,), 1, False),
+    "alphaqe": ((10, 3), 0, True),
+    "dba": ((5,), 1, False),
+    "diffusion": ((50,), 1, False),
+    "sv": ((100,), 1, False),
+}
+STEPS = {**WEIGHTINGS, **VECTOR_STEPS, **INDEX_STEPS, **RERANKING_STEPS}
+# Named already, so that a pipeline string keeps its meaning, and built later.
+NOT_AVAILABLE = {
+    "bow",
+    "proposals",
+    "attention",
+    *(set(INDEX_STEPS) - {"exact"}),
+    *RERANKING_STEPS,
+    "sift",
+    "hardnet",
+}
+
+
+def _step(text: str, table: dict[str, _Spec], part: str) -> Step:
+    name, _, argument = text.partition(":")
+    if name not in table:
+        raise WorkbenchError(f"{part} {text!r} is not known; valid: {', '.join(table)}")
+    defaults, smallest, fractions = table[name]
+    if name == "grid":
+        match = re.fullmatch(r"(\d+)x(\d+)", argument or "3x3")
+        if not match or min(map(int, match.groups())) < 1:
+            raise WorkbenchError(f"{part} {text!r}: a grid is written rows x columns, as in grid:3x3")
+        rows, columns = map(int, match.groups())
+        return Step(name, (rows, columns), f"{rows}x{columns}")
+    values = argument.split(":") if argument else []
+    if len(values) > len(defaults):
+        raise WorkbenchError(f"{part} {text!r}: {name} takes {len(defaults) or 'no'} argument(s)")
+    arguments = list(defaults)
+    for position, value in enumerate(values):
+        pattern = r"\d+(\.\d+)?" if fractions else r"\d+"
+        if not re.fullmatch(pattern, value) or float(value) < smallest or float(value) > 1e9:
+            kind = "number" if fractions else "whole number"
+            raise WorkbenchError(f"{part} {text!r}: {value!r} is not a {kind} from {smallest:g}")
+        arguments[position] = float(value)
+    return Step(name, tuple(arguments))
+
+
+@dataclass(frozen=True)
+class Config:
+    """One pipeline. ``str(Config.parse(text))`` is canonical and parses back to itself.
+
+    Weightings come before vector steps, index steps and re-ranking steps; within the vector
+    steps the written order is the order of work. Raises WorkbenchError naming the wrong part.
+    """
+
+    backbone: str
+    pooling: Step
+    regions: Step
+    steps: tuple[Step, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str | Config) -> Config:
+        """Read a pipeline string such as ``efficientnet_lite0/max/rmac:3/pcaw:256``."""
+        if isinstance(text, Config):
+            return text
+        parts = [part.strip() for part in str(text).strip().split("/")]
+        # A path or a hub name in the backbone may hold slashes: it ends before the pooling.
+        start = 1
+        if parts[0].startswith(("file:", "timm:")):
+            candidates = [
+                i
+                for i in range(1, len(parts) - 1)
+                if parts[i].split(":")[0] in POOLINGS and parts[i + 1].split(":")[0] in REGIONS
+            ]
+            start = candidates[-1] if candidates else len(parts)
+        if len(parts) < start + 2 or not parts[0]:
+            raise WorkbenchError(
+                f"pipeline {text!r} is incomplete: it is written backbone/pooling/regions[/step…], "
+                "as in efficientnet_lite0/max/rmac:3/pcaw:256"
+            )
+        backbone = "/".join(parts[:start])
+        pooling = _step(parts[start], POOLINGS, "pooling")
+        regions = _step(parts[start + 1], REGIONS, "regions")
+        # ``ivf:64,pq:16`` is one index made of two steps.
+        words = [word for part in parts[start + 2 :] for word in part.split(",")]
+        steps = [_step(word, STEPS, "step") for word in words if word != "exact"]
+        stage = {
+            name: i
+            for i, table in enumerate((WEIGHTINGS, VECTOR_STEPS, INDEX_STEPS, RERANKING_STEPS))
+            for name in table
+        }
+        names = [step.name for step in steps]
+        for name in names:
+            if names.count(name) > 1:
+                raise WorkbenchError(f"step {name!r} stands twice in {text!r}; keep one")
+        steps.sort(key=lambda step: stage[step.name])
+        config = cls(backbone, pooling, regions, tuple(steps))
+        config._check()
+        return config
+
+    def _check(self) -> None:
+        if self.pooling.name in ("code", "bow") and self.regions.name != "whole":
+            raise WorkbenchError(
+                f"regions {self.regions}: {self.pooling.name} gives one vector for the whole image; "
+                "valid: whole"
+            )
+        if self.pooling.name in ("code", "bow") and self.weightings:
+            raise WorkbenchError(
+                f"step {self.weightings[0]}: {self.pooling.name} has no cells to weight; "
+                f"valid: {', '.join([*VECTOR_STEPS, *INDEX_STEPS, *RERANKING_STEPS])}"
+            )
+        if len(self.weightings) > 1:
+            raise WorkbenchError(f"steps {', '.join(map(str, self.weightings))}: keep one weighting")
+        if len(self.whitenings) > 1:
+            raise WorkbenchError(f"steps {', '.join(map(str, self.whitenings))}: keep one whitening")
+        if self.backbone in ("sift", "hardnet") and self.pooling.name != "bow":
+            raise WorkbenchError(f"pooling {self.pooling}: {self.backbone} has no feature map; valid: bow")
+        if self.pooling.name == "bow" and self.backbone not in ("sift", "hardnet"):
+            raise WorkbenchError(f"backbone {self.backbone!r}: bow needs local features; valid: sift, hardnet")
+
+    def require_available(self) -> None:
+        """Raise WorkbenchError where a part is named but not built yet."""
+        for part in (self.backbone, self.pooling.name, self.regions.name, *(s.name for s in self.steps)):
+            if part in NOT_AVAILABLE:
+                raise WorkbenchError(
+                    f"{part!r} in {str(self)!r} is not available yet in this version; leave it out"
+                )
+
+    @cached_property
+    def weightings(self) -> tuple[Step, ...]:
+        return tuple(s for s in self.steps if s.name in WEIGHTINGS)
+
+    @cached_property
+    def whitenings(self) -> tuple[Step, ...]:
+        return tuple(s for s in self.steps if s.name in WHITENINGS)
+
+    @cached_property
+    def vector_steps(self) -> tuple[Step, ...]:
+        """The steps on vectors in their order of work, without ``scales`` (which is on images)."""
+        return tuple(s for s in self.steps if s.name in VECTOR_STEPS and s.name != "scales")
+
+    @cached_property
+    def scales(self) -> int:
+        """How many image scales are described and averaged: 1, 1/√2, 1/2 …"""
+        return next((int(s.args[0]) for s in self.steps if s.name == "scales"), 1)
+
+    def __str__(self) -> str:
+        index = [s for s in self.steps if s.name in INDEX_STEPS]
+        words = [str(s) for s in self.steps if s.name not in INDEX_STEPS and s.name not in RERANKING_STEPS]
+        if index:
+            words.append(",".join(map(str, index)))
+        words += [str(s) for s in self.steps if s.name in RERANKING_STEPS]
+        return "/".join([self.backbone, str(self.pooling), str(self.regions), *words])
