@@ -1,0 +1,88 @@
+"""Average precision in its two variants, and precision and recall among the first results.
+
+Everywhere ``ranks`` are the zero-based ranks of the positives that were found, in any order,
+in a ranking from which ignored images are already removed.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Literal, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.config import WorkbenchError
+
+
+def average_precision(
+    ranks: ArrayLike, positives: SupportsIndex, variant: Literal["trapezoid", "sum"] = "trapezoid"
+) -> float:
+    """Average precision, 0…1, of one ranking; nan where there are no positives at all.
+
+    ``positives`` is how many there are, found or not. ``trapezoid`` is the area under the
+    precision-recall curve, with precision 1 before the first result (Philbin et al. 2007, VGG's
+    compute_ap); ``sum`` is the mean over the positives of the precision at their rank. The two
+    differ: never compare across. Raises WorkbenchError where the ranks cannot be those of a ranking.
+    """
+    r = _sorted(ranks)
+    count = _whole(positives, "positives", 0)
+    if r.size > count:
+        raise WorkbenchError(
+            f"ranks: {r.size} positives were found but only {count} exist; "
+            "count all positives of the query, found or not"
+        )
+    if variant not in ("trapezoid", "sum"):
+        raise WorkbenchError(f"variant {variant!r} is not known; valid: trapezoid, sum")
+    if count == 0:
+        return float("nan")
+    found = np.arange(r.size, dtype=np.float64)
+    precision = (found + 1) / (r + 1)
+    if variant == "trapezoid":
+        before = np.where(r > 0, found / np.maximum(r, 1), 1.0)
+        precision = (before + precision) / 2
+    return float(precision.sum() / count)
+
+
+def precision_at(ranks: ArrayLike, k: int, cap: bool = True) -> float:
+    """Share of positives, 0…1, among the first ``k`` results; 0 where none was found.
+
+    With ``cap``, the revisited protocol's P@k: only results down to the last positive count, so
+    that a query with fewer than ``k`` positives can still reach 1 (Radenović et al. 2018).
+    """
+    r = _sorted(ranks)
+    k = _whole(k, "k", 1)
+    if r.size == 0:
+        return 0.0
+    results = min(int(r[-1]) + 1, k) if cap else k
+    return float(np.searchsorted(r, results) / results)
+
+
+def recall_at(ranks: ArrayLike, k: int) -> float:
+    """1 where a positive is among the first ``k`` results, else 0; its mean over queries is R@k."""
+    r = _sorted(ranks)
+    return float(r.size > 0 and r[0] < _whole(k, "k", 1))
+
+
+def _sorted(ranks: ArrayLike) -> NDArray[np.int64]:
+    r = np.asarray(ranks)
+    if r.ndim != 1 or (r.size and r.dtype.kind not in "iu"):
+        raise WorkbenchError(
+            f"ranks: a flat sequence of whole numbers is needed, not {r.dtype} of shape {r.shape}"
+        )
+    r = np.sort(r.astype(np.int64))
+    if r.size and r[0] < 0:
+        raise WorkbenchError(f"ranks: {r[0]} is negative; ranks count from 0")
+    if (r[1:] == r[:-1]).any():
+        raise WorkbenchError("ranks: a rank stands twice; each result has its own")
+    return r
+
+
+def _whole(value: SupportsIndex, name: str, smallest: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = smallest - 1
+    if number < smallest:
+        raise WorkbenchError(f"{name} {value!r} is not a whole number from {smallest}")
+    return number

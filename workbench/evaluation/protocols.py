@@ -1,0 +1,205 @@
+"""Judging rankings by a protocol: what counts, what is removed, and the mean over queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.collections.collection import PROTOCOLS, Protocol
+from workbench.config import WorkbenchError
+from workbench.evaluation.precision import average_precision, precision_at, recall_at
+
+CUTS = (1, 5, 10)
+JUNK = "junk"  # removed under every protocol
+_SELF = "self"
+_COUNTS = ("positives", "first_positive")  # said of each query, without a mean
+_GRADES = frozenset().union(
+    *(p | i for protocol in PROTOCOLS.values() for p, i in protocol.settings.values())
+)
+
+Rankings = Mapping[Any, ArrayLike] | Sequence[ArrayLike] | NDArray[Any]
+GroundTruth = Mapping[Any, Mapping[Any, Any]] | Sequence[Mapping[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Measures of one set of rankings, as fractions 0…1 (N-S: 0…4).
+
+    ``mean_ap`` is the mAP of the protocol's headline setting. ``metrics`` holds, for each setting
+    (suffix ``_easy`` and so on where there are several), ``mAP``, ``mP@k`` (over min(k, last positive's
+    rank)) and ``R@k`` (share of queries with a positive among the first k), each a mean over the queries
+    that have positives in that setting; for UKBench also ``N-S``. ``per_query`` has a row for each query: ``query``,
+    ``ap``, ``ap_<setting>``, ``positives``, ``first_positive`` (its rank, from 1) and ``p_at_10``,
+    of the headline setting but for ``ap_<setting>``.
+    """
+
+    mean_ap: float
+    metrics: dict[str, float]
+    per_query: pd.DataFrame
+
+
+def evaluate(ranks: Rankings, ground_truth: GroundTruth, protocol: str | Protocol) -> Scores:
+    """Judge one ranking for each query.
+
+    ``ranks``: the database's ids best first (paths, or row numbers where the ground truth has row
+    numbers), possibly truncated: a sequence of arrays, an array [queries, database], or, where the
+    shape leaves no doubt, [database, queries] as the revisited reference evaluator has it; or a mapping
+    by query id. ``ground_truth``: for each query either {image id: grade} or {grade: [image ids]} as
+    published (other keys are left aside); ``self`` may name the query's own image, which leaves the
+    ranking unless the protocol keeps queries in the database. A mapping of query ids names the queries.
+
+    Ignored images are removed before ranks are counted; positives that were not ranked count as not
+    found. Raises WorkbenchError for rankings and ground truth that do not fit each other.
+    """
+    rules = _protocol(protocol)
+    named = isinstance(ground_truth, Mapping)
+    truths = dict(ground_truth if isinstance(ground_truth, Mapping) else enumerate(ground_truth))
+    names = list(truths)
+    rankings = _rankings(ranks, names, named)
+    rows = [
+        _judge(np.asarray(ranking), _grades(truth, rules, name), rules, name)
+        for (name, truth), ranking in zip(truths.items(), rankings, strict=True)
+    ]
+    columns = list(_judge(np.empty(0), {}, rules, None))  # known even where there is no query
+    values = pd.DataFrame(rows, columns=columns, dtype=np.float64)
+    metrics = {name: float(values[name].mean()) for name in columns if name not in _COUNTS}
+    several = len(rules.settings) > 1
+    head = f"_{rules.headline}" if several else ""
+    per_query = pd.DataFrame({"query": pd.Series(names, dtype=object), "ap": values[f"mAP{head}"]})
+    if several:
+        for setting in rules.settings:
+            per_query[f"ap_{setting}"] = values[f"mAP_{setting}"]
+    per_query["positives"] = values["positives"].astype("int64")
+    per_query["first_positive"] = values["first_positive"].astype("Int64")
+    per_query["p_at_10"] = values[f"mP@10{head}"]
+    return Scores(metrics[f"mAP{head}"], metrics, per_query)
+
+
+def _protocol(protocol: str | Protocol) -> Protocol:
+    if isinstance(protocol, Protocol):
+        return protocol
+    if protocol not in PROTOCOLS:
+        raise WorkbenchError(f"protocol {protocol!r} is not known; valid: {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[protocol]
+
+
+def _rankings(ranks: Rankings, names: list[Any], named: bool) -> Sequence[ArrayLike]:
+    """One ranking for each query, in the order of the ground truth."""
+    if isinstance(ranks, Mapping):
+        if not named:
+            raise WorkbenchError(
+                "ranks are named by query but the ground truth is not; give it as a mapping too"
+            )
+        lost = [name for name in names if name not in ranks]
+        if lost:
+            raise WorkbenchError(
+                f"ranks: query {lost[0]!r} has ground truth but no ranking ({len(lost)} such); rank every query"
+            )
+        return [ranks[name] for name in names]
+    if isinstance(ranks, np.ndarray) and ranks.ndim == 2 and len(ranks) != len(names) == ranks.shape[1]:
+        return list(ranks.T)
+    if len(ranks) != len(names):
+        raise WorkbenchError(f"ranks: {len(ranks)} rankings for {len(names)} queries; one is needed for each")
+    return list(ranks)
+
+
+def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[Any, str]:
+    """{image id: grade} of one query from either form, with the grade ``self`` for its own image."""
+    known = frozenset[str]().union(*(p | i for p, i in protocol.settings.values())) | {JUNK}
+    own = truth.get(_SELF)
+    entries = [(key, value) for key, value in truth.items() if key != _SELF]
+    grades: dict[Any, str] = {}
+    if all(isinstance(value, str) for _, value in entries):
+        grades.update(entries)
+    else:
+        for key, ids in entries:
+            grade = "positive" if key == "positives" else key
+            if grade not in known and grade not in _GRADES:
+                continue  # bbx and whatever else is published along
+            for image in np.asarray(ids).tolist():
+                if grades.setdefault(image, grade) != grade:
+                    raise WorkbenchError(
+                        f"ground truth of query {query!r}: {image!r} is both {grades[image]} and {grade}; "
+                        "each image has one grade"
+                    )
+    foreign = set(grades.values()) - known
+    if foreign:
+        raise WorkbenchError(
+            f"ground truth of query {query!r}: grade {min(foreign)!r} has no meaning under the protocol "
+            f"{protocol.name!r}; valid: {', '.join(sorted(known))}"
+        )
+    if own is not None:
+        if not protocol.query_in_database:
+            grades[own] = _SELF
+        elif protocol.measure == "N-S":
+            grades[own] = "positive"  # the query is one of the four, named among them or not
+    return grades
+
+
+def _judge(
+    ranking: NDArray[Any], grades: Mapping[Any, str], protocol: Protocol, query: Any
+) -> dict[str, float]:
+    """One query's measures, under the names their means have, and its counts."""
+    positions = _positions(ranking, list(grades), query)
+    ranked = positions >= 0
+    several = len(protocol.settings) > 1
+
+    def among(some: frozenset[str]) -> NDArray[np.bool_]:
+        return np.fromiter((grade in some for grade in grades.values()), bool, len(grades))
+
+    row: dict[str, float] = {}
+    for setting, (positive, ignored) in protocol.settings.items():
+        wanted = among(positive)
+        removed = among(ignored | {JUNK, _SELF}) & ~wanted & ranked
+        found = np.sort(positions[wanted & ranked])
+        found -= np.searchsorted(np.sort(positions[removed]), found)  # the removed ones that stood before
+        positives, suffix = int(wanted.sum()), f"_{setting}" if several else ""
+        row[f"mAP{suffix}"] = average_precision(found, positives, protocol.variant)
+        for k in CUTS:
+            row[f"mP@{k}{suffix}"] = precision_at(found, k) if positives else np.nan
+        for k in CUTS:
+            row[f"R@{k}{suffix}"] = recall_at(found, k) if positives else np.nan
+        if protocol.measure == "N-S":
+            row[f"N-S{suffix}"] = float(np.sum(found < 4)) if positives else np.nan
+        if setting == protocol.headline:
+            row["positives"] = positives
+            row["first_positive"] = found[0] + 1 if found.size else np.nan
+    return row
+
+
+def _positions(ranking: NDArray[Any], wanted: list[Any], query: Any) -> NDArray[np.int64]:
+    """Where each wanted id stands in a ranking, -1 where it does not."""
+    if ranking.ndim != 1:
+        raise WorkbenchError(
+            f"ranks of query {query!r}: a flat sequence of ids is needed, not {ranking.ndim}-D"
+        )
+    twice = WorkbenchError(f"ranks of query {query!r}: an id stands twice; rank each image once")
+    numbers = ranking.dtype.kind in "iu"
+    if ranking.size and any(isinstance(image, str) == numbers for image in wanted):
+        raise WorkbenchError(
+            f"query {query!r}: ranks and ground truth name images differently; "
+            "use paths in both, or row numbers in both"
+        )
+    if (
+        numbers
+        and ranking.size
+        and ranking.min() >= 0
+        and (size := int(ranking.max()) + 1) <= 8 * ranking.size
+    ):
+        # Row numbers: to invert the permutation is several times faster than to test for membership.
+        table = np.full(size, -1, np.int32)
+        table[ranking] = np.arange(ranking.size, dtype=np.int32)
+        if np.count_nonzero(table >= 0) != ranking.size:
+            raise twice
+        rows = np.array(wanted, dtype=np.int64)
+        inside = (rows >= 0) & (rows < size)
+        return np.where(inside, table[np.where(inside, rows, 0)], -1).astype(np.int64)
+    index = pd.Index(ranking, dtype=ranking.dtype if numbers else object)
+    if not index.is_unique:
+        raise twice
+    return index.get_indexer(pd.Index(wanted, dtype=index.dtype)).astype(np.int64)
