@@ -31,11 +31,11 @@ class Scores:
     """Measures of one set of rankings, as fractions 0…1 (N-S: 0…4).
 
     ``mean_ap`` is the mAP of the protocol's headline setting. ``metrics`` holds, for each setting
-    (suffix ``_easy`` and so on where there are several), ``mAP``, ``mP@k`` (over min(k, last positive's
-    rank)) and ``R@k`` (share of queries with a positive among the first k), each a mean over the queries
-    that have positives in that setting; for UKBench also ``N-S``. ``per_query`` has a row for each query: ``query``,
-    ``ap``, ``ap_<setting>``, ``positives``, ``first_positive`` (its rank, from 1) and ``p_at_10``,
-    of the headline setting but for ``ap_<setting>``.
+    (suffix ``_easy`` and so on where there are several), ``mAP``, ``mP@k`` (over min(k, last
+    positive's rank)) and ``R@k`` (share of queries with a positive among the first k), each a mean
+    over the queries that have positives in that setting; for UKBench also ``N-S``. ``per_query`` has
+    a row for each query: ``query``, ``ap``, ``ap_<setting>``, ``positives``, ``first_positive`` (its
+    rank, from 1) and ``p_at_10``, of the headline setting but for ``ap_<setting>``.
     """
 
     mean_ap: float
@@ -98,7 +98,7 @@ def _rankings(ranks: Rankings, names: list[Any], named: bool) -> Sequence[ArrayL
         lost = [name for name in names if name not in ranks]
         if lost:
             raise WorkbenchError(
-                f"ranks: query {lost[0]!r} has ground truth but no ranking ({len(lost)} such); rank every query"
+                f"ranks: query {lost[0]!r} has ground truth but no ranking ({len(lost)} such); rank them all"
             )
         return [ranks[name] for name in names]
     if isinstance(ranks, np.ndarray) and ranks.ndim == 2 and len(ranks) != len(names) == ranks.shape[1]:
