@@ -1,0 +1,50 @@
+# make lab · make test · make bench · make clean
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+BENCHMARKS := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+
+.PHONY: lab test bench clean browser
+
+lab: .venv/installed
+	$(BIN)/workbench lab $(ARGS)
+
+test: .venv/installed-for-tests browser
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest --nbmake --nbmake-timeout=600 tests $(NOTEBOOKS) $(ARGS)
+
+bench: .venv/installed
+	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script $(ARGS); done
+
+# data/ and the cache of collections stay.
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A browser for the tests: one that is there, Debian's, or Playwright's own.
+browser: | .venv/installed-for-tests
+	@for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+		command -v $$name >/dev/null 2>&1 && exit 0; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+		&& apt-get update && apt-get install -y chromium; then exit 0; fi; \
+	$(BIN)/python -m playwright install chromium && exit 0; \
+	echo "*** No browser could be installed: THE BROWSER TESTS WILL BE SKIPPED. ***"
+
+.venv/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --editable .
+	@touch $@
+
+.venv/installed-for-tests: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --editable '.[test]'
+	@touch $@ .venv/installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not:" \
+			"name one, as in: make $(MAKECMDGOALS) PYTHON=/usr/bin/python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv

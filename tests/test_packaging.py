@@ -1,0 +1,118 @@
+"""What is installed is what the checkout holds: wheel, dependencies, notebooks, README."""
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CONDA_NAMES = {"torch": "pytorch", "opencv-python-headless": "py-opencv"}  # where they differ from pip's
+
+
+def package(requirement: str) -> tuple[str, str]:
+    name, _, bound = requirement.partition(">=")
+    return name.lower().replace("_", "-"), bound
+
+
+def test_conda_environment_is_in_step() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    listed = environment["dependencies"]
+    from_pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
+    conda = dict(package(entry) for entry in [*listed, *from_pip] if isinstance(entry, str))
+    assert conda.pop("python") == PROJECT["requires-python"].removeprefix(">=")
+    conda.pop("pip")
+    wanted = dict(map(package, PROJECT["dependencies"]))
+    assert conda == {CONDA_NAMES.get(name, name): bound for name, bound in wanted.items()}
+
+
+def test_every_import_is_declared() -> None:
+    imported = set()
+    for file in (ROOT / "workbench").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                imported.add(node.module.split(".")[0])
+    declared = {package(requirement)[0] for requirement in PROJECT["dependencies"]}
+    owners = packages_distributions()
+    for module in sorted(imported - set(sys.stdlib_module_names) - {"workbench"}):
+        names = {name.lower().replace("_", "-") for name in owners.get(module, [])}
+        assert names & declared, f"{module} is imported, but no dependency of pyproject.toml brings it"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return zipfile.ZipFile(next(folder.glob("*.whl")))
+
+
+def test_wheel_holds_the_package_its_notebooks_and_its_files(wheel: zipfile.ZipFile) -> None:
+    inside = set(wheel.namelist())
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "workbench", "notebooks"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = [name for name in tracked.stdout.split("\0") if name and (ROOT / name).exists()]
+    wanted = {name if name.startswith("workbench/") else f"workbench/{name}" for name in files}
+    assert {"workbench/__init__.py", "workbench/cli.py"} <= wanted
+    assert any(name.startswith("workbench/panels/static/") for name in wanted)
+    assert any(name.startswith("workbench/notebooks/") for name in wanted)
+    assert wanted <= inside, sorted(wanted - inside)
+
+
+def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
+    folders = {name.split("/")[0] for name in wheel.namelist()}
+    assert folders == {"workbench", f"retrieval_workbench-{PROJECT['version']}.dist-info"}
+    stray = [n for n in wheel.namelist() if "checkpoint" in n or "__pycache__" in n or n.endswith(".pyc")]
+    assert not stray
+
+
+def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
+    info = f"retrieval_workbench-{PROJECT['version']}.dist-info"
+    assert "workbench = workbench.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
+    metadata = wheel.read(f"{info}/METADATA").decode()
+    assert "Requires-Python: >=3.11" in metadata
+    assert "License-Expression: MIT" in metadata
+    assert f"{info}/licenses/LICENSE" in wheel.namelist()
+
+
+def test_version_is_said_once_alike() -> None:
+    import workbench
+
+    assert workbench.__version__ == PROJECT["version"]
+
+
+def test_there_is_a_first_notebook() -> None:
+    assert "01_explore_a_collection.ipynb" in [path.name for path in NOTEBOOKS]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_is_stored_without_outputs(path: Path) -> None:
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        assert not cell.get("outputs"), f"cell {cell['source']} has outputs; clear them before storing"
+        assert cell.get("execution_count") is None
+    assert "widgets" not in notebook["metadata"]
+
+
+def test_readme_names_the_commands_and_the_notebooks() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for words in ("make lab", "make test", "make bench", "workbench lab", "workbench evaluate"):
+        assert words in readme, f"README.md does not mention {words!r}"
+    for path in NOTEBOOKS:
+        assert path.name in readme, f"README.md does not mention {path.name}"
