@@ -1,0 +1,186 @@
+"""Descriptors of a whole collection, from stored maps, and the whitenings fitted on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from workbench.config import Config, Step, WorkbenchError
+from workbench.descriptors.describe import (
+    Parts,
+    Pooled,
+    apply_step,
+    finished,
+    over_scales,
+    pooled,
+    split_steps,
+    summed,
+)
+from workbench.descriptors.whitening import MOST_VECTORS, Whitening
+from workbench.features.maps import MapSource
+from workbench.progress import Progress, silent
+
+MOST_BYTES = 2**30  # of pooled regions that are kept between fitting and describing
+
+Chunk = tuple[list[int], Pooled]
+
+
+@dataclass(frozen=True)
+class Described:
+    """Descriptors [n, D] of unit length, and the whitenings of regional and of later steps."""
+
+    vectors: torch.Tensor
+    regional: tuple[Whitening | None, ...]
+    final: tuple[Whitening | None, ...]
+
+
+def describe(
+    source: MapSource,
+    keys: Sequence[Sequence[str]],
+    config: Config,
+    fit_on: Sequence[int],
+    pairs: np.ndarray | None,
+    provenance: dict[str, Any],
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Described:
+    """Describe images by their stored maps, ``keys`` [scale][image].
+
+    Whitenings are fitted on the images in ``fit_on`` (rows), learned ones on ``pairs`` of rows.
+    Region vectors are pooled once and kept where they fit into MOST_BYTES, else pooled twice.
+    """
+    with torch.no_grad():
+        regional_steps, final_steps = split_steps(config)
+        scales = [_Regions(source, names, scale, config, progress) for scale, names in enumerate(keys)]
+        regional = _fit_regional(scales, regional_steps, fit_on, provenance, seed)
+        parts = over_scales([_sum(regions, config, regional) for regions in scales], config)
+        final: list[Whitening | None] = []
+        for step in final_steps:
+            fitted = _fit(step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs)
+            parts = apply_step(parts, step, fitted, together=True)
+            final.append(fitted)
+        return Described(parts.total[:, 0].contiguous(), tuple(regional), tuple(final))
+
+
+def describe_maps(
+    maps: Sequence[torch.Tensor], config: Config, described: Described, keep: bool = False
+) -> tuple[Parts, list[Pooled]]:
+    """Describe one image by its maps [1, C, H, W], a scale each, with whitenings already fitted."""
+    pools = [pooled(one, config) for one in maps]
+    parts = over_scales([summed(p, config, described.regional, keep) for p in pools], config)
+    return finished(parts, config, described.final), pools
+
+
+class _Regions:
+    """The pooled regions of all images at one scale, by chunks: kept in memory, or pooled at each pass."""
+
+    def __init__(
+        self, source: MapSource, keys: Sequence[str], scale: int, config: Config, progress: Progress
+    ) -> None:
+        self.source, self.keys, self.scale, self.config, self.progress = source, keys, scale, config, progress
+        self.kept: list[Chunk] | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def chunks(self) -> Iterator[Chunk]:
+        if self.kept is not None:
+            yield from self.kept
+            return
+        kept, size, done = [], 0, 0
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # a thread a chunk keeps the cores busier than many threads in each
+        try:
+            with ThreadPoolExecutor(threads) as pool:
+                for positions, chunk in _ahead(pool, self._pool, self.source.batches(self.keys, self.scale), threads):
+                    size += chunk.vectors.nbytes
+                    if size <= MOST_BYTES:
+                        kept.append((positions, chunk))
+                    yield positions, chunk
+                    done += len(positions)
+                    self.progress("pooling", done, len(self.keys))
+        finally:
+            torch.set_num_threads(threads)
+        if size <= MOST_BYTES:
+            self.kept = kept
+
+    def _pool(self, positions: list[int], maps: torch.Tensor) -> Chunk:
+        torch.set_num_threads(1)
+        with torch.no_grad():
+            if self.config.pooling.name != "code" and maps.shape[2:] == (1, 1) and self.source.layer is not None:
+                raise WorkbenchError(
+                    f"layer {self.source.spec.layer or self.source.layer!r} of {self.source.spec.name} gives vectors, "
+                    f"which have no regions: use the pooling 'code', not {str(self.config.pooling)!r}"
+                )
+            return positions, pooled(maps, self.config)
+
+
+def _ahead(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], most: int) -> Iterator[Any]:
+    """Run jobs in threads, at most ``2·most`` ahead, and yield results in order."""
+    waiting: list[Any] = []
+    for job in jobs:
+        waiting.append(pool.submit(work, *job))
+        if len(waiting) > 2 * most:
+            yield waiting.pop(0).result()
+    while waiting:
+        yield waiting.pop(0).result()
+
+
+def _fit(
+    step: Step,
+    vectors: torch.Tensor,
+    provenance: dict[str, Any],
+    everything: torch.Tensor | None = None,
+    pairs: np.ndarray | None = None,
+) -> Whitening | None:
+    if step.name == "power":
+        return None
+    if step.name == "lw":
+        assert everything is not None
+        about = {**provenance, "pairs": 0 if pairs is None else len(pairs)}
+        return Whitening.fit(everything, int(step.args[0]), "lw", pairs, about)
+    return Whitening.fit(vectors, int(step.args[0]), step.name, provenance=provenance)
+
+
+def _fit_regional(
+    scales: Sequence[_Regions], steps: Sequence[Step], fit_on: Sequence[int], provenance: dict[str, Any], seed: int
+) -> list[Whitening | None]:
+    """Fit the regional steps on a sample of the region vectors of all scales."""
+    if not steps:
+        return []
+    # A lot for each image decides whether it is in the sample; others are given a lot above all.
+    lots = np.full(len(scales[0]), np.inf)
+    lots[list(fit_on)] = np.random.default_rng(seed).random(len(fit_on))
+    vectors = []
+    for regions in scales:
+        for positions, chunk in regions.chunks():
+            whole = len(fit_on) * chunk.vectors.shape[1] * len(scales)
+            chosen = lots[positions] <= max(MOST_VECTORS / whole, 2 / len(fit_on))
+            vectors.append(chunk.vectors[chosen].flatten(0, 1))
+    whitenings: list[Whitening | None] = []
+    parts = Parts(torch.cat(vectors)[:, None])
+    for step in steps:
+        fitted = _fit(step, parts.total[:, 0], provenance)
+        whitenings.append(fitted)
+        if step is not steps[-1]:
+            parts = apply_step(parts, step, fitted, together=False)
+    return whitenings
+
+
+def _sum(regions: _Regions, config: Config, whitenings: Sequence[Whitening | None]) -> Parts:
+    """One vector an image, [n, 1, D]."""
+    out: torch.Tensor | None = None
+    for positions, chunk in regions.chunks():
+        vectors = summed(chunk, config, whitenings).total[:, 0]
+        if out is None:
+            out = vectors.new_zeros(len(regions), vectors.shape[1])
+        out[positions] = vectors
+    if out is None:
+        raise WorkbenchError("there is no image to describe")
+    return Parts(out[:, None])

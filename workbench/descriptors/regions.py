@@ -1,0 +1,61 @@
+"""Region grids on a feature map: whole, R-MAC, plain grids. A region is (x0, y0, x1, y1), ends left out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.config import Step, WorkbenchError
+
+_OVERLAP = 0.4
+_MOST_ALONG = 7
+
+
+def rmac(height: int, width: int, levels: int) -> np.ndarray:
+    """The R-MAC grid of a map (Tolias, Sicre, Jégou, ICLR 2016, section 3.2).
+
+    Squares of side ⌊2·min(H, W)/(l+1)⌋ at levels l = 1…``levels``, from border to border, with as
+    many more along the long side as bring the overlap at level 1 nearest to 40 %. Returns int64
+    [N, 4] as (x0, y0, x1, y1) in cells, level by level: 14 regions at three levels on a square map.
+    """
+    if min(height, width, levels) < 1:
+        raise WorkbenchError(f"R-MAC needs a map and levels of at least 1, not {height}x{width}, {levels} levels")
+    shortest, longest = min(height, width), max(height, width)
+    along = np.arange(2, _MOST_ALONG + 1)
+    overlap = 1 - (longest - shortest) / (along - 1) / shortest
+    extra = int(np.argmin(np.abs(overlap - _OVERLAP))) + 1 if longest > shortest else 0
+    boxes = []
+    for level in range(1, levels + 1):
+        side = max(1, 2 * shortest // (level + 1))
+        xs = _starts(width, side, level + (extra if width > height else 0))
+        ys = _starts(height, side, level + (extra if height > width else 0))
+        x0, y0 = (axis.ravel() for axis in np.meshgrid(xs, ys))
+        boxes.append(np.stack([x0, y0, x0 + side, y0 + side], axis=1))
+    return np.concatenate(boxes)
+
+
+def _starts(length: int, side: int, count: int) -> np.ndarray:
+    if count == 1:
+        return np.zeros(1, np.int64)
+    # In whole numbers: with the published offset c = ⌊side/2 - 1⌋, ⌊c + i·step⌋ - c is ⌊i·step⌋.
+    return np.arange(count, dtype=np.int64) * (length - side) // (count - 1)
+
+
+def grid(height: int, width: int, rows: int, columns: int) -> np.ndarray:
+    """A grid of rows x columns cells that covers the map, [N, 4]; cells overlap where they must not be empty."""
+    ys = [(i * height // rows, -(-(i + 1) * height // rows)) for i in range(rows)]
+    xs = [(i * width // columns, -(-(i + 1) * width // columns)) for i in range(columns)]
+    return np.array([(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs], np.int64)
+
+
+def regions(step: Step, height: int, width: int) -> np.ndarray:
+    """The regions [N, 4] that a pipeline's region part lays on a map of height x width cells."""
+    whole = np.array([[0, 0, width, height]], np.int64)
+    if step.name == "whole":
+        return whole
+    if step.name == "rmac":
+        return rmac(height, width, int(step.args[0]))
+    if step.name == "rmac+":  # as the cirtorch package does: the whole map besides
+        return np.concatenate([whole, rmac(height, width, int(step.args[0]))])
+    if step.name == "grid":
+        return grid(height, width, int(step.args[0]), int(step.args[1]))
+    raise WorkbenchError(f"regions {step} are not available yet; valid: whole, rmac:L, rmac+:L, grid:RxC")

@@ -1,0 +1,38 @@
+"""Weights over the cells of a map: SPoC's centre prior and the norm of each cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from workbench.config import Config, WorkbenchError
+from workbench.descriptors.pooling import pool
+
+
+def centre_prior(height: int, width: int) -> torch.Tensor:
+    """SPoC's Gaussian [H, W] about the map's centre (Babenko and Lempitsky, ICCV 2015, section 3.2).
+
+    σ is a third of the distance from the centre to the closest border; distances are taken
+    between centres of cells, so the prior is symmetric.
+    """
+    sigma = min(height, width) / 2 / 3
+    y = torch.arange(height) + 0.5 - height / 2
+    x = torch.arange(width) + 0.5 - width / 2
+    return torch.exp(-(y[:, None] ** 2 + x[None] ** 2) / (2 * sigma**2))
+
+
+def cell_weights(maps: torch.Tensor, config: Config) -> torch.Tensor | None:
+    """The weight of each cell, [B or 1, 1, H, W], held fixed for explanation; None for all alike."""
+    if not config.weightings:
+        return None
+    name = config.weightings[0].name
+    if name == "centre":
+        return centre_prior(*maps.shape[2:])[None, None].to(maps)
+    if name == "norm":
+        return maps.detach().square().sum(1, keepdim=True).sqrt()
+    raise WorkbenchError(f"weighting {name!r} is not available yet; valid: centre, norm")
+
+
+def region_weights(weights: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
+    """Weights of regions [B, N, 1]: the mean weight of the cells in each."""
+    return pool(weights, regions, "mean")

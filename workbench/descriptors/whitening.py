@@ -1,0 +1,130 @@
+"""PCA, PCA whitening and learned whitening: plain arrays that know where they come from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from workbench.config import WorkbenchError
+
+MOST_VECTORS = 32_768  # more than enough for a covariance; a larger set is sampled
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """x ↦ projection · (x - mean): mean [C], projection [D, C]; ``provenance`` says what it was fitted on."""
+
+    kind: str
+    mean: torch.Tensor
+    projection: torch.Tensor
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dimensions(self) -> int:
+        return len(self.projection)
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: torch.Tensor | np.ndarray,
+        dimensions: int,
+        kind: str = "pcaw",
+        pairs: np.ndarray | None = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> Whitening:
+        """Fit to vectors [n, C]; keeps the ``dimensions`` directions of most variance, or as many as there are.
+
+        ``pca`` rotates; ``pcaw`` also divides by the root of each eigenvalue (Jégou and Chum, ECCV
+        2012); ``lw`` is learned whitening from ``pairs`` [m, 2] of rows that match (Mikolajczyk and
+        Matas 2007, as used by Radenović et al. 2018). Raises WorkbenchError on too few vectors.
+        """
+        x = torch.as_tensor(vectors, dtype=torch.float32)
+        if x.ndim != 2 or len(x) < 2 or not bool(torch.isfinite(x).all()):
+            raise WorkbenchError(f"{kind} needs at least two finite vectors [n, C], not {tuple(x.shape)}")
+        if kind == "lw":
+            if pairs is None or len(pairs) < 2:
+                raise WorkbenchError(
+                    f"lw:{dimensions} learns from matching pairs, and this collection has "
+                    f"{0 if pairs is None else len(pairs)}; use pcaw:{dimensions}"
+                )
+            mean, projection = _learned(x, np.asarray(pairs), dimensions)
+        elif kind in ("pca", "pcaw"):
+            mean = x.mean(0)
+            values, directions = _principal(x - mean, dimensions)
+            projection = directions / values.sqrt()[:, None] if kind == "pcaw" else directions
+        else:
+            raise WorkbenchError(f"whitening {kind!r} is not known; valid: pca, pcaw, lw")
+        if len(projection) == 0:
+            raise WorkbenchError(f"{kind} cannot be fitted: all {len(x)} vectors are the same")
+        about = {"kind": kind, "vectors": len(x), "asked": dimensions, "kept": len(projection)}
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(kind, mean, projection.contiguous(), {**about, "when": when, **(provenance or {})})
+
+    def apply(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Project vectors [..., C] to [..., D]; L2 normalisation is left to the pipeline."""
+        flat = vectors.reshape(-1, vectors.shape[-1])
+        return torch.addmm(-self.projection @ self.mean, flat, self.projection.T).reshape(
+            *vectors.shape[:-1], self.dimensions
+        )
+
+    def save(self, path: Path | str) -> None:
+        """Write arrays and provenance to one safetensors file."""
+        about = json.dumps({"kind": self.kind, **self.provenance})
+        save_file({"mean": self.mean, "projection": self.projection}, str(path), metadata={"whitening": about})
+
+    @classmethod
+    def load(cls, path: Path | str) -> Whitening:
+        """Read what ``save`` wrote. Raises WorkbenchError where the file is something else."""
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                about = json.loads((file.metadata() or {})["whitening"])
+                return cls(about["kind"], file.get_tensor("mean"), file.get_tensor("projection"), about)
+        except (SafetensorError, KeyError, OSError) as error:
+            raise WorkbenchError(f"{str(path)!r} is no saved whitening ({type(error).__name__})") from None
+
+
+def _principal(centred: torch.Tensor, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest eigenvalues [D] of the covariance and their directions [D, C], as far as its rank goes."""
+    n, channels = centred.shape
+    gram = n < channels  # the smaller of the two matrices has the same eigenvalues
+    matrix = (centred @ centred.T if gram else centred.T @ centred).double() / n
+    values, vectors = torch.linalg.eigh(matrix)
+    values, vectors = values.flip(0)[:dimensions], vectors.flip(1)[:, :dimensions]
+    keep = values > values[0].clamp(min=1e-12) * 1e-6
+    values, vectors = values[keep], vectors[:, keep]
+    directions = (centred.T.double() @ vectors / (values * n).sqrt()).T if gram else vectors.T
+    # The sign is arbitrary; fixed, so that two fits are the same.
+    sign = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
+    return values.float(), (directions * sign).float()
+
+
+def _learned(x: torch.Tensor, pairs: np.ndarray, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """P = inverse Cholesky factor of the covariance of matched differences, then PCA in that space.
+
+    There are often fewer pairs than dimensions: the covariance is shrunk towards a multiple of the
+    identity, by the share that Ledoit and Wolf (2004) derive from the data.
+    """
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    mean = x[np.unique(pairs[:, 0])].mean(0)
+    differences = (x[pairs[:, 0]] - x[pairs[:, 1]]).double()
+    within = differences.T @ differences / len(differences)
+    average = within.trace() / len(within)
+    if average <= 0:
+        return mean, x[:0]
+    share = max(float(ledoit_wolf_shrinkage(differences.numpy(), assume_centered=True)), 1e-6)
+    within = (1 - share) * within + share * average * torch.eye(len(within), dtype=torch.float64)
+    root = torch.linalg.cholesky(within)
+    moved = torch.linalg.solve_triangular(root, (x - mean).double().T, upper=False)
+    values, directions = torch.linalg.eigh(moved @ moved.T / moved.shape[1])
+    directions = directions.flip(1)[:, : min(dimensions, len(x) - 1)]
+    projection = torch.linalg.solve_triangular(root.T, directions, upper=True).T
+    return mean, projection.float()

@@ -1,0 +1,181 @@
+"""The table of backbones, and what a pipeline may say of one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from workbench.config import WorkbenchError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the table knows of a backbone. ``layer`` is where it is cut unless ``@LAYER`` says another."""
+
+    title: str
+    library: Literal["torchvision", "timm"]
+    model: str
+    stride: int  # pixels a cell; images are resized to multiples of it
+    layer: str | None = None  # None: timm's forward_features
+    layers: dict[str, str] = field(default_factory=dict)  # the field's name → the module's path
+    code: str | None = None  # the layer that ``code`` pooling takes by default
+    mean: Triple = IMAGENET_MEAN
+    std: Triple = IMAGENET_STD
+
+
+_VGG16 = {  # after the ReLU that follows each convolution
+    f"conv{block}_{i + 1}": f"features.{first + 2 * i + 1}"
+    for block, first, count in ((1, 0, 2), (2, 5, 2), (3, 10, 3), (4, 17, 3), (5, 24, 3))
+    for i in range(count)
+}
+_ALEXNET = {f"conv{i}": f"features.{n}" for i, n in enumerate((1, 4, 7, 9, 11), start=1)}
+_RESNET = {"conv5": "layer4", "pool": "avgpool", "logits": "fc"}
+
+
+def _resnet(depth: int, stages: str) -> Card:
+    title = f"ResNet-{depth} ({stages}, ImageNet)"
+    return Card(title, "torchvision", f"resnet{depth}", 32, "layer4", _RESNET, code="pool")
+
+
+BACKBONES: dict[str, Card] = {
+    "efficientnet_lite0": Card(
+        "EfficientNet-Lite0 (ImageNet, embedded)",
+        "timm",
+        "tf_efficientnet_lite0",
+        32,
+        layers={"pool": "global_pool", "logits": "classifier"},
+        code="pool",
+        mean=(0.498, 0.498, 0.498),
+        std=(0.502, 0.502, 0.502),
+    ),
+    "alexnet": Card(
+        "AlexNet (ImageNet)",
+        "torchvision",
+        "alexnet",
+        16,
+        "features.11",
+        {**_ALEXNET, "pool5": "features.12", "fc6": "classifier.2", "fc7": "classifier.5", "fc8": "classifier.6"},
+        code="classifier.2",
+    ),
+    "vgg16": Card(
+        "VGG-16 (ImageNet)",
+        "torchvision",
+        "vgg16",
+        16,
+        "features.29",
+        {**_VGG16, "pool5": "features.30", "fc6": "classifier.1", "fc7": "classifier.4", "fc8": "classifier.6"},
+        code="classifier.1",
+    ),
+    "resnet18": _resnet(18, "2-2-2-2"),
+    "resnet50": _resnet(50, "3-4-6-3"),
+    "resnet101": _resnet(101, "3-4-23-3"),
+    "mobilenet_v2": Card(
+        "MobileNetV2 (ImageNet)",
+        "torchvision",
+        "mobilenet_v2",
+        32,
+        "features.18",
+        {"logits": "classifier"},
+        code="classifier",
+    ),
+    "convnext_tiny": Card(
+        "ConvNeXt-Tiny (ImageNet)",
+        "torchvision",
+        "convnext_tiny",
+        32,
+        "features.7",
+        {"pool": "avgpool", "logits": "classifier"},
+        code="pool",
+    ),
+    "dinov2_small": Card(
+        "DINOv2 ViT-S/14 (self-supervised, LVD-142M)", "timm", "vit_small_patch14_dinov2.lvd142m", 14
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A backbone as a pipeline names it: ``name[@layer][@random]``."""
+
+    name: str
+    layer: str | None = None
+    random: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Spec:
+        """Take a pipeline's backbone part to pieces. Raises WorkbenchError where it is not known."""
+        name, *rest = text.split("@") if not text.startswith("file:") else _split_file(text)
+        layers = [word for word in rest if word != "random"]
+        if len(layers) > 1 or "" in rest:
+            raise WorkbenchError(f"backbone {text!r}: write one layer, as in vgg16@conv5_3")
+        spec = cls(name, layers[0] if layers else None, "random" in rest)
+        if not name.startswith(("timm:", "file:")) and name not in BACKBONES:
+            raise WorkbenchError(
+                f"backbone {name!r} is not known; valid: {', '.join(BACKBONES)}, timm:NAME, file:PATH"
+            )
+        return spec
+
+    def card(self) -> Card:
+        """The backbone's entry in the table; for ``timm:`` and ``file:`` it is made up from them."""
+        if self.name.startswith("timm:"):
+            return _timm_card(self.name.removeprefix("timm:"))
+        if self.name.startswith("file:"):
+            return BACKBONES[architecture(Path(self.name.removeprefix("file:")))]
+        return BACKBONES[self.name]
+
+    def module(self, pooling: str) -> str | None:
+        """The path of the module whose output is taken; None for timm's ``forward_features``."""
+        card = self.card()
+        if self.layer is not None:
+            return card.layers.get(self.layer, self.layer)
+        if pooling == "code":
+            if card.code is None:
+                raise WorkbenchError(f"pooling 'code': {self.name} has no default layer for it; name one with @LAYER")
+            return card.layers.get(card.code, card.code)
+        return card.layer
+
+
+def _split_file(text: str) -> list[str]:
+    """Split ``file:PATH@layer``; an @ inside the path (before a slash or the suffix) belongs to it."""
+    match = re.fullmatch(r"(file:.*?\.\w+)((?:@[^@/]*)*)", text)
+    return [match[1], *match[2].split("@")[1:]] if match else [text]
+
+
+def _timm_card(model: str) -> Card:
+    import timm
+
+    if not timm.is_model(model):
+        near = timm.list_models(f"*{model.split('.')[0].split('_')[0]}*")[:5]
+        raise WorkbenchError(f"timm has no model {model!r}; near: {', '.join(near) or 'none'}")
+    settings = timm.models.get_pretrained_cfg(model)
+    mean, std = (settings.mean, settings.std) if settings else (IMAGENET_MEAN, IMAGENET_STD)
+    patch = re.search(r"patch(\d+)", model)
+    return Card(f"{model} (timm)", "timm", model, int(patch[1]) if patch else 32, mean=mean, std=std)
+
+
+def architecture(path: Path) -> str:
+    """Which backbone of the table a weight file is for: its metadata say, or else its name's beginning."""
+    path = path.expanduser()
+    if path.suffix == ".safetensors" and path.is_file():
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                named = (file.metadata() or {}).get("backbone")
+        except SafetensorError:
+            raise WorkbenchError(f"weight file {str(path)!r} is damaged; fetch it again") from None
+        if named in BACKBONES:
+            return str(named)
+    for name in sorted(BACKBONES, key=len, reverse=True):
+        if path.name.startswith((name, BACKBONES[name].model)):
+            return name
+    raise WorkbenchError(
+        f"weight file {str(path)!r} does not say which backbone it is for: begin its name with one of "
+        f"{', '.join(BACKBONES)}, or give its metadata a 'backbone'"
+    )

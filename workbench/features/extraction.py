@@ -1,0 +1,251 @@
+"""Extraction: decode, resize, run the network, store; in parallel, resumable, with flat memory."""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from PIL import Image
+
+from workbench.collections import images
+from workbench.collections.collection import Box
+from workbench.config import WorkbenchError
+from workbench.features.network import Network
+from workbench.features.store import MapStore
+from workbench.progress import Progress, silent
+
+BATCH = 16  # images a file of the store; fixed, so that every run plans the same files
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to extract: the file, its crop, and the (width, height) it is resized to."""
+
+    key: str
+    path: Path
+    box: Box | None
+    size: tuple[int, int]
+
+
+def target_size(width: float, height: float, longest: int, stride: int, scale: float = 1.0) -> tuple[int, int]:
+    """The (width, height) in pixels that an image is resized to before the network.
+
+    The longest side becomes at most ``longest`` (smaller images are not enlarged), times ``scale``;
+    then each side is rounded to whole cells of ``stride`` pixels, at least two, so that every cell
+    sees a full patch and images of like shape share a batch.
+    """
+    factor = min(1.0, longest / max(width, height)) * scale
+    cells = (max(2, math.floor(side * factor / stride + 0.5)) for side in (width, height))
+    across, down = (min(n, max(2, longest // stride)) * stride for n in cells)
+    return across, down
+
+
+def item(path: Path, header: images.Header, box: Box | None, longest: int, stride: int, scale: float) -> Item:
+    """Describe the work on one image. The key changes with the file, the crop and nothing else."""
+    width, height = header.width, header.height
+    key = header.fingerprint
+    if box is not None:
+        x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
+        width, height = max(x1 - x0, 1), max(y1 - y0, 1)
+        key += ":" + ",".join(f"{v:g}" for v in box)
+    return Item(key, path, box, target_size(width, height, longest, stride, scale))
+
+
+@lru_cache(maxsize=1)
+def _processor_has_bfloat16() -> bool:
+    capabilities = torch.backends.cpu.get_cpu_capability()
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        flags = ""
+    return "AVX512" in capabilities and ("avx512_bf16" in flags or "amx_bf16" in flags)
+
+
+def choose_device(device: str) -> str:
+    """``auto`` is CUDA, then MPS, then the processor. Raises WorkbenchError where the choice is absent."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise WorkbenchError(f"device {device!r} cannot be used here ({reason}); valid: auto, cpu, cuda, mps") from None
+    return device
+
+
+def choose_precision(precision: str, device: str) -> str:
+    """``auto`` is bfloat16 where the hardware multiplies it natively, float16 on other CUDA, else float32."""
+    if precision not in ("auto", "float32", "bfloat16", "float16"):
+        raise WorkbenchError(f"precision {precision!r} is not known; valid: auto, float32, bfloat16, float16")
+    if precision != "auto":
+        return precision
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    return "bfloat16" if device == "cpu" and _processor_has_bfloat16() else "float32"
+
+
+def pixels(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """An RGB image resized to (width, height), as uint8 [height, width, 3]."""
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return np.asarray(picture)
+
+
+def run(network: Network, pictures: Sequence[np.ndarray]) -> torch.Tensor:
+    """Images of one shape, uint8 [height, width, 3], to float16 maps [B, h, w, C] on the processor."""
+    maps = network(torch.from_numpy(np.stack(pictures))).permute(0, 2, 3, 1)
+    return maps.clamp(-65504, 65504).to(torch.float16).cpu().nan_to_num_(0.0)
+
+
+def plan(items: Iterable[Item]) -> list[list[Item]]:
+    """Batches of equal shape, from the whole collection: every run, resumed or not, plans the same."""
+    by_shape: dict[tuple[int, int], list[Item]] = {}
+    for one in {i.key: i for i in items}.values():
+        by_shape.setdefault(one.size, []).append(one)
+    return [
+        same[start : start + BATCH]
+        for _, same in sorted(by_shape.items())
+        for start in range(0, len(same), BATCH)
+    ]
+
+
+def extract(
+    items: Sequence[Item],
+    store: MapStore,
+    network: Callable[[], Network],
+    progress: Progress = silent,
+    what: str = "extracting",
+) -> dict[str, str]:
+    """Bring the maps of all items into the store; those it has are left. Returns {key: why unreadable}.
+
+    ``network`` is called only where there is work. Each core takes batches of its own, from
+    decoding to writing, and runs the network on one thread: that keeps all cores busy without
+    their waiting for each other. ``progress`` may raise Cancelled; finished batches stay.
+    """
+    store.refresh()
+    batches = plan(items)
+    lost: dict[str, str] = {}
+    if any(one.key not in store for batch in batches for one in batch):
+        store.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(store.folder / ".lock")
+        _acquire(lock, progress)
+        try:
+            store.remove_parts()
+            store.refresh()
+            missing = [rest for batch in batches if (rest := [one for one in batch if one.key not in store])]
+            if missing:
+                lost = _work(missing, len({i.key for i in items}), store, network, progress, what)
+                store.refresh()
+        finally:
+            lock.release()
+    for one in items:
+        reason = store.unreadable(one.key)
+        if reason is not None:
+            lost[one.key] = reason
+    return lost
+
+
+def _acquire(lock: FileLock, progress: Progress) -> None:
+    while True:
+        try:
+            lock.acquire(timeout=0.2)
+            return
+        except Timeout:
+            progress("waiting for another process that extracts the same maps", 0, 0)
+
+
+def _work(
+    batches: list[list[Item]],
+    total: int,
+    store: MapStore,
+    network: Callable[[], Network],
+    progress: Progress,
+    what: str,
+) -> dict[str, str]:
+    done = total - sum(map(len, batches))
+    progress(what, done, total)
+    model = network()
+    todo: queue.SimpleQueue[list[Item]] = queue.SimpleQueue()
+    for batch in batches:
+        todo.put(batch)
+    news: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
+    stop = threading.Event()
+    lost: dict[str, str] = {}
+
+    def work() -> None:
+        torch.set_num_threads(1)
+        try:
+            while not stop.is_set():
+                try:
+                    batch = todo.get_nowait()
+                except queue.Empty:
+                    break
+                lost.update(_one_batch(batch, store, model, stop, news.put))
+        except BaseException as error:  # noqa: BLE001  (handed to the caller's thread)
+            news.put(error)
+        finally:
+            news.put(None)
+
+    threads_before = torch.get_num_threads()
+    workers = [threading.Thread(target=work, name=f"extract-{i}", daemon=True) for i in range(os.cpu_count() or 1)]
+    try:
+        for worker in workers:
+            worker.start()
+        running = len(workers)
+        while running:
+            try:
+                event = news.get(timeout=0.1)
+            except queue.Empty:
+                event = 0
+            if isinstance(event, BaseException):
+                raise event
+            if event is None:
+                running -= 1
+            else:
+                done += event
+                progress(what, done, total)
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+        torch.set_num_threads(threads_before)  # the workers' setting is the whole process's default
+    return lost
+
+
+def _one_batch(
+    batch: list[Item], store: MapStore, model: Network, stop: threading.Event, tell: Callable[[int], None]
+) -> dict[str, str]:
+    """Decode, run and store one batch; returns what is missing now but may be there another time."""
+    pictures, keys, damaged, missing = [], [], {}, {}
+    for one in batch:
+        if stop.is_set():
+            return {}
+        try:
+            pictures.append(pixels(images.load(one.path, one.box, at_least=one.size), one.size))
+            keys.append(one.key)
+        except WorkbenchError as error:
+            (damaged if one.path.exists() else missing)[one.key] = str(error)
+    parts = []
+    # On the processor only as many at a time as stay in its cache.
+    width, height = batch[0].size
+    together = max(1, 2**19 // (width * height)) if model.device.type == "cpu" else BATCH
+    for start in range(0, len(pictures), together):
+        if stop.is_set():
+            return {}
+        parts.append(run(model, pictures[start : start + together]))
+        tell(len(parts[-1]))
+    if keys or damaged:
+        store.write(keys, torch.cat(parts) if parts else None, damaged)
+    tell(len(batch) - len(pictures))
+    return missing

@@ -1,0 +1,140 @@
+"""The feature maps of a list of images, at the scales a pipeline asks for, through the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from workbench.collections import images
+from workbench.collections.collection import Box
+from workbench.config import Config, WorkbenchError
+from workbench.features import extraction, weights
+from workbench.features.backbones import Spec
+from workbench.features.network import Network
+from workbench.features.store import MapStore
+from workbench.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Options:
+    """How images become maps, and where things are kept. ``size``: longest side in pixels."""
+
+    size: int = 512
+    device: str = "auto"
+    precision: str = "auto"
+    cache: Path = Path("data")
+    weights: Path | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image to be described: its file and, where it is cropped, the box in pixels."""
+
+    path: Path
+    box: Box | None = None
+
+
+class MapSource:
+    """One network, cut at one layer, with its stores: a folder for each size and scale."""
+
+    def __init__(self, spec: Spec, pooling: str, options: Options) -> None:
+        self.spec, self.options = spec, options
+        self.card = spec.card()
+        if options.size < 2 * self.card.stride:
+            raise WorkbenchError(f"size {options.size} is too small for {spec.name}; take {2 * self.card.stride} or more")
+        self.layer = spec.module(pooling)
+        self.device = extraction.choose_device(options.device)
+        self.precision = extraction.choose_precision(options.precision, self.device)
+        self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
+        self._network: Network | None = None
+        self._stores: dict[float, MapStore] = {}
+        self._headers: dict[Path, tuple[tuple[int, int], images.Header]] = {}
+        self._lock = threading.RLock()
+
+    @classmethod
+    def of(cls, config: Config, options: Options) -> MapSource:
+        return cls(Spec.parse(config.backbone), config.pooling.name, options)
+
+    def network(self) -> Network:
+        """The network, built at its first use."""
+        with self._lock:
+            if self._network is None:
+                self._network = weights.load(
+                    self.spec, self.layer, self.options.weights, self.device, self.precision, self.options.seed
+                )
+            return self._network
+
+    def store(self, scale: float) -> MapStore:
+        """The store of this network at a scale of the size."""
+        with self._lock:
+            if scale not in self._stores:
+                name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
+                words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.options.size)]
+                if scale != 1:
+                    words.append(f"{scale:.3f}")
+                safe = "-".join("".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words)
+                self._stores[scale] = MapStore(self.options.cache / "maps" / safe)
+            return self._stores[scale]
+
+    def header(self, path: Path) -> images.Header:
+        """A file's header, read anew where the file has changed."""
+        try:
+            status = path.stat()
+        except OSError:
+            raise WorkbenchError("the file is missing") from None
+        stamp = status.st_mtime_ns, status.st_size
+        known = self._headers.get(path)
+        if known is None or known[0] != stamp:
+            known = self._headers[path] = stamp, images.inspect(path)
+        return known[1]
+
+    def extract(
+        self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
+    ) -> tuple[list[list[str]], dict[int, str]]:
+        """Make sure that all maps are stored. Returns the keys [scale][picture] and {position: why unreadable}."""
+        lost: dict[int, str] = {}
+        headers: dict[int, images.Header] = {}
+        for position, picture in enumerate(pictures):
+            try:
+                headers[position] = self.header(picture.path)
+            except WorkbenchError as error:
+                lost[position] = str(error)
+        keys = []
+        for n in range(scales):
+            scale = 2 ** (-n / 2)  # 1, 1/√2, 1/2 …
+            items = {
+                position: extraction.item(
+                    pictures[position].path,
+                    header,
+                    pictures[position].box,
+                    self.options.size,
+                    self.card.stride,
+                    scale,
+                )
+                for position, header in headers.items()
+            }
+            what = f"extracting {self.spec.name}" + (f" at scale {scale:.2f}" if n else "")
+            bad = extraction.extract(list(items.values()), self.store(scale), self.network, progress, what)
+            lost.update({position: bad[one.key] for position, one in items.items() if one.key in bad})
+            keys.append([items[position].key if position in items else "" for position in range(len(pictures))])
+        return keys, lost
+
+    def batches(self, keys: Sequence[str], scale: int) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Yield (positions, maps [B, C, H, W] in float32) of stored maps at the scale-th scale."""
+        for positions, maps in self.store(2 ** (-scale / 2)).batches(keys):
+            yield positions, maps.float().permute(0, 3, 1, 2)
+
+    def maps_of(self, picture: Image.Image, scales: int = 1) -> list[torch.Tensor]:
+        """Maps [1, C, H, W] of one decoded image, a scale each; nothing is stored."""
+        maps = []
+        for n in range(scales):
+            size = extraction.target_size(*picture.size, self.options.size, self.card.stride, 2 ** (-n / 2))
+            pixels = extraction.pixels(picture, size)
+            maps.append(extraction.run(self.network(), [pixels]).float().permute(0, 3, 1, 2))
+        return maps

@@ -1,0 +1,109 @@
+"""A network cut off at one of its layers: images to feature maps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from workbench.config import WorkbenchError
+from workbench.features.backbones import Card
+
+
+def check_layer(model: torch.nn.Module, card: Card, layer: str | None) -> None:
+    """Raise WorkbenchError where a network has no module of that path."""
+    if layer is not None and not any(layer == path for path, _ in model.named_modules()):
+        known = [*card.layers, *(path for path, _ in model.named_children())]
+        raise WorkbenchError(
+            f"layer {layer!r} is not in {card.model}; valid: {', '.join(known)}, or any module's path"
+        )
+
+
+class _Reached(Exception):
+    """Ends a forward pass at the wanted layer: what comes after is never computed."""
+
+    def __init__(self, output: Any) -> None:
+        self.output = output
+
+
+class Network:
+    """A backbone on a device, cut off at a layer: images to feature maps.
+
+    Call it with uint8 images [B, H, W, 3]; it gives maps [B, C, h, w] in its precision. A layer
+    that gives vectors [B, D] (fully connected codes) gives maps [B, D, 1, 1]; a transformer's
+    tokens are put back on their grid.
+    """
+
+    def __init__(self, model: torch.nn.Module, card: Card, layer: str | None, device: str, precision: str) -> None:
+        self.device, self.stride, self.layer = torch.device(device), card.stride, layer
+        self.dtype = getattr(torch, precision)
+        model.eval().requires_grad_(False)
+        normalised = any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
+        if normalised and (layer is None or not isinstance(model.get_submodule(layer), torch.nn.Conv2d)):
+            model = _fold_batch_norm(model, lambda m: self.run(m, torch.rand(1, 3, 128, 128)))
+        self.model = model.to(self.device, self.dtype, memory_format=torch.channels_last)
+        self.mean = torch.tensor(card.mean, device=self.device) * 255
+        self.scale = 1 / (torch.tensor(card.std, device=self.device) * 255)
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            pixels = images.to(self.device, torch.float32).sub_(self.mean).mul_(self.scale)
+            return self.run(self.model, pixels.to(self.dtype).permute(0, 3, 1, 2))
+
+    def run(self, model: Any, inputs: torch.Tensor) -> torch.Tensor:
+        """Normalised images [B, 3, H, W] to maps, as far as the layer and no further."""
+        if self.layer is None:
+            output = model.forward_features(inputs)
+        else:
+            with model.get_submodule(self.layer).register_forward_hook(_stop):
+                try:
+                    output = model(inputs)
+                except _Reached as reached:
+                    output = reached.output
+        return _as_map(output, model, inputs.shape[2:])
+
+
+def _stop(module: Any, inputs: Any, output: Any) -> None:
+    raise _Reached(output)
+
+
+def _as_map(output: Any, model: Any, size: Sequence[int]) -> torch.Tensor:
+    if output.ndim == 4:
+        if str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC"):
+            output = output.permute(0, 3, 1, 2)
+        return output
+    if output.ndim == 2:
+        return output[:, :, None, None]
+    if output.ndim == 3:
+        prefix = getattr(model, "num_prefix_tokens", 0)
+        height, width = model.patch_embed.dynamic_feat_size(tuple(size))
+        return output[:, prefix:].transpose(1, 2).unflatten(2, (height, width))
+    raise WorkbenchError(f"the layer's output has {output.ndim} dimensions; take one that gives a map or a vector")
+
+
+def _fold_batch_norm(model: torch.nn.Module, run: Callable[[Any], torch.Tensor]) -> torch.nn.Module:
+    """Fold each batch normalisation into the convolution before it, where that changes nothing.
+
+    In evaluation both are linear, so one pass over memory does for two. A network in which modules
+    do not run in the order of their definition would come out wrong: the outcome is compared.
+    """
+    def fold(module: torch.nn.Module) -> None:
+        last: tuple[str, torch.nn.Conv2d] | None = None
+        for name, child in list(module.named_children()):
+            if last and isinstance(child, torch.nn.BatchNorm2d) and last[1].out_channels == child.num_features:
+                setattr(module, last[0], fuse_conv_bn_eval(last[1], child))
+                # timm's normalisations carry their activation with them
+                setattr(module, name, getattr(child, "act", None) or torch.nn.Identity())
+            else:
+                fold(child)
+            last = (name, child) if isinstance(child, torch.nn.Conv2d) else None
+
+    folded = copy.deepcopy(model)
+    fold(folded)
+    with torch.inference_mode():
+        expected, outcome = run(model), run(folded)
+    same = torch.allclose(expected, outcome, rtol=1e-3, atol=1e-4 * float(expected.abs().max() + 1e-12))
+    return folded if same else model
