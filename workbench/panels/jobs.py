@@ -1,0 +1,143 @@
+"""One worker: the newest request wins, it says how far it is, and it can be stopped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from workbench.config import WorkbenchError
+from workbench.progress import Cancelled, Progress
+
+logger = logging.getLogger(__name__)
+_PACE = 0.1  # seconds between two reports, so that progress costs the browser nothing
+_SETTLED = 1.0  # seconds of work before its rate is trusted for a time left
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where the work is: steps done and in all (0 of 0: not known), seconds left (None: not known)."""
+
+    what: str
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+
+
+@dataclass(eq=False)
+class _Request:
+    work: Callable[[Progress], None]
+    due: float
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+def readable(error: Exception) -> str:
+    """An error as one sentence for the screen; the traceback goes to the log at level INFO."""
+    if isinstance(error, WorkbenchError):
+        return str(error)
+    logger.info("unexpected error in a panel", exc_info=error)
+    text = str(error).strip().split("\n")[0]
+    return f"Something unexpected went wrong ({type(error).__name__}{': ' + text if text else ''})."
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+class JobRunner:
+    """Runs one request at a time in a worker thread that lives only while there is work.
+
+    ``report`` gets a Job as the work goes on and None when it is over; ``fail`` gets the sentence
+    of an error. Both are called on the worker thread, or on the thread that cancels.
+    """
+
+    def __init__(
+        self, report: Callable[[Job | None], None] = _ignore, fail: Callable[[str], None] = _ignore
+    ) -> None:
+        self._report, self._fail = report, fail
+        self._saying = threading.RLock()  # held while reporting, so that nothing is said after a cancel
+        self._changed = threading.Condition()  # guards the three below
+        self._next: _Request | None = None
+        self._current: _Request | None = None
+        self._thread: threading.Thread | None = None
+
+    def submit(self, work: Callable[[Progress], None], delay: float = 0.0) -> None:
+        """Run ``work`` after ``delay`` seconds, unless a newer request comes; stop what runs now."""
+        with self._changed:
+            if self._current is not None:
+                self._current.stopped.set()
+            self._next = _Request(work, time.monotonic() + delay)
+            self._changed.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="workbench-job", daemon=True)
+                self._thread.start()
+
+    def cancel(self) -> bool:
+        """Stop what runs or waits; True if there was any. The report of the end comes at once."""
+        with self._saying:
+            with self._changed:
+                active = self._next is not None or (
+                    self._current is not None and not self._current.stopped.is_set()
+                )
+                if self._current is not None:
+                    self._current.stopped.set()
+                self._next = None
+                self._changed.notify_all()
+            if active:
+                self._report(None)
+        return active
+
+    def wait(self, seconds: float = 60.0) -> bool:
+        """Wait until nothing runs or waits; False if that took longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._thread is None, seconds)
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                while self._next is not None and (rest := self._next.due - time.monotonic()) > 0:
+                    self._changed.wait(rest)
+                self._current, self._next = self._next, None
+                if self._current is None:
+                    self._thread = None
+                    self._changed.notify_all()
+                    return
+                request = self._current
+            self._run(request)
+
+    def _run(self, request: _Request) -> None:
+        def say(job: Job | None) -> None:
+            with self._saying:
+                if request.stopped.is_set():
+                    raise Cancelled
+                self._report(job)
+
+        phase, began, first, spoken = "", 0.0, 0, 0.0
+
+        def progress(what: str, done: int, total: int) -> None:
+            nonlocal phase, began, first, spoken
+            if request.stopped.is_set():
+                raise Cancelled
+            now = time.monotonic()
+            if what != phase:
+                phase, began, first, spoken = what, now, done, 0.0
+            if now - spoken < _PACE and done < total:
+                return
+            spoken = now
+            known = now - began > _SETTLED and done > first
+            left = (now - began) / (done - first) * (total - done) if known else None
+            say(Job(what, done, total, left))
+
+        try:
+            say(Job("Starting"))
+            request.work(progress)
+            say(None)
+        except Cancelled:
+            pass
+        except Exception as error:  # the boundary: no error passes unseen, none ends the worker
+            with self._saying:
+                if not request.stopped.is_set():
+                    self._report(None)
+                    self._fail(readable(error))

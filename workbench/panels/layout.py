@@ -1,0 +1,33 @@
+"""How the parts of the workbench stand together on the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ipywidgets as W
+
+from workbench.panels.configuration import Configuration
+from workbench.panels.messages import Messages
+from workbench.panels.query import QueryPicker
+from workbench.panels.results import Results
+from workbench.panels.session import Session, session_of
+
+if TYPE_CHECKING:
+    from workbench.pipeline import Workbench
+
+
+def query_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """Configuration, query, ranked results and messages; linked to the bench's other panels."""
+    session = session or session_of(bench)
+    body = W.Box([QueryPicker(session).widget, Results(session).widget])
+    body.add_class("wb-body")
+    panel = W.VBox([Configuration(session).widget, body, Messages(session).widget])
+    panel.add_class("wb-panel")
+    if session.ranking is None:
+        session.refresh()
+    return panel
+
+
+def show(bench: Workbench) -> W.VBox:
+    """The whole workbench."""
+    return query_panel(bench)

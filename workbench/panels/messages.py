@@ -1,0 +1,59 @@
+"""What runs, how long it will take, and what went wrong."""
+
+from __future__ import annotations
+
+import ipywidgets as W
+
+from workbench.panels.jobs import Job
+from workbench.panels.region import Line, Text, line, region
+from workbench.panels.session import Session
+
+
+def time_left(seconds: float) -> str:
+    """A time as people say it: ``8 s``, ``2 min 10 s``, ``1 h 5 min``."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def job_lines(job: Job) -> list[Line]:
+    """The bar of a job and its caption."""
+    caption = job.what
+    if job.total > 0:
+        caption += f" · {job.done:,} of {job.total:,}"
+    if job.seconds_left is not None:
+        caption += f" · {time_left(job.seconds_left)} left"
+    fraction = min(job.done / job.total, 1.0) if job.total > 0 else None
+    return [line(caption, "note"), {**line(job.what, "progress"), "fraction": fraction}]
+
+
+class Messages:
+    """Progress with the time left, ``Cancel``, and errors as text."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.work = Text()
+        self.message = Text(live=True)
+        self.cancel = W.Button(description="Cancel", tooltip="Stop; what was extracted is kept")
+        self.cancel.on_click(session.guard(self.stop))
+        self.widget = region("Messages", self.message, self.work, self.cancel)
+        session.observe(session.guard(self.show_job), "job")
+        session.observe(session.guard(self.show_message), ["message", "failed"])
+        self.show_job(None)
+        self.show_message(None)
+
+    def stop(self, _: object) -> None:
+        self.session.cancel()
+
+    def show_job(self, _: object) -> None:
+        job = self.session.job
+        self.work.lines = job_lines(job) if job else []
+        self.cancel.layout.visibility = "visible" if job else "hidden"
+
+    def show_message(self, _: object) -> None:
+        session = self.session
+        kind = "error" if session.failed else "text"
+        self.message.lines = [line(session.message, kind)] if session.message else []

@@ -1,0 +1,41 @@
+"""A named part of a panel, and lines of text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets as W
+import traitlets as T
+
+_STATIC = Path(__file__).parent / "static"
+Line = dict[str, Any]
+
+
+class Text(anywidget.AnyWidget):
+    """Lines of text; each is a dict of ``text`` and ``kind`` (a style of panel.css).
+
+    The kind ``progress`` is a bar, with ``fraction`` 0…1 or None where it is not known.
+    ``region`` names the box the text stands in, for screen readers and tests.
+    """
+
+    _esm = _STATIC / "text.js"
+    _css = _STATIC / "panel.css"
+    lines = T.List(T.Dict()).tag(sync=True)
+    live = T.Bool(False).tag(sync=True)  # whether changes are read aloud
+    region = T.Unicode().tag(sync=True)
+
+
+def line(text: str, kind: str = "text") -> Line:
+    return {"text": text, "kind": kind}
+
+
+def region(name: str, *children: W.Widget) -> W.VBox:
+    """A landmark of that name around the children."""
+    title = Text(region=name, lines=[line(name, "heading")])
+    title.add_class("wb-title")
+    box = W.VBox([title, *children])
+    box.add_class("wb-region")
+    box.add_class(f"wb-{name.lower()}")
+    return box

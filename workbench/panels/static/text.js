@@ -1,0 +1,50 @@
+// Lines of text, each with a kind; a line with a fraction is a progress bar. Names the region it stands in.
+
+function render({ model, el }) {
+  el.classList.add("wb-text");
+  const live = model.get("live");
+  if (live) el.setAttribute("role", "status");
+
+  const show = () => {
+    const lines = model.get("lines");
+    while (el.children.length > lines.length) el.lastElementChild.remove();
+    lines.forEach((line, i) => {
+      const tag = line.kind === "progress" ? "PROGRESS" : line.kind === "heading" ? "H3" : "DIV";
+      let node = el.children[i];
+      if (node?.tagName !== tag) {
+        const fresh = document.createElement(tag);
+        node ? node.replaceWith(fresh) : el.append(fresh);
+        node = fresh;
+      }
+      node.className = `wb-line wb-${line.kind}`;
+      if (tag !== "PROGRESS") {
+        if (node.textContent !== line.text) node.textContent = line.text;
+      } else {
+        node.setAttribute("aria-label", line.text);
+        line.fraction === null ? node.removeAttribute("value") : (node.value = line.fraction);
+      }
+    });
+  };
+
+  // The region is the box around this text. It is known only when both are in the page.
+  const name = model.get("region");
+  const placed = new ResizeObserver(() => {
+    const box = el.closest(".wb-region");
+    if (!box) return;
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", name);
+    // Keys pressed in here never edit the notebook. JupyterLab looks for the mark on what has the focus.
+    box.addEventListener("focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
+    placed.disconnect();
+  });
+  if (name) placed.observe(el);
+
+  model.on("change:lines", show);
+  show();
+  return () => {
+    placed.disconnect();
+    model.off("change:lines", show);
+  };
+}
+
+export default { render };
