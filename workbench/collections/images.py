@@ -48,18 +48,23 @@ def inspect(path: Path) -> Header:
             tail = file.read(_TAIL)
     except FileNotFoundError:
         raise WorkbenchError("the file is missing") from None
-    except OSError as error:
-        raise WorkbenchError(f"the file cannot be opened: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise WorkbenchError(f"the file cannot be opened: {getattr(error, 'strerror', error)}") from None
     if not head:
         raise WorkbenchError("the file is empty")
     try:
         with Image.open(path) as image:
             _check_size(*image.size)
             width, height = image.size
-            if image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
+            # A PNG decodes itself to look for an EXIF chunk behind the pixels: only where there is one.
+            late_exif = b"eXIf" in tail or b"Raw profile" in tail
+            exif = Image.Image.getexif(image) if image.format == "PNG" and not late_exif else image.getexif()
+            if exif.get(_ORIENTATION, 1) in (5, 6, 7, 8):
                 width, height = height, width
             complete = {
-                "JPEG": b"\xff\xd9" in tail,
+                # Not anywhere in the tail: a thumbnail inside a truncated file has an end mark too.
+                "JPEG": b"\xff\xd9" in tail[-256:],
+                "MPO": b"\xff\xd9" in tail[-256:],
                 "PNG": b"IEND" in tail[-64:],
                 "GIF": b"\x3b" in tail[-16:],
             }.get(image.format or "", False)
@@ -82,6 +87,8 @@ def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = 
     Raises WorkbenchError with the reason where the file cannot be read or the box is empty.
     """
     try:
+        if path.stat().st_size == 0:
+            raise WorkbenchError("the file is empty")
         with Image.open(path) as image:
             _check_size(*image.size)
             full = image.size
@@ -91,7 +98,10 @@ def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = 
                 if box is not None:
                     crop = max(box[2] - box[0], 1), max(box[3] - box[1], 1)
                     upright = full[::-1] if orientation in (5, 6, 7, 8) else full
-                    wanted = tuple(int(np.ceil(w * u / c)) for w, u, c in zip(wanted, upright, crop, strict=True))
+                    wanted = (
+                        int(np.ceil(wanted[0] * upright[0] / crop[0])),
+                        int(np.ceil(wanted[1] * upright[1] / crop[1])),
+                    )
                 image.draft("RGB", wanted[::-1] if orientation in (5, 6, 7, 8) else wanted)
             image.load()
             scale = image.size[0] / full[0], image.size[1] / full[1]
@@ -115,13 +125,12 @@ def crop_to(image: Image.Image, box: Box, scale: tuple[float, float] = (1, 1)) -
     width, height = image.size
     x0, x1 = (min(max(x * scale[0], 0), width) for x in (box[0], box[2]))
     y0, y1 = (min(max(y * scale[1], 0), height) for y in (box[1], box[3]))
-    corners = int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1))
     if not (x1 - x0 > 0 and y1 - y0 > 0):
         raise WorkbenchError(
             f"box {','.join(f'{v:g}' for v in box)} holds no pixel of the image "
             f"({width / scale[0]:.0f}x{height / scale[1]:.0f} pixels; it is written x0,y0,x1,y1)"
         )
-    return image.crop(corners)
+    return image.crop((int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1))))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

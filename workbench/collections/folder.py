@@ -1,0 +1,246 @@
+"""Any folder of images, with subfolders as labels when asked for; and what the other sources share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from workbench.collections.collection import PROTOCOLS, Collection, Query
+from workbench.collections.images import EXTENSIONS, NOT_READ, Header, inspect
+from workbench.config import WorkbenchError
+from workbench.progress import Progress, silent
+
+Problems = tuple[tuple[str, str], ...]
+
+
+class _Others(Mapping[str, str]):
+    """The members of a group less one, each ``positive``; nothing is copied."""
+
+    def __init__(self, members: Mapping[str, None], own: str) -> None:
+        self._members, self._own = members, own
+
+    def __getitem__(self, image: str) -> str:
+        if image == self._own or image not in self._members:
+            raise KeyError(image)
+        return "positive"
+
+    def __iter__(self) -> Iterator[str]:
+        return (image for image in self._members if image != self._own)
+
+    def __len__(self) -> int:
+        return len(self._members) - (self._own in self._members)
+
+
+class SameLabel(Mapping[str, Mapping[str, str]]):
+    """Query id → the other database images of its label, all ``positive``.
+
+    ``groups`` maps a label to its database images, ``queries`` a query id to (image, label).
+    Made on demand: written out, the relations of a label of n images would be n² entries.
+    """
+
+    def __init__(self, groups: Mapping[str, Iterable[str]], queries: Mapping[str, tuple[str, str]]) -> None:
+        self._groups = {label: dict.fromkeys(images) for label, images in groups.items()}
+        self._queries = dict(queries)
+
+    def __getitem__(self, query: str) -> Mapping[str, str]:
+        image, label = self._queries[query]
+        return _Others(self._groups.get(label, {}), image)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._queries)
+
+    def __len__(self) -> int:
+        return len(self._queries)
+
+
+def open_folder(
+    root: Path, labels: Literal["none", "folders"] = "none", progress: Progress = silent
+) -> Collection:
+    """Every image below ``root``; hidden files and folders are skipped.
+
+    With ``labels="folders"`` an image's label is the folder it lies in (images directly in
+    ``root`` have none and are distractors), and each image of a label with two or more is a query.
+    Raises WorkbenchError where ``root`` is no readable folder or holds no readable image.
+    """
+    if labels not in ("none", "folders"):
+        raise WorkbenchError(f"labels {labels!r} is not known; valid: none, folders")
+    root = existing_folder(root)
+    names, problems = list_images(root)
+    if not names:
+        unread = f" ({problems[0][0]!r}: {problems[0][1]})" if problems else ""
+        raise WorkbenchError(
+            f"no image in {str(root)!r}{unread}; images end in {', '.join(sorted(EXTENSIONS))}"
+        )
+    headers, unreadable = read_headers(root, names, progress)
+    collection = Collection(
+        name=root.name or str(root), root=root, images=tuple(headers), problems=problems + unreadable
+    )
+    if labels == "none":
+        return collection
+    label_of = {i: str(PurePosixPath(i).parent) for i in headers if "/" in i}
+    groups: dict[str, list[str]] = {}
+    for image, label in label_of.items():
+        groups.setdefault(label, []).append(image)
+    queries = {i: (i, label) for i, label in label_of.items() if len(groups[label]) > 1}
+    if not queries:
+        raise WorkbenchError(
+            f"no subfolder of {str(root)!r} holds two or more readable images, so folders cannot serve "
+            "as labels; put each label's images in a folder of their own or use labels none"
+        )
+    return Collection(
+        name=collection.name,
+        root=root,
+        images=collection.images,
+        queries=tuple(Query(i, i) for i in queries),
+        relevance=SameLabel(groups, queries),
+        protocol=PROTOCOLS["labels"],
+        problems=collection.problems,
+        labels=label_of,
+    )
+
+
+def existing_folder(root: Path) -> Path:
+    """``root`` as an absolute path. Raises WorkbenchError where it is no folder."""
+    root = Path(os.path.abspath(Path(root).expanduser()))
+    if not root.exists():
+        raise WorkbenchError(f"folder {str(root)!r} does not exist; check the path")
+    if not root.is_dir():
+        raise WorkbenchError(f"{str(root)!r} is a file, not a folder; give the folder it lies in")
+    return root
+
+
+def list_images(root: Path) -> tuple[list[str], Problems]:
+    """The image files below ``root`` as sorted relative POSIX paths, and what cannot be read there.
+
+    A linked folder is followed where it leads outside ``root``, and every folder is entered
+    once, so links that go in circles end. Raises WorkbenchError where ``root`` cannot be opened.
+    """
+    names: list[str] = []
+    problems: list[tuple[str, str]] = []
+    home = os.path.realpath(root)
+    seen: set[str] = set()
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        where = os.path.realpath(root / folder)
+        if where in seen:
+            continue
+        seen.add(where)
+        try:
+            entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+        except OSError as error:
+            reason = f"the folder cannot be opened: {error.strerror or error}"
+            if not folder:
+                raise WorkbenchError(f"{str(root)!r}: {reason}") from None
+            problems.append((folder, reason))
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            suffix = Path(entry.name).suffix.lower()
+            if entry.is_dir():
+                target = os.path.realpath(entry.path) if entry.is_symlink() else None
+                # A link into the root would show the same images a second time.
+                if target is None or not _inside(target, home):
+                    waiting.append(name)
+            elif suffix in NOT_READ:
+                problems.append((_text(name), f"{suffix} files are not read; convert it to JPEG or PNG"))
+            elif suffix in EXTENSIONS:
+                if _text(name) != name:
+                    problems.append((_text(name), "the name is not valid UTF-8; rename the file"))
+                elif not entry.is_file():
+                    problems.append((name, "a broken link or no regular file"))
+                else:
+                    names.append(name)
+    return sorted(names), tuple(sorted(problems))
+
+
+def _inside(path: str, folder: str) -> bool:
+    return Path(path).is_relative_to(folder)
+
+
+def _text(name: str) -> str:
+    return name.encode("utf-8", "replace").decode()
+
+
+def read_headers(
+    root: Path, names: Iterable[str], progress: Progress = silent
+) -> tuple[dict[str, Header], Problems]:
+    """Check images by their headers, in parallel: {name: header} of the readable ones, and the others.
+
+    Raises WorkbenchError where there are images and none can be read.
+    """
+    names = list(names)
+
+    def look(name: str) -> Header | str:
+        try:
+            return inspect(root / name)
+        except WorkbenchError as error:
+            return str(error)
+
+    headers: dict[str, Header] = {}
+    problems: list[tuple[str, str]] = []
+    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+        try:
+            for done, (name, found) in enumerate(zip(names, pool.map(look, names), strict=True), 1):
+                if isinstance(found, Header):
+                    headers[name] = found
+                else:
+                    problems.append((name, found))
+                if done % 50 == 0 or done == len(names):
+                    progress("checking images", done, len(names))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not look at the rest
+            raise
+    if problems and not headers:
+        raise WorkbenchError(
+            f"none of the {len(names)} images in {str(root)!r} can be read; "
+            f"the first, {problems[0][0]!r}: {problems[0][1]}"
+        )
+    return headers, tuple(problems)
+
+
+def index_by_stem(root: Path, names: Iterable[str]) -> tuple[dict[str, str], Problems]:
+    """File name without suffix → image id, for ground truth that names no folders.
+
+    Of two files of one name the first counts: a copy in the database would be a false negative.
+    """
+    index: dict[str, str] = {}
+    problems = []
+    for name in names:
+        first = index.setdefault(PurePosixPath(name).stem, name)
+        if first != name:
+            problems.append((name, f"a second file of the name of {first!r}; left out"))
+    if not index:
+        raise WorkbenchError(f"no image in {str(root)!r}; check the folder, or fetch the collection anew")
+    return index, tuple(problems)
+
+
+def require_present(what: str, named: Iterable[str], present: Iterable[str], root: Path) -> None:
+    """Raise WorkbenchError saying how many of the ``named`` images are missing, and the first of them."""
+    named, present = set(named), set(present)
+    missing = sorted(named - present)
+    if missing:
+        first = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+        raise WorkbenchError(
+            f"{what}: {len(missing)} of the {len(named)} query and positive images that the ground truth "
+            f"names are missing below {str(root)!r} ({first}); nothing is evaluated on part of them, "
+            "so point to the whole release, or remove this folder and fetch it anew"
+        )
+
+
+def published_size(what: str, found: int, published: int, unreadable: int = 0) -> tuple[str, ...]:
+    """Notes for a release that is not whole, whose numbers cannot be compared with published ones."""
+    notes = []
+    if found + unreadable != published:
+        notes.append(
+            f"{what} has {found + unreadable:,} database images here and {published:,} as published: "
+            "its numbers are not comparable with published ones"
+        )
+    if unreadable:
+        notes.append(f"{unreadable:,} images of {what} cannot be read and are left out (see the report)")
+    return tuple(notes)

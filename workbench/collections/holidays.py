@@ -1,0 +1,47 @@
+"""INRIA Holidays (Jégou, Douze and Schmid, ECCV 2008): the files' numbers are the ground truth."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from workbench.collections.collection import PROTOCOLS, Collection, Query
+from workbench.collections.folder import (
+    SameLabel,
+    existing_folder,
+    index_by_stem,
+    list_images,
+    published_size,
+    read_headers,
+    require_present,
+)
+from workbench.progress import Progress, silent
+
+PUBLISHED = 1491
+
+
+def open_holidays(root: Path, progress: Progress = silent) -> Collection:
+    """Open the images ``NNNNNN.jpg`` below ``root``: ``NNNN00`` asks for the others of its group ``NNNN``.
+
+    Raises WorkbenchError where no such image is there, or a group lacks its query.
+    """
+    root = existing_folder(root)
+    names = [n for n in list_images(root)[0] if re.search(r"(^|/)\d{6}\.jpe?g$", n, re.IGNORECASE)]
+    stems, copies = index_by_stem(root, names)
+    groups: dict[str, list[str]] = {}
+    for stem in sorted(stems):
+        groups.setdefault(stem[:4], []).append(stems[stem])
+    require_present("Holidays", (f"{group}00" for group in groups), stems, root)
+    headers, broken = read_headers(root, stems.values(), progress)
+    queries = {stems[f"{group}00"]: (stems[f"{group}00"], group) for group in groups}
+    return Collection(
+        name="holidays",
+        root=root,
+        images=tuple(sorted(stems.values())),
+        queries=tuple(Query(image, image) for image in queries),
+        relevance=SameLabel(groups, queries),
+        protocol=PROTOCOLS["holidays"],
+        problems=copies,
+        labels={stems[stem]: stem[:4] for stem in stems},
+        notes=published_size("Holidays", len(headers), PUBLISHED, len(broken)),
+    ).without(broken)

@@ -1,0 +1,170 @@
+"""A table of labelled images: ``path,label[,split][,x0,y0,x1,y1]``."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from workbench.collections.collection import PROTOCOLS, Box, Collection, Query
+from workbench.collections.folder import SameLabel, read_headers
+from workbench.config import WorkbenchError
+from workbench.progress import Progress, silent
+
+_CORNERS = ("x0", "y0", "x1", "y1")
+_SPLITS = ("query", "database", "both")
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    path: str  # absolute
+    label: str
+    split: str
+    box: Box | None
+
+
+def open_csv(path: Path, progress: Progress = silent) -> Collection:
+    """Read a CSV with the columns ``path,label`` and, if wanted, ``split`` and a query box.
+
+    ``split`` is ``query``, ``database`` or ``both`` (default); the box ``x0,y0,x1,y1`` is in pixels
+    of the upright image and may be empty. Paths are absolute or relative to the CSV. An image may
+    stand in several rows, for several boxes or labels; an empty label makes a distractor. Ids are
+    relative to the CSV's folder or, where a path leads out of it, to the nearest common folder.
+    Raises WorkbenchError naming the line of a bad row; missing and broken images go to the report.
+    """
+    path = Path(os.path.abspath(Path(path).expanduser()))
+    rows = list(_rows(path))
+    if not rows:
+        raise WorkbenchError(f"{str(path)!r} has a header and no rows; add a row for each image")
+    try:
+        root = Path(os.path.commonpath([path.parent, *(os.path.dirname(row.path) for row in rows)]))
+    except ValueError:
+        raise WorkbenchError(f"{str(path)!r}: its images lie on several drives; bring them to one") from None
+    ids = {row.path: Path(row.path).relative_to(root).as_posix() for row in rows}
+    headers, problems = read_headers(root, dict.fromkeys(ids.values()), progress)
+
+    groups: dict[str, dict[str, None]] = {}
+    labels: dict[str, dict[str, None]] = {}
+    database: dict[str, None] = {}
+    rows = [row for row in rows if ids[row.path] in headers]
+    for row in rows:
+        image = ids[row.path]
+        if row.label:
+            labels.setdefault(image, {})[row.label] = None
+        if row.split != "query":
+            database[image] = None
+            if row.label:
+                groups.setdefault(row.label, {})[image] = None
+
+    if not database:
+        raise WorkbenchError(
+            f"{str(path)!r} has no database image; give some rows the split database or both"
+        )
+
+    queries: dict[str, tuple[str, str]] = {}
+    boxes: dict[str, Box | None] = {}
+    known: set[tuple[str, str, Box | None]] = set()
+    for row in rows:
+        image = ids[row.path]
+        # As in a folder, an image that is alone with its label is a distractor and asks for nothing.
+        alone = row.split == "both" and len(groups.get(row.label, ())) < 2
+        if row.split == "database" or not row.label or alone or (image, row.label, row.box) in known:
+            continue
+        header = headers[image]
+        if row.box is not None and not (
+            row.box[0] < header.width and row.box[1] < header.height and row.box[2] > 0 and row.box[3] > 0
+        ):
+            raise WorkbenchError(
+                f"{str(path)!r}, line {row.line}: the box lies outside the image, "
+                f"which is {header.width}x{header.height} pixels"
+            )
+        known.add((image, row.label, row.box))
+        query = _free_name(image, queries)
+        queries[query] = image, row.label
+        boxes[query] = row.box
+    protocol = replace(PROTOCOLS["labels"], crop_queries=any(box is not None for box in boxes.values()))
+    return Collection(
+        name=path.stem,
+        root=root,
+        images=tuple(database),
+        queries=tuple(Query(q, image, boxes[q]) for q, (image, _) in queries.items()),
+        relevance=SameLabel(groups, queries),
+        protocol=protocol if queries else None,
+        problems=problems,
+        labels={image: ", ".join(names) for image, names in labels.items()},
+    )
+
+
+def _free_name(image: str, taken: Mapping[str, object]) -> str:
+    name, number = image, 1
+    while name in taken:
+        number += 1
+        name = f"{image}#{number}"
+    return name
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = [(column or "").strip().lower() for column in reader.fieldnames or ()]
+            _check_columns(path, columns)
+            reader.fieldnames = columns
+            for values in reader:
+                try:
+                    yield _row(path.parent, values, reader.line_num)
+                except WorkbenchError as error:
+                    raise WorkbenchError(f"{str(path)!r}, line {reader.line_num}: {error}") from None
+    except FileNotFoundError:
+        raise WorkbenchError(f"{str(path)!r} does not exist; check the path") from None
+    except OSError as error:
+        raise WorkbenchError(f"{str(path)!r} cannot be opened: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise WorkbenchError(f"{str(path)!r} is not UTF-8; save it as CSV (UTF-8)") from None
+    except csv.Error as error:
+        raise WorkbenchError(f"{str(path)!r}, line {reader.line_num}: {error}; mend the quotes") from None
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    missing = [column for column in ("path", "label") if column not in columns]
+    if missing:
+        other = ";" in "".join(columns) or "\t" in "".join(columns)
+        hint = "separate the columns by commas" if other else "name the columns in its first line"
+        raise WorkbenchError(f"{str(path)!r} has no column {' and no column '.join(missing)}; {hint}")
+    twice = [column for column in ("path", "label", "split", *_CORNERS) if columns.count(column) > 1]
+    if twice:
+        raise WorkbenchError(f"{str(path)!r} has the column {twice[0]} twice; keep one")
+    box = [column for column in _CORNERS if column in columns]
+    if box and len(box) < 4:
+        raise WorkbenchError(f"{str(path)!r} has {', '.join(box)} alone; a box is x0,y0,x1,y1")
+
+
+def _row(folder: Path, values: Mapping[str | None, object], line: int) -> _Row:
+    if None in values or any(value is None for value in values.values()):
+        raise WorkbenchError("it has more or fewer values than the header; quote values that hold commas")
+    text = {str(key): str(value).strip() for key, value in values.items()}
+    if not text["path"] or "\0" in text["path"]:
+        raise WorkbenchError("the path is empty or no text; name an image file")
+    split = text.get("split") or "both"
+    if split not in _SPLITS:
+        raise WorkbenchError(f"split {split!r} is not known; valid: {', '.join(_SPLITS)}")
+    if split == "query" and not text["label"]:
+        raise WorkbenchError("a query needs a label, to say what it should find")
+    absolute = os.path.normpath(folder / Path(text["path"]).expanduser())
+    return _Row(line, absolute, text["label"], split, _box([text.get(corner, "") for corner in _CORNERS]))
+
+
+def _box(corners: list[str]) -> Box | None:
+    if not any(corners):
+        return None
+    try:
+        x0, y0, x1, y1 = (float(corner) for corner in corners)
+    except ValueError:
+        raise WorkbenchError(f"the box {','.join(corners)} is not four numbers x0,y0,x1,y1") from None
+    if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 <= x0 or y1 <= y0:
+        raise WorkbenchError(f"the box {','.join(corners)} is empty; x1 and y1 are its far corner")
+    return x0, y0, x1, y1

@@ -1,0 +1,48 @@
+"""UKBench (Nistér and Stewénius, CVPR 2006): objects in four views, numbered one after the other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from workbench.collections.collection import PROTOCOLS, Collection, Query
+from workbench.collections.folder import (
+    existing_folder,
+    index_by_stem,
+    list_images,
+    published_size,
+    read_headers,
+    require_present,
+)
+from workbench.progress import Progress, silent
+
+PUBLISHED = 10200
+
+
+def open_ukbench(root: Path, progress: Progress = silent) -> Collection:
+    """Open the images ``ukbenchNNNNN.jpg`` below ``root``; numbers 4n … 4n + 3 show one object.
+
+    Every image is a query and one of its own four positives. Raises WorkbenchError where no such
+    image is there, or an object lacks one of its views.
+    """
+    root = existing_folder(root)
+    names = [n for n in list_images(root)[0] if re.search(r"(^|/)ukbench\d{5}\.jpe?g$", n, re.IGNORECASE)]
+    # The archive has the images in full/ and small copies of the same names beside it.
+    names = [n for n in names if n.startswith("full/") or "/full/" in n] or names
+    stems, copies = index_by_stem(root, names)
+    objects = {stem: int(stem[-5:]) // 4 for stem in sorted(stems)}
+    views = {n: [f"ukbench{4 * n + view:05d}" for view in range(4)] for n in dict.fromkeys(objects.values())}
+    require_present("UKBench", (stem for four in views.values() for stem in four), stems, root)
+    headers, broken = read_headers(root, stems.values(), progress)
+    positives = {n: dict.fromkeys((stems[stem] for stem in four), "positive") for n, four in views.items()}
+    return Collection(
+        name="ukbench",
+        root=root,
+        images=tuple(stems[stem] for stem in objects),
+        queries=tuple(Query(stems[stem], stems[stem]) for stem in objects),
+        relevance={stems[stem]: positives[n] for stem, n in objects.items()},
+        protocol=PROTOCOLS["ukbench"],
+        problems=copies,
+        labels={stems[stem]: str(n) for stem, n in objects.items()},
+        notes=published_size("UKBench", len(headers), PUBLISHED, len(broken)),
+    ).without(broken)
