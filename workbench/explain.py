@@ -1,14 +1,17 @@
 """Exact explanation: a score taken apart into the cells and the pairs of regions that make it.
 
-With its normalisers held fixed, every descriptor here is an affine function of the feature map:
-pooling is positively homogeneous of degree one, so by Euler's theorem map × gradient, summed over
-the cells, gives its linear part back, and centring adds an offset.
+With its normalisers held fixed every descriptor here is an affine function of the feature map.
+Pooling is positively homogeneous of degree one, so by Euler's theorem map x gradient, summed over
+the cells, gives the linear part of the score back. What centring takes away from a region is
+charged in equal parts to its cells, so that heat means *more than the average image has there*,
+and the heatmaps add up to the score itself. (Left as one constant, the same for both images, it is
+several times the score, and the heat sits less on the target: see docs/explanations.md.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -18,60 +21,109 @@ from workbench.config import Config
 from workbench.descriptors.bulk import Described, describe_maps
 from workbench.descriptors.describe import Parts, Pooled
 
-VARIANT = "spread"
-
 
 @dataclass(frozen=True)
 class Explanation:
+    """A score and its parts. Each heatmap [H, W], plus ``constant``, sums to ``score``.
+
+    ``region_pairs`` has a row for each pair, strongest first: query_region and image_region (rows of
+    ``query_regions`` and ``image_regions``, boxes [N, 4] as fractions of the picture's width and
+    height) and their contribution; those sum to the same. ``constant`` is what no cell can be
+    charged with; centring is charged to cells, so it is nought.
+    """
+
     score: float
-    query_heatmap: np.ndarray
-    image_heatmap: np.ndarray
-    region_pairs: pd.DataFrame
-    constant: float
+    query_heatmap: np.ndarray = field(repr=False)
+    image_heatmap: np.ndarray = field(repr=False)
+    region_pairs: pd.DataFrame = field(repr=False)
+    query_regions: np.ndarray = field(repr=False)
+    image_regions: np.ndarray = field(repr=False)
+    constant: float = 0.0
 
 
-def explain(query_maps, image_maps, config, described):
-    query, q_pools, q_leaf = _traced(query_maps, config, described)
-    image, i_pools, i_leaf = _traced(image_maps, config, described)
-    q, d = query.total.sum(1)[0], image.total.sum(1)[0]
-    score = float((q * d).sum())
-    if VARIANT == "bilinear":
-        ql, dl = query.linear.sum(1)[0], image.linear.sum(1)[0]
-        hq = _euler(q_leaf, (ql * dl.detach()).sum()); hi = _euler(i_leaf, (dl * ql.detach()).sum())
-        const = score - float((ql * dl).sum())
-    elif VARIANT == "spread":
-        hq = _euler(q_leaf, (query.linear.sum(1)[0] * d.detach()).sum()); hi = _euler(i_leaf, (image.linear.sum(1)[0] * q.detach()).sum())
-        hq = [h + s for h, s in zip(hq, _spread(query, d, q_pools, q_leaf))]
-        hi = [h + s for h, s in zip(hi, _spread(image, q, i_pools, i_leaf))]
-        const = 0.0
-    return Explanation(score, hq[0].numpy(), hi[0].numpy(), None, const)
+def explain(
+    query_maps: Sequence[torch.Tensor], image_maps: Sequence[torch.Tensor], config: Config, described: Described
+) -> Explanation:
+    """Explain the inner product of two images' descriptors, by their maps [1, C, H, W], a scale each."""
+    query, query_pools = _described(query_maps, config, described)
+    image, image_pools = _described(image_maps, config, described)
+    q, d = query[0].sum(0), image[0].sum(0)
+    contributions = (query[0] @ image[0].T).numpy()
+    order = np.argsort(-contributions, axis=None, kind="stable")
+    rows, columns = np.unravel_index(order, contributions.shape)
+    pairs = pd.DataFrame(
+        {"query_region": rows, "image_region": columns, "contribution": contributions.ravel()[order].astype(float)}
+    )
+    return Explanation(
+        float(q @ d),
+        heatmaps(query_maps, d[None], config, described)[0].numpy(),
+        heatmaps(image_maps, q[None], config, described)[0].numpy(),
+        pairs,
+        _boxes(query_pools, query_maps),
+        _boxes(image_pools, image_maps),
+    )
 
 
-def _spread(parts, other, pools, maps):
-    out, start = [], 0
-    for p, m in zip(pools, maps):
-        n = len(p.regions)
-        off = torch.as_tensor(parts.offset)
-        if off.ndim == 0: out.append(torch.zeros(m.shape[2:])); continue
-        off = torch.broadcast_to(off, parts.linear.shape)
-        t = (off[0, start:start+n] @ other).detach()
-        h = torch.zeros(m.shape[2:])
-        for (x0, y0, x1, y1), v in zip(p.regions.tolist(), t):
-            h[y0:y1, x0:x1] += v / ((x1-x0)*(y1-y0))
-        out.append(h); start += n
-    return out
+def heatmaps(
+    maps: Sequence[torch.Tensor], others: torch.Tensor, config: Config, described: Described
+) -> torch.Tensor:
+    """What each cell contributes to each image's score with its other image: [B, H, W].
+
+    ``maps`` are [B, C, H, W], a scale each, ``others`` the other images' descriptors [B, D]. Cells
+    are those of the first scale; the heat of further scales is laid onto them, mass for mass.
+    """
+    with torch.enable_grad():
+        leaves = [one.detach().clone().requires_grad_(True) for one in maps]
+        parts, pools = describe_maps(leaves, config, described, keep=True)
+        value = (parts.linear.sum(1) * others).sum()
+        gradients = torch.autograd.grad(value, leaves)
+    height, width = maps[0].shape[2:]
+    heat = torch.zeros(len(others), height, width)
+    charges = _charges(parts, others)
+    start = 0
+    for leaf, gradient, pooled in zip(leaves, gradients, pools, strict=True):
+        here = (leaf.detach() * gradient).sum(1)
+        count = len(pooled.regions)
+        here += torch.einsum("bn,nhw->bhw", charges[:, start : start + count], _shares(pooled, *leaf.shape[2:]))
+        start += count
+        heat += _overlaps(here.shape[1], height) @ here @ _overlaps(here.shape[2], width).T
+    return heat
 
 
-def _traced(maps, config, described):
-    leaves = [m.detach().clone().requires_grad_(True) for m in maps]
-    parts, pools = describe_maps(leaves, config, described, keep=True)
-    return parts, pools, leaves
+def _described(
+    maps: Sequence[torch.Tensor], config: Config, described: Described
+) -> tuple[torch.Tensor, list[Pooled]]:
+    with torch.no_grad():
+        parts, pools = describe_maps(maps, config, described, keep=True)
+        return parts.total, pools
 
 
-def _euler(leaves, value):
-    grads = torch.autograd.grad(value, leaves)
-    return [(m * g).sum(1)[0].detach() for m, g in zip(leaves, grads)]
+def _charges(parts: Parts, others: torch.Tensor) -> torch.Tensor:
+    """What centring takes from (or gives to) each region's part of the score, [B, N]."""
+    if not isinstance(parts.offset, torch.Tensor):
+        return torch.zeros(parts.linear.shape[:2])
+    offset = parts.offset.detach().expand_as(parts.linear)
+    return torch.einsum("bnd,bd->bn", offset, others)
 
 
-def localisation(ready, query_rows, progress):
-    return {}
+def _shares(pooled: Pooled, height: int, width: int) -> torch.Tensor:
+    """Each region's cells with equal shares that sum to one, [N, H, W]."""
+    shares = torch.zeros(len(pooled.regions), height, width)
+    for share, (x0, y0, x1, y1) in zip(shares, pooled.regions.tolist(), strict=True):
+        share[y0:y1, x0:x1] = 1 / ((x1 - x0) * (y1 - y0))
+    return shares
+
+
+def _overlaps(source: int, target: int) -> torch.Tensor:
+    """How much of each of ``source`` equal intervals lies in each of ``target``: [target, source], columns sum to 1."""
+    if source == target:
+        return torch.eye(source)
+    t, s = torch.arange(target)[:, None], torch.arange(source)[None]
+    overlap = torch.minimum((t + 1) / target, (s + 1) / source) - torch.maximum(t / target, s / source)
+    overlap = overlap.clamp(min=0)
+    return overlap / overlap.sum(0, keepdim=True)
+
+
+def _boxes(pools: Sequence[Pooled], maps: Sequence[torch.Tensor]) -> np.ndarray:
+    sides = [np.array([m.shape[3], m.shape[2], m.shape[3], m.shape[2]], float) for m in maps]
+    return np.concatenate([pooled.regions / side for pooled, side in zip(pools, sides, strict=True)])

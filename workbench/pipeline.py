@@ -7,7 +7,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,8 +25,9 @@ from workbench.config import Config, WorkbenchError
 from workbench.descriptors.bulk import Described, describe, describe_maps
 from workbench.evaluation import protocols
 from workbench.evaluation.comparison import Comparison
-from workbench.explain import Explanation, explain, localisation
+from workbench.explain import Explanation, explain
 from workbench.features.maps import MapSource, Options, Picture
+from workbench.localisation import Target, mean_share
 from workbench.progress import Progress, silent
 from workbench.search import exact
 
@@ -329,7 +330,41 @@ class Workbench:
         return np.array([(a, b) for a, b in pairs if a != b], np.int64).reshape(-1, 2)
 
     def _localisation(self, ready: _Ready, progress: Progress) -> dict[str, float]:
-        return localisation(ready, self._query_rows(ready), progress)
+        """Over each query and its positives: the share of the score's positive heat on the target.
+
+        ``localisation`` is of the heat in the image found, ``localisation_query`` of that in the
+        query; ``…_even`` is what heat spread evenly over the picture would have there.
+        """
+        collection, vectors = ready.collection, ready.described.vectors
+        row_of = {image: row for row, image in enumerate(collection.images)}
+        pairs = [
+            (query, query_row, image)
+            for query, query_row in zip(collection.queries, self._query_rows(ready), strict=True)
+            for image, grade in collection.relevance[query.id].items()
+            if grade != "junk" and (query.id, image) in collection.quadrilaterals
+        ]
+
+        def seen(query: Query, image: str, box: Box | None) -> Target:
+            header = ready.source.header(collection.path(image))
+            corners = tuple(map(tuple, collection.quadrilaterals[query.id, image]))
+            return Target(corners, box or (0, 0, header.width, header.height))
+
+        def sides(query_side: bool) -> Iterator[tuple[Target, list[torch.Tensor], torch.Tensor]]:
+            for done, (query, query_row, image) in enumerate(pairs):
+                progress("locating", done + query_side * len(pairs), 2 * len(pairs))
+                if query_side:
+                    yield seen(query, query.image, query.box), ready.maps(query_row), vectors[row_of[image]]
+                else:
+                    yield seen(query, image, None), ready.maps(row_of[image]), vectors[query_row]
+
+        found, found_even = mean_share(sides(False), ready.config, ready.described)
+        asked, asked_even = mean_share(sides(True), ready.config, ready.described)
+        return {
+            "localisation": found,
+            "localisation_even": found_even,
+            "localisation_query": asked,
+            "localisation_query_even": asked_even,
+        }
 
     # -- what is said beside a number -----------------------------------------------------------
 

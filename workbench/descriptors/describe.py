@@ -36,7 +36,7 @@ class Parts(NamedTuple):
 
     def scaled(self, factor: torch.Tensor) -> Parts:
         held = factor.detach()
-        return Parts(self.linear * held, self.offset * held)
+        return Parts(self.linear * held, self.offset * held if isinstance(self.offset, torch.Tensor) else 0.0)
 
 
 @dataclass(frozen=True)
