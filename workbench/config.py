@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+VERSION = "0.1.0"
+
 
 class WorkbenchError(ValueError):
     """Wrong input: the message names it, says what is wrong and what to do."""
@@ -181,7 +183,9 @@ class Config:
         if self.backbone in ("sift", "hardnet") and self.pooling.name != "bow":
             raise WorkbenchError(f"pooling {self.pooling}: {self.backbone} has no feature map; valid: bow")
         if self.pooling.name == "bow" and self.backbone not in ("sift", "hardnet"):
-            raise WorkbenchError(f"backbone {self.backbone!r}: bow needs local features; valid: sift, hardnet")
+            raise WorkbenchError(
+                f"backbone {self.backbone!r}: bow needs local features; valid: sift, hardnet"
+            )
 
     def require_available(self) -> None:
         """Raise WorkbenchError where a part is named but not built yet."""

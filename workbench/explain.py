@@ -42,7 +42,10 @@ class Explanation:
 
 
 def explain(
-    query_maps: Sequence[torch.Tensor], image_maps: Sequence[torch.Tensor], config: Config, described: Described
+    query_maps: Sequence[torch.Tensor],
+    image_maps: Sequence[torch.Tensor],
+    config: Config,
+    described: Described,
 ) -> Explanation:
     """Explain the inner product of two images' descriptors, by their maps [1, C, H, W], a scale each."""
     query, query_pools = _described(query_maps, config, described)
@@ -52,7 +55,11 @@ def explain(
     order = np.argsort(-contributions, axis=None, kind="stable")
     rows, columns = np.unravel_index(order, contributions.shape)
     pairs = pd.DataFrame(
-        {"query_region": rows, "image_region": columns, "contribution": contributions.ravel()[order].astype(float)}
+        {
+            "query_region": rows,
+            "image_region": columns,
+            "contribution": contributions.ravel()[order].astype(float),
+        }
     )
     return Explanation(
         float(q @ d),
@@ -84,7 +91,9 @@ def heatmaps(
     for leaf, gradient, pooled in zip(leaves, gradients, pools, strict=True):
         here = (leaf.detach() * gradient).sum(1)
         count = len(pooled.regions)
-        here += torch.einsum("bn,nhw->bhw", charges[:, start : start + count], _shares(pooled, *leaf.shape[2:]))
+        here += torch.einsum(
+            "bn,nhw->bhw", charges[:, start : start + count], _shares(pooled, *leaf.shape[2:])
+        )
         start += count
         heat += _overlaps(here.shape[1], height) @ here @ _overlaps(here.shape[2], width).T
     return heat
@@ -115,7 +124,7 @@ def _shares(pooled: Pooled, height: int, width: int) -> torch.Tensor:
 
 
 def _overlaps(source: int, target: int) -> torch.Tensor:
-    """How much of each of ``source`` equal intervals lies in each of ``target``: [target, source], columns sum to 1."""
+    """How much of each of ``source`` equal intervals lies in each of ``target``; columns sum to one."""
     if source == target:
         return torch.eye(source)
     t, s = torch.arange(target)[:, None], torch.arange(source)[None]

@@ -1,4 +1,4 @@
-"""How much of the heat that makes a score lies on what was asked for, where ground truth knows its outline."""
+"""How much of the heat that makes a score lies on what was asked for, by the outlines in the ground truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOGETHER = 16  # images explained at once
 
 
 class Target(NamedTuple):
-    """A polygon's corners in the pixels of an upright image, and the part of the image [x0, y0, x1, y1] that is seen."""
+    """A polygon's corners in the pixels of an image, and the part of it (x0, y0, x1, y1) that is seen."""
 
     corners: Corners
     seen: Box

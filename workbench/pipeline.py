@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import timm
 import torch
+import torchvision
 from PIL import Image
 
 from workbench.collections import images
 from workbench.collections.catalog import open_collection
 from workbench.collections.collection import Box, Collection, Query
-from workbench.config import Config, WorkbenchError
+from workbench.config import VERSION, Config, WorkbenchError
 from workbench.descriptors.bulk import Described, describe, describe_maps
 from workbench.evaluation import protocols
 from workbench.evaluation.comparison import Comparison
@@ -177,6 +179,17 @@ class Workbench:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
         return Comparison([self.evaluate(pipeline, progress) for pipeline in pipelines])
 
+    def picture(self, query: str | Path | Image.Image, box: Box | None = None) -> Image.Image:
+        """What the network sees of a query or an image, as RGB: upright, and cropped to its box."""
+        if isinstance(query, Image.Image):
+            return images.crop_to(query.convert("RGB"), box) if box is not None else query.convert("RGB")
+        known = self._known_query(str(query))
+        path = self.collection.path(known.image) if known else Path(query).expanduser()
+        try:
+            return images.load(path, box or (known.box if known else None))
+        except WorkbenchError as error:
+            raise WorkbenchError(f"image {str(query)!r}: {error}") from None
+
     def thumbnail(self, image_id: str, side: int = 160, box: Box | None = None) -> bytes:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
         return self._thumbnail(image_id, side, box)
@@ -198,8 +211,8 @@ class Workbench:
     def _require_ground_truth(self) -> None:
         if self.collection.protocol is None or not self.collection.queries:
             raise WorkbenchError(
-                f"{self.collection.name!r} has no ground truth, so there is no mAP: open it with labels='folders' "
-                "(--labels folders) where subfolders are labels, or give a labels.csv"
+                f"{self.collection.name!r} has no ground truth, so there is no mAP: open it with "
+                "labels='folders' (--labels folders) where subfolders are labels, or give a labels.csv"
             )
 
     def _known_query(self, name: str) -> Query | None:
@@ -221,16 +234,7 @@ class Workbench:
         return [row_of[Picture(ready.collection.path(q.image), q.box)] for q in ready.collection.queries]
 
     def _maps(self, ready: _Ready, query: str | Path | Image.Image, box: Box | None) -> list[torch.Tensor]:
-        if isinstance(query, Image.Image):
-            picture = images.crop_to(query.convert("RGB"), box) if box is not None else query.convert("RGB")
-        else:
-            known = self._known_query(str(query))
-            path = self.collection.path(known.image) if known else Path(query).expanduser()
-            try:
-                picture = images.load(path, box)
-            except WorkbenchError as error:
-                raise WorkbenchError(f"query {str(query)!r}: {error}") from None
-        return ready.source.maps_of(picture, ready.config.scales)
+        return ready.source.maps_of(self.picture(query, box), ready.config.scales)
 
     def _vector(self, ready: _Ready, query: str | Path | Image.Image, box: Box | None) -> torch.Tensor:
         row = self._row(ready, query, box)
@@ -241,7 +245,7 @@ class Workbench:
             return parts.total.sum(1)
 
     def _relevance(self, collection: Collection, query: Query | None) -> Any:
-        """What is known of an image for a query: its grade, ``negative``, ``query`` for itself, or ``unknown``."""
+        """What is known of an image: its grade, ``negative``, ``query`` for itself, or ``unknown``."""
         grades: Mapping[str, str] = collection.relevance.get(query.id, {}) if query else {}
         judged = query is not None and query.id in collection.relevance
 
@@ -287,7 +291,7 @@ class Workbench:
     def _extract(
         self, source: MapSource, scales: int, progress: Progress
     ) -> tuple[Collection, tuple[Picture, ...], list[list[str]]]:
-        """Extract the collection's pictures; what turns out unreadable goes to its report, the rest goes on."""
+        """Extract the collection's pictures; what is unreadable goes to its report, the rest goes on."""
         while True:
             collection = self.collection
             pictures = list(dict.fromkeys(Picture(collection.path(i)) for i in collection.images))
@@ -295,13 +299,15 @@ class Workbench:
             pictures = list(dict.fromkeys([*pictures, *queries]))
             if not collection.images:
                 raise WorkbenchError(
-                    f"{collection.name!r} has no image that can be read ({len(collection.problems)} in its report)"
+                    f"{collection.name!r} has no image that can be read; "
+                    f"its report names {len(collection.problems)}"
                 )
             keys, lost = source.extract(pictures, scales, progress)
             if not lost:
                 return collection, tuple(pictures), keys
             reasons = [
-                (pictures[row].path.relative_to(collection.root).as_posix(), reason) for row, reason in lost.items()
+                (pictures[row].path.relative_to(collection.root).as_posix(), reason)
+                for row, reason in lost.items()
             ]
             self.collection = collection.without(reasons)
 
@@ -346,8 +352,9 @@ class Workbench:
 
         def seen(query: Query, image: str, box: Box | None) -> Target:
             header = ready.source.header(collection.path(image))
-            corners = tuple(map(tuple, collection.quadrilaterals[query.id, image]))
-            return Target(corners, box or (0, 0, header.width, header.height))
+            return Target(
+                collection.quadrilaterals[query.id, image], box or (0, 0, header.width, header.height)
+            )
 
         def sides(query_side: bool) -> Iterator[tuple[Target, list[torch.Tensor], torch.Tensor]]:
             for done, (query, query_row, image) in enumerate(pairs):
@@ -369,11 +376,6 @@ class Workbench:
     # -- what is said beside a number -----------------------------------------------------------
 
     def _provenance(self, ready: _Ready) -> dict[str, Any]:
-        import timm
-        import torchvision
-
-        from workbench import __version__
-
         protocol = ready.collection.protocol
         assert protocol is not None
         fitted = [w.provenance for w in (*ready.described.regional, *ready.described.final) if w is not None]
@@ -394,7 +396,7 @@ class Workbench:
             "whitening": fitted,
             "seconds": round(ready.seconds, 3),
             "versions": {
-                "workbench": __version__,
+                "workbench": VERSION,
                 "torch": torch.__version__,
                 "torchvision": torchvision.__version__,
                 "timm": timm.__version__,
@@ -447,7 +449,9 @@ def open_workbench(
     """Open a collection by name, folder or CSV. ``options`` are the fields of Options."""
     unknown = set(options) - set(Options.__dataclass_fields__)
     if unknown:
-        raise WorkbenchError(f"option {sorted(unknown)[0]!r} is not known; valid: {', '.join(Options.__dataclass_fields__)}")
+        raise WorkbenchError(
+            f"option {sorted(unknown)[0]!r} is not known; valid: {', '.join(Options.__dataclass_fields__)}"
+        )
     cache = Path(options.get("cache") or default_cache()).expanduser()
     weights = options.get("weights")
     chosen = replace(Options(**options), cache=cache, weights=Path(weights).expanduser() if weights else None)

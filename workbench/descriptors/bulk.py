@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -98,7 +97,9 @@ class _Regions:
         torch.set_num_threads(1)  # a thread a chunk keeps the cores busier than many threads in each
         try:
             with ThreadPoolExecutor(threads) as pool:
-                for positions, chunk in _ahead(pool, self._pool, self.source.batches(self.keys, self.scale), threads):
+                for positions, chunk in _ahead(
+                    pool, self._pool, self.source.batches(self.keys, self.scale), threads
+                ):
                     size += chunk.vectors.nbytes
                     if size <= MOST_BYTES:
                         kept.append((positions, chunk))
@@ -113,10 +114,15 @@ class _Regions:
     def _pool(self, positions: list[int], maps: torch.Tensor) -> Chunk:
         torch.set_num_threads(1)
         with torch.no_grad():
-            if self.config.pooling.name != "code" and maps.shape[2:] == (1, 1) and self.source.layer is not None:
+            if (
+                self.config.pooling.name != "code"
+                and maps.shape[2:] == (1, 1)
+                and self.source.layer is not None
+            ):
+                spec = self.source.spec
                 raise WorkbenchError(
-                    f"layer {self.source.spec.layer or self.source.layer!r} of {self.source.spec.name} gives vectors, "
-                    f"which have no regions: use the pooling 'code', not {str(self.config.pooling)!r}"
+                    f"layer {spec.layer or self.source.layer!r} of {spec.name} gives vectors, which have no "
+                    f"regions: use the pooling 'code', not {str(self.config.pooling)!r}"
                 )
             return positions, pooled(maps, self.config)
 
@@ -149,7 +155,11 @@ def _fit(
 
 
 def _fit_regional(
-    scales: Sequence[_Regions], steps: Sequence[Step], fit_on: Sequence[int], provenance: dict[str, Any], seed: int
+    scales: Sequence[_Regions],
+    steps: Sequence[Step],
+    fit_on: Sequence[int],
+    provenance: dict[str, Any],
+    seed: int,
 ) -> list[Whitening | None]:
     """Fit the regional steps on a sample of the region vectors of all scales."""
     if not steps:

@@ -25,7 +25,7 @@ _TINY = 1e-12
 
 
 class Parts(NamedTuple):
-    """What regions contribute to vectors: ``linear`` [B, N, D] in the map, ``offset`` [B, N, D] apart from it."""
+    """What regions contribute to vectors: ``linear`` in the map, and an ``offset``; both [B, N, D]."""
 
     linear: torch.Tensor
     offset: torch.Tensor | float = 0.0
@@ -106,7 +106,9 @@ def normalised(parts: Parts, together: bool) -> Parts:
     return parts.scaled(1 / total.norm(dim=-1, keepdim=True).clamp(min=_TINY))
 
 
-def summed(pooled: Pooled, config: Config, whitenings: Sequence[Whitening | None], keep: bool = False) -> Parts:
+def summed(
+    pooled: Pooled, config: Config, whitenings: Sequence[Whitening | None], keep: bool = False
+) -> Parts:
     """Regional steps, weights, sum over regions, L2. ``keep`` leaves the regions apart, [B, N, D]."""
     parts = Parts(pooled.vectors)
     for step, whitening in zip(split_steps(config)[0], whitenings, strict=False):
@@ -126,7 +128,10 @@ def over_scales(scales: Sequence[Parts], config: Config) -> Parts:
     if len(scales) == 1:
         return scales[0]
     power = config.pooling.args[0] if config.pooling.name == "gem" and config.regions.name == "whole" else 1.0
-    totals = [parts.total.sum(1, keepdim=True).detach().clamp(min=0 if power != 1 else -torch.inf) for parts in scales]
+    totals = [
+        parts.total.sum(1, keepdim=True).detach().clamp(min=0 if power != 1 else -torch.inf)
+        for parts in scales
+    ]
     if power != 1:
         mean = torch.stack([t**power for t in totals]).mean(0) ** (1 / power)
         factors = [torch.where(mean > 0, t / mean.clamp(min=_TINY), 0.0) ** (power - 1) for t in totals]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -23,7 +24,9 @@ def pool(maps: torch.Tensor, regions: np.ndarray, scheme: str | Step) -> torch.T
     step = Config.parse(f"x/{scheme}/whole").pooling if isinstance(scheme, str) else scheme
     regions = np.asarray(regions)
     if maps.ndim != 4 or regions.ndim != 2 or regions.shape[1] != 4 or len(regions) == 0:
-        raise WorkbenchError(f"pool takes maps [B, C, H, W] and regions [N, 4], not {maps.ndim}-D and {regions.shape}")
+        raise WorkbenchError(
+            f"pool takes maps [B, C, H, W] and regions [N, 4], not {maps.ndim}-D and {regions.shape}"
+        )
     height, width = maps.shape[2:]
     x0, y0, x1, y1 = regions.T
     if (x0 < 0).any() or (y0 < 0).any() or (x1 > width).any() or (y1 > height).any():
@@ -90,7 +93,9 @@ def _over(maps: torch.Tensor, regions: np.ndarray, reduce: Reduce) -> torch.Tens
     last = maps.stride(1) == 1
     by_row = _intervals(maps.permute(2, 0, 3, 1) if last else maps.permute(2, 0, 1, 3), rows, reduce)
     # Small by now: the columns are brought to the front, where reducing is fast.
-    table = _intervals(by_row.movedim(2 if last else 3, 0).contiguous(), columns, reduce)  # [columns, rows, B, C]
+    table = _intervals(
+        by_row.movedim(2 if last else 3, 0).contiguous(), columns, reduce
+    )  # [columns, rows, B, C]
     flat = torch.as_tensor(column_of.ravel() * len(rows) + row_of.ravel(), device=maps.device)
     return table.flatten(0, 1).index_select(0, flat).transpose(0, 1)
 
@@ -104,6 +109,6 @@ def _intervals(maps: torch.Tensor, intervals: np.ndarray, reduce: Reduce) -> tor
     cuts = np.unique(intervals)
     if len(cuts) > 2:
         ends = cuts.tolist()
-        maps = torch.stack([reduce(maps[a:b], 0) for a, b in zip(ends[:-1], ends[1:], strict=True)])
+        maps = torch.stack([reduce(maps[a:b], 0) for a, b in pairwise(ends)])
         intervals = np.searchsorted(cuts, intervals)
     return torch.stack([reduce(maps[a:b], 0) for a, b in intervals.tolist()])

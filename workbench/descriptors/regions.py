@@ -18,7 +18,9 @@ def rmac(height: int, width: int, levels: int) -> np.ndarray:
     [N, 4] as (x0, y0, x1, y1) in cells, level by level: 14 regions at three levels on a square map.
     """
     if min(height, width, levels) < 1:
-        raise WorkbenchError(f"R-MAC needs a map and levels of at least 1, not {height}x{width}, {levels} levels")
+        raise WorkbenchError(
+            f"R-MAC needs a map and levels of at least 1, not {height}x{width}, {levels} levels"
+        )
     shortest, longest = min(height, width), max(height, width)
     along = np.arange(2, _MOST_ALONG + 1)
     overlap = 1 - (longest - shortest) / (along - 1) / shortest
@@ -41,7 +43,7 @@ def _starts(length: int, side: int, count: int) -> np.ndarray:
 
 
 def grid(height: int, width: int, rows: int, columns: int) -> np.ndarray:
-    """A grid of rows x columns cells that covers the map, [N, 4]; cells overlap where they must not be empty."""
+    """A grid of rows x columns cells that covers the map, [N, 4]; on a small map cells overlap."""
     ys = [(i * height // rows, -(-(i + 1) * height // rows)) for i in range(rows)]
     xs = [(i * width // columns, -(-(i + 1) * width // columns)) for i in range(columns)]
     return np.array([(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs], np.int64)

@@ -40,7 +40,7 @@ class Whitening:
         pairs: np.ndarray | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> Whitening:
-        """Fit to vectors [n, C]; keeps the ``dimensions`` directions of most variance, or as many as there are.
+        """Fit to vectors [n, C]; keeps the ``dimensions`` directions of most variance, or all there are.
 
         ``pca`` rotates; ``pcaw`` also divides by the root of each eigenvalue (Jégou and Chum, ECCV
         2012); ``lw`` is learned whitening from ``pairs`` [m, 2] of rows that match (Mikolajczyk and
@@ -78,7 +78,9 @@ class Whitening:
     def save(self, path: Path | str) -> None:
         """Write arrays and provenance to one safetensors file."""
         about = json.dumps({"kind": self.kind, **self.provenance})
-        save_file({"mean": self.mean, "projection": self.projection}, str(path), metadata={"whitening": about})
+        save_file(
+            {"mean": self.mean, "projection": self.projection}, str(path), metadata={"whitening": about}
+        )
 
     @classmethod
     def load(cls, path: Path | str) -> Whitening:
@@ -124,7 +126,7 @@ def _learned(x: torch.Tensor, pairs: np.ndarray, dimensions: int) -> tuple[torch
     within = (1 - share) * within + share * average * torch.eye(len(within), dtype=torch.float64)
     root = torch.linalg.cholesky(within)
     moved = torch.linalg.solve_triangular(root, (x - mean).double().T, upper=False)
-    values, directions = torch.linalg.eigh(moved @ moved.T / moved.shape[1])
+    _, directions = torch.linalg.eigh(moved @ moved.T / moved.shape[1])
     directions = directions.flip(1)[:, : min(dimensions, len(x) - 1)]
     projection = torch.linalg.solve_triangular(root.T, directions, upper=True).T
     return mean, projection.float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from workbench.config import WorkbenchError
 
@@ -60,7 +60,13 @@ BACKBONES: dict[str, Card] = {
         "alexnet",
         16,
         "features.11",
-        {**_ALEXNET, "pool5": "features.12", "fc6": "classifier.2", "fc7": "classifier.5", "fc8": "classifier.6"},
+        {
+            **_ALEXNET,
+            "pool5": "features.12",
+            "fc6": "classifier.2",
+            "fc7": "classifier.5",
+            "fc8": "classifier.6",
+        },
         code="classifier.2",
     ),
     "vgg16": Card(
@@ -69,7 +75,13 @@ BACKBONES: dict[str, Card] = {
         "vgg16",
         16,
         "features.29",
-        {**_VGG16, "pool5": "features.30", "fc6": "classifier.1", "fc7": "classifier.4", "fc8": "classifier.6"},
+        {
+            **_VGG16,
+            "pool5": "features.30",
+            "fc6": "classifier.1",
+            "fc7": "classifier.4",
+            "fc8": "classifier.6",
+        },
         code="classifier.1",
     ),
     "resnet18": _resnet(18, "2-2-2-2"),
@@ -136,7 +148,9 @@ class Spec:
             return card.layers.get(self.layer, self.layer)
         if pooling == "code":
             if card.code is None:
-                raise WorkbenchError(f"pooling 'code': {self.name} has no default layer for it; name one with @LAYER")
+                raise WorkbenchError(
+                    f"pooling 'code': {self.name} has no default layer for it; name one with @LAYER"
+                )
             return card.layers.get(card.code, card.code)
         return card.layer
 
@@ -154,7 +168,8 @@ def _timm_card(model: str) -> Card:
         near = timm.list_models(f"*{model.split('.')[0].split('_')[0]}*")[:5]
         raise WorkbenchError(f"timm has no model {model!r}; near: {', '.join(near) or 'none'}")
     settings = timm.models.get_pretrained_cfg(model)
-    mean, std = (settings.mean, settings.std) if settings else (IMAGENET_MEAN, IMAGENET_STD)
+    mean: Any = settings.mean if settings else IMAGENET_MEAN
+    std: Any = settings.std if settings else IMAGENET_STD
     patch = re.search(r"patch(\d+)", model)
     return Card(f"{model} (timm)", "timm", model, int(patch[1]) if patch else 32, mean=mean, std=std)
 

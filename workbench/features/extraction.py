@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import queue
@@ -36,7 +37,9 @@ class Item:
     size: tuple[int, int]
 
 
-def target_size(width: float, height: float, longest: int, stride: int, scale: float = 1.0) -> tuple[int, int]:
+def target_size(
+    width: float, height: float, longest: int, stride: int, scale: float = 1.0
+) -> tuple[int, int]:
     """The (width, height) in pixels that an image is resized to before the network.
 
     The longest side becomes at most ``longest`` (smaller images are not enlarged), times ``scale``;
@@ -44,14 +47,18 @@ def target_size(width: float, height: float, longest: int, stride: int, scale: f
     sees a full patch and images of like shape share a batch.
     """
     factor = min(1.0, longest / max(width, height)) * scale
-    cells = (max(2, math.floor(side * factor / stride + 0.5)) for side in (width, height))
-    across, down = (min(n, max(2, longest // stride)) * stride for n in cells)
-    return across, down
+    most = max(2, longest // stride)
+
+    def cells(side: float) -> int:
+        return min(most, max(2, math.floor(side * factor / stride + 0.5)))
+
+    return cells(width) * stride, cells(height) * stride
 
 
 def item(path: Path, header: images.Header, box: Box | None, longest: int, stride: int, scale: float) -> Item:
     """Describe the work on one image. The key changes with the file, the crop and nothing else."""
-    width, height = header.width, header.height
+    width: float = header.width
+    height: float = header.height
     key = header.fingerprint
     if box is not None:
         x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
@@ -80,7 +87,9 @@ def choose_device(device: str) -> str:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n")[0]
-        raise WorkbenchError(f"device {device!r} cannot be used here ({reason}); valid: auto, cpu, cuda, mps") from None
+        raise WorkbenchError(
+            f"device {device!r} cannot be used here ({reason}); valid: auto, cpu, cuda, mps"
+        ) from None
     return device
 
 
@@ -137,9 +146,15 @@ def extract(
     batches = plan(items)
     lost: dict[str, str] = {}
     if any(one.key not in store for batch in batches for one in batch):
-        store.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(store.folder / ".lock")
-        _acquire(lock, progress)
+        try:
+            store.folder.mkdir(parents=True, exist_ok=True)
+            _acquire(lock, progress)
+        except OSError as error:
+            raise WorkbenchError(
+                f"the store {str(store.folder)!r} cannot be written ({error.strerror or error}); "
+                "choose another place with --cache"
+            ) from None
         try:
             store.remove_parts()
             store.refresh()
@@ -192,22 +207,23 @@ def _work(
                 except queue.Empty:
                     break
                 lost.update(_one_batch(batch, store, model, stop, news.put))
-        except BaseException as error:  # noqa: BLE001  (handed to the caller's thread)
+        except BaseException as error:  # handed to the caller's thread
             news.put(error)
         finally:
             news.put(None)
 
     threads_before = torch.get_num_threads()
-    workers = [threading.Thread(target=work, name=f"extract-{i}", daemon=True) for i in range(os.cpu_count() or 1)]
+    workers = [
+        threading.Thread(target=work, name=f"extract-{i}", daemon=True) for i in range(os.cpu_count() or 1)
+    ]
     try:
         for worker in workers:
             worker.start()
         running = len(workers)
         while running:
-            try:
+            event: int | BaseException | None = 0
+            with contextlib.suppress(queue.Empty):
                 event = news.get(timeout=0.1)
-            except queue.Empty:
-                event = 0
             if isinstance(event, BaseException):
                 raise event
             if event is None:
@@ -227,7 +243,9 @@ def _one_batch(
     batch: list[Item], store: MapStore, model: Network, stop: threading.Event, tell: Callable[[int], None]
 ) -> dict[str, str]:
     """Decode, run and store one batch; returns what is missing now but may be there another time."""
-    pictures, keys, damaged, missing = [], [], {}, {}
+    pictures, keys = [], []
+    damaged: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for one in batch:
         if stop.is_set():
             return {}

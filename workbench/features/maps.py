@@ -47,7 +47,9 @@ class MapSource:
         self.spec, self.options = spec, options
         self.card = spec.card()
         if options.size < 2 * self.card.stride:
-            raise WorkbenchError(f"size {options.size} is too small for {spec.name}; take {2 * self.card.stride} or more")
+            raise WorkbenchError(
+                f"size {options.size} is too small for {spec.name}; take {2 * self.card.stride} or more"
+            )
         self.layer = spec.module(pooling)
         self.device = extraction.choose_device(options.device)
         self.precision = extraction.choose_precision(options.precision, self.device)
@@ -66,7 +68,12 @@ class MapSource:
         with self._lock:
             if self._network is None:
                 self._network = weights.load(
-                    self.spec, self.layer, self.options.weights, self.device, self.precision, self.options.seed
+                    self.spec,
+                    self.layer,
+                    self.options.weights,
+                    self.device,
+                    self.precision,
+                    self.options.seed,
                 )
             return self._network
 
@@ -78,7 +85,9 @@ class MapSource:
                 words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.options.size)]
                 if scale != 1:
                     words.append(f"{scale:.3f}")
-                safe = "-".join("".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words)
+                safe = "-".join(
+                    "".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words
+                )
                 self._stores[scale] = MapStore(self.options.cache / "maps" / safe)
             return self._stores[scale]
 
@@ -97,7 +106,7 @@ class MapSource:
     def extract(
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
     ) -> tuple[list[list[str]], dict[int, str]]:
-        """Make sure that all maps are stored. Returns the keys [scale][picture] and {position: why unreadable}."""
+        """Store all maps. Returns the keys [scale][picture] and {position: why it is unreadable}."""
         lost: dict[int, str] = {}
         headers: dict[int, images.Header] = {}
         for position, picture in enumerate(pictures):
@@ -122,7 +131,9 @@ class MapSource:
             what = f"extracting {self.spec.name}" + (f" at scale {scale:.2f}" if n else "")
             bad = extraction.extract(list(items.values()), self.store(scale), self.network, progress, what)
             lost.update({position: bad[one.key] for position, one in items.items() if one.key in bad})
-            keys.append([items[position].key if position in items else "" for position in range(len(pictures))])
+            keys.append(
+                [items[position].key if position in items else "" for position in range(len(pictures))]
+            )
         return keys, lost
 
     def batches(self, keys: Sequence[str], scale: int) -> Iterator[tuple[list[int], torch.Tensor]]:

@@ -37,21 +37,35 @@ class Network:
     tokens are put back on their grid.
     """
 
-    def __init__(self, model: torch.nn.Module, card: Card, layer: str | None, device: str, precision: str) -> None:
+    def __init__(
+        self, model: torch.nn.Module, card: Card, layer: str | None, device: str, precision: str
+    ) -> None:
         self.device, self.stride, self.layer = torch.device(device), card.stride, layer
+        self.name = card.model
         self.dtype = getattr(torch, precision)
         model.eval().requires_grad_(False)
         normalised = any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
         if normalised and (layer is None or not isinstance(model.get_submodule(layer), torch.nn.Conv2d)):
-            model = _fold_batch_norm(model, lambda m: self.run(m, torch.rand(1, 3, 128, 128)))
-        self.model = model.to(self.device, self.dtype, memory_format=torch.channels_last)
+            probe = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+            model = _fold_batch_norm(model, lambda m: self.run(m, probe))
+        self.model = model.to(self.device, self.dtype).to(memory_format=torch.channels_last)
         self.mean = torch.tensor(card.mean, device=self.device) * 255
         self.scale = 1 / (torch.tensor(card.std, device=self.device) * 255)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             pixels = images.to(self.device, torch.float32).sub_(self.mean).mul_(self.scale)
-            return self.run(self.model, pixels.to(self.dtype).permute(0, 3, 1, 2))
+            try:
+                return self.run(self.model, pixels.to(self.dtype).permute(0, 3, 1, 2))
+            except torch.OutOfMemoryError:
+                raise
+            except (AssertionError, RuntimeError) as error:  # some are built for one size of image alone
+                height, width = images.shape[1:3]
+                reason = str(error).split("\n")[0]
+                raise WorkbenchError(
+                    f"{self.name} cannot take images of {width}x{height} pixels ({reason}); "
+                    "choose another --size or another backbone"
+                ) from None
 
     def run(self, model: Any, inputs: torch.Tensor) -> torch.Tensor:
         """Normalised images [B, 3, H, W] to maps, as far as the layer and no further."""
@@ -63,25 +77,28 @@ class Network:
                     output = model(inputs)
                 except _Reached as reached:
                     output = reached.output
-        return _as_map(output, model, inputs.shape[2:])
+        # A module inside a transformer may order its axes otherwise than the whole does.
+        part = model if self.layer is None else model.get_submodule(self.layer)
+        channels_last = str(getattr(part, "output_fmt", getattr(model, "output_fmt", ""))).endswith("NHWC")
+        return _as_map(output, model, inputs.shape[2:], channels_last)
 
 
 def _stop(module: Any, inputs: Any, output: Any) -> None:
     raise _Reached(output)
 
 
-def _as_map(output: Any, model: Any, size: Sequence[int]) -> torch.Tensor:
+def _as_map(output: Any, model: Any, size: Sequence[int], channels_last: bool) -> torch.Tensor:
     if output.ndim == 4:
-        if str(getattr(model, "output_fmt", "NCHW")).endswith("NHWC"):
-            output = output.permute(0, 3, 1, 2)
-        return output
+        return output.permute(0, 3, 1, 2) if channels_last else output
     if output.ndim == 2:
         return output[:, :, None, None]
     if output.ndim == 3:
         prefix = getattr(model, "num_prefix_tokens", 0)
         height, width = model.patch_embed.dynamic_feat_size(tuple(size))
         return output[:, prefix:].transpose(1, 2).unflatten(2, (height, width))
-    raise WorkbenchError(f"the layer's output has {output.ndim} dimensions; take one that gives a map or a vector")
+    raise WorkbenchError(
+        f"the layer's output has {output.ndim} dimensions; take one that gives a map or a vector"
+    )
 
 
 def _fold_batch_norm(model: torch.nn.Module, run: Callable[[Any], torch.Tensor]) -> torch.nn.Module:
@@ -90,10 +107,15 @@ def _fold_batch_norm(model: torch.nn.Module, run: Callable[[Any], torch.Tensor])
     In evaluation both are linear, so one pass over memory does for two. A network in which modules
     do not run in the order of their definition would come out wrong: the outcome is compared.
     """
+
     def fold(module: torch.nn.Module) -> None:
         last: tuple[str, torch.nn.Conv2d] | None = None
         for name, child in list(module.named_children()):
-            if last and isinstance(child, torch.nn.BatchNorm2d) and last[1].out_channels == child.num_features:
+            if (
+                last
+                and isinstance(child, torch.nn.BatchNorm2d)
+                and last[1].out_channels == child.num_features
+            ):
                 setattr(module, last[0], fuse_conv_bn_eval(last[1], child))
                 # timm's normalisations carry their activation with them
                 setattr(module, name, getattr(child, "act", None) or torch.nn.Identity())
@@ -103,7 +125,10 @@ def _fold_batch_norm(model: torch.nn.Module, run: Callable[[Any], torch.Tensor])
 
     folded = copy.deepcopy(model)
     fold(folded)
-    with torch.inference_mode():
-        expected, outcome = run(model), run(folded)
+    try:
+        with torch.inference_mode():
+            expected, outcome = run(model), run(folded)
+    except (AssertionError, AttributeError, RuntimeError):  # another size of image, or the layer is gone
+        return model
     same = torch.allclose(expected, outcome, rtol=1e-3, atol=1e-4 * float(expected.abs().max() + 1e-12))
     return folded if same else model

@@ -55,13 +55,15 @@ class MapStore:
                 with safe_open(path, framework="pt") as file:
                     header = json.loads((file.metadata() or {})["batch"])
                     shape = file.get_slice("maps").get_shape() if header["keys"] else []
-                    if header["keys"] and shape[0] != len(header["keys"]):
+                    if header["keys"] and (len(shape) != 4 or shape[0] != len(header["keys"])):
                         raise SafetensorError("the header does not fit the maps")
-            except (SafetensorError, KeyError, ValueError, OSError):
+                    stored = {key: Stored(path, row) for row, key in enumerate(header["keys"])}
+                    unreadable = dict(header["unreadable"])
+            except (SafetensorError, KeyError, TypeError, ValueError, OSError):
                 path.unlink(missing_ok=True)  # truncated or foreign: its images are computed anew
                 continue
-            self._where.update({key: Stored(path, row) for row, key in enumerate(header["keys"])})
-            self._unreadable.update(header["unreadable"])
+            self._where.update(stored)
+            self._unreadable.update(unreadable)
             self._seen.add(name)
 
     def __contains__(self, key: str) -> bool:
@@ -110,6 +112,7 @@ class MapStore:
                 with safe_open(path, framework="pt") as file:
                     maps = file.get_tensor("maps")
             except (OSError, SafetensorError):
+                path.unlink(missing_ok=True)  # so that the next run takes notice
                 raise WorkbenchError(
                     f"stored maps {str(path)!r} have vanished or are damaged; run again to compute them anew"
                 ) from None

@@ -92,7 +92,8 @@ def _build(card: Card) -> Any:
         # Transformers are built for one size of image unless they are told to take any.
         for option in ("dynamic_img_size", "strict_img_size"):
             try:
-                return timm.create_model(card.model, pretrained=False, **{option: option[0] == "d"})
+                chosen: dict[str, Any] = {option: option == "dynamic_img_size"}
+                return timm.create_model(card.model, pretrained=False, **chosen)
             except TypeError:  # this family does not know the option
                 continue
         return timm.create_model(card.model, pretrained=False)
@@ -142,7 +143,9 @@ def _load_in_order(model: Any, path: Path) -> None:
     state = dict(zip(ours, theirs, strict=True))
     missing = model.load_state_dict(state, strict=False).missing_keys
     if any(not k.endswith("num_batches_tracked") for k in missing):
-        raise WorkbenchError(f"the embedded weights do not fit timm's model: {missing[:3]}; reinstall both packages")
+        raise WorkbenchError(
+            f"the embedded weights do not fit timm's model: {missing[:3]}; reinstall both packages"
+        )
 
 
 def _load_by_name(model: Any, path: Path, card: Card, layer: str | None) -> None:
@@ -193,8 +196,10 @@ def _remote(card: Card) -> tuple[str, str]:
         if settings is not None and settings.hf_hub_id:
             return "hub", settings.hf_hub_id
         if settings is not None and settings.url:
-            return "url", settings.url
-        raise WorkbenchError(f"timm publishes no weights for {card.model!r}; use timm:{card.model}@random or file:PATH")
+            return "url", str(settings.url)
+        raise WorkbenchError(
+            f"timm publishes no weights for {card.model!r}; use timm:{card.model}@random or file:PATH"
+        )
     import torchvision
 
     # The weights that the papers of the field started from, not torchvision's later recipes.
@@ -215,7 +220,7 @@ def _cached(card: Card) -> Path | None:
 
 
 def download(spec: Spec, weights: Path | None = None) -> Path:
-    """Fetch a backbone's weights through the library that publishes them. Raises WorkbenchError if it cannot."""
+    """Fetch a backbone's weights through the library that publishes them, or raise WorkbenchError."""
     import torch
 
     kind, address = _remote(spec.card())
@@ -235,7 +240,7 @@ def download(spec: Spec, weights: Path | None = None) -> Path:
         looked = f"{place} (weights folder) and " if place else ""
         cache = "the Hugging Face cache" if kind == "hub" else str(target)
         raise WorkbenchError(
-            f"weights of {spec.name!r} are not here and could not be downloaded ({type(error).__name__}); looked in "
-            f"{looked}{cache}. Run `workbench fetch {spec.name}` where there is a network, or put "
+            f"weights of {spec.name!r} are not here and could not be downloaded ({type(error).__name__}); "
+            f"looked in {looked}{cache}. Run `workbench fetch {spec.name}` where there is a network, or put "
             f"{spec.card().model}-….safetensors into a folder named by --weights or WORKBENCH_WEIGHTS"
         ) from None

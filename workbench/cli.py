@@ -1,0 +1,353 @@
+"""The command line, ``workbench``: see ``workbench --help``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.config import WorkbenchError
+from workbench.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from workbench.collections.collection import Box
+    from workbench.pipeline import Workbench
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+_UsageError = typer.BadParameter.__bases__[0]  # typer's own copy of click, or click's
+COLLECTION = Annotated[
+    str, typer.Argument(help="posters, a benchmark's name, a folder of images or a labels.csv")
+]
+PIPELINES = Annotated[
+    list[str], typer.Argument(help="pipelines, as in efficientnet_lite0/max/rmac:3/pcaw:256")
+]
+PIPELINE = Annotated[
+    str | None, typer.Option(help="the pipeline; default efficientnet_lite0/max/rmac:3/pcaw:256")
+]
+LABELS = Annotated[str, typer.Option(help="none, or folders: a folder's subfolders are labels")]
+SIZE = Annotated[int, typer.Option(help="longest side in pixels")]
+DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+PRECISION = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")]
+CACHE = Annotated[Path | None, typer.Option(help="where collections and stored maps lie")]
+WEIGHTS = Annotated[Path | None, typer.Option(help="a folder of weight files; also WORKBENCH_WEIGHTS")]
+SEED = Annotated[int, typer.Option(help="of whatever is drawn at random")]
+BOX = Annotated[str | None, typer.Option(help="crop the query: x0,y0,x1,y1 in pixels")]
+JSON = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
+
+
+@app.command()
+def evaluate(
+    collection: COLLECTION,
+    pipelines: PIPELINES,
+    as_json: JSON = False,
+    labels: LABELS = "none",
+    size: SIZE = 512,
+    device: DEVICE = "auto",
+    precision: PRECISION = "auto",
+    cache: CACHE = None,
+    weights: WEIGHTS = None,
+    seed: SEED = 0,
+) -> None:
+    """Judge pipelines by the collection's protocol: a table of mAP."""
+    with _progress() as progress:
+        bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
+        evaluations = [bench.evaluate(pipeline, progress) for pipeline in pipelines]
+    if as_json:
+        names = ("pipeline", "collection", "protocol", "mean_ap", "metrics", "provenance", "warnings")
+        _print_json([{name: getattr(one, name) for name in names} for one in evaluations])
+        return
+    shown = [name for name in evaluations[0].metrics if name != "mAP" or len(evaluations[0].metrics) == 1]
+    shown = [name for name in shown if name.startswith(("mAP", "mP@10", "N-S")) or name == "localisation"]
+    rows = [
+        [one.pipeline, _percent(one.mean_ap), *(_measure(name, one.metrics[name]) for name in shown)]
+        for one in evaluations
+    ]
+    first = evaluations[0]
+    title = f"{first.collection}: {first.provenance['images']} images, {first.provenance['queries']} queries"
+    _print_table(title, ["pipeline", "mAP %", *shown], rows)
+    about = first.provenance
+    print(f"protocol {first.protocol}, AP by {about['ap_variant']}: {about['protocol_note']}")
+    for warning in dict.fromkeys(w for one in evaluations for w in one.warnings):
+        print(f"note: {warning}")
+
+
+@app.command()
+def search(
+    collection: COLLECTION,
+    image: Annotated[str, typer.Argument(help="a query's name, an image of the collection, or a file")],
+    box: BOX = None,
+    pipeline: PIPELINE = None,
+    k: Annotated[int, typer.Option("-k", help="how many results")] = 20,
+    as_json: JSON = False,
+    labels: LABELS = "none",
+    size: SIZE = 512,
+    device: DEVICE = "auto",
+    precision: PRECISION = "auto",
+    cache: CACHE = None,
+    weights: WEIGHTS = None,
+    seed: SEED = 0,
+) -> None:
+    """Rank the collection's images for one image."""
+    crop = _box(box)
+    with _progress() as progress:
+        bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
+        ranking = bench.search(image, crop, _default(pipeline), k, progress)
+    records = ranking.to_dict("records")
+    if as_json:
+        _print_json(records)
+        return
+    rows = [[str(r["rank"]), f"{r['score']:.3f}", str(r["relevance"]), str(r["image_id"])] for r in records]
+    _print_table(
+        f"{bench.collection.name}: {_default(pipeline)}", ["rank", "score", "relevance", "image"], rows
+    )
+
+
+@app.command()
+def explain(
+    collection: COLLECTION,
+    query: Annotated[str, typer.Argument(help="a query's name, an image of the collection, or a file")],
+    image: Annotated[str, typer.Argument(help="an image of the collection")],
+    out: Annotated[Path, typer.Option(help="the HTML file to write")],
+    box: BOX = None,
+    pipeline: PIPELINE = None,
+    labels: LABELS = "none",
+    size: SIZE = 512,
+    device: DEVICE = "auto",
+    precision: PRECISION = "auto",
+    cache: CACHE = None,
+    weights: WEIGHTS = None,
+    seed: SEED = 0,
+) -> None:
+    """Take one score apart into cells and pairs of regions, on a page that opens offline."""
+    from workbench.explanation_page import page
+
+    crop = _box(box)
+    if not out.parent.is_dir():
+        raise WorkbenchError(
+            f"--out {str(out)!r}: the folder {str(out.parent)!r} does not exist; make it first"
+        )
+    with _progress() as progress:
+        bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
+        why = bench.explain(query, image, _default(pipeline), crop, progress)
+        pictures = bench.picture(query, crop), bench.picture(image)
+    out.write_text(page(why, query, image, _default(pipeline), *pictures), encoding="utf-8")
+    print(f"score {why.score:.3f}; written to {out}")
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="a benchmark (see `workbench collections`) or a backbone")],
+    cache: CACHE = None,
+    weights: WEIGHTS = None,
+) -> None:
+    """Download a benchmark, or a backbone's weights; resumes where it was broken off."""
+    from workbench.collections.download import SOURCES, fetch
+    from workbench.features.backbones import BACKBONES, Spec
+    from workbench.features.weights import download, locate
+    from workbench.pipeline import default_cache
+
+    if name in BACKBONES or name.startswith("timm:"):
+        spec = Spec.parse(name)
+        print(locate(spec, weights) or download(spec, weights))
+        return
+    if name not in SOURCES:
+        raise WorkbenchError(
+            f"{name!r} cannot be fetched; benchmarks: {', '.join(SOURCES)}; backbones: {', '.join(BACKBONES)}"
+        )
+    with _progress() as progress:
+        folder = fetch(name, (cache or default_cache()).expanduser(), progress)
+    print(f"{name} is in {folder}")
+
+
+@app.command()
+def collections(cache: CACHE = None) -> None:
+    """The collections known by name."""
+    from workbench.collections.catalog import catalog
+    from workbench.pipeline import default_cache
+
+    place = (cache or default_cache()).expanduser()
+    rows = [
+        [
+            entry.name,
+            entry.title,
+            _count(entry.images),
+            _count(entry.queries),
+            f"{entry.bytes / 1e9:.1f} GB" if entry.bytes else "",
+            "here"
+            if entry.present
+            else ("made at first use" if not entry.bytes else f"workbench fetch {entry.name}"),
+        ]
+        for entry in catalog(place)
+    ]
+    _print_table(f"Collections in {place}", ["name", "title", "images", "queries", "download", ""], rows)
+    print(
+        "Besides: any folder of images (--labels folders: subfolders are labels), or a CSV with path,label."
+    )
+
+
+@app.command()
+def backbones(weights: WEIGHTS = None) -> None:
+    """The backbones, and whether their weights are on this machine."""
+    from workbench.features.backbones import BACKBONES
+    from workbench.features.weights import availability
+
+    words = {"embedded": "embedded", "ready": "here", "download": "to download"}
+    rows = [
+        [name, card.title, words[availability(name, weights)], ", ".join(card.layers)]
+        for name, card in BACKBONES.items()
+    ]
+    _print_table("Backbones", ["name", "title", "weights", "layers (any module's path besides)"], rows)
+    print("Besides: any timm model as timm:NAME, and a weight file as file:PATH.")
+
+
+@app.command()
+def doctor(cache: CACHE = None, weights: WEIGHTS = None) -> None:
+    """What on this machine is missing or slow, and how to mend it."""
+    from workbench.doctor import examine
+
+    findings = examine(cache, weights)
+    for finding in findings:
+        print(
+            f"{'ok  ' if finding.good else 'MEND'} {finding.what}"
+            + ("" if finding.good else f"\n     {finding.mend}")
+        )
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Start JupyterLab on the notebooks; further options go to JupyterLab."""
+    from workbench.lab import start
+
+    with _progress() as progress:
+        command = start(context.args, progress)
+    os.execv(command[0], command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point: exit status 2 and one sentence on wrong input, never a traceback unasked."""
+    try:
+        status = app(arguments, prog_name="workbench", standalone_mode=False)
+    except (WorkbenchError, _UsageError) as error:
+        sentence = str(error) if isinstance(error, WorkbenchError) else error.format_message()
+        print(f"workbench: {sentence or 'see workbench --help'}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except (KeyboardInterrupt, typer.Abort):
+        print("workbench: stopped; what is stored so far is kept", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+    raise SystemExit(status or 0)
+
+
+def _open(
+    collection: str,
+    labels: str,
+    progress: Progress,
+    size: int,
+    device: str,
+    precision: str,
+    cache: Path | None,
+    weights: Path | None,
+    seed: int,
+) -> Workbench:
+    import workbench
+
+    options: dict[str, Any] = {"size": size, "device": device, "precision": precision, "seed": seed}
+    return workbench.open(collection, labels, progress=progress, cache=cache, weights=weights, **options)
+
+
+def _default(pipeline: str | None) -> str:
+    from workbench.pipeline import DEFAULT_PIPELINE
+
+    return pipeline or DEFAULT_PIPELINE
+
+
+def _box(text: str | None) -> Box | None:
+    if text is None:
+        return None
+    try:
+        x0, y0, x1, y1 = (float(word) for word in text.split(","))
+    except ValueError:
+        raise WorkbenchError(f"--box {text!r}: write four numbers, x0,y0,x1,y1 in pixels") from None
+    return x0, y0, x1, y1
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """A progress bar on standard error where that is a terminal, so that standard output stays clean."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total or None)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield progress
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """The same in what JSON knows: not-a-number becomes null, numpy's numbers plain ones."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for position, name in enumerate(columns):
+        numbers = bool(rows) and all(
+            row[position].replace(".", "", 1).isdigit() or not row[position] for row in rows
+        )
+        table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    # Into a file or a pipe nothing is cut to a width.
+    console = Console() if sys.stdout.isatty() else Console(width=400)
+    console.print(Text(title), style="bold")
+    console.print(table)
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _measure(name: str, value: float) -> str:
+    return f"{value:.2f}" if name == "N-S" else _percent(value)
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,121 @@
+"""One score's explanation as a page: self-contained HTML, no script, opens offline."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from workbench.explain import Explanation
+
+_SIDE = 480
+_PAIRS = 12
+# Blue takes away, orange adds: told apart by colour-blind people; nothing in the middle.
+_ADDS, _TAKES = (230, 97, 1), (44, 86, 178)
+_STYLE = """
+:root { color-scheme: light dark; --text: #1b1f24; --quiet: #57606a; --ground: #fff; --line: #d0d7de }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #e6edf3; --quiet: #9198a1; --ground: #0d1117; --line: #30363d } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--ground);
+  max-width: 1040px; margin: 32px auto; padding: 0 16px }
+h1 { font-size: 22px; margin: 0 } p { margin: 8px 0 } .quiet { color: var(--quiet); font-size: 13px }
+code { overflow-wrap: anywhere }
+.pair { display: flex; flex-wrap: wrap; gap: 16px; margin: 24px 0 }
+figure { margin: 0; flex: 1 1 320px; min-width: 0 } figcaption { overflow-wrap: anywhere; margin-top: 8px }
+.stack { position: relative; display: inline-block; max-width: 100% }
+.stack img { display: block; max-width: 100% }
+.stack img + img, .stack svg { position: absolute; inset: 0; width: 100%; height: 100% }
+.scale { height: 12px; width: 240px; max-width: 100%; border: 1px solid var(--line) }
+table { border-collapse: collapse } td, th { padding: 4px 16px 4px 0; text-align: right; font-weight: 400 }
+th { color: var(--quiet); font-size: 13px } td:first-child, th:first-child { text-align: left }
+"""
+
+
+def page(
+    why: Explanation, query: str, image: str, pipeline: str, query_picture: Image.Image, picture: Image.Image
+) -> str:
+    """The page as text. Names are escaped; nothing in it is active."""
+    top = max(float(np.abs(why.query_heatmap).max()), float(np.abs(why.image_heatmap).max()), 1e-12)
+    best = why.region_pairs.head(_PAIRS)
+    places = zip(best["query_region"], best["image_region"], best["contribution"], strict=True)
+    rows = "".join(
+        f"<tr><td>{n}</td><td>{_place(why.query_regions[asked])}</td><td>{_place(why.image_regions[found])}</td>"
+        f"<td>{part:.4f}</td><td>{_share(part, why.score)}</td></tr>"
+        for n, (asked, found, part) in enumerate(places, start=1)
+    )
+    left = why.score - float(best["contribution"].sum()) - why.constant
+    scale = base64.b64encode(_png(_colours(np.linspace(-1, 1, 240)[None], 1.0))).decode()
+    sides = "".join(
+        _figure(name, caption, shown, heat, top, why.constant)
+        for name, caption, shown, heat in (
+            (query, "Query", query_picture, why.query_heatmap),
+            (image, "Result", picture, why.image_heatmap),
+        )
+    )
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>Why {escape(image)} scores {why.score:.3f}</title><style>{_STYLE}</style>
+<h1>Score {why.score:.3f}</h1>
+<p class="quiet">Pipeline <code>{escape(pipeline)}</code></p>
+<div class="pair">{sides}</div>
+<p><img class="scale" alt="scale" src="data:image/png;base64,{scale}"><br>
+<span class="quiet">a cell takes away {top:.4f} … nothing … adds {top:.4f};
+less than the average image has counts as taking away</span></p>
+<h2>Strongest pairs of regions</h2>
+<table><tr><th>pair</th><th>query region (left, top – right, bottom, %)</th><th>result region</th>
+<th>adds</th><th>share</th></tr>
+{rows}
+<tr><td colspan="3">the other {len(why.region_pairs) - len(best)} pairs</td><td>{left:.4f}</td>
+<td>{_share(left, why.score)}</td></tr>
+<tr><td colspan="3">constant</td><td>{why.constant:.4f}</td><td>{_share(why.constant, why.score)}</td></tr>
+<tr><td colspan="3"><b>score</b></td><td><b>{why.score:.4f}</b></td><td></td></tr></table>
+</html>
+"""
+
+
+def _figure(
+    name: str, title: str, picture: Image.Image, heat: np.ndarray, top: float, constant: float
+) -> str:
+    shown = picture.copy()
+    shown.thumbnail((_SIDE, _SIDE))
+    data = io.BytesIO()
+    shown.save(data, "JPEG", quality=85)
+    overlay = Image.fromarray(_colours(heat, top), "RGBA").resize(shown.size, Image.Resampling.BICUBIC)
+    layer = io.BytesIO()
+    overlay.save(layer, "PNG")
+    below, above = (base64.b64encode(part.getvalue()).decode() for part in (data, layer))
+    cells = f"{heat.shape[1]}x{heat.shape[0]} cells"
+    return (
+        f'<figure><div class="stack"><img alt="{title}: {escape(name)}" src="data:image/jpeg;base64,{below}">'
+        f'<img alt="" src="data:image/png;base64,{above}"></div>'
+        f'<figcaption>{title}: {escape(name)}<br><span class="quiet">{cells}: '
+        f"{float(heat.clip(min=0).sum()):.3f} added, {float(-heat.clip(max=0).sum()):.3f} taken away, "
+        f"constant {constant:.3f}</span></figcaption></figure>"
+    )
+
+
+def _colours(values: np.ndarray, top: float) -> np.ndarray:
+    """Signed values [H, W] to RGBA [H, W, 4]: the middle is transparent, the ends let one see through."""
+    strength = np.clip(np.abs(values) / top, 0, 1)
+    colour = np.where(values[..., None] >= 0, _ADDS, _TAKES)
+    return np.concatenate([colour, (strength**0.7 * 200)[..., None]], -1).astype(np.uint8)
+
+
+def _png(rgba: np.ndarray) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(rgba, "RGBA").save(data, "PNG")
+    return data.getvalue()
+
+
+def _place(box: np.ndarray) -> str:
+    x0, y0, x1, y1 = (f"{100 * value:.0f}" for value in box)
+    return f"{x0}, {y0} – {x1}, {y1}"
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if abs(whole) > 1e-9 else ""
