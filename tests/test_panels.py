@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -331,6 +332,20 @@ def test_queries_come_by_page_and_a_name_turns_to_its_page(session: Session) -> 
     picker.turn(0)
     assert picker.strip.chosen == -1  # the query is on the other page
     session.cancel()
+
+
+def test_a_query_whose_file_is_gone_is_offered_no_more(folder: Path, cache: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "photos")
+    session = Session(workbench.open(tmp_path / "photos", labels="folders", cache=cache), pipeline=PIPELINE)
+    picker = QueryPicker(session)
+    gone, other = list(session.queries)[:2]
+    assert picker.select.value == gone
+    (tmp_path / "photos" / gone).unlink()
+    session.refresh()
+    assert session.runner.wait(120)
+    assert session.query == picker.select.value == other
+    assert gone not in picker.select.options
+    assert other in settled(session).ranking["image_id"].to_list()
 
 
 def test_without_queries_any_image_may_be_one_and_no_map_is_said(folder: Path, cache: Path) -> None:

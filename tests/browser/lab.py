@@ -46,7 +46,7 @@ class Lab:
         page.evaluate(f"async () => {{ await ({KERNEL})().info; }}")
         page.evaluate("() => void jupyterapp.commands.execute('notebook:run-all-cells')")
         panel = page.locator(".wb-panel").last
-        panel.wait_for(state="attached", timeout=120_000)
+        panel.wait_for(state="attached", timeout=400_000)  # the posters may have to be made
         panel.evaluate("node => node.scrollIntoView()")
         return panel
 
