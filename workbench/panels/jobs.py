@@ -114,7 +114,7 @@ class JobRunner:
                     raise Cancelled
                 self._report(job)
 
-        phase, began, first, spoken = "", 0.0, 0, 0.0
+        phase, began, first, spoken = "", 0.0, 0, 0.0  # ``began`` 0: this phase has not moved yet
 
         def progress(what: str, done: int, total: int) -> None:
             nonlocal phase, began, first, spoken
@@ -122,11 +122,13 @@ class JobRunner:
                 raise Cancelled
             now = time.monotonic()
             if what != phase:
-                phase, began, first, spoken = what, now, done, 0.0
+                phase, began, first, spoken = what, 0.0, done, 0.0
+            elif not began and done > first:
+                began, first = now, done  # what came before was reading weights and the like
             if now - spoken < _PACE and done < total:
                 return
             spoken = now
-            known = now - began > _SETTLED and done > first
+            known = began and now - began > _SETTLED and done > first
             left = (now - began) / (done - first) * (total - done) if known else None
             say(Job(what, done, total, left))
 
