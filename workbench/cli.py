@@ -24,7 +24,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 
-_UsageError = typer.BadParameter.__bases__[0]  # typer's own copy of click, or click's
+_UsageError: Any = typer.BadParameter.__bases__[0]  # typer's own copy of click, or click's
 COLLECTION = Annotated[
     str, typer.Argument(help="posters, a benchmark's name, a folder of images or a labels.csv")
 ]
@@ -351,3 +351,7 @@ def _measure(name: str, value: float) -> str:
 
 def _count(value: int | None) -> str:
     return "" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    main()

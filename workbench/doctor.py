@@ -37,7 +37,7 @@ def _guarded(look: Callable[..., Finding], what: str, *arguments: object) -> Fin
         return look(*arguments)
     except WorkbenchError as error:
         return Finding(False, what, str(error))
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:
         return Finding(False, what, f"cannot be looked at before the libraries are mended ({error})")
 
 

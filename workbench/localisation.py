@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from skimage.draw import polygon2mask
 
 from workbench.collections.collection import Box
 from workbench.config import Config
@@ -32,9 +32,8 @@ def coverage(target: Target, height: int, width: int) -> np.ndarray:
     """The share of each cell of a map [height, width] that lies on the target."""
     x0, y0, x1, y1 = target.seen
     across, down = width * _FINE / (x1 - x0), height * _FINE / (y1 - y0)
-    points = [(round((x - x0) * across - 0.5), round((y - y0) * down - 0.5)) for x, y in target.corners]
-    fine = Image.new("L", (width * _FINE, height * _FINE))
-    ImageDraw.Draw(fine).polygon(points, fill=1)
+    points = [((y - y0) * down - 0.5, (x - x0) * across - 0.5) for x, y in target.corners]
+    fine = polygon2mask((height * _FINE, width * _FINE), points)
     return np.asarray(fine, float).reshape(height, _FINE, width, _FINE).mean((1, 3))
 
 

@@ -140,14 +140,14 @@ class Workbench:
         if k is not None and k < 1:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
         config = Config.parse(pipeline)
-        known = None if box is not None or isinstance(query, Image.Image) else self._known_query(str(query))
+        known = self._require_query(query)
         with self._lock:
             ready = self._describe(config, progress)
             vector = self._vector(ready, query, box)
             scores = exact.scores(vector, ready.database)[0]
             order = exact.rank(scores[None])[0][:k]
         ids = ready.collection.images
-        relevance = self._relevance(ready.collection, known)
+        relevance = self._relevance(ready.collection, known if box is None else None)
         return pd.DataFrame(
             {
                 "rank": np.arange(1, len(order) + 1),
@@ -167,6 +167,7 @@ class Workbench:
     ) -> Explanation:
         """Take the score of an image for a query apart, exactly, into cells and pairs of regions."""
         config = Config.parse(pipeline)
+        self._require_query(query)
         with self._lock:
             ready = self._describe(config, progress)
             if image_id not in ready.collection.images:
@@ -220,6 +221,18 @@ class Workbench:
         if name in queries:
             return queries[name]
         return Query(name, name) if name in set(self.collection.images) else None
+
+    def _require_query(self, query: str | Path | Image.Image) -> Query | None:
+        """The query of the collection that is meant, None for a picture of one's own; before any work."""
+        if isinstance(query, Image.Image):
+            return None
+        known = self._known_query(str(query))
+        if known is None and not Path(query).expanduser().is_file():
+            raise WorkbenchError(
+                f"query {str(query)!r} is neither a query nor an image of {self.collection.name!r}, "
+                "nor a file"
+            )
+        return known
 
     def _row(self, ready: _Ready, query: str | Path | Image.Image, box: Box | None) -> int | None:
         """The row of a described picture that is this query, or None where it is another."""

@@ -45,7 +45,7 @@ class MapStore:
         """Take notice of batches that another process has written, or that were deleted."""
         try:
             names = {entry.name for entry in os.scandir(self.folder) if entry.name.endswith(".safetensors")}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # the latter is said where it is to be written
             names = set()
         if self._seen - names:
             self._seen, self._where, self._unreadable = set(), {}, {}

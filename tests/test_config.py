@@ -1,0 +1,96 @@
+"""The pipeline string: canonical, and an error names the part that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.config import INDEX_STEPS, POOLINGS, REGIONS, STEPS, Config, WorkbenchError
+
+WRITTEN = [
+    ("efficientnet_lite0/max/rmac:3/pcaw:256", "efficientnet_lite0/max/rmac:3/pcaw:256"),
+    ("efficientnet_lite0/max/rmac/pcaw", "efficientnet_lite0/max/rmac:3/pcaw:256"),
+    ("vgg16@conv5_3/gem/whole", "vgg16@conv5_3/gem:3/whole"),
+    ("vgg16/gem:2.5/whole/power", "vgg16/gem:2.5/whole/power:0.5"),
+    ("x/mean/whole/pcaw:256/centre", "x/mean/whole/centre/pcaw:256"),
+    ("alexnet@fc6/code/whole/pca:256", "alexnet@fc6/code/whole/pca:256"),
+    ("x/max/grid:3x2/exact", "x/max/grid:3x2"),
+    ("x/max/whole/ivf:64,pq:16/aqe", "x/max/whole/ivf:64,pq:16/aqe:5"),
+    ("x/max/whole/alphaqe:10:3", "x/max/whole/alphaqe:10:3"),
+    ("sift/bow:4096/whole/sv:100", "sift/bow:4096/whole/sv:100"),
+    (
+        "file:/photos/max/whole/net.safetensors/max/rmac+:3",
+        "file:/photos/max/whole/net.safetensors/max/rmac+:3",
+    ),
+    ("timm:hub/vit_tiny/mean/whole", "timm:hub/vit_tiny/mean/whole"),
+    (" x / max / whole ", "x/max/whole"),
+]
+
+
+@pytest.mark.parametrize(("written", "canonical"), WRITTEN)
+def test_canonical(written: str, canonical: str) -> None:
+    config = Config.parse(written)
+    assert str(config) == canonical
+    assert Config.parse(canonical) == config
+
+
+WRONG = [
+    ("", "incomplete"),
+    ("x/max", "incomplete"),
+    ("x/maxx/whole", "'maxx'"),
+    ("x/max/rmac:0", "'0'"),
+    ("x/max/rmac:three", "'three'"),
+    ("x/max/rmac:3:4", "takes 1 argument"),
+    ("x/max:2/whole", "takes no argument"),
+    ("x/gem:0.5/whole", "'0.5'"),
+    ("x/gem:nan/whole", "'nan'"),
+    ("x/max/grid:3", "rows x columns"),
+    ("x/max/grid:0x3", "rows x columns"),
+    ("x/max/whole/frob", "'frob'"),
+    ("x/max/whole/pca:8/pcaw:8", "keep one whitening"),
+    ("x/max/whole/pca:8/pca:9", "twice"),
+    ("x/max/whole/centre/norm", "keep one weighting"),
+    ("x/code/rmac:3", "valid: whole"),
+    ("x/code/whole/centre", "no cells to weight"),
+    ("sift/max/whole", "valid: bow"),
+    ("vgg16/bow:10/whole", "valid: sift, hardnet"),
+]
+
+
+@pytest.mark.parametrize(("written", "said"), WRONG)
+def test_wrong(written: str, said: str) -> None:
+    with pytest.raises(WorkbenchError) as caught:
+        Config.parse(written)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("step", ["attention", "ivf:64", "pq:16", "aqe:5", "sv:100", "diffusion:50"])
+def test_named_but_not_available(step: str) -> None:
+    config = Config.parse(f"x/max/rmac:3/{step}")
+    with pytest.raises(WorkbenchError, match="not available yet"):
+        config.require_available()
+    with pytest.raises(WorkbenchError, match="not available yet"):
+        Config.parse("x/max/proposals:20").require_available()
+
+
+@given(
+    st.sampled_from(sorted(POOLINGS)),
+    st.sampled_from(sorted(REGIONS)),
+    st.lists(st.sampled_from(sorted(set(STEPS) - set(INDEX_STEPS))), max_size=4),
+)
+def test_parses_back_to_itself(pooling: str, regions: str, steps: list[str]) -> None:
+    try:
+        config = Config.parse("/".join(["backbone", pooling, regions, *steps]))
+    except WorkbenchError:
+        return
+    assert Config.parse(str(config)) == config
+    assert str(Config.parse(str(config))) == str(config)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_pipeline_or_a_clear_error(text: str) -> None:
+    try:
+        assert str(Config.parse(text))
+    except WorkbenchError as error:
+        assert str(error)
