@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import ipywidgets as W
@@ -18,7 +19,7 @@ from workbench.panels.configuration import Configuration
 from workbench.panels.messages import Messages
 from workbench.panels.query import PAGE, QueryPicker
 from workbench.panels.results import Results
-from workbench.panels.session import RESULTS
+from workbench.panels.session import RESULTS, session_of
 from workbench.pipeline import Workbench
 
 LABELS, EACH = 5, 13
@@ -50,8 +51,10 @@ def bench(folder: Path, cache: Path) -> Workbench:
 
 
 @pytest.fixture
-def session(bench: Workbench) -> Session:
-    return Session(bench, pipeline=PIPELINE)
+def session(bench: Workbench) -> Iterator[Session]:
+    one = Session(bench, pipeline=PIPELINE)
+    yield one
+    assert one.runner.wait(120)
 
 
 def settled(session: Session) -> Session:
@@ -195,7 +198,8 @@ def test_a_pipeline_with_no_meaning_is_refused(session: Session) -> None:
 
 def test_panels_of_one_bench_share_its_session(bench: Workbench) -> None:
     first, second = query_panel(bench), query_panel(bench)
-    own = query_panel(bench, Session(bench))
+    other = Session(bench)
+    own = query_panel(bench, other)
 
     def pooling(panel: W.VBox) -> W.Dropdown:
         return panel.children[0].children[1].children[1]
@@ -203,3 +207,4 @@ def test_panels_of_one_bench_share_its_session(bench: Workbench) -> None:
     pooling(first).value = "mean"
     assert pooling(second).value == "mean"
     assert pooling(own).value == "max"
+    assert session_of(bench).runner.wait(120) and other.runner.wait(120)
