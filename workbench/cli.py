@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import math
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
+from workbench.console import count, measure, percent, print_json, print_table, progress_bar
+from workbench.progress import Progress
 
 if TYPE_CHECKING:
     from workbench.collections.collection import Box
@@ -59,22 +56,22 @@ def evaluate(
     seed: SEED = 0,
 ) -> None:
     """Judge pipelines by the collection's protocol: a table of mAP."""
-    with _progress() as progress:
+    with progress_bar() as progress:
         bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
         evaluations = [bench.evaluate(pipeline, progress) for pipeline in pipelines]
     if as_json:
         names = ("pipeline", "collection", "protocol", "mean_ap", "metrics", "provenance", "warnings")
-        _print_json([{name: getattr(one, name) for name in names} for one in evaluations])
+        print_json([{name: getattr(one, name) for name in names} for one in evaluations])
         return
     shown = [name for name in evaluations[0].metrics if name != "mAP" or len(evaluations[0].metrics) == 1]
     shown = [name for name in shown if name.startswith(("mAP", "mP@10", "N-S")) or name == "localisation"]
     rows = [
-        [one.pipeline, _percent(one.mean_ap), *(_measure(name, one.metrics[name]) for name in shown)]
+        [one.pipeline, percent(one.mean_ap), *(measure(name, one.metrics[name]) for name in shown)]
         for one in evaluations
     ]
     first = evaluations[0]
     title = f"{first.collection}: {first.provenance['images']} images, {first.provenance['queries']} queries"
-    _print_table(title, ["pipeline", "mAP %", *shown], rows)
+    print_table(title, ["pipeline", "mAP %", *shown], rows)
     about = first.provenance
     print(f"protocol {first.protocol}, AP by {about['ap_variant']}: {about['protocol_note']}")
     for warning in dict.fromkeys(w for one in evaluations for w in one.warnings):
@@ -99,15 +96,15 @@ def search(
 ) -> None:
     """Rank the collection's images for one image."""
     crop = _box(box)
-    with _progress() as progress:
+    with progress_bar() as progress:
         bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
         ranking = bench.search(image, crop, _default(pipeline), k, progress)
     records = ranking.to_dict("records")
     if as_json:
-        _print_json(records)
+        print_json(records)
         return
     rows = [[str(r["rank"]), f"{r['score']:.3f}", str(r["relevance"]), str(r["image_id"])] for r in records]
-    _print_table(
+    print_table(
         f"{bench.collection.name}: {_default(pipeline)}", ["rank", "score", "relevance", "image"], rows
     )
 
@@ -136,7 +133,7 @@ def explain(
         raise WorkbenchError(
             f"--out {str(out)!r}: the folder {str(out.parent)!r} does not exist; make it first"
         )
-    with _progress() as progress:
+    with progress_bar() as progress:
         bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
         why = bench.explain(query, image, _default(pipeline), crop, progress)
         pictures = bench.picture(query, crop), bench.picture(image)
@@ -164,7 +161,7 @@ def fetch(
         raise WorkbenchError(
             f"{name!r} cannot be fetched; benchmarks: {', '.join(SOURCES)}; backbones: {', '.join(BACKBONES)}"
         )
-    with _progress() as progress:
+    with progress_bar() as progress:
         folder = fetch(name, (cache or default_cache()).expanduser(), progress)
     print(f"{name} is in {folder}")
 
@@ -180,8 +177,8 @@ def collections(cache: CACHE = None) -> None:
         [
             entry.name,
             entry.title,
-            _count(entry.images),
-            _count(entry.queries),
+            count(entry.images),
+            count(entry.queries),
             f"{entry.bytes / 1e9:.1f} GB" if entry.bytes else "",
             "here"
             if entry.present
@@ -189,7 +186,7 @@ def collections(cache: CACHE = None) -> None:
         ]
         for entry in catalog(place)
     ]
-    _print_table(f"Collections in {place}", ["name", "title", "images", "queries", "download", ""], rows)
+    print_table(f"Collections in {place}", ["name", "title", "images", "queries", "download", ""], rows)
     print(
         "Besides: any folder of images (--labels folders: subfolders are labels), or a CSV with path,label."
     )
@@ -206,7 +203,7 @@ def backbones(weights: WEIGHTS = None) -> None:
         [name, card.title, words[availability(name, weights)], ", ".join(card.layers)]
         for name, card in BACKBONES.items()
     ]
-    _print_table("Backbones", ["name", "title", "weights", "layers (any module's path besides)"], rows)
+    print_table("Backbones", ["name", "title", "weights", "layers (any module's path besides)"], rows)
     print("Besides: any timm model as timm:NAME, and a weight file as file:PATH.")
 
 
@@ -230,7 +227,7 @@ def lab(context: typer.Context) -> None:
     """Start JupyterLab on the notebooks; further options go to JupyterLab."""
     from workbench.lab import start
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         command = start(context.args, progress)
     os.execv(command[0], command)
 
@@ -283,74 +280,6 @@ def _box(text: str | None) -> Box | None:
     except ValueError:
         raise WorkbenchError(f"--box {text!r}: write four numbers, x0,y0,x1,y1 in pixels") from None
     return x0, y0, x1, y1
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A progress bar on standard error where that is a terminal, so that standard output stays clean."""
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total or None)
-            bars.update(tasks[what], completed=done, total=total or None)
-
-        yield progress
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    """The same in what JSON knows: not-a-number becomes null, numpy's numbers plain ones."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for position, name in enumerate(columns):
-        numbers = bool(rows) and all(
-            row[position].replace(".", "", 1).isdigit() or not row[position] for row in rows
-        )
-        table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    # Into a file or a pipe nothing is cut to a width.
-    console = Console() if sys.stdout.isatty() else Console(width=400)
-    console.print(Text(title), style="bold")
-    console.print(table)
-
-
-def _percent(value: float) -> str:
-    return "" if math.isnan(value) else f"{100 * value:.1f}"
-
-
-def _measure(name: str, value: float) -> str:
-    return f"{value:.2f}" if name == "N-S" else _percent(value)
-
-
-def _count(value: int | None) -> str:
-    return "" if value is None else str(value)
 
 
 if __name__ == "__main__":

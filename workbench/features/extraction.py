@@ -61,8 +61,9 @@ def item(path: Path, header: images.Header, box: Box | None, longest: int, strid
     height: float = header.height
     key = header.fingerprint
     if box is not None:
-        x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
-        width, height = max(x1 - x0, 1), max(y1 - y0, 1)
+        # The whole pixels that a crop takes, so that a crop decoded elsewhere is resized alike.
+        x0, y0, x1, y1 = max(int(box[0]), 0), max(int(box[1]), 0), math.ceil(box[2]), math.ceil(box[3])
+        width, height = max(min(x1, width) - x0, 1), max(min(y1, height) - y0, 1)
         key += ":" + ",".join(f"{v:g}" for v in box)
     return Item(key, path, box, target_size(width, height, longest, stride, scale))
 

@@ -1,0 +1,137 @@
+"""A collection described by a pipeline: pictures to maps to vectors, kept while the files stay the same."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from workbench.collections.collection import Collection, Query
+from workbench.config import Config, WorkbenchError
+from workbench.descriptors.bulk import Described, describe
+from workbench.features.maps import MapSource, Options, Picture
+from workbench.progress import Progress
+
+KEPT = 8  # described pipelines held in memory
+
+
+def picture_of(collection: Collection, query: Query) -> Picture:
+    """What of a query is described: its image, cropped to its box."""
+    return Picture(collection.path(query.image), query.box)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A collection described by one pipeline. Rows: the database in order, then further query pictures."""
+
+    config: Config
+    collection: Collection
+    source: MapSource
+    pictures: tuple[Picture, ...]
+    keys: list[list[str]]  # [scale][row]
+    described: Described
+    seconds: float
+
+    @property
+    def database(self) -> torch.Tensor:
+        """The descriptors of the database, [N, D]."""
+        return self.described.vectors[: len(self.collection.images)]
+
+    def maps(self, row: int) -> list[torch.Tensor]:
+        """The stored maps [1, C, H, W] of a row, a scale each."""
+        return [next(self.source.batches([names[row]], scale))[1] for scale, names in enumerate(self.keys)]
+
+    def query_rows(self) -> list[int]:
+        """The row of each query, in the collection's order."""
+        row_of = {picture: row for row, picture in enumerate(self.pictures)}
+        return [row_of[picture_of(self.collection, query)] for query in self.collection.queries]
+
+    def fresh(self) -> bool:
+        """Whether the files are those that were described: a changed or vanished one is noticed."""
+        for picture, key in zip(self.pictures, self.keys[0], strict=True):
+            try:
+                if not key.startswith(self.source.header(picture.path).fingerprint):
+                    return False
+            except WorkbenchError:
+                return False
+        return True
+
+
+class Describer:
+    """Describes one collection by any pipeline. ``collection`` loses what turns out unreadable."""
+
+    def __init__(self, collection: Collection, options: Options) -> None:
+        self.collection = collection
+        self.options = options
+        self._sources: dict[tuple[str, str], MapSource] = {}
+        self._ready: dict[str, Ready] = {}
+        self._lock = threading.RLock()
+
+    def describe(self, config: Config, progress: Progress) -> Ready:
+        """The collection described by a pipeline; nothing is done that is done already."""
+        config.require_available()
+        name = str(config)
+        with self._lock:
+            known = self._ready.pop(name, None)
+            if known is None or known.collection is not self.collection or not known.fresh():
+                known = self._anew(config, progress)
+            self._ready[name] = known  # the newest last
+            while len(self._ready) > KEPT:
+                self._ready.pop(next(iter(self._ready)))
+            return known
+
+    def _anew(self, config: Config, progress: Progress) -> Ready:
+        started = time.perf_counter()
+        place = config.backbone, "code" if config.pooling.name == "code" else "map"
+        if place not in self._sources:
+            self._sources[place] = MapSource.of(config, self.options)
+        source = self._sources[place]
+        collection, pictures, keys = self._extract(source, config.scales, progress)
+        described = describe(
+            source,
+            keys,
+            config,
+            range(len(collection.images)),
+            matching_rows(collection, pictures) if any(s.name == "lw" for s in config.steps) else None,
+            {"collection": collection.name},
+            self.options.seed,
+            progress,
+        )
+        return Ready(config, collection, source, pictures, keys, described, time.perf_counter() - started)
+
+    def _extract(
+        self, source: MapSource, scales: int, progress: Progress
+    ) -> tuple[Collection, tuple[Picture, ...], list[list[str]]]:
+        """Extract all pictures; what is unreadable goes to the collection's report, the rest goes on."""
+        while True:
+            collection = self.collection
+            if not collection.images:
+                raise WorkbenchError(
+                    f"{collection.name!r} has no image that can be read; "
+                    f"its report names {len(collection.problems)}"
+                )
+            database = [Picture(collection.path(image)) for image in collection.images]
+            queries = [picture_of(collection, query) for query in collection.queries]
+            pictures = list(dict.fromkeys([*database, *queries]))
+            keys, lost = source.extract(pictures, scales, progress)
+            if not lost:
+                return collection, tuple(pictures), keys
+            paths = {row: pictures[row].path.relative_to(collection.root).as_posix() for row in lost}
+            self.collection = collection.without((paths[row], reason) for row, reason in lost.items())
+
+
+def matching_rows(collection: Collection, pictures: Sequence[Picture]) -> np.ndarray:
+    """Rows [m, 2] of pictures that match by the ground truth: each query with each of its positives."""
+    row_of = {picture: row for row, picture in enumerate(pictures)}
+    image_at = {image: row for row, image in enumerate(collection.images)}
+    pairs = [
+        (row_of[picture_of(collection, query)], image_at[image])
+        for query in collection.queries
+        for image, grade in collection.relevance[query.id].items()
+        if grade != "junk"
+    ]
+    return np.array([(a, b) for a, b in pairs if a != b], np.int64).reshape(-1, 2)
