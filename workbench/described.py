@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from workbench.collections import images
 from workbench.collections.collection import Collection, Query
 from workbench.config import Config, WorkbenchError
 from workbench.descriptors.bulk import Described, describe
@@ -43,7 +44,8 @@ class Ready:
 
     def maps(self, row: int) -> list[torch.Tensor]:
         """The stored maps [1, C, H, W] of a row, a scale each."""
-        return [next(self.source.batches([names[row]], scale))[1] for scale, names in enumerate(self.keys)]
+        stored = (next(self.source.batches([names[row]], n))[1] for n, names in enumerate(self.keys))
+        return [maps.float() for maps in stored]
 
     def query_rows(self) -> list[int]:
         """The row of each query, in the collection's order."""
@@ -54,7 +56,7 @@ class Ready:
         """Whether the files are those that were described: a changed or vanished one is noticed."""
         for picture, key in zip(self.pictures, self.keys[0], strict=True):
             try:
-                if not key.startswith(self.source.header(picture.path).fingerprint):
+                if not key.startswith(images.header(picture.path).fingerprint):
                     return False
             except WorkbenchError:
                 return False

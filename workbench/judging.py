@@ -12,6 +12,7 @@ import timm
 import torch
 import torchvision
 
+from workbench.collections import images
 from workbench.collections.collection import Box, Collection, Protocol, Query
 from workbench.config import VERSION, WorkbenchError
 from workbench.described import Ready
@@ -47,7 +48,7 @@ def require_ground_truth(collection: Collection) -> Protocol:
     return collection.protocol
 
 
-def judge(ready: Ready, progress: Progress) -> Evaluation:
+def judge(ready: Ready) -> Evaluation:
     """Rank the database for every query and judge the rankings by the collection's protocol."""
     collection = ready.collection
     protocol = require_ground_truth(collection)
@@ -61,8 +62,6 @@ def judge(ready: Ready, progress: Progress) -> Evaluation:
         truth.append(grades)
     judged = protocols.evaluate(exact.rank(scores), truth, protocol)
     metrics = dict(judged.metrics)
-    if collection.quadrilaterals:
-        metrics.update(_localisation(ready, progress))
     return Evaluation(
         str(ready.config),
         collection.name,
@@ -75,12 +74,15 @@ def judge(ready: Ready, progress: Progress) -> Evaluation:
     )
 
 
-def _localisation(ready: Ready, progress: Progress) -> dict[str, float]:
+def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
     """Over each query and its positives: the share of the score's positive heat on the target.
 
     ``localisation`` is of the heat in the image found, ``localisation_query`` of that in the
-    query; ``…_even`` is what heat spread evenly over the picture would have there.
+    query; ``…_even`` is what heat spread evenly over the picture would have there. Empty where
+    the ground truth knows no outlines.
     """
+    if not ready.collection.quadrilaterals:
+        return {}
     collection, vectors = ready.collection, ready.described.vectors
     row_of = {image: row for row, image in enumerate(collection.images)}
     pairs = [
@@ -91,7 +93,7 @@ def _localisation(ready: Ready, progress: Progress) -> dict[str, float]:
     ]
 
     def seen(query: Query, image: str, box: Box | None) -> Target:
-        header = ready.source.header(collection.path(image))
+        header = images.header(collection.path(image))
         return Target(collection.quadrilaterals[query.id, image], box or (0, 0, header.width, header.height))
 
     def sides(query_side: bool) -> Iterator[tuple[Target, list[torch.Tensor], torch.Tensor]]:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import platformdirs
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from workbench.collections import images
 from workbench.collections.catalog import open_collection
@@ -26,7 +26,7 @@ from workbench.descriptors.bulk import describe_maps
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
 from workbench.features.maps import Options
-from workbench.judging import Evaluation, judge, require_ground_truth
+from workbench.judging import Evaluation, judge, localisation, require_ground_truth
 from workbench.progress import Progress, silent
 from workbench.search import exact
 
@@ -48,16 +48,29 @@ class Workbench:
         """Images, queries, protocol and report; what turns out unreadable moves to the report."""
         return self._describer.collection
 
-    def evaluate(self, pipeline: str | Config = DEFAULT_PIPELINE, progress: Progress = silent) -> Evaluation:
-        """Judge a pipeline by the collection's protocol. Raises WorkbenchError where it has none."""
+    def evaluate(
+        self,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        progress: Progress = silent,
+        localise: bool = True,
+    ) -> Evaluation:
+        """Judge a pipeline by the collection's protocol. Raises WorkbenchError where it has none.
+
+        ``localise``: where the ground truth knows outlines, also measure how much of the positive
+        heat lies on the target, which takes longer than ranking.
+        """
         config = Config.parse(pipeline)
         with self._lock:
             require_ground_truth(self.collection)
             ready = self._describer.describe(config, progress)
             known = self._judged.get(str(config))
             if known is None or known[0] is not ready:
-                known = self._judged[str(config)] = ready, judge(ready, progress)
-            return known[1]
+                known = self._judged[str(config)] = ready, judge(ready)
+            evaluation = known[1]
+            if localise and "localisation" not in evaluation.metrics:
+                evaluation = replace(evaluation, metrics=evaluation.metrics | localisation(ready, progress))
+                self._judged[str(config)] = ready, evaluation
+            return evaluation
 
     def search(
         self,
@@ -118,7 +131,8 @@ class Workbench:
     def picture(self, query: str | Path | Image.Image, box: Box | None = None) -> Image.Image:
         """What the network sees of a query or an image, as RGB: upright, and cropped to its box."""
         if isinstance(query, Image.Image):
-            return images.crop_to(query.convert("RGB"), box) if box is not None else query.convert("RGB")
+            rgb = images._rgb(ImageOps.exif_transpose(query))  # as its file would be read
+            return rgb if box is None else images.crop_to(rgb, box)
         known = self._known_query(str(query))
         path = self.collection.path(known.image) if known else Path(query).expanduser()
         try:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from workbench.collections.collection import PROTOCOLS, Collection, Query
-from workbench.collections.images import EXTENSIONS, NOT_READ, Header, inspect
+from workbench.collections.images import EXTENSIONS, NOT_READ, Header, header
 from workbench.config import WorkbenchError
 from workbench.progress import Progress, silent
 
@@ -178,7 +178,7 @@ def read_headers(
 
     def look(name: str) -> Header | str:
         try:
-            return inspect(root / name)
+            return header(root / name)
         except WorkbenchError as error:
             return str(error)
 

@@ -34,6 +34,22 @@ class Header:
     fingerprint: str
 
 
+_known: dict[Path, tuple[tuple[int, int], Header]] = {}
+
+
+def header(path: Path) -> Header:
+    """What ``inspect`` says of a file; asked again only where the file has changed since."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return inspect(path)  # which says why
+    stamp = status.st_mtime_ns, status.st_size
+    known = _known.get(path)
+    if known is None or known[0] != stamp:
+        known = _known[path] = stamp, inspect(path)
+    return known[1]
+
+
 def inspect(path: Path) -> Header:
     """Read an image's header and tail, cheaply. Raises WorkbenchError with the reason it is unreadable.
 

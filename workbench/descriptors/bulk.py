@@ -124,7 +124,7 @@ class _Regions:
                     f"layer {spec.layer or self.source.layer!r} of {spec.name} gives vectors, which have no "
                     f"regions: use the pooling 'code', not {str(self.config.pooling)!r}"
                 )
-            return positions, pooled(maps, self.config)
+            return positions, pooled(maps.float(), self.config)
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], most: int) -> Iterator[Any]:

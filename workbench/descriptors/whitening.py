@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from scipy.linalg import eigh
 
 from workbench.config import WorkbenchError
 
@@ -97,9 +98,13 @@ def _principal(centred: torch.Tensor, dimensions: int) -> tuple[torch.Tensor, to
     """The largest eigenvalues [D] of the covariance and their directions [D, C], as far as its rank goes."""
     n, channels = centred.shape
     gram = n < channels  # the smaller of the two matrices has the same eigenvalues
-    matrix = (centred @ centred.T if gram else centred.T @ centred).double() / n
-    values, vectors = torch.linalg.eigh(matrix)
-    values, vectors = values.flip(0)[:dimensions], vectors.flip(1)[:, :dimensions]
+    rows = centred.numpy() if gram else centred.T.numpy()
+    matrix = (rows @ rows.T).astype(np.float64) / n  # numpy computes one half of it, it is symmetric
+    last = len(matrix) - 1
+    found = eigh(
+        matrix, subset_by_index=[max(0, last + 1 - dimensions), last], overwrite_a=True, check_finite=False
+    )
+    values, vectors = (torch.from_numpy(np.ascontiguousarray(part[..., ::-1])) for part in found)
     keep = values > values[0].clamp(min=1e-12) * 1e-6
     values, vectors = values[keep], vectors[:, keep]
     directions = (centred.T.double() @ vectors / (values * n).sqrt()).T if gram else vectors.T

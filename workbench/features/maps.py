@@ -56,7 +56,6 @@ class MapSource:
         self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
         self._network: Network | None = None
         self._stores: dict[float, MapStore] = {}
-        self._headers: dict[Path, tuple[tuple[int, int], images.Header]] = {}
         self._lock = threading.RLock()
 
     @classmethod
@@ -91,18 +90,6 @@ class MapSource:
                 self._stores[scale] = MapStore(self.options.cache / "maps" / safe)
             return self._stores[scale]
 
-    def header(self, path: Path) -> images.Header:
-        """A file's header, read anew where the file has changed."""
-        try:
-            status = path.stat()
-        except OSError:
-            raise WorkbenchError("the file is missing") from None
-        stamp = status.st_mtime_ns, status.st_size
-        known = self._headers.get(path)
-        if known is None or known[0] != stamp:
-            known = self._headers[path] = stamp, images.inspect(path)
-        return known[1]
-
     def extract(
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
     ) -> tuple[list[list[str]], dict[int, str]]:
@@ -111,7 +98,7 @@ class MapSource:
         headers: dict[int, images.Header] = {}
         for position, picture in enumerate(pictures):
             try:
-                headers[position] = self.header(picture.path)
+                headers[position] = images.header(picture.path)
             except WorkbenchError as error:
                 lost[position] = str(error)
         keys = []
@@ -137,9 +124,9 @@ class MapSource:
         return keys, lost
 
     def batches(self, keys: Sequence[str], scale: int) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Yield (positions, maps [B, C, H, W] in float32) of stored maps at the scale-th scale."""
+        """Yield (positions, maps [B, C, H, W] in float16) of stored maps at the scale-th scale."""
         for positions, maps in self.store(2 ** (-scale / 2)).batches(keys):
-            yield positions, maps.float().permute(0, 3, 1, 2)
+            yield positions, maps.permute(0, 3, 1, 2)
 
     def maps_of(self, picture: Image.Image, scales: int = 1) -> list[torch.Tensor]:
         """Maps [1, C, H, W] of one decoded image, a scale each; nothing is stored."""

@@ -48,6 +48,15 @@ def of_query(evaluation: Any, query: str) -> str:
     )
 
 
+def on_target(evaluation: Any) -> str:
+    """How much of the scores' positive heat lies on what was asked for, beside what chance would give."""
+    metrics = evaluation.metrics
+    if "localisation" not in metrics:
+        return ""
+    found, even = percent(metrics["localisation"]), percent(metrics["localisation_even"])
+    return f"Heat on target {found} % (evenly spread: {even} %)"
+
+
 class Results:
     """Ranked images with score and relevance, under the mAP of their pipeline and what must be said of it."""
 
@@ -78,6 +87,7 @@ class Results:
         said = [
             line(measured(evaluation), "numbers"),
             line(of_query(evaluation, session.query)),
+            line(on_target(evaluation)),
             line(f"Protocol: {PROTOCOLS[evaluation.protocol].title}", "note"),
             *(line(said, "warning") for said in evaluation.warnings),
         ]

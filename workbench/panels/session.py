@@ -119,9 +119,10 @@ class Session(T.HasTraits):
         if self.bench.collection.protocol is None:
             self.evaluation = None
         elif self.evaluation is None or self.evaluation.pipeline != pipeline:
-            evaluation = self.bench.evaluate(pipeline, progress)
-            progress("Evaluating", 1, 1)
-            self.evaluation = evaluation
+            for localise in (False, True):  # the mAP is there long before the share of heat on targets
+                evaluation = self.bench.evaluate(pipeline, progress, localise)
+                progress("Evaluating", 1, 1)
+                self.evaluation = evaluation
 
 
 _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
