@@ -1,0 +1,113 @@
+"""Extraction of 200 photos against the bare model, and against one image at a time.
+
+The bare model runs on batches that are ready in memory, in the same precision and shapes, as it
+comes from its library, with the better of two batch sizes. One image at a time is how the field's
+reference packages describe images: decode, resize, float32, a batch of one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from _table import best, print_table, verdict
+from PIL import Image
+
+import workbench
+from workbench.collections import images
+from workbench.features import extraction, weights
+from workbench.features.backbones import Spec
+from workbench.features.maps import MapSource, Options, Picture
+from workbench.features.network import Network
+from workbench.pipeline import default_cache
+
+IMAGES, SIZE, RUNS = 200, 512, 2
+
+
+def bare(spec: Spec, precision: str) -> Network:
+    """The model as its library makes it: nothing folded, otherwise the same cut and precision."""
+    network = Network.__new__(Network)
+    source = MapSource(spec, "max", Options())
+    model = weights._build(source.card).eval()
+    network.layer, network.device, network.dtype = (
+        source.layer,
+        torch.device("cpu"),
+        getattr(torch, precision),
+    )
+    network.model = model.to(network.dtype)
+    return network
+
+
+def measure(name: str, paths: list[Path]) -> list[str]:
+    precision = extraction.choose_precision("auto", "cpu")
+    spec = Spec.parse(name)
+    folder = Path(tempfile.mkdtemp(prefix="extraction-"))
+    source = MapSource(spec, "max", Options(size=SIZE, cache=folder))
+    source.network()
+    pictures = [Picture(path) for path in paths]
+
+    def ours() -> None:
+        shutil.rmtree(folder / "maps", ignore_errors=True)
+        source._stores.clear()
+        source.extract(pictures)
+
+    items = [extraction.item(path, images.header(path), None, SIZE, 32, 1.0) for path in paths]
+    plain = bare(spec, precision)
+    plain.model = plain.model.to(memory_format=torch.channels_last)
+    batches: dict[int, list[torch.Tensor]] = {}
+    for together in (2, extraction.BATCH):
+        parts = [b[i : i + together] for b in extraction.plan(items) for i in range(0, len(b), together)]
+        batches[together] = [
+            torch.rand(len(part), 3, *part[0].size[::-1])
+            .to(plain.dtype)
+            .to(memory_format=torch.channels_last)
+            for part in parts
+        ]
+
+    def bare_on(together: int) -> None:
+        with torch.inference_mode():
+            for batch in batches[together]:
+                plain.run(plain.model, batch)
+
+    eager = bare(spec, "float32")
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (source.card.mean, source.card.std))
+
+    def one_at_a_time() -> None:
+        with torch.inference_mode():
+            for path in paths:
+                picture = Image.open(path).convert("RGB")
+                picture.thumbnail((SIZE, SIZE), Image.Resampling.LANCZOS)
+                pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+                eager.run(eager.model, ((pixels - mean) / std)[None])
+
+    ours()  # warm
+    seconds = best(ours, RUNS)
+    model = min(best(lambda t=together: bare_on(t), RUNS) for together in batches)
+    single = best(one_at_a_time, 1)
+    shutil.rmtree(folder)
+    speed = [f"{len(paths) / s:.1f}" for s in (seconds, model, single)]
+    return [name, precision, *speed, verdict(model / seconds, 0.85), verdict(single / seconds, 2.5)]
+
+
+def main() -> None:
+    bench = workbench.open("posters")
+    paths = [bench.collection.path(image) for image in bench.collection.images[:IMAGES]]
+    print(
+        f"{len(paths)} photos of the embedded collection at {SIZE} pixels, {default_cache().name}/posters\n"
+    )
+    rows = [measure(name, paths) for name in ("efficientnet_lite0", "resnet50@random")]
+    columns = [
+        "backbone",
+        "precision",
+        "extraction, images/s",
+        "bare model, images/s",
+        "one at a time, images/s",
+    ]
+    print_table([*columns, "extraction / bare model", "extraction / one at a time"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What bfloat16 extraction costs: the same pipelines on maps extracted in float32 and in bfloat16."""
+
+from __future__ import annotations
+
+import sys
+
+from _table import print_table
+
+import workbench
+
+PIPELINES = [
+    "efficientnet_lite0/max/rmac:3/pcaw:256",
+    "efficientnet_lite0/mean/whole/pcaw:256",
+    "efficientnet_lite0/gem:3/whole",
+]
+
+
+def main() -> None:
+    """A folder with labelled subfolders may be named as well."""
+    rows = []
+    for name in ["posters", *sys.argv[1:]]:
+        benches = {
+            precision: workbench.open(name, labels="folders", precision=precision)
+            for precision in ("float32", "bfloat16")
+        }
+        for pipeline in PIPELINES:
+            exact, short = (benches[p].evaluate(pipeline, localise=False) for p in ("float32", "bfloat16"))
+            change = 100 * (short.per_query["ap"] - exact.per_query["ap"])
+            rows.append(
+                [
+                    exact.collection,
+                    pipeline,
+                    f"{100 * exact.mean_ap:.2f}",
+                    f"{100 * short.mean_ap:.2f}",
+                    f"{change.mean():+.2f}",
+                    f"{change.abs().max():.1f}",
+                ]
+            )
+    columns = [
+        "collection",
+        "pipeline",
+        "mAP % float32",
+        "mAP % bfloat16",
+        "mean change",
+        "largest of a query",
+    ]
+    print_table(columns, rows)
+
+
+if __name__ == "__main__":
+    main()
