@@ -83,6 +83,8 @@ def _figure(
 ) -> str:
     shown = picture.copy()
     shown.thumbnail((_SIDE, _SIDE))
+    # Pale grey below, so that the only colour is that of the heat.
+    shown = Image.blend(shown.convert("L"), Image.new("L", shown.size, 255), 0.25)
     data = io.BytesIO()
     shown.save(data, "JPEG", quality=85)
     overlay = Image.fromarray(_colours(heat, top), "RGBA").resize(shown.size, Image.Resampling.BICUBIC)
