@@ -126,7 +126,7 @@ def one_map(where: MapSource, path: Path) -> torch.Tensor:
     keys, lost = where.extract([Picture(path)])
     assert not lost
     ((_, maps),) = where.batches(keys[0], 0)
-    return maps
+    return maps.float()
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:

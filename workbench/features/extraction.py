@@ -24,6 +24,7 @@ from workbench.features.network import Network
 from workbench.features.store import MapStore
 from workbench.progress import Progress, silent
 
+VERSION = 2  # of this work: goes up when the same image and weights come to give other maps
 BATCH = 16  # images a file of the store; fixed, so that every run plans the same files
 
 

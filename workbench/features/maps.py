@@ -82,6 +82,7 @@ class MapSource:
             if scale not in self._stores:
                 name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
                 words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.options.size)]
+                words.append(f"v{extraction.VERSION}")
                 if scale != 1:
                     words.append(f"{scale:.3f}")
                 safe = "-".join(
