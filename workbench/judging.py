@@ -53,14 +53,14 @@ def judge(ready: Ready) -> Evaluation:
     collection = ready.collection
     protocol = require_ground_truth(collection)
     row_of = {image: row for row, image in enumerate(collection.images)}
-    scores = exact.scores(ready.described.vectors[ready.query_rows()], ready.database)
+    rankings = exact.Rankings(ready.described.vectors[ready.query_rows()], ready.database)
     truth = []
     for query in collection.queries:
         grades: dict[Any, Any] = {row_of[i]: grade for i, grade in collection.relevance[query.id].items()}
         if query.image in row_of:
             grades["self"] = row_of[query.image]
         truth.append(grades)
-    judged = protocols.evaluate(exact.rank(scores), truth, protocol)
+    judged = protocols.evaluate(rankings, truth, protocol)
     metrics = dict(judged.metrics)
     return Evaluation(
         str(ready.config),

@@ -105,7 +105,7 @@ def _rankings(ranks: Rankings, names: list[Any], named: bool) -> Sequence[ArrayL
         return list(ranks.T)
     if len(ranks) != len(names):
         raise WorkbenchError(f"ranks: {len(ranks)} rankings for {len(names)} queries; one is needed for each")
-    return list(ranks)
+    return list(ranks) if isinstance(ranks, np.ndarray) else ranks
 
 
 def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[Any, str]:
