@@ -22,7 +22,6 @@ from workbench.pipeline import Workbench
 COUNT, KINDS = 24, 4
 STEPS = ["pca:8", "pcaw:8", "lw:8", "power", "norm/pcaw:8"]
 # Of several scales side by side ``bulk.describe`` takes the first one's part alone.
-SCALES = pytest.mark.xfail(reason="the descriptor of several scales is not their sum", strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +91,7 @@ PRODUCT = itertools.product(POOLINGS, REGIONS, ("", "/centre", "/norm"))
     "pipeline",
     [f"{pooling}/{regions}{weighting}" for pooling, regions, weighting in PRODUCT]
     + [f"max/rmac:2/{step}" for step in STEPS]
-    + [pytest.param(f"max/rmac:2/{step}", marks=SCALES) for step in ("scales:3", "pcaw:8/power/scales:2")],
+    + [f"max/rmac:2/{step}" for step in ("scales:3", "pcaw:8/power/scales:2")],
 )
 def test_every_product_of_parts(bench: Workbench, pipeline: str) -> None:
     evaluation = bench.evaluate(f"{NETWORK}/{pipeline}")
@@ -129,9 +128,7 @@ def test_scores_are_inner_products_of_pooled_maps(bench: Workbench, tmp_path: Pa
         assert score == pytest.approx(float(query @ mac(image)), abs=2e-3)
 
 
-@pytest.mark.parametrize(
-    "parts", ["max/rmac:3/pcaw:8", "gem:3/whole", pytest.param("mean/whole/scales:2", marks=SCALES)]
-)
+@pytest.mark.parametrize("parts", ["max/rmac:3/pcaw:8", "gem:3/whole", "mean/whole/scales:2"])
 def test_ways_to_name_a_query_agree(bench: Workbench, parts: str) -> None:
     pipeline, image = f"{NETWORK}/{parts}", bench.collection.images[5]
     by_id = bench.search(image, pipeline=pipeline, k=None)

@@ -82,6 +82,8 @@ def test_errors(tmp_path: Path) -> None:
         Whitening.fit(torch.tensor([[1.0, float("nan")], [0.0, 1.0]]), 2)
     with pytest.raises(WorkbenchError, match="all 5 vectors are the same"):
         Whitening.fit(torch.ones(5, 4), 2)
+    with pytest.raises(WorkbenchError, match="all 5 vectors are the same"):  # but for rounding
+        Whitening.fit(torch.ones(5, 4) + 1e-7 * torch.rand(5, 4), 2)
     with pytest.raises(WorkbenchError, match="matching pairs"):
         Whitening.fit(sample(5, 4), 2, "lw")
     (tmp_path / "text.safetensors").write_text("no whitening")

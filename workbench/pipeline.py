@@ -131,8 +131,8 @@ class Workbench:
     def picture(self, query: str | Path | Image.Image, box: Box | None = None) -> Image.Image:
         """What the network sees of a query or an image, as RGB: upright, and cropped to its box."""
         if isinstance(query, Image.Image):
-            rgb = images._rgb(ImageOps.exif_transpose(query))  # as its file would be read
-            return rgb if box is None else images.crop_to(rgb, box)
+            upright = images.rgb(ImageOps.exif_transpose(query))  # as its file would be read
+            return upright if box is None else images.crop_to(upright, box)
         known = self._known_query(str(query))
         path = self.collection.path(known.image) if known else Path(query).expanduser()
         try:

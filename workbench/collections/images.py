@@ -124,16 +124,16 @@ def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = 
             if orientation in (5, 6, 7, 8):
                 scale = scale[::-1]
             upright_image = ImageOps.exif_transpose(image) if orientation != 1 else image
-            rgb = _rgb(upright_image)
-            if rgb is image:  # keep it open after the file is closed
-                rgb = image.copy()
+            upright_rgb = rgb(upright_image)
+            if upright_rgb is image:  # keep it open after the file is closed
+                upright_rgb = image.copy()
     except WorkbenchError:
         raise
     except FileNotFoundError:
         raise WorkbenchError("the file is missing") from None
     except Exception as error:  # Pillow's plugins raise what they like on broken files
         raise WorkbenchError(_reason(error)) from None
-    return rgb if box is None else crop_to(rgb, box, scale)
+    return upright_rgb if box is None else crop_to(upright_rgb, box, scale)
 
 
 def crop_to(image: Image.Image, box: Box, scale: tuple[float, float] = (1, 1)) -> Image.Image:
@@ -149,7 +149,8 @@ def crop_to(image: Image.Image, box: Box, scale: tuple[float, float] = (1, 1)) -
     return image.crop((int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1))))
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode as RGB of 8 bits; transparency is laid on white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":

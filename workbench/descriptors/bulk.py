@@ -59,6 +59,7 @@ def describe(
         scales = [_Regions(source, names, scale, config, progress) for scale, names in enumerate(keys)]
         regional = _fit_regional(scales, regional_steps, fit_on, provenance, seed)
         parts = over_scales([_sum(regions, config, regional) for regions in scales], config)
+        parts = Parts(parts.total.sum(1, keepdim=True))
         final: list[Whitening | None] = []
         for step in final_steps:
             fitted = _fit(step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs)

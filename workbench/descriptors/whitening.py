@@ -59,7 +59,7 @@ class Whitening:
             mean, projection = _learned(x, np.asarray(pairs), dimensions)
         elif kind in ("pca", "pcaw"):
             mean = x.mean(0)
-            values, directions = _principal(x - mean, dimensions)
+            values, directions = _principal(x - mean, dimensions, float(x.square().sum(1).mean()))
             projection = directions / values.sqrt()[:, None] if kind == "pcaw" else directions
         else:
             raise WorkbenchError(f"whitening {kind!r} is not known; valid: pca, pcaw, lw")
@@ -94,8 +94,11 @@ class Whitening:
             raise WorkbenchError(f"{str(path)!r} is no saved whitening ({type(error).__name__})") from None
 
 
-def _principal(centred: torch.Tensor, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The largest eigenvalues [D] of the covariance and their directions [D, C], as far as its rank goes."""
+def _principal(centred: torch.Tensor, dimensions: int, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest eigenvalues [D] of the covariance and their directions [D, C], as far as its rank goes.
+
+    ``scale`` is the mean squared length before centring: far below it there is only rounding.
+    """
     n, channels = centred.shape
     gram = n < channels  # the smaller of the two matrices has the same eigenvalues
     rows = centred.numpy() if gram else centred.T.numpy()
@@ -105,7 +108,7 @@ def _principal(centred: torch.Tensor, dimensions: int) -> tuple[torch.Tensor, to
         matrix, subset_by_index=[max(0, last + 1 - dimensions), last], overwrite_a=True, check_finite=False
     )
     values, vectors = (torch.from_numpy(np.ascontiguousarray(part[..., ::-1])) for part in found)
-    keep = values > values[0].clamp(min=1e-12) * 1e-6
+    keep = values > max(float(values[0]) * 1e-6, scale * 1e-10)
     values, vectors = values[keep], vectors[:, keep]
     directions = (centred.T.double() @ vectors / (values * n).sqrt()).T if gram else vectors.T
     # The sign is arbitrary; fixed, so that two fits are the same.
