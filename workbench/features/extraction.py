@@ -25,7 +25,7 @@ from workbench.features.store import MapStore
 from workbench.progress import Progress, silent
 
 VERSION = 2  # of this work: goes up when the same image and weights come to give other maps
-BATCH = 16  # images a file of the store; fixed, so that every run plans the same files
+BATCH = 8  # images a file of the store; fixed, so that every run plans the same files
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,8 @@ def _work(
 
     threads_before = torch.get_num_threads()
     workers = [
-        threading.Thread(target=work, name=f"extract-{i}", daemon=True) for i in range(os.cpu_count() or 1)
+        threading.Thread(target=work, name=f"extract-{i}", daemon=True)
+        for i in range(1 + (os.cpu_count() or 1))  # one more, for when a file is read or written
     ]
     try:
         for worker in workers:
