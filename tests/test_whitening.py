@@ -89,3 +89,19 @@ def test_errors(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("no whitening")
     with pytest.raises(WorkbenchError, match="no saved whitening"):
         Whitening.load(tmp_path / "text.safetensors")
+
+
+@pytest.mark.parametrize(("n", "channels"), [(3000, 300), (200, 300)])
+def test_small_eigenvalues_are_as_exact_as_in_double_precision(n: int, channels: int) -> None:
+    """Deviations from 1 down to 0.01: whitening multiplies any error in the small ones."""
+    generator = torch.Generator().manual_seed(1)
+    spread = torch.logspace(0, -2, channels)
+    x = torch.randn(n, channels, generator=generator) * spread
+    size = 150
+    exact = x.double() - x.double().mean(0)
+    _, values, directions = torch.linalg.svd(exact, full_matrices=False)
+    white = exact @ directions[:size].T / values[:size] * n**0.5
+    ours = Whitening.fit(x, size, "pcaw").apply(x).double()
+    torch.testing.assert_close(
+        ours @ ours.T, white @ white.T, rtol=0, atol=5e-3 * float((white @ white.T).abs().max())
+    )
