@@ -110,7 +110,7 @@ class _Regions:
         finally:
             torch.set_num_threads(threads)
         if size <= MOST_BYTES:
-            self.kept = kept
+            self.kept = _merged(kept)
 
     def _pool(self, positions: list[int], maps: torch.Tensor) -> Chunk:
         torch.set_num_threads(1)
@@ -125,7 +125,25 @@ class _Regions:
                     f"layer {spec.layer or self.source.layer!r} of {spec.name} gives vectors, which have no "
                     f"regions: use the pooling 'code', not {str(self.config.pooling)!r}"
                 )
-            return positions, pooled(maps.float(), self.config)
+            if self.config.pooling.name != "max" or self.config.weightings:
+                maps = maps.float()  # a maximum is exact in half precision too
+            return positions, pooled(maps, self.config)
+
+
+def _merged(chunks: list[Chunk]) -> list[Chunk]:
+    """Fewer, larger chunks: those of as many regions become one, for whitening in one product."""
+    by_count: dict[int, list[Chunk]] = {}
+    for chunk in chunks:
+        by_count.setdefault(chunk[1].vectors.shape[1], []).append(chunk)
+    merged = []
+    for same in by_count.values():
+        positions = [position for some, _ in same for position in some]
+        weights = [p.weights.expand(len(p.vectors), -1, -1) for _, p in same if p.weights is not None]
+        vectors = torch.cat([p.vectors for _, p in same])
+        merged.append(
+            (positions, Pooled(vectors, torch.cat(weights) if weights else None, same[0][1].regions))
+        )
+    return merged
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], most: int) -> Iterator[Any]:

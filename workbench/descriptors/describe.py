@@ -58,7 +58,7 @@ def pooled(maps: torch.Tensor, config: Config) -> Pooled:
     weights = cell_weights(maps, config)
     if config.regions.name == "whole" and weights is not None:
         maps, weights = maps * weights, None
-    vectors = unit(pool(maps, regions, config.pooling))
+    vectors = unit(pool(maps, regions, config.pooling).float())
     return Pooled(vectors, None if weights is None else region_weights(weights, regions), regions)
 
 
