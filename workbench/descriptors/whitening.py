@@ -16,7 +16,7 @@ from scipy.linalg import eigh
 
 from workbench.config import WorkbenchError
 
-MOST_VECTORS = 16_384  # more than enough for a covariance; a larger set is sampled
+MOST_VECTORS = 65_536  # a larger set is sampled; fewer cost precision, see docs/benchmarks.md
 
 
 @dataclass(frozen=True)
