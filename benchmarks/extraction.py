@@ -18,7 +18,7 @@ from PIL import Image
 
 import workbench
 from workbench.collections import images
-from workbench.features import extraction, weights
+from workbench.features import extraction, hardware, weights
 from workbench.features.backbones import Spec
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.features.network import Network
@@ -42,7 +42,7 @@ def bare(spec: Spec, precision: str) -> Network:
 
 
 def measure(name: str, paths: list[Path]) -> list[str]:
-    precision = extraction.choose_precision("auto", "cpu")
+    precision = hardware.choose_precision("auto", "cpu")
     spec = Spec.parse(name)
     folder = Path(tempfile.mkdtemp(prefix="extraction-"))
     source = MapSource(spec, "max", Options(size=SIZE, cache=folder))

@@ -14,7 +14,7 @@ from tests.pictures import folder_of, picture
 from workbench.collections import images
 from workbench.collections.images import inspect
 from workbench.config import WorkbenchError
-from workbench.features import extraction
+from workbench.features import hardware
 from workbench.features.extraction import BATCH, item, plan, target_size
 
 
@@ -64,7 +64,8 @@ def test_a_plan_is_made_of_whole_shapes(tmp_path: Path) -> None:
     )
     assert sorted(one.path for batch in batches for one in batch) == sorted(headers)
     assert all(len({one.size for one in batch}) == 1 and len(batch) <= BATCH for batch in batches)
-    assert [len(batch) for batch in batches] == [15, 15, 16, 14]  # of 30 images the shape is alike
+    # 15 images each of two shapes, 30 of a third, eight a batch
+    assert [len(batch) for batch in batches] == [8, 7, 8, 7, 8, 8, 8, 6]
 
 
 def test_keys_change_with_file_and_crop_only(tmp_path: Path) -> None:
@@ -81,8 +82,8 @@ def test_keys_change_with_file_and_crop_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: extraction.choose_device("abacus"), "'abacus'.*valid: auto, cpu"),
-        (lambda: extraction.choose_precision("float8", "cpu"), "'float8' is not known.*float32"),
+        (lambda: hardware.choose_device("abacus"), "'abacus'.*valid: auto, cpu"),
+        (lambda: hardware.choose_precision("float8", "cpu"), "'float8' is not known.*float32"),
         (lambda: source(Path("nowhere"), size=63), "size 63 is too small.*64 or more"),
     ],
 )

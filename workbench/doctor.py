@@ -90,7 +90,7 @@ def _weights(chosen: Path | None) -> Finding:
 def _speed() -> Finding:
     import torch
 
-    from workbench.features.extraction import choose_device, choose_precision
+    from workbench.features.hardware import choose_device, choose_precision
 
     device = choose_device("auto")
     precision = choose_precision("auto", device)

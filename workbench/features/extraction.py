@@ -9,7 +9,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -67,43 +66,6 @@ def item(path: Path, header: images.Header, box: Box | None, longest: int, strid
         width, height = max(min(x1, width) - x0, 1), max(min(y1, height) - y0, 1)
         key += ":" + ",".join(f"{v:g}" for v in box)
     return Item(key, path, box, target_size(width, height, longest, stride, scale))
-
-
-@lru_cache(maxsize=1)
-def _processor_has_bfloat16() -> bool:
-    capabilities = torch.backends.cpu.get_cpu_capability()
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        flags = ""
-    return "AVX512" in capabilities and ("avx512_bf16" in flags or "amx_bf16" in flags)
-
-
-def choose_device(device: str) -> str:
-    """``auto`` is CUDA, then MPS, then the processor. Raises WorkbenchError where the choice is absent."""
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise WorkbenchError(
-            f"device {device!r} cannot be used here ({reason}); valid: auto, cpu, cuda, mps"
-        ) from None
-    return device
-
-
-def choose_precision(precision: str, device: str) -> str:
-    """``auto`` is bfloat16 where the hardware multiplies it natively, float16 on other CUDA, else float32."""
-    if precision not in ("auto", "float32", "bfloat16", "float16"):
-        raise WorkbenchError(f"precision {precision!r} is not known; valid: auto, float32, bfloat16, float16")
-    if precision != "auto":
-        return precision
-    if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    return "bfloat16" if device == "cpu" and _processor_has_bfloat16() else "float32"
 
 
 def pixels(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:

@@ -13,7 +13,7 @@ from PIL import Image
 from workbench.collections import images
 from workbench.collections.collection import Box
 from workbench.config import Config, WorkbenchError
-from workbench.features import extraction, weights
+from workbench.features import extraction, hardware, weights
 from workbench.features.backbones import Spec
 from workbench.features.network import Network
 from workbench.features.store import MapStore
@@ -51,8 +51,8 @@ class MapSource:
                 f"size {options.size} is too small for {spec.name}; take {2 * self.card.stride} or more"
             )
         self.layer = spec.module(pooling)
-        self.device = extraction.choose_device(options.device)
-        self.precision = extraction.choose_precision(options.precision, self.device)
+        self.device = hardware.choose_device(options.device)
+        self.precision = hardware.choose_precision(options.precision, self.device)
         self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
         self._network: Network | None = None
         self._stores: dict[float, MapStore] = {}

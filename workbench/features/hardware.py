@@ -1,0 +1,47 @@
+"""Which device and which precision extraction runs in."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from workbench.config import WorkbenchError
+
+
+@lru_cache(maxsize=1)
+def _processor_has_bfloat16() -> bool:
+    capabilities = torch.backends.cpu.get_cpu_capability()
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        flags = ""
+    return "AVX512" in capabilities and ("avx512_bf16" in flags or "amx_bf16" in flags)
+
+
+def choose_device(device: str) -> str:
+    """``auto`` is CUDA, then MPS, then the processor. Raises WorkbenchError where the choice is absent."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise WorkbenchError(
+            f"device {device!r} cannot be used here ({reason}); valid: auto, cpu, cuda, mps"
+        ) from None
+    return device
+
+
+def choose_precision(precision: str, device: str) -> str:
+    """``auto`` is bfloat16 where the hardware multiplies it natively, float16 on other CUDA, else float32."""
+    if precision not in ("auto", "float32", "bfloat16", "float16"):
+        raise WorkbenchError(f"precision {precision!r} is not known; valid: auto, float32, bfloat16, float16")
+    if precision != "auto":
+        return precision
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    return "bfloat16" if device == "cpu" and _processor_has_bfloat16() else "float32"
