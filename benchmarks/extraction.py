@@ -21,24 +21,16 @@ from workbench.collections import images
 from workbench.features import extraction, hardware, weights
 from workbench.features.backbones import Spec
 from workbench.features.maps import MapSource, Options, Picture
-from workbench.features.network import Network
+from workbench.features.network import run
 from workbench.pipeline import default_cache
 
 IMAGES, SIZE, RUNS = 200, 512, 2
 
 
-def bare(spec: Spec, precision: str) -> Network:
-    """The model as its library makes it: nothing folded, otherwise the same cut and precision."""
-    network = Network.__new__(Network)
-    source = MapSource(spec, "max", Options())
-    model = weights._build(source.card).eval()
-    network.layer, network.device, network.dtype = (
-        source.layer,
-        torch.device("cpu"),
-        getattr(torch, precision),
-    )
-    network.model = model.to(network.dtype)
-    return network
+def bare(source: MapSource, precision: str) -> torch.nn.Module:
+    """The model as its library makes it: nothing folded, in the same precision."""
+    model: torch.nn.Module = weights._build(source.card).eval()
+    return model.to(getattr(torch, precision))
 
 
 def measure(name: str, paths: list[Path]) -> list[str]:
@@ -55,14 +47,13 @@ def measure(name: str, paths: list[Path]) -> list[str]:
         source.extract(pictures)
 
     items = [extraction.item(path, images.header(path), None, SIZE, 32, 1.0) for path in paths]
-    plain = bare(spec, precision)
-    plain.model = plain.model.to(memory_format=torch.channels_last)
+    plain = bare(source, precision).to(memory_format=torch.channels_last)
     batches: dict[int, list[torch.Tensor]] = {}
     for together in (2, extraction.BATCH):
         parts = [b[i : i + together] for b in extraction.plan(items) for i in range(0, len(b), together)]
         batches[together] = [
             torch.rand(len(part), 3, *part[0].size[::-1])
-            .to(plain.dtype)
+            .to(getattr(torch, precision))
             .to(memory_format=torch.channels_last)
             for part in parts
         ]
@@ -70,9 +61,9 @@ def measure(name: str, paths: list[Path]) -> list[str]:
     def bare_on(together: int) -> None:
         with torch.inference_mode():
             for batch in batches[together]:
-                plain.run(plain.model, batch)
+                run(plain, source.layer, batch)
 
-    eager = bare(spec, "float32")
+    eager = bare(source, "float32")
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (source.card.mean, source.card.std))
 
     def one_at_a_time() -> None:
@@ -81,7 +72,7 @@ def measure(name: str, paths: list[Path]) -> list[str]:
                 picture = Image.open(path).convert("RGB")
                 picture.thumbnail((SIZE, SIZE), Image.Resampling.LANCZOS)
                 pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
-                eager.run(eager.model, ((pixels - mean) / std)[None])
+                run(eager, source.layer, ((pixels - mean) / std)[None])
 
     ours()  # warm
     seconds = best(ours, RUNS)

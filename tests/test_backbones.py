@@ -20,7 +20,7 @@ from tests.pictures import picture
 from workbench.config import WorkbenchError
 from workbench.features import weights
 from workbench.features.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Card, Spec
-from workbench.features.network import Network
+from workbench.features.network import Network, run
 
 TRUNKS = {  # → channels, pixels a cell of the default map
     "alexnet": (256, 16),
@@ -162,7 +162,7 @@ def test_folding_batch_norm_changes_nothing(
     assert left is not folds
     photo = picture(0)
     with torch.no_grad():
-        expected = network.run(model.eval(), plain(photo))
+        expected = run(model.eval(), network.layer, plain(photo))
     assert torch.allclose(
         network(as_batch(photo)), expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max())
     )

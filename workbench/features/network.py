@@ -47,7 +47,9 @@ class Network:
         normalised = any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
         if normalised and (layer is None or not isinstance(model.get_submodule(layer), torch.nn.Conv2d)):
             probe = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-            model = _fold_batch_norm(model, lambda m: self.run(m, probe))
+            model = _fold_batch_norm(model, lambda m: run(m, layer, probe))
+        if layer is not None:  # for good: threads share the model
+            model.get_submodule(layer).register_forward_hook(_stop)
         self.model = model.to(self.device, self.dtype).to(memory_format=torch.channels_last)
         self.mean = torch.tensor(card.mean, device=self.device) * 255
         self.scale = 1 / (torch.tensor(card.std, device=self.device) * 255)
@@ -56,7 +58,7 @@ class Network:
         with torch.inference_mode():
             pixels = images.to(self.device, torch.float32).sub_(self.mean).mul_(self.scale)
             try:
-                return self.run(self.model, pixels.to(self.dtype).permute(0, 3, 1, 2))
+                return _forward(self.model, self.layer, pixels.to(self.dtype).permute(0, 3, 1, 2))
             except torch.OutOfMemoryError:
                 raise
             except (AssertionError, RuntimeError) as error:  # some are built for one size of image alone
@@ -67,20 +69,27 @@ class Network:
                     "choose another --size or another backbone"
                 ) from None
 
-    def run(self, model: Any, inputs: torch.Tensor) -> torch.Tensor:
-        """Normalised images [B, 3, H, W] to maps, as far as the layer and no further."""
-        if self.layer is None:
-            output = model.forward_features(inputs)
-        else:
-            with model.get_submodule(self.layer).register_forward_hook(_stop):
-                try:
-                    output = model(inputs)
-                except _Reached as reached:
-                    output = reached.output
-        # A module inside a transformer may order its axes otherwise than the whole does.
-        part = model if self.layer is None else model.get_submodule(self.layer)
-        channels_last = str(getattr(part, "output_fmt", getattr(model, "output_fmt", ""))).endswith("NHWC")
-        return _as_map(output, model, inputs.shape[2:], channels_last)
+
+def run(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tensor:
+    """Normalised images [B, 3, H, W] to maps, as far as the layer and no further. Not for several threads."""
+    if layer is None:
+        return _forward(model, layer, inputs)
+    with model.get_submodule(layer).register_forward_hook(_stop):
+        return _forward(model, layer, inputs)
+
+
+def _forward(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tensor:
+    if layer is None:
+        output = model.forward_features(inputs)
+    else:
+        try:
+            output = model(inputs)
+        except _Reached as reached:
+            output = reached.output
+    # A module inside a transformer may order its axes otherwise than the whole does.
+    part = model if layer is None else model.get_submodule(layer)
+    channels_last = str(getattr(part, "output_fmt", getattr(model, "output_fmt", ""))).endswith("NHWC")
+    return _as_map(output, model, inputs.shape[2:], channels_last)
 
 
 def _stop(module: Any, inputs: Any, output: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from workbench.config import WorkbenchError
 from workbench.features.backbones import Card, Spec
-from workbench.features.network import Network, check_layer
+from workbench.features.network import Network, check_layer, run
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -172,11 +172,9 @@ def _load_by_name(model: Any, path: Path, card: Card, layer: str | None) -> None
         module.register_forward_pre_hook(lambda m, i, name=name: needed.add(name))
         for name, module in model.named_modules()
     ]
-    probe = Network.__new__(Network)
-    probe.layer = layer
     side = max(64, 4 * card.stride)
     with torch.inference_mode():
-        probe.run(model.eval(), torch.zeros(1, 3, side, side))
+        run(model.eval(), layer, torch.zeros(1, 3, side, side))
     for hook in hooks:
         hook.remove()
     lost = sorted(k for k in missing if k.rpartition(".")[0] in needed)
