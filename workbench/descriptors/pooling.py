@@ -13,7 +13,7 @@ from workbench.config import Config, Step, WorkbenchError
 Reduce = Callable[[torch.Tensor, int], torch.Tensor]
 
 
-def pool(maps: torch.Tensor, regions: np.ndarray, scheme: str | Step) -> torch.Tensor:
+def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Step) -> torch.Tensor:
     """Pool maps [B, C, H, W] over regions [N, 4] (x0, y0, x1, y1, ends left out): [B, N, C].
 
     ``scheme`` is ``max`` (MAC), ``mean`` (SPoC without its prior), ``gem:p`` (Radenović et al. 2018:
@@ -22,7 +22,7 @@ def pool(maps: torch.Tensor, regions: np.ndarray, scheme: str | Step) -> torch.T
     held fixed. Raises WorkbenchError where a region is empty or leaves the map.
     """
     step = Config.parse(f"x/{scheme}/whole").pooling if isinstance(scheme, str) else scheme
-    regions = np.asarray(regions)
+    maps, regions = torch.as_tensor(maps), np.asarray(regions)
     if maps.ndim != 4 or regions.ndim != 2 or regions.shape[1] != 4 or len(regions) == 0:
         raise WorkbenchError(
             f"pool takes maps [B, C, H, W] and regions [N, 4], not {maps.ndim}-D and {regions.shape}"

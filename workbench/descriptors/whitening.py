@@ -69,8 +69,9 @@ class Whitening:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(kind, mean, projection.contiguous(), {**about, "when": when, **(provenance or {})})
 
-    def apply(self, vectors: torch.Tensor) -> torch.Tensor:
+    def apply(self, vectors: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Project vectors [..., C] to [..., D]; L2 normalisation is left to the pipeline."""
+        vectors = torch.as_tensor(vectors, dtype=torch.float32)
         flat = vectors.reshape(-1, vectors.shape[-1])
         return torch.addmm(-self.projection @ self.mean, flat, self.projection.T).reshape(
             *vectors.shape[:-1], self.dimensions
