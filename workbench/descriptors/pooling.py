@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -108,7 +107,8 @@ def _intervals(maps: torch.Tensor, intervals: np.ndarray, reduce: Reduce) -> tor
     """
     cuts = np.unique(intervals)
     if len(cuts) > 2:
-        ends = cuts.tolist()
-        maps = torch.stack([reduce(maps[a:b], 0) for a, b in pairwise(ends)])
+        covered = maps[cuts[0] : cuts[-1]]
+        # Split, not sliced: the gradient of slices would be as many tensors of the maps' full size.
+        maps = torch.stack([reduce(segment, 0) for segment in covered.split(np.diff(cuts).tolist())])
         intervals = np.searchsorted(cuts, intervals)
     return torch.stack([reduce(maps[a:b], 0) for a, b in intervals.tolist()])
