@@ -47,6 +47,15 @@ class Ready:
         stored = (next(self.source.batches([names[row]], n))[1] for n, names in enumerate(self.keys))
         return [maps.float() for maps in stored]
 
+    def image_rows(self) -> dict[str, int]:
+        """The row of each image of the database."""
+        return {image: row for row, image in enumerate(self.collection.images)}
+
+    def row(self, query: Query | None) -> int | None:
+        """The row of a query of the collection; None where it is none, or could not be read."""
+        picture = query and picture_of(self.collection, query)
+        return self.pictures.index(picture) if picture in self.pictures else None
+
     def query_rows(self) -> list[int]:
         """The row of each query, in the collection's order."""
         row_of = {picture: row for row, picture in enumerate(self.pictures)}

@@ -52,7 +52,7 @@ def judge(ready: Ready) -> Evaluation:
     """Rank the database for every query and judge the rankings by the collection's protocol."""
     collection = ready.collection
     protocol = require_ground_truth(collection)
-    row_of = {image: row for row, image in enumerate(collection.images)}
+    row_of = ready.image_rows()
     rankings = exact.Rankings(ready.described.vectors[ready.query_rows()], ready.database)
     truth = []
     for query in collection.queries:
@@ -84,7 +84,7 @@ def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
     if not ready.collection.quadrilaterals:
         return {}
     collection, vectors = ready.collection, ready.described.vectors
-    row_of = {image: row for row, image in enumerate(collection.images)}
+    row_of = ready.image_rows()
     pairs = [
         (query, query_row, image)
         for query, query_row in zip(collection.queries, ready.query_rows(), strict=True)

@@ -21,7 +21,7 @@ from workbench.collections import images
 from workbench.collections.catalog import open_collection
 from workbench.collections.collection import Box, Collection, Query
 from workbench.config import Config, WorkbenchError
-from workbench.described import Describer, Ready, picture_of
+from workbench.described import Describer, Ready
 from workbench.descriptors.bulk import describe_maps
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
@@ -88,14 +88,14 @@ class Workbench:
         if k is not None and k < 1:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
         config = Config.parse(pipeline)
-        known = self._require_query(query)
+        known = self._require_query(query, box)
         with self._lock:
             ready = self._describer.describe(config, progress)
-            vector = self._vector(ready, query, box)
+            vector = self._vector(ready, ready.row(known), query, box)
             scores = exact.scores(vector, ready.database)[0]
             order = exact.rank(scores[None])[0][:k]
         ids = ready.collection.images
-        relevance = self._relevance(ready.collection, known if box is None else None)
+        relevance = self._relevance(ready.collection, known)
         return pd.DataFrame(
             {
                 "rank": np.arange(1, len(order) + 1),
@@ -115,14 +115,15 @@ class Workbench:
     ) -> Explanation:
         """Take the score of an image for a query apart, exactly, into cells and pairs of regions."""
         config = Config.parse(pipeline)
-        self._require_query(query)
+        known = self._require_query(query, box)
         with self._lock:
             ready = self._describer.describe(config, progress)
-            if image_id not in ready.collection.images:
+            rows = ready.image_rows()
+            if image_id not in rows:
                 raise WorkbenchError(f"{image_id!r} is not an image of {ready.collection.name!r}")
-            row = self._row(ready, query, box)
+            row = ready.row(known)
             maps = ready.maps(row) if row is not None else self._maps(ready, query, box)
-            return explain(maps, ready.maps(ready.collection.images.index(image_id)), config, ready.described)
+            return explain(maps, ready.maps(rows[image_id]), config, ready.described)
 
     def compare(self, pipelines: Sequence[str | Config], progress: Progress = silent) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
@@ -164,8 +165,8 @@ class Workbench:
             return queries[name]
         return Query(name, name) if name in set(self.collection.images) else None
 
-    def _require_query(self, query: str | Path | Image.Image) -> Query | None:
-        """The query of the collection that is meant, None for a picture of one's own; before any work."""
+    def _require_query(self, query: str | Path | Image.Image, box: Box | None) -> Query | None:
+        """The query of the collection that is meant, None for a picture or a crop of one's own."""
         if isinstance(query, Image.Image):
             return None
         known = self._known_query(str(query))
@@ -174,20 +175,14 @@ class Workbench:
                 f"query {str(query)!r} is neither a query nor an image of {self.collection.name!r}, "
                 "nor a file"
             )
-        return known
-
-    def _row(self, ready: Ready, query: str | Path | Image.Image, box: Box | None) -> int | None:
-        """The row of a described picture that is this query, or None where it is another."""
-        known = None if isinstance(query, Image.Image) or box is not None else self._known_query(str(query))
-        if known is None:
-            return None
-        return ready.pictures.index(picture_of(ready.collection, known))
+        return known if box is None else None
 
     def _maps(self, ready: Ready, query: str | Path | Image.Image, box: Box | None) -> list[torch.Tensor]:
         return ready.source.maps_of(self.picture(query, box), ready.config.scales)
 
-    def _vector(self, ready: Ready, query: str | Path | Image.Image, box: Box | None) -> torch.Tensor:
-        row = self._row(ready, query, box)
+    def _vector(
+        self, ready: Ready, row: int | None, query: str | Path | Image.Image, box: Box | None
+    ) -> torch.Tensor:
         if row is not None:
             return ready.described.vectors[row : row + 1]
         with torch.no_grad():

@@ -104,6 +104,8 @@ class _Regions:
                     size += chunk.vectors.nbytes
                     if size <= MOST_BYTES:
                         kept.append((positions, chunk))
+                    else:
+                        kept.clear()
                     yield positions, chunk
                     done += len(positions)
                     self.progress("pooling", done, len(self.keys))

@@ -40,6 +40,11 @@ class Picture:
     box: Box | None = None
 
 
+def factor(scale: int) -> float:
+    """How much smaller the images of the scale-th scale are: 1, 1/√2, 1/2 …"""
+    return float(2 ** (-scale / 2))
+
+
 class MapSource:
     """One network, cut at one layer, with its stores: a folder for each size and scale."""
 
@@ -104,7 +109,7 @@ class MapSource:
                 lost[position] = str(error)
         keys = []
         for n in range(scales):
-            scale = 2 ** (-n / 2)  # 1, 1/√2, 1/2 …
+            scale = factor(n)
             items = {
                 position: extraction.item(
                     pictures[position].path,
@@ -126,14 +131,14 @@ class MapSource:
 
     def batches(self, keys: Sequence[str], scale: int) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Yield (positions, maps [B, C, H, W] in float16) of stored maps at the scale-th scale."""
-        for positions, maps in self.store(2 ** (-scale / 2)).batches(keys):
+        for positions, maps in self.store(factor(scale)).batches(keys):
             yield positions, maps.permute(0, 3, 1, 2)
 
     def maps_of(self, picture: Image.Image, scales: int = 1) -> list[torch.Tensor]:
         """Maps [1, C, H, W] of one decoded image, a scale each; nothing is stored."""
         maps = []
         for n in range(scales):
-            size = extraction.target_size(*picture.size, self.options.size, self.card.stride, 2 ** (-n / 2))
+            size = extraction.target_size(*picture.size, self.options.size, self.card.stride, factor(n))
             pixels = extraction.pixels(picture, size)
             maps.append(extraction.run(self.network(), [pixels]).float().permute(0, 3, 1, 2))
         return maps
