@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from workbench.features.maps import MapSource, Options, Picture
 from workbench.progress import Progress
 
 KEPT = 8  # described pipelines held in memory
+_PATIENCE = 0.1  # seconds between two looks at whether the work was cancelled
 
 
 def picture_of(collection: Collection, query: Query) -> Picture:
@@ -80,28 +82,52 @@ class Describer:
         self.options = options
         self._sources: dict[tuple[str, str], MapSource] = {}
         self._ready: dict[str, Ready] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # of the three dicts, held for moments only
+        self._making: dict[str, threading.Lock] = {}  # one for each pipeline and each source in work
 
     def describe(self, config: Config, progress: Progress) -> Ready:
-        """The collection described by a pipeline; nothing is done that is done already."""
+        """The collection described by a pipeline; nothing is done that is done already.
+
+        Threads that ask for the same pipeline wait for one another, those that ask for others do not.
+        """
         config.require_available()
         name = str(config)
-        with self._lock:
-            known = self._ready.pop(name, None)
+        with self._alone(name, progress):
+            with self._lock:
+                known = self._ready.pop(name, None)
             if known is None or known.collection is not self.collection or not known.fresh():
                 known = self._anew(config, progress)
-            self._ready[name] = known  # the newest last
-            while len(self._ready) > KEPT:
-                self._ready.pop(next(iter(self._ready)))
+            with self._lock:
+                self._ready[name] = known  # the newest last
+                while len(self._ready) > KEPT:
+                    self._ready.pop(next(iter(self._ready)))
             return known
+
+    @contextlib.contextmanager
+    def _alone(self, name: str, progress: Progress) -> Iterator[None]:
+        """Hold the lock of that name; whoever waits for it can still be stopped."""
+        with self._lock:
+            lock = self._making.setdefault(name, threading.Lock())
+        while not lock.acquire(timeout=_PATIENCE):
+            progress("waiting for the same work", 0, 0)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _source(self, config: Config) -> MapSource:
+        place = config.backbone, "code" if config.pooling.name == "code" else "map"
+        with self._lock:
+            if place not in self._sources:
+                self._sources[place] = MapSource.of(config, self.options)
+            return self._sources[place]
 
     def _anew(self, config: Config, progress: Progress) -> Ready:
         started = time.perf_counter()
-        place = config.backbone, "code" if config.pooling.name == "code" else "map"
-        if place not in self._sources:
-            self._sources[place] = MapSource.of(config, self.options)
-        source = self._sources[place]
-        collection, pictures, keys = self._extract(source, config.scales, progress)
+        source = self._source(config)
+        # Two pipelines of one backbone do not extract the same maps side by side.
+        with self._alone(f"maps {source.spec.name}", progress):
+            collection, pictures, keys = self._extract(source, config.scales, progress)
         described = describe(
             source,
             keys,
@@ -132,7 +158,8 @@ class Describer:
             if not lost:
                 return collection, tuple(pictures), keys
             paths = {row: pictures[row].path.relative_to(collection.root).as_posix() for row in lost}
-            self.collection = collection.without((paths[row], reason) for row, reason in lost.items())
+            with self._lock:  # another backbone may have found others
+                self.collection = self.collection.without((paths[row], why) for row, why in lost.items())
 
 
 def matching_rows(collection: Collection, pictures: Sequence[Picture]) -> np.ndarray:

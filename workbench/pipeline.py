@@ -40,7 +40,7 @@ class Workbench:
         self.options = options
         self._describer = Describer(collection, options)
         self._judged: dict[str, tuple[Ready, Evaluation]] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # of what is remembered, held for moments only
         self._thumbnail = lru_cache(maxsize=4096)(self._make_thumbnail)
 
     @property
@@ -60,17 +60,16 @@ class Workbench:
         heat lies on the target, which takes longer than ranking.
         """
         config = Config.parse(pipeline)
+        require_ground_truth(self.collection)
+        ready = self._describer.describe(config, progress)
         with self._lock:
-            require_ground_truth(self.collection)
-            ready = self._describer.describe(config, progress)
             known = self._judged.get(str(config))
-            if known is None or known[0] is not ready:
-                known = self._judged[str(config)] = ready, judge(ready)
-            evaluation = known[1]
-            if localise and "localisation" not in evaluation.metrics:
-                evaluation = replace(evaluation, metrics=evaluation.metrics | localisation(ready, progress))
-                self._judged[str(config)] = ready, evaluation
-            return evaluation
+        evaluation = known[1] if known is not None and known[0] is ready else judge(ready)
+        if localise and "localisation" not in evaluation.metrics:
+            evaluation = replace(evaluation, metrics=evaluation.metrics | localisation(ready, progress))
+        with self._lock:
+            self._judged[str(config)] = ready, evaluation
+        return evaluation
 
     def search(
         self,
@@ -89,11 +88,10 @@ class Workbench:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
         config = Config.parse(pipeline)
         known = self._require_query(query, box)
-        with self._lock:
-            ready = self._describer.describe(config, progress)
-            vector = self._vector(ready, ready.row(known), query, box)
-            scores = exact.scores(vector, ready.database)[0]
-            order = exact.rank(scores[None])[0][:k]
+        ready = self._describer.describe(config, progress)
+        vector = self._vector(ready, ready.row(known), query, box)
+        scores = exact.scores(vector, ready.database)[0]
+        order = exact.rank(scores[None])[0][:k]
         ids = ready.collection.images
         relevance = self._relevance(ready.collection, known)
         return pd.DataFrame(
@@ -116,14 +114,13 @@ class Workbench:
         """Take the score of an image for a query apart, exactly, into cells and pairs of regions."""
         config = Config.parse(pipeline)
         known = self._require_query(query, box)
-        with self._lock:
-            ready = self._describer.describe(config, progress)
-            rows = ready.image_rows()
-            if image_id not in rows:
-                raise WorkbenchError(f"{image_id!r} is not an image of {ready.collection.name!r}")
-            row = ready.row(known)
-            maps = ready.maps(row) if row is not None else self._maps(ready, query, box)
-            return explain(maps, ready.maps(rows[image_id]), config, ready.described)
+        ready = self._describer.describe(config, progress)
+        rows = ready.image_rows()
+        if image_id not in rows:
+            raise WorkbenchError(f"{image_id!r} is not an image of {ready.collection.name!r}")
+        row = ready.row(known)
+        maps = ready.maps(row) if row is not None else self._maps(ready, query, box)
+        return explain(maps, ready.maps(rows[image_id]), config, ready.described)
 
     def compare(self, pipelines: Sequence[str | Config], progress: Progress = silent) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
@@ -145,17 +142,40 @@ class Workbench:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
         return self._thumbnail(image_id, side, box)
 
-    def query_panel(self) -> Any:
-        """Configuration, query and ranked results with the pipeline's mAP, as widgets."""
-        from workbench.panels import query_panel
-
-        return query_panel(self)
+    # -- panels: widgets linked with one another, each of them in a cell of its own or in ``show`` --
 
     def show(self) -> Any:
         """The whole workbench as widgets."""
-        from workbench.panels import show
+        return self._panel("show")
 
-        return show(self)
+    def query_panel(self) -> Any:
+        """Configuration, query and ranked results with the pipeline's mAP."""
+        return self._panel("query_panel")
+
+    def attention_panel(self) -> Any:
+        """Where the network looks in an image: activations, regions, priors, and what a region finds."""
+        return self._panel("attention_panel")
+
+    def explanation_panel(self) -> Any:
+        """A score taken apart over the query and the result beside it."""
+        return self._panel("explanation_panel")
+
+    def compare_panel(self) -> Any:
+        """Pipelines side by side: measures, differences per query, curves, grid search."""
+        return self._panel("compare_panel")
+
+    def map_panel(self) -> Any:
+        """The collection as a map of its descriptors."""
+        return self._panel("map_panel")
+
+    def history_panel(self) -> Any:
+        """What was evaluated before; sessions and reports to save."""
+        return self._panel("history_panel")
+
+    def _panel(self, name: str) -> Any:
+        from workbench.panels import layout
+
+        return getattr(layout, name)(self)
 
     # -- from names to rows and vectors ---------------------------------------------------------
 

@@ -22,6 +22,7 @@ from workbench.descriptors.describe import (
     summed,
 )
 from workbench.descriptors.whitening import MOST_VECTORS, Whitening
+from workbench.features.hardware import one_thread_each
 from workbench.features.maps import MapSource
 from workbench.progress import Progress, silent
 
@@ -94,23 +95,18 @@ class _Regions:
             yield from self.kept
             return
         kept, size, done = [], 0, 0
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # a thread a chunk keeps the cores busier than many threads in each
-        try:
-            with ThreadPoolExecutor(threads) as pool:
-                for positions, chunk in _ahead(
-                    pool, self._pool, self.source.batches(self.keys, self.scale), threads
-                ):
-                    size += chunk.vectors.nbytes
-                    if size <= MOST_BYTES:
-                        kept.append((positions, chunk))
-                    else:
-                        kept.clear()
-                    yield positions, chunk
-                    done += len(positions)
-                    self.progress("pooling", done, len(self.keys))
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+            for positions, chunk in _ahead(
+                pool, self._pool, self.source.batches(self.keys, self.scale), threads
+            ):
+                size += chunk.vectors.nbytes
+                if size <= MOST_BYTES:
+                    kept.append((positions, chunk))
+                else:
+                    kept.clear()
+                yield positions, chunk
+                done += len(positions)
+                self.progress("pooling", done, len(self.keys))
         if size <= MOST_BYTES:
             self.kept = _merged(kept)
 

@@ -19,6 +19,7 @@ from PIL import Image
 from workbench.collections import images
 from workbench.collections.collection import Box
 from workbench.config import WorkbenchError
+from workbench.features.hardware import one_thread_each
 from workbench.features.network import Network
 from workbench.features.store import MapStore
 from workbench.progress import Progress, silent
@@ -176,31 +177,30 @@ def _work(
         finally:
             news.put(None)
 
-    threads_before = torch.get_num_threads()
     workers = [
         threading.Thread(target=work, name=f"extract-{i}", daemon=True)
         for i in range(1 + (os.cpu_count() or 1))  # one more, for when a file is read or written
     ]
-    try:
-        for worker in workers:
-            worker.start()
-        running = len(workers)
-        while running:
-            event: int | BaseException | None = 0
-            with contextlib.suppress(queue.Empty):
-                event = news.get(timeout=0.1)
-            if isinstance(event, BaseException):
-                raise event
-            if event is None:
-                running -= 1
-            else:
-                done += event
-                progress(what, done, total)
-    finally:
-        stop.set()
-        for worker in workers:
-            worker.join()
-        torch.set_num_threads(threads_before)  # the workers' setting is the whole process's default
+    with one_thread_each():
+        try:
+            for worker in workers:
+                worker.start()
+            running = len(workers)
+            while running:
+                event: int | BaseException | None = 0
+                with contextlib.suppress(queue.Empty):
+                    event = news.get(timeout=0.1)
+                if isinstance(event, BaseException):
+                    raise event
+                if event is None:
+                    running -= 1
+                else:
+                    done += event
+                    progress(what, done, total)
+        finally:
+            stop.set()
+            for worker in workers:
+                worker.join()
     return lost
 
 

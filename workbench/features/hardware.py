@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from workbench.config import WorkbenchError
+
+_lock = threading.Lock()
+_spreading: list[int] = []  # the usual number of threads, once for each work that is spread now
 
 
 @lru_cache(maxsize=1)
@@ -45,3 +51,20 @@ def choose_precision(precision: str, device: str) -> str:
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     return "bfloat16" if device == "cpu" and _processor_has_bfloat16() else "float32"
+
+
+@contextlib.contextmanager
+def one_thread_each() -> Iterator[int]:
+    """Let operations run on one thread, for work spread over threads of its own; yields the usual number.
+
+    A setting of torch's threads is partly the whole process's: of several works at a time, each leaves
+    behind what there was before the first.
+    """
+    with _lock:
+        _spreading.append(_spreading[0] if _spreading else torch.get_num_threads())
+        torch.set_num_threads(1)
+    try:
+        yield _spreading[0]
+    finally:
+        with _lock:
+            torch.set_num_threads(_spreading.pop())

@@ -21,13 +21,18 @@ def query_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     session = session or session_of(bench)
     body = W.Box([QueryPicker(session).widget, Results(session).widget])
     body.add_class("wb-body")
-    panel = W.VBox([Configuration(session).widget, body, Messages(session).widget])
-    panel.add_class("wb-panel")
-    if session.ranking is None:
-        session.refresh()
-    return panel
+    return _panel(session, Configuration(session).widget, body)
 
 
 def show(bench: Workbench) -> W.VBox:
     """The whole workbench."""
     return query_panel(bench)
+
+
+def _panel(session: Session, *parts: W.Widget) -> W.VBox:
+    """Parts that stand in one cell, over what is said of their work."""
+    panel = W.VBox([*parts, Messages(session).widget])
+    panel.add_class("wb-panel")
+    if session.ranking is None:
+        session.refresh()
+    return panel

@@ -40,18 +40,18 @@ class Messages:
         self.cancel = W.Button(description="Cancel", tooltip="Stop; what was extracted is kept")
         self.cancel.on_click(session.guard(self.stop))
         self.widget = region("Messages", self.message, self.work, self.cancel)
-        session.observe(session.guard(self.show_job), "job")
+        session.observe(session.guard(self.show_jobs), "jobs")
         session.observe(session.guard(self.show_message), ["message", "failed"])
-        self.show_job(None)
+        self.show_jobs(None)
         self.show_message(None)
 
     def stop(self, _: object) -> None:
         self.session.cancel()
 
-    def show_job(self, _: object) -> None:
-        job = self.session.job
-        self.work.lines = job_lines(job) if job else []
-        self.cancel.layout.visibility = "visible" if job else "hidden"
+    def show_jobs(self, _: object) -> None:
+        jobs = list(self.session.jobs.values())
+        self.work.lines = [entry for job in jobs for entry in job_lines(job)]
+        self.cancel.layout.visibility = "visible" if jobs else "hidden"
 
     def show_message(self, _: object) -> None:
         session = self.session

@@ -9,8 +9,9 @@ from typing import Any
 from workbench.collections.collection import PROTOCOLS
 from workbench.panels.grid import Figure, Grid, thumbnail
 from workbench.panels.region import Line, Text, line, region
-from workbench.panels.session import Session
+from workbench.panels.session import RANKING, Session
 
+SHOWN = 36  # ranked images shown
 SIGNS = {
     **dict.fromkeys(("easy", "positive", "good", "ok"), "✓"),
     "hard": "✓ʰ",
@@ -66,7 +67,7 @@ class Results:
         self.grid = Grid(label="Ranked images", look="ranked")
         self.widget = region("Results", self.numbers, self.grid)
         session.observe(session.guard(self.draw), "ranking")
-        session.observe(session.guard(self.show_numbers), ["evaluation", "pipeline", "query", "job"])
+        session.observe(session.guard(self.show_numbers), ["evaluation", "pipeline", "query", "jobs"])
         session.observe(session.guard(self.dim), ["pipeline", "query", "box"])
         self.show_numbers(None)
         self.draw(None)
@@ -82,7 +83,10 @@ class Results:
             return [line(hint, "note")]
         if evaluation is None or evaluation.pipeline != session.pipeline:
             return [
-                line("mAP is being computed …" if session.job else "No mAP for this pipeline yet.", "note")
+                line(
+                    "mAP is being computed …" if RANKING in session.jobs else "No mAP for this pipeline yet.",
+                    "note",
+                )
             ]
         said = [
             line(measured(evaluation), "numbers"),
@@ -97,7 +101,7 @@ class Results:
         self.numbers.lines = self.lines()
         if not self.session.queries:
             self.grid.empty = "Nothing to rank: open a folder that holds images."
-        elif self.session.job:
+        elif RANKING in self.session.jobs:
             self.grid.empty = "Ranked images come here once the collection's features are extracted."
         else:
             self.grid.empty = "Choose a query and press Run to rank the collection."
@@ -112,7 +116,7 @@ class Results:
             self.grid.load(lambda: self._figures(ranking), then=lambda: self.dim(None))
 
     def _figures(self, ranking: Any) -> Iterator[Figure]:
-        for row in ranking.itertuples():
+        for row in ranking.head(SHOWN).itertuples():
             yield {
                 "picture": thumbnail(self.session.bench, row.image_id),
                 "alt": f"rank {row.rank}: {row.image_id}",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import traitlets as T
 
-from workbench.collections.collection import Box, Query
+from workbench.collections.collection import Query
 from workbench.config import Config
 from workbench.panels.jobs import Job, JobRunner, readable
 from workbench.pipeline import DEFAULT_PIPELINE
@@ -19,8 +19,8 @@ from workbench.progress import Progress
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
-RESULTS = 36  # ranked images shown
-DEBOUNCE = 0.15  # seconds of quiet before a change runs
+DEBOUNCE = 0.08  # seconds of quiet before a change runs
+RANKING = "ranking"  # the lane of search and evaluation
 
 
 class Session(T.HasTraits):
@@ -28,40 +28,56 @@ class Session(T.HasTraits):
 
     ``pipeline``, ``query`` (a key of ``queries``) and ``box`` (None: the query's own) are what is
     asked; changing one runs at once. ``ranking`` and ``evaluation`` are what was found, ``ranked``
-    the question that ``ranking`` answers.
+    the question that ``ranking`` answers. ``image`` is the one under study (explained, attended to),
+    ``selection`` are those marked. ``compared`` are pipelines side by side, ``a`` and ``b`` the two of
+    them that are held against each other.
+
+    Work runs in lanes, a worker each, so that a slow job holds up no other panel: ``run``.
     """
 
     pipeline = T.Unicode(DEFAULT_PIPELINE)
     queries = T.Dict()  # name → Query
     query = T.Unicode()
     box = T.Any(None)
-    ranking = T.Any(None)  # DataFrame: rank, image_id, score, relevance
+    ranking = T.Any(None)  # DataFrame of the whole database: rank, image_id, score, relevance
     ranked = T.Any(None)
     evaluation = T.Any(None)
-    job = T.Instance(Job, allow_none=True)
+    image = T.Unicode()
+    selection = T.Tuple()  # image ids
+    compared = T.Tuple()  # pipelines
+    a = T.Unicode()
+    b = T.Unicode()
+    jobs = T.Dict()  # lane → Job, of what runs now
     message = T.Unicode()
     failed = T.Bool(False)
 
     def __init__(self, bench: Workbench, **traits: Any) -> None:
         super().__init__(**traits)
         self.bench = bench
-        self.runner = JobRunner(report=self._report, fail=self.fail)
+        self._lanes: dict[str, JobRunner] = {}
+        self._speaker = ""  # the lane whose message is shown
+        self._lock = threading.RLock()
         self._read_queries()
         self.observe(lambda _: self.refresh(), ["pipeline", "query", "box"])
 
-    @T.validate("pipeline")
+    @T.validate("pipeline", "a", "b")
     def _canonical(self, proposal: Any) -> str:
-        return str(Config.parse(proposal["value"]))
+        return str(Config.parse(proposal["value"])) if proposal["value"] else ""
+
+    @T.validate("compared")
+    def _canonical_all(self, proposal: Any) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(str(Config.parse(pipeline)) for pipeline in proposal["value"]))
 
     @property
-    def question(self) -> tuple[str, str, Box | None]:
+    def question(self) -> tuple[Any, ...]:
         """What is asked now."""
         return self.pipeline, self.query, self.box
 
     def choose(self, query_id: str) -> None:
         """Make this query, with its own box, the current one."""
-        self.box = None
-        self.query = query_id
+        with self.hold_trait_notifications():
+            self.box = None
+            self.query = query_id
 
     def refresh(self, again: bool = False) -> None:
         """Rank and evaluate in the worker what is out of date, or, ``again``, everything."""
@@ -71,18 +87,50 @@ class Session(T.HasTraits):
             return
         if again:
             self.evaluation = None
-        self.runner.submit(self._work, DEBOUNCE)
+        self.run(RANKING, self._work, DEBOUNCE)
 
-    def cancel(self) -> None:
-        """Stop what runs; what is already extracted stays."""
-        if self.runner.cancel():
+    def run(self, lane: str, work: Callable[[Progress], None], delay: float = 0.0) -> None:
+        """Run ``work`` in the worker of that lane, after ``delay`` seconds; the lane's newest request wins.
+
+        Its progress is shown in ``jobs``, its failure as ``message``. It may set any trait.
+        """
+
+        def heard(progress: Progress) -> None:
+            self._hush(lane)
+            work(progress)
+
+        self.lane(lane).submit(heard, delay)
+
+    def lane(self, name: str) -> JobRunner:
+        """The worker of that name."""
+        with self._lock:
+            if name not in self._lanes:
+                self._lanes[name] = JobRunner(
+                    report=partial(self._report, name), fail=partial(self.fail, lane=name)
+                )
+            return self._lanes[name]
+
+    def wait(self, seconds: float = 60.0) -> bool:
+        """Wait until nothing runs in any lane; False if that took longer."""
+        with self._lock:
+            lanes = list(self._lanes.values())
+        return all(lane.wait(seconds) for lane in lanes)
+
+    def cancel(self, lane: str = "") -> None:
+        """Stop what runs, in that lane or in all; what is already extracted stays."""
+        with self._lock:
+            lanes = {lane: self.lane(lane)} if lane else dict(self._lanes)
+        active = [one.cancel() for one in lanes.values()]  # all of them, not only the first
+        if any(active):
             self.tell("Cancelled. What was extracted is kept; Run goes on from there.")
 
-    def tell(self, message: str) -> None:
-        self.failed, self.message = False, message
+    def tell(self, message: str, lane: str = RANKING) -> None:
+        with self._lock:
+            self._speaker, self.failed, self.message = lane, False, message
 
-    def fail(self, message: str) -> None:
-        self.failed, self.message = True, message
+    def fail(self, message: str, lane: str = RANKING) -> None:
+        with self._lock:
+            self._speaker, self.failed, self.message = lane, True, message
 
     def guard(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         """An error boundary for widget callbacks, whose exceptions nobody would see."""
@@ -96,6 +144,12 @@ class Session(T.HasTraits):
 
         return guarded
 
+    def _hush(self, lane: str) -> None:
+        """Take back what that lane said last; what others said stays."""
+        with self._lock:
+            if self._speaker == lane:
+                self.failed, self.message = False, ""
+
     def _read_queries(self) -> None:
         """Take over the collection's queries, which are fewer once some turned out unreadable."""
         collection, known = self.bench.collection, self.queries
@@ -104,14 +158,15 @@ class Session(T.HasTraits):
         if self.queries and self.query not in self.queries and (not self.query or self.query in known):
             self.choose(next(iter(self.queries)))
 
-    def _report(self, job: Job | None) -> None:
-        self.job = job
+    def _report(self, lane: str, job: Job | None) -> None:
+        with self._lock:
+            others = {name: one for name, one in self.jobs.items() if name != lane}
+            self.jobs = {**others, lane: job} if job else others
 
     def _work(self, progress: Progress) -> None:
         question = pipeline, query, box = self.question
-        self.tell("")
         try:
-            ranking = self.bench.search(query, box=box, pipeline=pipeline, k=RESULTS, progress=progress)
+            ranking = self.bench.search(query, box=box, pipeline=pipeline, k=None, progress=progress)
         finally:
             self._read_queries()
         progress("Ranking", 1, 1)  # the last moment at which a newer request can still win

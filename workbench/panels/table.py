@@ -1,0 +1,37 @@
+"""A table whose rows can be sorted and picked; all of its contents are text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets as T
+
+_STATIC = Path(__file__).parent / "static"
+
+
+class Table(anywidget.AnyWidget):
+    """Rows under sortable headings, by mouse and keyboard; a row may be picked by click or Enter.
+
+    A column is a dict of ``key``, ``title`` and, where they apply, ``number`` (right-aligned) and
+    ``hint`` (said on hovering the heading). A row is a dict of ``id``, ``cells`` ({key: text}) and,
+    where text does not sort as meant, ``order`` ({key: number}). ``chosen`` are ids of marked rows.
+    """
+
+    _esm = _STATIC / "table.js"
+    _css = _STATIC / "table.css"
+    columns = T.List(T.Dict()).tag(sync=True)
+    rows = T.List(T.Dict()).tag(sync=True)
+    chosen = T.List(T.Unicode()).tag(sync=True)
+    label = T.Unicode().tag(sync=True)  # for screen readers
+    empty = T.Unicode().tag(sync=True)  # what to do, shown where there is no row
+
+    def on_pick(self, handler: Callable[[str], None]) -> None:
+        """Call ``handler`` with the id of the row that was picked."""
+        self.on_msg(lambda _widget, content, _buffers: handler(str(content["pick"])))
+
+
+def column(key: str, title: str, number: bool = False, hint: str = "") -> dict[str, Any]:
+    return {"key": key, "title": title, "number": number, "hint": hint}
