@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import platformdirs
 import torch
@@ -29,6 +28,8 @@ from workbench.features.maps import Options
 from workbench.judging import Evaluation, judge, localisation, require_ground_truth
 from workbench.progress import Progress, silent
 from workbench.search import exact
+from workbench.search.feedback import Feedback, combined, refined
+from workbench.search.ranking import ranking
 
 DEFAULT_PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
 
@@ -78,30 +79,31 @@ class Workbench:
         pipeline: str | Config = DEFAULT_PIPELINE,
         k: int | None = 20,
         progress: Progress = silent,
+        also: Sequence[str | Path | Image.Image] = (),
+        feedback: Feedback | None = None,
     ) -> pd.DataFrame:
         """Rank the database for a query: its id, an image's id, a file, or a decoded image.
 
-        ``box`` (x0, y0, x1, y1 in pixels of the upright image) crops it. Returns a DataFrame of the
-        first ``k`` (None: all) with rank from 1, image_id, score and relevance.
+        ``box`` (x0, y0, x1, y1 in pixels of the upright image) crops it. ``also`` are further queries:
+        the mean of all is searched for. ``feedback`` moves it by results that were judged. Returns a
+        DataFrame of the first ``k`` (None: all) with rank from 1, image_id, score and relevance, and with
+        feedback (or else with ``also``) ``moved``: the places risen, compared to doing without.
         """
         if k is not None and k < 1:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
         config = Config.parse(pipeline)
         known = self._require_query(query, box)
         ready = self._describer.describe(config, progress)
-        vector = self._vector(ready, ready.row(known), query, box)
-        scores = exact.scores(vector, ready.database)[0]
-        order = exact.rank(scores[None])[0][:k]
-        ids = ready.collection.images
+        vectors = [self._vector(ready, ready.row(known), query, box)]
+        if also:
+            others = ((ready.row(self._require_query(other, None)), other, None) for other in also)
+            every = [vectors[0], *(self._vector(ready, *other) for other in others)]
+            vectors.append(combined(torch.cat(every))[None])
+        if feedback is not None:
+            vectors.append(refined(vectors[-1][0], ready.database, ready.image_rows(), feedback)[None])
+        *before, scores = exact.scores(torch.cat(vectors[-2:]), ready.database)
         relevance = self._relevance(ready.collection, known)
-        return pd.DataFrame(
-            {
-                "rank": np.arange(1, len(order) + 1),
-                "image_id": [ids[row] for row in order],
-                "score": scores[order].astype(float),
-                "relevance": [relevance(ids[row]) for row in order],
-            }
-        )
+        return ranking(scores, ready.collection.images, relevance, k, *before)
 
     def explain(
         self,

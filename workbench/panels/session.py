@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import traitlets as T
 
-from workbench.collections.collection import Query
+from workbench.collections.collection import Box, Query
 from workbench.config import Config
 from workbench.panels.jobs import Job, JobRunner, readable
+from workbench.panels.refining import Refining
 from workbench.pipeline import DEFAULT_PIPELINE
 from workbench.progress import Progress
+from workbench.search.feedback import Feedback
 
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
@@ -23,12 +26,23 @@ DEBOUNCE = 0.08  # seconds of quiet before a change runs
 RANKING = "ranking"  # the lane of search and evaluation
 
 
-class Session(T.HasTraits):
+class Question(NamedTuple):
+    """All that a ranking answers; ``box`` None is the query's own."""
+
+    pipeline: str
+    query: str
+    box: Box | None
+    also: tuple[str, ...]
+    feedback: Feedback | None
+
+
+class Session(Refining):
     """Panels read and write it, and know no other panel. ``refresh`` brings the results up to date.
 
-    ``pipeline``, ``query`` (a key of ``queries``) and ``box`` (None: the query's own) are what is
-    asked; changing one runs at once. ``ranking`` and ``evaluation`` are what was found, ``ranked``
-    the question that ``ranking`` answers. ``image`` is the one under study (explained, attended to),
+    ``pipeline``, ``query`` (a key of ``queries``), ``box`` (None: the query's own) and what refines the
+    query are what is asked; changing one runs at once. ``ranking`` and ``evaluation`` are what was found,
+    ``ranked`` the question that ``ranking`` answers; feedback changes the ranking, never the evaluation.
+    ``image`` is the one under study (explained, attended to),
     ``selection`` are those marked. ``compared`` are pipelines side by side, ``a`` and ``b`` the two of
     them that are held against each other.
 
@@ -37,7 +51,6 @@ class Session(T.HasTraits):
 
     pipeline = T.Unicode(DEFAULT_PIPELINE)
     queries = T.Dict()  # name → Query
-    query = T.Unicode()
     box = T.Any(None)
     ranking = T.Any(None)  # DataFrame of the whole database: rank, image_id, score, relevance
     ranked = T.Any(None)
@@ -58,7 +71,9 @@ class Session(T.HasTraits):
         self._speaker = ""  # the lane whose message is shown
         self._lock = threading.RLock()
         self._read_queries()
-        self.observe(lambda _: self.refresh(), ["pipeline", "query", "box"])
+        self.observe(
+            lambda _: self.refresh(), ["pipeline", "query", "box", "also", "feedback", "feedback_method"]
+        )
 
     @T.validate("pipeline", "a", "b")
     def _canonical(self, proposal: Any) -> str:
@@ -69,15 +84,21 @@ class Session(T.HasTraits):
         return tuple(dict.fromkeys(str(Config.parse(pipeline)) for pipeline in proposal["value"]))
 
     @property
-    def question(self) -> tuple[Any, ...]:
+    def question(self) -> Question:
         """What is asked now."""
-        return self.pipeline, self.query, self.box
+        return Question(self.pipeline, self.query, self.box, self.also, self.refinement)
 
     def choose(self, query_id: str) -> None:
         """Make this query, with its own box, the current one."""
         with self.hold_trait_notifications():
             self.box = None
+            self.also = ()
             self.query = query_id
+
+    def choose_file(self, path: Path) -> None:
+        """Search with an image file that is not of the collection."""
+        self.queries = {str(path): Query(str(path), str(path)), **self.queries}
+        self.choose(str(path))
 
     def refresh(self, again: bool = False) -> None:
         """Rank and evaluate in the worker what is out of date, or, ``again``, everything."""
@@ -153,8 +174,10 @@ class Session(T.HasTraits):
     def _read_queries(self) -> None:
         """Take over the collection's queries, which are fewer once some turned out unreadable."""
         collection, known = self.bench.collection, self.queries
+        own = {name: query for name, query in known.items() if Path(name).is_absolute()}
         # Where a collection has no queries, any of its images may be one.
-        self.queries = {q.id: q for q in collection.queries or [Query(i, i) for i in collection.images]}
+        rest = collection.queries or [Query(i, i) for i in collection.images]
+        self.queries = own | {query.id: query for query in rest}
         if self.queries and self.query not in self.queries and (not self.query or self.query in known):
             self.choose(next(iter(self.queries)))
 
@@ -164,9 +187,9 @@ class Session(T.HasTraits):
             self.jobs = {**others, lane: job} if job else others
 
     def _work(self, progress: Progress) -> None:
-        question = pipeline, query, box = self.question
+        question = pipeline, query, box, also, feedback = self.question
         try:
-            ranking = self.bench.search(query, box=box, pipeline=pipeline, k=None, progress=progress)
+            ranking = self.bench.search(query, box, pipeline, None, progress, also, feedback)
         finally:
             self._read_queries()
         progress("Ranking", 1, 1)  # the last moment at which a newer request can still win
