@@ -64,6 +64,23 @@ def recall_at(ranks: ArrayLike, k: int) -> float:
     return float(r.size > 0 and r[0] < _whole(k, "k", 1))
 
 
+def interpolated_precision(ranks: ArrayLike, positives: SupportsIndex) -> NDArray[np.float64]:
+    """The precision-recall curve of one ranking: [101] precisions, at recalls 0, 0.01 … 1.
+
+    Interpolated precision at a recall is the largest at that recall or a higher one, 0 where that
+    many positives were not found (Manning et al., Introduction to Information Retrieval, 2008,
+    section 8.4); nan where there are no positives at all.
+    """
+    r = _sorted(ranks)
+    count = _whole(positives, "positives", 0)
+    if count == 0:
+        return np.full(101, np.nan)
+    precision = np.arange(1, r.size + 1) / (r + 1)
+    best_from = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # behind the last: none
+    needed = np.maximum(-(-np.arange(101) * count // 100), 1)  # positives that make up that recall
+    return best_from[np.minimum(needed - 1, r.size)]
+
+
 def _sorted(ranks: ArrayLike) -> NDArray[np.int64]:
     r = np.asarray(ranks)
     if r.ndim != 1 or (r.size and r.dtype.kind not in "iu"):

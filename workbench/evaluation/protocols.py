@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.collections.collection import PROTOCOLS, Protocol
 from workbench.config import WorkbenchError
-from workbench.evaluation.precision import average_precision, precision_at, recall_at
+from workbench.evaluation.precision import (
+    average_precision,
+    interpolated_precision,
+    precision_at,
+    recall_at,
+)
 
 CUTS = (1, 5, 10)
 JUNK = "junk"  # removed under every protocol
@@ -35,12 +40,14 @@ class Scores:
     positive's rank)) and ``R@k`` (share of queries with a positive among the first k), each a mean
     over the queries that have positives in that setting; for UKBench also ``N-S``. ``per_query`` has
     a row for each query: ``query``, ``ap``, ``ap_<setting>``, ``positives``, ``first_positive`` (its
-    rank, from 1) and ``p_at_10``, of the headline setting but for ``ap_<setting>``.
+    rank, from 1) and ``p_at_10``, of the headline setting but for ``ap_<setting>``. ``curves`` holds for
+    each setting the mean interpolated precision at the recalls 0, 0.01 … 1, [101], over the same queries.
     """
 
     mean_ap: float
     metrics: dict[str, float]
     per_query: pd.DataFrame
+    curves: dict[str, NDArray[np.float64]]
 
 
 def evaluate(ranks: Rankings, ground_truth: GroundTruth, protocol: str | Protocol) -> Scores:
@@ -61,11 +68,16 @@ def evaluate(ranks: Rankings, ground_truth: GroundTruth, protocol: str | Protoco
     truths = dict(ground_truth if isinstance(ground_truth, Mapping) else enumerate(ground_truth))
     names = list(truths)
     rankings = _rankings(ranks, names, named)
-    rows = [
-        _judge(np.asarray(ranking), _grades(truth, rules, name), rules, name)
-        for (name, truth), ranking in zip(truths.items(), rankings, strict=True)
-    ]
-    columns = list(_judge(np.empty(0), {}, rules, None))  # known even where there is no query
+    rows = []
+    totals = {setting: (np.zeros(101), 0) for setting in rules.settings}
+    for (name, truth), ranking in zip(truths.items(), rankings, strict=True):
+        found = _found(np.asarray(ranking), _grades(truth, rules, name), rules, name)
+        rows.append(_measures(found, rules))
+        for setting, (total, count) in totals.items():
+            if found[setting].positives:
+                totals[setting] = total + interpolated_precision(*found[setting]), count + 1
+    curves = {s: total / count if count else np.full(101, np.nan) for s, (total, count) in totals.items()}
+    columns = list(_measures(_found(np.empty(0), {}, rules, None), rules))  # known even with no query
     values = pd.DataFrame(rows, columns=columns, dtype=np.float64)
     metrics = {name: float(values[name].mean()) for name in columns if name not in _COUNTS}
     several = len(rules.settings) > 1
@@ -77,7 +89,7 @@ def evaluate(ranks: Rankings, ground_truth: GroundTruth, protocol: str | Protoco
     per_query["positives"] = values["positives"].astype("int64")
     per_query["first_positive"] = values["first_positive"].astype("Int64")
     per_query["p_at_10"] = values[f"mP@10{head}"]
-    return Scores(metrics[f"mAP{head}"], metrics, per_query)
+    return Scores(metrics[f"mAP{head}"], metrics, per_query, curves)
 
 
 def _protocol(protocol: str | Protocol) -> Protocol:
@@ -141,24 +153,36 @@ def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[An
     return grades
 
 
-def _judge(
+class _Found(NamedTuple):
+    ranks: NDArray[np.int64]  # of the positives found, from 0, without what is removed
+    positives: int  # how many there are, found or not
+
+
+def _found(
     ranking: NDArray[Any], grades: Mapping[Any, str], protocol: Protocol, query: Any
-) -> dict[str, float]:
-    """One query's measures, under the names their means have, and its counts."""
+) -> dict[str, _Found]:
+    """Where the positives of each setting stand in one query's ranking."""
     positions = _positions(ranking, list(grades), query)
     ranked = positions >= 0
-    several = len(protocol.settings) > 1
 
     def among(some: frozenset[str]) -> NDArray[np.bool_]:
         return np.fromiter((grade in some for grade in grades.values()), bool, len(grades))
 
-    row: dict[str, float] = {}
+    all_found = {}
     for setting, (positive, ignored) in protocol.settings.items():
         wanted = among(positive)
         removed = among(ignored | {JUNK, _SELF}) & ~wanted & ranked
         found = np.sort(positions[wanted & ranked])
         found -= np.searchsorted(np.sort(positions[removed]), found)  # the removed ones that stood before
-        positives, suffix = int(wanted.sum()), f"_{setting}" if several else ""
+        all_found[setting] = _Found(found, int(wanted.sum()))
+    return all_found
+
+
+def _measures(all_found: Mapping[str, _Found], protocol: Protocol) -> dict[str, float]:
+    """One query's measures, under the names their means have, and its counts."""
+    row: dict[str, float] = {}
+    for setting, (found, positives) in all_found.items():
+        suffix = f"_{setting}" if len(all_found) > 1 else ""
         row[f"mAP{suffix}"] = average_precision(found, positives, protocol.variant)
         for k in CUTS:
             row[f"mP@{k}{suffix}"] = precision_at(found, k) if positives else np.nan
