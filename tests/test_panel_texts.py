@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from workbench.collections.collection import PROTOCOLS
 from workbench.config import NOT_AVAILABLE, Config
 from workbench.features.weights import availability
-from workbench.panels.configuration import CHOICES, backbones, described, offered, part, replaced
+from workbench.panels.pipelines import (
+    CHOICES,
+    backbones,
+    described,
+    layers,
+    numbers,
+    offered,
+    part,
+    replaced,
+    with_number,
+)
 from workbench.panels.results import SIGNS, measured, of_query
 
 pipelines = st.builds(
@@ -31,35 +41,71 @@ pipelines = st.builds(
 
 @given(pipelines, st.sampled_from(list(CHOICES)))
 def test_every_offered_option_is_valid_and_changes_its_part_alone(pipeline: str, label: str) -> None:
-    for _, value in offered(pipeline, label, CHOICES[label]):
+    for _, value in offered(pipeline, label, CHOICES[label])[0]:
         changed = replaced(pipeline, label, value)
         Config.parse(changed).require_available()
         assert part(changed, label) == value
-        others = {"Backbone", *CHOICES} - {label}
+        others = {"Backbone", "Layer", *CHOICES} - {label}
+        if value == "code":  # a layer that gives a map has no codes
+            others.remove("Layer")
         assert all(part(changed, other) == part(pipeline, other) for other in others)
-        assert Config.parse(changed).scales == Config.parse(pipeline).scales
-        if value or not part(pipeline, label):
-            assert replaced(changed, label, part(pipeline, label)) == str(Config.parse(pipeline))
+        if value != "code" and (value or not part(pipeline, label)):
+            back = Config.parse(replaced(changed, label, part(pipeline, label)))
+            assert (str(back) == str(Config.parse(pipeline))) or label in ("Power", "Scales")
+            assert sorted(map(str, back.steps)) == sorted(map(str, Config.parse(pipeline).steps))
 
 
-def test_what_has_no_meaning_or_is_not_built_is_not_offered() -> None:
+@given(pipelines, st.sampled_from(["Backbone", "Layer", *CHOICES]))
+def test_the_numbers_of_a_part_are_those_of_the_string(pipeline: str, label: str) -> None:
+    for position, (_, values, at) in enumerate(numbers(pipeline, label)):
+        assert with_number(pipeline, label, position, at) == str(Config.parse(pipeline))
+        for value in values:
+            changed = with_number(pipeline, label, position, value)
+            assert numbers(changed, label)[position][2] == value
+            assert part(changed, label).split(":")[0] == part(pipeline, label).split(":")[0]
+
+
+def test_a_number_written_by_hand_stands_among_those_worth_trying() -> None:
+    ((name, values, at),) = numbers("vgg16/gem:2.2/whole", "Pooling")
+    assert (name, at) == ("p", 2.2)
+    assert list(values) == sorted(values)
+    assert {2, 2.2, 2.5} <= set(values)
+    assert with_number("vgg16/max/grid:2x3", "Regions", 1, 5) == "vgg16/max/grid:2x5"
+    assert numbers("vgg16/max/whole", "Regions") == []
+
+
+def test_what_has_no_meaning_or_is_not_built_is_not_offered_and_says_why() -> None:
     regions = "efficientnet_lite0/max/rmac:3"
     whole = "efficientnet_lite0/max/whole"
     code = "alexnet@fc6/code/whole"
-    values = {label: {v for _, v in offered(whole, label, CHOICES[label])} for label in CHOICES}
-    assert not NOT_AVAILABLE & set().union(*values.values())
+
+    def values(pipeline: str, label: str) -> list[str]:
+        return [value for _, value in offered(pipeline, label, CHOICES[label])[0]]
+
+    assert not NOT_AVAILABLE & {value for label in CHOICES for value in values(whole, label)}
     assert "attention" in CHOICES["Weighting"]
-    assert "code" in values["Pooling"]
-    assert "code" not in {v for _, v in offered(regions, "Pooling", CHOICES["Pooling"])}
-    assert "code" not in {v for _, v in offered("dinov2_small/max/whole", "Pooling", CHOICES["Pooling"])}
-    assert [v for _, v in offered(code, "Regions", CHOICES["Regions"])] == ["whole"]
-    assert [v for _, v in offered(code, "Weighting", CHOICES["Weighting"])] == [""]
+    assert "code" in values(whole, "Pooling")
+    assert "code" not in values(regions, "Pooling")
+    assert "whole" in offered(regions, "Pooling", CHOICES["Pooling"])[1]["code"]
+    assert "code" not in values("dinov2_small/max/whole", "Pooling")
+    assert values(code, "Regions") == ["whole"]
+    assert values(code, "Weighting") == [""]
+
+
+def test_layers_are_those_that_the_pooling_can_take() -> None:
+    assert layers("alexnet@fc6/code/whole") == ["", "fc6", "fc7", "fc8"]
+    assert "conv5" in layers("alexnet/max/whole") and "fc6" not in layers("alexnet/max/whole")
+    assert replaced("vgg16@conv4_3/max/whole", "Pooling", "code") == "vgg16/code/whole"
+    assert replaced("vgg16@fc6/code/whole", "Pooling", "mean") == "vgg16/mean/whole"
+    assert replaced("vgg16@conv4_3@random/max/whole", "Layer", "") == "vgg16@random/max/whole"
+    assert replaced("vgg16@conv4_3/max/whole", "Backbone", "alexnet") == "alexnet/max/whole"
 
 
 def test_a_whitening_is_replaced_where_it_stands() -> None:
     before = "efficientnet_lite0/max/whole/centre/pca:64/power:0.5"
     assert replaced(before, "Whitening", "pcaw:32") == "efficientnet_lite0/max/whole/centre/pcaw:32/power:0.5"
     assert replaced(before, "Whitening", "") == "efficientnet_lite0/max/whole/centre/power:0.5"
+    assert replaced("vgg16/max/whole/pca:64", "Power", "power:0.5") == "vgg16/max/whole/pca:64/power:0.5"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_changing_pooling_and_regions_changes_ranking_and_map(
             page.keyboard.type(value)
         else:
             select(panel, name).select_option(value)
-        expect(region(panel, "Configuration").locator(".wb-pipeline")).to_contain_text(f"/{value}/")
+        expect(panel.get_by_label("Pipeline", exact=True)).to_have_value(re.compile(f"/{value}/"))
         seen.append(shown(panel, before=seen[-1][1]))
         assert seen[-1][0] != seen[-2][0]
     assert page.evaluate(ERRORS) == []

@@ -1,4 +1,4 @@
-"""The selects that make a pipeline, each option offered only where it is valid."""
+"""The pipeline: selects and sliders for its parts, its string, two slots, favourites."""
 
 from __future__ import annotations
 
@@ -8,129 +8,72 @@ from typing import Any
 
 import ipywidgets as W
 
-from workbench.config import Config, Step, WorkbenchError
-from workbench.descriptors.regions import rmac
-from workbench.features.backbones import BACKBONES, Spec
-from workbench.features.weights import availability
+from workbench.config import WorkbenchError
+from workbench.panels.favourites import Favourites
+from workbench.panels.numbers import Numbers
+from workbench.panels.pipelines import (
+    CHOICES,
+    backbones,
+    checked,
+    described,
+    layers,
+    numbers,
+    offered,
+    part,
+    replaced,
+    with_number,
+)
 from workbench.panels.region import Text, line, region
 from workbench.panels.session import Session
 
-NONE = ""  # a part that is left out of the string
-CHOICES: dict[str, tuple[str, ...]] = {
-    "Pooling": ("max", "mean", "gem:3", "crow", "code"),
-    "Regions": ("whole", "rmac:3", "rmac:5", "rmac+:3", "grid:2x2", "grid:3x3"),
-    "Weighting": (NONE, "centre", "norm", "attention"),
-    "Whitening": (NONE, "pca:64", "pca:256", "pcaw:64", "pcaw:128", "pcaw:256", "lw:256"),
-    "Index": (NONE,),
-    "Re-ranking": (NONE,),
-}
-_LEFT_OUT = {"Index": "exact"}
-_ORDER = {"embedded": 0, "ready": 1, "download": 2}
-_POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
-_REDUCED = {"pca": "reduced to", "pcaw": "whitened to", "lw": "whitened from matching pairs to"}
-
-
-def part(pipeline: str, label: str) -> str:
-    """The part of a pipeline that a select shows."""
-    config = Config.parse(pipeline)
-    return {
-        "Backbone": config.backbone,
-        "Pooling": str(config.pooling),
-        "Regions": str(config.regions),
-        "Weighting": "".join(map(str, config.weightings)),
-        "Whitening": "".join(map(str, config.whitenings)),
-        "Index": NONE,
-        "Re-ranking": NONE,
-    }[label]
-
-
-def replaced(pipeline: str, label: str, value: str) -> str:
-    """The pipeline with one part replaced, the rest as it was. Raises WorkbenchError where invalid."""
-    config = Config.parse(pipeline)
-    head = {"Backbone": config.backbone, "Pooling": str(config.pooling), "Regions": str(config.regions)}
-    steps = [str(step) for step in config.steps]
-    if label in head:
-        head[label] = value
-    else:
-        old = part(pipeline, label)
-        # What is new goes to the first place of its kind: behind it, a power law still comes last.
-        place = steps.index(old) if old else len(config.weightings)
-        steps[place : place + bool(old)] = [value] if value else []
-    changed = Config.parse("/".join([*head.values(), *steps]))
-    changed.require_available()
-    Spec.parse(changed.backbone).module(changed.pooling.name)  # has it a layer for this pooling?
-    return str(changed)
-
-
-def offered(pipeline: str, label: str, values: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Those of the values that make a valid pipeline, as (text, value)."""
-    options = []
-    for value in values:
-        try:
-            replaced(pipeline, label, value)
-        except WorkbenchError:
-            continue
-        options.append((value or _LEFT_OUT.get(label, "none"), value))
-    return options
-
-
-def backbones(weights: Any) -> list[tuple[str, str]]:
-    """Backbones as (text, name): embedded ones first, and those not on this disk marked."""
-    known = {name: availability(name, weights) for name in BACKBONES}
-    names = sorted(known, key=lambda name: _ORDER.get(known[name], len(_ORDER)))
-    marks = {"embedded": "", "ready": ""}
-    return [(name + marks.get(known[name], f" ({known[name]})"), name) for name in names]
-
-
-def _regions(step: Step) -> str:
-    if step.name.startswith("rmac"):
-        # The count on a 4:3 map; other shapes differ a little.
-        count = len(rmac(24, 32, int(step.args[0]))) + step.name.endswith("+")
-        return f"about {count} regions"
-    if step.name == "grid":
-        return f"{int(step.args[0] * step.args[1])} regions"
-    return "the whole image"
-
-
-def described(pipeline: str) -> str:
-    """A pipeline in one line of plain words."""
-    config = Config.parse(pipeline)
-    pooled = _POOLED.get(config.pooling.name)
-    words = [f"{pooled} over {_regions(config.regions)}" if pooled else "fully connected layer"]
-    if Spec.parse(config.backbone).random:
-        words.insert(0, "random weights, for tests only")
-    if config.scales > 1:
-        words.append(f"at {config.scales} scales")
-    for step in config.steps:
-        if step.name == "centre":
-            words.append("the centre counts more")
-        elif step.name == "norm":
-            words.append("strong cells count more")
-        elif step.name in _REDUCED:
-            size = int(step.args[0])
-            words += [f"{_REDUCED[step.name]} {size} numbers", f"{size * 4 / 1024:.3g} KB an image"]
-    return " · ".join(words)
+LABELS = ("Backbone", "Layer", *CHOICES)
 
 
 class Configuration:
-    """Selects for every part of the pipeline, ``Run``, and the string they make."""
+    """Every part of the pipeline, each option offered only where it is valid, and the string they make."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._lock = threading.RLock()  # a select is set by callbacks of several threads
         self._showing = False
-        self.values = dict(CHOICES)
-        self.selects = {label: W.Dropdown(description=label) for label in ("Backbone", *CHOICES)}
+        self.selects = {label: W.Dropdown(description=label) for label in LABELS}
+        self.numbers = {label: Numbers() for label in LABELS}
+        self.pipeline = W.Text(description="Pipeline", continuous_update=False)
         self.run = W.Button(description="Run", button_style="primary", tooltip="Rank and evaluate again")
+        self.add = W.Button(description="Add to comparison", tooltip="Compare this pipeline with others")
+        self.slots = {slot: self._slot(slot) for slot in "AB"}
         self.text = Text()
-        row = W.Box([*self.selects.values(), self.run])
-        row.add_class("wb-selects")
-        self.widget = region("Configuration", row, self.text)
+        self.error = Text(live=True)
+        self.widget = region(
+            "Configuration",
+            _row("selects", *(W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS)),
+            _row("string", self.pipeline, self.run, self.add),
+            self.error,
+            _row("more", self.text, *self.slots["A"], *self.slots["B"], *Favourites(session).parts),
+        )
         self.show(None)
-        for label, select in self.selects.items():
-            select.observe(session.guard(partial(self.change, label)), "value")
+        for label in LABELS:
+            self.selects[label].observe(session.guard(partial(self.change, label)), "value")
+            self.numbers[label].on_change(self._turned(label))
+        self.pipeline.observe(session.guard(self.write), "value")
         self.run.on_click(session.guard(self.repeat))
+        self.add.on_click(session.guard(self.compare))
         session.observe(session.guard(self.show), ["pipeline", "ranking"])
+        session.observe(session.guard(self.show_slots), ["pipeline", "a", "b"])
+
+    def _slot(self, slot: str) -> tuple[W.Button, W.Button]:
+        """The buttons that fill a slot and that go back to it."""
+        fill = W.Button(description=f"Set {slot}", tooltip=f"Keep this pipeline as {slot}")
+        use = W.Button(description=f"Use {slot}")
+        fill.on_click(self.session.guard(lambda _: self.fill(slot)))
+        use.on_click(self.session.guard(lambda _: self.use(slot)))
+        return fill, use
+
+    def _turned(self, label: str) -> Any:
+        def turned(position: int, at: int) -> None:
+            self.session.guard(lambda _: self.turn(label, position, at))(None)
+
+        return turned
 
     def change(self, label: str, change: Any) -> None:
         """A select was changed: so is the pipeline, and the session runs it."""
@@ -139,23 +82,67 @@ class Configuration:
                 return
         self.session.pipeline = replaced(self.session.pipeline, label, change["new"])
 
+    def turn(self, label: str, position: int, at: int) -> None:
+        """A slider was moved: the number of that position in that part is now the at-th."""
+        pipeline = self.session.pipeline
+        value = numbers(pipeline, label)[position][1][at]
+        self.session.pipeline = with_number(pipeline, label, position, value)
+
+    def write(self, change: Any) -> None:
+        """The string was edited: it is applied, or what is wrong with it is said below."""
+        with self._lock:
+            if self._showing:
+                return
+        try:
+            pipeline = checked(change["new"])
+        except WorkbenchError as error:
+            self.error.lines = [line(str(error), "error")]
+            return
+        self.session.pipeline = pipeline
+        self.show(None)  # where it meant what was there already, in its canonical form
+
     def repeat(self, _: object) -> None:
         self.session.refresh(again=True)
 
+    def compare(self, _: object) -> None:
+        self.session.compared = (*self.session.compared, self.session.pipeline)
+
+    def fill(self, slot: str) -> None:
+        """Keep the pipeline in a slot, and compare it."""
+        self.compare(None)
+        setattr(self.session, slot.lower(), self.session.pipeline)
+
+    def use(self, slot: str) -> None:
+        self.session.pipeline = getattr(self.session, slot.lower())
+
     def show(self, change: Any) -> None:
-        """Bring selects and text in line with the session's pipeline."""
+        """Bring selects, sliders and texts in line with the session's pipeline."""
         pipeline = self.session.pipeline
         with self._lock:
             self._showing = True
             try:
-                for label, select in self.selects.items():
-                    self._show_select(label, select, pipeline, change)
+                for label in LABELS:
+                    self._show_select(label, pipeline, change)
+                    self._show_numbers(label, pipeline)
+                self.pipeline.value = pipeline
+                self.pipeline.tooltip = pipeline
             finally:
                 self._showing = False
-        self.text.lines = [line(pipeline, "pipeline"), line(described(pipeline), "note")]
+        self.error.lines = []
+        self.text.lines = [line(described(pipeline), "note")]
+        self.show_slots(None)
 
-    def _show_select(self, label: str, select: W.Dropdown, pipeline: str, change: Any) -> None:
-        value = part(pipeline, label)
+    def show_slots(self, _: object) -> None:
+        """Which slots are filled, and which of them is the current pipeline."""
+        for slot, (_fill, use) in self.slots.items():
+            kept = getattr(self.session, slot.lower())
+            use.disabled = not kept
+            use.tooltip = f"Go back to {kept}" if kept else f"{slot} is empty: Set {slot} fills it"
+            use.button_style = "info" if kept and kept == self.session.pipeline else ""
+
+    def _show_select(self, label: str, pipeline: str, change: Any) -> None:
+        select, value = self.selects[label], part(pipeline, label)
+        refused: dict[str, str] = {}
         if label == "Backbone":
             # Marks change when weights were downloaded, not while the user is choosing.
             marked = change is None or change["name"] == "ranking"
@@ -163,11 +150,30 @@ class Configuration:
             if value not in [name for _, name in options]:
                 options.append((value, value))
         else:
-            if value not in self.values[label]:
-                self.values[label] += (value,)  # written by hand; it stays, so that one can return to it
-            options = offered(pipeline, label, self.values[label])
+            values = layers(pipeline) if label == "Layer" else list(CHOICES[label])
+            if value not in values:
+                values.append(value)  # written by hand, or by a slider
+            options, refused = offered(pipeline, label, values)
         if options != list(select.options):
             select.options = options
         if select.value != value:
             select.value = value
         select.disabled = len(options) < 2
+        select.tooltip = "\n".join(["Not offered now:", *refused.values()]) if refused else label
+
+    def _show_numbers(self, label: str, pipeline: str) -> None:
+        self.numbers[label].sliders = [
+            {
+                "label": f"{label}: {name}",
+                "name": name,
+                "values": [f"{value:g}" for value in values],
+                "at": values.index(at),
+            }
+            for name, values, at in numbers(pipeline, label)
+        ]
+
+
+def _row(name: str, *children: W.Widget) -> W.Box:
+    row = W.Box(children)
+    row.add_class(f"wb-{name}")
+    return row

@@ -1,0 +1,59 @@
+"""Choosing, keeping and deleting pipelines by a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as W
+
+from workbench import favourites as kept
+from workbench.panels.session import Session
+
+_CHOOSE = "choose …"
+
+
+class Favourites:
+    """The select ``Favourite`` and what names a new one: ``parts``, for the Configuration panel's row."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.cache = session.bench.options.cache
+        self.select = W.Dropdown(description="Favourite", options=[_CHOOSE])
+        self.name = W.Text(description="Name", placeholder="a name for this pipeline")
+        self.save = W.Button(description="Save", tooltip="Keep this pipeline under the name")
+        self.delete = W.Button(description="Delete", tooltip="Delete the favourite of this name")
+        self.parts = (self.select, self.name, self.save, self.delete)
+        self.select.observe(session.guard(self.choose), "value")
+        self.save.on_click(session.guard(self.keep))
+        self.delete.on_click(session.guard(self.drop))
+        session.observe(session.guard(self.show), "pipeline")
+        session.guard(self.show)(None)
+
+    def choose(self, change: Any) -> None:
+        """A name was chosen: its pipeline is the session's."""
+        if change["new"] in self.known:
+            self.name.value = change["new"]
+            self.session.pipeline = self.known[change["new"]]
+
+    def keep(self, _: object) -> None:
+        kept.remember(self.cache, self.name.value, self.session.pipeline)
+        self.session.tell(f"Kept as {self.name.value!r}.")
+        self.show(None)
+
+    def drop(self, _: object) -> None:
+        kept.forget(self.cache, self.name.value)
+        self.session.tell(f"{self.name.value!r} is deleted.")
+        self.name.value = ""
+        self.show(None)
+
+    def show(self, _: object) -> None:
+        """The names there are, and the current pipeline's where it has one."""
+        self.known: dict[str, str] = kept.KNOWN  # where the file cannot be read
+        try:
+            self.known = kept.favourites(self.cache)
+        finally:
+            names = [_CHOOSE, *self.known]
+            if names != list(self.select.options):
+                self.select.options = names
+            pipeline = self.session.pipeline
+            self.select.value = next((n for n, p in self.known.items() if p == pipeline), _CHOOSE)
