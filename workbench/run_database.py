@@ -1,0 +1,106 @@
+"""The database of runs: one file in WAL mode, which several kernels and threads share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+
+from workbench.config import WorkbenchError
+
+MIGRATIONS = (  # each takes the database to its next version
+    "CREATE TABLE runs (id TEXT PRIMARY KEY, time TEXT NOT NULL, pipeline TEXT NOT NULL, "
+    "collection TEXT NOT NULL, fingerprint TEXT NOT NULL, protocol TEXT NOT NULL, mean_ap REAL, "
+    "seconds REAL NOT NULL, seed INTEGER NOT NULL, metrics TEXT NOT NULL, per_query TEXT NOT NULL, "
+    "provenance TEXT NOT NULL, warnings TEXT NOT NULL)",
+)
+PATIENCE = 10  # seconds to wait for another kernel that writes
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to write by, to the newest version of the database."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    try:
+        _migrate(connection, path)
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to read by; where there is no file yet, to an empty database."""
+    try:
+        if path.is_file():
+            with writing(path) as connection:
+                yield connection
+        else:
+            with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+                _migrate(connection, path)
+                yield connection
+    except (OSError, sqlite3.Error) as error:
+        mend = "see that it can be read, and try again"
+        if isinstance(error, sqlite3.Error) and damaged(error):
+            mend = "the next evaluation moves it aside and begins a new one"
+        raise WorkbenchError(f"the history {path} cannot be read ({error}); {mend}") from None
+
+
+def damaged(error: sqlite3.Error) -> bool:
+    """Whether the error says that the file is no database, or no whole one."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def move_aside(path: Path) -> str:
+    """Move a damaged database out of the way; its new name, or nothing where another kernel did it."""
+    with _alone(path):
+        if _whole(path):
+            return ""
+        kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:4]}")
+        for ending in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{path}{ending}", f"{kept}{ending}")
+        return kept.name
+
+
+def _whole(path: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE)) as connection:
+            return connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _alone(path: Path) -> filelock.BaseFileLock:
+    """What only one may do at a time: to begin a database, to change its version, to move it aside."""
+    return filelock.FileLock(path.with_name(".lock"), timeout=PATIENCE)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the database to the newest version. Raises WorkbenchError where it is newer than this program."""
+    version = _version(connection)
+    if version > len(MIGRATIONS):
+        raise WorkbenchError(
+            f"the history {path} is of version {version}, and this workbench knows {len(MIGRATIONS)}: "
+            "update the workbench, or use another cache"
+        )
+    if version < len(MIGRATIONS):
+        with _alone(path) if path.parent.is_dir() else contextlib.nullcontext():
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            for change in MIGRATIONS[_version(connection) :]:  # another kernel may have been quicker
+                connection.execute(change)
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            connection.execute("COMMIT")
+    connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a killed process tears nothing
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
