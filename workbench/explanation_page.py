@@ -15,7 +15,7 @@ _SIDE = 480
 _PAIRS = 12
 # Blue takes away, orange adds: told apart by colour-blind people; nothing in the middle.
 _ADDS, _TAKES = (230, 97, 1), (44, 86, 178)
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --quiet: #57606a; --ground: #fff; --line: #d0d7de }
 @media (prefers-color-scheme: dark) {
   :root { --text: #e6edf3; --quiet: #9198a1; --ground: #0d1117; --line: #30363d } }
@@ -38,7 +38,6 @@ def page(
     why: Explanation, query: str, image: str, pipeline: str, query_picture: Image.Image, picture: Image.Image
 ) -> str:
     """The page as text. Names are escaped; nothing in it is active."""
-    top = max(float(np.abs(why.query_heatmap).max()), float(np.abs(why.image_heatmap).max()), 1e-12)
     best = why.region_pairs.head(_PAIRS)
     places = zip(best["query_region"], best["image_region"], best["contribution"], strict=True)
     rows = "".join(
@@ -47,25 +46,14 @@ def page(
         for n, (asked, found, part) in enumerate(places, start=1)
     )
     left = why.score - float(best["contribution"].sum()) - why.constant
-    scale = base64.b64encode(_png(_colours(np.linspace(-1, 1, 240)[None], 1.0))).decode()
-    sides = "".join(
-        _figure(name, caption, shown, heat, top, why.constant)
-        for name, caption, shown, heat in (
-            (query, "Query", query_picture, why.query_heatmap),
-            (image, "Result", picture, why.image_heatmap),
-        )
-    )
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>Why {escape(image)} scores {why.score:.3f}</title><style>{_STYLE}</style>
+<title>Why {escape(image)} scores {why.score:.3f}</title><style>{STYLE}</style>
 <h1>Score {why.score:.3f}</h1>
 <p class="quiet">Pipeline <code>{escape(pipeline)}</code></p>
-<div class="pair">{sides}</div>
-<p><img class="scale" alt="scale" src="data:image/png;base64,{scale}"><br>
-<span class="quiet">a cell takes away {top:.4f} … nothing … adds {top:.4f};
-less than the average image has counts as taking away</span></p>
+{pair(why, query, image, query_picture, picture)}
 <h2>Strongest pairs of regions</h2>
 <table><tr><th>pair</th><th>query region (left, top – right, bottom, %)</th><th>result region</th>
 <th>adds</th><th>share</th></tr>
@@ -76,6 +64,23 @@ less than the average image has counts as taking away</span></p>
 <tr><td colspan="3"><b>score</b></td><td><b>{why.score:.4f}</b></td><td></td></tr></table>
 </html>
 """
+
+
+def pair(why: Explanation, query: str, image: str, query_picture: Image.Image, picture: Image.Image) -> str:
+    """Both heatmaps over their pictures, side by side on one scale, for a page with this STYLE."""
+    top = max(float(np.abs(why.query_heatmap).max()), float(np.abs(why.image_heatmap).max()), 1e-12)
+    scale = base64.b64encode(_png(_colours(np.linspace(-1, 1, 240)[None], 1.0))).decode()
+    sides = "".join(
+        _figure(name, caption, shown, heat, top, why.constant)
+        for name, caption, shown, heat in (
+            (query, "Query", query_picture, why.query_heatmap),
+            (image, "Result", picture, why.image_heatmap),
+        )
+    )
+    return f"""<div class="pair">{sides}</div>
+<p><img class="scale" alt="scale" src="data:image/png;base64,{scale}"><br>
+<span class="quiet">a cell takes away {top:.4f} … nothing … adds {top:.4f};
+less than the average image has counts as taking away</span></p>"""
 
 
 def _figure(
