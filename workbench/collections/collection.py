@@ -94,6 +94,17 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     }
 )
 
+# How what is known of a result is shown beside its colour.
+SIGNS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("easy", "positive", "good", "ok"), "✓"),
+        "hard": "✓ʰ",
+        "junk": "~",
+        "negative": "✗",
+        "query": "query",
+    }
+)
+
 
 @dataclass(frozen=True)
 class Query:
