@@ -16,6 +16,14 @@ import platformdirs
 import torch
 from PIL import Image, ImageOps
 
+from workbench.activations import (
+    Activations,
+    Contributions,
+    activations,
+    at_layer,
+    contributions,
+    layer_source,
+)
 from workbench.collections import images
 from workbench.collections.catalog import open_collection
 from workbench.collections.collection import Box, Collection, Query
@@ -27,6 +35,7 @@ from workbench.explain import Explanation, explain
 from workbench.features.maps import Options
 from workbench.judging import Evaluation, judge, localisation, require_ground_truth
 from workbench.progress import Progress, silent
+from workbench.region_search import RegionSearch
 from workbench.search import exact
 from workbench.search.feedback import Feedback, combined, refined
 from workbench.search.ranking import ranking
@@ -40,6 +49,7 @@ class Workbench:
     def __init__(self, collection: Collection, options: Options) -> None:
         self.options = options
         self._describer = Describer(collection, options)
+        self._regions = RegionSearch()
         self._judged: dict[str, tuple[Ready, Evaluation]] = {}
         self._lock = threading.Lock()  # of what is remembered, held for moments only
         self._thumbnail = lru_cache(maxsize=4096)(self._make_thumbnail)
@@ -124,6 +134,55 @@ class Workbench:
         maps = ready.maps(row) if row is not None else self._maps(ready, query, box)
         return explain(maps, ready.maps(rows[image_id]), config, ready.described)
 
+    def activations(
+        self,
+        image: str | Path | Image.Image,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        box: Box | None = None,
+        layer: str | None = None,
+        progress: Progress = silent,
+    ) -> Activations:
+        """Where the pipeline's layer, or another ``layer`` of its backbone, responds in any picture."""
+        config = Config.parse(pipeline)
+        if layer is not None:
+            config = replace(config, backbone=at_layer(config.backbone, layer))
+            source = layer_source(config.backbone, self.options)
+            return activations(source.maps_of(self.picture(image, box))[0], config)
+        _, ready, maps = self._seen(image, config, box, progress)
+        return activations(maps[0], ready.config)
+
+    def contributions(
+        self,
+        image: str | Path | Image.Image,
+        other: str | Path | Image.Image,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        box: Box | None = None,
+        other_box: Box | None = None,
+        progress: Progress = silent,
+    ) -> Contributions:
+        """The score of two pictures taken apart over the channels, cells and regions of the first."""
+        config = Config.parse(pipeline)
+        _, ready, maps = self._seen(image, config, box, progress)
+        row = ready.row(self._require_query(other, other_box))
+        return contributions(maps, self._vector(ready, row, other, other_box)[0], config, ready.described)
+
+    def nearest_regions(
+        self,
+        image: str | Path | Image.Image,
+        region: int,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        k: int = 12,
+        box: Box | None = None,
+        progress: Progress = silent,
+    ) -> pd.DataFrame:
+        """What a region of a picture finds: the ``k`` images with the regions most like it.
+
+        ``region`` is a row of ``activations(image).regions``. Returns a DataFrame of rank, image_id,
+        x0, y0, x1, y1 (fractions) and score; the image that the region is from is left out.
+        """
+        path, ready, maps = self._seen(image, Config.parse(pipeline), box, progress)
+        return self._regions.nearest(ready, maps[0], region, k, path, progress)
+
     def compare(self, pipelines: Sequence[str | Config], progress: Progress = silent) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
         return Comparison([self.evaluate(pipeline, progress) for pipeline in pipelines])
@@ -198,6 +257,19 @@ class Workbench:
                 "nor a file"
             )
         return known if box is None else None
+
+    def _seen(
+        self, image: str | Path | Image.Image, config: Config, box: Box | None, progress: Progress
+    ) -> tuple[Path | None, Ready, list[torch.Tensor]]:
+        """The file of a picture, if it has one, and its maps, a scale each."""
+        known = self._require_query(image, box)
+        ready = self._describer.describe(config, progress)
+        row = ready.row(known)
+        maps = ready.maps(row) if row is not None else self._maps(ready, image, box)
+        if isinstance(image, Image.Image):
+            return None, ready, maps
+        named = self._known_query(str(image))
+        return self.collection.path(named.image) if named else Path(image).expanduser(), ready, maps
 
     def _maps(self, ready: Ready, query: str | Path | Image.Image, box: Box | None) -> list[torch.Tensor]:
         return ready.source.maps_of(self.picture(query, box), ready.config.scales)

@@ -96,7 +96,7 @@ class _Regions:
             return
         kept, size, done = [], 0, 0
         with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
-            for positions, chunk in _ahead(
+            for positions, chunk in ahead(
                 pool, self._pool, self.source.batches(self.keys, self.scale), threads
             ):
                 size += chunk.vectors.nbytes
@@ -144,7 +144,7 @@ def _merged(chunks: list[Chunk]) -> list[Chunk]:
     return merged
 
 
-def _ahead(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], most: int) -> Iterator[Any]:
+def ahead(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], most: int) -> Iterator[Any]:
     """Run jobs in threads, at most ``2·most`` ahead, and yield results in order."""
     waiting: list[Any] = []
     for job in jobs:

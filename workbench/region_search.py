@@ -1,0 +1,119 @@
+"""What does a region find? Its nearest regions in a whole collection, by exact search."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from workbench.config import Config, WorkbenchError
+from workbench.described import Ready
+from workbench.descriptors.bulk import Described, ahead
+from workbench.descriptors.describe import Parts, Pooled, apply_step, finished, pooled, split_steps
+from workbench.features.hardware import one_thread_each
+from workbench.progress import Progress
+
+MOST_BYTES = 2**28  # of region vectors that are kept for the next question
+
+
+class Chunk(NamedTuple):
+    """Region vectors [B, N, D] of images (rows [B]) of one shape, and their boxes [N, 4] as fractions."""
+
+    rows: list[int]
+    boxes: np.ndarray
+    vectors: torch.Tensor
+
+
+def region_vectors(pools: Pooled, config: Config, described: Described) -> torch.Tensor:
+    """Each region described as an image of that region alone would be: unit vectors [B, N, D].
+
+    That is, the vector steps of the pipeline, regional and final, without the sum over regions.
+    """
+    parts = Parts(pools.vectors)
+    for step, whitening in zip(split_steps(config)[0], described.regional, strict=True):
+        parts = apply_step(parts, step, whitening, together=False)
+    flat = Parts(parts.total.flatten(0, 1)[:, None])
+    return finished(flat, config, described.final).total[:, 0].unflatten(0, parts.total.shape[:2])
+
+
+class RegionSearch:
+    """Remembers the regions of the pipeline that was asked last, where they fit into MOST_BYTES."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: tuple[Ready, list[Chunk]] | None = None
+
+    def nearest(
+        self,
+        ready: Ready,
+        maps: torch.Tensor,
+        region: int,
+        k: int,
+        path: Path | None,
+        progress: Progress,
+    ) -> pd.DataFrame:
+        """The ``k`` regions of the collection most like one region of a map [1, C, H, W], one an image.
+
+        Of the first scale. Columns: rank, image_id, x0, y0, x1, y1 (fractions of the image), score.
+        The image of that ``path``, which the region is from, is left out. Raises WorkbenchError for an
+        unknown region.
+        """
+        with torch.no_grad():
+            if k < 1:
+                raise WorkbenchError(f"k is {k}; it is the number of regions to find, from 1")
+            query = region_vectors(pooled(maps, ready.config), ready.config, ready.described)[0]
+            if not 0 <= region < len(query):
+                raise WorkbenchError(
+                    f"region {region} is not in this image; its regions are 0 to {len(query) - 1}"
+                )
+            ids, root = ready.collection.images, ready.collection.root
+            scores, boxes = np.full(len(ids), -np.inf), np.zeros((len(ids), 4))
+            for chunk in self._chunks(ready, progress):
+                similar = chunk.vectors @ query[region]
+                best = similar.argmax(1)
+                scores[chunk.rows] = similar.gather(1, best[:, None])[:, 0].numpy()
+                boxes[chunk.rows] = chunk.boxes[best.numpy()]
+        own = path.relative_to(root).as_posix() if path and path.is_relative_to(root) else ""
+        if own in ids:
+            scores[ids.index(own)] = -np.inf
+        order = np.argsort(-scores, kind="stable")[:k]
+        order = order[np.isfinite(scores[order])]
+        found = pd.DataFrame({"rank": np.arange(1, len(order) + 1), "image_id": [ids[row] for row in order]})
+        found[["x0", "y0", "x1", "y1"]] = boxes[order]
+        return found.assign(score=scores[order])
+
+    def _chunks(self, ready: Ready, progress: Progress) -> Iterator[Chunk]:
+        with self._lock:
+            known = self._kept
+        if known is not None and known[0] is ready:
+            yield from known[1]
+            return
+
+        def work(rows: list[int], maps: torch.Tensor) -> Chunk:
+            torch.set_num_threads(1)
+            with torch.no_grad():
+                pools = pooled(maps.float(), ready.config)
+                vectors = region_vectors(pools, ready.config, ready.described)
+            return Chunk(rows, pools.regions / np.array([*maps.shape[:1:-1]] * 2, float), vectors)
+
+        kept: list[Chunk] = []
+        size, done, count = 0, 0, len(ready.collection.images)
+        with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+            for chunk in ahead(pool, work, ready.source.batches(ready.keys[0][:count], 0), threads):
+                size += chunk.vectors.nbytes
+                if size <= MOST_BYTES:
+                    kept.append(chunk)
+                else:
+                    kept.clear()
+                yield chunk
+                done += len(chunk.rows)
+                progress("describing regions", done, count)
+        if size <= MOST_BYTES:
+            with self._lock:
+                self._kept = ready, kept
