@@ -18,7 +18,7 @@ from workbench.panels import Session, query_panel
 from workbench.panels.configuration import Configuration
 from workbench.panels.messages import Messages
 from workbench.panels.query import PAGE, QueryPicker
-from workbench.panels.results import SHOWN, Results
+from workbench.panels.results import Results
 from workbench.panels.session import session_of
 from workbench.pipeline import Workbench
 
@@ -90,12 +90,8 @@ def test_a_change_brings_ranking_and_map_of_the_new_pipeline(session: Session, b
     expected = bench.search(session.query, pipeline=changed, k=None)
     pd.testing.assert_frame_equal(session.ranking, expected)
     assert session.evaluation.mean_ap == bench.evaluate(changed).mean_ap
-    assert results.grid.runner.wait(60)
-    assert [figure["name"] for figure in results.grid.figures] == list(expected["image_id"])[:SHOWN]
-    assert [figure["score"] for figure in results.grid.figures] == [
-        f"{s:.3f}" for s in expected["score"][:SHOWN]
-    ]
-    assert all(figure["picture"].startswith(b"\xff\xd8") for figure in results.grid.figures)
+    assert [figure["name"] for figure in results.grid.figures] == list(expected["image_id"])
+    assert [figure["score"] for figure in results.grid.figures] == [f"{s:.3f}" for s in expected["score"]]
     assert not results.grid.stale
     assert results.lines()[0]["text"] == f"mAP {100 * session.evaluation.mean_ap:.1f}"
 
@@ -139,7 +135,7 @@ def test_a_query_whose_file_is_gone_is_offered_no_more(folder: Path, cache: Path
     session.refresh()
     assert session.wait(120)
     assert session.query == picker.select.value == other
-    assert gone not in picker.select.options
+    assert gone not in dict(picker.select.options).values()
     assert other in settled(session).ranking["image_id"].to_list()
 
 
@@ -168,7 +164,6 @@ def test_a_failure_is_read_in_messages_and_old_results_are_not_taken_for_new(ses
     session.pipeline = PIPELINE
     settled(session)
     assert messages.message.lines == []
-    assert results.grid.runner.wait(60)
     assert not results.grid.stale
 
 

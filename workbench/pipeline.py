@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +37,7 @@ from workbench.region_search import RegionSearch
 from workbench.search import exact
 from workbench.search.feedback import Feedback, combined, refined
 from workbench.search.ranking import ranking
+from workbench.thumbnails import thumbnail
 
 DEFAULT_PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
 
@@ -52,7 +51,6 @@ class Workbench:
         self._regions = RegionSearch()
         self._judged: dict[str, tuple[Ready, Evaluation]] = {}
         self._lock = threading.Lock()  # of what is remembered, held for moments only
-        self._thumbnail = lru_cache(maxsize=4096)(self._make_thumbnail)
 
     @property
     def collection(self) -> Collection:
@@ -201,7 +199,11 @@ class Workbench:
 
     def thumbnail(self, image_id: str, side: int = 160, box: Box | None = None) -> bytes:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
-        return self._thumbnail(image_id, side, box)
+        folder = self.options.cache / "thumbnails"
+        try:
+            return thumbnail(self.collection.path(image_id), side, box, folder)
+        except WorkbenchError as error:
+            raise WorkbenchError(f"image {image_id!r}: {error}") from None
 
     # -- panels: widgets linked with one another, each of them in a cell of its own or in ``show`` --
 
@@ -294,16 +296,6 @@ class Workbench:
             return grades.get(image, "negative" if judged else "unknown")
 
         return relevance
-
-    def _make_thumbnail(self, image_id: str, side: int, box: Box | None) -> bytes:
-        try:
-            picture = images.load(self.collection.path(image_id), box, at_least=(2 * side, 2 * side))
-        except WorkbenchError as error:
-            raise WorkbenchError(f"image {image_id!r}: {error}") from None
-        picture.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
-        data = io.BytesIO()
-        picture.save(data, "JPEG", quality=85)
-        return data.getvalue()
 
 
 def default_cache() -> Path:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
 _STATIC = Path(__file__).parent / "static"
+PAGE = 200  # figures that come at once
+_CHUNK = 16  # pictures in one message, so that the first are seen while the others are made
 Figure = dict[str, Any]
 
 
@@ -25,13 +27,23 @@ class Grid(anywidget.AnyWidget):
     """Figures in rows. A figure is a dict, all of whose text is shown as text, never as HTML:
 
     ``picture`` (JPEG bytes, empty where there is none), ``alt``, ``name``, and where they apply
-    ``rank``, ``score``, ``sign``, ``relevance`` and ``box`` (x0, y0, x1, y1 as shares of the image).
+    ``rank``, ``score``, ``sign``, ``relevance``, ``moved`` and ``box`` (x0, y0, x1, y1 as shares of
+    the image). In a ranked grid a click or Enter makes a figure the ``current`` one, Ctrl+click or
+    the key s adds it to the ``marked`` ones or takes it from them.
     """
 
-    _esm = _STATIC / "grid.js"
+    # One module, of files that hold an idea each: a module of a widget cannot import another.
+    _esm = "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("figure", "thumbs", "grid"))
     _css = _STATIC / "grid.css"
     figures = T.List(T.Dict()).tag(sync=True)
+    total = T.Int(0).tag(sync=True)  # figures in all, where those beyond ``figures`` come by the page
+    version = T.Int(0).tag(sync=True)  # which of the rankings a page belongs to
     chosen = T.Int(-1).tag(sync=True)
+    current = T.Unicode().tag(sync=True)  # a name
+    marked = T.List(T.Unicode()).tag(sync=True)  # names
+    judged = T.Dict().tag(sync=True)  # name → 1 (more like this) or -1 (less like this)
+    judging = T.Bool(False).tag(sync=True)  # whether figures can be judged, by + and -
+    size = T.Enum(["small", "medium", "large"], "medium").tag(sync=True)  # of a ranked grid
     label = T.Unicode().tag(sync=True)  # for screen readers
     look = T.Enum(["ranked", "strip", "single"]).tag(sync=True)
     pick = T.Bool(False).tag(sync=True)  # whether a click or Enter picks a figure
@@ -44,7 +56,11 @@ class Grid(anywidget.AnyWidget):
 
     def on_pick(self, handler: Callable[[int], None]) -> None:
         """Call ``handler`` with the number of the figure that was picked."""
-        self.on_msg(lambda _widget, content, _buffers: handler(int(content["pick"])))
+        self._on("pick", lambda content: handler(int(content["pick"])))
+
+    def on_judge(self, handler: Callable[[tuple[str, int]], None]) -> None:
+        """Call ``handler`` with the name of a figure and 1 or -1, as it was judged."""
+        self._on("judge", lambda content: handler((str(content["judge"]), int(content["sign"]))))
 
     def load(self, figures: Callable[[], Iterable[Figure]], then: Callable[[], None] = lambda: None) -> None:
         """Show the figures once a worker has made them all; the newest call wins."""
@@ -58,6 +74,60 @@ class Grid(anywidget.AnyWidget):
             then()
 
         self.runner.submit(work)
+
+    def _on(self, kind: str, handler: Callable[[dict[str, Any]], None]) -> None:
+        self.on_msg(lambda _widget, content, _buffers: handler(content) if kind in content else None)
+
+
+class Scroll(Grid):
+    """A grid of any length. Its figures have no pictures: those follow, in the order of the figures.
+
+    The browser asks for further pages as it is scrolled, and for the pictures that it does not
+    have yet. ``picture(name, side)`` makes one, in a worker; ``fail`` gets the sentence of an error.
+    """
+
+    def __init__(
+        self, picture: Callable[[str, int], bytes], fail: Callable[[str], None], **traits: Any
+    ) -> None:
+        super().__init__(**traits)
+        self.runner = JobRunner(fail=fail)
+        self._picture = picture
+        self._page: Callable[[int, int], list[Figure]] = lambda start, stop: []
+        self._wanted: dict[tuple[str, int], None] = {}  # pictures asked for, the most urgent first
+        self._on("pictures", self._ask)
+        self._on("page", self._send_page)
+
+    def show(self, total: int, page: Callable[[int, int], list[Figure]]) -> None:
+        """Show the first of ``total`` figures, of which ``page`` makes those from a number to another."""
+        first = page(0, min(total, PAGE))
+        self._wanted = {}
+        self._page = page
+        with self.hold_sync():  # one message
+            self.total = total
+            self.figures = first
+            self.version += 1
+
+    def _send_page(self, content: dict[str, Any]) -> None:
+        start = int(content["page"])
+        if content.get("version") == self.version and 0 <= start < self.total:
+            figures = self._page(start, min(self.total, start + PAGE))
+            self.send({"page": start, "version": self.version, "figures": figures})
+
+    def _ask(self, content: dict[str, Any]) -> None:
+        side = int(content["side"])
+        self._wanted = {**{(str(name), side): None for name in content["pictures"]}, **self._wanted}
+        self.runner.submit(self._send_pictures)
+
+    def _send_pictures(self, progress: Progress) -> None:
+        while wanted := list(self._wanted)[:_CHUNK]:
+            made = []
+            for name, side in wanted:
+                progress("Loading pictures", 0, 0)  # a newer request goes on with what is left
+                made.append(self._picture(name, side))
+            names = [name for name, _ in wanted]
+            self.send({"pictures": names, "sides": [side for _, side in wanted]}, buffers=made)
+            for one in wanted:
+                self._wanted.pop(one, None)
 
 
 def thumbnail(bench: Workbench, image_id: str, side: int = 160, box: Box | None = None) -> bytes:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from workbench.collections.collection import PROTOCOLS
-from workbench.panels.grid import Figure, Grid, thumbnail
+import ipywidgets as W
+
+from workbench.collections.collection import PROTOCOLS, SIGNS
+from workbench.panels import filters
+from workbench.panels.grid import Figure, Scroll, thumbnail
 from workbench.panels.region import Line, Text, line, region
 from workbench.panels.session import RANKING, Session
 
-SHOWN = 36  # ranked images shown
-SIGNS = {
-    **dict.fromkeys(("easy", "positive", "good", "ok"), "✓"),
-    "hard": "✓ʰ",
-    "junk": "~",
-    "negative": "✗",
-    "query": "query",
+ASKED = ["pipeline", "query", "box", "also", "feedback", "feedback_method"]
+ABSENT = {
+    "errors only": "No errors: no negative takes the place of a positive.",
+    "missed positives": "None missed: all positives come first.",
 }
 
 
@@ -64,12 +64,29 @@ class Results:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.numbers = Text()
-        self.grid = Grid(label="Ranked images", look="ranked")
-        self.widget = region("Results", self.numbers, self.grid)
+        self.show = W.Dropdown(description="Show", options=filters.SHOW)
+        self.size = W.Dropdown(description="Size", options=("small", "medium", "large"), value="medium")
+        self.count = Text(lines=[])
+        tools = W.Box([self.show, self.size, self.count])
+        tools.add_class("wb-tools")
+        self.grid = Scroll(
+            partial(thumbnail, session.bench),
+            session.fail,
+            label="Ranked images",
+            look="ranked",
+            judging=True,
+        )
+        self.widget = region("Results", self.numbers, tools, self.grid)
+        self.grid.on_judge(session.guard(self.judge))
+        self.size.observe(session.guard(lambda change: setattr(self.grid, "size", change["new"])), "value")
+        self.show.observe(session.guard(self.draw), "value")
+        self.grid.observe(session.guard(self.study), ["current", "marked"])
         session.observe(session.guard(self.draw), "ranking")
         session.observe(session.guard(self.show_numbers), ["evaluation", "pipeline", "query", "jobs"])
-        session.observe(session.guard(self.dim), ["pipeline", "query", "box"])
+        session.observe(session.guard(self.dim), ASKED)
+        session.observe(session.guard(self.mark), ["image", "selection", "feedback"])
         self.show_numbers(None)
+        self.mark(None)
         self.draw(None)
 
     def lines(self) -> list[Line]:
@@ -99,30 +116,73 @@ class Results:
 
     def show_numbers(self, _: object) -> None:
         self.numbers.lines = self.lines()
-        if not self.session.queries:
-            self.grid.empty = "Nothing to rank: open a folder that holds images."
-        elif RANKING in self.session.jobs:
-            self.grid.empty = "Ranked images come here once the collection's features are extracted."
-        else:
-            self.grid.empty = "Choose a query and press Run to rank the collection."
+        if self.session.ranking is None:
+            self.grid.empty = self.hint()
+
+    def hint(self) -> str:
+        """What fills an empty grid."""
+        session = self.session
+        if not session.queries:
+            return "Nothing to rank: open a folder that holds images."
+        if session.ranking is None and RANKING in session.jobs:
+            return "Ranked images come here once the collection's features are extracted."
+        if session.ranking is None:
+            return "Choose a query and press Run to rank the collection."
+        if self.show.value == "selection":
+            return "Nothing is selected: Ctrl+click images, or press s on one, or draw a lasso on the map."
+        if session.bench.collection.protocol is None:
+            return "Without ground truth nobody knows what is wrong; show all."
+        return ABSENT.get(self.show.value, "")
 
     def dim(self, _: object) -> None:
         self.grid.stale = self.session.ranked != self.session.question
 
     def draw(self, _: object) -> None:
-        """Show the session's ranking once its pictures are read."""
-        ranking = self.session.ranking
-        if ranking is not None:
-            self.grid.load(lambda: self._figures(ranking), then=lambda: self.dim(None))
+        """Show the session's ranking, as far as the filter lets it through."""
+        ranking, protocol = self.session.ranking, self.session.bench.collection.protocol
+        if ranking is None:
+            return
+        rows = filters.shown(ranking, self.show.value, protocol, self.session.selection)
+        self.grid.empty = self.hint()
+        self.grid.show(len(rows), lambda start, stop: [figure(row) for row in rows[start:stop].itertuples()])
+        self.count.lines = [line(filters.said(ranking, rows, self.show.value, protocol), "note")]
+        self.dim(None)
 
-    def _figures(self, ranking: Any) -> Iterator[Figure]:
-        for row in ranking.head(SHOWN).itertuples():
-            yield {
-                "picture": thumbnail(self.session.bench, row.image_id),
-                "alt": f"rank {row.rank}: {row.image_id}",
-                "name": row.image_id,
-                "rank": str(row.rank),
-                "score": f"{row.score:.3f}",
-                "relevance": row.relevance,
-                "sign": SIGNS.get(row.relevance, ""),
-            }
+    def study(self, change: Any) -> None:
+        """An image was clicked, to be explained, or was selected."""
+        if change["name"] == "current":
+            self.session.image = change["new"]
+        else:
+            self.session.selection = tuple(change["new"])
+
+    def mark(self, change: Any) -> None:
+        """Show which image is studied and which are selected; a new selection is what one wants to see."""
+        session = self.session
+        self.grid.current = session.image
+        self.grid.judged = dict(session.feedback)
+        if change is not None and change["name"] != "selection":
+            return
+        chosen_elsewhere = list(session.selection) != self.grid.marked
+        self.grid.marked = list(session.selection)
+        if chosen_elsewhere and session.selection and self.show.value != "selection":
+            self.show.value = "selection"
+        elif self.show.value == "selection":
+            self.draw(None)
+
+    def judge(self, judged: tuple[str, int]) -> None:
+        """A result was judged: more, or less, like this."""
+        self.session.judge_result(*judged)
+
+
+def figure(row: Any) -> Figure:
+    """A row of a ranking as a figure of a grid, without its picture."""
+    moved = int(getattr(row, "moved", 0))
+    return {
+        "alt": f"rank {row.rank}: {row.image_id}",
+        "name": row.image_id,
+        "rank": str(row.rank),
+        "score": f"{row.score:.3f}",
+        "relevance": row.relevance,
+        "sign": SIGNS.get(row.relevance, ""),
+        "moved": f"{'▲' if moved > 0 else '▼'} {abs(moved)}" if moved else "",
+    }

@@ -1,47 +1,7 @@
-// A grid of figures: pictures as bytes, captions as text only, one tab stop with arrow keys.
+// A grid of figures: one tab stop with arrow keys. A ranked grid may be of any length: it asks for
+// further pages as it is scrolled, and for the pictures that it lacks.
 
-function caption(figure) {
-  const line = document.createElement("figcaption");
-  const add = (kind, text, title) => {
-    if (!text) return;
-    const span = document.createElement("span");
-    span.className = `wb-${kind}`;
-    span.textContent = text;
-    if (title) span.title = title;
-    line.append(span, " ");
-  };
-  add("rank", figure.rank);
-  add("score", figure.score);
-  add("sign", figure.sign, figure.relevance);
-  add("word", figure.relevance);
-  add("name", figure.name, figure.name);
-  return line;
-}
-
-function picture(figure, urls) {
-  const frame = document.createElement("div");
-  frame.className = "wb-frame";
-  if (!figure.picture?.byteLength) {
-    frame.classList.add("wb-missing");
-    frame.textContent = "no picture";
-    return frame;
-  }
-  const image = document.createElement("img");
-  const url = URL.createObjectURL(new Blob([figure.picture], { type: "image/jpeg" }));
-  urls.push(url);
-  image.src = url;
-  image.alt = figure.alt;
-  image.draggable = false;
-  frame.append(image);
-  if (figure.box) {
-    const [x0, y0, x1, y1] = figure.box.map((share) => 100 * share);
-    const box = document.createElement("div");
-    box.className = "wb-box";
-    Object.assign(box.style, { left: `${x0}%`, top: `${y0}%`, width: `${x1 - x0}%`, height: `${y1 - y0}%` });
-    frame.append(box);
-  }
-  return frame;
-}
+const SIDES = { small: 160, medium: 160, large: 320 }; // pixels of the pictures asked for
 
 function render({ model, el }) {
   const root = document.createElement("div");
@@ -50,15 +10,17 @@ function render({ model, el }) {
   el.classList.add("wb-shelf");
   el.append(root, empty);
   const pick = model.get("pick");
-  root.className = `wb-grid wb-${model.get("look")}`;
+  const look = model.get("look");
+  const ranked = look === "ranked" && !pick;
   root.setAttribute("role", pick ? "listbox" : "group");
   root.setAttribute("aria-label", model.get("label"));
   if (pick) root.setAttribute("aria-orientation", "horizontal");
-  let urls = [];
+  const made = cellsOf(pick);
   let cells = [];
+  let byName = new Map();
+  let asked = 0; // where the page begins that was asked for last
   let tab = 0; // the one figure that the tab key reaches
-
-  const revoke = (old) => old.forEach((url) => URL.revokeObjectURL(url));
+  let due = false;
 
   const reach = (index, focus = true) => {
     if (!cells.length) return;
@@ -73,54 +35,56 @@ function render({ model, el }) {
     return second < 1 ? cells.length : second;
   };
 
-  const markChosen = () => {
-    if (!pick) return;
-    const chosen = model.get("chosen");
-    cells.forEach((cell, i) => cell.setAttribute("aria-selected", String(i === chosen)));
-    if (chosen < 0 || chosen >= cells.length) return;
-    if (!root.contains(document.activeElement)) reach(chosen, false);
-    // Only the grid itself scrolls: scrollIntoView would move the notebook too.
-    const cell = cells[chosen];
+  // Only the grid itself scrolls: scrollIntoView would move the notebook too.
+  const uncover = (cell) => {
     const left = cell.offsetLeft - root.offsetLeft;
     const top = cell.offsetTop - root.offsetTop;
     if (top < root.scrollTop || top + cell.offsetHeight > root.scrollTop + root.clientHeight) root.scrollTop = top;
     if (left < root.scrollLeft || left + cell.offsetWidth > root.scrollLeft + root.clientWidth) root.scrollLeft = left;
   };
 
-  const draw = () => {
-    const figures = model.get("figures");
-    const focused = root.contains(document.activeElement);
-    const old = urls;
-    urls = [];
-    cells = figures.map((figure, i) => {
-      const cell = document.createElement(pick ? "div" : "figure");
-      cell.className = "wb-figure";
-      cell.dataset.lmSuppressShortcuts = "true";
-      cell.tabIndex = -1;
-      if (figure.relevance) cell.dataset.relevance = figure.relevance;
-      if (pick) {
-        cell.setAttribute("role", "option");
-        cell.setAttribute("aria-label", figure.name);
-        cell.title = figure.name;
-        cell.addEventListener("click", () => {
-          reach(i);
-          model.send({ pick: i });
-        });
-      } else {
-        cell.addEventListener("click", () => reach(i));
-      }
-      cell.append(picture(figure, urls));
-      if (!pick) cell.append(caption(figure));
-      return cell;
-    });
-    root.replaceChildren(...cells);
-    revoke(old);
-    reach(tab, focused);
-    markChosen();
-    mark();
+  const markChosen = () => {
+    if (!pick) return;
+    const chosen = model.get("chosen");
+    cells.forEach((cell, i) => cell.setAttribute("aria-selected", String(i === chosen)));
+    if (chosen < 0 || chosen >= cells.length) return;
+    if (!root.contains(document.activeElement)) reach(chosen, false);
+    uncover(cells[chosen]);
+  };
+
+  // Which is studied, which are selected, and which were judged.
+  const note = () => {
+    if (!ranked) return;
+    const [current, marked, judged] = [model.get("current"), new Set(model.get("marked")), model.get("judged")];
+    const put = (cell, name, value) => (value ? cell.setAttribute(name, value) : cell.removeAttribute(name));
+    for (const cell of cells) {
+      const { name } = cell.figure;
+      const sign = JUDGED[judged[name]];
+      put(cell, "aria-current", name === current && "true");
+      put(cell, "data-marked", marked.has(name) && "true");
+      put(cell, "data-judged", sign);
+      put(cell, "aria-description", [marked.has(name) && "selected", sign && `judged ${sign}`].filter(Boolean).join(", "));
+    }
+  };
+
+  const fetchPictures = () => {
+    if (!model.get("total")) return;
+    const side = SIDES[model.get("size")];
+    // What is in view comes first, then what stands below it.
+    const seen = root.scrollTop && cells.findIndex((cell) => cell.offsetTop - root.offsetTop + cell.offsetHeight > root.scrollTop);
+    const lacking = made.lacking([...cells.slice(seen), ...cells.slice(0, seen)], side);
+    if (lacking.length) model.send({ pictures: lacking.map((cell) => cell.figure.name), side });
+  };
+
+  const fetchPage = () => {
+    const near = root.scrollTop + 3 * root.clientHeight > root.scrollHeight;
+    if (!near || !root.clientHeight || asked === cells.length || cells.length >= model.get("total")) return;
+    asked = cells.length;
+    model.send({ page: asked, version: model.get("version") });
   };
 
   const mark = () => {
+    root.className = `wb-grid wb-${look} wb-${model.get("size")}`;
     empty.textContent = cells.length ? "" : model.get("empty");
     empty.hidden = cells.length > 0;
     root.hidden = !cells.length;
@@ -128,8 +92,77 @@ function render({ model, el }) {
     root.classList.toggle("wb-stale", model.get("stale"));
   };
 
+  const settle = () => {
+    note();
+    mark();
+    fetchPictures();
+    fetchPage();
+  };
+
+  const draw = () => {
+    due = false;
+    const focused = root.contains(document.activeElement);
+    const name = cells[tab]?.figure.name;
+    const old = byName;
+    cells = model.get("figures").map((figure) => made.cell(figure, old));
+    byName = new Map(cells.map((cell) => [cell.figure.name, cell]));
+    made.keep(cells);
+    root.replaceChildren(...cells);
+    asked = 0;
+    if (ranked) root.scrollTop = 0;
+    // The focus stays with its image, where that is still on the first page.
+    reach(ranked ? (focused ? Math.max(0, cells.indexOf(byName.get(name))) : 0) : tab, false);
+    if (focused && cells.length) cells[tab].focus({ preventScroll: true });
+    settle();
+    if (focused && cells.length) uncover(cells[tab]);
+    markChosen();
+  };
+
+  const drawSoon = () => {
+    if (!due) queueMicrotask(() => due && draw());
+    due = true;
+  };
+
+  const receive = (message, buffers) => {
+    if (message.pictures) {
+      message.pictures.forEach((name, i) => byName.has(name) && made.receive(byName.get(name), buffers[i], message.sides[i]));
+    } else if (message.page === cells.length && message.version === model.get("version")) {
+      const fresh = message.figures.map((figure) => made.cell(figure));
+      for (const cell of fresh) byName.set(cell.figure.name, cell);
+      cells.push(...fresh);
+      root.append(...fresh);
+      settle();
+    }
+  };
+
+  const judge = (cell, sign) => {
+    const { name } = cell.figure;
+    const { [name]: before, ...others } = model.get("judged");
+    model.set("judged", before === sign ? others : { ...others, [name]: sign }); // once more takes it back
+    note(); // at once; the ranking follows
+    model.send({ judge: name, sign });
+  };
+
+  const study = (cell, add) => {
+    if (pick) return model.send({ pick: cells.indexOf(cell) });
+    if (!ranked) return;
+    const { name } = cell.figure;
+    const marked = model.get("marked");
+    if (!add) model.set("current", name);
+    else model.set("marked", marked.includes(name) ? marked.filter((one) => one !== name) : [...marked, name]);
+    note();
+    model.save_changes();
+  };
+
+  root.addEventListener("click", (event) => {
+    const cell = event.target.closest(".wb-figure");
+    if (!cell) return;
+    reach(cells.indexOf(cell));
+    study(cell, event.ctrlKey || event.metaKey);
+  });
+
   root.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("button")) return;
     const moves = {
       ArrowLeft: () => reach(tab - 1),
       ArrowRight: () => reach(tab + 1),
@@ -138,19 +171,41 @@ function render({ model, el }) {
       Home: () => reach(0),
       End: () => reach(cells.length - 1),
     };
-    if (pick) moves.Enter = moves[" "] = () => model.send({ pick: tab });
-    if (!moves[event.key]) return;
+    if (pick || ranked) moves.Enter = moves[" "] = () => study(cells[tab]);
+    if (ranked) moves.s = () => study(cells[tab], true);
+    if (model.get("judging")) {
+      moves["+"] = moves["="] = () => judge(cells[tab], 1);
+      moves["-"] = () => judge(cells[tab], -1);
+    }
+    if (!moves[event.key] || (event.shiftKey && event.key !== "+")) return;
     event.preventDefault();
     event.stopPropagation();
     moves[event.key]();
   });
 
-  const changes = { "change:figures": draw, "change:chosen": markChosen, "change:stale": mark, "change:empty": mark };
+  const placeThumbs = ranked ? thumbsOf(model, root, judge) : () => {};
+  root.addEventListener("scroll", fetchPage, { passive: true });
+  const resized = new ResizeObserver(fetchPage);
+  resized.observe(root);
+  const changes = {
+    "change:figures": drawSoon,
+    "change:version": drawSoon, // the figures may be the same and their pictures not yet here
+    "change:chosen": markChosen,
+    "change:current": note,
+    "change:marked": note,
+    "change:judged": note,
+    "change:judging": placeThumbs,
+    "change:size": settle,
+    "change:stale": mark,
+    "change:empty": mark,
+    "msg:custom": receive,
+  };
   for (const [name, act] of Object.entries(changes)) model.on(name, act);
   draw();
   return () => {
     for (const [name, act] of Object.entries(changes)) model.off(name, act);
-    revoke(urls);
+    resized.disconnect();
+    made.keep([]);
   };
 }
 

@@ -1,0 +1,108 @@
+// One figure of a grid: its picture from bytes, and its caption as text only.
+
+function caption(figure) {
+  const line = document.createElement("figcaption");
+  const add = (kind, text, title) => {
+    if (!text) return;
+    const span = document.createElement("span");
+    span.className = `wb-${kind}`;
+    span.textContent = text;
+    if (title) span.title = title;
+    line.append(span, " ");
+  };
+  add("rank", figure.rank);
+  add("moved", figure.moved, "places moved by feedback");
+  add("score", figure.score);
+  add("sign", figure.sign, figure.relevance);
+  add("word", figure.relevance);
+  add("name", figure.name, figure.name);
+  return line;
+}
+
+function boxOf(figure) {
+  const [x0, y0, x1, y1] = figure.box.map((share) => 100 * share);
+  const box = document.createElement("div");
+  box.className = "wb-box";
+  Object.assign(box.style, { left: `${x0}%`, top: `${y0}%`, width: `${x1 - x0}%`, height: `${y1 - y0}%` });
+  return box;
+}
+
+// The cells of a grid. Each knows its ``figure``; each picture's address is given back once it is gone.
+function cellsOf(pick) {
+  const pictures = new Map(); // cell → the URL of its picture, the side it has and the side asked for
+
+  const revoke = (cell) => {
+    const url = pictures.get(cell)?.url;
+    if (url) URL.revokeObjectURL(url);
+    pictures.delete(cell);
+  };
+
+  const fill = (cell, bytes, side) => {
+    const frame = cell.firstChild;
+    const wanted = Math.max(side, pictures.get(cell)?.wanted ?? 0);
+    revoke(cell);
+    pictures.set(cell, { url: "", side, wanted });
+    frame.classList.toggle("wb-missing", !bytes?.byteLength);
+    if (!bytes?.byteLength) return frame.replaceChildren("no picture");
+    const image = document.createElement("img");
+    image.src = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+    image.alt = cell.figure.alt;
+    image.draggable = false;
+    pictures.get(cell).url = image.src;
+    frame.replaceChildren(image, ...(cell.figure.box ? [boxOf(cell.figure)] : []));
+  };
+
+  const make = (figure) => {
+    const cell = document.createElement(pick ? "div" : "figure");
+    const frame = document.createElement("div");
+    cell.className = "wb-figure";
+    frame.className = "wb-frame";
+    cell.dataset.lmSuppressShortcuts = "true";
+    cell.tabIndex = -1;
+    cell.figure = figure;
+    cell.append(frame);
+    if (figure.picture) fill(cell, figure.picture, Infinity);
+    if (!pick) return cell;
+    cell.setAttribute("role", "option");
+    cell.setAttribute("aria-label", figure.name);
+    cell.title = figure.name;
+    if (figure.score) cell.append(caption({ score: figure.score }));
+    return cell;
+  };
+
+  // An image whose picture came apart from its figure keeps its cell from one ranking to the next.
+  const cell = (figure, old) => {
+    const one = (!figure.picture && old?.get(figure.name)) || make(figure);
+    one.figure = figure;
+    if (figure.relevance) one.dataset.relevance = figure.relevance;
+    if (pick) return one;
+    const image = one.querySelector("img");
+    if (image) image.alt = figure.alt;
+    one.querySelector("figcaption")?.remove();
+    one.append(caption(figure));
+    return one;
+  };
+
+  // Those of the cells whose picture of this side is neither here nor asked for; now it is.
+  const lacking = (cells, side) => {
+    const found = cells.filter((one) => !(pictures.get(one)?.wanted >= side));
+    for (const one of found) pictures.set(one, { url: "", side: 0, ...pictures.get(one), wanted: side });
+    return found;
+  };
+
+  const receive = (cell, bytes, side) => {
+    const has = pictures.get(cell);
+    if (!has?.side || has.side < side) fill(cell, bytes, side);
+  };
+
+  // Forget the pictures of all other cells, and what was asked for.
+  const keep = (cells) => {
+    const kept = new Set(cells);
+    for (const [one, picture] of pictures) {
+      if (!kept.has(one) || !picture.url) revoke(one);
+      else picture.wanted = picture.side; // what was still to come comes no more
+    }
+  };
+
+  return { cell, lacking, receive, keep };
+}
