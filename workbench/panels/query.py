@@ -1,44 +1,82 @@
-"""Choosing what is searched for: by name, or by picture."""
+"""Choosing what is searched for: by name, by picture, by chance, or an image of one's own."""
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Iterator
 from typing import Any
 
 import ipywidgets as W
 
-from workbench.collections.images import inspect
+from workbench.collections.collection import Query
+from workbench.collections.uploads import keep, shown
+from workbench.panels.crop import QueryImage
+from workbench.panels.feedback import FeedbackControls
 from workbench.panels.grid import Figure, Grid, thumbnail
 from workbench.panels.region import Text, line, region
 from workbench.panels.session import Session
+from workbench.panels.tokens import Token, Tokens
+from workbench.panels.uploads import Uploads
+from workbench.pipeline import default_cache
+from workbench.progress import Progress
 
 PAGE = 60  # thumbnails shown at once
+FEW = 12  # queries that are found without a search
+UPLOAD = "upload"  # the lane in which files are read
+
+
+def hardest(evaluation: Any) -> list[str]:
+    """The queries in the quarter with the lowest AP, the hardest first."""
+    rows = evaluation.per_query.dropna(subset="ap").sort_values("ap", kind="stable")
+    return list(rows["query"].head(math.ceil(len(rows) / 4)))
 
 
 class QueryPicker:
-    """The select ``Query``, the query's image with its box, and thumbnails of the queries by page."""
+    """The select ``Query``, the query's image with its box, further queries, feedback, and thumbnails."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.names: list[str] = []
+        self.names: list[str] = []  # of the thumbnails, those that were found
         self.page = -1
         self.select = W.Dropdown(description="Query")
-        self.chosen = Grid(label="The query", look="single", empty="There is no image to search with.")
+        self.hard = W.Button(description="Hard query")
+        self.upload = Uploads()
+        self.image = QueryImage(session)
+        self.also = Tokens(label="Further queries")
+        self.mean = Text()
+        self.feedback = FeedbackControls(session)
+        self.find = W.Text(description="Find", placeholder="part of a name")
+        self.add = W.ToggleButton(
+            description="Add to query", tooltip="While pressed, pictures join the query"
+        )
         self.strip = Grid(label="Queries", look="strip", pick=True)
         self.earlier = W.Button(description="‹", tooltip="Earlier queries")
         self.later = W.Button(description="›", tooltip="Later queries")
         self.place = Text()
         self.pages = W.Box([self.earlier, self.place, self.later])
         self.pages.add_class("wb-pages")
-        self.widget = region("Query", self.select, self.chosen, self.strip, self.pages)
+        choosing, finding = W.Box([self.select, self.hard, self.upload]), W.Box([self.find, self.add])
+        choosing.add_class("wb-choosing")
+        finding.add_class("wb-finding")
+        parts = (self.image.crop, self.also, self.mean, *self.feedback.widgets)
+        self.widget = region("Query", choosing, *parts, finding, self.strip, self.pages)
         self._named = session.guard(self.choose)
         self.select.observe(self._named, "value")
         self.show_names(None)
+        self.show_also(None)
+        self.show_hard(None)
         self.strip.on_pick(session.guard(self.pick))
+        self.also.on_remove(session.guard(self.drop))
+        self.upload.on_file(self.receive, session.guard)
+        self.hard.on_click(session.guard(self.draw))
+        self.find.observe(session.guard(self.search), "value")
         self.earlier.on_click(session.guard(lambda _: self.turn(self.page - 1)))
         self.later.on_click(session.guard(lambda _: self.turn(self.page + 1)))
         session.observe(session.guard(self.show), "query")
         session.observe(session.guard(self.show_names), "queries")
+        session.observe(session.guard(self.show_also), "also")
+        session.observe(session.guard(self.show_hard), ["evaluation", "pipeline"])
 
     def choose(self, change: Any) -> None:
         """A name was selected."""
@@ -47,7 +85,47 @@ class QueryPicker:
 
     def pick(self, number: int) -> None:
         """A thumbnail of this page was picked."""
-        self.session.choose(self.on_page()[number])
+        self.take(self.on_page()[number])
+
+    def take(self, name: str) -> None:
+        """Search with that query, or, while ``Add to query`` is pressed, with it too."""
+        session = self.session
+        if not self.add.value:
+            session.choose(name)
+        elif name != session.query and name not in session.also:
+            session.also = (*session.also, name)
+
+    def drop(self, name: str) -> None:
+        """One of the further queries was clicked: it goes."""
+        self.session.also = tuple(other for other in self.session.also if other != name)
+
+    def draw(self, _: object) -> None:
+        """Choose one of the hardest queries by chance, another than now."""
+        session = self.session
+        others = [name for name in hardest(session.evaluation) if name != session.query]
+        session.choose(random.choice(others or [session.query]))
+
+    def receive(self, name: str, data: bytes) -> None:
+        """A file was chosen or pasted: search with it once it was read."""
+
+        def work(progress: Progress) -> None:
+            progress("Reading the image", 0, 1)
+            path = keep(data, name, self.session.bench.options.cache or default_cache())
+            progress("Reading the image", 1, 1)
+            self.session.add_file(path)
+            self.take(str(path))
+
+        self.session.run(UPLOAD, work)
+
+    def search(self, change: Any) -> None:
+        """Show the thumbnails whose names hold the text."""
+        self.names, self.page = self.found(), -1
+        self.turn(0)
+
+    def found(self) -> list[str]:
+        """The queries whose names hold the text of ``Find``, in any case."""
+        text = self.find.value.strip().casefold()
+        return [name for name in self.session.queries if text in shown(name).casefold()]
 
     def on_page(self) -> list[str]:
         """The names of the queries on this page."""
@@ -64,42 +142,54 @@ class QueryPicker:
             first = page * PAGE + 1
             self.place.lines = [line(f"{first:,}–{first + len(names) - 1:,} of {len(self.names):,}", "note")]
             self.earlier.disabled, self.later.disabled = page == 0, page == last
+            self.pages.layout.display = "flex" if last else "none"
         query = self.session.query
         self.strip.chosen = self.on_page().index(query) if query in self.on_page() else -1
 
     def show_names(self, _: object) -> None:
         """Bring names and pages in line with the session's queries."""
-        self.names, self.page = list(self.session.queries), -1
-        self.pages.layout.display = "flex" if len(self.names) > PAGE else "none"
+        self.names, self.page = self.found(), -1
+        self.find.layout.display = "flex" if len(self.session.queries) > FEW else "none"
         # New options make the select fall back to its first, which nobody chose.
         self.select.unobserve(self._named, "value")
-        self.select.options = self.names
+        self.select.options = [(shown(name), name) for name in self.session.queries]
         self.show(None)
         self.select.observe(self._named, "value")
 
     def show(self, _: object) -> None:
-        """Bring name, image and page in line with the session's query."""
+        """Bring name and page in line with the session's query."""
         query = self.session.query
         if query in self.session.queries:
             self.select.value = query
-            self.chosen.load(lambda: self._whole(query))
-            self.turn(self.names.index(query) // PAGE)
+            self.turn(self.names.index(query) // PAGE if query in self.names else self.page)
 
-    def _whole(self, name: str) -> Iterator[Figure]:
-        query, bench = self.session.queries[name], self.session.bench
-        figure: Figure = {
-            "picture": thumbnail(bench, query.image, 320),
-            "alt": f"query {name}",
-            "name": query.image,
-        }
-        if query.box is not None and figure["picture"]:
-            size = inspect(bench.collection.path(query.image))
-            across = size.width, size.height, size.width, size.height
-            figure["box"] = [edge / extent for edge, extent in zip(query.box, across, strict=True)]
-        yield figure
+    def show_also(self, _: object) -> None:
+        """Show the further queries, and say what is done with them."""
+        also = self.session.also
+        self.also.load(lambda: self._tokens(also))
+        said = f"Searched for: the mean of {len(also) + 1} descriptors"
+        self.mean.lines = [line(said, "note")] if also else []
+
+    def show_hard(self, _: object) -> None:
+        """Offer a hard query where it is known which are hard for this pipeline."""
+        session, evaluation = self.session, self.session.evaluation
+        known = evaluation is not None and evaluation.pipeline == session.pipeline
+        self.hard.disabled = not known
+        if known:
+            self.hard.tooltip = "Any of the quarter of queries with the lowest AP"
+        elif session.bench.collection.protocol is None:
+            self.hard.tooltip = "Not known: this collection has no ground truth"
+        else:
+            self.hard.tooltip = "Known once this pipeline is evaluated"
 
     def _thumbnails(self, names: list[str]) -> Iterator[Figure]:
         for name in names:
-            query = self.session.queries[name]
-            picture = thumbnail(self.session.bench, query.image, 96, query.box)
-            yield {"picture": picture, "alt": "", "name": name}
+            yield {"picture": self._picture(name), "alt": "", "name": shown(name)}
+
+    def _tokens(self, names: tuple[str, ...]) -> Iterator[Token]:
+        for name in names:
+            yield {"id": name, "name": shown(name), "picture": self._picture(name)}
+
+    def _picture(self, name: str) -> bytes:
+        query = self.session.queries.get(name, Query(name, name))
+        return thumbnail(self.session.bench, query.image, 96, query.box)

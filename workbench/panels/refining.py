@@ -37,11 +37,11 @@ class Refining(T.HasTraits):
         return proposal["value"]
 
     def _another_query(self, _: object) -> None:
+        self._past.clear()
         if self._owners.get("also") != self.query:
             self.also = ()
         if self._owners.get("feedback") != self.query:
             self.feedback = {}
-        self._past.clear()
 
     @property
     def refinement(self) -> Feedback | None:
@@ -59,6 +59,10 @@ class Refining(T.HasTraits):
         rest = {image: known for image, known in self.feedback.items() if image != image_id}
         again = self.feedback.get(image_id, 0) == value
         self._judge(rest if again or not value else {**rest, image_id: value})
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._past)
 
     def undo_feedback(self) -> None:
         """Take the last judgement back, or the last clearing."""

@@ -1,0 +1,106 @@
+"""The query's image, and the box that says which part of it is searched for."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets as T
+
+from workbench.collections.collection import Box
+from workbench.collections.images import header
+from workbench.collections.uploads import shown
+from workbench.config import WorkbenchError
+from workbench.panels.grid import thumbnail
+from workbench.panels.jobs import JobRunner
+from workbench.panels.session import Session
+from workbench.progress import Progress
+
+_STATIC = Path(__file__).parent / "static"
+SMALLEST = 8  # pixels of a side of a box
+_SIDE, _LONGEST = 400, 1600  # of the picture in pixels: ordinarily, and for very wide or tall ones
+
+
+class Crop(anywidget.AnyWidget):
+    """A picture on which a box is drawn, moved and resized; boxes are in pixels of the whole image.
+
+    ``own`` says that the box is the query's own: taking it away is not offered.
+    """
+
+    _esm = _STATIC / "crop.js"
+    _css = _STATIC / "crop.css"
+    picture = T.Bytes().tag(sync=True)  # JPEG of the whole image
+    name = T.Unicode().tag(sync=True)
+    width = T.Int().tag(sync=True)  # pixels of the whole upright image
+    height = T.Int().tag(sync=True)
+    box = T.List(T.Float()).tag(sync=True)  # x0, y0, x1, y1; empty: the whole image
+    own = T.Bool(True).tag(sync=True)
+    whole = T.Bool(True).tag(sync=True)  # whether the query is the whole image where nothing is drawn
+    smallest = T.Int(SMALLEST).tag(sync=True)
+
+    def on_box(self, handler: Callable[[Any], None]) -> None:
+        """Call ``handler`` with the box that was drawn, or None where it was taken away."""
+        self.on_msg(lambda _widget, content, _buffers: handler(content["box"]))
+
+
+class QueryImage:
+    """The image of the session's query; the box drawn on it is the session's."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.crop = Crop()
+        self.runner = JobRunner(fail=session.fail)
+        self.crop.on_box(session.guard(self.set_box))
+        session.observe(session.guard(self.show), ["query", "queries"])
+        session.observe(session.guard(self.show_box), "box")
+        self.show(None)
+
+    def set_box(self, box: Any) -> None:
+        """A box was drawn, or taken away."""
+        self.session.box = None if box is None else self._checked(box)
+
+    def _checked(self, box: Any) -> Box:
+        values = [float(value) for value in box]
+        if len(values) != 4 or not all(map(math.isfinite, values)):
+            raise WorkbenchError(f"box {box!r} is not four numbers x0, y0, x1, y1")
+        x0, y0, x1, y1 = map(round, values)
+        least_x, least_y = min(SMALLEST, self.crop.width), min(SMALLEST, self.crop.height)
+        if x1 - x0 < least_x or y1 - y0 < least_y:
+            raise WorkbenchError(f"a box of {x1 - x0} x {y1 - y0} pixels is too small; draw it larger")
+        return x0, y0, x1, y1
+
+    def show(self, _: object) -> None:
+        """Show the query's image once a worker has read it."""
+        query = self.session.queries.get(self.session.query)
+        if query is None:
+            return
+
+        def work(progress: Progress) -> None:
+            bench = self.session.bench
+            width = height = 0
+            picture = b""
+            with contextlib.suppress(WorkbenchError):  # its place says that there is no picture
+                size = header(bench.collection.path(query.image))
+                width, height = size.width, size.height
+                extreme = max(width / height, height / width) / 4
+                picture = thumbnail(bench, query.image, min(_LONGEST, round(_SIDE * max(1, extreme))))
+            progress("Loading the query", 1, 1)
+            with self.crop.hold_sync():
+                self.crop.name = shown(query.image)
+                self.crop.width, self.crop.height = width, height
+                self.crop.picture = picture
+                self.show_box(None)
+
+        self.runner.submit(work)
+
+    def show_box(self, _: object) -> None:
+        """Bring the box in line with the session's, or the query's own."""
+        query, box = self.session.queries.get(self.session.query), self.session.box
+        own = query.box if query else None
+        with self.crop.hold_sync():
+            self.crop.box = list(box or own or ())
+            self.crop.own, self.crop.whole = box is None, own is None

@@ -1,0 +1,46 @@
+"""Small pictures in a row, each of which a click takes away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets as T
+
+from workbench.panels.jobs import JobRunner
+from workbench.progress import Progress
+
+_STATIC = Path(__file__).parent / "static"
+Token = dict[str, Any]
+
+
+class Tokens(anywidget.AnyWidget):
+    """Pictures as buttons. A token is a dict of ``id``, ``name`` and ``picture`` (JPEG bytes).
+
+    Where they apply it has ``sign``, and ``kind`` (``liked`` or ``disliked``), which is its colour.
+    """
+
+    _esm = _STATIC / "tokens.js"
+    _css = _STATIC / "tokens.css"
+    tokens = T.List(T.Dict()).tag(sync=True)
+    label = T.Unicode().tag(sync=True)  # for screen readers
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.runner = JobRunner()
+
+    def on_remove(self, handler: Callable[[str], None]) -> None:
+        """Call ``handler`` with the id of the token to take away."""
+        self.on_msg(lambda _widget, content, _buffers: handler(str(content["remove"])))
+
+    def load(self, tokens: Callable[[], Iterable[Token]]) -> None:
+        """Show the tokens once a worker has made them all; the newest call wins."""
+
+        def work(progress: Progress) -> None:
+            made = list(tokens())
+            progress("Loading pictures", len(made), 0)
+            self.tokens = made
+
+        self.runner.submit(work)
