@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import traitlets as T
 
 from workbench.collections.collection import Box, Query
+from workbench.collections.uploads import shown
 from workbench.config import Config
 from workbench.panels.jobs import Job, JobRunner, readable
 from workbench.panels.refining import Refining
@@ -95,10 +96,9 @@ class Session(Refining):
             self.also = ()
             self.query = query_id
 
-    def choose_file(self, path: Path) -> None:
-        """Search with an image file that is not of the collection."""
+    def add_file(self, path: Path) -> None:
+        """Make an image file that is not of the collection a query, named by its absolute path."""
         self.queries = {str(path): Query(str(path), str(path)), **self.queries}
-        self.choose(str(path))
 
     def refresh(self, again: bool = False) -> None:
         """Rank and evaluate in the worker what is out of date, or, ``again``, everything."""
@@ -174,12 +174,17 @@ class Session(Refining):
     def _read_queries(self) -> None:
         """Take over the collection's queries, which are fewer once some turned out unreadable."""
         collection, known = self.bench.collection, self.queries
-        own = {name: query for name, query in known.items() if Path(name).is_absolute()}
+        files = {name: query for name, query in known.items() if Path(name).is_absolute()}
+        own = {name: query for name, query in files.items() if Path(name).is_file()}
         # Where a collection has no queries, any of its images may be one.
         rest = collection.queries or [Query(i, i) for i in collection.images]
         self.queries = own | {query.id: query for query in rest}
-        if self.queries and self.query not in self.queries and (not self.query or self.query in known):
+        gone = self.query
+        if self.queries and gone not in self.queries and (not gone or gone in known):
             self.choose(next(iter(self.queries)))
+            if gone:
+                said = f"{shown(gone)!r} cannot be read any more; {shown(self.query)!r} is the query now."
+                self.tell(said, "queries")
 
     def _report(self, lane: str, job: Job | None) -> None:
         with self._lock:
