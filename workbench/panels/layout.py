@@ -24,6 +24,14 @@ def query_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     return _panel(session, Configuration(session).widget, body)
 
 
+def compare_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """Pipelines side by side: measures, differences per query, curves and a grid search."""
+    from workbench.panels.comparison import Comparison  # plotly takes a second to import
+
+    session = session or session_of(bench)
+    return _panel(session, Comparison(session).widget)
+
+
 def show(bench: Workbench) -> W.VBox:
     """The whole workbench."""
     return query_panel(bench)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -45,7 +46,8 @@ class Session(Refining):
     ``ranked`` the question that ``ranking`` answers; feedback changes the ranking, never the evaluation.
     ``image`` is the one under study (explained, attended to),
     ``selection`` are those marked. ``compared`` are pipelines side by side, ``a`` and ``b`` the two of
-    them that are held against each other.
+    them that are held against each other, ``evaluations`` what came of those compared, ``waiting`` those
+    that will be compared once they are evaluated.
 
     Work runs in lanes, a worker each, so that a slow job holds up no other panel: ``run``.
     """
@@ -61,6 +63,8 @@ class Session(Refining):
     compared = T.Tuple()  # pipelines
     a = T.Unicode()
     b = T.Unicode()
+    evaluations = T.Dict()  # pipeline → Evaluation, or the sentence that says why there is none
+    waiting = T.Tuple()  # pipelines
     jobs = T.Dict()  # lane → Job, of what runs now
     message = T.Unicode()
     failed = T.Bool(False)
@@ -83,6 +87,11 @@ class Session(Refining):
     @T.validate("compared")
     def _canonical_all(self, proposal: Any) -> tuple[str, ...]:
         return tuple(dict.fromkeys(str(Config.parse(pipeline)) for pipeline in proposal["value"]))
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held for moments to read, change and write a trait that several threads change."""
+        return self._lock
 
     @property
     def question(self) -> Question:
@@ -132,10 +141,15 @@ class Session(Refining):
             return self._lanes[name]
 
     def wait(self, seconds: float = 60.0) -> bool:
-        """Wait until nothing runs in any lane; False if that took longer."""
-        with self._lock:
-            lanes = list(self._lanes.values())
-        return all(lane.wait(seconds) for lane in lanes)
+        """Wait until nothing runs in any lane, though one may start another; False if that took longer."""
+        end = time.monotonic() + seconds
+        while True:
+            with self._lock:
+                lanes = list(self._lanes.values())
+            if all(lane.wait(0) for lane in lanes):
+                return True
+            if not all(lane.wait(max(0.0, end - time.monotonic())) for lane in lanes):
+                return False
 
     def cancel(self, lane: str = "") -> None:
         """Stop what runs, in that lane or in all; what is already extracted stays."""

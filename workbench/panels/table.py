@@ -15,9 +15,12 @@ _STATIC = Path(__file__).parent / "static"
 class Table(anywidget.AnyWidget):
     """Rows under sortable headings, by mouse and keyboard; a row may be picked by click or Enter.
 
-    A column is a dict of ``key``, ``title`` and, where they apply, ``number`` (right-aligned) and
-    ``hint`` (said on hovering the heading). A row is a dict of ``id``, ``cells`` ({key: text}) and,
-    where text does not sort as meant, ``order`` ({key: number}). ``chosen`` are ids of marked rows.
+    A column is a dict of ``key``, ``title`` and, where they apply, ``number`` (right-aligned),
+    ``code`` (a pipeline or the like) and ``hint`` (said on hovering the heading). A row is a dict of
+    ``id``, ``cells`` ({key: text}) and, where text does not sort as meant, ``order`` ({key: number}, a
+    key left out comes last); it may have ``titles`` ({key: text said on hovering}), ``strong`` (keys of
+    cells that stand out) and ``said`` (a sentence, in place of the empty cells on its right).
+    ``chosen`` are ids of marked rows.
     """
 
     _esm = _STATIC / "table.js"
@@ -33,5 +36,5 @@ class Table(anywidget.AnyWidget):
         self.on_msg(lambda _widget, content, _buffers: handler(str(content["pick"])))
 
 
-def column(key: str, title: str, number: bool = False, hint: str = "") -> dict[str, Any]:
-    return {"key": key, "title": title, "number": number, "hint": hint}
+def column(key: str, title: str, number: bool = False, hint: str = "", code: bool = False) -> dict[str, Any]:
+    return {"key": key, "title": title, "number": number, "hint": hint, "code": code}

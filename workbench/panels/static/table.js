@@ -28,9 +28,12 @@ function render({ model, el }) {
     const rows = [...model.get("rows")];
     const { key, down } = sorted;
     if (!key) return rows;
-    const value = (row) => row.order?.[key] ?? row.cells[key] ?? "";
+    const numbers = rows.some((row) => row.order?.[key] !== undefined);
+    const value = (row) => row.order?.[key] ?? (numbers ? undefined : (row.cells[key] ?? ""));
     const compare = (a, b) => {
       const [x, y] = [value(a), value(b)];
+      // What has no number comes last, whichever way the others stand.
+      if (x === undefined || y === undefined) return ((x === undefined) - (y === undefined)) * (down ? -1 : 1);
       return typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y), undefined, { numeric: true });
     };
     return rows.sort((a, b) => (down ? compare(b, a) : compare(a, b)));
@@ -74,10 +77,20 @@ function render({ model, el }) {
           reach(line);
           model.send({ pick: row.id });
         });
-        for (const { key, number } of columns) {
+        const last = row.said ? columns.findLastIndex(({ key }) => row.cells[key]) : columns.length - 1;
+        for (const { key, number, code } of columns.slice(0, last + 1)) {
           const cell = line.insertCell();
           cell.textContent = row.cells[key] ?? "";
+          if (row.titles?.[key]) cell.title = row.titles[key];
           cell.classList.toggle("wb-number", Boolean(number));
+          cell.classList.toggle("wb-code", Boolean(code));
+          cell.classList.toggle("wb-strong", Boolean(row.strong?.includes(key)));
+        }
+        if (row.said) {
+          const cell = line.insertCell();
+          cell.colSpan = columns.length - last - 1;
+          cell.className = "wb-said";
+          cell.textContent = row.said;
         }
         return line;
       }),

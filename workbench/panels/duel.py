@@ -1,0 +1,58 @@
+"""Two rankings of one query side by side, with lines between the places of the same image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anywidget
+import pandas as pd
+import traitlets as T
+
+from workbench.collections.collection import SIGNS
+from workbench.panels.grid import Figure, thumbnail
+
+if TYPE_CHECKING:
+    from workbench.pipeline import Workbench
+
+_STATIC = Path(__file__).parent / "static"
+FIRST = 10  # results shown of each ranking
+
+
+class Duel(anywidget.AnyWidget):
+    """The first results of two rankings. A figure is one of grid.Grid, with ``other``, its place in the
+    other ranking (0: not there). A click or Enter picks an image."""
+
+    _esm = _STATIC / "duel.js"
+    _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("duel", "comparison"))
+    sides = T.List(T.Dict()).tag(sync=True)  # two of {title, figures}
+    current = T.Unicode().tag(sync=True)  # the name of the image under study
+    stale = T.Bool(False).tag(sync=True)
+    empty = T.Unicode().tag(sync=True)
+
+    def on_pick(self, handler: Callable[[str], None]) -> None:
+        """Call ``handler`` with the name of the image that was picked."""
+        self.on_msg(lambda _widget, content, _buffers: handler(str(content["pick"])))
+
+
+def overlap(a: pd.DataFrame, b: pd.DataFrame, k: int = FIRST) -> int:
+    """How many images are among the first ``k`` of both rankings."""
+    return len(set(a["image_id"].head(k)) & set(b["image_id"].head(k)))
+
+
+def figures(ranking: pd.DataFrame, other: pd.DataFrame, bench: Workbench) -> list[Figure]:
+    """The first of a ranking, each with its picture and its place in the other one."""
+    place = dict(zip(other["image_id"], other["rank"], strict=True))
+    return [
+        {
+            "picture": thumbnail(bench, found["image_id"], 96),
+            "name": found["image_id"],
+            "rank": int(found["rank"]),
+            "score": f"{found['score']:.3f}",
+            "relevance": found["relevance"],
+            "sign": SIGNS.get(found["relevance"], ""),
+            "other": int(place.get(found["image_id"], 0)),
+        }
+        for found in ranking.head(FIRST).to_dict("records")
+    ]

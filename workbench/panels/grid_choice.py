@@ -1,0 +1,90 @@
+"""Choosing parts whose every combination is evaluated."""
+
+from __future__ import annotations
+
+import statistics
+
+import ipywidgets as W
+
+from workbench.config import NOT_AVAILABLE
+from workbench.features.backbones import BACKBONES
+from workbench.features.weights import availability
+from workbench.grid_search import Grid, grid
+from workbench.panels import contest
+from workbench.panels.chips import Chips
+from workbench.panels.messages import time_left
+from workbench.panels.pipelines import CHOICES, part
+from workbench.panels.region import Text, line
+from workbench.panels.session import Session
+
+PARTS = {
+    "Backbones": "Backbone",
+    "Poolings": "Pooling",
+    "Region grids": "Regions",
+    "Weightings": "Weighting",
+    "Whitenings": "Whitening",
+}
+
+
+class GridChoice:
+    """Several options of each part, how many pipelines they make, and ``Run grid``."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.chips = {label: Chips(label=label) for label in PARTS}
+        self.run = W.Button(description="Run grid", button_style="primary", tooltip="Evaluate all of them")
+        self.text = Text(live=True)
+        row = W.Box([self.run, self.text])
+        row.add_class("wb-row")
+        self.widget = W.VBox([*self.chips.values(), row])
+        self.widget.add_class("wb-gridchoice")
+        self.start()
+        for chips in self.chips.values():
+            chips.observe(session.guard(self.count), "chosen")
+        self.run.on_click(session.guard(self.search))
+        session.observe(session.guard(self.count), ["evaluation", "evaluations", "compared"])
+        self.count(None)
+
+    def start(self) -> None:
+        """Offer what can run here, with the parts of the current pipeline chosen."""
+        weights, pipeline = self.session.bench.options.weights, self.session.pipeline
+        here = [name for name in BACKBONES if availability(name, weights) != "download"]
+        for label, of in PARTS.items():
+            value = part(pipeline, of)
+            values = here if of == "Backbone" else [v for v in CHOICES[of] if v not in NOT_AVAILABLE]
+            self.chips[label].options = list(dict.fromkeys([*values, value]))
+            self.chips[label].chosen = [value]
+
+    def chosen(self) -> Grid:
+        """The pipelines that the chosen parts make."""
+        return grid(*(chips.chosen for chips in self.chips.values()))
+
+    def count(self, _: object) -> None:
+        """Say how many pipelines there are, how long they may take, and what has no meaning."""
+        made = self.chosen()
+        new = [p for p in made.pipelines if p not in contest.evaluated(self.session)]
+        said = f"{len(made.pipelines)} pipeline{'s' * (len(made.pipelines) != 1)}"
+        if len(new) < len(made.pipelines):
+            said += f", {len(made.pipelines) - len(new)} of them evaluated already"
+        known = [*contest.evaluated(self.session).values(), self.session.evaluation]
+        seconds = [e.provenance["seconds"] for e in known if e is not None]
+        if new and seconds:
+            said += f": about {time_left(statistics.median(seconds) * len(new))}"
+            said += ", more where features are still to be extracted"
+        lines = [line(said)]
+        if made.left_out:
+            reason = next(iter(made.left_out.values()))
+            count = len(made.left_out)
+            lines.append(line(f"{count} without meaning left out, such as: {reason}", "note"))
+        if not all(chips.chosen for chips in self.chips.values()):
+            lines = [line("Choose at least one option in each row.")]
+        self.text.lines = lines
+        self.run.disabled = not new
+
+    def search(self, _: object) -> None:
+        """Evaluate what the chosen parts make; the best two of all are held against each other then."""
+        session = self.session
+        new = [p for p in self.chosen().pipelines if p not in contest.evaluated(session)]
+        with session.lock:
+            contest.enter(session, new)
+            session.a = session.b = ""

@@ -1,0 +1,135 @@
+"""The table of pipelines compared: what each measures, costs and must be said of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.collections.collection import PROTOCOLS, Collection
+from workbench.judging import Evaluation
+from workbench.panels.region import Line, line
+from workbench.panels.results import percent
+from workbench.panels.table import column
+
+STAR = "★ "  # before the best mAP
+
+
+def measures(collection: Collection) -> dict[str, str]:
+    """The accuracies that the collection's protocol knows, {name of the metric: heading}."""
+    protocol = collection.protocol
+    if protocol is None:
+        return {}
+    several = len(protocol.settings) > 1
+    names = {f"mAP_{s}" if several else "mAP": f"mAP {s}".strip() for s in protocol.settings}
+    if protocol.measure == "N-S":
+        names = {"N-S": "N-S of 4"}
+    head = f"mP@10_{protocol.headline}" if several else "mP@10"
+    return {**names, head: "mP@10", **({"localisation": "On target"} if collection.quadrilaterals else {})}
+
+
+def headline(collection: Collection) -> str:
+    """The metric by which pipelines are ranked."""
+    protocol = collection.protocol
+    if protocol is None:
+        return ""
+    if protocol.measure == "N-S":
+        return "N-S"
+    return f"mAP_{protocol.headline}" if len(protocol.settings) > 1 else "mAP"
+
+
+def columns(collection: Collection) -> list[dict[str, Any]]:
+    """The columns of the table."""
+    hints = {
+        "mP@10": "Precision in the first 10 results, in the setting of the mAP that counts",
+        "On target": "Share of the positive heat that lies on what was asked for",
+    }
+    if collection.protocol is None:
+        return [column("held", "A/B"), column("pipeline", "Pipeline", code=True)]
+    return [
+        column("held", "A/B", hint="Which two are held against each other"),
+        column("pipeline", "Pipeline", code=True),
+        *(
+            column(key, title, True, hints.get(title, "In percent"))
+            for key, title in measures(collection).items()
+        ),
+        column("bytes", "Bytes/image", True, "Of an image's vector in single precision"),
+        column("milliseconds", "ms/query", True, "To score and rank the whole database, by this machine"),
+        column("warnings", "Notes", True, "What must be said of the numbers; choose the row to read it"),
+    ]
+
+
+def evaluated_row(evaluation: Evaluation, held: str, best: Mapping[str, float], running: bool) -> Any:
+    """A row of numbers; ``best`` are the highest of each measure, ``running`` whether more are to come."""
+    metrics, costs = evaluation.metrics, evaluation.costs
+    star = headline_of(evaluation)
+    cells = {"held": held, "pipeline": evaluation.pipeline}
+    order: dict[str, float] = {}
+    for key in best:
+        value = metrics.get(key, math.nan)
+        cells[key] = f"{value:.2f}" if key == "N-S" else percent(value)
+        if math.isnan(value):
+            cells[key] = "…" if running and key not in metrics else "–"
+        else:
+            order[key] = value
+            cells[key] = (STAR if key == star and value == best[key] else "") + cells[key]
+    if costs:
+        milliseconds = costs["milliseconds"]
+        cells["bytes"] = f"{costs['bytes']:,.0f}"
+        cells["milliseconds"] = f"{milliseconds:.2f}" if milliseconds < 10 else f"{milliseconds:,.0f}"
+        order |= costs
+    notes = len(evaluation.warnings)
+    cells["warnings"], order["warnings"] = f"⚠ {notes}" if notes else "", float(notes)
+    return {
+        "id": evaluation.pipeline,
+        "cells": cells,
+        "order": order,
+        "strong": [key for key in best if metrics.get(key) == best[key]],
+        "titles": {"warnings": "\n".join(evaluation.warnings)},
+    }
+
+
+def headline_of(evaluation: Evaluation) -> str:
+    """The metric that is this evaluation's ``mean_ap``, or N-S."""
+    protocol = PROTOCOLS[evaluation.protocol]
+    if protocol.measure == "N-S":
+        return "N-S"
+    return f"mAP_{protocol.headline}" if len(protocol.settings) > 1 else "mAP"
+
+
+def highest(evaluations: Sequence[Evaluation], names: Sequence[str]) -> dict[str, float]:
+    """The highest of each measure; nan where none is known."""
+    best = {}
+    for name in names:
+        known = [e.metrics[name] for e in evaluations if not math.isnan(e.metrics.get(name, math.nan))]
+        best[name] = max(known, default=math.nan)
+    return best
+
+
+def provenance(evaluation: Evaluation) -> list[Line]:
+    """What made an evaluation's numbers, and what must be said of them, as lines to read."""
+    facts = evaluation.provenance
+    protocol = PROTOCOLS[evaluation.protocol]
+    about = [
+        f"Collection {facts['collection']}: {facts['images']:,} images, {facts['queries']:,} queries, "
+        f"{facts['unreadable']:,} unreadable",
+        f"Protocol: {protocol.title}; AP by the {facts['ap_variant']} rule; {facts['protocol_note']}",
+        f"Descriptor: {facts['dimensions']:,} numbers; all images described in {facts['seconds']:.1f} s",
+        f"Network: weights {facts['weights']}, {facts['precision']} on {facts['device']}, "
+        f"longest side {facts['size']} pixels, seed {facts['seed']}",
+        *(
+            f"Whitening: {w['kind']} fitted on {w['vectors']:,} vectors of {w['collection']}, "
+            f"{w['kept']} of {w['asked']} dimensions kept"
+            for w in facts["whitening"]
+        ),
+        "Made with " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
+    ]
+    metrics = evaluation.metrics
+    if "localisation" in metrics:
+        even = percent(metrics["localisation_even"])
+        about.insert(0, f"Heat on target {percent(metrics['localisation'])} % (evenly spread: {even} %)")
+    return [
+        line(evaluation.pipeline, "pipeline"),
+        *(line(text, "warning") for text in evaluation.warnings),
+        *(line(text, "note") for text in about),
+    ]
