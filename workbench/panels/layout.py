@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
+from workbench.panels.attention import Attention
 from workbench.panels.configuration import Configuration
+from workbench.panels.embedding_map import EmbeddingMap
+from workbench.panels.explanation import Explanation
+from workbench.panels.history import History
 from workbench.panels.messages import Messages
 from workbench.panels.query import QueryPicker
 from workbench.panels.results import Results
@@ -24,12 +28,36 @@ def query_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     return _panel(session, Configuration(session).widget, body)
 
 
+def attention_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """Where the network looks in an image, and what its regions find."""
+    session = session or session_of(bench)
+    return _panel(session, Attention(session).widget)
+
+
 def compare_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     """Pipelines side by side: measures, differences per query, curves and a grid search."""
     from workbench.panels.comparison import Comparison  # plotly takes a second to import
 
     session = session or session_of(bench)
     return _panel(session, Comparison(session).widget)
+
+
+def explanation_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """Why an image was ranked where it was, and why before another."""
+    session = session or session_of(bench)
+    return _panel(session, Explanation(session).widget)
+
+
+def map_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """The collection as a map of its descriptors."""
+    session = session or session_of(bench)
+    return _panel(session, EmbeddingMap(session).widget)
+
+
+def history_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """What was evaluated before; the session and a report to save."""
+    session = session or session_of(bench)
+    return _panel(session, History(session).widget)
 
 
 def show(bench: Workbench) -> W.VBox:

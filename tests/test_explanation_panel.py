@@ -1,0 +1,300 @@
+"""The explanation panel as a plain object, on a real bench of generated images, and its sums by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import workbench
+from workbench.collections.collection import PROTOCOLS, Collection
+from workbench.explain import Explanation as Explained
+from workbench.panels.explanation import NOTHING, WAITING, Explanation
+from workbench.panels.parts import (
+    difference,
+    links,
+    pairs,
+    place,
+    regions,
+    rounded,
+    rows,
+    signed,
+    steps,
+)
+from workbench.panels.session import Session
+from workbench.panels.study import SET_ASIDE, rival
+from workbench.pipeline import Workbench
+
+PIPELINE = "efficientnet_lite0/max/rmac:2"
+NAUGHTY = "kind 1/<img src=x onerror=alert(1)>.jpg"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """Three kinds of noise, so alike that some of the wrong kind are found too."""
+    root = tmp_path_factory.mktemp("photos")
+    noise = np.random.default_rng(3)
+    common = noise.integers(0, 255, (6, 8, 3))
+    for label in range(3):
+        (root / f"kind {label}").mkdir()
+        ground = 0.8 * common + 0.2 * noise.integers(0, 255, (6, 8, 3))
+        for number in range(5):
+            pixels = np.clip(ground + noise.normal(0, 50, ground.shape), 0, 255).astype(np.uint8)
+            name = Path(NAUGHTY).name if (label, number) == (1, 0) else f"{number}.jpg"
+            Image.fromarray(pixels).resize((96, 72)).save(root / f"kind {label}" / name)
+    return workbench.open(root, labels="folders", cache=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def session(bench: Workbench) -> Iterator[Session]:
+    one = Session(bench, pipeline=PIPELINE)
+    yield one
+    assert one.wait(120)
+
+
+@pytest.fixture
+def panel(session: Session) -> Explanation:
+    made = Explanation(session)
+    session.refresh()
+    settle(session)
+    return made
+
+
+def settle(session: Session) -> None:
+    assert session.wait(120)  # the ranking, and what it starts
+    assert session.wait(120)
+    assert not session.failed, session.message
+
+
+def relevant(session: Session, relevance: str) -> list[str]:
+    ranking = session.ranking
+    return list(ranking[ranking["relevance"] == relevance]["image_id"])
+
+
+def heat(view: object) -> np.ndarray:
+    return np.frombuffer(view.heat, np.float32).reshape(view.shape)  # type: ignore[attr-defined]
+
+
+def test_query_and_first_result_are_explained_on_one_scale(panel: Explanation, session: Session) -> None:
+    query, image = panel.views[:2]
+    ranking = session.ranking
+    first = ranking[ranking["relevance"] != "query"].iloc[0]
+    assert (query.name, image.name) == (session.query, first["image_id"])
+    assert query.signed and query.top == image.top == panel.scale.top
+    assert query.top == pytest.approx(max(np.abs(heat(query)).max(), np.abs(heat(image)).max()))
+    for view in (query, image):
+        assert heat(view).sum() == pytest.approx(first["score"], abs=1e-4)
+        assert view.picture.startswith(b"\xff\xd8")
+    assert panel.said.lines[0]["text"] == f"Score {first['score']:.3f}"
+    assert panel.views[2].layout.display == "none"
+    assert f"rank {first['rank']} · score {first['score']:.3f}" in image.note
+
+
+def test_the_parts_on_screen_add_up_to_the_score(panel: Explanation, session: Session) -> None:
+    *parts, whole = panel.sum.steps
+    assert sum(step["value"] for step in parts) == pytest.approx(whole["value"], abs=1e-4)
+    shown = [float(step["text"].replace("−", "-")) for step in panel.sum.steps]
+    assert sum(shown[:-1]) == pytest.approx(shown[-1], abs=1e-9)
+    assert [row["cells"]["value"] for row in panel.table.rows] == [
+        step["text"] for step in parts[: len(panel.table.rows)]
+    ]
+
+
+def test_a_part_is_emphasised_everywhere_from_wherever_it_is_chosen(panel: Explanation) -> None:
+    parts = (*panel.views, panel.links, panel.sum)
+    panel.table._handle_custom_msg({"pick": "2"}, [])
+    assert {part.marked for part in parts} == {2} and panel.table.chosen == ["2"]
+    panel.views[1]._handle_custom_msg({"hover": 0}, [])  # pointing at another is for the moment
+    assert {part.marked for part in parts} == {0} and panel.table.chosen == ["0"]
+    panel.views[1]._handle_custom_msg({"hover": -1}, [])
+    assert {part.marked for part in parts} == {2}
+    panel.views[0]._handle_custom_msg({"pick": 2}, [])  # once more lets it go
+    assert {part.marked for part in parts} == {-1} and panel.table.chosen == []
+
+
+def test_the_clicked_result_is_explained_and_may_be_chosen_by_name(
+    panel: Explanation, session: Session
+) -> None:
+    session.image = NAUGHTY
+    settle(session)
+    assert (panel.views[1].name, panel.image.value) == (NAUGHTY, NAUGHTY)
+    last = session.ranking["image_id"].iloc[-1]
+    panel.image.value = last
+    settle(session)
+    assert session.image == panel.views[1].name == last
+
+
+def test_any_two_images_are_explained(panel: Explanation, session: Session, bench: Workbench) -> None:
+    panel.query.value, panel.image.value = "kind 2/1.jpg", NAUGHTY
+    settle(session)
+    assert (panel.views[0].name, panel.views[1].name) == ("kind 2/1.jpg", NAUGHTY)
+    why = bench.explain("kind 2/1.jpg", NAUGHTY, PIPELINE)
+    np.testing.assert_allclose(heat(panel.views[0]), why.query_heatmap, atol=1e-6)
+    assert "rank" not in panel.views[1].note  # the ranking is another query's
+    assert panel.contrast.disabled
+
+
+def test_a_negative_is_held_against_the_first_true_positive(
+    panel: Explanation, session: Session, bench: Workbench
+) -> None:
+    wrong, right = relevant(session, "negative")[0], relevant(session, "positive")[0]
+    session.image = wrong
+    settle(session)
+    assert not panel.contrast.disabled and right in panel.against.lines[0]["text"]
+    panel.contrast.value = True
+    settle(session)
+    scores = session.ranking.set_index("image_id")["score"]
+    a, b = sorted([wrong, right], key=lambda image: -scores[image])
+    assert [view.name for view in panel.views] == [session.query, f"A · {a}", f"B · {b}"]
+    assert heat(panel.views[0]).sum() == pytest.approx(scores[a] - scores[b], abs=1e-4)
+    for view, image in zip(panel.views[1:], (a, b), strict=True):
+        assert heat(view).sum() == pytest.approx(scores[image], abs=1e-4)
+    assert panel.sum.steps[-1]["value"] == pytest.approx(scores[a] - scores[b], abs=1e-4)
+    assert {link["view"] for link in panel.links.links} == {1, 2}
+    panel.contrast.value = False
+    settle(session)
+    assert panel.views[2].layout.display == "none" and panel.views[2].picture == b""
+
+
+def test_a_drawn_box_and_another_pipeline_are_followed(
+    panel: Explanation, session: Session, bench: Workbench
+) -> None:
+    session.box = (0.0, 0.0, 48.0, 72.0)
+    assert panel.views[0].stale
+    settle(session)
+    image = panel.views[1].name
+    expected = bench.explain(session.query, image, PIPELINE, session.box)
+    np.testing.assert_allclose(heat(panel.views[0]), expected.query_heatmap, atol=1e-6)
+    assert not panel.views[0].stale
+    session.pipeline = "efficientnet_lite0/mean/whole"
+    settle(session)
+    assert len(panel.table.rows) == 1
+    assert panel.table.rows[0]["cells"]["place0"] == panel.table.rows[0]["cells"]["place1"] == "whole"
+    assert panel.table.rows[0]["cells"]["share"] == "100.0"
+
+
+def test_feedback_is_set_aside_and_that_is_said(panel: Explanation, session: Session) -> None:
+    assert SET_ASIDE not in [entry["text"] for entry in panel.said.lines]
+    session.judge_result(relevant(session, "positive")[0], 1)
+    settle(session)
+    assert SET_ASIDE in [entry["text"] for entry in panel.said.lines]
+
+
+def test_before_a_ranking_the_panel_says_what_to_do(bench: Workbench) -> None:
+    panel = Explanation(Session(bench, pipeline=PIPELINE))
+    assert panel.said.lines[0]["text"] == WAITING
+    assert panel.body.layout.display == "none"
+
+
+def test_one_image_alone_has_nothing_to_explain(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "one.jpg")
+    session = Session(workbench.open(tmp_path, cache=tmp_path / "cache"), pipeline=PIPELINE)
+    panel = Explanation(session)
+    session.refresh()
+    settle(session)
+    assert panel.said.lines[0]["text"] == NOTHING
+
+
+def test_an_image_that_is_gone_leaves_a_message_and_a_usable_panel(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        Image.fromarray(noise.integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / name)
+    session = Session(workbench.open(tmp_path, cache=tmp_path / "cache"), pipeline=PIPELINE)
+    panel = Explanation(session)
+    session.refresh()
+    settle(session)
+    (tmp_path / "c.jpg").unlink()
+    session.image = "c.jpg"
+    assert session.wait(120)
+    assert session.failed and "c.jpg" in session.message and "Traceback" not in session.message
+    session.image = "b.jpg"
+    settle(session)
+    assert panel.views[1].name == "b.jpg"
+
+
+# The sums, by hand.
+
+
+def explained(contributions: list[list[float]]) -> Explained:
+    """An explanation with these contributions of query regions (rows) and image regions (columns)."""
+    table = np.array(contributions)
+    rows, columns = (axis.ravel() for axis in np.indices(table.shape))
+    pairs = pd.DataFrame(
+        {"query_region": rows, "image_region": columns, "contribution": table.ravel()}
+    ).sort_values("contribution", ascending=False, kind="stable")
+    boxes = [np.array([[i / 10, 0, i / 10 + 0.5, 1] for i in range(n)]) for n in table.shape]
+    empty = np.zeros((1, 1))
+    return Explained(float(table.sum()), empty, empty, pairs.reset_index(drop=True), boxes[0], boxes[1])
+
+
+def test_the_strongest_pairs_come_first_whatever_their_sign() -> None:
+    total = pairs(explained([[0.1, -0.4], [0.3, 0.05]]))
+    assert [part.value for part in total.parts] == [-0.4, 0.3, 0.1, 0.05]
+    assert total.whole == pytest.approx(0.05)
+    assert total.parts[0].boxes[1].tolist() == [0.1, 0, 0.6, 1]
+    assert [row["cells"]["share"] for row in rows(total)] == ["-800.0", "600.0", "200.0", "100.0"]  # type: ignore[index]
+    assert [region["strength"] for region in regions(total, 0)] == pytest.approx([1, 0.75, 0.25, 0.125])
+    assert links(total)[0]["start"] == [0.25, 0.5] and links(total)[0]["end"] == [0.35, 0.5]
+
+
+def test_a_difference_is_taken_by_query_region_and_shows_where_each_finds_its_like() -> None:
+    total = difference(explained([[0.1, 0.3], [0.2, 0.0]]), explained([[0.2, 0.1], [0.4, 0.1]]))
+    assert [part.value for part in total.parts] == pytest.approx([-0.3, 0.1])
+    assert total.parts[0].sides == pytest.approx((0.2, 0.5))
+    assert total.whole == pytest.approx(-0.2)
+    # The second query region goes best with the first region of either image.
+    assert [box.tolist() for box in total.parts[0].boxes] == [
+        [0.1, 0, 0.6, 1],
+        [0, 0, 0.5, 1],
+        [0, 0, 0.5, 1],
+    ]
+    assert total.parts[1].boxes[1].tolist() == [0.1, 0, 0.6, 1]
+
+
+def test_what_is_left_is_split_into_what_adds_and_what_takes_away() -> None:
+    total = pairs(explained([[1.0] * 8, [0.25, 0.5, -0.125, 0, 0, 0, 0, -0.25]]))
+    *_, adding, taking, whole = steps(total, "score")
+    assert (adding["name"], adding["text"]) == ("6 others add", "+0.7500")
+    assert (taking["name"], taking["text"]) == ("2 others take", "−0.3750")
+    assert (whole["name"], whole["text"]) == ("score", "8.3750")
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))
+def test_rounded_values_add_up_and_stay_near(values: list[float]) -> None:
+    shown = rounded(values, 3)
+    assert sum(shown) == pytest.approx(round(sum(np.array(values) * 1000)) / 1000, abs=1e-9)
+    assert np.abs(np.array(shown) - values).max() <= 0.001 + 1e-9
+
+
+def test_signs_and_places_as_text() -> None:
+    assert [signed(value, 3) for value in (0.0123, -0.5, 0.0004)] == ["+0.012", "−0.500", "0.000"]
+    assert place(np.array([0, 0, 1, 1])) == "whole"
+    assert place(np.array([0, 0.25, 0.5, 1])) == "0–50 × 25–100"
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("wrong1", ("right1", "the first true positive")),
+        ("right2", ("wrong1", "the strongest negative above it")),
+        ("right1", ("", "")),
+        ("spoilt", ("", "")),
+        ("not there", ("", "")),
+    ],
+)
+def test_who_is_held_against_whom(image: str, expected: tuple[str, str]) -> None:
+    ranking = pd.DataFrame(
+        {
+            "image_id": ["right1", "wrong1", "spoilt", "wrong2", "right2"],
+            "relevance": ["easy", "negative", "junk", "negative", "hard"],
+        }
+    )
+    judged = Collection("some", Path(), (), protocol=PROTOCOLS["revisited"])
+    assert rival(ranking, image, judged) == expected
+    assert rival(ranking, image, Collection("others", Path(), ())) == ("", "")

@@ -1,0 +1,71 @@
+// Lines between regions of pictures side by side, drawn over all of them.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function render({ model, el }) {
+  el.classList.add("wb-links");
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("aria-hidden", "true");
+  el.append(svg);
+  let box = null; // that holds the pictures and this
+  const watched = new WeakSet();
+  const sizes = new ResizeObserver(() => draw());
+
+  const watch = (node) => {
+    if (watched.has(node)) return;
+    watched.add(node);
+    sizes.observe(node);
+  };
+
+  const draw = () => {
+    box ??= el.closest(".wb-linked");
+    if (!box) return;
+    watch(box);
+    const frames = [...box.querySelectorAll(".wb-heat-frame")].filter((frame) => frame.offsetWidth);
+    frames.forEach(watch);
+    const origin = svg.getBoundingClientRect();
+    const places = frames.map((frame) => frame.getBoundingClientRect());
+    const at = (place, [x, y]) => [place.left - origin.left + x * place.width, place.top - origin.top + y * place.height];
+    const paths = [];
+    for (const { part, view, start, end, strength } of model.get("links")) {
+      if (!places[view]) continue;
+      const [[x0, y0], [x1, y1]] = [at(places[0], start), at(places[view], end)];
+      const bend = Math.abs(y1 - y0) > Math.abs(x1 - x0) ? [x0, (y0 + y1) / 2, x1, (y0 + y1) / 2] : [(x0 + x1) / 2, y0, (x0 + x1) / 2, y1];
+      const group = document.createElementNS(SVG, "g");
+      group.dataset.part = part;
+      group.style.setProperty("--strength", strength);
+      for (const kind of ["wb-casing", "wb-line-drawn"]) {
+        const path = document.createElementNS(SVG, "path");
+        path.setAttribute("class", kind);
+        // A dot at either end says which point is meant.
+        const dot = (x, y) => `M${x - 2},${y}a2,2 0 1 0 4,0a2,2 0 1 0 -4,0`;
+        path.setAttribute("d", `M${x0},${y0}C${bend},${x1},${y1}${dot(x0, y0)}${dot(x1, y1)}`);
+        group.append(path);
+      }
+      paths.push(group);
+    }
+    svg.replaceChildren(...paths.reverse()); // the strongest on top
+    mark();
+  };
+
+  const mark = () => {
+    const marked = String(model.get("marked"));
+    const groups = [...svg.children];
+    const some = groups.some((group) => group.dataset.part === marked);
+    svg.classList.toggle("wb-some-marked", some);
+    svg.classList.toggle("wb-stale", model.get("stale"));
+    groups.forEach((group) => group.classList.toggle("wb-marked", group.dataset.part === marked));
+  };
+
+  sizes.observe(el); // drawn once this stands in the page
+  // Pictures are laid out after the message that brings them.
+  const late = () => requestAnimationFrame(draw);
+  const changes = { "change:links": late, "change:marked": mark, "change:stale": mark };
+  for (const [name, act] of Object.entries(changes)) model.on(name, act);
+  return () => {
+    sizes.disconnect();
+    for (const [name, act] of Object.entries(changes)) model.off(name, act);
+  };
+}
+
+export default { render };
