@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import platformdirs
 import torch
 from PIL import Image, ImageOps
 
+from workbench import runs
 from workbench.activations import (
     Activations,
     Contributions,
@@ -28,6 +30,7 @@ from workbench.collections.collection import Box, Collection, Query
 from workbench.config import Config, WorkbenchError
 from workbench.described import Describer, Ready
 from workbench.descriptors.bulk import describe_maps
+from workbench.embedding import embedding
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
 from workbench.features.maps import Options
@@ -70,6 +73,7 @@ class Workbench:
         """
         config = Config.parse(pipeline)
         require_ground_truth(self.collection)
+        started = time.perf_counter()
         ready = self._describer.describe(config, progress)
         with self._lock:
             known = self._judged.get(str(config))
@@ -78,7 +82,9 @@ class Workbench:
             evaluation = replace(evaluation, metrics=evaluation.metrics | localisation(ready, progress))
         with self._lock:
             self._judged[str(config)] = ready, evaluation
-        return evaluation
+        if known is not None and known[0] is ready and known[1].metrics == evaluation.metrics:
+            return evaluation
+        return runs.remember(self.options.cache, ready, evaluation, time.perf_counter() - started)
 
     def search(
         self,
@@ -184,6 +190,19 @@ class Workbench:
     def compare(self, pipelines: Sequence[str | Config], progress: Progress = silent) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
         return Comparison([self.evaluate(pipeline, progress) for pipeline in pipelines])
+
+    def runs(self) -> pd.DataFrame:
+        """What was evaluated with this cache before, on any collection, the newest first."""
+        return runs.list(self.options.cache)
+
+    def embedding(
+        self,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        progress: Progress = silent,
+        known_only: bool = False,
+    ) -> pd.DataFrame:
+        """The database as a map: image_id, x, y and cluster; ``known_only``: empty where not made before."""
+        return embedding(self._describer.describe(Config.parse(pipeline), progress), progress, known_only)
 
     def picture(self, query: str | Path | Image.Image, box: Box | None = None) -> Image.Image:
         """What the network sees of a query or an image, as RGB: upright, and cropped to its box."""
