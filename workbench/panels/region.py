@@ -37,5 +37,5 @@ def region(name: str, *children: W.Widget) -> W.VBox:
     title.add_class("wb-title")
     box = W.VBox([title, *children])
     box.add_class("wb-region")
-    box.add_class(f"wb-{name.lower()}")
+    box.add_class(f"wb-{name.lower().replace(' ', '-')}")
     return box

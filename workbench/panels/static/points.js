@@ -1,0 +1,47 @@
+// Points in the plane, [x0, y0, x1, y1, …] in pixels: which is nearest, which lie inside, which is next.
+
+function nearestPoint(at, x, y, within = Infinity) {
+  let best = -1;
+  let least = within * within;
+  for (let i = 0; i < at.length / 2; i++) {
+    const dx = at[2 * i] - x;
+    const dy = at[2 * i + 1] - y;
+    const distance = dx * dx + dy * dy;
+    if (distance < least) [best, least] = [i, distance];
+  }
+  return best;
+}
+
+// The rows inside a closed path of [x, y], by the even-odd rule.
+function pointsInside(at, path) {
+  const rows = [];
+  for (let i = 0; i < at.length / 2; i++) {
+    const [x, y] = [at[2 * i], at[2 * i + 1]];
+    let inside = false;
+    for (let a = 0, b = path.length - 1; a < path.length; b = a++) {
+      const [xa, ya] = path[a];
+      const [xb, yb] = path[b];
+      if (ya > y !== yb > y && x < xa + ((y - ya) / (yb - ya)) * (xb - xa)) inside = !inside;
+    }
+    if (inside) rows.push(i);
+  }
+  return rows;
+}
+
+// The nearest point from one in a direction: within 45° of it, else anywhere ahead; itself at the end.
+function nextPoint(at, from, dx, dy) {
+  const [x, y] = [at[2 * from], at[2 * from + 1]];
+  let [best, least] = [from, Infinity];
+  for (let i = 0; i < at.length / 2; i++) {
+    if (i === from) continue;
+    const [px, py] = [at[2 * i] - x, at[2 * i + 1] - y];
+    let along = px * dx + py * dy;
+    const across = Math.abs(px * dy - py * dx);
+    // Points on one spot are walked by number.
+    if (along === 0 && across === 0) along = (i - from) * (dx + dy) > 0 ? 1e-6 * Math.abs(i - from) : 0;
+    if (along <= 0) continue;
+    const cost = Math.hypot(along, across) + (across > along ? 1e6 : 0);
+    if (cost < least) [best, least] = [i, cost];
+  }
+  return best;
+}
