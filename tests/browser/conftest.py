@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Request
 
 from tests.browser.lab import Lab, Running, start_lab
+from tests.browser.steps import photos
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +78,13 @@ def watch(page: Page) -> Iterator[Watch]:
     yield watched
     assert watched.outside == []
     assert watched.errors == []
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return photos(tmp_path_factory.mktemp("photos") / "of mine", labels=4, each=6, side=96)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")

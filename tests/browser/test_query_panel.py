@@ -8,60 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Dialog, Locator, Page, expect
 
 from tests.browser.lab import ROOT, Lab
+from tests.browser.steps import CELLS, ERRORS, NAUGHTY, opening, photos, region, select, shown
 
 pytestmark = pytest.mark.browser
 NOTEBOOK = ROOT / "notebooks" / "01_explore_a_collection.ipynb"
-NAUGHTY = "<img src=x onerror=alert(1)>.jpg"
-CELLS = "() => jupyterapp.shell.currentWidget.content.widgets.length"
-ERRORS = (
-    "() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells"
-    ".flatMap((cell) => cell.toJSON().outputs ?? []).filter((output) => output.output_type === 'error')"
-)
-OPENING = "import workbench\nbench = workbench.open({folder!r}, labels={labels!r}, cache={cache!r}{more})"
-
-
-def photos(folder: Path, labels: int, each: int, side: int) -> Path:
-    """A folder of noise, one subfolder for each label."""
-    noise = np.random.default_rng(7)
-    for label in range(labels):
-        (folder / f"kind {label}").mkdir(parents=True)
-        ground = noise.integers(0, 255, (label + 3, label + 4, 3))
-        for number in range(each):
-            pixels = np.clip(ground + noise.normal(0, 60, ground.shape), 0, 255).astype(np.uint8)
-            name = NAUGHTY if number == 0 == label else f"{number}.jpg"
-            Image.fromarray(pixels).resize((side, side * 3 // 4)).save(folder / f"kind {label}" / name)
-    return folder
-
-
-def opening(folder: Path, cache: Path, labels: str = "folders", more: str = "") -> str:
-    return OPENING.format(folder=str(folder), cache=str(cache), labels=labels, more=more)
-
-
-def select(panel: Locator, name: str) -> Locator:
-    return panel.get_by_role("combobox", name=name, exact=True)
-
-
-def region(panel: Locator, name: str) -> Locator:
-    return panel.get_by_role("region", name=name, exact=True)
-
-
-def shown(panel: Locator, before: str = "", seconds: float = 60) -> tuple[str, str]:
-    """The mAP and the text of the ranking, up to date, once the ranking is not that ``before``."""
-    results = region(panel, "Results")
-    grid = results.get_by_role("group", name="Ranked images")
-    expect(grid).not_to_have_text(before, timeout=1000 * seconds)
-    expect(grid).to_have_attribute("aria-busy", "false", timeout=1000 * seconds)
-    expect(results.locator(".wb-numbers")).to_have_text(re.compile(r"^mAP .*\d"), timeout=1000 * seconds)
-    # The share of heat on targets comes after the mAP, where a collection knows outlines.
-    cancel = region(panel, "Messages").get_by_role("button", name="Cancel")
-    expect(cancel).to_be_hidden(timeout=1000 * seconds)
-    return results.locator(".wb-numbers").inner_text(), grid.text_content() or ""
 
 
 @pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
@@ -85,16 +39,6 @@ def test_changing_pooling_and_regions_changes_ranking_and_map(
         assert seen[-1][0] != seen[-2][0]
     assert page.evaluate(ERRORS) == []
     assert page.evaluate(CELLS) == len(nbformat.read(NOTEBOOK, as_version=4).cells)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return photos(tmp_path_factory.mktemp("photos") / "of mine", labels=4, each=6, side=96)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture

@@ -124,11 +124,11 @@ class Configuration:
                 for label in LABELS:
                     self._show_select(label, pipeline, change)
                     self._show_numbers(label, pipeline)
-                self.pipeline.value = pipeline
-                self.pipeline.tooltip = pipeline
+                if change is None or change["name"] == "pipeline":  # what is being written stays
+                    self.pipeline.value = self.pipeline.tooltip = pipeline
+                    self.error.lines = []
             finally:
                 self._showing = False
-        self.error.lines = []
         self.text.lines = [line(described(pipeline), "note")]
         self.show_slots(None)
 

@@ -56,4 +56,6 @@ class Favourites:
             if names != list(self.select.options):
                 self.select.options = names
             pipeline = self.session.pipeline
+            if self.name.value in kept.KNOWN and pipeline != kept.KNOWN[self.name.value]:
+                self.name.value = ""  # it could not be saved under that one
             self.select.value = next((n for n, p in self.known.items() if p == pipeline), _CHOOSE)

@@ -1,0 +1,69 @@
+"""The Configuration panel in real JupyterLab, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.axe import serious
+from tests.browser.lab import Lab
+from tests.browser.steps import opening, region, select, shown
+
+pytestmark = pytest.mark.browser
+SHOW = """from workbench.panels import Session, query_panel
+query_panel(bench, Session(bench, pipeline="efficientnet_lite0/max/rmac:2"))"""
+
+
+@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
+def test_a_pipeline_is_set_by_slider_string_and_slot(
+    labs: Callable[[bool], Lab], subshells: bool, page: Page, folder: Path, cache: Path
+) -> None:
+    lab = labs(subshells)
+    panel = lab.run(page, lab.write("configuration.ipynb", opening(folder, cache), SHOW))
+    part = region(panel, "Configuration")
+    _, before = shown(panel)
+    string = part.get_by_label("Pipeline", exact=True)
+
+    # By keyboard: a slider, and the string itself.
+    levels = part.get_by_role("slider", name="Regions: levels", exact=True)
+    levels.focus()
+    page.keyboard.press("ArrowRight")
+    expect(string).to_have_value("efficientnet_lite0/max/rmac:3")
+    _, before = shown(panel, before)
+    string.fill("efficientnet_lite0/fancy/whole")
+    page.keyboard.press("Enter")
+    expect(part.get_by_text(re.compile("fancy.*valid: max"))).to_be_visible()
+    expect(string).to_have_value("efficientnet_lite0/fancy/whole")
+    string.fill("efficientnet_lite0/gem:4/grid:2x2")
+    page.keyboard.press("Enter")
+    expect(part.get_by_text(re.compile("fancy"))).to_have_count(0)
+    expect(select(panel, "Pooling")).to_have_value("gem:4")
+    expect(part.get_by_role("slider", name="Regions: columns", exact=True)).to_have_attribute(
+        "aria-valuetext", "2"
+    )
+    _, before = shown(panel, before)
+
+    # By mouse: two slots and a favourite.
+    press(part, "Set A")
+    part.get_by_role("slider", name="Pooling: p", exact=True).click(position={"x": 2, "y": 8})
+    expect(string).to_have_value("efficientnet_lite0/gem:1/grid:2x2")
+    press(part, "Set B")
+    press(part, "Use A")
+    expect(string).to_have_value("efficientnet_lite0/gem:4/grid:2x2")
+    expect(part.get_by_text("generalised mean over 4 regions")).to_be_visible()
+    part.get_by_label("Name", exact=True).fill("mine")
+    press(part, "Save")
+    select(panel, "Favourite").select_option("MAC")
+    expect(string).to_have_value("efficientnet_lite0/max/whole/pcaw:256")
+    select(panel, "Favourite").select_option("mine")
+    expect(string).to_have_value("efficientnet_lite0/gem:4/grid:2x2")
+    shown(panel)
+    assert serious(page, ".wb-configuration") == []
+
+
+def press(part: Locator, name: str) -> None:
+    part.get_by_role("button", name=name, exact=True).click()
