@@ -15,6 +15,7 @@ from workbench.panels.region import Line, Text, line, region
 from workbench.panels.session import RANKING, Session
 
 ASKED = ["pipeline", "query", "box", "also", "feedback", "feedback_method"]
+KEYS = "Enter explains · + and − judge · s selects"
 ABSENT = {
     "errors only": "No errors: no negative takes the place of a positive.",
     "missed positives": "None missed: all positives come first.",
@@ -66,7 +67,7 @@ class Results:
         self.numbers = Text()
         self.show = W.Dropdown(description="Show", options=filters.SHOW)
         self.size = W.Dropdown(description="Size", options=("small", "medium", "large"), value="medium")
-        self.count = Text(lines=[])
+        self.count = Text()
         tools = W.Box([self.show, self.size, self.count])
         tools.add_class("wb-tools")
         self.grid = Scroll(
@@ -145,7 +146,8 @@ class Results:
         rows = filters.shown(ranking, self.show.value, protocol, self.session.selection)
         self.grid.empty = self.hint()
         self.grid.show(len(rows), lambda start, stop: [figure(row) for row in rows[start:stop].itertuples()])
-        self.count.lines = [line(filters.said(ranking, rows, self.show.value, protocol), "note")]
+        said = filters.said(ranking, rows, self.show.value, protocol)
+        self.count.lines = [line(said, "note"), *([line(KEYS, "note")] if len(rows) else [])]
         self.dim(None)
 
     def study(self, change: Any) -> None:
