@@ -101,6 +101,31 @@ def test_homogeneous_of_degree_one(scheme: str) -> None:
     torch.testing.assert_close((maps * gradient).sum(), (pooled * direction).sum())
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 3), st.integers(3, 9), st.integers(3, 9), st.integers(1, 4), st.booleans(),
+    st.sampled_from([0, 1, 4]), st.integers(0, 2**31),
+)  # fmt: skip
+def test_the_gradient_of_a_maximum_is_that_of_each_region_alone(
+    batch: int, height: int, width: int, levels: int, last: bool, steps: int, seed: int
+) -> None:
+    """Against autograd over each region, which shares evenly where cells tie (many, with few ``steps``)."""
+    generator = torch.Generator().manual_seed(seed)
+    maps = torch.randn(batch, 6, height, width, generator=generator)
+    maps = (maps * steps).round().relu() if steps else maps
+    maps = (maps.to(memory_format=torch.channels_last) if last else maps).requires_grad_(True)
+    boxes = rmac(height, width, levels)
+    given_back = torch.randn(batch, len(boxes), 6, generator=generator)
+    expected = torch.stack([maps[:, :, y0:y1, x0:x1].amax((2, 3)) for x0, y0, x1, y1 in boxes.tolist()], 1)
+    pooled = pool(maps, boxes, "max")
+    assert torch.equal(pooled, expected)
+    (ours,) = torch.autograd.grad(pooled, maps, given_back)
+    (theirs,) = torch.autograd.grad(expected, maps, given_back)
+    torch.testing.assert_close(maps * ours, maps * theirs, rtol=1e-5, atol=1e-6)
+    if not steps:  # no maximum is nought
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_centre_prior_by_hand() -> None:
     """4x6 cells: σ = 2/3; the cells beside the centre are (½, ½) away, the corner (3/2, 5/2)."""
     prior = centre_prior(4, 6)

@@ -20,6 +20,7 @@ import torch
 from workbench.config import Config
 from workbench.descriptors.bulk import Described, describe_maps
 from workbench.descriptors.describe import Parts, Pooled
+from workbench.descriptors.pooling import shares
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def heatmaps(
     are those of the first scale; the heat of further scales is laid onto them, mass for mass.
     """
     with torch.enable_grad():
-        leaves = [one.detach().clone().requires_grad_(True) for one in maps]
+        leaves = [one.detach().requires_grad_(True) for one in maps]
         parts, pools = describe_maps(leaves, config, described, keep=True)
         value = (parts.linear.sum(1) * others).sum()
         gradients = torch.autograd.grad(value, leaves)
@@ -117,10 +118,7 @@ def _charges(parts: Parts, others: torch.Tensor) -> torch.Tensor:
 
 def _shares(pooled: Pooled, height: int, width: int) -> torch.Tensor:
     """Each region's cells with equal shares that sum to one, [N, H, W]."""
-    shares = torch.zeros(len(pooled.regions), height, width)
-    for share, (x0, y0, x1, y1) in zip(shares, pooled.regions.tolist(), strict=True):
-        share[y0:y1, x0:x1] = 1 / ((x1 - x0) * (y1 - y0))
-    return shares
+    return shares(pooled.regions, height, width)
 
 
 def _overlaps(source: int, target: int) -> torch.Tensor:

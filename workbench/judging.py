@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -126,13 +127,15 @@ def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
         header = images.header(collection.path(image))
         return Target(collection.quadrilaterals[query.id, image], box or (0, 0, header.width, header.height))
 
+    maps_of = lru_cache(maxsize=1)(ready.maps)  # a query's pairs follow one another
+
     def sides(query_side: bool) -> Iterator[tuple[Target, list[torch.Tensor], torch.Tensor]]:
         for done, (query, query_row, image) in enumerate(pairs):
             progress("locating", done + query_side * len(pairs), 2 * len(pairs))
             if query_side:
-                yield seen(query, query.image, query.box), ready.maps(query_row), vectors[row_of[image]]
+                yield seen(query, query.image, query.box), maps_of(query_row), vectors[row_of[image]]
             else:
-                yield seen(query, image, None), ready.maps(row_of[image]), vectors[query_row]
+                yield seen(query, image, None), maps_of(row_of[image]), vectors[query_row]
 
     found, found_even = mean_share(sides(False), ready.config, ready.described)
     asked, asked_even = mean_share(sides(True), ready.config, ready.described)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,12 +13,13 @@ from skimage.draw import polygon2mask
 
 from workbench.collections.collection import Box
 from workbench.config import Config
-from workbench.descriptors.bulk import Described
+from workbench.descriptors.bulk import Described, ahead
 from workbench.explain import heatmaps
+from workbench.features.hardware import one_thread_each
 
 Corners = tuple[tuple[float, float], ...]
 _FINE = 8  # steps a cell in drawing an outline
-_TOGETHER = 16  # images explained at once
+_TOGETHER = 8  # images explained at once
 
 
 class Target(NamedTuple):
@@ -25,6 +27,9 @@ class Target(NamedTuple):
 
     corners: Corners
     seen: Box
+
+
+Pair = tuple[Target, Sequence[torch.Tensor], torch.Tensor]
 
 
 @lru_cache(maxsize=8192)
@@ -44,32 +49,32 @@ def share_inside(heat: np.ndarray, inside: np.ndarray) -> float:
     return float((positive * inside).sum()) / total if total > 0 else float("nan")
 
 
-def mean_share(
-    pairs: Iterable[tuple[Target, Sequence[torch.Tensor], torch.Tensor]], config: Config, described: Described
-) -> tuple[float, float]:
+def mean_share(pairs: Iterable[Pair], config: Config, described: Described) -> tuple[float, float]:
     """The mean share of positive heat on the target, and what evenly spread heat would have there.
 
     ``pairs`` are a target, the maps [1, C, H, W] of the image that shows it, a scale each, and the
-    other image's descriptor [D]. Images of one shape are explained together.
+    other image's descriptor [D]. Images of one shape are explained together, on all cores.
     """
-    shares: list[float] = []
-    even: list[float] = []
-    waiting: dict[tuple[torch.Size, ...], list[tuple[Target, Sequence[torch.Tensor], torch.Tensor]]] = {}
 
-    def flush(same: list[tuple[Target, Sequence[torch.Tensor], torch.Tensor]]) -> None:
+    def inside(*same: Pair) -> list[tuple[float, float]]:
+        torch.set_num_threads(1)
         maps = [torch.cat(scale) for scale in zip(*(maps for _, maps, _ in same), strict=True)]
         heat = heatmaps(maps, torch.stack([other for _, _, other in same]), config, described).numpy()
-        for (target, _, _), heatmap in zip(same, heat, strict=True):
-            inside = coverage(target, *heatmap.shape)
-            shares.append(share_inside(heatmap, inside))
-            even.append(float(inside.mean()))
-        same.clear()
+        covered = [coverage(target, *heat.shape[1:]) for target, _, _ in same]
+        return [(share_inside(h, cells), float(cells.mean())) for h, cells in zip(heat, covered, strict=True)]
 
+    with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+        found = [share for some in ahead(pool, inside, _of_one_shape(pairs), threads) for share in some]
+    shares, even = zip(*found, strict=True)
+    return float(np.nanmean(shares)), float(np.mean(even))
+
+
+def _of_one_shape(pairs: Iterable[Pair]) -> Iterator[tuple[Pair, ...]]:
+    waiting: dict[tuple[torch.Size, ...], list[Pair]] = {}
     for pair in pairs:
         same = waiting.setdefault(tuple(one.shape for one in pair[1]), [])
         same.append(pair)
         if len(same) == _TOGETHER:
-            flush(same)
-    for same in filter(None, waiting.values()):
-        flush(same)
-    return float(np.nanmean(shares)), float(np.mean(even))
+            yield tuple(same)
+            same.clear()
+    yield from map(tuple, filter(None, waiting.values()))

@@ -1,15 +1,15 @@
-"""Pooling: many regions of a feature map to vectors, in one pass over rows and one over columns."""
+"""Pooling: many regions of a feature map to vectors, in one pass over the map."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd.function import once_differentiable
 
 from workbench.config import Config, Step, WorkbenchError
-
-Reduce = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Step) -> torch.Tensor:
@@ -36,15 +36,48 @@ def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Ste
         raise WorkbenchError(f"pooling 'code' takes a layer that gives vectors, not a {height}x{width} map")
     if step.name not in POOLINGS:
         raise WorkbenchError(f"pooling {step} is not available; valid: {', '.join(POOLINGS)}")
+    if step.name != "max" or maps.requires_grad:  # only a maximum itself is exact in half precision
+        maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
     return POOLINGS[step.name](maps, regions, *step.args)
 
 
+class _Max(torch.autograd.Function):
+    """The maximum of each region. Backward goes to the winning cells alone; those that tie share alike.
+
+    A maximum of nought gives nothing back: it adds nothing to map x gradient, and behind a ReLU, where
+    a silent region has its noughts from, no gradient gets through anyway.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
+        pooled = _maxima(maps, regions)
+        ctx.save_for_backward(maps, pooled)
+        ctx.regions = regions
+        return pooled
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        maps, pooled = ctx.saved_tensors
+        cells = maps.permute(0, 2, 3, 1).cpu().numpy()
+        sought = pooled.masked_fill(pooled == 0, torch.nan).cpu().numpy()
+        back, given = np.zeros_like(cells, order="C"), gradient.cpu().numpy()
+        for n, (x0, y0, x1, y1) in enumerate(ctx.regions.tolist()):
+            # In numpy, where comparing and finding take a tenth of the time.
+            wins = cells[:, y0:y1, x0:x1] == sought[:, n, None, None]
+            image, y, x, channel = np.unravel_index(np.flatnonzero(wins), wins.shape)
+            owner = image * wins.shape[3] + channel
+            alike = given[:, n].ravel() / np.bincount(owner, minlength=given[:, n].size).clip(1)
+            back[image, y + y0, x + x0, channel] += alike[owner]
+        return torch.from_numpy(back).to(maps.device).permute(0, 3, 1, 2), None
+
+
 def _max(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-    return _over(maps, regions, torch.amax)
+    return torch.as_tensor(_Max.apply(maps, regions))
 
 
 def _mean(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-    return _over(maps, regions, torch.sum) / _areas(maps, regions)
+    return _sums(maps, shares(regions, *maps.shape[2:]))
 
 
 def _gem(maps: torch.Tensor, regions: np.ndarray, p: float) -> torch.Tensor:
@@ -58,10 +91,11 @@ def _gem(maps: torch.Tensor, regions: np.ndarray, p: float) -> torch.Tensor:
 
 def _crow(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
     held = maps.detach()
-    mass = held.sum(1, keepdim=True).clamp(min=0)
-    norm = mass.square().sum((2, 3), keepdim=True).sqrt().clamp(min=1e-12)
-    pooled = _over(maps * (mass / norm).sqrt(), regions, torch.sum)
-    share = _mean((held > 0).to(maps.dtype), regions)  # Q_k
+    mass = held.sum(1).clamp(min=0)
+    norm = mass.square().sum((1, 2), keepdim=True).sqrt().clamp(min=1e-12)
+    cells = shares(regions, *maps.shape[2:])
+    pooled = _sums(maps, (cells > 0) * (mass / norm).sqrt()[:, None].to(cells))
+    share = _mean(held.sign().clamp(min=0), regions)  # Q_k
     rarity = torch.log(share.sum(2, keepdim=True) / share.clamp(min=1e-12))
     return pooled * torch.where(share > 0, rarity, 0.0)
 
@@ -79,36 +113,32 @@ POOLINGS: dict[str, Callable[..., torch.Tensor]] = {
 }
 
 
-def _areas(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-    areas = (regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])
-    return torch.as_tensor(areas, dtype=maps.dtype, device=maps.device)[:, None]
+def shares(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
+    """Each region's cells with equal shares that sum to one, [N, H, W]."""
+    cells = torch.zeros(len(regions), height, width)
+    for one, (x0, y0, x1, y1) in zip(cells, np.asarray(regions).tolist(), strict=True):
+        one[y0:y1, x0:x1] = 1 / ((x1 - x0) * (y1 - y0))
+    return cells
 
 
-def _over(maps: torch.Tensor, regions: np.ndarray, reduce: Reduce) -> torch.Tensor:
-    """Reduce every region: the distinct row intervals first, then the distinct column intervals of those."""
-    rows, row_of = np.unique(regions[:, [1, 3]], axis=0, return_inverse=True)
-    columns, column_of = np.unique(regions[:, [0, 2]], axis=0, return_inverse=True)
-    # In the order in which the maps lie in memory, so that reducing runs along it.
-    last = maps.stride(1) == 1
-    by_row = _intervals(maps.permute(2, 0, 3, 1) if last else maps.permute(2, 0, 1, 3), rows, reduce)
-    # Small by now: the columns are brought to the front, where reducing is fast.
-    table = _intervals(
-        by_row.movedim(2 if last else 3, 0).contiguous(), columns, reduce
-    )  # [columns, rows, B, C]
-    flat = torch.as_tensor(column_of.ravel() * len(rows) + row_of.ravel(), device=maps.device)
-    return table.flatten(0, 1).index_select(0, flat).transpose(0, 1)
+def _sums(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Sums of the cells of maps with the weights [N, H, W] or [B, N, H, W] of each region: one product."""
+    cells = maps.permute(0, 2, 3, 1).flatten(1, 2)
+    return torch.bmm(weights.to(maps).flatten(-2).expand(len(maps), -1, -1), cells)
 
 
-def _intervals(maps: torch.Tensor, intervals: np.ndarray, reduce: Reduce) -> torch.Tensor:
-    """Reduce along the first axis over many overlapping intervals [K, 2]; the axis then has K entries.
+def _maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
+    """The maximum of each region: over the distinct row intervals first, then over the columns of those.
 
-    The ends of all intervals cut the axis into segments. Those are reduced once, in a single pass
-    over the maps, and each interval then is a run of few segments.
+    The ends of the row intervals cut the map into bands. Those are reduced once, in a single pass over
+    the maps, and each interval then is a run of few bands.
     """
-    cuts = np.unique(intervals)
-    if len(cuts) > 2:
-        covered = maps[cuts[0] : cuts[-1]]
-        # Split, not sliced: the gradient of slices would be as many tensors of the maps' full size.
-        maps = torch.stack([reduce(segment, 0) for segment in covered.split(np.diff(cuts).tolist())])
-        intervals = np.searchsorted(cuts, intervals)
-    return torch.stack([reduce(maps[a:b], 0) for a, b in intervals.tolist()])
+    rows, row_of = np.unique(regions[:, [1, 3]], axis=0, return_inverse=True)
+    cuts = np.unique(rows)
+    # In the order in which the maps lie in memory, so that reducing runs along it.
+    axis, order = (0, (2, 3, 0, 1)) if maps.stride(1) == 1 else (2, (2, 0, 1, 3))
+    covered = maps.permute(order)[cuts[0] : cuts[-1]]
+    bands = torch.stack([band.amax(0) for band in covered.split(np.diff(cuts).tolist())])
+    by_row = [bands[a:b].amax(0) for a, b in np.searchsorted(cuts, rows).tolist()]
+    columns = zip(row_of.ravel().tolist(), regions[:, 0].tolist(), regions[:, 2].tolist(), strict=True)
+    return torch.stack([by_row[row].narrow(axis, x0, x1 - x0).amax(axis) for row, x0, x1 in columns], 1)
