@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
@@ -60,9 +60,37 @@ def history_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     return _panel(session, History(session).widget)
 
 
-def show(bench: Workbench) -> W.VBox:
-    """The whole workbench."""
-    return query_panel(bench)
+def show(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """The whole workbench: every panel, each of which may be folded away."""
+    from workbench.panels.comparison import Comparison
+
+    session = session or session_of(bench)
+    parts = {
+        "Query": QueryPicker(session).widget,
+        "Results": Results(session).widget,
+        "Explanation": Explanation(session).widget,
+        "Attention": Attention(session).widget,
+        "Comparison": Comparison(session).widget,
+        "Embedding map": EmbeddingMap(session).widget,
+        "History": History(session).widget,
+    }
+    body = W.Box(list(parts.values()))
+    body.add_class("wb-body")
+    body.add_class("wb-all")
+    switches = W.Box([_switch(session, name, part) for name, part in parts.items()])
+    switches.add_class("wb-switches")
+    return _panel(session, Configuration(session).widget, switches, body)
+
+
+def _switch(session: Session, name: str, part: W.Widget) -> W.ToggleButton:
+    """A button that folds a part away and brings it back."""
+    button = W.ToggleButton(value=True, description=name, tooltip=f"Show or hide {name}")
+
+    def fold(change: Any) -> None:
+        part.layout.display = "" if change["new"] else "none"
+
+    button.observe(session.guard(fold), "value")
+    return button
 
 
 def _panel(session: Session, *parts: W.Widget) -> W.VBox:
