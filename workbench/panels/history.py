@@ -1,0 +1,228 @@
+"""What was evaluated before: reopened, held against each other, and passed on as a file."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as W
+import pandas as pd
+
+from workbench import report_page, runs
+from workbench.config import WorkbenchError
+from workbench.panels import saved
+from workbench.panels.messages import time_left
+from workbench.panels.region import Line, Text, line, region
+from workbench.panels.results import percent
+from workbench.panels.session import Session
+from workbench.panels.table import Table, column
+from workbench.progress import Progress
+
+LANE, REPORT = "history", "report"
+SHOWN = 200  # runs in the table
+_QUERIES = 200  # queries in the table of differences: the most different ones
+_HINT = "Choose a run to see what made it, and a second one to hold the two against each other."
+_LISTED = [
+    column("time", "Evaluated", hint="where the kernel runs; the newest first"),
+    column("collection", "Collection"),
+    column("pipeline", "Pipeline", code=True),
+    column("mean_ap", "mAP %", number=True, hint="of the protocol's main setting"),
+    column("seconds", "Took", number=True, hint="the longest so far: what is stored costs nothing later"),
+]
+_PAIRED = [column(*one, number=True) for one in (("a", "A"), ("b", "B"), ("difference", "B − A"))]
+
+
+def row(run: Any) -> dict[str, Any]:
+    """A run as a row of the table."""
+    time = datetime.fromisoformat(run.time)
+    return {
+        "id": run.id,
+        "cells": {
+            "time": f"{time.astimezone():%Y-%m-%d %H:%M}",
+            "collection": run.collection,
+            "pipeline": run.pipeline,
+            "mean_ap": percent(run.mean_ap),
+            "seconds": time_left(run.seconds),
+        },
+        "order": {"time": time.timestamp(), "mean_ap": run.mean_ap, "seconds": run.seconds},
+    }
+
+
+def paired(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table whose first column names what has the values a, b and their difference."""
+    rows = []
+    for name, *values in table.itertuples(index=False, name=None):
+        texts = ("–" if pd.isna(value) else f"{100 * value:.1f}" for value in values[:2])
+        change = "–" if pd.isna(values[2]) else f"{100 * values[2]:+.1f}".replace("-", "−")
+        order = {key: v for key, v in zip(("a", "b", "difference"), values, strict=True) if not pd.isna(v)}
+        cells = dict(zip(("name", "a", "b", "difference"), (str(name), *texts, change), strict=True))
+        rows.append({"id": str(name), "cells": cells, "order": order})
+    return rows
+
+
+def made_by(run: runs.Run) -> list[Line]:
+    """What one run is, what made it, and what must be said of it."""
+    about = run.provenance
+    facts = [
+        f"{about['images']:,} images, {about['queries']:,} queries by {run.protocol}",
+        f"{about['dimensions']} dimensions",
+        f"{about['size']} px, {about['precision']} on {about['device']}",
+        f"seed {run.seed}, weights {about['weights']}",
+        ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+    ]
+    said = [line(warning, "warning") for warning in run.warnings]
+    return [line(run.pipeline, "pipeline"), line(" · ".join(facts), "note"), *said]
+
+
+def in_words(difference: runs.RunDifference) -> list[Line]:
+    """Which of two runs is better, and what else differs between them."""
+    a, b = difference.a, difference.b
+    changed = [
+        f"{what}: {before or '–'} → {after or '–'}"
+        for what, before, after in difference.provenance.itertuples(index=False, name=None)
+        if what != "pipeline"
+    ]
+    return [
+        line(difference.difference.sentence("B"), "numbers"),
+        line(f"A {a.pipeline}", "pipeline"),
+        line(f"B {b.pipeline}", "pipeline"),
+        line(f"Differs: {' · '.join(changed)}" if changed else "Nothing else differs.", "note"),
+    ]
+
+
+def file_named(text: str, ending: str) -> Path:
+    """A file of the notebook's folder, or anywhere, from what was typed."""
+    if not text.strip():
+        raise WorkbenchError(f"the file needs a name: write one, as in my{ending}")
+    path = Path(text.strip()).expanduser()
+    return path if path.suffix.lower() == ending else path.with_name(path.name + ending)
+
+
+class History:
+    """The runs of this cache, any two of them side by side, and the session and a report to save."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.chosen: tuple[str, ...] = ()  # ids of at most two runs, in the order they were picked
+        self.listed = Table(columns=_LISTED, label="Runs")
+        self.listed.empty = "Nothing was evaluated yet: choose a pipeline and press Run."
+        self.about = Text(lines=[line(_HINT, "note")])
+        self.reopen = W.Button(description="Reopen", disabled=True)
+        self.measures = Table(columns=[column("name", "Measure"), *_PAIRED], label="Measures")
+        self.queries = Table(columns=[column("name", "Query"), *_PAIRED], label="AP of queries")
+        self.tables = _row("wb-two", self.measures, self.queries)
+        self.session_file = W.Text(value="session.json", description="Session file", continuous_update=False)
+        self.report_file = W.Text(value="report.html", description="Report file", continuous_update=False)
+        self.buttons = {
+            name: W.Button(description=name, tooltip=tooltip)
+            for name, tooltip in (
+                ("Save session", "Write what is asked, chosen and compared to the session file"),
+                ("Open session", "Bring back what the session file holds"),
+                ("Save report", "Write one page on the compared pipelines, or else on the current one"),
+            )
+        }
+        save, open_, report = self.buttons.values()
+        files = _row("wb-files", self.session_file, save, open_, self.report_file, report)
+        self.widget = region(
+            "History", self.listed, _row("wb-chosen", self.about, self.reopen), self.tables, files
+        )
+        self.listed.on_pick(session.guard(self.pick))
+        self.queries.on_pick(session.guard(self.open_query))
+        self.reopen.on_click(session.guard(self.open_runs))
+        save.on_click(session.guard(self.save))
+        open_.on_click(session.guard(self.restore))
+        report.on_click(session.guard(self.report))
+        session.observe(session.guard(self.refresh), ["evaluation", "evaluations"])
+        self._show(None)
+        self.refresh(None)
+
+    def refresh(self, _: object) -> None:
+        """Read the runs anew, and the chosen ones."""
+        self.session.run(LANE, self._work)
+
+    def pick(self, run: str) -> None:
+        """Choose a run, or, picked once more, no longer; of three the first gives way."""
+        kept = tuple(one for one in self.chosen if one != run)
+        self.chosen = kept if run in self.chosen else (*kept, run)[-2:]
+        self.listed.chosen = [*self.chosen]
+        self.refresh(None)
+
+    def open_query(self, query: str) -> None:
+        """Choose a query of the table of differences."""
+        if query not in self.session.queries:
+            name = self.session.bench.collection.name
+            raise WorkbenchError(f"the query {query!r} is not in {name!r}; open the run's own collection")
+        self.session.choose(query)
+
+    def open_runs(self, _: object) -> None:
+        """Make the chosen run's pipeline the current one; two are compared."""
+        session, cache = self.session, self.session.bench.options.cache
+        found = [runs.load(cache, name) for name in self.chosen]
+        pipelines = [run.pipeline for run in found]
+        if len(found) == 2:
+            session.compared = (*session.compared, *pipelines)
+            session.a, session.b = pipelines
+        for pipeline in pipelines[-1:]:
+            session.pipeline = pipeline
+        mine = session.bench.collection.name
+        if others := {run.collection for run in found} - {mine}:
+            session.tell(f"The run is of {min(others)!r}; here its pipeline works on {mine!r}.", LANE)
+
+    def save(self, _: object) -> None:
+        path = file_named(self.session_file.value, ".json")
+        saved.save(self.session, path)
+        self.session.tell(f"The session is saved in {path}.", LANE)
+
+    def restore(self, _: object) -> None:
+        path = file_named(self.session_file.value, ".json")
+        lost = saved.restore(self.session, path)
+        if lost:
+            self.session.fail(f"Not all of {path} could be restored: {'; '.join(lost)}.", LANE)
+        else:
+            self.session.tell(f"The session is as it was saved in {path}.", LANE)
+
+    def report(self, _: object) -> None:
+        """Write the report in a worker."""
+        path = file_named(self.report_file.value, ".html")
+        session = self.session
+        pipelines = session.compared or (session.pipeline,)
+
+        def work(progress: Progress) -> None:
+            report_page.write(session.bench, pipelines, path, progress)
+            size = path.stat().st_size / 1e6
+            count = "1 pipeline" if len(pipelines) == 1 else f"{len(pipelines)} pipelines"
+            session.tell(f"The report on {count} is saved in {path} ({size:.1f} MB).", REPORT)
+
+        session.run(REPORT, work)
+
+    def _work(self, progress: Progress) -> None:
+        cache, chosen = self.session.bench.options.cache, self.chosen
+        table = runs.list(cache)
+        found = [runs.load(cache, name) for name in chosen]
+        difference = runs.diff(*found) if len(found) == 2 else None
+        progress("Reading the history", 1, 1)
+        self.listed.rows = [row(run) for run in table.head(SHOWN).itertuples()]
+        self._show(difference)
+        if difference:
+            self.about.lines = in_words(difference)
+        else:
+            self.about.lines = made_by(found[0]) if found else self._hint(len(table))
+
+    def _hint(self, count: int) -> list[Line]:
+        if count <= SHOWN:
+            return [line(_HINT, "note")] if count else []
+        return [line(f"{_HINT} These are the newest {SHOWN} of {count:,}.", "note")]
+
+    def _show(self, difference: runs.RunDifference | None) -> None:
+        self.tables.layout.display = "grid" if difference else "none"
+        self.measures.rows = paired(difference.metrics) if difference else []
+        self.queries.rows = paired(difference.per_query.head(_QUERIES)) if difference else []
+        self.reopen.disabled = not self.chosen
+        self.reopen.description = "Reopen both" if len(self.chosen) == 2 else "Reopen"
+
+
+def _row(kind: str, *children: W.Widget) -> W.Box:
+    box = W.Box(children)
+    box.add_class(kind)
+    return box

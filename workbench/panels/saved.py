@@ -1,0 +1,178 @@
+"""A session as one JSON file: what is asked, what is chosen, what is compared."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from workbench.config import Config, WorkbenchError
+from workbench.panels.refining import METHODS
+from workbench.panels.session import Session
+
+FORMAT = "retrieval workbench session"
+VERSION = 1
+
+
+def save(session: Session, path: Path) -> None:
+    """Write the session's state, whole or not at all. A file that is no saved session is never replaced."""
+    if path.exists():
+        _read(path)
+    state = {name: getattr(session, name) for name in _KEPT if session.has_trait(name)}
+    content = {"format": FORMAT, "version": VERSION, "collection": session.bench.collection.name}
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        text = json.dumps({**content, "state": state}, indent=2, ensure_ascii=False)
+        part.write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
+        os.replace(part, path)
+    except OSError as error:
+        raise WorkbenchError(
+            f"session file {str(path)!r} cannot be written: {error.strerror}; choose another place"
+        ) from None
+
+
+def restore(session: Session, path: Path) -> list[str]:
+    """Bring the session to a saved state, as far as it can be: returns what could not be restored, and why.
+
+    Images and queries that are gone are left out; of another collection's session only the pipelines
+    are taken. Raises WorkbenchError where the file is no session, or one of a newer version.
+    """
+    content = _read(path)
+    state, lost = content["state"], []
+    other, mine = content.get("collection"), session.bench.collection.name
+    if other != mine:
+        lost.append(f"it is of the collection {other!r} and this is {mine!r}: only pipelines are restored")
+        state = {name: value for name, value in state.items() if name in _OF_ANY_COLLECTION}
+    traits: dict[str, Any] = {}
+    for name in [*(name for name in _KEPT if name in state), *(state.keys() - _KEPT.keys())]:
+        if name not in _KEPT or not session.has_trait(name):
+            lost.append(f"{name!r} is not known to this version")
+            continue
+        try:
+            traits[name] = _KEPT[name](session, state[name], lost)
+        except WorkbenchError as error:
+            lost.append(f"{name}: {error}")
+        except (AttributeError, TypeError, ValueError):
+            lost.append(f"{name}: {str(state[name])[:80]!r} is not what it should be")
+    if "query" not in traits:
+        traits = {name: value for name, value in traits.items() if name not in ("box", "also", "feedback")}
+    with session.hold_trait_notifications():  # so that a query keeps what is saved with it
+        for name, value in traits.items():
+            session.set_trait(name, value)
+    return lost
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A saved session. Raises WorkbenchError where the file is none."""
+    file = f"session file {str(path)!r}"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except FileNotFoundError:
+        raise WorkbenchError(f"{file} does not exist; write the name of a saved session") from None
+    except OSError as error:
+        raise WorkbenchError(f"{file} cannot be opened: {error.strerror}; choose another") from None
+    except ValueError:
+        content = None
+    if (
+        not isinstance(content, dict)
+        or content.get("format") != FORMAT
+        or not isinstance(content.get("state"), dict)
+        or not isinstance(content.get("version"), int)
+    ):
+        raise WorkbenchError(f"{file} is not a saved session, or a damaged one; choose another")
+    if content["version"] > VERSION:
+        raise WorkbenchError(f"{file} was saved by a newer version; update the workbench")
+    return content
+
+
+def _pipeline(session: Session, value: Any, lost: list[str]) -> str:
+    config = Config.parse(value)
+    config.require_available()
+    return str(config)
+
+
+def _slot(session: Session, value: Any, lost: list[str]) -> str:
+    return "" if value == "" else _pipeline(session, value, lost)
+
+
+def _pipelines(session: Session, value: Any, lost: list[str]) -> tuple[str, ...]:
+    valid = []
+    for pipeline in value:
+        try:
+            valid.append(_pipeline(session, pipeline, lost))
+        except WorkbenchError as error:
+            lost.append(str(error))
+    return tuple(valid)
+
+
+def _query(session: Session, value: Any, lost: list[str]) -> str:
+    names = _queries(session, [value], [])
+    return names[0] if names else _gone("query", value)
+
+
+def _queries(session: Session, value: Any, lost: list[str]) -> tuple[str, ...]:
+    for name in value:
+        if name not in session.queries and Path(name).is_absolute() and Path(name).is_file():
+            session.add_file(Path(name))
+    return _those_in(session.queries, value, lost, "queries")
+
+
+def _box(session: Session, value: Any, lost: list[str]) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    x0, y0, x1, y1 = (float(edge) for edge in value)
+    if not (math.isfinite(x0 + y0 + x1 + y1) and x0 < x1 and y0 < y1):
+        raise ValueError
+    return x0, y0, x1, y1
+
+
+def _image(session: Session, value: Any, lost: list[str]) -> str:
+    return str(value) if value == "" or value in session.bench.collection.images else _gone("image", value)
+
+
+def _images(session: Session, value: Any, lost: list[str]) -> tuple[str, ...]:
+    return _those_in(session.bench.collection.images, value, lost, "images selected")
+
+
+def _feedback(session: Session, value: Any, lost: list[str]) -> dict[str, int]:
+    kept = _those_in(session.bench.collection.images, value, lost, "images judged")
+    return {image: 1 if value[image] > 0 else -1 for image in kept}
+
+
+def _method(session: Session, value: Any, lost: list[str]) -> str:
+    if value not in METHODS.values():
+        raise WorkbenchError(f"{value!r} is not known; valid: {', '.join(METHODS.values())}")
+    return str(value)
+
+
+def _those_in(known: Any, names: Any, lost: list[str], what: str) -> tuple[str, ...]:
+    known = set(known)
+    kept = tuple(name for name in names if name in known)
+    if len(kept) < len(names):
+        lost.append(f"{len(names) - len(kept)} of {len(names)} {what} are gone")
+    return kept
+
+
+def _gone(what: str, name: Any) -> NoReturn:
+    raise WorkbenchError(f"the {what} {str(name)!r} is not in this collection")
+
+
+# What is saved, in the order in which it is restored, and how each is read.
+_KEPT: dict[str, Callable[[Session, Any, list[str]], Any]] = {
+    "pipeline": _pipeline,
+    "query": _query,
+    "box": _box,
+    "also": _queries,
+    "feedback": _feedback,
+    "feedback_method": _method,
+    "image": _image,
+    "selection": _images,
+    "compared": _pipelines,
+    "a": _slot,
+    "b": _slot,
+}
+_OF_ANY_COLLECTION = ("pipeline", "feedback_method", "compared", "a", "b")

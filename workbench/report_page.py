@@ -1,0 +1,185 @@
+"""Pipelines compared on one page to hand in or send: self-contained HTML, no script, opens offline."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench import explanation_page, report_charts, report_queries
+from workbench.collections.collection import PROTOCOLS
+from workbench.config import Config, WorkbenchError
+from workbench.evaluation.comparison import Comparison
+from workbench.judging import Evaluation
+from workbench.progress import Progress, silent
+from workbench.report_charts import swatch
+from workbench.report_queries import letter
+
+if TYPE_CHECKING:
+    from workbench.pipeline import Workbench
+
+_VARIANTS = {"trapezoid": "area under the curve (trapezoids)", "sum": "mean precision at the positives"}
+_STYLE = """
+h1 { font-size: 26px } h2 { font-size: 19px; margin: 40px 0 8px } h3 { font-size: 15px; margin: 32px 0 8px }
+.numbers { width: 100% }
+.numbers :is(td, th) { border-bottom: 1px solid var(--line); vertical-align: baseline }
+.numbers td { font-variant-numeric: tabular-nums } .numbers :is(td, th):nth-child(2) { text-align: left }
+.numbers :is(td, th):last-child { padding-right: 0 } .numbers th { vertical-align: bottom }
+:is(td, p, span) svg { display: inline; vertical-align: middle } .wide { overflow-x: auto }
+.warning::before { content: "⚠ " } .curves { display: flex; flex-wrap: wrap; gap: 16px }
+.curves figure { flex: 1 1 280px; max-width: 460px } .curves figcaption { margin: 0 0 4px 52px }
+.numbers td:first-child { white-space: nowrap } .numbers code { font-size: 13px }
+.numbers td:nth-child(2) { min-width: 216px } .legend { display: flex; flex-wrap: wrap; gap: 0 24px }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 16px }
+dt { color: var(--quiet) } dd { margin: 0; overflow-wrap: anywhere }
+@media print { body { max-width: none; margin: 0 } h2 { break-after: avoid } tr, svg { break-inside: avoid } }
+"""
+
+
+def write(bench: Workbench, pipelines: Sequence[str], out: Path, progress: Progress = silent) -> None:
+    """Evaluate the pipelines and write their report, whole or not at all."""
+    text = page(bench, pipelines, progress)
+    part = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        part.write_text(text, encoding="utf-8", errors="replace")
+        os.replace(part, out)
+    except OSError as error:
+        raise WorkbenchError(
+            f"report {str(out)!r} cannot be written: {error.strerror}; choose another place"
+        ) from None
+
+
+def page(bench: Workbench, pipelines: Sequence[str], progress: Progress = silent) -> str:
+    """The report as text; its names are escaped. Raises WorkbenchError where there is no ground truth."""
+    names = list(dict.fromkeys(str(Config.parse(pipeline)) for pipeline in pipelines))
+    if not names:
+        raise WorkbenchError("a report needs a pipeline; name one or more")
+    evaluations = [bench.evaluate(name, progress) for name in names]
+    aps = Comparison(evaluations).per_query
+    chosen = report_queries.chosen_queries(aps)
+    sections = []
+    for done, (query, why) in enumerate(chosen.items()):
+        progress("Writing the report", done, len(chosen))
+        sections.append(report_queries.section(bench, query, why, aps, progress))
+    progress("Writing the report", len(chosen), len(chosen))
+    title = f"Image retrieval on {bench.collection.name}"
+    style = explanation_page.STYLE + report_charts.STYLE + report_queries.STYLE + _STYLE
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{escape(title)}</title><style>{style}</style>
+<main>
+<h1>{escape(title)}</h1>
+{_about(evaluations)}
+<h2>Measures</h2>
+{_measures(evaluations)}
+<h2>Query by query</h2>
+{_legend(evaluations)}
+{report_charts.query_chart(aps)}
+<h2>Precision and recall</h2>
+{_legend(evaluations)}
+{_curves(evaluations)}
+<h2>Some queries</h2>
+{"".join(sections)}
+<h2>To make these numbers again</h2>
+{_recipe(bench.collection.name, evaluations)}
+</main>
+</html>
+"""
+
+
+def _about(evaluations: Sequence[Evaluation]) -> str:
+    about, protocol = evaluations[0].provenance, PROTOCOLS[evaluations[0].protocol]
+    said = dict.fromkeys(warning for one in evaluations for warning in one.warnings)
+    warnings = "".join(f'<p class="warning">{escape(warning)}</p>' for warning in said)
+    return f"""<p class="quiet">Retrieval Workbench {escape(about["versions"]["workbench"])},
+{datetime.now(UTC):%Y-%m-%d %H:%M} UTC</p>
+<p>{about["images"]:,} images, {about["queries"]:,} queries. Protocol: {escape(protocol.title)};
+{escape(protocol.note)}. Average precision: {_VARIANTS[protocol.variant]}.</p>
+{warnings}"""
+
+
+def _measures(evaluations: Sequence[Evaluation]) -> str:
+    """A row for each pipeline, the best of a measure in bold; the differences from the first in words."""
+    named = [name for name in evaluations[0].metrics if name.startswith(("mAP", "mP@10", "N-S"))]
+    shown = [*named, *(name for name in ("localisation",) if name in evaluations[0].metrics)]
+    best = {name: max(one.metrics[name] for one in evaluations) for name in shown}
+    head = "".join(f"<th>{_title(name)}</th>" for name in shown)
+    rows = []
+    for position, one in enumerate(evaluations):
+        cells = ""
+        for name in shown:
+            strong = len(evaluations) > 1 and one.metrics[name] == best[name]
+            text = _number(name, one.metrics[name])
+            cells += f"<td><b>{text}</b></td>" if strong else f"<td>{text}</td>"
+        rows.append(
+            f"<tr><td>{swatch(position)} {letter(position)}</td><td>{_code(one.pipeline)}</td>"
+            f"{cells}<td>{one.costs['bytes']:,.0f}</td><td>{one.costs['milliseconds']:.2f}</td></tr>"
+        )
+    comparison = Comparison(evaluations)
+    differences = "".join(
+        f"<p>Against A: {escape(comparison.difference(0, position).sentence(letter(position)))}.</p>"
+        for position in range(1, len(evaluations))
+    )
+    return f"""<div class="wide"><table class="numbers">
+<tr><th></th><th>pipeline</th>{head}<th>bytes an image</th><th>ms a query</th></tr>
+{"".join(rows)}</table></div>
+{differences}"""
+
+
+def _curves(evaluations: Sequence[Evaluation]) -> str:
+    figures = ""
+    for setting in evaluations[0].curves:
+        drawn = report_charts.curve_chart({one.pipeline: one.curves[setting] for one in evaluations})
+        figures += f'<figure><figcaption class="quiet">{escape(setting)}</figcaption>{drawn}</figure>'
+    return f"""<div class="curves">{figures}</div>
+<p class="quiet">Mean interpolated precision over the queries that have positives.</p>"""
+
+
+def _legend(evaluations: Sequence[Evaluation]) -> str:
+    names = (
+        f"<span>{swatch(n)} {letter(n)} {_code(one.pipeline)}</span>" for n, one in enumerate(evaluations)
+    )
+    return f'<p class="legend quiet">{"".join(names)}</p>'
+
+
+def _code(pipeline: str) -> str:
+    """A pipeline that breaks between its parts."""
+    return f"<code>{escape(pipeline).replace('/', '/<wbr>')}</code>"
+
+
+def _recipe(collection: str, evaluations: Sequence[Evaluation]) -> str:
+    about = evaluations[0].provenance
+    options = ["--size", str(about["size"]), "--precision", about["precision"], "--seed", str(about["seed"])]
+    pipelines = [one.pipeline for one in evaluations]
+    command = shlex.join(["workbench", "evaluate", collection, *pipelines, *options])
+    facts = {
+        "Device": str(about["device"]),
+        "Versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+    }
+    for position, one in enumerate(evaluations):
+        words = [f"weights {one.provenance['weights']}", f"{one.provenance['dimensions']} dimensions"]
+        for fitted in one.provenance["whitening"]:
+            words.append(
+                f"{fitted['kind']} fitted on {fitted['vectors']:,} vectors of {fitted['collection']}"
+            )
+        facts[letter(position)] = " · ".join(words)
+    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
+    return f"<p><code>{escape(command)}</code></p><dl>{listed}</dl>"
+
+
+def _title(measure: str) -> str:
+    return escape(measure.replace("_", " ") + ("" if measure.startswith("N-S") else " %"))
+
+
+def _number(measure: str, value: float) -> str:
+    if math.isnan(value):
+        return "–"
+    return f"{value:.2f}" if measure.startswith("N-S") else f"{100 * value:.1f}"
