@@ -136,16 +136,16 @@ def test_the_difference_of_two_runs(bench: Workbench, cache: Path) -> None:
     b, a = (runs.load(cache, name) for name in bench.runs()["id"])
     difference = runs.diff(a, b)
     by_measure = difference.metrics.set_index("measure")
-    assert by_measure.loc["mAP"].to_list() == [one.mean_ap, two.mean_ap, two.mean_ap - one.mean_ap]
+    assert [*by_measure.loc["mAP"]] == [one.mean_ap, two.mean_ap, two.mean_ap - one.mean_ap]
     expected = two.per_query.set_index("query")["ap"] - one.per_query.set_index("query")["ap"]
     found = difference.per_query.set_index("query")["difference"]
     pd.testing.assert_series_equal(found.sort_index(), expected.sort_index(), check_names=False)
     assert found.abs().is_monotonic_decreasing
     assert difference.difference == bench.compare([WHOLE, REGIONS]).difference(0, 1)
     changed = difference.provenance.set_index("what")
-    assert changed.loc["pipeline"].to_list() == [WHOLE, REGIONS]
+    assert [*changed.loc["pipeline"]] == [WHOLE, REGIONS]
     assert changed.loc["dimensions", "b"] == "8"
-    assert changed.loc["whitening.0.kind"].to_list() == ["", "pcaw"]
+    assert [*changed.loc["whitening.0.kind"]] == ["", "pcaw"]
     assert not {"seconds", "weights", "fingerprint", "versions.torch"} & set(changed.index)
 
 

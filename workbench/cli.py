@@ -25,6 +25,9 @@ _UsageError: Any = typer.BadParameter.__bases__[0]  # typer's own copy of click,
 COLLECTION = Annotated[
     str, typer.Argument(help="posters, a benchmark's name, a folder of images or a labels.csv")
 ]
+COLLECTION_OR_POSTERS = Annotated[
+    str, typer.Argument(help="posters (default), a benchmark's name, a folder of images or a labels.csv")
+]
 PIPELINES = Annotated[
     list[str], typer.Argument(help="pipelines, as in efficientnet_lite0/max/rmac:3/pcaw:256")
 ]
@@ -129,16 +132,72 @@ def explain(
     from workbench.explanation_page import page
 
     crop = _box(box)
-    if not out.parent.is_dir():
-        raise WorkbenchError(
-            f"--out {str(out)!r}: the folder {str(out.parent)!r} does not exist; make it first"
-        )
+    _check_folder(out)
     with progress_bar() as progress:
         bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
         why = bench.explain(query, image, _default(pipeline), crop, progress)
         pictures = bench.picture(query, crop), bench.picture(image)
     out.write_text(page(why, query, image, _default(pipeline), *pictures), encoding="utf-8")
     print(f"score {why.score:.3f}; written to {out}")
+
+
+@app.command()
+def report(
+    collection: COLLECTION,
+    pipelines: PIPELINES,
+    out: Annotated[Path, typer.Option(help="the HTML file to write")],
+    labels: LABELS = "none",
+    size: SIZE = 512,
+    device: DEVICE = "auto",
+    precision: PRECISION = "auto",
+    cache: CACHE = None,
+    weights: WEIGHTS = None,
+    seed: SEED = 0,
+) -> None:
+    """Compare pipelines on one page that opens offline: measures, curves, rankings, explanations."""
+    from workbench.report_page import write
+
+    _check_folder(out)
+    with progress_bar() as progress:
+        bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
+        write(bench, pipelines, out, progress)
+    print(f"written to {out}")
+
+
+@app.command()
+def runs(
+    collection: Annotated[str | None, typer.Argument(help="only those of this collection")] = None,
+    diff: Annotated[
+        tuple[str, str] | None, typer.Option(help="two ids, or their beginnings: what differs", metavar="A B")
+    ] = None,
+    as_json: JSON = False,
+    cache: CACHE = None,
+) -> None:
+    """What was evaluated before, the newest first; or what differs between two of them."""
+    from workbench import runs
+    from workbench.pipeline import default_cache
+
+    place = (cache or default_cache()).expanduser()
+    if diff:
+        found = runs.diff(*(runs.load(place, name) for name in diff))
+        tables = {"metrics": found.metrics, "per_query": found.per_query, "provenance": found.provenance}
+        if as_json:
+            print_json({name: table.to_dict("records") for name, table in tables.items()})
+            return
+        print(found.difference.sentence(f"{found.b.pipeline} ({found.b.id[:8]})"))
+        measures = [[name, *map(percent, values)] for name, *values in found.metrics.itertuples(index=False)]
+        print_table("Measures, in percent", ["measure", "A", "B", "B - A"], measures)
+        print_table("What differs", ["", "A", "B"], found.provenance.to_numpy().tolist())
+        return
+    table = runs.list(place, collection)
+    if as_json:
+        print_json(table.to_dict("records"))
+        return
+    rows = [
+        [id[:8], time[:16].replace("T", " "), name, pipeline, percent(mean_ap), f"{seconds:.1f}"]
+        for id, time, name, pipeline, _, mean_ap, seconds, *_ in table.itertuples(index=False, name=None)
+    ]
+    print_table(f"Runs in {place}", ["id", "time (UTC)", "collection", "pipeline", "mAP %", "seconds"], rows)
 
 
 @app.command()
@@ -232,6 +291,29 @@ def lab(context: typer.Context) -> None:
     os.execv(command[0], command)
 
 
+@app.command("app")
+def serve_app(
+    collection: COLLECTION_OR_POSTERS = "posters",
+    labels: LABELS = "none",
+    port: Annotated[int | None, typer.Option(help="default: the first free one from 8866")] = None,
+    browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
+    theme: Annotated[str, typer.Option(help="light or dark")] = "light",
+    size: SIZE = 512,
+    device: DEVICE = "auto",
+    precision: PRECISION = "auto",
+    cache: CACHE = None,
+    weights: WEIGHTS = None,
+    seed: SEED = 0,
+) -> None:
+    """Serve the panels as a page without code, on this machine only."""
+    from workbench.app import serve
+
+    with progress_bar() as progress:  # what is wrong is said here, and the collection is made once
+        _open(collection, labels, progress, size, device, precision, cache, weights, seed)
+    options = {"size": size, "device": device, "precision": precision, "seed": seed}
+    serve(collection, labels, {**options, "cache": cache, "weights": weights}, port, browser, theme)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: exit status 2 and one sentence on wrong input, never a traceback unasked."""
     try:
@@ -264,6 +346,13 @@ def _open(
 
     options: dict[str, Any] = {"size": size, "device": device, "precision": precision, "seed": seed}
     return workbench.open(collection, labels, progress=progress, cache=cache, weights=weights, **options)
+
+
+def _check_folder(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise WorkbenchError(
+            f"--out {str(out)!r}: the folder {str(out.parent)!r} does not exist; make it first"
+        )
 
 
 def _default(pipeline: str | None) -> str:

@@ -57,7 +57,7 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     table = Table(box=None, pad_edge=False)
     for position, name in enumerate(columns):
         numbers = bool(rows) and all(
-            row[position].replace(".", "", 1).isdigit() or not row[position] for row in rows
+            row[position].removeprefix("-").replace(".", "", 1).isdigit() or not row[position] for row in rows
         )
         table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
     for row in rows:
