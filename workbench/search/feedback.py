@@ -80,7 +80,7 @@ def refined(
     """The query [D] after feedback on images of the database [N, D], whose ``rows`` go by their ids."""
     for image in (*feedback.liked, *feedback.disliked):
         if image not in rows:
-            raise WorkbenchError(f"feedback on {image!r}: there is no such image in the collection")
+            raise WorkbenchError(f"{image!r} is no image of the collection: feedback is given on results")
     liked, disliked = (database[[rows[i] for i in group]] for group in (feedback.liked, feedback.disliked))
     learn = rocchio if feedback.method == "rocchio" else linear_svm
     return learn(query, liked, disliked)
