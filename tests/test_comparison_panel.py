@@ -168,7 +168,7 @@ def test_a_grid_is_counted_run_and_its_best_two_held_against_each_other(session:
     assert len(rows(panel)) == len(session.compared) == 5
     order = sorted(session.evaluations.values(), key=lambda e: -e.mean_ap)
     assert (session.b, session.a) == (order[0].pipeline, order[1].pipeline)
-    assert "5 of them evaluated already" in panel.search.text.lines[0]["text"]
+    assert panel.search.text.lines[0]["text"] == "5 pipelines, evaluated already"
     assert panel.search.run.disabled
     chips["Poolings"].chosen = []
     assert "at least one" in panel.search.text.lines[0]["text"] and panel.search.run.disabled

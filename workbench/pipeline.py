@@ -28,7 +28,7 @@ from workbench.collections import images
 from workbench.collections.catalog import open_collection
 from workbench.collections.collection import Box, Collection, Query
 from workbench.config import Config, WorkbenchError
-from workbench.described import Describer, Ready
+from workbench.described import KEPT, Describer, Ready
 from workbench.descriptors.bulk import describe_maps
 from workbench.embedding import embedding
 from workbench.evaluation.comparison import Comparison
@@ -81,7 +81,10 @@ class Workbench:
         if localise and "localisation" not in evaluation.metrics:
             evaluation = replace(evaluation, metrics=evaluation.metrics | localisation(ready, progress))
         with self._lock:
-            self._judged[str(config)] = ready, evaluation
+            self._judged.pop(str(config), None)
+            self._judged[str(config)] = ready, evaluation  # the newest last
+            while len(self._judged) > KEPT:
+                self._judged.pop(next(iter(self._judged)))
         if known is not None and known[0] is ready and known[1].metrics == evaluation.metrics:
             return evaluation
         return runs.remember(self.options.cache, ready, evaluation, time.perf_counter() - started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ class Chart(go.FigureWidget):
         )
         self.update_layout(**layout)
         self.update_layout(xaxis_title_text=x, yaxis_title_text=y)
+        self.settle()
+
+    def settle(self) -> None:
+        """Write down what was changed, for a view that opens later: it was not there to be told."""
+        self._widget_layout = deepcopy(self._layout_obj._props)
+        self._widget_data = deepcopy(self._data)
 
 
 def framed(chart: Chart) -> W.Box:

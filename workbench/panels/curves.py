@@ -55,3 +55,4 @@ class Curves:
                     colour, dash, width = styles.get(pipeline, look)
                     trace.y, trace.name = 100 * curves[pipeline], plain(names[pipeline])
                     trace.line = {"color": colour, "dash": dash, "width": width}
+        self.chart.settle()

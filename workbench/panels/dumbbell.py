@@ -47,11 +47,13 @@ class Dumbbell:
                 trace.marker.size = 8 if len(aps) <= 100 else 5
             self.chart.layout.xaxis.range = [-0.7, max(len(aps), 1) - 0.3]
             self._mark(current)
+        self.chart.settle()
 
     def mark(self, current: str) -> None:
         """Point at the query that is current."""
         with self.chart.batch_update():
             self._mark(current)
+        self.chart.settle()
 
     def _mark(self, current: str) -> None:
         shapes = []

@@ -64,7 +64,9 @@ class GridChoice:
         made = self.chosen()
         new = [p for p in made.pipelines if p not in contest.evaluated(self.session)]
         said = f"{len(made.pipelines)} pipeline{'s' * (len(made.pipelines) != 1)}"
-        if len(new) < len(made.pipelines):
+        if made.pipelines and not new:
+            said += ", evaluated already"
+        elif len(new) < len(made.pipelines):
             said += f", {len(made.pipelines) - len(new)} of them evaluated already"
         known = [*contest.evaluated(self.session).values(), self.session.evaluation]
         seconds = [e.provenance["seconds"] for e in known if e is not None]

@@ -130,11 +130,11 @@ class Versus:
         order = sorted(found, key=lambda p: -found[p].mean_ap)
         curves = {p: found[p].curves[setting] for p in order if setting in found[p].curves}
         progress("Comparing query by query", 1, 1)
-        self._drawn = key
         self.sentence.lines = [line(difference.sentence(), "numbers")]
         self.dumbbell.show(pairs, session.query)
         self.curves.show(curves, first.pipeline, second.pipeline, called(order))
         self.queries.rows = [_row(*pair) for pair in pairs.itertuples(index=False)]
+        self._drawn = key
 
     def _rank(self, progress: Progress) -> None:
         session, bench = self.session, self.session.bench

@@ -80,7 +80,9 @@ function render({ model, el }) {
         const last = row.said ? columns.findLastIndex(({ key }) => row.cells[key]) : columns.length - 1;
         for (const { key, number, code } of columns.slice(0, last + 1)) {
           const cell = line.insertCell();
-          cell.textContent = row.cells[key] ?? "";
+          // A long pipeline is broken behind a slash.
+          const words = (row.cells[key] ?? "").split(code ? /(?<=\/)/ : undefined);
+          cell.append(...words.flatMap((word) => [word, document.createElement("wbr")]).slice(0, -1));
           if (row.titles?.[key]) cell.title = row.titles[key];
           cell.classList.toggle("wb-number", Boolean(number));
           cell.classList.toggle("wb-code", Boolean(code));

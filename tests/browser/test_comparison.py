@@ -1,0 +1,128 @@
+"""The Comparison panel in real JupyterLab, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.axe import serious
+from tests.browser.lab import Lab
+from tests.browser.steps import CELLS, NAUGHTY, opening, region, select
+
+pytestmark = pytest.mark.browser
+SHOW = """from workbench.panels import Session
+from workbench.panels.layout import compare_panel
+compare_panel(bench, Session(bench, pipeline="efficientnet_lite0/max/rmac:2"))"""
+SLOW = 90_000  # milliseconds for what a loaded machine computes
+
+
+def press(part: Locator, name: str) -> None:
+    part.get_by_role("button", name=name, exact=True).click()
+
+
+def lines(part: Locator) -> Locator:
+    """The rows of the table of pipelines."""
+    return part.get_by_role("grid", name="Pipelines compared").locator("tbody tr")
+
+
+@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
+def test_a_grid_is_run_and_two_of_it_compared_query_by_query(
+    labs: Callable[[bool], Lab], subshells: bool, page: Page, folder: Path, cache: Path
+) -> None:
+    lab = labs(subshells)
+    panel = lab.run(page, lab.write("comparison.ipynb", opening(folder, cache), SHOW))
+    part = region(panel, "Comparison")
+
+    # By mouse: one pipeline, then a grid of parts round it.
+    press(part, "Compare current")
+    expect(lines(part)).to_have_text(re.compile(r"max/rmac:2★ \d+\.\d"), timeout=SLOW)
+    press(part, "Grid search")
+    press(part.get_by_role("group", name="Poolings"), "mean")
+    press(part.get_by_role("group", name="Region grids"), "whole")
+    expect(part).to_contain_text("4 pipelines, 1 of them evaluated already")
+    press(part, "Run grid")
+    expect(lines(part).filter(has_text=re.compile(r"\d\.\d"))).to_have_count(4, timeout=SLOW)
+    expect(part.locator(".wb-versus .wb-numbers")).to_have_text(
+        re.compile(r"B is better on \d+ of 24 queries; .+ mAP, 95 % interval .+ to .+, p"), timeout=SLOW
+    )
+    # The best stands under B, and its row says so.
+    expect(lines(part).filter(has_text="★")).to_have_count(1)
+    expect(lines(part).filter(has_text="★")).to_have_text(re.compile("^B"))
+    expect(part.locator(".wb-chart .main-svg").first).to_be_visible()
+    lines(part).first.click()
+    expect(part).to_contain_text("24 images, 24 queries")
+    press(part, "Make current")
+    press(part, "Remove")
+    expect(lines(part)).to_have_count(3)
+
+    # A click on a query's mark in the chart opens it under both.
+    queries = part.get_by_role("grid", name="AP of each query under A and B").locator("tbody tr")
+    expect(queries).to_have_count(24, timeout=SLOW)
+    before = part.locator(".wb-asked figure").text_content() or ""
+    last = queries.last.get_attribute("data-id") or ""
+    part.locator(".wb-chart .scatterlayer .trace").nth(2).locator(".point").last.click(force=True)
+    expect(queries.last).to_have_attribute("aria-selected", "true", timeout=SLOW)
+    expect(part.locator(".wb-asked figure")).to_contain_text(last, timeout=SLOW)
+    assert before != last
+
+    # By keyboard: another query, then an image in one ranking and the same in the other.
+    cells = page.evaluate(CELLS)
+    queries.last.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(queries.first).to_have_attribute("aria-selected", "true", timeout=SLOW)
+    rankings = part.get_by_role("listbox")
+    expect(rankings).to_have_count(2)
+    expect(part.locator(".wb-duel")).to_have_attribute("aria-busy", "false", timeout=SLOW)
+    left, right = rankings.nth(0).get_by_role("option"), rankings.nth(1).get_by_role("option")
+    expect(left).to_have_count(10)
+    expect(right).to_have_count(10)
+    left.first.focus()
+    for key in ("ArrowDown", "ArrowUp", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(right.locator(":scope:focus")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(part.locator(".wb-duel-row:focus")).to_have_attribute("aria-selected", "true")
+    for key in "abddx":
+        page.keyboard.press(key)
+    assert page.evaluate(CELLS) == cells
+
+    # A and B change places.
+    a, b = select(part, "A"), select(part, "B")
+    was = a.input_value(), b.input_value()
+    a.select_option(was[1])
+    expect(b).to_have_value(was[0])
+
+
+def test_what_fails_is_said_and_names_are_text(lab: Lab, page: Page, folder: Path, cache: Path) -> None:
+    show = """session = Session(bench, pipeline="efficientnet_lite0/max/rmac:2", query={query!r})
+session.compared = ("efficientnet_lite0@nolayer/max/whole", session.pipeline, "efficientnet_lite0/mean/whole")
+compare_panel(bench, session)"""
+    naughty = f"kind 0/{NAUGHTY}"
+    cell = "\n".join([*SHOW.splitlines()[:2], show.format(query=naughty)])
+    panel = lab.run(page, lab.write("failing.ipynb", opening(folder, cache), cell))
+    part = region(panel, "Comparison")
+    expect(lines(part).filter(has_text="nolayer")).to_contain_text("layer 'nolayer'", timeout=SLOW)
+    expect(lines(part).filter(has_text="★")).to_have_count(1, timeout=SLOW)
+    expect(part.locator(".wb-asked figure")).to_contain_text(naughty, timeout=SLOW)
+    expect(part.locator(".wb-duel-row").first).to_be_visible(timeout=SLOW)
+    assert page.locator("img[src='x']").count() == 0
+    press(part, "Grid search")
+    lines(part).first.click()
+    assert serious(page, ".wb-panel") == []
+
+
+def test_two_rankings_are_compared_without_ground_truth(
+    lab: Lab, page: Page, folder: Path, cache: Path
+) -> None:
+    panel = lab.run(page, lab.write("plain.ipynb", opening(folder, cache, labels="none"), SHOW))
+    part = region(panel, "Comparison")
+    expect(part).to_contain_text("has no ground truth")
+    expect(part).to_contain_text("Press Compare current")
+    press(part, "Compare current")
+    expect(lines(part)).to_have_count(1)
+    expect(part.get_by_role("button", name="Grid search", exact=True)).to_be_disabled()
