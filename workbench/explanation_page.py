@@ -9,12 +9,12 @@ from html import escape
 import numpy as np
 from PIL import Image
 
+from workbench.colours import coloured
 from workbench.explain import Explanation
 
 _SIDE = 480
 _PAIRS = 12
-# Blue takes away, orange adds: told apart by colour-blind people; nothing in the middle.
-_ADDS, _TAKES = (230, 97, 1), (44, 86, 178)
+_DRAWN = 3  # pairs whose regions are drawn
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --quiet: #57606a; --ground: #fff; --line: #d0d7de }
 @media (prefers-color-scheme: dark) {
@@ -28,6 +28,10 @@ figure { margin: 0; flex: 1 1 320px; min-width: 0 } figcaption { overflow-wrap: 
 .stack { position: relative; display: inline-block; max-width: 100% }
 .stack img { display: block; max-width: 100% }
 .stack img + img, .stack svg { position: absolute; inset: 0; width: 100%; height: 100% }
+.stack svg { overflow: visible; fill: none; font: 600 12px system-ui, sans-serif }
+.stack svg :nth-child(3n+1) { stroke: #000; stroke-opacity: .6; stroke-width: 4 }
+.stack svg :nth-child(3n+2) { stroke: #fff; stroke-width: 1.5 }
+.stack text { fill: #fff; stroke: #000; stroke-width: 3; paint-order: stroke }
 .scale { height: 12px; width: 240px; max-width: 100%; border: 1px solid var(--line) }
 table { border-collapse: collapse } td, th { padding: 4px 16px 4px 0; text-align: right; font-weight: 400 }
 th { color: var(--quiet); font-size: 13px } td:first-child, th:first-child { text-align: left }
@@ -69,22 +73,30 @@ def page(
 def pair(why: Explanation, query: str, image: str, query_picture: Image.Image, picture: Image.Image) -> str:
     """Both heatmaps over their pictures, side by side on one scale, for a page with this STYLE."""
     top = max(float(np.abs(why.query_heatmap).max()), float(np.abs(why.image_heatmap).max()), 1e-12)
-    scale = base64.b64encode(_png(_colours(np.linspace(-1, 1, 240)[None], 1.0))).decode()
+    scale = base64.b64encode(_png(coloured(np.linspace(-1, 1, 240)[None], 1.0, signed=True))).decode()
+    best = why.region_pairs.head(_DRAWN)
     sides = "".join(
-        _figure(name, caption, shown, heat, top, why.constant)
-        for name, caption, shown, heat in (
-            (query, "Query", query_picture, why.query_heatmap),
-            (image, "Result", picture, why.image_heatmap),
+        _figure(name, caption, shown, heat, top, why.constant, boxes)
+        for name, caption, shown, heat, boxes in (
+            (query, "Query", query_picture, why.query_heatmap, why.query_regions[best["query_region"]]),
+            (image, "Result", picture, why.image_heatmap, why.image_regions[best["image_region"]]),
         )
     )
     return f"""<div class="pair">{sides}</div>
 <p><img class="scale" alt="scale" src="data:image/png;base64,{scale}"><br>
 <span class="quiet">a cell takes away {top:.4f} … nothing … adds {top:.4f};
-less than the average image has counts as taking away</span></p>"""
+less than the average image has counts as taking away;
+equal numbers are the strongest pairs of regions</span></p>"""
 
 
 def _figure(
-    name: str, title: str, picture: Image.Image, heat: np.ndarray, top: float, constant: float
+    name: str,
+    title: str,
+    picture: Image.Image,
+    heat: np.ndarray,
+    top: float,
+    constant: float,
+    boxes: np.ndarray,
 ) -> str:
     shown = picture.copy()
     shown.thumbnail((_SIDE, _SIDE))
@@ -92,25 +104,30 @@ def _figure(
     shown = Image.blend(shown.convert("L"), Image.new("L", shown.size, 255), 0.25)
     data = io.BytesIO()
     shown.save(data, "JPEG", quality=85)
-    overlay = Image.fromarray(_colours(heat, top), "RGBA").resize(shown.size, Image.Resampling.BICUBIC)
+    overlay = Image.fromarray(coloured(heat, top, signed=True), "RGBA").resize(
+        shown.size, Image.Resampling.BICUBIC
+    )
     layer = io.BytesIO()
     overlay.save(layer, "PNG")
     below, above = (base64.b64encode(part.getvalue()).decode() for part in (data, layer))
     cells = f"{heat.shape[1]}x{heat.shape[0]} cells"
     return (
         f'<figure><div class="stack"><img alt="{title}: {escape(name)}" src="data:image/jpeg;base64,{below}">'
-        f'<img alt="" src="data:image/png;base64,{above}"></div>'
+        f'<img alt="" src="data:image/png;base64,{above}">{_drawn(boxes)}</div>'
         f'<figcaption>{title}: {escape(name)}<br><span class="quiet">{cells}: '
         f"{float(heat.clip(min=0).sum()):.3f} added, {float(-heat.clip(max=0).sum()):.3f} taken away, "
         f"constant {constant:.3f}</span></figcaption></figure>"
     )
 
 
-def _colours(values: np.ndarray, top: float) -> np.ndarray:
-    """Signed values [H, W] to RGBA [H, W, 4]: the middle is transparent, the ends let one see through."""
-    strength = np.clip(np.abs(values) / top, 0, 1)
-    colour = np.where(values[..., None] >= 0, _ADDS, _TAKES)
-    return np.concatenate([colour, (strength**0.7 * 200)[..., None]], -1).astype(np.uint8)
+def _drawn(boxes: np.ndarray) -> str:
+    """Regions with their numbers, over a picture; a number stands in a corner of its own."""
+    parts = []
+    for number, (x0, y0, x1, y1) in enumerate(100 * boxes, start=1):
+        place = f'x="{x0:.2f}%" y="{y0:.2f}%"'
+        rect = f'<rect {place} width="{x1 - x0:.2f}%" height="{y1 - y0:.2f}%"/>'
+        parts.append(f'{rect}{rect}<text {place} dx="{14 * number - 8}" dy="16">{number}</text>')
+    return f'<svg aria-hidden="true">{"".join(parts)}</svg>'
 
 
 def _png(rgba: np.ndarray) -> bytes:

@@ -162,7 +162,7 @@ class Explanation:
             if there:
                 view.show(regions=regions(made.total, number), marked=-1, stale=False, **made.views[number])
             else:  # no picture is kept that nobody sees
-                view.show(np.zeros((0, 0)), picture=b"", regions=[], outlines=[])
+                view.show(np.zeros((0, 0)), picture=b"", regions=[], outlines=[], stale=False)
         self.scale.top = made.views[0]["top"]
         with self.links.hold_sync():
             self.links.links, self.links.marked, self.links.stale = links(made.total), -1, False

@@ -113,7 +113,9 @@ def place(box: np.ndarray) -> str:
 
 def words(total: Sum) -> str:
     """How much of the whole the strongest parts make."""
-    return f"The {len(total.parts)} strongest of {len(total.parts) + len(total.others)} {total.unit}"
+    every = len(total.parts) + len(total.others)
+    said = f"The {len(total.parts)} strongest of {every} {total.unit}"
+    return said if total.unit == "pairs" else f"{said} of the query; choose one to see its like in A and in B"
 
 
 def steps(total: Sum, name: str) -> list[Row]:
@@ -151,12 +153,11 @@ def columns(contrast: bool) -> list[Row]:
 
 
 def rows(total: Sum) -> list[Row]:
-    """A row for each part, as the table shows it."""
-    shown = rounded([part.value for part in total.parts])
+    """A row for each part, as the table shows it, rounded as in the sum."""
     made: list[Row] = []
-    for number, (part, value) in enumerate(zip(total.parts, shown, strict=True), start=1):
+    for number, (part, step) in enumerate(zip(total.parts, steps(total, ""), strict=False), start=1):
         share = part.value / total.whole if abs(total.whole) > 1e-9 else float("nan")
-        cells = {"number": str(number), "value": signed(value), "share": percent(share)}
+        cells = {"number": str(number), "value": str(step["text"]), "share": percent(share)}
         cells |= {f"place{view}": place(box) for view, box in enumerate(part.boxes)}
         cells |= {f"side{i}": signed(side) for i, side in enumerate(part.sides)}
         order = {"number": number, "value": part.value, "share": share}

@@ -14,7 +14,7 @@ from workbench.config import WorkbenchError
 from workbench.explain import Explanation
 from workbench.localisation import Target, coverage, share_inside
 from workbench.panels.grid import thumbnail
-from workbench.panels.parts import Sum, difference, pairs, signed
+from workbench.panels.parts import Sum, difference, pairs, rounded
 from workbench.panels.region import Line, line
 from workbench.panels.results import SIGNS, percent
 from workbench.progress import Progress
@@ -143,9 +143,9 @@ def _lines(asked: Asked, explained: list[Explanation]) -> list[Line]:
     if len(explained) == 1:
         said = [line(f"Score {explained[0].score:.3f}", "numbers")]
     else:
-        a, b = (round(why.score, 3) for why in explained)
+        a, b = rounded([explained[0].score, -explained[1].score])
         said = [
-            line(f"Score of A {a:.3f} − score of B {b:.3f} = {signed(a - b)}", "numbers"),
+            line(f"Score of A {a:.4f} − score of B {-b:.4f} = {a + b:.4f}", "numbers"),
             line("What speaks for A is orange on the query, what speaks for B is blue.", "note"),
         ]
     return [*said, line(SET_ASIDE, "note")] if asked.refined else said

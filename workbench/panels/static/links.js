@@ -53,6 +53,8 @@ function render({ model, el }) {
     const groups = [...svg.children];
     const some = groups.some((group) => group.dataset.part === marked);
     svg.classList.toggle("wb-some-marked", some);
+    // Between more than two pictures only the lines of one part are told apart.
+    svg.classList.toggle("wb-one", model.get("links").some(({ view }) => view > 1));
     svg.classList.toggle("wb-stale", model.get("stale"));
     groups.forEach((group) => group.classList.toggle("wb-marked", group.dataset.part === marked));
   };
