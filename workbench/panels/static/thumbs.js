@@ -18,7 +18,7 @@ function thumbsOf(model, root, judge) {
   for (const [sign, label] of [[1, "More like this"], [-1, "Less like this"]]) {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = JUDGED[sign];
+    button.dataset.sign = JUDGED[sign]; // shown by the style sheet: the text of a figure is its caption's alone
     button.title = label;
     button.setAttribute("aria-label", label);
     button.addEventListener("click", (event) => {
