@@ -27,6 +27,7 @@ from workbench.features.maps import MapSource
 from workbench.progress import Progress, silent
 
 MOST_BYTES = 2**30  # of pooled regions that are kept between fitting and describing
+_IN_CACHE = 2**19  # numbers of maps pooled at a time: what is computed on the way stays near the processor
 
 Chunk = tuple[list[int], Pooled]
 
@@ -123,9 +124,11 @@ class _Regions:
                     f"layer {spec.layer or self.source.layer!r} of {spec.name} gives vectors, which have no "
                     f"regions: use the pooling 'code', not {str(self.config.pooling)!r}"
                 )
-            if self.config.pooling.name != "max" or self.config.weightings:
-                maps = maps.float()  # a maximum is exact in half precision too
-            return positions, pooled(maps, self.config)
+            if self.config.pooling.name == "max" and not self.config.weightings:
+                return positions, pooled(maps, self.config)  # a maximum is exact in half precision too
+            some = max(1, _IN_CACHE // maps[0].numel())
+            parts = (pooled(part.float(), self.config) for part in maps.split(some))
+            return _merged([(positions[n * some :][:some], part) for n, part in enumerate(parts)])[0]
 
 
 def _merged(chunks: list[Chunk]) -> list[Chunk]:
