@@ -33,31 +33,37 @@ _LISTED = [
 _PAIRED = [column(*one, number=True) for one in (("a", "A"), ("b", "B"), ("difference", "B − A"))]
 
 
+def evaluated(time: str) -> str:
+    """When that was, where the kernel runs."""
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
+
+
 def row(run: Any) -> dict[str, Any]:
     """A run as a row of the table."""
-    time = datetime.fromisoformat(run.time)
     return {
         "id": run.id,
         "cells": {
-            "time": f"{time.astimezone():%Y-%m-%d %H:%M}",
+            "time": evaluated(run.time),
             "collection": run.collection,
             "pipeline": run.pipeline,
             "mean_ap": percent(run.mean_ap),
             "seconds": time_left(run.seconds),
         },
-        "order": {"time": time.timestamp(), "mean_ap": run.mean_ap, "seconds": run.seconds},
+        "order": {"mean_ap": run.mean_ap, "seconds": run.seconds},
     }
 
 
 def paired(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of a table whose first column names what has the values a, b and their difference."""
     rows = []
-    for name, *values in table.itertuples(index=False, name=None):
-        texts = ("–" if pd.isna(value) else f"{100 * value:.1f}" for value in values[:2])
-        change = "–" if pd.isna(values[2]) else f"{100 * values[2]:+.1f}".replace("-", "−")
-        order = {key: v for key, v in zip(("a", "b", "difference"), values, strict=True) if not pd.isna(v)}
-        cells = dict(zip(("name", "a", "b", "difference"), (str(name), *texts, change), strict=True))
-        rows.append({"id": str(name), "cells": cells, "order": order})
+    for name, a, b, difference in table.itertuples(index=False, name=None):
+        # The N-S score is a number of images, all else are shares.
+        number = "{:{sign}.2f}" if table.columns[0] == "measure" and name == "N-S" else "{:{sign}.1%}"
+        values = {"a": a, "b": b, "difference": difference}
+        known = {key: float(value) for key, value in values.items() if not pd.isna(value)}
+        texts = {key: number.format(v, sign="+" if key == "difference" else "") for key, v in known.items()}
+        shown = {key: texts.get(key, "–").removesuffix("%").replace("-", "−") for key in values}
+        rows.append({"id": str(name), "cells": {"name": str(name), **shown}, "order": known})
     return rows
 
 
@@ -85,8 +91,8 @@ def in_words(difference: runs.RunDifference) -> list[Line]:
     ]
     return [
         line(difference.difference.sentence("B"), "numbers"),
-        line(f"A {a.pipeline}", "pipeline"),
-        line(f"B {b.pipeline}", "pipeline"),
+        line(f"A {a.pipeline} · {evaluated(a.time)}", "pipeline"),
+        line(f"B {b.pipeline} · {evaluated(b.time)}", "pipeline"),
         line(f"Differs: {' · '.join(changed)}" if changed else "Nothing else differs.", "note"),
     ]
 
@@ -216,10 +222,14 @@ class History:
 
     def _show(self, difference: runs.RunDifference | None) -> None:
         self.tables.layout.display = "grid" if difference else "none"
-        self.measures.rows = paired(difference.metrics) if difference else []
+        self.measures.rows = paired(_worded(difference.metrics)) if difference else []
         self.queries.rows = paired(difference.per_query.head(_QUERIES)) if difference else []
         self.reopen.disabled = not self.chosen
         self.reopen.description = "Reopen both" if len(self.chosen) == 2 else "Reopen"
+
+
+def _worded(metrics: pd.DataFrame) -> pd.DataFrame:
+    return metrics.assign(measure=metrics["measure"].str.replace("_", " "))
 
 
 def _row(kind: str, *children: W.Widget) -> W.Box:
