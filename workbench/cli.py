@@ -185,7 +185,8 @@ def runs(
             print_json({name: table.to_dict("records") for name, table in tables.items()})
             return
         print(found.difference.sentence(f"{found.b.pipeline} ({found.b.id[:8]})"))
-        measures = [[name, *map(percent, values)] for name, *values in found.metrics.itertuples(index=False)]
+        measured = found.metrics.itertuples(index=False, name=None)
+        measures = [[name, *(measure(name, value) for value in values)] for name, *values in measured]
         print_table("Measures, in percent", ["measure", "A", "B", "B - A"], measures)
         print_table("What differs", ["", "A", "B"], found.provenance.to_numpy().tolist())
         return
