@@ -199,6 +199,13 @@ def test_classes_beyond_those_told_apart_are_others() -> None:
     assert list(coded[-2:]) == [NONE, NONE]
 
 
+def test_the_label_of_the_query_is_always_among_those_with_a_colour() -> None:
+    names = [f"label {n:02}" for n in range(20) for _ in range(20 - n)]
+    _, legend = classes("Label", names, first="label 19")
+    assert {"text": "label 19", "count": 1} in legend["items"]
+    assert len(legend["items"]) == CLASSES - 1
+
+
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=60))
 def test_every_name_has_a_code_that_the_legend_explains(names: list[str | None]) -> None:
     coded, legend = classes("Label", names)

@@ -47,7 +47,7 @@ class EmbeddingMap:
         self.scatter.on("select", session.guard(self.select))
         session.observe(session.guard(self.mark), ["selection", "image", "query", "queries"])
         session.observe(session.guard(self.follow), "ranking")
-        session.observe(session.guard(self.paint), ["ranking", "evaluation"])
+        session.observe(session.guard(self.paint), ["ranking", "evaluation", "query"])
         session.observe(session.guard(self.show_state), "pipeline")
         self.show_state(None)
         self.follow(None)
@@ -105,7 +105,7 @@ class EmbeddingMap:
     def paint(self, change: Any) -> None:
         """Colour the points by what is chosen, where they or it have changed."""
         chosen = self.colour.value
-        needed = {LABEL: (), CLUSTER: (), AP: ("evaluation",), SIMILARITY: ("ranking",)}[chosen]
+        needed = {LABEL: ("query",), CLUSTER: (), AP: ("evaluation",), SIMILARITY: ("ranking",)}[chosen]
         if self.pipeline and (change["name"] == "value" or change["name"] in needed):
             self.painter.submit(self._paint)
 
@@ -119,14 +119,16 @@ class EmbeddingMap:
         session, chosen, images = self.session, self.colour.value, list(self.frame["image_id"])
         if chosen == LABEL:
             title, labels = labelled(session.bench.collection)
-            return classes(title, [labels.get(image) for image in images])
+            query = session.queries.get(session.query)
+            own = labels.get(query.image, query.id) if query else None  # always among those with a colour
+            return classes(title, [labels.get(image) for image in images], own)
         if chosen == CLUSTER:
             return classes("Cluster (k-means)", [str(number) for number in self.frame["cluster"]])
         if chosen == AP:
-            query, evaluation = own_query(session.bench.collection), session.evaluation
+            belongs, evaluation = own_query(session.bench.collection), session.evaluation
             known = evaluation is not None and evaluation.pipeline == self.pipeline
             ap = evaluation.per_query.set_index("query")["ap"].to_dict() if known else {}
-            shares = np.array([ap.get(query.get(image, ""), np.nan) for image in images])
+            shares = np.array([ap.get(belongs.get(image, ""), np.nan) for image in images])
             return values("AP of the image's query", shares, 0, 1, ("0 %", "100 %"))
         known = session.ranking is not None and session.ranked[0] == self.pipeline
         score = dict(zip(session.ranking["image_id"], session.ranking["score"], strict=True)) if known else {}

@@ -37,10 +37,10 @@ def own_query(collection: Collection) -> dict[str, str]:
     return answers(collection) | {query.image: query.id for query in collection.queries}
 
 
-def classes(title: str, names: Sequence[str | None]) -> Coloured:
-    """One of at most CLASSES colours for the most frequent names; the rest are other, None is none."""
+def classes(title: str, names: Sequence[str | None], first: str | None = None) -> Coloured:
+    """A colour for ``first`` and the most frequent names, at most CLASSES; the rest are other, None none."""
     counts = Counter(name for name in names if name is not None)
-    ranked = sorted(counts, key=lambda name: (-counts[name], name))
+    ranked = sorted(counts, key=lambda name: (name != first, -counts[name], name))
     shown = ranked if len(ranked) <= CLASSES else ranked[: CLASSES - 1]
     # By name in the legend, so that numbers and labels stand in their order.
     items = sorted(shown, key=lambda name: (len(name), name) if name.isdigit() else (0, name))

@@ -252,7 +252,7 @@ function render({ model, el }) {
   size.observe(el);
   // Colours are read from the page's style: they change with its theme.
   const theme = new MutationObserver(redraw);
-  theme.observe(document.body, { attributes: true });
+  theme.observe(document.body, { attributeFilter: ["data-jp-theme-name", "data-jp-theme-light", "class"] });
   redraw();
   return () => {
     for (const name of changed) model.off(`change:${name}`, redraw);
