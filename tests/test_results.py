@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +88,8 @@ def test_without_ground_truth_nothing_is_an_error() -> None:
 class Wire(Scroll):
     """A grid whose messages to the browser are kept."""
 
-    def __init__(self, **traits: Any) -> None:
+    def __init__(self, pause: float = 0.0, **traits: Any) -> None:
+        self.pause = pause
         self.sent: list[tuple[dict[str, Any], list[bytes]]] = []
         self.failures: list[str] = []
         super().__init__(self.made, self.failures.append, look="ranked", **traits)
@@ -98,6 +100,7 @@ class Wire(Scroll):
     def made(self, name: str, side: int) -> bytes:
         if name == "broken":
             raise ZeroDivisionError("division by zero")
+        time.sleep(self.pause)
         return f"{name} {side}".encode()
 
 
@@ -118,7 +121,15 @@ def test_pages_and_pictures_come_as_they_are_asked_for() -> None:
     assert wire.runner.wait(10)
     assert [name for content, _ in wire.sent for name in content["pictures"]] == names
     assert [data for _, buffers in wire.sent for data in buffers] == [f"{n} 160".encode() for n in names]
-    assert len(wire.sent) > 1  # the first are seen while the others are made
+
+
+def test_pictures_slow_to_make_are_shown_as_they_come() -> None:
+    wire = Wire(pause=0.02)
+    wire.show(8, page)
+    wire._handle_custom_msg({"pictures": [f"n{n}" for n in range(8)], "side": 160}, [])
+    assert wire.runner.wait(10)
+    assert len(wire.sent) >= 4
+    assert [name for content, _ in wire.sent for name in content["pictures"]] == [f"n{n}" for n in range(8)]
 
 
 def test_a_page_of_an_older_ranking_is_not_sent() -> None:

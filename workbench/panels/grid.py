@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _STATIC = Path(__file__).parent / "static"
 PAGE = 200  # figures that come at once
-_CHUNK = 16  # pictures in one message, so that the first are seen while the others are made
+_PACE = 0.03  # seconds of making pictures, after which those made are shown
 Figure = dict[str, Any]
 
 
@@ -119,14 +120,18 @@ class Scroll(Grid):
         self.runner.submit(self._send_pictures)
 
     def _send_pictures(self, progress: Progress) -> None:
-        while wanted := list(self._wanted)[:_CHUNK]:
-            made = []
-            for name, side in wanted:
+        while self._wanted:
+            names, sides, made = [], [], []
+            until = time.monotonic() + _PACE
+            for name, side in list(self._wanted):
                 progress("Loading pictures", 0, 0)  # a newer request goes on with what is left
                 made.append(self._picture(name, side))
-            names = [name for name, _ in wanted]
-            self.send({"pictures": names, "sides": [side for _, side in wanted]}, buffers=made)
-            for one in wanted:
+                names.append(name)
+                sides.append(side)
+                if time.monotonic() > until:
+                    break
+            self.send({"pictures": names, "sides": sides}, buffers=made)
+            for one in zip(names, sides, strict=True):
                 self._wanted.pop(one, None)
 
 
