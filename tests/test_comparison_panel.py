@@ -16,6 +16,7 @@ from workbench.panels.comparison import Comparison
 from workbench.panels.duel import FIRST
 from workbench.panels.session import Session
 from workbench.panels.versus import called, paired
+from workbench.panels.versus_charts import lines
 from workbench.pipeline import Workbench
 
 MAX, MEAN, WHOLE = (f"efficientnet_lite0/{rest}" for rest in ("max/rmac:2", "mean/rmac:2", "mean/whole"))
@@ -209,13 +210,13 @@ def test_a_and_b_are_compared_query_by_query_in_words_and_charts(session: Sessio
     assert versus.sentence.lines[0]["text"] == expected.sentence()
     gains = [row["order"]["gain"] for row in versus.queries.rows]
     assert len(gains) == 24 and gains == sorted(gains)
-    lines, first, second = versus.dumbbell.chart.data
-    assert np.allclose(np.subtract(second.y, first.y), 100 * np.array(gains))
-    assert len(lines.x) == 3 * 24
-    assert "&lt;b&gt;" in " ".join(first.customdata) and "<b>" not in " ".join(first.customdata)
-    shown = [trace for trace in versus.curves.chart.data[1:] if trace.visible]
-    assert [trace.name for trace in shown] == ["max/rmac:2", "mean/whole"]
-    assert np.allclose(shown[0].y, 100 * bench.evaluate(MAX).curves[""])
+    assert [c["name"] for c in versus.gains.columns] == [row["id"] for row in versus.queries.rows]
+    assert np.allclose([c["b"] - c["a"] for c in versus.gains.columns], 100 * np.array(gains))
+    assert [(one["name"], one["tone"]) for one in versus.curves.lines] == [
+        ("max/rmac:2", "a"),
+        ("mean/whole", "b"),
+    ]
+    assert np.allclose(versus.curves.lines[0]["y"], 100 * bench.evaluate(MAX).curves[""], atol=0.005)
     versus.b.value = MAX  # chosen for both sides, they change places
     settled(session)
     assert (session.a, session.b) == (WHOLE, MAX)
@@ -226,10 +227,10 @@ def test_a_query_is_opened_under_both_and_an_image_studied(session: Session, ben
     session.compared = (MAX, WHOLE)
     settled(session)
     query = panel.versus.queries.rows[-1]["id"]
-    panel.versus.dumbbell._clicked(None, type("Points", (), {"point_inds": [23]})(), None)
+    panel.versus.gains._handle_custom_msg({"pick": query}, [])
     settled(session)
     assert session.query == query
-    assert panel.versus.queries.chosen == [query]
+    assert panel.versus.queries.chosen == [query] and panel.versus.gains.current == query
     assert not panel.versus.duel.stale
     first, second = (bench.search(query, pipeline=p, k=None) for p in (session.a, session.b))
     left, right = panel.versus.duel.sides
@@ -264,6 +265,14 @@ def test_queries_are_paired_by_name_and_setting() -> None:
     bench_b = _evaluation({"y": 0.5, "x": 0.2, "z": 0.3})
     pairs = paired(bench_a, bench_b, "hard")
     assert pairs.set_index("query")["b"].to_dict() == {"x": 0.2, "y": 0.5}
+
+
+def test_curves_beyond_the_named_ones_are_grey() -> None:
+    curves = {f"p{i}": np.full(101, 0.9 - 0.05 * i) for i in range(10)}
+    drawn = lines(curves, "p3", "p0", {p: p.upper() for p in curves})
+    assert [one["name"] for one in drawn[:4]] == ["P3", "P0", "P1", "P2"]
+    assert [one["tone"] for one in drawn] == ["a", "b", 0, 1, 2, 3, 4, 5, -1, -1]
+    assert drawn[1]["y"] == [90.0] * 101
 
 
 def test_short_names_drop_a_backbone_that_all_have() -> None:

@@ -52,22 +52,27 @@ def test_a_grid_is_run_and_two_of_it_compared_query_by_query(
     # The best stands under B, and its row says so.
     expect(lines(part).filter(has_text="★")).to_have_count(1)
     expect(lines(part).filter(has_text="★")).to_have_text(re.compile("^B"))
-    expect(part.locator(".wb-chart .main-svg").first).to_be_visible()
+    expect(part.locator(".wb-chart path.wb-line")).to_have_count(4 + 4)  # and those of the legend
     lines(part).first.click()
     expect(part).to_contain_text("24 images, 24 queries")
     press(part, "Make current")
     press(part, "Remove")
     expect(lines(part)).to_have_count(3)
 
-    # A click on a query's mark in the chart opens it under both.
+    # A click on a query's column in the chart opens it under both.
     queries = part.get_by_role("grid", name="AP of each query under A and B").locator("tbody tr")
     expect(queries).to_have_count(24, timeout=SLOW)
-    before = part.locator(".wb-asked figure").text_content() or ""
-    last = queries.last.get_attribute("data-id") or ""
-    part.locator(".wb-chart .scatterlayer .trace").nth(2).locator(".point").last.click(force=True)
+    chart = part.get_by_role("application", name="AP of each query under A and B")
+    box = chart.bounding_box()
+    assert box
+    chart.click(position={"x": box["width"] - 16, "y": 100})
     expect(queries.last).to_have_attribute("aria-selected", "true", timeout=SLOW)
+    last = queries.last.get_attribute("data-id") or ""
     expect(part.locator(".wb-asked figure")).to_contain_text(last, timeout=SLOW)
-    assert before != last
+    chart.focus()
+    for key in ("Home", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    expect(queries.nth(1)).to_have_attribute("aria-selected", "true", timeout=SLOW)
 
     # By keyboard: another query, then an image in one ranking and the same in the other.
     cells = page.evaluate(CELLS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as W
 
 from workbench.panels.attention import Attention
+from workbench.panels.comparison import Comparison
 from workbench.panels.configuration import Configuration
 from workbench.panels.embedding_map import EmbeddingMap
 from workbench.panels.explanation import Explanation
@@ -36,8 +37,6 @@ def attention_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
 
 def compare_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     """Pipelines side by side: measures, differences per query, curves and a grid search."""
-    from workbench.panels.comparison import Comparison  # plotly takes a second to import
-
     session = session or session_of(bench)
     return _panel(session, Comparison(session).widget)
 
@@ -62,8 +61,6 @@ def history_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
 
 def show(bench: Workbench, session: Session | None = None) -> W.VBox:
     """The whole workbench: every panel, each of which may be folded away."""
-    from workbench.panels.comparison import Comparison
-
     session = session or session_of(bench)
     parts = {
         "Query": QueryPicker(session).widget,

@@ -10,10 +10,9 @@ import pandas as pd
 from workbench.config import Config
 from workbench.evaluation.comparison import paired_difference
 from workbench.judging import Evaluation
-from workbench.panels import contest
-from workbench.panels.curves import Curves
+from workbench.panels import contest, versus_charts
+from workbench.panels.chart import Chart
 from workbench.panels.duel import FIRST, Duel, figures, overlap
-from workbench.panels.dumbbell import Dumbbell
 from workbench.panels.grid import Grid, thumbnail
 from workbench.panels.region import Text, line
 from workbench.panels.results import percent
@@ -34,14 +33,15 @@ class Versus:
         self.a, self.b = W.Dropdown(description="A"), W.Dropdown(description="B")
         self.setting = W.Dropdown(description="Setting")
         self.sentence = Text(live=True)
-        self.dumbbell, self.curves = Dumbbell(session.choose), Curves()
+        self.gains = Chart(label="AP of each query under A and B", x="queries, by B − A", y="AP, percent")
+        self.curves = Chart(label="Precision over recall", x="recall, percent", y="precision, percent")
         self.queries = Table(label="AP of each query under A and B", columns=_COLUMNS)
         self.picture = Grid(label="The query compared", look="single")
         self.words = Text()
         self.duel = Duel(empty="Choose A and B to see their rankings of the query side by side.")
 
         selects, charts = W.Box([self.a, self.b, self.setting]), W.Box()
-        charts.children = [self.dumbbell.widget, self.curves.widget]
+        charts.children = [self.gains, self.curves]
         self.judged = W.VBox([self.sentence, charts])
         asked = W.VBox([self.picture, self.words, self.queries])
         rankings = W.Box([asked, self.duel])
@@ -56,6 +56,7 @@ class Versus:
             select.observe(self._picked[side], "value")
         self.setting.observe(guard(self.draw), "value")
         self.queries.on_pick(guard(session.choose))
+        self.gains.on_pick(guard(session.choose))
         self.duel.on_pick(guard(lambda image: setattr(session, "image", image)))
         session.observe(guard(self.offer), ["compared", "evaluations", "a", "b"])
         session.observe(guard(self.draw), ["compared", "evaluations", "a", "b", "query"])
@@ -101,6 +102,7 @@ class Versus:
     def draw(self, _: object) -> None:
         """Show sentence, charts and the list of queries."""
         self.queries.chosen = [self.session.query]
+        self.gains.current = self.session.query
         self.session.run(QUERIES, self._draw)
 
     def rank(self, _: object) -> None:
@@ -120,7 +122,6 @@ class Versus:
             return
         key = first.pipeline, second.pipeline, setting, tuple(found)
         if key == self._drawn:
-            self.dumbbell.mark(session.query)
             return
         pairs = paired(first, second, setting)
         progress("Comparing query by query", 0, 0)
@@ -131,8 +132,8 @@ class Versus:
         curves = {p: found[p].curves[setting] for p in order if setting in found[p].curves}
         progress("Comparing query by query", 1, 1)
         self.sentence.lines = [line(difference.sentence(), "numbers")]
-        self.dumbbell.show(pairs, session.query)
-        self.curves.show(curves, first.pipeline, second.pipeline, called(order))
+        self.gains.columns = versus_charts.columns(pairs)
+        self.curves.lines = versus_charts.lines(curves, first.pipeline, second.pipeline, called(order))
         self.queries.rows = [_row(*pair) for pair in pairs.itertuples(index=False)]
         self._drawn = key
 
@@ -181,7 +182,8 @@ def paired(a: Evaluation, b: Evaluation, setting: str = "") -> pd.DataFrame:
 
 
 def _row(query: str, a: float, b: float) -> dict[str, Any]:
-    cells = {"query": query, "a": percent(a), "b": percent(b), "gain": f"{100 * (b - a):+.1f}"}
+    gain = f"{100 * (b - a):+.1f}".replace("-", "−")
+    cells = {"query": query, "a": percent(a), "b": percent(b), "gain": gain}
     return {"id": query, "cells": cells, "order": {"a": a, "b": b, "gain": b - a}}
 
 
