@@ -68,7 +68,8 @@ class _Max(torch.autograd.Function):
             image, y, x, channel = np.unravel_index(np.flatnonzero(wins), wins.shape)
             owner = image * wins.shape[3] + channel
             alike = given[:, n].ravel() / np.bincount(owner, minlength=given[:, n].size).clip(1)
-            back[image, y + y0, x + x0, channel] += alike[owner]
+            cell = (image * back.shape[1] + y + y0) * back.shape[2] + x + x0
+            back.reshape(-1, back.shape[3])[cell, channel] += alike[owner]
         return torch.from_numpy(back).to(maps.device).permute(0, 3, 1, 2), None
 
 
