@@ -52,7 +52,7 @@ def test_a_grid_is_run_and_two_of_it_compared_query_by_query(
     # The best stands under B, and its row says so.
     expect(lines(part).filter(has_text="★")).to_have_count(1)
     expect(lines(part).filter(has_text="★")).to_have_text(re.compile("^B"))
-    expect(part.locator(".wb-chart path.wb-line")).to_have_count(4 + 4)  # and those of the legend
+    expect(part.locator(".wb-chart path.wb-plot-line")).to_have_count(4 + 4)  # and those of the legend
     lines(part).first.click()
     expect(part).to_contain_text("24 images, 24 queries")
     press(part, "Make current")

@@ -8,14 +8,15 @@ function render({ model, el }) {
   const legend = document.createElement("div");
   const hint = document.createElement("div");
   el.classList.add("wb-chart");
-  legend.className = "wb-legend";
-  hint.className = "wb-hint";
+  legend.className = "wb-plot-legend";
+  hint.className = "wb-plot-hint";
   hint.setAttribute("role", "status");
   hint.hidden = true;
   svg.setAttribute("aria-label", model.get("label"));
   svg.setAttribute("tabindex", "0");
   svg.dataset.lmSuppressShortcuts = "true";
   el.append(svg, legend, hint);
+  let drawn = 0; // the width that it is drawn for
   let here = -1; // the column, or the percent of x, that is pointed at
 
   const columns = () => model.get("columns");
@@ -26,7 +27,7 @@ function render({ model, el }) {
 
   const add = (tag, kind, attributes = {}, text) => {
     const node = document.createElementNS(SVG, tag);
-    node.setAttribute("class", `wb-${kind}`);
+    node.setAttribute("class", `wb-plot-${kind}`);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     if (text !== undefined) node.textContent = text;
     svg.append(node);
@@ -52,8 +53,8 @@ function render({ model, el }) {
     columns().forEach(({ a, b }, i) => {
       const x = across(i);
       add("path", "stem", { d: `M${x} ${up(a)}V${up(b)}` });
-      add("circle", "mark wb-tone-a", { cx: x, cy: up(a), r });
-      add("path", "mark wb-tone-b", { d: `M${x} ${up(b) - r - 1}l${r + 1} ${r + 1}l${-r - 1} ${r + 1}l${-r - 1} ${-r - 1}z` });
+      add("circle", "mark wb-plot-tone-a", { cx: x, cy: up(a), r });
+      add("path", "mark wb-plot-tone-b", { d: `M${x} ${up(b) - r - 1}l${r + 1} ${r + 1}l${-r - 1} ${r + 1}l${-r - 1} ${-r - 1}z` });
     });
     return { x: room };
   };
@@ -62,7 +63,7 @@ function render({ model, el }) {
     const lines = model.get("lines");
     // A and B come first and are drawn last, on top.
     for (const { y, tone } of [...lines].reverse()) {
-      add("path", `line wb-tone-${tone}`, { d: y.map((value, x) => `${x ? "L" : "M"}${across(x).toFixed(1)} ${up(value).toFixed(1)}`).join("") });
+      add("path", `line wb-plot-tone-${tone}`, { d: y.map((value, x) => `${x ? "L" : "M"}${across(x).toFixed(1)} ${up(value).toFixed(1)}`).join("") });
     }
     legend.replaceChildren(
       ...lines.filter(({ tone }) => tone !== -1).map(({ name, tone }) => {
@@ -72,7 +73,7 @@ function render({ model, el }) {
         const words = document.createElement("span");
         sample.setAttribute("aria-hidden", "true");
         path.setAttribute("d", "M0 6H32");
-        path.setAttribute("class", `wb-line wb-tone-${tone}`);
+        path.setAttribute("class", `wb-plot-line wb-plot-tone-${tone}`);
         words.textContent = words.title = name;
         sample.append(path);
         entry.append(sample, words);
@@ -82,7 +83,7 @@ function render({ model, el }) {
   };
 
   const point = () => {
-    svg.querySelector(".wb-pointer")?.remove();
+    svg.querySelector(".wb-plot-pointer")?.remove();
     hint.hidden = here < 0;
     if (here < 0) return;
     svg.prepend(add("path", "pointer", { d: `M${across(here)} ${TOP}V${HEIGHT - BOTTOM}` }));
@@ -99,6 +100,7 @@ function render({ model, el }) {
   };
 
   const draw = () => {
+    drawn = width();
     const there = columns().length || model.get("lines").length;
     svg.replaceChildren();
     svg.setAttribute("viewBox", `0 0 ${width()} ${HEIGHT}`);
@@ -150,7 +152,7 @@ function render({ model, el }) {
     point();
   });
 
-  const sized = new ResizeObserver(draw);
+  const sized = new ResizeObserver(() => width() !== drawn && draw());
   sized.observe(el);
   const changes = ["change:lines", "change:columns", "change:current"];
   changes.forEach((name) => model.on(name, draw));

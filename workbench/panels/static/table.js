@@ -91,7 +91,7 @@ function render({ model, el }) {
         if (row.said) {
           const cell = line.insertCell();
           cell.colSpan = columns.length - last - 1;
-          cell.className = "wb-said";
+          cell.className = "wb-sentence";
           cell.textContent = row.said;
         }
         return line;
