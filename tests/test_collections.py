@@ -258,3 +258,10 @@ def test_the_catalog_lists_published_sizes_and_what_is_there(tmp_path: Path) -> 
         "holidays": (1491, 500),
         "ukbench": (10200, 10200),
     }
+
+
+def test_a_collection_says_what_it_is_in_a_line(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes(b"no image")
+    said = repr(open_folder(tmp_path))
+    assert said == f"{tmp_path.name}: 1 images, 1 unreadable, 0 queries, no ground truth"

@@ -24,7 +24,9 @@ def test_changing_pooling_and_regions_changes_ranking_and_map(
 ) -> None:
     lab = labs(subshells)
     shutil.copy(NOTEBOOK, lab.folder)
-    panel = lab.run(page, NOTEBOOK.name)
+    lab.run(page, NOTEBOOK.name)
+    panel = page.locator(".wb-panel").first  # others stand below
+    panel.evaluate("node => node.scrollIntoView()")
     seen = [shown(panel, seconds=300)]
     changes = [("Pooling", "mean"), ("Regions", "whole"), ("Pooling", "gem:3"), ("Regions", "rmac:5")]
     for number, (name, value) in enumerate(changes):

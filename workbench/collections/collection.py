@@ -144,6 +144,11 @@ class Collection:
     )
     notes: tuple[str, ...] = ()  # said wherever numbers on this collection are shown
 
+    def __repr__(self) -> str:
+        protocol = self.protocol.title if self.protocol else "no ground truth"
+        unread = f", {len(self.problems)} unreadable" if self.problems else ""
+        return f"{self.name}: {len(self.images):,} images{unread}, {len(self.queries):,} queries, {protocol}"
+
     @property
     def report(self) -> pd.DataFrame:
         return pd.DataFrame(list(self.problems), columns=["image", "reason"])

@@ -39,10 +39,22 @@ function render({ model, el }) {
   });
   if (name) placed.observe(el);
 
+  // When the kernel is gone nothing here answers any more, and only the page can say so.
+  const lost = () =>
+    setTimeout(() => {
+      if (!el.closest(".jupyter-widgets-disconnected")) return;
+      const node = document.createElement("div");
+      node.className = "wb-line wb-error";
+      node.textContent = "The kernel has stopped or was started anew: run the notebook's cells again to go on.";
+      el.replaceChildren(node);
+    });
+  if (live) model.on("comm_live_update", lost);
+
   model.on("change:lines", show);
   show();
   return () => {
     placed.disconnect();
+    model.off("comm_live_update", lost);
     model.off("change:lines", show);
   };
 }
