@@ -31,7 +31,7 @@ h1 { font-size: 26px } h2 { font-size: 19px; margin: 40px 0 8px } h3 { font-size
 .numbers :is(td, th) { border-bottom: 1px solid var(--line); vertical-align: baseline }
 .numbers td { font-variant-numeric: tabular-nums } .numbers :is(td, th):nth-child(2) { text-align: left }
 .numbers :is(td, th):last-child { padding-right: 0 } .numbers th { vertical-align: bottom }
-:is(td, p, span) svg { display: inline; vertical-align: middle } .wide { overflow-x: auto }
+:is(td, p, span) svg { display: inline; max-width: none; vertical-align: middle } .wide { overflow-x: auto }
 .warning::before { content: "⚠ " } .curves { display: flex; flex-wrap: wrap; gap: 16px }
 .curves figure { flex: 1 1 280px; max-width: 460px } .curves figcaption { margin: 0 0 4px 52px }
 .numbers td:first-child { white-space: nowrap } .numbers code { font-size: 13px }
