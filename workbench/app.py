@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -88,6 +89,8 @@ def serve(
         # Voila looks for templates where Jupyter keeps its data.
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [made, os.environ.get("JUPYTER_PATH")]))
         print(f"The workbench is at http://{HOST}:{place}/ (Ctrl+C stops it)", flush=True)
+        # Visitors who leave while something is sent to them are no fault; what is one, the page says.
+        logging.disable(logging.ERROR)
         Voila.launch_instance(
             [
                 str(page),
@@ -97,7 +100,11 @@ def serve(
                 f"--Voila.open_browser={browser}",
                 "--VoilaConfiguration.template=workbench",
                 f"--VoilaConfiguration.theme={theme}",
-                "--Voila.log_level=ERROR",
+                "--Voila.log_level=CRITICAL",
+                # A page that is left ends its kernel by a request without the mark against forgery; what
+                # can be requested so needs the kernel's name, which nobody else knows.
+                "--Voila.tornado_settings=disable_check_xsrf=True",
+                "--MappingKernelManager.cull_idle_timeout=600",  # where the browser was killed
                 "--KernelManager.shutdown_wait_time=1.0",  # nothing in a kernel is lost by stopping it
             ]
         )
