@@ -122,6 +122,11 @@ def test_a_channel_counts_for_what_it_has_beyond_the_average_image() -> None:
 
 def test_layers_with_maps() -> None:
     assert map_layers(BACKBONES["alexnet"]) == ["conv1", "conv2", "conv3", "conv4", "conv5", "pool5"]
-    assert "pool" not in map_layers(BACKBONES["resnet50"])
-    assert at_layer("vgg16@fc6", "conv4_1") == "vgg16@conv4_1"
-    assert at_layer("alexnet@random", "conv1") == "alexnet@conv1@random"
+    assert map_layers(BACKBONES["resnet50"]) == ["conv2", "conv3", "conv4", "conv5"]
+    assert map_layers(BACKBONES["efficientnet_lite0"])[0] == "block1"
+    codes = at_layer(Config.parse("vgg16@fc6/code/whole"), "conv4_1")
+    assert str(codes) == "vgg16@conv4_1/max/whole"
+    assert (
+        str(at_layer(Config.parse("alexnet@random/gem:3/rmac:2"), "conv1"))
+        == "alexnet@conv1@random/gem:3/rmac:2"
+    )

@@ -219,6 +219,23 @@ def test_a_layer_without_a_map_is_said_calmly(panel: Attention, session: Session
     assert panel.view.heat and len(panel.view.regions) > 1
 
 
+def test_another_layer_of_the_backbone(panel: Attention, session: Session, bench: Workbench) -> None:
+    panel.heat.value = "contribution"
+    panel.layer.value = "block3"
+    settled(session)
+    early = bench.activations(session.query, PIPELINE, layer="block3")
+    assert panel.heat.value == "norm"  # only the pipeline's own layer makes a score
+    np.testing.assert_allclose(heat_of(panel), early.heat("norm"), rtol=1e-5)
+    panel.find(0)
+    assert session.wait(60) and panel.finding.strip.figures == []
+    session.pipeline = "efficientnet_lite0/code/whole"  # its layer has no map, others have
+    settled(session)
+    assert panel.view.heat and panel.layer.value == "block3"
+    panel.layer.value = ""
+    settled(session)
+    assert panel.view.note == NO_MAP
+
+
 def test_weights_of_cells_are_offered_where_there_are_some(panel: Attention, session: Session) -> None:
     assert "cells" not in [kind for _, kind in panel.heat.options]
     session.pipeline = "efficientnet_lite0/mean/whole/norm"

@@ -125,7 +125,7 @@ def test_wrong_input_and_cancel(bench: Workbench) -> None:
 def test_other_layers_and_scores_of_any_two_pictures(bench: Workbench) -> None:
     first, second = bench.collection.images[:2]
     deep = bench.activations(first, PIPELINES[0])
-    early = bench.activations(first, PIPELINES[0], layer="blocks.1")
+    early = bench.activations(first, PIPELINES[0], layer="block2")
     assert early.maps.shape[1] > deep.maps.shape[1] and len(early.regions) == len(deep.regions)
     ranking = bench.search(first, pipeline=PIPELINES[0], k=None).set_index("image_id")
     parts = bench.contributions(second, first, PIPELINES[0])

@@ -164,10 +164,12 @@ def map_layers(card: Card) -> list[str]:
     return [name for name in card.layers if name not in ("pool", "logits") and not name.startswith("fc")]
 
 
-def at_layer(backbone: str, layer: str) -> str:
-    """The backbone cut at another of its layers."""
-    spec = Spec.parse(backbone)
-    return f"{spec.name}@{layer}" + ("@random" if spec.random else "")
+def at_layer(config: Config, layer: str) -> Config:
+    """The pipeline cut at another layer of its backbone, one with a map: ``code`` gives way to ``max``."""
+    spec = Spec.parse(config.backbone)
+    backbone = f"{spec.name}@{layer}" + ("@random" if spec.random else "")
+    pooling = Step("max") if config.pooling.name == "code" else config.pooling
+    return replace(config, backbone=backbone, pooling=pooling)
 
 
 @lru_cache(maxsize=2)  # networks: looking through the layers loads each once

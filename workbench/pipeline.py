@@ -152,7 +152,7 @@ class Workbench:
         """Where the pipeline's layer, or another ``layer`` of its backbone, responds in any picture."""
         config = Config.parse(pipeline)
         if layer is not None:
-            config = replace(config, backbone=at_layer(config.backbone, layer))
+            config = at_layer(config, layer)
             source = layer_source(config.backbone, self.options)
             return activations(source.maps_of(self.picture(image, box))[0], config)
         _, ready, maps = self._seen(image, config, box, progress)

@@ -35,7 +35,14 @@ _VGG16 = {  # after the ReLU that follows each convolution
     for i in range(count)
 }
 _ALEXNET = {f"conv{i}": f"features.{n}" for i, n in enumerate((1, 4, 7, 9, 11), start=1)}
-_RESNET = {"conv5": "layer4", "pool": "avgpool", "logits": "fc"}
+_RESNET = {
+    "conv2": "layer1",
+    "conv3": "layer2",
+    "conv4": "layer3",
+    "conv5": "layer4",
+    "pool": "avgpool",
+    "logits": "fc",
+}
 
 
 def _resnet(depth: int, stages: str) -> Card:
@@ -49,7 +56,11 @@ BACKBONES: dict[str, Card] = {
         "timm",
         "tf_efficientnet_lite0",
         32,
-        layers={"pool": "global_pool", "logits": "classifier"},
+        layers={
+            **{f"block{i + 1}": f"blocks.{i}" for i in range(7)},
+            "pool": "global_pool",
+            "logits": "classifier",
+        },
         code="pool",
         mean=(0.498, 0.498, 0.498),
         std=(0.502, 0.502, 0.502),
