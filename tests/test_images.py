@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import resource
 import struct
 import zlib
 from pathlib import Path
@@ -13,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from workbench.collections.images import crop_to, inspect, load
+from workbench.collections.images import NotNow, crop_to, inspect, load
 from workbench.config import WorkbenchError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -202,6 +205,25 @@ def test_a_missing_file_and_an_impossible_name_are_refused(tmp_path: Path) -> No
             read(tmp_path / "nowhere.jpg")
         with pytest.raises(WorkbenchError):
             read(tmp_path / "nul\0.jpg")
+
+
+def test_a_lack_of_file_handles_is_not_the_files_fault(tmp_path: Path) -> None:
+    path = tmp_path / "good.png"
+    Image.new("RGB", (16, 16), "teal").save(path)
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    handles = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                handles.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(NotNow, match="Too many open files"):
+            load(path)
+    finally:
+        for handle in handles:
+            os.close(handle)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert load(path).getpixel((0, 0)) == (0, 128, 128)
 
 
 def test_a_truncated_photo_with_a_whole_thumbnail_is_still_truncated(tmp_path: Path) -> None:

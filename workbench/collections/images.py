@@ -25,6 +25,10 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
+class NotNow(WorkbenchError):
+    """A file that could not be read this time, for a reason that is not in the file: it may be another."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What is known of an image without decoding it: upright size in pixels, and its fingerprint."""
@@ -130,8 +134,11 @@ def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = 
     except WorkbenchError:
         raise
     except FileNotFoundError:
-        raise WorkbenchError("the file is missing") from None
+        raise NotNow("the file is missing") from None
     except Exception as error:  # Pillow's plugins raise what they like on broken files
+        if isinstance(error, MemoryError) or getattr(error, "errno", None):  # the system's, not the file's
+            why = getattr(error, "strerror", None) or "out of memory"
+            raise NotNow(f"the file cannot be read now ({why})") from None
         raise WorkbenchError(_reason(error)) from None
     return upright_rgb if box is None else crop_to(upright_rgb, box, scale)
 

@@ -217,8 +217,10 @@ def _one_batch(
         try:
             pictures.append(pixels(images.load(one.path, one.box, at_least=one.size), one.size))
             keys.append(one.key)
+        except images.NotNow as error:
+            missing[one.key] = str(error)
         except WorkbenchError as error:
-            (damaged if one.path.exists() else missing)[one.key] = str(error)
+            damaged[one.key] = str(error)
     parts = []
     # On the processor only as many at a time as stay in its cache.
     width, height = batch[0].size
