@@ -78,7 +78,7 @@ def test_signs_and_places_as_text() -> None:
     [
         ("wrong1", ("right1", "the first true positive")),
         ("right2", ("wrong1", "the strongest negative above it")),
-        ("right1", ("", "")),
+        ("right1", ("", "the strongest negative above it")),
         ("spoilt", ("", "")),
         ("not there", ("", "")),
     ],

@@ -13,14 +13,17 @@ from workbench.panels.pairs import Links, Waterfall
 from workbench.panels.parts import columns, links, regions, rows, steps, words
 from workbench.panels.region import Text, line, region
 from workbench.panels.session import DEBOUNCE, Session
-from workbench.panels.study import Asked, Study, rival, study
+from workbench.panels.study import NEGATIVE, POSITIVE, Asked, Study, rival, study
 from workbench.panels.table import Table
 from workbench.progress import Progress
 
 EXPLAINING = "explaining"  # the lane
 WAITING = "The explanation comes here once the collection is ranked; then choose a result."
 NOTHING = "There is no result to explain: the collection holds no other image."
-NONE_ABOVE = "No negative stands above this one."
+ABSENT = {
+    POSITIVE: "No true positive is known for this query.",
+    NEGATIVE: "No negative stands above this one.",
+}
 FOLLOWED = ""  # the value of a select that follows the session
 
 
@@ -74,8 +77,9 @@ class Explanation:
     # -- what is asked
 
     def choose(self, change: Any) -> None:
-        """An image was selected by name."""
-        self.session.image = change["new"] or ""
+        """An image was selected by name; what the session studies beyond the collection stays."""
+        if change["new"] or self.session.image in self.session.bench.collection.images:
+            self.session.image = change["new"] or ""
 
     def show_names(self, _: object) -> None:
         """Offer the images that there are."""
@@ -92,7 +96,7 @@ class Explanation:
         self.image.value = image if image in self.session.bench.collection.images else FOLLOWED
 
     def asked(self) -> Asked | None:
-        """What is to be explained now; None while there is no ranking, or no image but the query."""
+        """The score to be explained now; None while there is no ranking, or no image but the query."""
         session, ranking, ranked = self.session, self.session.ranking, self.session.ranked
         images = session.bench.collection.images
         if ranking is None or ranked is None:
@@ -105,21 +109,21 @@ class Explanation:
         image = session.image if session.image in images else self._first(query)
         if not image:
             return None
-        other, what = ("", "") if known is None else rival(known, image, session.bench.collection)
-        self._offer(known is not None, other, what)
-        return Asked(query, box, image, other if self.contrast.value else "", ranked.pipeline, known, refined)
+        return Asked(query, box, image, "", ranked.pipeline, known, refined)
 
     def _first(self, query: Query) -> str:
         """The first result that is not the query's own image."""
         best = (str(image) for image in self.session.ranking["image_id"].head(2))
         return next((image for image in best if image != query.image), "")
 
-    def _offer(self, ranked: bool, other: str, what: str) -> None:
-        """Offer to hold the image against another, where there is one."""
+    def _offered(self, asked: Asked) -> Asked:
+        """Offer to hold the image against another, where there is one; the contrast if that is wished."""
+        collection = self.session.bench.collection
+        other, what = ("", "") if asked.ranking is None else rival(asked.ranking, asked.image, collection)
         self.contrast.disabled = not other
-        known = ranked and self.session.bench.collection.protocol is not None
-        text = f"Against {what}: {other}" if other else NONE_ABOVE if known else ""
+        text = f"Against {what}: {other}" if other else ABSENT.get(what, "")
         self.against.lines = [line(text, "note")] if text else []
+        return asked._replace(other=other) if self.contrast.value else asked
 
     # -- explaining
 
@@ -136,6 +140,7 @@ class Explanation:
             self._show(None)
             self.said.lines = [line(WAITING if self.session.ranking is None else NOTHING)]
             return
+        asked = self._offered(asked)
         self._stale(True)
         self.session.run(EXPLAINING, lambda progress: self._explain(asked, progress), DEBOUNCE)
 

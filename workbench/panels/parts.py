@@ -147,7 +147,7 @@ def columns(contrast: bool) -> list[Row]:
     return [
         *head,
         column("place1", "Result region", hint=extents),
-        column("value", "Contribution", number=True, hint="all pairs add up to the score"),
+        column("value", "Adds", number=True, hint="all pairs add up to the score"),
         column("share", "Share %", number=True, hint="of the score"),
     ]
 

@@ -26,6 +26,7 @@ SIDE = 560  # pixels of a picture's longest side
 SET_ASIDE = (
     "Feedback and further query images are set aside here: this is the score for the plain query alone."
 )
+POSITIVE, NEGATIVE = "the first true positive", "the strongest negative above it"
 
 
 class Asked(NamedTuple):
@@ -50,7 +51,7 @@ class Study:
 
 
 def rival(ranking: pd.DataFrame, image: str, collection: Collection) -> tuple[str, str]:
-    """The image to hold against this one, and what it is; empty where there is none.
+    """The image to hold against this one, empty where there is none, and what it would be.
 
     A negative is held against the first true positive, a positive against the strongest negative
     above it.
@@ -61,13 +62,13 @@ def rival(ranking: pd.DataFrame, image: str, collection: Collection) -> tuple[st
     at = int((ranking["image_id"] == image).to_numpy().argmax())
     relevance = ranking["relevance"].iloc[at]
     if relevance == "negative":
-        found, what = ranking[ranking["relevance"].isin(positives)], "the first true positive"
+        found, what = ranking[ranking["relevance"].isin(positives)], POSITIVE
     elif relevance in positives:
         above = ranking.iloc[:at]
-        found, what = above[above["relevance"] == "negative"], "the strongest negative above it"
+        found, what = above[above["relevance"] == "negative"], NEGATIVE
     else:
         return "", ""
-    return (str(found["image_id"].iloc[0]), what) if len(found) else ("", "")
+    return str(found["image_id"].iloc[0]) if len(found) else "", what
 
 
 def study(bench: Workbench, asked: Asked, progress: Progress) -> Study:

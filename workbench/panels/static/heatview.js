@@ -177,7 +177,10 @@ function render({ model, el }) {
       group.dataset.lmSuppressShortcuts = "true";
       group.addEventListener("pointerenter", () => hover(i));
       group.addEventListener("pointerleave", () => hover(-1));
-      group.addEventListener("focus", () => hover(i));
+      group.addEventListener("focus", () => {
+        reach(i, false);
+        hover(i);
+      });
       group.addEventListener("blur", () => hover(-1));
       group.addEventListener("click", () => {
         reach(i);

@@ -1,0 +1,119 @@
+"""A score taken apart on screen, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.axe import serious
+from tests.browser.lab import Lab
+from tests.browser.steps import CELLS, ERRORS, NAUGHTY, opening, photos, region, select
+
+pytestmark = pytest.mark.browser
+PANEL = """from workbench.panels import Session
+from workbench.panels.layout import explanation_panel
+explanation_panel(bench, Session(bench, pipeline="efficientnet_lite0/max/rmac:2"))"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return photos(tmp_path_factory.mktemp("photos") / "of mine", labels=3, each=4, side=96)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def explained(panel: Locator, name: str) -> Locator:
+    """The explanation, once it shows that result and is up to date."""
+    explanation = region(panel, "Explanation")
+    expect(explanation.locator("figcaption", has_text=name).first).to_be_visible(timeout=60_000)
+    expect(explanation.locator("figure[aria-busy=true]")).to_have_count(0, timeout=60_000)
+    return explanation
+
+
+@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
+def test_pairs_are_linked_across_pictures_table_and_sum(
+    labs: Callable[[bool], Lab], subshells: bool, page: Page, folder: Path, cache: Path
+) -> None:
+    lab = labs(subshells)
+    panel = lab.run(page, lab.write("explanation.ipynb", opening(folder, cache), PANEL))
+    select(panel, "Explained image").select_option("kind 1/1.jpg")
+    explanation = explained(panel, "kind 1/1.jpg")
+    cells = page.evaluate(CELLS)
+    rows = explanation.get_by_role("grid").locator("tbody tr")
+    regions = explanation.get_by_role("listbox")
+    marked = explanation.locator(".wb-region-drawn.wb-marked")
+    expect(rows).to_have_count(8)
+    expect(regions).to_have_count(2)
+    expect(explanation.locator(".wb-links g")).to_have_count(8)
+
+    # By mouse: a row of the table marks the pair in both pictures, in the sum and on its line.
+    rows.nth(2).click()
+    expect(marked).to_have_count(2)
+    expect(explanation.locator(".wb-links g.wb-marked")).to_have_attribute("data-part", "2")
+    expect(explanation.locator(".wb-waterfall .wb-marked .wb-step-name")).to_have_text("3")
+    rows.nth(2).click()
+    expect(marked).to_have_count(0)
+
+    # By keyboard: regions are walked through, and Enter keeps one.
+    regions.last.get_by_role("option", name=re.compile("^pair 1:")).focus()
+    page.keyboard.press("ArrowRight")
+    expect(regions.last.get_by_role("option", name=re.compile("^pair 2:"))).to_be_focused()
+    expect(rows.nth(1)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(rows.nth(1)).to_have_attribute("aria-selected", "true")
+    slider = explanation.get_by_role("slider", name="Opacity")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(explanation.locator("canvas.wb-heat-layer").first).to_have_css("opacity", "0")
+    expect(explanation.locator("canvas.wb-heat-layer").nth(1)).to_have_css("opacity", "0")
+    explanation.get_by_role("button", name="Cells").press("Enter")
+    expect(explanation.get_by_role("button", name="Cells")).to_have_attribute("aria-pressed", "true")
+    for key in "abdd":
+        page.keyboard.press(key)
+    assert page.evaluate(CELLS) == cells
+    assert page.evaluate(ERRORS) == []
+
+
+def test_a_negative_stands_beside_the_first_true_positive(
+    lab: Lab, page: Page, folder: Path, cache: Path
+) -> None:
+    panel = lab.run(page, lab.write("contrast.ipynb", opening(folder, cache), PANEL))
+    select(panel, "Explained image").select_option("kind 2/3.jpg")
+    explanation = explained(panel, "kind 2/3.jpg")
+    expect(explanation).to_contain_text("negative")
+    button = explanation.get_by_role("button", name="Why this one before that one?")
+    expect(explanation).to_contain_text("Against the first true positive")
+    button.click()
+    expect(explanation.get_by_role("figure")).to_have_count(3, timeout=30_000)
+    said = explanation.locator(".wb-numbers")
+    expect(said).to_have_text(re.compile(r"^Score of A .* − score of B .* = 0\.\d{4}$"))
+    a, b, less = map(float, re.findall(r"-?\d\.\d{4}", said.inner_text()))
+    assert round(a - b, 4) == less
+    expect(explanation.locator(".wb-waterfall li").last).to_contain_text("A − B")
+    assert serious(page, ".wb-explanation") == []
+    button.press("Enter")
+    expect(explanation.locator(".wb-waterfall li").last).to_contain_text("score", timeout=30_000)
+    expect(explanation.get_by_role("figure").filter(visible=True)).to_have_count(2)
+
+
+def test_the_value_under_the_pointer_is_said_and_a_file_name_is_text(
+    lab: Lab, page: Page, folder: Path, cache: Path
+) -> None:
+    panel = lab.run(page, lab.write("value.ipynb", opening(folder, cache), PANEL))
+    name = f"kind 0/{NAUGHTY}"
+    select(panel, "Explained query").select_option("kind 0/1.jpg")
+    select(panel, "Explained image").select_option(name)
+    explanation = explained(panel, name)
+    expect(explanation.get_by_text(name, exact=True).filter(visible=True).first).to_be_visible()
+    assert page.locator("img[src='x']").count() == 0
+    explanation.locator(".wb-heat-frame").filter(visible=True).first.hover()
+    expect(explanation.locator(".wb-heat-value").first).to_have_text(re.compile(r"^cell [+−]?\d"))
+    assert serious(page, ".wb-explanation") == []
