@@ -95,6 +95,7 @@ function render({ model, el }) {
       hint.textContent = [`recall ${here}`, ...named.map(({ name, y }) => `${y[here].toFixed(1)}  ${name}`)].join("\n");
     }
     const right = across(here) > width() / 2;
+    hint.style.maxWidth = `${(right ? across(here) : width() - across(here)) - 28}px`;
     hint.style.left = right ? "auto" : `${across(here) + 12}px`;
     hint.style.right = right ? `${width() - across(here) + 12}px` : "auto";
   };
