@@ -1,5 +1,20 @@
 // Points in the plane, [x0, y0, x1, y1, …] in pixels: which is nearest, which lie inside, which is next.
 
+// Points of any extent, y upwards, in pixels. One scale for both axes: distances are what a map shows.
+function fitted(points, width, height, margin) {
+  const [low, high] = [[Infinity, Infinity], [-Infinity, -Infinity]];
+  points.forEach((value, k) => {
+    low[k % 2] = Math.min(low[k % 2], value);
+    high[k % 2] = Math.max(high[k % 2], value);
+  });
+  const extent = [high[0] - low[0], high[1] - low[1]];
+  const scale = Math.min((width - 2 * margin) / (extent[0] || 1), (height - 2 * margin) / (extent[1] || 1));
+  return points.map((value, k) => {
+    const off = (value - low[k % 2] - extent[k % 2] / 2) * scale;
+    return k % 2 ? height / 2 - off : width / 2 + off;
+  });
+}
+
 function nearestPoint(at, x, y, within = Infinity) {
   let best = -1;
   let least = within * within;

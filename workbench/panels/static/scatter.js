@@ -47,7 +47,6 @@ function render({ model, el }) {
   const ramp = () => new Uint8Array(bytes("ramp"));
   const chosen = () => model.get("chosen").filter((i) => i < count());
 
-  // Points in pixels, one scale for both axes: distances are what the map shows.
   const fit = () => {
     const [width, height] = [plot.clientWidth, plot.clientHeight];
     const ratio = window.devicePixelRatio || 1;
@@ -56,20 +55,8 @@ function render({ model, el }) {
       canvas.height = Math.round(height * ratio);
       canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);
     }
-    const [low, high] = [[Infinity, Infinity], [-Infinity, -Infinity]];
-    points.forEach((value, k) => {
-      low[k % 2] = Math.min(low[k % 2], value);
-      high[k % 2] = Math.max(high[k % 2], value);
-    });
-    const extent = [high[0] - low[0], high[1] - low[1]];
     radius = Math.max(2, Math.min(5, 0.17 * Math.sqrt((width * height) / (points.length / 2))));
-    const margin = 2 * radius + 12; // room for the rings
-    const scale = Math.min((width - 2 * margin) / (extent[0] || 1), (height - 2 * margin) / (extent[1] || 1));
-    at = points.map((value, k) =>
-      k % 2
-        ? height / 2 - (value - low[1] - extent[1] / 2) * scale
-        : width / 2 + (value - low[0] - extent[0] / 2) * scale,
-    );
+    at = fitted(points, width, height, 2 * radius + 12); // with room for the rings
   };
 
   const lookOf = () => {
