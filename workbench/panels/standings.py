@@ -28,16 +28,6 @@ def measures(collection: Collection) -> dict[str, str]:
     return {**names, head: "mP@10", **({"localisation": "On target"} if collection.quadrilaterals else {})}
 
 
-def headline(collection: Collection) -> str:
-    """The metric by which pipelines are ranked."""
-    protocol = collection.protocol
-    if protocol is None:
-        return ""
-    if protocol.measure == "N-S":
-        return "N-S"
-    return f"mAP_{protocol.headline}" if len(protocol.settings) > 1 else "mAP"
-
-
 def columns(collection: Collection) -> list[dict[str, Any]]:
     """The columns of the table."""
     hints = {
