@@ -11,10 +11,10 @@ function caption(figure) {
     line.append(span, " ");
   };
   add("rank", figure.rank);
-  add("moved", figure.moved, "places moved by feedback");
   add("score", figure.score);
   add("sign", figure.sign, figure.relevance);
   add("word", figure.relevance);
+  add("moved", figure.moved, "places moved by feedback");
   add("name", figure.name, figure.name);
   return line;
 }
