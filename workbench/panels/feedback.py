@@ -73,7 +73,8 @@ class FeedbackControls:
             return [line("Mark results as good or bad to refine the search.", "note")]
         if session.refinement is None:
             return [line("A linear SVM begins with the first result marked as bad.", "note")]
-        told = [line("mAP does not count feedback.", "note")]
+        judged = session.bench.collection.protocol is not None
+        told = [line("mAP does not count feedback.", "note")] if judged else []
         if ranking is not None and session.ranked.feedback is not None:
             told.insert(0, line(effect(ranking), "note"))
         return told

@@ -59,6 +59,7 @@ function render({ model, el }) {
     const pixels = box.length ? `${Math.round(box[2] - box[0])} × ${Math.round(box[3] - box[1])}` : "";
     const said = !width ? "" : !pixels ? `whole image, ${width} × ${height} px` : `${own ? "own box" : "box"} ${pixels} of ${width} × ${height} px`;
     size.textContent = refused ? `A box needs ${least().join(" × ")} pixels.` : said;
+    size.title = size.textContent;
     reset.hidden = own || !box.length;
     reset.textContent = model.get("whole") ? "Whole image" : "Own box";
     const place = pixels ? `${pixels} pixels at ${Math.round(box[0])}, ${Math.round(box[1])}. ` : "The whole image. ";
@@ -201,6 +202,10 @@ function render({ model, el }) {
     else event.shiftKey ? resize(box, arrow.map(Math.abs), dx, dy) : move(box, dx, dy);
     later();
     draw();
+    // Only the shelf scrolls, where the picture is larger: scrollIntoView would move the notebook too.
+    const near = (at, start, length, room) => Math.max(Math.min(at, start), Math.min(start, start + length - room));
+    shelf.scrollLeft = near(shelf.scrollLeft, frame.offsetLeft, frame.offsetWidth, shelf.clientWidth);
+    shelf.scrollTop = near(shelf.scrollTop, frame.offsetTop, frame.offsetHeight, shelf.clientHeight);
   });
 
   const changes = { "change:picture": load, "change:name": load, "change:width": load, "change:height": load, "change:box": follow, "change:own": follow, "change:whole": follow };
