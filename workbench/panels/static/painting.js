@@ -61,8 +61,8 @@ function paintPoints(pen, at, rows, radius, lookOf, edge) {
     for (const i of members) trace(pen, at[2 * i], at[2 * i + 1], look.size * radius, look.diamond);
     pen.fillStyle = look.fill;
     pen.strokeStyle = edge ?? (look.hollow ? look.fill : look.edge);
+    pen.stroke(); // below the fill, so that edges do not eat up their neighbours where points lie close
     if (!look.hollow) pen.fill();
-    pen.stroke();
   }
 }
 

@@ -73,7 +73,7 @@ function render({ model, el }) {
     if (!points.length || !plot.clientWidth) return;
     fit();
     const pen = base.getContext("2d");
-    pen.lineWidth = 1;
+    pen.lineWidth = 1.5;
     paintPoints(pen, at, Array(count()).keys(), radius, lookOf());
     drawMarks();
     const lit = chosen();
@@ -90,7 +90,7 @@ function render({ model, el }) {
     pen.clearRect(0, 0, over.width, over.height);
     const lit = chosen();
     root.classList.toggle("wb-lit", lit.length > 0);
-    pen.lineWidth = 1.5;
+    pen.lineWidth = 2.5;
     paintPoints(pen, at, lit, radius + 1, lookOf(), style("mark"));
     const ring = (i, r, width, square) =>
       i >= 0 && i < count() && paintRing(pen, at[2 * i], at[2 * i + 1], r, width, square, style);
