@@ -22,7 +22,7 @@ from workbench.features import extraction, hardware, weights
 from workbench.features.backbones import Spec
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.features.network import run
-from workbench.pipeline import default_cache
+from workbench.opening import default_cache
 
 IMAGES, SIZE, RUNS = 200, 512, 2
 

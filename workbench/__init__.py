@@ -22,7 +22,7 @@ def open(name: str | Path, labels: str = "none", **options: Any) -> Workbench:
     precision, cache, weights (folders), seed. Raises WorkbenchError where it cannot be opened.
     """
     try:
-        from workbench.pipeline import open_workbench
+        from workbench.opening import open_workbench
     except (ImportError, RuntimeError) as error:
         from workbench.doctor import mismatch
 

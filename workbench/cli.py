@@ -175,7 +175,7 @@ def runs(
 ) -> None:
     """What was evaluated before, the newest first; or what differs between two of them."""
     from workbench import runs
-    from workbench.pipeline import default_cache
+    from workbench.opening import default_cache
 
     place = (cache or default_cache()).expanduser()
     if diff:
@@ -211,7 +211,7 @@ def fetch(
     from workbench.collections.download import SOURCES, fetch
     from workbench.features.backbones import BACKBONES, Spec
     from workbench.features.weights import download, locate
-    from workbench.pipeline import default_cache
+    from workbench.opening import default_cache
 
     if name in BACKBONES or name.startswith("timm:"):
         spec = Spec.parse(name)
@@ -230,7 +230,7 @@ def fetch(
 def collections(cache: CACHE = None) -> None:
     """The collections known by name."""
     from workbench.collections.catalog import catalog
-    from workbench.pipeline import default_cache
+    from workbench.opening import default_cache
 
     place = (cache or default_cache()).expanduser()
     rows = [

@@ -102,7 +102,7 @@ def _speed() -> Finding:
 
 
 def _disk(chosen: Path | None) -> Finding:
-    from workbench.pipeline import default_cache
+    from workbench.opening import default_cache
 
     place = (chosen or default_cache()).expanduser()
     try:

@@ -23,7 +23,8 @@ def start(arguments: list[str], progress: Progress = silent, folder: Path | None
     if importlib.util.find_spec("jupyterlab") is None:
         raise WorkbenchError("JupyterLab is not installed: pip install jupyterlab")
     notebooks = bring_notebooks(folder or Path.cwd())
-    from workbench.pipeline import DEFAULT_PIPELINE, open_workbench
+    from workbench.opening import open_workbench
+    from workbench.pipeline import DEFAULT_PIPELINE
 
     open_workbench("posters", progress=progress).evaluate(DEFAULT_PIPELINE, progress)
     command = [sys.executable, "-m", "jupyterlab", str(notebooks / FIRST)]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import platformdirs
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
-from workbench import runs
+from workbench import asking, runs
 from workbench.activations import (
     Activations,
     Contributions,
@@ -24,12 +21,10 @@ from workbench.activations import (
     contributions,
     layer_source,
 )
-from workbench.collections import images
-from workbench.collections.catalog import open_collection
-from workbench.collections.collection import Box, Collection, Query
+from workbench.asking import Asked
+from workbench.collections.collection import Box, Collection
 from workbench.config import Config, WorkbenchError
 from workbench.described import KEPT, Describer, Ready
-from workbench.descriptors.bulk import describe_maps
 from workbench.embedding import embedding
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
@@ -91,12 +86,12 @@ class Workbench:
 
     def search(
         self,
-        query: str | Path | Image.Image,
+        query: Asked,
         box: Box | None = None,
         pipeline: str | Config = DEFAULT_PIPELINE,
         k: int | None = 20,
         progress: Progress = silent,
-        also: Sequence[str | Path | Image.Image] = (),
+        also: Sequence[Asked] = (),
         feedback: Feedback | None = None,
     ) -> pd.DataFrame:
         """Rank the database for a query: its id, an image's id, a file, or a decoded image.
@@ -108,42 +103,36 @@ class Workbench:
         """
         if k is not None and k < 1:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
-        config = Config.parse(pipeline)
-        known = self._require_query(query, box)
-        ready = self._describer.describe(config, progress)
-        vectors = [self._vector(ready, ready.row(known), query, box)]
+        ready = self._ready(pipeline, progress, query, *also)
+        vectors = [asking.vector(ready, query, box)]
         if also:
-            others = ((ready.row(self._require_query(other, None)), other, None) for other in also)
-            every = [vectors[0], *(self._vector(ready, *other) for other in others)]
+            every = [vectors[0], *(asking.vector(ready, other) for other in also)]
             vectors.append(combined(torch.cat(every))[None])
         if feedback is not None:
             vectors.append(refined(vectors[-1][0], ready.database, ready.image_rows(), feedback)[None])
         *before, scores = exact.scores(torch.cat(vectors[-2:]), ready.database)
-        relevance = self._relevance(ready.collection, known)
+        relevance = asking.relevance(ready.collection, query, box)
         return ranking(scores, ready.collection.images, relevance, k, *before)
 
     def explain(
         self,
-        query: str | Path | Image.Image,
+        query: Asked,
         image_id: str,
         pipeline: str | Config = DEFAULT_PIPELINE,
         box: Box | None = None,
         progress: Progress = silent,
     ) -> Explanation:
         """Take the score of an image for a query apart, exactly, into cells and pairs of regions."""
-        config = Config.parse(pipeline)
-        known = self._require_query(query, box)
-        ready = self._describer.describe(config, progress)
+        ready = self._ready(pipeline, progress, query)
         rows = ready.image_rows()
         if image_id not in rows:
             raise WorkbenchError(f"{image_id!r} is not an image of {ready.collection.name!r}")
-        row = ready.row(known)
-        maps = ready.maps(row) if row is not None else self._maps(ready, query, box)
-        return explain(maps, ready.maps(rows[image_id]), config, ready.described)
+        maps = asking.maps(ready, query, box)
+        return explain(maps, ready.maps(rows[image_id]), ready.config, ready.described)
 
     def activations(
         self,
-        image: str | Path | Image.Image,
+        image: Asked,
         pipeline: str | Config = DEFAULT_PIPELINE,
         box: Box | None = None,
         layer: str | None = None,
@@ -155,27 +144,26 @@ class Workbench:
             config = at_layer(config, layer)
             source = layer_source(config.backbone, self.options)
             return activations(source.maps_of(self.picture(image, box))[0], config)
-        _, ready, maps = self._seen(image, config, box, progress)
-        return activations(maps[0], ready.config)
+        ready = self._ready(config, progress, image)
+        return activations(asking.maps(ready, image, box)[0], config)
 
     def contributions(
         self,
-        image: str | Path | Image.Image,
-        other: str | Path | Image.Image,
+        image: Asked,
+        other: Asked,
         pipeline: str | Config = DEFAULT_PIPELINE,
         box: Box | None = None,
         other_box: Box | None = None,
         progress: Progress = silent,
     ) -> Contributions:
         """The score of two pictures taken apart over the channels, cells and regions of the first."""
-        config = Config.parse(pipeline)
-        _, ready, maps = self._seen(image, config, box, progress)
-        row = ready.row(self._require_query(other, other_box))
-        return contributions(maps, self._vector(ready, row, other, other_box)[0], config, ready.described)
+        ready = self._ready(pipeline, progress, image, other)
+        vector = asking.vector(ready, other, other_box)[0]
+        return contributions(asking.maps(ready, image, box), vector, ready.config, ready.described)
 
     def nearest_regions(
         self,
-        image: str | Path | Image.Image,
+        image: Asked,
         region: int,
         pipeline: str | Config = DEFAULT_PIPELINE,
         k: int = 12,
@@ -187,8 +175,9 @@ class Workbench:
         ``region`` is a row of ``activations(image).regions``. Returns a DataFrame of rank, image_id,
         x0, y0, x1, y1 (fractions) and score; the image that the region is from is left out.
         """
-        path, ready, maps = self._seen(image, Config.parse(pipeline), box, progress)
-        return self._regions.nearest(ready, maps[0], region, k, path, progress)
+        ready = self._ready(pipeline, progress, image)
+        path = asking.file_of(ready.collection, image)
+        return self._regions.nearest(ready, asking.maps(ready, image, box)[0], region, k, path, progress)
 
     def compare(self, pipelines: Sequence[str | Config], progress: Progress = silent) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
@@ -205,19 +194,11 @@ class Workbench:
         known_only: bool = False,
     ) -> pd.DataFrame:
         """The database as a map: image_id, x, y and cluster; ``known_only``: empty where not made before."""
-        return embedding(self._describer.describe(Config.parse(pipeline), progress), progress, known_only)
+        return embedding(self._ready(pipeline, progress), progress, known_only)
 
-    def picture(self, query: str | Path | Image.Image, box: Box | None = None) -> Image.Image:
+    def picture(self, query: Asked, box: Box | None = None) -> Image.Image:
         """What the network sees of a query or an image, as RGB: upright, and cropped to its box."""
-        if isinstance(query, Image.Image):
-            upright = images.rgb(ImageOps.exif_transpose(query))  # as its file would be read
-            return upright if box is None else images.crop_to(upright, box)
-        known = self._known_query(str(query))
-        path = self.collection.path(known.image) if known else Path(query).expanduser()
-        try:
-            return images.load(path, box or (known.box if known else None))
-        except WorkbenchError as error:
-            raise WorkbenchError(f"image {str(query)!r}: {error}") from None
+        return asking.picture(self.collection, query, box)
 
     def thumbnail(self, image_id: str, side: int = 160, box: Box | None = None) -> bytes:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
@@ -262,84 +243,8 @@ class Workbench:
 
         return getattr(layout, name)(self)
 
-    # -- from names to rows and vectors ---------------------------------------------------------
-
-    def _known_query(self, name: str) -> Query | None:
-        queries = {query.id: query for query in self.collection.queries}
-        if name in queries:
-            return queries[name]
-        return Query(name, name) if name in set(self.collection.images) else None
-
-    def _require_query(self, query: str | Path | Image.Image, box: Box | None) -> Query | None:
-        """The query of the collection that is meant, None for a picture or a crop of one's own."""
-        if isinstance(query, Image.Image):
-            return None
-        known = self._known_query(str(query))
-        if known is None and not Path(query).expanduser().is_file():
-            raise WorkbenchError(
-                f"query {str(query)!r} is neither a query nor an image of {self.collection.name!r}, "
-                "nor a file"
-            )
-        return known if box is None else None
-
-    def _seen(
-        self, image: str | Path | Image.Image, config: Config, box: Box | None, progress: Progress
-    ) -> tuple[Path | None, Ready, list[torch.Tensor]]:
-        """The file of a picture, if it has one, and its maps, a scale each."""
-        known = self._require_query(image, box)
-        ready = self._describer.describe(config, progress)
-        row = ready.row(known)
-        maps = ready.maps(row) if row is not None else self._maps(ready, image, box)
-        if isinstance(image, Image.Image):
-            return None, ready, maps
-        named = self._known_query(str(image))
-        return self.collection.path(named.image) if named else Path(image).expanduser(), ready, maps
-
-    def _maps(self, ready: Ready, query: str | Path | Image.Image, box: Box | None) -> list[torch.Tensor]:
-        return ready.source.maps_of(self.picture(query, box), ready.config.scales)
-
-    def _vector(
-        self, ready: Ready, row: int | None, query: str | Path | Image.Image, box: Box | None
-    ) -> torch.Tensor:
-        if row is not None:
-            return ready.described.vectors[row : row + 1]
-        with torch.no_grad():
-            parts, _ = describe_maps(self._maps(ready, query, box), ready.config, ready.described)
-            return parts.total.sum(1)
-
-    def _relevance(self, collection: Collection, query: Query | None) -> Callable[[str], str]:
-        """What is known of an image: its grade, ``negative``, ``query`` for itself, or ``unknown``."""
-        grades: Mapping[str, str] = collection.relevance.get(query.id, {}) if query else {}
-        judged = query is not None and query.id in collection.relevance
-
-        def relevance(image: str) -> str:
-            if query is not None and image == query.image and image not in grades:
-                return "query"
-            return grades.get(image, "negative" if judged else "unknown")
-
-        return relevance
-
-
-def default_cache() -> Path:
-    """``data/`` of a checkout, or else the user's cache folder; WORKBENCH_CACHE moves it."""
-    if os.environ.get("WORKBENCH_CACHE"):
-        return Path(os.environ["WORKBENCH_CACHE"]).expanduser()
-    checkout = Path(__file__).resolve().parents[1]
-    if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
-        return checkout / "data"
-    return Path(platformdirs.user_cache_dir("retrieval-workbench"))
-
-
-def open_workbench(
-    name: str | Path, labels: str = "none", progress: Progress = silent, **options: Any
-) -> Workbench:
-    """Open a collection by name, folder or CSV. ``options`` are the fields of Options."""
-    unknown = set(options) - set(Options.__dataclass_fields__)
-    if unknown:
-        raise WorkbenchError(
-            f"option {sorted(unknown)[0]!r} is not known; valid: {', '.join(Options.__dataclass_fields__)}"
-        )
-    cache = Path(options.get("cache") or default_cache()).expanduser()
-    weights = options.get("weights")
-    chosen = replace(Options(**options), cache=cache, weights=Path(weights).expanduser() if weights else None)
-    return Workbench(open_collection(name, labels, cache, progress), chosen)
+    def _ready(self, pipeline: str | Config, progress: Progress, *asked: Asked) -> Ready:
+        """The collection described, once it is known that what is asked can be."""
+        for one in asked:
+            asking.required(self.collection, one)
+        return self._describer.describe(Config.parse(pipeline), progress)

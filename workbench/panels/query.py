@@ -18,7 +18,6 @@ from workbench.panels.region import Text, line, region
 from workbench.panels.session import Session
 from workbench.panels.tokens import Token, Tokens
 from workbench.panels.uploads import Uploads
-from workbench.pipeline import default_cache
 from workbench.progress import Progress
 
 PAGE = 60  # thumbnails shown at once
@@ -110,7 +109,7 @@ class QueryPicker:
 
         def work(progress: Progress) -> None:
             progress("Reading the image", 0, 1)
-            path = keep(data, name, self.session.bench.options.cache or default_cache())
+            path = keep(data, name, self.session.bench.options.cache)
             progress("Reading the image", 1, 1)
             self.session.add_file(path)
             self.take(str(path))

@@ -1,0 +1,41 @@
+"""Opening a workbench: which collection, with which options, and where things are kept."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from workbench.collections.catalog import open_collection
+from workbench.config import WorkbenchError
+from workbench.features.maps import Options
+from workbench.pipeline import Workbench
+from workbench.progress import Progress, silent
+
+
+def default_cache() -> Path:
+    """``data/`` of a checkout, or else the user's cache folder; WORKBENCH_CACHE moves it."""
+    if os.environ.get("WORKBENCH_CACHE"):
+        return Path(os.environ["WORKBENCH_CACHE"]).expanduser()
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
+        return checkout / "data"
+    return Path(platformdirs.user_cache_dir("retrieval-workbench"))
+
+
+def open_workbench(
+    name: str | Path, labels: str = "none", progress: Progress = silent, **options: Any
+) -> Workbench:
+    """Open a collection by name, folder or CSV. ``options`` are the fields of Options."""
+    unknown = set(options) - set(Options.__dataclass_fields__)
+    if unknown:
+        raise WorkbenchError(
+            f"option {sorted(unknown)[0]!r} is not known; valid: {', '.join(Options.__dataclass_fields__)}"
+        )
+    cache = Path(options.get("cache") or default_cache()).expanduser()
+    weights = options.get("weights")
+    chosen = replace(Options(**options), cache=cache, weights=Path(weights).expanduser() if weights else None)
+    return Workbench(open_collection(name, labels, cache, progress), chosen)
