@@ -23,6 +23,7 @@ attention_panel(bench, session)"""
 def opened(lab: Lab, page: Page, folder: Path, cache: Path) -> Locator:
     panel = lab.run(page, lab.write("attention.ipynb", opening(folder, cache), ATTENTION))
     expect(region(panel, "Attention").get_by_role("listbox").first).to_be_visible(timeout=60_000)
+    expect(panel.locator("canvas.wb-heat-layer")).to_be_visible()
     return region(panel, "Attention")
 
 

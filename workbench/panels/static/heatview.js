@@ -108,7 +108,7 @@ function render({ model, el }) {
     const view = get("heat");
     values = view?.byteLength ? floats(view) : new Float32Array();
     const [rows, columns] = get("shape");
-    canvas.hidden = !url || !values.length || values.length !== rows * columns;
+    canvas.hidden = !get("picture")?.byteLength || !values.length || values.length !== rows * columns;
     if (!canvas.hidden) paint(canvas, values, [rows, columns], get("top"), get("signed"), bytes(get("colours")), get("smooth"));
     canvas.classList.toggle("wb-heat-cells", !get("smooth"));
     drawOpacity();
