@@ -18,7 +18,7 @@ from workbench.descriptors.bulk import Described, describe
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.progress import Progress
 
-KEPT = 8  # described pipelines held in memory
+KEPT = 16  # described pipelines held in memory
 _PATIENCE = 0.1  # seconds between two looks at whether the work was cancelled
 
 

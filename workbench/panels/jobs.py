@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from workbench.config import WorkbenchError
 from workbench.progress import Cancelled, Progress
@@ -46,6 +48,19 @@ def _ignore(_: object) -> None:
     pass
 
 
+_runners: WeakSet[JobRunner] = WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """A thread that still computes while Python takes itself down would abort the process."""
+    runners = list(_runners)
+    for runner in runners:
+        runner.cancel()
+    for runner in runners:
+        runner.wait(5)
+
+
 class JobRunner:
     """Runs one request at a time in a worker thread that lives only while there is work.
 
@@ -62,6 +77,7 @@ class JobRunner:
         self._next: _Request | None = None
         self._current: _Request | None = None
         self._thread: threading.Thread | None = None
+        _runners.add(self)
 
     def submit(self, work: Callable[[Progress], None], delay: float = 0.0) -> None:
         """Run ``work`` after ``delay`` seconds, unless a newer request comes; stop what runs now."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
+from workbench.panels.ahead import Ahead
 from workbench.panels.attention import Attention
 from workbench.panels.comparison import Comparison
 from workbench.panels.configuration import Configuration
@@ -96,4 +97,5 @@ def _panel(session: Session, *parts: W.Widget) -> W.VBox:
     panel.add_class("wb-panel")
     if session.ranking is None:
         session.refresh()
+    session.ahead = session.ahead or Ahead(session)
     return panel

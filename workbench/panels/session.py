@@ -72,6 +72,7 @@ class Session(Refining):
     def __init__(self, bench: Workbench, **traits: Any) -> None:
         super().__init__(**traits)
         self.bench = bench
+        self.ahead: Any = None  # what works while this is idle, where its panels are shown
         self._lanes: dict[str, JobRunner] = {}
         self._speaker = ""  # the lane whose message is shown
         self._lock = threading.RLock()
