@@ -13,10 +13,10 @@ import workbench
 from workbench.grid_search import grid
 from workbench.panels import contest
 from workbench.panels.comparison import Comparison
-from workbench.panels.duel import FIRST
 from workbench.panels.session import Session
 from workbench.panels.versus import called, paired
 from workbench.panels.versus_charts import lines
+from workbench.panels.widgets.duel import FIRST
 from workbench.pipeline import Workbench
 
 MAX, MEAN, WHOLE = (f"efficientnet_lite0/{rest}" for rest in ("max/rmac:2", "mean/rmac:2", "mean/whole"))

@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from workbench.explain import Explanation
-from workbench.explanation_page import page
+from workbench.report.explanation import page
 
 
 def test_the_strongest_pairs_are_drawn_with_their_numbers_in_both_pictures() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from workbench import colours
-from workbench.panels.heatview import HeatView
+from workbench.panels.widgets.heatview import HeatView
 
 
 def test_oklab_has_the_published_values_and_comes_back() -> None:

@@ -20,7 +20,7 @@ from workbench.config import WorkbenchError
 from workbench.panels.feedback import effect
 from workbench.panels.query import PAGE, QueryPicker, hardest
 from workbench.panels.session import Session
-from workbench.panels.uploads import LARGEST, Uploads
+from workbench.panels.widgets.uploads import LARGEST, Uploads
 from workbench.pipeline import Workbench
 from workbench.search.feedback import Feedback
 

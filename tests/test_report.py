@@ -15,12 +15,12 @@ import pytest
 import workbench as wb
 from tests.extracting import NETWORK
 from tests.pictures import folder_of, picture
-from workbench import report_page
 from workbench.cli import main
 from workbench.config import WorkbenchError
 from workbench.pipeline import Workbench
-from workbench.report_charts import MOST, curve_chart, query_chart
-from workbench.report_queries import chosen_queries
+from workbench.report import page as report_page
+from workbench.report.charts import MOST, curve_chart, query_chart
+from workbench.report.queries import chosen_queries
 
 NAMES = ("<img src=x onerror=alert(1)>.jpg", "\" onmouseover=\"alert(2)' x='.jpg", "</style><script>3.jpg")
 WHOLE, REGIONS = f"{NETWORK}/max/whole", f"{NETWORK}/mean/rmac:2/pcaw:8"
@@ -132,7 +132,7 @@ def test_an_image_that_is_gone_is_said_in_its_place(folder: Path, tmp_path: Path
     evaluation = bench.evaluate(WHOLE)
     query = evaluation.per_query["query"][0]
     from workbench.progress import silent
-    from workbench.report_queries import _picture, section
+    from workbench.report.queries import _picture, section
 
     aps = bench.compare([WHOLE]).per_query
     assert "missing" not in section(bench, query, "why", aps, silent)

@@ -19,9 +19,10 @@ from ipywidgets.widgets.widget import _instances
 import workbench
 from tests.pictures import folder_of
 from workbench.collections.collection import PROTOCOLS
-from workbench.panels import Session, filters, grid
-from workbench.panels.grid import Figure, Scroll
+from workbench.panels import Session, filters
 from workbench.panels.results import Results
+from workbench.panels.widgets import grid
+from workbench.panels.widgets.grid import Figure, Scroll
 from workbench.pipeline import Workbench
 
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"

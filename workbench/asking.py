@@ -82,12 +82,12 @@ def _row(ready: Ready, asked: Asked, box: Box | None) -> int | None:
     return ready.row(query) if box is None else None
 
 
-def relevance(collection: Collection, asked: Asked, box: Box | None = None) -> Callable[[str], str]:
+def relevance(collection: Collection, asked: Asked) -> Callable[[str], str]:
     """What is known of an image: its grade, ``negative``, ``query`` for itself, or ``unknown``.
 
-    Of a crop of one's own nothing is known.
+    A query that is cropped otherwise still asks for what its name asks for.
     """
-    query = named(collection, asked) if box is None else None
+    query = named(collection, asked)
     grades: Mapping[str, str] = collection.relevance.get(query.id, {}) if query else {}
     judged = query is not None and query.id in collection.relevance
 

@@ -129,7 +129,7 @@ def explain(
     seed: SEED = 0,
 ) -> None:
     """Take one score apart into cells and pairs of regions, on a page that opens offline."""
-    from workbench.explanation_page import page
+    from workbench.report.explanation import page
 
     crop = _box(box)
     _check_folder(out)
@@ -155,7 +155,7 @@ def report(
     seed: SEED = 0,
 ) -> None:
     """Compare pipelines on one page that opens offline: measures, curves, rankings, explanations."""
-    from workbench.report_page import write
+    from workbench.report.page import write
 
     _check_folder(out)
     with progress_bar() as progress:

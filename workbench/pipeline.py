@@ -111,7 +111,7 @@ class Workbench:
         if feedback is not None:
             vectors.append(refined(vectors[-1][0], ready.database, ready.image_rows(), feedback)[None])
         *before, scores = exact.scores(torch.cat(vectors[-2:]), ready.database)
-        relevance = asking.relevance(ready.collection, query, box)
+        relevance = asking.relevance(ready.collection, query)
         return ranking(scores, ready.collection.images, relevance, k, *before)
 
     def explain(

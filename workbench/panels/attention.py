@@ -13,13 +13,13 @@ from workbench.collections.collection import Query
 from workbench.config import Config
 from workbench.features.backbones import Spec
 from workbench.panels import seeing
-from workbench.panels.chips import Chips
 from workbench.panels.finding import ELSEWHERE, HINT, Finding
-from workbench.panels.heatview import HeatView
-from workbench.panels.region import Text, region
 from workbench.panels.seeing import HEATS, OF_CHANNEL, OF_SCORE, Asked, Seen
 from workbench.panels.session import DEBOUNCE, Session
-from workbench.panels.table import Table, column
+from workbench.panels.widgets.chips import Chips
+from workbench.panels.widgets.heatview import HeatView
+from workbench.panels.widgets.region import Text, region
+from workbench.panels.widgets.table import Table, column
 from workbench.progress import Progress
 
 LANE = "attention"

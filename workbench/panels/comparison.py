@@ -9,10 +9,10 @@ import ipywidgets as W
 from workbench.judging import Evaluation
 from workbench.panels import contest, standings
 from workbench.panels.grid_choice import GridChoice
-from workbench.panels.region import Text, line, region
 from workbench.panels.session import Session
-from workbench.panels.table import Table
 from workbench.panels.versus import Versus
+from workbench.panels.widgets.region import Text, line, region
+from workbench.panels.widgets.table import Table
 
 EMPTY = "Press Compare current to put the current pipeline here; with two, they are held against each other."
 

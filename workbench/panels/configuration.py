@@ -10,7 +10,6 @@ import ipywidgets as W
 
 from workbench.config import WorkbenchError
 from workbench.panels.favourites import Favourites
-from workbench.panels.numbers import Numbers
 from workbench.panels.pipelines import (
     CHOICES,
     backbones,
@@ -23,8 +22,9 @@ from workbench.panels.pipelines import (
     replaced,
     with_number,
 )
-from workbench.panels.region import Text, line, region
 from workbench.panels.session import Session
+from workbench.panels.widgets.numbers import Numbers
+from workbench.panels.widgets.region import Text, line, region
 
 LABELS = ("Backbone", "Layer", *CHOICES)
 

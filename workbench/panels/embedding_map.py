@@ -8,12 +8,12 @@ import ipywidgets as W
 import numpy as np
 import pandas as pd
 
-from workbench.panels.grid import thumbnail
 from workbench.panels.jobs import JobRunner
 from workbench.panels.map_colours import Coloured, classes, labelled, own_query, values
-from workbench.panels.region import Line, Text, line, region
-from workbench.panels.scatter import Scatter
 from workbench.panels.session import Session
+from workbench.panels.widgets.grid import thumbnail
+from workbench.panels.widgets.region import Line, Text, line, region
+from workbench.panels.widgets.scatter import Scatter
 from workbench.progress import Progress
 
 MAP, KNOWN = "map", "known map"  # the lanes of making a map, and of looking whether there is one

@@ -8,13 +8,13 @@ import ipywidgets as W
 import numpy as np
 
 from workbench.collections.collection import Query
-from workbench.panels.heatview import HeatView
-from workbench.panels.pairs import Links, Waterfall
 from workbench.panels.parts import columns, links, regions, rows, steps, words
-from workbench.panels.region import Text, line, region
 from workbench.panels.session import DEBOUNCE, Session
 from workbench.panels.study import NEGATIVE, POSITIVE, Asked, Study, rival, study
-from workbench.panels.table import Table
+from workbench.panels.widgets.heatview import HeatView
+from workbench.panels.widgets.pairs import Links, Waterfall
+from workbench.panels.widgets.region import Text, line, region
+from workbench.panels.widgets.table import Table
 from workbench.progress import Progress
 
 EXPLAINING = "explaining"  # the lane

@@ -7,11 +7,11 @@ from typing import Any
 
 import ipywidgets as W
 
-from workbench.panels.grid import thumbnail
 from workbench.panels.refining import METHODS
-from workbench.panels.region import Line, Text, line
 from workbench.panels.session import Session
-from workbench.panels.tokens import Token, Tokens
+from workbench.panels.widgets.grid import thumbnail
+from workbench.panels.widgets.region import Line, Text, line
+from workbench.panels.widgets.tokens import Token, Tokens
 
 FIRST = 10  # results whose change is told
 

@@ -13,10 +13,10 @@ import pandas as pd
 from workbench.collections.collection import Box
 from workbench.collections.images import inspect
 from workbench.config import WorkbenchError
-from workbench.panels.grid import Figure, Grid, thumbnail
-from workbench.panels.region import Text, line
 from workbench.panels.seeing import Asked
 from workbench.panels.session import Session
+from workbench.panels.widgets.grid import Figure, Grid, thumbnail
+from workbench.panels.widgets.region import Text, line
 from workbench.progress import Progress
 
 LANE = "regions"

@@ -11,11 +11,11 @@ from workbench.features.backbones import BACKBONES
 from workbench.features.weights import availability
 from workbench.grid_search import Grid, grid
 from workbench.panels import contest
-from workbench.panels.chips import Chips
 from workbench.panels.messages import time_left
 from workbench.panels.pipelines import CHOICES, part
-from workbench.panels.region import Text, line
 from workbench.panels.session import Session
+from workbench.panels.widgets.chips import Chips
+from workbench.panels.widgets.region import Text, line
 
 PARTS = {
     "Backbones": "Backbone",

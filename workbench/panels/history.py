@@ -9,15 +9,16 @@ from typing import Any
 import ipywidgets as W
 import pandas as pd
 
-from workbench import report_page, runs
+from workbench import runs
 from workbench.config import WorkbenchError
 from workbench.panels import saved
 from workbench.panels.messages import time_left
-from workbench.panels.region import Line, Text, line, region
 from workbench.panels.results import percent
 from workbench.panels.session import Session
-from workbench.panels.table import Table, column
+from workbench.panels.widgets.region import Line, Text, line, region
+from workbench.panels.widgets.table import Table, column
 from workbench.progress import Progress
+from workbench.report import page as report_page
 
 LANE, REPORT = "history", "report"
 SHOWN = 200  # runs in the table

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipywidgets as W
 
 from workbench.panels.jobs import Job
-from workbench.panels.region import Line, Text, line, region
 from workbench.panels.session import Session
+from workbench.panels.widgets.region import Line, Text, line, region
 
 
 def time_left(seconds: float) -> str:

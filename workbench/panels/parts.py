@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.explain import Explanation
-from workbench.panels.heatview import Region
 from workbench.panels.results import percent
-from workbench.panels.table import column
+from workbench.panels.widgets.heatview import Region
+from workbench.panels.widgets.table import column
 
 STRONGEST = 8
 DIGITS = 4  # of contributions; a score has three

@@ -11,13 +11,13 @@ import ipywidgets as W
 
 from workbench.collections.collection import Query
 from workbench.collections.uploads import keep, shown
-from workbench.panels.crop import QueryImage
 from workbench.panels.feedback import FeedbackControls
-from workbench.panels.grid import Figure, Grid, thumbnail
-from workbench.panels.region import Text, line, region
+from workbench.panels.query_image import QueryImage
 from workbench.panels.session import Session
-from workbench.panels.tokens import Token, Tokens
-from workbench.panels.uploads import Uploads
+from workbench.panels.widgets.grid import Figure, Grid, thumbnail
+from workbench.panels.widgets.region import Text, line, region
+from workbench.panels.widgets.tokens import Token, Tokens
+from workbench.panels.widgets.uploads import Uploads
 from workbench.progress import Progress
 
 PAGE = 60  # thumbnails shown at once

@@ -10,9 +10,9 @@ import ipywidgets as W
 
 from workbench.collections.collection import PROTOCOLS, SIGNS
 from workbench.panels import filters
-from workbench.panels.grid import Figure, Scroll, thumbnail
-from workbench.panels.region import Line, Text, line, region
 from workbench.panels.session import RANKING, Session
+from workbench.panels.widgets.grid import Figure, Scroll, thumbnail
+from workbench.panels.widgets.region import Line, Text, line, region
 
 ASKED = ["pipeline", "query", "box", "also", "feedback", "feedback_method"]
 KEYS = "Enter explains · + and − judge · s selects"

@@ -14,8 +14,8 @@ from workbench.collections.collection import Box, Query
 from workbench.config import Config
 from workbench.descriptors.weighting import centre_prior
 from workbench.panels.parts import signed
-from workbench.panels.region import Line, line
 from workbench.panels.results import percent
+from workbench.panels.widgets.region import Line, line
 from workbench.progress import Progress
 
 if TYPE_CHECKING:

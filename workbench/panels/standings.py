@@ -8,9 +8,9 @@ from typing import Any
 
 from workbench.collections.collection import PROTOCOLS, Collection
 from workbench.judging import Evaluation
-from workbench.panels.region import Line, line
 from workbench.panels.results import percent
-from workbench.panels.table import column
+from workbench.panels.widgets.region import Line, line
+from workbench.panels.widgets.table import column
 
 STAR = "★ "  # before the best mAP
 

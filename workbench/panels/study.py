@@ -13,10 +13,10 @@ from workbench.collections.images import inspect
 from workbench.config import WorkbenchError
 from workbench.explain import Explanation
 from workbench.localisation import Target, coverage, share_inside
-from workbench.panels.grid import thumbnail
 from workbench.panels.parts import Sum, difference, pairs, rounded
-from workbench.panels.region import Line, line
 from workbench.panels.results import SIGNS, percent
+from workbench.panels.widgets.grid import thumbnail
+from workbench.panels.widgets.region import Line, line
 from workbench.progress import Progress
 
 if TYPE_CHECKING:

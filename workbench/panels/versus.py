@@ -11,13 +11,13 @@ from workbench.config import Config
 from workbench.evaluation.comparison import paired_difference
 from workbench.judging import Evaluation
 from workbench.panels import contest, versus_charts
-from workbench.panels.chart import Chart
-from workbench.panels.duel import FIRST, Duel, figures, overlap
-from workbench.panels.grid import Grid, thumbnail
-from workbench.panels.region import Text, line
 from workbench.panels.results import percent
 from workbench.panels.session import DEBOUNCE, Session
-from workbench.panels.table import Table, column
+from workbench.panels.widgets.chart import Chart
+from workbench.panels.widgets.duel import FIRST, Duel, figures, overlap
+from workbench.panels.widgets.grid import Grid, thumbnail
+from workbench.panels.widgets.region import Text, line
+from workbench.panels.widgets.table import Table, column
 from workbench.progress import Progress
 
 QUERIES, RANKINGS = "difference", "two rankings"  # lanes

@@ -7,7 +7,7 @@ from pathlib import Path
 import anywidget
 import traitlets as T
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 
 
 class Chips(anywidget.AnyWidget):

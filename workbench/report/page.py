@@ -12,14 +12,14 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench import explanation_page, report_charts, report_queries
 from workbench.collections.collection import PROTOCOLS
 from workbench.config import Config, WorkbenchError
 from workbench.evaluation.comparison import Comparison
 from workbench.judging import Evaluation
 from workbench.progress import Progress, silent
-from workbench.report_charts import swatch
-from workbench.report_queries import letter
+from workbench.report import charts, explanation, queries
+from workbench.report.charts import swatch
+from workbench.report.queries import letter
 
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
@@ -62,14 +62,14 @@ def page(bench: Workbench, pipelines: Sequence[str], progress: Progress = silent
         raise WorkbenchError("a report needs a pipeline; name one or more")
     evaluations = [bench.evaluate(name, progress) for name in names]
     aps = Comparison(evaluations).per_query
-    chosen = report_queries.chosen_queries(aps)
+    chosen = queries.chosen_queries(aps)
     sections = []
     for done, (query, why) in enumerate(chosen.items()):
         progress("Writing the report", done, len(chosen))
-        sections.append(report_queries.section(bench, query, why, aps, progress))
+        sections.append(queries.section(bench, query, why, aps, progress))
     progress("Writing the report", len(chosen), len(chosen))
     title = f"Image retrieval on {bench.collection.name}"
-    style = explanation_page.STYLE + report_charts.STYLE + report_queries.STYLE + _STYLE
+    style = explanation.STYLE + charts.STYLE + queries.STYLE + _STYLE
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy"
@@ -82,7 +82,7 @@ def page(bench: Workbench, pipelines: Sequence[str], progress: Progress = silent
 {_measures(evaluations)}
 <h2>Query by query</h2>
 {_legend(evaluations)}
-{report_charts.query_chart(aps)}
+{charts.query_chart(aps)}
 <h2>Precision and recall</h2>
 {_legend(evaluations)}
 {_curves(evaluations)}
@@ -137,7 +137,7 @@ def _measures(evaluations: Sequence[Evaluation]) -> str:
 def _curves(evaluations: Sequence[Evaluation]) -> str:
     figures = ""
     for setting in evaluations[0].curves:
-        drawn = report_charts.curve_chart({one.pipeline: one.curves[setting] for one in evaluations})
+        drawn = charts.curve_chart({one.pipeline: one.curves[setting] for one in evaluations})
         figures += f'<figure><figcaption class="quiet">{escape(setting)}</figcaption>{drawn}</figure>'
     return f"""<div class="curves">{figures}</div>
 <p class="quiet">Mean interpolated precision over the queries that have positives.</p>"""

@@ -18,7 +18,7 @@ from workbench.progress import Progress
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 PAGE = 200  # figures that come at once
 _PACE = 0.03  # seconds of making pictures, after which those made are shown
 Figure = dict[str, Any]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from workbench import explanation_page
 from workbench.collections.collection import SIGNS, Box
 from workbench.config import WorkbenchError
 from workbench.progress import Progress
-from workbench.report_charts import swatch
+from workbench.report import explanation
+from workbench.report.charts import swatch
 
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
@@ -117,5 +117,5 @@ def _explanations(
                 yield f'<p class="quiet">{escape(str(error))}</p>'
                 continue
             summary = f"Why by A a {kind} result stands at rank {rank} with the score {score:.3f}"
-            drawn = explanation_page.pair(why, query, image, *pictures)
+            drawn = explanation.pair(why, query, image, *pictures)
             yield f"<details><summary>{summary}</summary>{drawn}</details>"

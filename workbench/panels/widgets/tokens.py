@@ -12,7 +12,7 @@ import traitlets as T
 from workbench.panels.jobs import JobRunner
 from workbench.progress import Progress
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 Token = dict[str, Any]
 
 

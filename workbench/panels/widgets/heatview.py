@@ -12,7 +12,7 @@ import traitlets as T
 
 from workbench import colours
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 Region = dict[str, Any]
 
 

@@ -11,12 +11,12 @@ import pandas as pd
 import traitlets as T
 
 from workbench.collections.collection import SIGNS
-from workbench.panels.grid import Figure, thumbnail
+from workbench.panels.widgets.grid import Figure, thumbnail
 
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 FIRST = 10  # results shown of each ranking
 
 

@@ -13,7 +13,7 @@ from workbench.colours import table
 from workbench.panels.jobs import JobRunner
 from workbench.progress import Progress
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 _PARTS = ("points", "painting", "legend", "scatter")
 
 

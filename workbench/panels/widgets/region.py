@@ -9,7 +9,7 @@ import anywidget
 import ipywidgets as W
 import traitlets as T
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 Line = dict[str, Any]
 
 

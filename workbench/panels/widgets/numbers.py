@@ -8,7 +8,7 @@ from pathlib import Path
 import anywidget
 import traitlets as T
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 
 
 class Numbers(anywidget.AnyWidget):

@@ -9,7 +9,7 @@ from typing import Any
 import anywidget
 import traitlets as T
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 
 
 class Table(anywidget.AnyWidget):

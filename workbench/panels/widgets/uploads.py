@@ -12,7 +12,7 @@ import traitlets as T
 
 from workbench.config import WorkbenchError
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 LARGEST = 2**28  # bytes of a file that is taken
 
 

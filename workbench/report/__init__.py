@@ -1,0 +1,1 @@
+"""Pages to hand in or send: one HTML file each, without script, that opens offline."""
