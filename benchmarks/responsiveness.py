@@ -18,6 +18,7 @@ from tests.browser.lab import Lab, start_lab
 
 TIMES = 10
 POOLINGS = ("mean", "gem:3", "crow", "max")  # the last is what the panel begins with
+PAUSE = 20  # seconds that somebody looks at the first ranking, while poolings are described ahead
 PANEL = """import time, threading
 from pathlib import Path
 import workbench
@@ -129,12 +130,34 @@ def changes(lab: Lab, page: Page) -> list[list[str]]:
         row("click on a result → marked", 100, click),
         row("changed pooling → ranking dimmed", 100, dimming),
         # What was described before is still at hand, so the first time of each pooling counts by itself.
-        row("changed pooling → new ranking painted, the first time", 500, ranked[: len(POOLINGS) - 1]),
-        row("changed pooling → new mAP, the first time", 1000, mean[: len(POOLINGS) - 1]),
+        row(
+            "changed pooling, at once, for the first time → new ranking painted",
+            500,
+            ranked[: len(POOLINGS) - 1],
+        ),
+        row("changed pooling, at once, for the first time → new mAP", 1000, mean[: len(POOLINGS) - 1]),
         row("changed pooling → new ranking painted, again", 500, ranked[len(POOLINGS) - 1 :]),
         row("changed pooling → new mAP, again", 1000, mean[len(POOLINGS) - 1 :]),
         row("ranking ready → 200 results painted, the pooling changed", 300, same),
         row("ranking ready → 200 results painted, the query changed", 300, other),
+    ]
+
+
+def changes_after_a_pause(lab: Lab, page: Page) -> list[list[str]]:
+    """What is one choice away is described while nobody waits."""
+    lab.run(page, lab.write("looked-at.ipynb", PANEL, EMBEDDED))
+    page.wait_for_function("document.querySelectorAll('figure').length >= 200", timeout=400_000)
+    quiet(page)
+    page.wait_for_timeout(1000 * PAUSE)
+    ranked, mean = [], []
+    for value in POOLINGS[:-1]:
+        times = watch(page, CHOOSE % value, {"first": f"{RANKED} && {SEEN % 12}", "map": MAP})
+        ranked.append(times["first"])
+        mean.append(times["map"])
+        quiet(page)
+    return [
+        row("changed pooling after a pause, for the first time → new ranking painted", 500, ranked),
+        row("changed pooling after a pause, for the first time → new mAP", 1000, mean),
     ]
 
 
@@ -168,7 +191,7 @@ def main() -> None:
                 executable_path=next(installed, None), args=["--no-sandbox", "--disable-dev-shm-usage"]
             )
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            rows = changes(lab, page) + cancelling(lab, page)
+            rows = [*changes(lab, page), *changes_after_a_pause(lab, page), *cancelling(lab, page)]
             browser.close()
     finally:
         server.terminate()

@@ -192,7 +192,9 @@ def _fit_regional(
         for positions, chunk in regions.chunks():
             whole = len(fit_on) * chunk.vectors.shape[1] * len(scales)
             chosen = lots[positions] <= max(MOST_VECTORS / whole, 2 / len(fit_on))
-            vectors.append(chunk.vectors[chosen].flatten(0, 1))
+            kept = chunk.vectors if chosen.all() else chunk.vectors[chosen]  # mostly all: no copy
+            vectors.append(kept.flatten(0, 1))
+    scales[0].progress("whitening", 0, 0)
     whitenings: list[Whitening | None] = []
     parts = Parts(torch.cat(vectors)[:, None])
     for step in steps:

@@ -32,7 +32,7 @@ class Parts(NamedTuple):
 
     @property
     def total(self) -> torch.Tensor:
-        return self.linear + self.offset
+        return self.linear + self.offset if isinstance(self.offset, torch.Tensor) else self.linear
 
     def scaled(self, factor: torch.Tensor) -> Parts:
         held = factor.detach()

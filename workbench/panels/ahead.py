@@ -12,7 +12,7 @@ from workbench.panels.pipelines import CHOICES, offered
 from workbench.panels.session import Session
 from workbench.progress import Progress
 
-PATIENCE = 1.0  # seconds of quiet before it begins
+PATIENCE = 0.5  # seconds of quiet before it begins
 WORTH = 2.0  # seconds: where one takes longer than this, no further one is begun unasked
 
 
@@ -33,12 +33,14 @@ class Ahead:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.runner = JobRunner()
+        self._at = ""  # the pipeline that is being described
         session.observe(self.turn, "jobs")
 
     def turn(self, change: Any) -> None:
         """Other work has begun, or the last has ended."""
         if change["new"]:
-            self.runner.cancel()
+            if self._at != self.session.pipeline:  # else it is what the others wait for
+                self.runner.cancel()
         elif self.session.ranking is not None:
             self.runner.submit(self.work, PATIENCE)
 
@@ -46,7 +48,10 @@ class Ahead:
         session = self.session
         for pipeline in neighbours(session.pipeline):
             progress("describing ahead", 0, 0)
-            started = time.perf_counter()
-            session.bench.search(session.query, pipeline=pipeline, k=1, progress=progress)
-            if time.perf_counter() - started > WORTH:
+            self._at, started = pipeline, time.perf_counter()
+            try:
+                session.bench.search(session.query, pipeline=pipeline, k=1, progress=progress)
+            finally:
+                self._at = ""
+            if session.jobs or time.perf_counter() - started > WORTH:
                 return
