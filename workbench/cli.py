@@ -4,63 +4,44 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workbench.cli_options import CACHE, WEIGHTS, Opening, opens
 from workbench.config import WorkbenchError
 from workbench.console import count, measure, percent, print_json, print_table, progress_bar
-from workbench.progress import Progress
 
 if TYPE_CHECKING:
     from workbench.collections.collection import Box
-    from workbench.pipeline import Workbench
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 
 _UsageError: Any = typer.BadParameter.__bases__[0]  # typer's own copy of click, or click's
-COLLECTION = Annotated[
-    str, typer.Argument(help="posters, a benchmark's name, a folder of images or a labels.csv")
-]
-COLLECTION_OR_POSTERS = Annotated[
-    str, typer.Argument(help="posters (default), a benchmark's name, a folder of images or a labels.csv")
-]
 PIPELINES = Annotated[
     list[str], typer.Argument(help="pipelines, as in efficientnet_lite0/max/rmac:3/pcaw:256")
 ]
 PIPELINE = Annotated[
     str | None, typer.Option(help="the pipeline; default efficientnet_lite0/max/rmac:3/pcaw:256")
 ]
-LABELS = Annotated[str, typer.Option(help="none, or folders: a folder's subfolders are labels")]
-SIZE = Annotated[int, typer.Option(help="longest side in pixels")]
-DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
-PRECISION = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")]
-CACHE = Annotated[Path | None, typer.Option(help="where collections and stored maps lie")]
-WEIGHTS = Annotated[Path | None, typer.Option(help="a folder of weight files; also WORKBENCH_WEIGHTS")]
-SEED = Annotated[int, typer.Option(help="of whatever is drawn at random")]
 BOX = Annotated[str | None, typer.Option(help="crop the query: x0,y0,x1,y1 in pixels")]
 JSON = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
 
 
 @app.command()
+@opens
 def evaluate(
-    collection: COLLECTION,
+    opened: Opening,
     pipelines: PIPELINES,
     as_json: JSON = False,
-    labels: LABELS = "none",
-    size: SIZE = 512,
-    device: DEVICE = "auto",
-    precision: PRECISION = "auto",
-    cache: CACHE = None,
-    weights: WEIGHTS = None,
-    seed: SEED = 0,
 ) -> None:
     """Judge pipelines by the collection's protocol: a table of mAP."""
     with progress_bar() as progress:
-        bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
+        bench = opened(progress)
         evaluations = [bench.evaluate(pipeline, progress) for pipeline in pipelines]
     if as_json:
         names = ("pipeline", "collection", "protocol", "mean_ap", "metrics", "provenance", "warnings")
@@ -82,25 +63,19 @@ def evaluate(
 
 
 @app.command()
+@opens
 def search(
-    collection: COLLECTION,
+    opened: Opening,
     image: Annotated[str, typer.Argument(help="a query's name, an image of the collection, or a file")],
     box: BOX = None,
     pipeline: PIPELINE = None,
     k: Annotated[int, typer.Option("-k", help="how many results")] = 20,
     as_json: JSON = False,
-    labels: LABELS = "none",
-    size: SIZE = 512,
-    device: DEVICE = "auto",
-    precision: PRECISION = "auto",
-    cache: CACHE = None,
-    weights: WEIGHTS = None,
-    seed: SEED = 0,
 ) -> None:
     """Rank the collection's images for one image."""
     crop = _box(box)
     with progress_bar() as progress:
-        bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
+        bench = opened(progress)
         ranking = bench.search(image, crop, _default(pipeline), k, progress)
     records = ranking.to_dict("records")
     if as_json:
@@ -113,20 +88,14 @@ def search(
 
 
 @app.command()
+@opens
 def explain(
-    collection: COLLECTION,
+    opened: Opening,
     query: Annotated[str, typer.Argument(help="a query's name, an image of the collection, or a file")],
     image: Annotated[str, typer.Argument(help="an image of the collection")],
     out: Annotated[Path, typer.Option(help="the HTML file to write")],
     box: BOX = None,
     pipeline: PIPELINE = None,
-    labels: LABELS = "none",
-    size: SIZE = 512,
-    device: DEVICE = "auto",
-    precision: PRECISION = "auto",
-    cache: CACHE = None,
-    weights: WEIGHTS = None,
-    seed: SEED = 0,
 ) -> None:
     """Take one score apart into cells and pairs of regions, on a page that opens offline."""
     from workbench.report.explanation import page
@@ -134,7 +103,7 @@ def explain(
     crop = _box(box)
     _check_folder(out)
     with progress_bar() as progress:
-        bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
+        bench = opened(progress)
         why = bench.explain(query, image, _default(pipeline), crop, progress)
         pictures = bench.picture(query, crop), bench.picture(image)
     out.write_text(page(why, query, image, _default(pipeline), *pictures), encoding="utf-8")
@@ -142,24 +111,18 @@ def explain(
 
 
 @app.command()
+@opens
 def report(
-    collection: COLLECTION,
+    opened: Opening,
     pipelines: PIPELINES,
     out: Annotated[Path, typer.Option(help="the HTML file to write")],
-    labels: LABELS = "none",
-    size: SIZE = 512,
-    device: DEVICE = "auto",
-    precision: PRECISION = "auto",
-    cache: CACHE = None,
-    weights: WEIGHTS = None,
-    seed: SEED = 0,
 ) -> None:
     """Compare pipelines on one page that opens offline: measures, curves, rankings, explanations."""
     from workbench.report.page import write
 
     _check_folder(out)
     with progress_bar() as progress:
-        bench = _open(collection, labels, progress, size, device, precision, cache, weights, seed)
+        bench = opened(progress)
         write(bench, pipelines, out, progress)
     print(f"written to {out}")
 
@@ -293,26 +256,19 @@ def lab(context: typer.Context) -> None:
 
 
 @app.command("app")
+@partial(opens, default="posters")
 def serve_app(
-    collection: COLLECTION_OR_POSTERS = "posters",
-    labels: LABELS = "none",
+    opened: Opening,
     port: Annotated[int | None, typer.Option(help="default: the first free one from 8866")] = None,
     browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,
     theme: Annotated[str, typer.Option(help="light or dark")] = "light",
-    size: SIZE = 512,
-    device: DEVICE = "auto",
-    precision: PRECISION = "auto",
-    cache: CACHE = None,
-    weights: WEIGHTS = None,
-    seed: SEED = 0,
 ) -> None:
     """Serve the panels as a page without code, on this machine only."""
     from workbench.app import serve
 
     with progress_bar() as progress:  # what is wrong is said here, and the collection is made once
-        _open(collection, labels, progress, size, device, precision, cache, weights, seed)
-    options = {"size": size, "device": device, "precision": precision, "seed": seed}
-    serve(collection, labels, {**options, "cache": cache, "weights": weights}, port, browser, theme)
+        opened(progress)
+    serve(opened.collection, opened.labels, opened.options, port, browser, theme)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -330,23 +286,6 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
     raise SystemExit(status or 0)
-
-
-def _open(
-    collection: str,
-    labels: str,
-    progress: Progress,
-    size: int,
-    device: str,
-    precision: str,
-    cache: Path | None,
-    weights: Path | None,
-    seed: int,
-) -> Workbench:
-    import workbench
-
-    options: dict[str, Any] = {"size": size, "device": device, "precision": precision, "seed": seed}
-    return workbench.open(collection, labels, progress=progress, cache=cache, weights=weights, **options)
 
 
 def _check_folder(out: Path) -> None:

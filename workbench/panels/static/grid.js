@@ -161,6 +161,12 @@ function render({ model, el }) {
     study(cell, event.ctrlKey || event.metaKey);
   });
 
+  // However a figure got the focus, the keys are about that one.
+  root.addEventListener("focusin", (event) => {
+    const here = cells.indexOf(event.target.closest(".wb-figure"));
+    if (here >= 0 && here !== tab) reach(here, false);
+  });
+
   root.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("button")) return;
     const moves = {

@@ -1,0 +1,75 @@
+"""The options that several commands share, and the collection that they open with them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.progress import Progress
+
+if TYPE_CHECKING:
+    from workbench.pipeline import Workbench
+
+COLLECTION = Annotated[
+    str, typer.Argument(help="posters, a benchmark's name, a folder of images or a labels.csv")
+]
+LABELS = Annotated[str, typer.Option(help="none, or folders: a folder's subfolders are labels")]
+CACHE = Annotated[Path | None, typer.Option(help="where collections and stored maps lie")]
+WEIGHTS = Annotated[Path | None, typer.Option(help="a folder of weight files; also WORKBENCH_WEIGHTS")]
+# name → (type and help, default), as ``workbench.open`` takes them
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "size": (Annotated[int, typer.Option(help="longest side in pixels")], 512),
+    "device": (Annotated[str, typer.Option(help="auto, cpu, cuda or mps")], "auto"),
+    "precision": (Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")], "auto"),
+    "cache": (CACHE, None),
+    "weights": (WEIGHTS, None),
+    "seed": (Annotated[int, typer.Option(help="of whatever is drawn at random")], 0),
+}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What is to be opened, and how; called with a progress, it is."""
+
+    collection: str
+    labels: str
+    options: dict[str, Any]
+
+    def __call__(self, progress: Progress) -> Workbench:
+        import workbench
+
+        return workbench.open(self.collection, self.labels, progress=progress, **self.options)
+
+
+def opens(command: Callable[..., None], default: str | None = None) -> Callable[..., None]:
+    """A command on a collection: its first parameter, an Opening, is filled from the shared options.
+
+    ``default``: the collection where none is named.
+    """
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+
+    def parameter(name: str, kind: Any, value: Any) -> inspect.Parameter:
+        return inspect.Parameter(name, keyword, annotation=kind, default=value)
+
+    parameters = [
+        parameter("collection", COLLECTION, inspect.Parameter.empty if default is None else default),
+        *(one.replace(kind=keyword) for one in own),
+        parameter("labels", LABELS, "none"),
+        *(parameter(name, kind, value) for name, (kind, value) in _OPTIONS.items()),
+    ]
+
+    @wraps(command)
+    def run(collection: str, labels: str, **given: Any) -> None:
+        options = {name: given.pop(name) for name in _OPTIONS}
+        command(Opening(collection, labels, options), **given)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which typer reads
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
