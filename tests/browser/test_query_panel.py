@@ -25,8 +25,10 @@ def test_changing_pooling_and_regions_changes_ranking_and_map(
     lab = labs(subshells)
     shutil.copy(NOTEBOOK, lab.folder)
     lab.run(page, NOTEBOOK.name)
-    panel = page.locator(".wb-panel").first  # others stand below
-    panel.evaluate("node => node.scrollIntoView()")
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    number = next(i for i, cell in enumerate(cells) if cell.source == "bench.query_panel()")
+    page.evaluate(f"() => jupyterapp.shell.currentWidget.content.scrollToItem({number}, 'start')")
+    panel = page.locator(".wb-panel", has=page.get_by_role("combobox", name="Pooling", exact=True))
     seen = [shown(panel, seconds=300)]
     changes = [("Pooling", "mean"), ("Regions", "whole"), ("Pooling", "gem:3"), ("Regions", "rmac:5")]
     for number, (name, value) in enumerate(changes):
