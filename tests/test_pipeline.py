@@ -247,3 +247,20 @@ def test_posters(posters_cache: Path, calls: list[int]) -> None:
         bench.search(bench.collection.path(query.image), query.box, pipeline, k=None),
         bench.search(query.id, pipeline=pipeline, k=None),
     )
+
+
+def test_described_pipelines_are_kept_as_far_as_memory_goes(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = opened(folder, cache)
+    query = bench.collection.images[0]
+    pipelines = [f"efficientnet_lite0/gem:{power}/whole" for power in range(1, 5)]
+    bench.search(query, pipeline=pipelines[0])
+    size = bench._describer._ready[pipelines[0]].described.vectors.nbytes
+    monkeypatch.setattr("workbench.described.MOST_BYTES", 2 * size)
+    for pipeline in pipelines[1:]:
+        bench.search(query, pipeline=pipeline)
+    assert list(bench._describer._ready) == pipelines[-2:]
+    monkeypatch.setattr("workbench.described.MOST_BYTES", 1)
+    bench.search(query, pipeline=pipelines[0])
+    assert list(bench._describer._ready) == pipelines[:1]

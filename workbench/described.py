@@ -18,7 +18,8 @@ from workbench.descriptors.bulk import Described, describe
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.progress import Progress
 
-KEPT = 16  # described pipelines held in memory
+KEPT = 16  # described pipelines held in memory,
+MOST_BYTES = 2**30  # as far as their vectors take no more than this; the newest always
 _PATIENCE = 0.1  # seconds between two looks at whether the work was cancelled
 
 
@@ -99,9 +100,12 @@ class Describer:
                 known = self._anew(config, progress)
             with self._lock:
                 self._ready[name] = known  # the newest last
-                while len(self._ready) > KEPT:
+                while len(self._ready) > KEPT or (len(self._ready) > 1 and self._bytes() > MOST_BYTES):
                     self._ready.pop(next(iter(self._ready)))
             return known
+
+    def _bytes(self) -> int:
+        return sum(ready.described.vectors.nbytes for ready in self._ready.values())
 
     @contextlib.contextmanager
     def _alone(self, name: str, progress: Progress) -> Iterator[None]:
