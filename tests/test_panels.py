@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as W
@@ -206,3 +207,24 @@ def test_panels_of_one_bench_share_its_session(bench: Workbench) -> None:
     assert pooling(second).value == "mean"
     assert pooling(own).value == "max"
     assert session_of(bench).wait(120) and other.wait(120)
+
+
+def test_heat_on_targets_comes_though_another_query_stopped_it(session: Session) -> None:
+    """As on posters, whose outlines are known: here one of the folder's images is given one."""
+    session.refresh()
+    evaluation = settled(session).evaluation
+    query, *_ = session.queries.values()
+    image = next(iter(session.bench.collection.relevance[query.id]))
+    outlined = {(query.id, image): ((8, 8), (80, 8), (80, 60), (8, 60))}
+    describer = session.bench._describer
+    whole = describer.collection
+    describer.collection = replace(
+        whole, quadrilaterals={**outlined, (query.id, query.image): outlined[query.id, image]}
+    )
+    try:
+        session.evaluation = evaluation  # as it stands where the second half was cancelled
+        assert "localisation" not in session.evaluation.metrics
+        session.choose(list(session.queries)[3])
+        assert 0 <= settled(session).evaluation.metrics["localisation"] <= 1
+    finally:
+        describer.collection = whole

@@ -44,10 +44,9 @@ class Session(Refining):
     ``pipeline``, ``query`` (a key of ``queries``), ``box`` (None: the query's own) and what refines the
     query are what is asked; changing one runs at once. ``ranking`` and ``evaluation`` are what was found,
     ``ranked`` the question that ``ranking`` answers; feedback changes the ranking, never the evaluation.
-    ``image`` is the one under study (explained, attended to),
-    ``selection`` are those marked. ``compared`` are pipelines side by side, ``a`` and ``b`` the two of
-    them that are held against each other, ``evaluations`` what came of those compared, ``waiting`` those
-    that will be compared once they are evaluated.
+    ``image`` is the one under study (explained, attended to), ``selection`` are those marked. ``compared``
+    are pipelines side by side, ``a`` and ``b`` the two of them that are held against each other,
+    ``evaluations`` what came of those compared, ``waiting`` those that will be compared once evaluated.
 
     Work runs in lanes, a worker each, so that a slow job holds up no other panel: ``run``.
     """
@@ -206,6 +205,13 @@ class Session(Refining):
             others = {name: one for name, one in self.jobs.items() if name != lane}
             self.jobs = {**others, lane: job} if job else others
 
+    def _is_evaluated(self, pipeline: str) -> bool:
+        """Whether all is known of it: another query may have stopped the share of heat on targets."""
+        known = self.evaluation
+        if known is None or known.pipeline != pipeline:
+            return False
+        return "localisation" in known.metrics or not self.bench.collection.quadrilaterals
+
     def _work(self, progress: Progress) -> None:
         question = pipeline, query, box, also, feedback = self.question
         try:
@@ -216,7 +222,7 @@ class Session(Refining):
         self.ranked, self.ranking = question, ranking
         if self.bench.collection.protocol is None:
             self.evaluation = None
-        elif self.evaluation is None or self.evaluation.pipeline != pipeline:
+        elif not self._is_evaluated(pipeline):
             for localise in (False, True):  # the mAP is there long before the share of heat on targets
                 evaluation = self.bench.evaluate(pipeline, progress, localise)
                 progress("Evaluating", 1, 1)
