@@ -12,7 +12,7 @@ from workbench.panels.pipelines import CHOICES, offered
 from workbench.panels.session import Session
 from workbench.progress import Progress
 
-PATIENCE = 0.5  # seconds of quiet before it begins
+PATIENCE = 1.0  # seconds of quiet before it begins
 WORTH = 2.0  # seconds: where one takes longer than this, no further one is begun unasked
 
 
