@@ -20,7 +20,7 @@ from workbench.descriptors.describe import (
     summed,
 )
 from workbench.descriptors.whitening import Whitening
-from workbench.explain import _overlaps, explain
+from workbench.explain import explain, overlaps
 from workbench.localisation import Target, coverage, share_inside
 
 CHANNELS = 12
@@ -182,9 +182,9 @@ def test_scales_of_gem_are_a_power_mean() -> None:
 
 @given(st.integers(1, 20), st.integers(1, 20))
 def test_laying_heat_onto_another_grid_keeps_its_mass(source: int, target: int) -> None:
-    overlaps = _overlaps(source, target)
-    assert overlaps.shape == (target, source)
-    torch.testing.assert_close(overlaps.sum(0), torch.ones(source))
+    shared = overlaps(source, target)
+    assert shared.shape == (target, source)
+    torch.testing.assert_close(shared.sum(0), torch.ones(source))
 
 
 def test_coverage_by_hand() -> None:

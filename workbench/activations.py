@@ -12,10 +12,10 @@ import torch
 from workbench.config import Config, Step, WorkbenchError
 from workbench.descriptors.bulk import Described, describe_maps
 from workbench.descriptors.describe import Parts, pooled
-from workbench.descriptors.pooling import pool
+from workbench.descriptors.pooling import pool, shares
 from workbench.descriptors.regions import rmac
 from workbench.descriptors.weighting import cell_weights
-from workbench.explain import _overlaps, _shares
+from workbench.explain import overlaps
 from workbench.features.backbones import Card, Spec
 from workbench.features.maps import MapSource, Options
 
@@ -128,10 +128,10 @@ def contributions(
     start = 0
     for leaf, gradient, pools_here in zip(leaves, gradients, pools, strict=True):
         here, count = (leaf.detach() * gradient)[0], len(pools_here.regions)
-        shares = _shares(pools_here, *leaf.shape[2:])
-        here += torch.einsum("nc,nhw->chw", charges[start : start + count], shares)
+        even = shares(pools_here.regions, *leaf.shape[2:])
+        here += torch.einsum("nc,nhw->chw", charges[start : start + count], even)
         start += count
-        heat += _overlaps(here.shape[1], height) @ here @ _overlaps(here.shape[2], width).T
+        heat += overlaps(here.shape[1], height) @ here @ overlaps(here.shape[2], width).T
     total = parts.total[0].detach() @ other
     return Contributions(float(total.sum()), heat.numpy(), total[: len(pools[0].regions)].numpy())
 

@@ -93,10 +93,10 @@ def heatmaps(
         here = (leaf.detach() * gradient).sum(1)
         count = len(pooled.regions)
         here += torch.einsum(
-            "bn,nhw->bhw", charges[:, start : start + count], _shares(pooled, *leaf.shape[2:])
+            "bn,nhw->bhw", charges[:, start : start + count], shares(pooled.regions, *leaf.shape[2:])
         )
         start += count
-        heat += _overlaps(here.shape[1], height) @ here @ _overlaps(here.shape[2], width).T
+        heat += overlaps(here.shape[1], height) @ here @ overlaps(here.shape[2], width).T
     return heat
 
 
@@ -116,12 +116,7 @@ def _charges(parts: Parts, others: torch.Tensor) -> torch.Tensor:
     return torch.einsum("bnd,bd->bn", offset, others)
 
 
-def _shares(pooled: Pooled, height: int, width: int) -> torch.Tensor:
-    """Each region's cells with equal shares that sum to one, [N, H, W]."""
-    return shares(pooled.regions, height, width)
-
-
-def _overlaps(source: int, target: int) -> torch.Tensor:
+def overlaps(source: int, target: int) -> torch.Tensor:
     """How much of each of ``source`` equal intervals lies in each of ``target``; columns sum to one."""
     if source == target:
         return torch.eye(source)

@@ -24,11 +24,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return photos(tmp_path_factory.mktemp("photos") / "of mine", labels=3, each=4, side=96)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 def explained(panel: Locator, name: str) -> Locator:
     """The explanation, once it shows that result and is up to date."""
     explanation = region(panel, "Explanation")
