@@ -19,7 +19,8 @@ def open(name: str | Path, labels: str = "none", **options: Any) -> Workbench:
     """Open a collection: ``posters``, a benchmark's name, a folder of images or a labels.csv.
 
     ``labels="folders"`` takes subfolders as labels. ``options``: size (longest side, pixels), device,
-    precision, cache, weights (folders), seed. Raises WorkbenchError where it cannot be opened.
+    precision, cache, weights (folders), seed, distractors (a folder
+    of negatives to add, or ``synthetic:COUNT``). Raises WorkbenchError where it cannot be opened.
     """
     try:
         from workbench.opening import open_workbench

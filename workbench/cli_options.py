@@ -30,6 +30,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "cache": (CACHE, None),
     "weights": (WEIGHTS, None),
     "seed": (Annotated[int, typer.Option(help="of whatever is drawn at random")], 0),
+    "distractors": (
+        Annotated[str, typer.Option(help="negatives to add: a folder of images, or synthetic:COUNT")],
+        "",
+    ),
 }
 
 

@@ -136,7 +136,7 @@ class Describer:
             source,
             keys,
             config,
-            range(len(collection.images)),
+            fitted_on(collection),
             matching_rows(collection, pictures) if any(s.name == "lw" for s in config.steps) else None,
             {"collection": collection.name},
             self.options.seed,
@@ -161,9 +161,18 @@ class Describer:
             keys, lost = source.extract(pictures, scales, progress)
             if not lost:
                 return collection, tuple(pictures), keys
-            paths = {row: pictures[row].path.relative_to(collection.root).as_posix() for row in lost}
+            named = [*collection.images, *(query.image for query in collection.queries)]
+            name_at = {collection.path(image): image for image in named}
             with self._lock:  # another backbone may have found others
-                self.collection = self.collection.without((paths[row], why) for row, why in lost.items())
+                self.collection = self.collection.without(
+                    (name_at[pictures[row].path], why) for row, why in lost.items()
+                )
+
+
+def fitted_on(collection: Collection) -> list[int]:
+    """Rows of the database that whitenings are fitted on: no distractors, which so change no descriptor."""
+    own = [row for row, image in enumerate(collection.images) if not collection.is_distractor(image)]
+    return own or list(range(len(collection.images)))
 
 
 def matching_rows(collection: Collection, pictures: Sequence[Picture]) -> np.ndarray:

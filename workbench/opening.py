@@ -10,6 +10,7 @@ from typing import Any
 import platformdirs
 
 from workbench.collections.catalog import open_collection
+from workbench.collections.distractors import check, with_distractors
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options
 from workbench.pipeline import Workbench
@@ -37,5 +38,13 @@ def open_workbench(
         )
     cache = Path(options.get("cache") or default_cache()).expanduser()
     weights = options.get("weights")
-    chosen = replace(Options(**options), cache=cache, weights=Path(weights).expanduser() if weights else None)
-    return Workbench(open_collection(name, labels, cache, progress), chosen)
+    distractors = str(options.get("distractors") or "")
+    check(distractors)
+    chosen = replace(
+        Options(**options),
+        cache=cache,
+        weights=Path(weights).expanduser() if weights else None,
+        distractors=distractors,
+    )
+    collection = open_collection(name, labels, cache, progress)
+    return Workbench(with_distractors(collection, distractors, progress), chosen)

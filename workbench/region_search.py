@@ -72,16 +72,15 @@ class RegionSearch:
                 raise WorkbenchError(
                     f"region {region} is not in this image; its regions are 0 to {len(query) - 1}"
                 )
-            ids, root = ready.collection.images, ready.collection.root
+            ids = ready.collection.images
             scores, boxes = np.full(len(ids), -np.inf), np.zeros((len(ids), 4))
             for chunk in self._chunks(ready, progress):
                 similar = chunk.vectors @ query[region]
                 best = similar.argmax(1)
                 scores[chunk.rows] = similar.gather(1, best[:, None])[:, 0].numpy()
                 boxes[chunk.rows] = chunk.boxes[best.numpy()]
-        own = path.relative_to(root).as_posix() if path and path.is_relative_to(root) else ""
-        if own in ids:
-            scores[ids.index(own)] = -np.inf
+        own = [row for row, image in enumerate(ids) if ready.collection.path(image) == path]
+        scores[own] = -np.inf
         order = np.argsort(-scores, kind="stable")[:k]
         order = order[np.isfinite(scores[order])]
         found = pd.DataFrame({"rank": np.arange(1, len(order) + 1), "image_id": [ids[row] for row in order]})

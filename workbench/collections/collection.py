@@ -122,7 +122,8 @@ class Query:
 class Collection:
     """What is searched and, where it is known, what should be found.
 
-    ``images`` are the ids of the database: paths relative to ``root``, with forward slashes.
+    ``images`` are the ids of the database: paths relative to ``root``, with forward slashes. Those below
+    a folder that ``elsewhere`` names are distractors, and lie where it says.
     ``relevance`` maps a query's id to {image id: grade}, with the grades of the protocol
     (``easy``, ``hard``, ``junk``, ``good``, ``ok``, ``positive``); an image it does not name is a
     negative. ``protocol`` is None where nothing is known, and then nothing can be evaluated.
@@ -143,6 +144,7 @@ class Collection:
         default_factory=dict, repr=False
     )
     notes: tuple[str, ...] = ()  # said wherever numbers on this collection are shown
+    elsewhere: Mapping[str, Path] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         protocol = self.protocol.title if self.protocol else "no ground truth"
@@ -155,7 +157,12 @@ class Collection:
 
     def path(self, image_id: str) -> Path:
         """Where an image of this collection lies on disk."""
-        return self.root / image_id
+        top, _, rest = image_id.partition("/")
+        return self.elsewhere[top] / rest if top in self.elsewhere else self.root / image_id
+
+    def is_distractor(self, image_id: str) -> bool:
+        """Whether an image was added to the database from elsewhere, as a negative for every query."""
+        return image_id.partition("/")[0] in self.elsewhere
 
     def query(self, query_id: str) -> Query:
         """The query of that name. Raises WorkbenchError where there is none."""

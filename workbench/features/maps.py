@@ -22,7 +22,10 @@ from workbench.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Options:
-    """How images become maps, and where things are kept. ``size``: longest side in pixels."""
+    """How images become maps, and where things are kept. ``size``: longest side in pixels.
+
+    ``distractors`` are negatives added to the collection's database.
+    """
 
     size: int = 512
     device: str = "auto"
@@ -30,6 +33,7 @@ class Options:
     cache: Path = Path("data")
     weights: Path | None = None
     seed: int = 0
+    distractors: str = ""  # a folder, or synthetic:COUNT
 
 
 @dataclass(frozen=True)

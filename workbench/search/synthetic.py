@@ -1,0 +1,110 @@
+"""Synthetic distractors: vectors drawn near a collection's own, as many as wanted and never all in memory.
+
+The smoothed bootstrap with shrinkage (Silverman and Young 1987, section 2.3; Silverman 1986, section
+6.4.1): one of the vectors x of mean m, drawn at random, plus noise e of their covariance,
+
+    y = m + (x - m + h e) / sqrt(1 + h^2),    h = (4 / (n (d + 2)))^(1 / (d + 4)),
+
+so that mean and covariance stay what they are; h is Silverman's bandwidth (1986, equation 4.14) for n
+vectors of d dimensions. Then unit length. Where all vectors are one, all that is drawn is that one.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from workbench.config import WorkbenchError
+from workbench.progress import Progress, silent
+
+_ROWS, _NUMBERS = 16_384, 2**21  # of a chunk, at most
+
+
+def draw(vectors: np.ndarray, count: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """``count`` vectors of unit length near ``vectors`` [n, D], in chunks [m, D] float32.
+
+    Fewer of the same seed are the first of more. Raises WorkbenchError where there are none, or not all
+    are finite.
+    """
+    for chunk in smoothed(vectors, count, seed):
+        lengths = np.linalg.norm(chunk, axis=1, keepdims=True)
+        yield np.divide(chunk, lengths, out=chunk, where=lengths > 0)
+
+
+def smoothed(vectors: np.ndarray, count: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """As ``draw``, before all are brought to unit length: with the mean and covariance of ``vectors``."""
+    if vectors.ndim != 2 or not vectors.size:
+        raise WorkbenchError(f"distractors are drawn near vectors [n, D], not {tuple(vectors.shape)}")
+    n, dimensions = vectors.shape
+    mean, factor = _moments(vectors)
+    bandwidth = (4 / (n * (dimensions + 2))) ** (1 / (dimensions + 4))
+    shrinkage = 1 / math.sqrt(1 + bandwidth**2)
+    noise, centre = (bandwidth * shrinkage * factor).astype(np.float32), mean.astype(np.float32)
+    rows = max(1, min(_ROWS, _NUMBERS // dimensions))
+    for number, start in enumerate(range(0, count, rows)):
+        # Whole chunks, each of a seed of its own: fewer vectors are then the same ones, to the bit.
+        which, normal = (np.random.default_rng([seed, number, part]) for part in (0, 1))
+        chunk = vectors[which.integers(0, n, rows)].astype(np.float32, copy=False) - centre
+        chunk *= np.float32(shrinkage)
+        chunk += normal.standard_normal((rows, len(noise)), np.float32) @ noise
+        chunk += centre
+        yield chunk[: count - start]
+
+
+def _moments(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [D] and a factor [r, D] of the covariance, that is factor^T factor, of rank r (dividing by n)."""
+    n, dimensions = vectors.shape
+    total, products = np.zeros(dimensions), np.zeros((dimensions, dimensions))
+    origin = vectors[0].astype(np.float64)  # near the mean, so that nothing is lost in the difference
+    for start in range(0, n, _ROWS):
+        centred = vectors[start : start + _ROWS] - origin
+        finite = np.isfinite(centred).all(1)
+        if not finite.all():
+            row = start + int(finite.argmin()) if np.isfinite(origin).all() else 0
+            raise WorkbenchError(f"vector {row} is not finite: no distractor can be drawn near it")
+        total += centred.sum(0)
+        products += centred.T @ centred
+    shift = total / n
+    values, directions = np.linalg.eigh(products / n - np.outer(shift, shift))
+    kept = values > max(values[-1], 0) * dimensions * np.finfo(np.float64).eps
+    return origin + shift, (np.sqrt(values[kept]) * directions[:, kept]).T
+
+
+def extended(
+    vectors: np.ndarray, count: int, seed: int, folder: Path, progress: Progress = silent
+) -> np.memmap:
+    """``vectors`` [n, D] and ``count`` distractors behind them, a memory map [n + count, D] float32, to read.
+
+    Its file lies in ``folder`` without a name: it goes with the array, or with the process however that
+    ends. Raises WorkbenchError where the disk has no room for it or the folder cannot be written.
+    """
+    n, dimensions = vectors.shape
+    needed = 4 * (n + count) * dimensions
+    drawn = draw(vectors, count, seed)
+    what = f"{count:,} synthetic distractors take {needed / 1e9:,.1f} GB in {str(folder)!r}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (free := shutil.disk_usage(folder).free) < needed:
+            raise WorkbenchError(f"{what}, where {free / 1e9:,.1f} GB are free; take fewer, or another cache")
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Written, not mapped: a full disk is then an error, and not the end of the process.
+            for start in range(0, n, _ROWS):
+                file.write(np.ascontiguousarray(vectors[start : start + _ROWS], np.float32).data)
+            done = 0
+            for chunk in drawn:
+                progress("drawing distractors", done, count)
+                file.write(chunk.data)
+                done += len(chunk)
+            file.flush()
+            progress("drawing distractors", done, count)
+            return np.memmap(file, np.float32, "r", shape=(n + count, dimensions))
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        why = "it is full" if full else error.strerror or str(error)
+        raise WorkbenchError(f"{what}, which failed ({why}); take fewer, or another cache") from None
