@@ -1,0 +1,175 @@
+"""An index of binary codes, alone or in the cells of an inverted index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import faiss
+import numpy as np
+
+from workbench.config import Step
+from workbench.progress import Progress, silent
+from workbench.search import cells, hamming, hyperplanes, spherical
+from workbench.search.cells import Cells
+from workbench.search.found import Found
+from workbench.search.hamming import Visit
+from workbench.search.hyperplanes import Hyperplanes
+from workbench.search.spherical import Spheres
+
+
+@dataclass(frozen=True)
+class CodeIndex:
+    """Codes uint8 [N, B/8] in the order of their cells, and of the database within a cell.
+
+    Scores: the share of equal bits for ``lsh`` and ``itq``, minus the spherical Hamming distance for ``sh``.
+    Of ``cells``, ``starts`` says where they begin among the codes and ``rows`` whose codes they are.
+    """
+
+    steps: tuple[Step, ...]
+    coder: Spheres | Hyperplanes = field(repr=False)
+    packed: np.ndarray = field(repr=False)
+    cells: Cells | None = field(default=None, repr=False)
+    starts: np.ndarray | None = field(default=None, repr=False)  # int64 [cells + 1]
+    rows: np.ndarray | None = field(default=None, repr=False)  # uint32 [N]
+    probes: int = 0  # cells
+    approximate: ClassVar[bool] = True
+    ties: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        return ",".join(map(str, self.steps))
+
+    @property
+    def size(self) -> int:
+        return len(self.packed)
+
+    @property
+    def bits(self) -> int:
+        return 8 * self.packed.shape[1]
+
+    @property
+    def bytes(self) -> float:
+        return float(self.packed.shape[1] + (0 if self.rows is None else self.rows.itemsize))
+
+    @property
+    def shared_bytes(self) -> int:
+        cells = (
+            0 if self.cells is None or self.starts is None else self.cells.shared_bytes + self.starts.nbytes
+        )
+        return self.coder.nbytes + cells
+
+    @property
+    def warning(self) -> str:
+        """What to know of these codes, or nothing."""
+        return self.coder.warning
+
+    def encode(self, queries: np.ndarray) -> np.ndarray:
+        """Codes uint8 [Q, B/8] of vectors [Q, D]."""
+        return self.coder.encode(np.ascontiguousarray(queries, np.float32))
+
+    def codes(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Codes uint8 [n, B/8] of some rows of the database."""
+        rows = np.asarray(rows, np.int64)
+        if self.rows is not None:
+            place = np.empty(self.size, np.uint32)
+            place[self.rows] = np.arange(self.size, dtype=np.uint32)
+            rows = place[rows]
+        return self.packed[rows]
+
+    def search(self, queries: np.ndarray, k: int | None = None) -> list[Found]:
+        """The best ``k`` for each query [Q, D]; None: all in the probed cells. Equal scores go by row."""
+        queries = np.ascontiguousarray(queries, np.float32)
+        asked = self.encode(queries)
+
+        def some(start: int) -> list[Found]:
+            part = slice(start, start + hamming.TOGETHER)
+            visits = None if self.cells is None else self._visits(queries[part])
+            found = hamming.nearest(asked[part], self.packed, self._distance, k, visits, self.rows)
+            return [Found(rows, self._scores(distances)) for rows, distances in found]
+
+        with ThreadPoolExecutor(faiss.omp_get_max_threads()) as threads:
+            groups = threads.map(some, range(0, len(queries), hamming.TOGETHER))
+            return [found for group in groups for found in group]
+
+    def _visits(self, queries: np.ndarray) -> list[Visit]:
+        """Each probed cell that holds something, with the queries that probe it."""
+        assert self.cells is not None and self.starts is not None
+        probed = self.cells.probe(queries, self.probes)
+        full = (probed >= 0) & (np.diff(self.starts)[probed] > 0)
+        query, place = np.nonzero(full)
+        cell = probed[query, place]
+        order = np.argsort(cell, kind="stable")
+        found, first = np.unique(cell[order], return_index=True)
+        asking = np.split(query[order], first[1:])
+        visits = [Visit(self.starts[c], self.starts[c + 1], q) for c, q in zip(found, asking, strict=False)]
+        lost = np.flatnonzero(~full.any(1))  # all their cells are empty
+        return [*visits, Visit(0, self.size, lost)] if len(lost) else visits
+
+    @property
+    def _distance(self) -> hamming.Distance:
+        return hamming.spherical if isinstance(self.coder, Spheres) else hamming.hamming
+
+    def _scores(self, distances: np.ndarray) -> np.ndarray:
+        return 0 - distances if isinstance(self.coder, Spheres) else 1 - distances / np.float32(self.bits)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All there is to save, as arrays; ``from_state`` makes the same index of it."""
+        state = {"codes": self.packed, **self.coder.state()}
+        if self.cells is not None and self.starts is not None and self.rows is not None:
+            state |= {"starts": self.starts, "rows": self.rows}
+            state["cells"] = faiss.serialize_index(self.cells.quantizer)
+            state["cell_bytes"] = np.array([self.cells.shared_bytes])
+        return state
+
+    @classmethod
+    def from_state(cls, steps: Sequence[Step], state: dict[str, np.ndarray]) -> CodeIndex:
+        """The index that ``state`` was taken of, made by the same steps."""
+        coder = (Spheres if steps[-1].name == "sh" else Hyperplanes).from_state(state)
+        if "cells" not in state:
+            return cls(tuple(steps), coder, state["codes"])
+        quantizer = faiss.deserialize_index(state["cells"])
+        found = Cells(quantizer, len(state["starts"]) - 1, int(state["cell_bytes"][0]))
+        probes = int(steps[0].args[1])
+        return cls(tuple(steps), coder, state["codes"], found, state["starts"], state["rows"], probes)
+
+
+def build(
+    steps: Sequence[Step], vectors: np.ndarray, seed: int = 0, progress: Progress = silent
+) -> CodeIndex:
+    """Codes of vectors [N, D], which may be a memory map: they are read in chunks.
+
+    ``steps`` are a code, ``lsh``, ``itq`` or ``sh``, and before it perhaps an inverted index. Raises
+    WorkbenchError, before any training, where the vectors do not fit them.
+    """
+    *inverted, code = steps
+    bits, (n, dimensions) = int(code.args[0]), vectors.shape
+    if code.name == "itq":
+        hyperplanes.check(bits, n, dimensions)
+    found = cells.fit(inverted[0], vectors, seed, progress) if inverted else None
+    coder: Spheres | Hyperplanes
+    if code.name == "lsh":
+        coder = hyperplanes.lsh(dimensions, bits, seed)
+    elif code.name == "itq":
+        coder = hyperplanes.itq(vectors, bits, seed, progress)
+    else:
+        coder = spherical.fit(vectors, bits, seed, progress)
+    packed = np.empty((n, bits // 8), np.uint8)
+    assigned = np.zeros(n if found else 0, np.int64)
+    done = 0
+    for chunk in cells.chunks(vectors):
+        progress("filling the index", done, n)
+        part = slice(done, done + len(chunk))
+        packed[part] = coder.encode(chunk)
+        if found:
+            assigned[part] = found.assign(chunk)
+        done += len(chunk)
+    progress("filling the index", n, n)
+    if not found:
+        return CodeIndex(tuple(steps), coder, packed)
+    order = np.argsort(assigned, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(assigned, minlength=found.count))])
+    probes = int(inverted[0].args[1])
+    return CodeIndex(tuple(steps), coder, packed[order], found, starts, order.astype(np.uint32), probes)

@@ -1,0 +1,99 @@
+"""Codes of one bit a hyperplane, for the side a vector is on: random hyperplanes and ITQ, both by FAISS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import faiss
+import numpy as np
+
+from workbench.config import WorkbenchError
+from workbench.progress import Progress, silent
+from workbench.search import cells
+
+SAMPLE = 2**16  # vectors to learn from, at most
+
+
+@dataclass(frozen=True)
+class Hyperplanes:
+    """A linear map and the signs of what comes out of it."""
+
+    coder: Any  # a faiss.IndexPreTransform
+
+    @property
+    def bits(self) -> int:
+        return 8 * int(self.coder.sa_code_size())
+
+    @property
+    def nbytes(self) -> int:
+        return len(faiss.serialize_index(self.coder))
+
+    @property
+    def warning(self) -> str:
+        return ""
+
+    def encode(self, vectors: np.ndarray) -> np.ndarray:
+        """Codes uint8 [n, B/8] of vectors [n, D]; bit b, the lowest of a byte first, is hyperplane b's."""
+        codes: np.ndarray = self.coder.sa_encode(np.ascontiguousarray(vectors, np.float32))
+        return codes
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {"coder": faiss.serialize_index(self.coder)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray]) -> Hyperplanes:
+        return cls(faiss.deserialize_index(state["coder"]))
+
+
+def lsh(dimensions: int, bits: int, seed: int = 0) -> Hyperplanes:
+    """Random hyperplanes through the origin: two vectors at an angle t differ in a share t/pi of the bits.
+
+    Charikar, STOC 2002, section 3. Up to D of the hyperplanes are at right angles to each other, which
+    keeps that share and lowers its variance (Ji et al., NIPS 2012); more than D share the directions evenly.
+    """
+    rotation = faiss.RandomRotationMatrix(dimensions, bits)
+    rotation.init(seed)
+    return _signs(rotation)
+
+
+def itq(vectors: np.ndarray, bits: int, seed: int = 0, progress: Progress = silent) -> Hyperplanes:
+    """Iterative quantisation of vectors [n, D]: PCA, then the rotation that brings them nearest to corners.
+
+    Gong and Lazebnik, CVPR 2011, by FAISS, which brings centred vectors to unit length before. Learns from
+    at most ``SAMPLE`` of them. Raises WorkbenchError where there are fewer dimensions or vectors than bits.
+    """
+    check(bits, *vectors.shape)
+    progress("turning the axes", 0, 0)
+    train = cells.sample(vectors, SAMPLE, seed)
+    rotation = faiss.ITQTransform(vectors.shape[1], bits, True)
+    rotation.itq.seed = seed
+    rotation.max_train_per_dim = len(train)  # FAISS would take a sample of its own
+    rotation.train(train)
+    return _signs(rotation)
+
+
+def check(bits: int, vectors: int, dimensions: int) -> None:
+    """Raise WorkbenchError where ITQ cannot make so many bits of so many vectors and dimensions."""
+    if bits > dimensions:
+        valid = f"itq:{dimensions // 8 * 8} or fewer bits, " if dimensions >= 8 else ""
+        raise WorkbenchError(
+            f"index itq:{bits}: it turns {dimensions} dimensions and cannot make more bits of them; "
+            f"valid: {valid}lsh:{bits}, sh:{bits}"
+        )
+    if vectors < bits:
+        valid = f"itq:{vectors // 8 * 8} or fewer bits, " if vectors >= 8 else ""
+        raise WorkbenchError(
+            f"index itq:{bits}: its {bits} directions need as many vectors, and there are {vectors}; "
+            f"valid: {valid}lsh:{bits}, sh:{bits}"
+        )
+
+
+def _signs(rotation: Any) -> Hyperplanes:
+    bits = rotation.d_out
+    signs: Any = faiss.IndexLSH(bits, bits, False, False)
+    coder = faiss.IndexPreTransform(rotation, signs)
+    coder.own_fields = True
+    rotation.this.disown()
+    signs.this.disown()
+    return Hyperplanes(coder)
