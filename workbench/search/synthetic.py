@@ -63,11 +63,12 @@ def _moments(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     total, products = np.zeros(dimensions), np.zeros((dimensions, dimensions))
     origin = vectors[0].astype(np.float64)  # near the mean, so that nothing is lost in the difference
     for start in range(0, n, _ROWS):
-        centred = vectors[start : start + _ROWS] - origin
-        finite = np.isfinite(centred).all(1)
+        some = vectors[start : start + _ROWS]
+        finite = np.isfinite(some).all(1)
         if not finite.all():
-            row = start + int(finite.argmin()) if np.isfinite(origin).all() else 0
+            row = start + int(finite.argmin())
             raise WorkbenchError(f"vector {row} is not finite: no distractor can be drawn near it")
+        centred = some - origin
         total += centred.sum(0)
         products += centred.T @ centred
     shift = total / n
@@ -103,7 +104,7 @@ def extended(
                 done += len(chunk)
             file.flush()
             progress("drawing distractors", done, count)
-            return np.memmap(file, np.float32, "r", shape=(n + count, dimensions))
+            return np.memmap(file, np.float32, "r+", shape=(n + count, dimensions))
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         why = "it is full" if full else error.strerror or str(error)

@@ -1,0 +1,197 @@
+"""How indexes grow from 10^4 to 10^7 vectors of 128 numbers, and what 10^9 and all videos would need.
+
+The vectors are drawn near the descriptors of the embedded collection, into one memory-mapped file
+without a name; each row of the table is a process of its own, so that none hides another's memory.
+``python benchmarks/scale.py --most 7`` goes up to 10^7 (5 GB of disk); 10^6 without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from _table import best, print_table
+from _vectors import own_vectors
+
+from workbench.config import Config
+from workbench.opening import default_cache
+from workbench.search import indexes, synthetic
+
+INDEXES = ("exact", "ivf:{cells}", "ivf:{cells},pq:16", "ivf:{cells},sh:128", "pq:16", "sh:128", "hnsw:16")
+LARGEST = {"hnsw:16": 6}  # one thread links them, so that the graph is the same every time: hours for 10^7
+QUERIES, NEAREST, FOUND = 100, 10, 100
+FILLING = ("filling the index", "linking", "encoding")  # steps of a build that look at every vector
+MACHINE = 256e9  # bytes of memory
+VIDEOS, SECONDS, RATE = 5e9, 300, 30  # the mean length is assumed; the rest is the lecture's example
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    asked.add_argument("--most", type=int, default=6, choices=range(4, 8), help="10^MOST vectors (6)")
+    most = asked.parse_args().most
+    own = own_vectors()
+    rows, at_most = [], {}
+    default_cache().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=default_cache()) as file, tempfile.TemporaryDirectory() as folder:
+        for chunk in synthetic.draw(own, 10**most, seed=0):
+            file.write(chunk.data)
+        file.flush()
+        queries = np.concatenate(list(synthetic.draw(own, QUERIES, seed=1)))
+        np.save(Path(folder) / "queries.npy", queries)
+        vectors = np.memmap(file, np.float32, "r", shape=(10**most, own.shape[1]))
+        for power in range(4, most + 1):
+            np.save(Path(folder) / "nearest.npy", nearest(queries, vectors[: 10**power]))
+            for pattern in INDEXES:
+                if power > LARGEST.get(pattern, power):
+                    continue
+                index = pattern.format(cells=round(10 ** (power / 2)))
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--row",
+                    index,
+                    str(10**power),
+                    str(file.fileno()),
+                    folder,
+                ]
+                done = subprocess.run(command, pass_fds=[file.fileno()], stdout=subprocess.PIPE, check=True)
+                measured = json.loads(done.stdout)
+                rows.append([f"10^{power}", f"`{index}`", *line(measured)])
+                at_most[pattern] = measured
+                print(*rows[-1], file=sys.stderr, flush=True)
+    print_table(
+        [
+            "vectors",
+            "index",
+            "train, s",
+            "add, s",
+            "bytes a vector",
+            "memory, GB",
+            "resident, GB",
+            "ms a query",
+            "recall@1 %",
+            f"{NEAREST} nearest in {FOUND} %",
+        ],
+        rows,
+    )
+    on_paper(at_most)
+
+
+def line(measured: dict[str, float]) -> list[str]:
+    return [
+        f"{measured['train']:.1f}",
+        f"{measured['add']:.1f}",
+        f"{measured['bytes']:.0f}",
+        f"{measured['memory'] / 1e9:.2f}",
+        f"{measured['resident'] / 1e9:.2f}",
+        f"{1000 * measured['search']:.2f}",
+        f"{100 * measured['first']:.0f}",
+        f"{100 * measured['within']:.0f}",
+    ]
+
+
+def nearest(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The nearest rows of each query by exact search, best first, [Q, 10], from a file read in chunks."""
+    rows, scores = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+    for start in range(0, len(vectors), 2**16):
+        some = queries @ vectors[start : start + 2**16].T
+        few = np.argpartition(-some, min(NEAREST, some.shape[1] - 1), axis=1)[:, :NEAREST]
+        rows = np.concatenate([rows, few + start], axis=1)
+        scores = np.concatenate([scores, np.take_along_axis(some, few, axis=1)], axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :NEAREST]
+        rows, scores = (np.take_along_axis(one, order, axis=1) for one in (rows, scores))
+    return rows
+
+
+def row(index: str, count: int, handle: int, folder: Path) -> dict[str, float]:
+    """Build and search one index, in this process alone."""
+    queries, truth = np.load(folder / "queries.npy"), np.load(folder / "nearest.npy")
+    vectors = np.memmap(os.fdopen(handle, "r+b"), np.float32, "r+", shape=(count, queries.shape[1]))
+    steps = Config.parse(f"efficientnet_lite0/max/whole/{index}").index_steps
+    seconds: dict[str, float] = defaultdict(float)
+    doing, since = "", time.perf_counter()
+
+    def progress(what: str, done: int, total: int) -> None:
+        nonlocal doing, since
+        now = time.perf_counter()
+        seconds[doing] += now - since
+        doing, since = what, now
+
+    memory = Memory()
+    built = indexes.build(steps, vectors, 0, progress)
+    progress("", 0, 0)
+    found = built.search(queries, FOUND)
+    took = best(lambda: built.search(queries, FOUND), 2) / len(queries)
+    add = sum(value for what, value in seconds.items() if what in FILLING)
+    return {
+        "train": sum(seconds.values()) - add,
+        "add": add,
+        "bytes": built.bytes,
+        "shared": built.shared_bytes,
+        "memory": memory.peak(),
+        "resident": status("VmHWM"),  # ru_maxrss would go on from the parent's
+        "search": took,
+        "first": float(np.mean([one.rows[0] == best[0] for one, best in zip(found, truth, strict=True)])),
+        "within": float(np.mean([np.isin(t, one.rows).mean() for one, t in zip(found, truth, strict=True)])),
+    }
+
+
+def status(name: str) -> float:
+    """Bytes of this process's memory, as Linux counts them."""
+    return 1024.0 * int(Path("/proc/self/status").read_text().partition(f"{name}:")[2].split()[0])
+
+
+class Memory:
+    """The most memory of its own that this process had, libraries included, pages of mapped files not."""
+
+    def __init__(self) -> None:
+        self._peak, self._stop = 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.02):
+            self._peak = max(self._peak, status("RssAnon"))
+
+    def peak(self) -> float:
+        self._stop.set()
+        self._thread.join()
+        return self._peak
+
+
+def on_paper(measured: dict[str, dict[str, float]]) -> None:
+    """Bytes and machines for 10^9 vectors, and for a vector of every frame of five billion videos."""
+    frames = VIDEOS * SECONDS * RATE
+    print(f"{VIDEOS:.0e} videos of {SECONDS} s (assumed) at {RATE} frames a second: {frames:.2g} frames\n")
+    rows = []
+    for pattern, one in measured.items():
+        billion, all_frames = one["bytes"] * 1e9, one["bytes"] * frames
+        rows.append(
+            [
+                f"`{pattern.format(cells='N')}`",
+                f"{one['bytes']:.0f}",
+                f"{billion / 1e9:,.0f}",
+                f"{int(-(-billion // MACHINE)):,}",
+                f"{all_frames / 1e15:,.2f}",
+                f"{int(-(-all_frames // MACHINE)):,}",
+            ]
+        )
+    columns = ["index", "bytes a vector", "10^9: GB", "machines of 256 GB", "all frames: PB", "machines"]
+    print_table(columns, rows)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--row"]:
+        name, size, number, place = sys.argv[2:]
+        print(json.dumps(row(name, int(size), int(number), Path(place))))
+    else:
+        main()
