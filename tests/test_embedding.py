@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 import workbench
 from workbench import embedding
-from workbench.embedding import CLUSTERS, FEWEST, clusters, layout, nearest
+from workbench.embedding import CLUSTERS, FEWEST, clusters, layout
 from workbench.progress import Cancelled
 
 PIPELINE = "efficientnet_lite0/mean/whole"
@@ -28,32 +26,6 @@ def groups(count: int, each: int, seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed)
     centres = np.repeat(noise.normal(size=(count, 16)), each, axis=0)
     return unit(centres + 0.05 * noise.normal(size=centres.shape))
-
-
-def test_neighbours_of_vectors_at_known_angles() -> None:
-    angles = np.radians([0, 10, 30, 90])
-    rows, distances = nearest(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), 3)
-    assert rows.tolist() == [[0, 1, 2], [1, 0, 2], [2, 1, 0], [3, 2, 1]]
-    expected = 1 - np.cos(np.radians([[10, 30], [10, 20], [20, 30], [60, 80]]))
-    np.testing.assert_allclose(distances[:, 1:], expected, atol=1e-6)
-    assert not distances[:, 0].any()
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(2, 40), st.integers(0, 999))
-def test_neighbours_are_those_of_a_full_sort(count: int, seed: int) -> None:
-    vectors = unit(np.random.default_rng(seed).normal(size=(count, 5)))
-    k = min(4, count)
-    rows, distances = nearest(vectors, k)
-    full = 1 - vectors.astype(float) @ vectors.T.astype(float)
-    np.testing.assert_allclose(distances[:, 1:], np.sort(full, axis=1)[:, 1:k], atol=1e-5)
-    assert rows[:, 0].tolist() == list(range(count))
-
-
-def test_each_image_comes_first_among_its_duplicates() -> None:
-    rows, distances = nearest(np.repeat(unit(np.ones((1, 4))), 6, axis=0), 3)
-    assert rows[:, 0].tolist() == list(range(6))
-    np.testing.assert_allclose(distances, 0, atol=1e-6)
 
 
 def test_a_layout_is_the_same_twice_and_another_seed_makes_another() -> None:

@@ -15,17 +15,16 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pandas as pd
-import torch
 
 from workbench.described import Ready
 from workbench.progress import Progress, silent
+from workbench.search.neighbours import nearest
 
 NEIGHBOURS = 15  # of each image that UMAP holds together; with the distance, umap-learn's defaults
 MIN_DISTANCE = 0.1
 FEWEST = 5  # images from which UMAP has something to lay out
 CLUSTERS = 12  # most clusters, as many as can be told apart by colour and shape
 VERSION = 1  # of what is computed here; a new one makes all maps anew
-_BLOCK = 1024  # images whose neighbours are searched together
 _PATIENCE = 0.1  # seconds between two looks at whether the work was cancelled
 _alone = threading.Lock()  # numba's default threads abort the process where two threads enter them
 
@@ -56,7 +55,8 @@ def layout(vectors: np.ndarray, seed: int = 0, progress: Progress = silent) -> n
     """Unit vectors [n, D] in the plane, float32 [n, 2], centred, the longest extent along x."""
     if len(vectors) < FEWEST:
         return _principal(vectors)
-    neighbours = nearest(vectors, min(NEIGHBOURS, len(vectors) - 1), progress)
+    # Unlike UMAP's own search, this one is exact and can be stopped.
+    rows, cosines = nearest(vectors, min(NEIGHBOURS, len(vectors) - 1), progress)
     progress("starting UMAP", 0, 0)
     from umap import UMAP  # takes seconds: numba
 
@@ -67,35 +67,16 @@ def layout(vectors: np.ndarray, seed: int = 0, progress: Progress = silent) -> n
         with warnings.catch_warnings():  # that new images cannot be added, that one seed means one thread
             warnings.simplefilter("ignore")
             placed = UMAP(
-                n_neighbors=neighbours[0].shape[1],
+                n_neighbors=rows.shape[1],
                 min_dist=MIN_DISTANCE,
                 metric="cosine",
-                precomputed_knn=(*neighbours, None),
+                precomputed_knn=(rows, 1 - cosines, None),
                 random_state=seed,
                 n_jobs=1,
             ).fit_transform(vectors)
     finally:
         _alone.release()
     return _principal(placed)
-
-
-def nearest(vectors: np.ndarray, k: int, progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest of unit vectors [n, D], each itself first: rows int32 and cosine distances [n, k].
-
-    Exact, unlike UMAP's own search, and can be stopped.
-    """
-    database = torch.from_numpy(vectors)
-    rows = np.empty((len(vectors), k), np.int32)
-    distances = np.empty((len(vectors), k), np.float32)
-    for start in range(0, len(vectors), _BLOCK):
-        progress("finding neighbours", start, len(vectors))
-        scores = database[start : start + _BLOCK] @ database.T
-        own = torch.arange(len(scores))
-        scores[own, start + own] = torch.inf  # before its duplicates
-        best = scores.topk(k, dim=1)
-        rows[start : start + len(scores)] = best.indices.numpy()
-        distances[start : start + len(scores)] = (1 - best.values).clamp(min=0).numpy()
-    return rows, distances
 
 
 def clusters(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
