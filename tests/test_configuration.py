@@ -44,6 +44,10 @@ whole = st.builds(
     st.sampled_from(["", "pcaw:100", "pca:64", "lw:32"]),
     st.sampled_from(["", "power:0.35"]),
     st.sampled_from(["", "scales:2"]),
+    st.sampled_from(
+        ["", "ivf:100", "ivf:64:5,pq:8", "imi:3", "imi:2:16,sh:64", "hnsw:24:7", "opq:4", "itq:128"]
+    ),
+    st.sampled_from(["", "aqe:4", "dba:7/alphaqe:3:2.5", "nojunk/diffusion:30", "kreciprocal:15:4:0.25"]),
 )
 
 
@@ -75,12 +79,49 @@ def test_sliders_change_the_string_and_the_string_the_sliders(session: Still) ->
     assert panel.numbers["Whitening"].sliders == []
 
 
+def test_an_index_of_two_steps_and_several_re_rankings_are_one_value_each(session: Still) -> None:
+    panel = Configuration(session)
+    panel.pipeline.value = f"{PIPELINE}/ivf:32:3,pq:8/dba:2/aqe:7"
+    assert panel.selects["Index"].value == "ivf:32:3,pq:8"
+    assert panel.selects["Re-ranking"].value == "dba:2/aqe:7"
+    names = [slider["name"] for slider in panel.numbers["Index"].sliders]
+    assert names == ["cells", "nprobe", "sub-vectors"]
+    assert [slider["name"] for slider in panel.numbers["Re-ranking"].sliders] == ["images", "images"]
+    panel.turn("Re-ranking", 1, panel.numbers["Re-ranking"].sliders[1]["values"].index("10"))
+    panel.turn("Index", 2, panel.numbers["Index"].sliders[2]["values"].index("16"))
+    assert session.pipeline == f"{PIPELINE}/ivf:32:3,pq:16/dba:2/aqe:10"
+    panel.selects["Index"].value = ""
+    assert session.pipeline == f"{PIPELINE}/dba:2/aqe:10"
+    panel.selects["Index"].value = "ivf:64"
+    panel.selects["Re-ranking"].value = "diffusion:50"
+    panel.selects["Pooling"].value = "mean"
+    assert session.pipeline == "efficientnet_lite0/mean/rmac:2/ivf:64/diffusion:50"
+
+
+def test_what_is_probed_follows_the_cells(session: Still) -> None:
+    panel = Configuration(session)
+
+    def turned(position: int, value: str) -> str:
+        panel.turn("Index", position, panel.numbers["Index"].sliders[position]["values"].index(value))
+        return session.pipeline.rpartition("/")[2]
+
+    panel.pipeline.value = f"{PIPELINE}/ivf:64"
+    assert turned(0, "16") == "ivf:16"  # its root is probed, 4
+    assert panel.numbers["Index"].sliders[1]["values"] == ["1", "2", "4", "8", "16"]
+    assert turned(1, "16") == "ivf:16:16"
+    assert turned(0, "64") == "ivf:64:16"  # what was chosen stays,
+    assert turned(0, "8") == "ivf:8"  # as far as there are so many
+    panel.pipeline.value = f"{PIPELINE}/hnsw:16:8"
+    assert turned(0, "32") == "hnsw:32:8"
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
         ("efficientnet_lite0/fancy/whole", "fancy"),
         ("efficientnet_lite0/max", "incomplete"),
-        ("efficientnet_lite0/max/whole/ivf:64", "ivf"),
+        ("efficientnet_lite0/max/whole/hnsw:32,pq:16", "hnsw"),
+        ("efficientnet_lite0/max/whole/sv:100", "sv"),
         ("<img src=x onerror=alert(1)>/max/whole", "backbone"),
         ("", "incomplete"),
     ],

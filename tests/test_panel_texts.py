@@ -17,7 +17,6 @@ from workbench.features.weights import availability
 from workbench.panels.pipelines import (
     CHOICES,
     backbones,
-    described,
     layers,
     numbers,
     offered,
@@ -25,6 +24,7 @@ from workbench.panels.pipelines import (
     replaced,
     with_number,
 )
+from workbench.panels.plain_words import described
 from workbench.panels.results import SIGNS, measured, of_query
 
 pipelines = st.builds(
@@ -120,6 +120,16 @@ def test_a_whitening_is_replaced_where_it_stands() -> None:
         ("vgg16/mean/grid:2x3/pca:64", "mean over 6 regions · reduced to 64 numbers · 0.25 KB an image"),
         ("vgg16/mean/whole/centre", "mean over the whole image · the centre counts more"),
         ("vgg16@random/max/whole", "random weights, for tests only · max over the whole image"),
+        (
+            "vgg16/max/whole/pca:128/ivf:64,pq:16",
+            "max over the whole image · reduced to 128 numbers · "
+            "approximate: probes 8 of 64 cells · 16 bytes an image (product codes)",
+        ),
+        (
+            "vgg16/max/whole/imi:3:5/aqe:4",
+            "max over the whole image · approximate: probes 5 of 64 cells · "
+            "the query averaged with its first 4",
+        ),
     ],
 )
 def test_a_pipeline_in_plain_words(pipeline: str, words: str) -> None:

@@ -14,7 +14,6 @@ from workbench.panels.pipelines import (
     CHOICES,
     backbones,
     checked,
-    described,
     layers,
     numbers,
     offered,
@@ -22,6 +21,7 @@ from workbench.panels.pipelines import (
     replaced,
     with_number,
 )
+from workbench.panels.plain_words import described
 from workbench.panels.session import Session
 from workbench.panels.widgets.numbers import Numbers
 from workbench.panels.widgets.region import Text, line, region

@@ -17,6 +17,7 @@ from workbench.panels.messages import Messages
 from workbench.panels.query import QueryPicker
 from workbench.panels.results import Results
 from workbench.panels.session import Session, session_of
+from workbench.panels.tradeoff import TradeoffPanel
 
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
@@ -58,6 +59,12 @@ def history_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     """What was evaluated before; the session and a report to save."""
     session = session or session_of(bench)
     return _panel(session, History(session).widget)
+
+
+def tradeoff_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """Indexes beside exact search: recall, mAP lost, bytes and time, and what is inside an index."""
+    session = session or session_of(bench)
+    return _panel(session, TradeoffPanel(session).widget)
 
 
 def show(bench: Workbench, session: Session | None = None) -> W.VBox:

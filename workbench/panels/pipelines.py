@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from workbench.config import Config, Step, WorkbenchError
-from workbench.descriptors.regions import rmac
+from workbench.config import INVERTED, SUGGESTING, Config, Step, WorkbenchError, cells, suggested
 from workbench.features.backbones import BACKBONES, Spec
 from workbench.features.weights import availability
 
@@ -19,13 +18,29 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "Whitening": (NONE, "pca:64", "pca:256", "pcaw:64", "pcaw:128", "pcaw:256", "lw:256"),
     "Power": (NONE, "power:0.5"),
     "Scales": (NONE, "scales:3"),
-    "Index": (NONE,),
-    "Re-ranking": (NONE,),
+    "Index": (
+        NONE,
+        "ivf:64",
+        "imi:4",
+        "hnsw:32",
+        "pq:16",
+        "opq:16",
+        "ivf:64,pq:16",
+        "lsh:256",
+        "itq:256",
+        "sh:256",
+        "ivf:64,sh:256",
+    ),
+    "Re-ranking": (NONE, "aqe:5", "alphaqe:10:3", "dba:5", "diffusion:50", "kreciprocal:20:6:0.3"),
 }
 _LEFT_OUT = {"Index": "exact", "Layer": "default"}
 _DIMENSIONS = (("dimensions", (16, 32, 64, 128, 256, 512, 1024)),)
 _LEVELS = (("levels", (1, 2, 3, 4, 5, 6)),)
 _SIDE = (1, 2, 3, 4, 5, 6)
+_PARTS = (("sub-vectors", (4, 8, 16, 32, 64)),)
+_BITS = (("bits", (32, 64, 128, 256, 512)),)
+_POWERS = tuple(2.0**n for n in range(13))
+_FIRST = (("images", (1, 2, 3, 5, 10, 20, 50)),)
 # The numbers of a step that are worth trying; one that is written by hand joins them.
 NUMBERS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
     "gem": (("p", (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)),),
@@ -38,10 +53,25 @@ NUMBERS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
     "lw": _DIMENSIONS,
     "power": (("exponent", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)),),
     "scales": (("scales", (1, 2, 3, 4, 5)),),
+    "ivf": (("cells", _POWERS[3:]), ("nprobe", _POWERS)),
+    "imi": (("bits", (1, 2, 3, 4, 5, 6)), ("nprobe", _POWERS)),
+    "hnsw": (("links", (4, 8, 16, 32, 64)), ("candidates", _POWERS[2:11])),
+    "pq": _PARTS,
+    "opq": _PARTS,
+    "itq": _BITS,
+    "lsh": _BITS,
+    "sh": _BITS,
+    "aqe": _FIRST,
+    "alphaqe": (*_FIRST, ("alpha", (0, 1, 2, 3, 4, 5))),
+    "dba": _FIRST,
+    "diffusion": (("neighbours", (5, 10, 20, 50, 100, 200)),),
+    "kreciprocal": (
+        ("k1", (5, 10, 20, 30, 50)),
+        ("k2", (1, 3, 6, 10)),
+        ("lambda", (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)),
+    ),
 }
 _ORDER = {"embedded": 0, "ready": 1, "download": 2}
-_POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
-_REDUCED = {"pca": "reduced to", "pcaw": "whitened to", "lw": "whitened from matching pairs to"}
 
 
 def part(pipeline: str, label: str) -> str:
@@ -61,8 +91,8 @@ def part(pipeline: str, label: str) -> str:
         "Whitening": "".join(map(str, config.whitenings)),
         "Power": steps(["power"]),
         "Scales": steps(["scales"]),
-        "Index": NONE,
-        "Re-ranking": NONE,
+        "Index": ",".join(map(str, config.index_steps)),
+        "Re-ranking": "/".join(map(str, config.reranking_steps)),
     }[label]
 
 
@@ -77,8 +107,11 @@ def replaced(pipeline: str, label: str, value: str) -> str:
     spec = Spec.parse(config.backbone)
     layer, pooling, regions = spec.layer, str(config.pooling), str(config.regions)
     name = spec.name + "@random" * spec.random
-    steps = [str(step) for step in config.steps]
-    if label == "Backbone":
+    steps = [str(step) for step in config.description.steps]
+    behind = {one: part(pipeline, one) for one in ("Index", "Re-ranking")}
+    if label in behind:
+        behind[label] = value
+    elif label == "Backbone":
         name, layer = value, None
     elif label == "Layer":
         layer = value or None
@@ -95,7 +128,7 @@ def replaced(pipeline: str, label: str, value: str) -> str:
         place = steps.index(old) if old else len(config.weightings) if first else len(steps)
         steps[place : place + bool(old)] = [value] if value else []
     backbone = name if layer is None else f"{name.removesuffix('@random')}@{layer}" + "@random" * spec.random
-    return checked("/".join([backbone, pooling, regions, *steps]))
+    return checked("/".join([backbone, pooling, regions, *steps, *filter(None, behind.values())]))
 
 
 def checked(pipeline: str) -> str:
@@ -140,58 +173,40 @@ def backbones(weights: Any) -> list[tuple[str, str]]:
 
 def numbers(pipeline: str, label: str) -> list[tuple[str, tuple[float, ...], float]]:
     """The numbers in a part of a pipeline: (name, those worth trying, the one that stands there)."""
-    step = _step(pipeline, label)
-    if step is None:
-        return []
     return [
-        (name, tuple(sorted({*worth, at})), at)
+        (name, tuple(sorted({*(value for value in worth if value <= _most(step, name)), at})), at)
+        for step in _steps(pipeline, label)
         for (name, worth), at in zip(NUMBERS.get(step.name, ()), step.args, strict=False)
     ]
 
 
 def with_number(pipeline: str, label: str, position: int, number: float) -> str:
-    """The pipeline with one number in one part changed. Raises WorkbenchError where invalid."""
-    step = _step(pipeline, label)
-    assert step is not None, f"{label} of {pipeline} has no numbers"
-    values = [f"{value:g}" for value in step.args]
-    values[position] = f"{number:g}"
-    between = "x" if step.name == "grid" else ":"
-    return replaced(pipeline, label, f"{step.name}:{between.join(values)}")
+    """The pipeline with one number in one part changed. Raises WorkbenchError where invalid.
+
+    What the pipeline leaves to be suggested (``nprobe``) follows the numbers that suggest it.
+    """
+    steps, words = _steps(pipeline, label), []
+    assert steps, f"{label} of {pipeline} has no numbers"
+    for step in steps:
+        values = [f"{value:g}" for value in step.args]
+        if 0 <= position < len(values):
+            values[position] = f"{number:g}"
+            if position == 0 and step.name in SUGGESTING:
+                few = step.name in INVERTED and cells(Step(step.name, (number,))) < step.args[1]
+                values = values[:1] if few or step.args[1] == suggested(step) else values
+        position -= len(step.args)
+        words.append(":".join([step.name, ("x" if step.name == "grid" else ":").join(values)]).rstrip(":"))
+    return replaced(pipeline, label, ("/" if label == "Re-ranking" else ",").join(words))
 
 
-def _step(pipeline: str, label: str) -> Step | None:
+def _most(step: Step, name: str) -> float:
+    """No more cells can be probed than there are."""
+    return cells(step) if name == "nprobe" else float("inf")
+
+
+def _steps(pipeline: str, label: str) -> tuple[Step, ...]:
+    """The steps that a select shows."""
     config, value = Config.parse(pipeline), part(pipeline, label)
-    steps = (config.pooling, config.regions, *config.steps)
-    return next((step for step in steps if str(step) == value), None)
-
-
-def _regions(step: Step) -> str:
-    if step.name.startswith("rmac"):
-        # The count on a 4:3 map; other shapes differ a little.
-        count = len(rmac(24, 32, int(step.args[0]))) + step.name.endswith("+")
-        return f"about {count} regions"
-    if step.name == "grid":
-        return f"{int(step.args[0] * step.args[1])} regions"
-    return "the whole image"
-
-
-def described(pipeline: str) -> str:
-    """A pipeline in one line of plain words."""
-    config = Config.parse(pipeline)
-    pooled = _POOLED.get(config.pooling.name)
-    words = [f"{pooled} over {_regions(config.regions)}" if pooled else "fully connected layer"]
-    if Spec.parse(config.backbone).random:
-        words.insert(0, "random weights, for tests only")
-    if config.scales > 1:
-        words.append(f"at {config.scales} scales")
-    for step in config.steps:
-        if step.name == "centre":
-            words.append("the centre counts more")
-        elif step.name == "norm":
-            words.append("strong cells count more")
-        elif step.name == "power":
-            words.append(f"signed power {step.args[0]:g}")
-        elif step.name in _REDUCED:
-            size = int(step.args[0])
-            words += [f"{_REDUCED[step.name]} {size} numbers", f"{size * 4 / 1024:.3g} KB an image"]
-    return " · ".join(words)
+    several = {"Index": config.index_steps, "Re-ranking": config.reranking_steps}
+    one = (config.pooling, config.regions, *config.description.steps)
+    return several.get(label) or tuple(step for step in one if value and str(step) == value)

@@ -1,4 +1,4 @@
-// Labelled sliders over lists of values. The kernel hears of a change when the handle is let go.
+// Labelled sliders over lists of values. The kernel hears of a change when the handle is let go, or as it moves.
 
 function render({ model, el }) {
   el.classList.add("wb-numbers-column");
@@ -12,7 +12,8 @@ function render({ model, el }) {
     range.min = 0;
     range.step = 1;
     range.addEventListener("input", () => say(line, model.get("sliders")[number].values, range.value));
-    range.addEventListener("change", () => model.send({ slider: number, at: Number(range.value) }));
+    const heard = model.get("live") ? "input" : "change";
+    range.addEventListener(heard, () => model.send({ slider: number, at: Number(range.value) }));
     line.append(name, range, value);
     return line;
   };

@@ -21,6 +21,7 @@ class Numbers(anywidget.AnyWidget):
     _esm = _STATIC / "numbers.js"
     _css = _STATIC / "numbers.css"
     sliders = T.List(T.Dict()).tag(sync=True)
+    live = T.Bool(False).tag(sync=True)  # whether a change is heard of as the handle moves
 
     def on_change(self, handler: Callable[[int, int], None]) -> None:
         """Call ``handler`` with the number of a slider and the position it was set to."""

@@ -1,0 +1,158 @@
+"""What was measured of indexes, as a table, as points over two axes, and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from workbench.panels.results import percent
+from workbench.panels.widgets.table import column
+from workbench.tradeoff import DEPTHS, Measured, front
+
+LEAST_SECONDS = 1e-3  # of building, that a logarithmic axis shows
+
+
+class Axis(NamedTuple):
+    """A quantity: its title, whether it is drawn on a logarithmic scale, and whether more is better."""
+
+    title: str
+    log: bool
+    more: bool
+
+
+AXES = {
+    "recall@1": Axis("recall@1, percent", False, True),
+    "recall@10": Axis("recall@10, percent", False, True),
+    "recall@100": Axis("recall@100, percent", False, True),
+    "mAP lost": Axis("mAP lost, points", False, False),
+    "bytes an image": Axis("bytes an image", True, False),
+    "queries a second": Axis("queries a second", True, True),
+    "build time": Axis("build time, seconds", True, False),
+}
+
+
+def value(measured: Measured, axis: str) -> float:
+    """What was measured, in the units of that axis; nan where it was not."""
+    if axis.startswith("recall@"):
+        return 100 * measured.recall[int(axis.partition("@")[2])]
+    return {
+        "mAP lost": 100 * measured.lost,
+        "bytes an image": measured.bytes,
+        "queries a second": measured.queries_per_second,
+        "build time": max(measured.build_seconds, LEAST_SECONDS),
+    }[axis]
+
+
+def written(measured: Measured, axis: str) -> str:
+    """The same in words."""
+    number = value(measured, axis)
+    if axis.startswith("recall@"):
+        return f"{axis} {number:.1f} %"
+    return {
+        "mAP lost": f"{signed(measured.lost)} points of mAP lost",
+        "bytes an image": f"{number:,.0f} bytes an image",
+        "queries a second": f"{number:,.0f} queries a second",
+        "build time": f"built in {seconds(measured.build_seconds)} s",
+    }[axis]
+
+
+def signed(share: float) -> str:
+    """Points lost with one digit; what was gained has a minus."""
+    return percent(share if abs(share) >= 5e-4 else 0.0).replace("-", "−")
+
+
+def seconds(time: float) -> str:
+    """A time in seconds with the digits that matter."""
+    return (
+        "–"
+        if math.isnan(time)
+        else "< 0.01"
+        if time < 0.005
+        else f"{time:.2f}"
+        if time < 10
+        else f"{time:,.0f}"
+    )
+
+
+def columns(judged: bool) -> list[dict[str, Any]]:
+    """The headings of the table; mAP only where there is a ground truth."""
+    recall = [
+        column(f"recall@{k}", f"recall@{k}", True, f"Percent of exact search's first {k} among the index's")
+        for k in DEPTHS
+    ]
+    truth = [
+        column("map", "mAP", True, "Percent, without re-ranking"),
+        column("lost", "mAP lost", True, "Points, compared with exact search"),
+    ]
+    return [
+        column("index", "Index", code=True),
+        *recall,
+        *(truth if judged else []),
+        column("bytes", "Bytes/image", True),
+        column("shared", "Shared KB", True, "Centroids, codebooks and rotations, that all images share"),
+        column("speed", "Queries/s", True, "From the median time of a single search for the first 100"),
+        column("build", "Build s", True, "Training and filling"),
+    ]
+
+
+def row(name: str, measured: Measured) -> dict[str, Any]:
+    """A row of the table, or the sentence that says why there are no numbers."""
+    if measured.error:
+        return {"id": name, "cells": {"index": measured.index}, "said": measured.error}
+    order = {
+        **{f"recall@{k}": share for k, share in measured.recall.items()},
+        "map": measured.mean_ap,
+        "lost": measured.lost,
+        "bytes": measured.bytes,
+        "shared": measured.shared_bytes,
+        "speed": measured.queries_per_second,
+        "build": measured.build_seconds,
+    }
+    cells = {
+        "index": measured.index,
+        **{f"recall@{k}": percent(share) for k, share in measured.recall.items()},
+        "map": percent(measured.mean_ap),
+        "lost": signed(measured.lost),
+        "bytes": f"{measured.bytes:,.0f}",
+        "shared": f"{measured.shared_bytes / 1024:,.0f}",
+        "speed": f"{measured.queries_per_second:,.0f}",
+        "build": seconds(measured.build_seconds),
+    }
+    return {"id": name, "cells": cells, "order": {k: v for k, v in order.items() if not math.isnan(v)}}
+
+
+def points(measured: Mapping[str, Measured], x: str, y: str) -> list[dict[str, Any]]:
+    """The points of what has both measures."""
+    there = {
+        name: one
+        for name, one in measured.items()
+        if not one.error and all(math.isfinite(value(one, axis)) for axis in (x, y))
+    }
+    at = [(value(one, x), value(one, y)) for one in there.values()]
+    on = front(at, (AXES[x].more, AXES[y].more))
+    return [
+        {
+            "id": name,
+            "label": one.index,
+            "x": place[0],
+            "y": place[1],
+            "front": best,
+            "said": f"{one.index}: {written(one, y)}, {written(one, x)}"
+            + ("; on the Pareto front" if best else "; another beats it"),
+        }
+        for (name, one), place, best in zip(there.items(), at, on, strict=True)
+    ]
+
+
+def trail(measured: Sequence[Measured], x: str, y: str) -> list[dict[str, float]]:
+    """One index at several probes, in their order."""
+    return [{"x": value(one, x), "y": value(one, y)} for one in measured if not one.error]
+
+
+def front_in_words(drawn: Sequence[Mapping[str, Any]], x: str, y: str) -> str:
+    """Which points are on the front."""
+    best = [point["label"] for point in sorted(drawn, key=lambda point: point["x"]) if point["front"]]
+    if not best:
+        return ""
+    return f"Pareto front of {y} over {x}, which nothing beats: {' · '.join(best)}"

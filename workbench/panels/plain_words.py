@@ -1,0 +1,74 @@
+"""Pipelines in plain words."""
+
+from __future__ import annotations
+
+from workbench.config import CODES, Config, Step, cells
+from workbench.descriptors.regions import rmac
+from workbench.features.backbones import Spec
+
+_POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
+_REDUCED = {"pca": "reduced to", "pcaw": "whitened to", "lw": "whitened from matching pairs to"}
+
+
+def _regions(step: Step) -> str:
+    if step.name.startswith("rmac"):
+        # The count on a 4:3 map; other shapes differ a little.
+        count = len(rmac(24, 32, int(step.args[0]))) + step.name.endswith("+")
+        return f"about {count} regions"
+    if step.name == "grid":
+        return f"{int(step.args[0] * step.args[1])} regions"
+    return "the whole image"
+
+
+def _indexed(step: Step) -> str:
+    """What an index step does, and how few bytes of an image it keeps."""
+    first, last = step.args[0], step.args[-1]
+    return {
+        "ivf": f"probes {last:g} of {cells(step):g} cells",
+        "imi": f"probes {last:g} of {cells(step):g} cells",
+        "hnsw": f"walks a graph with {first:g} links a node, holding {last:g} candidates",
+        "pq": f"{first:g} bytes an image (product codes)",
+        "opq": f"{first:g} bytes an image (rotated product codes)",
+        "itq": f"{first / 8:g} bytes an image ({first:g} bits by ITQ)",
+        "lsh": f"{first / 8:g} bytes an image ({first:g} bits by random hyperplanes)",
+        "sh": f"{first / 8:g} bytes an image ({first:g} bits by spherical hashing)",
+    }[step.name]
+
+
+def _reranked(step: Step) -> str:
+    values = [f"{value:g}" for value in step.args]
+    return {
+        "nojunk": "junk removed before re-ranking, which uses the ground truth",
+        "aqe": "the query averaged with its first {}",
+        "alphaqe": "the query averaged with its first {} by similarity to the power {}",
+        "dba": "each image averaged with its {} nearest",
+        "diffusion": "diffusion over the {} nearest of each",
+        "kreciprocal": "k-reciprocal neighbours (k1 {}, k2 {}, lambda {})",
+        "sv": "the first {} verified spatially",
+    }[step.name].format(*values)
+
+
+def described(pipeline: str) -> str:
+    """A pipeline in one line of plain words."""
+    config = Config.parse(pipeline)
+    pooled = _POOLED.get(config.pooling.name)
+    words = [f"{pooled} over {_regions(config.regions)}" if pooled else "fully connected layer"]
+    if Spec.parse(config.backbone).random:
+        words.insert(0, "random weights, for tests only")
+    if config.scales > 1:
+        words.append(f"at {config.scales} scales")
+    coded = any(step.name in CODES for step in config.index_steps)
+    for step in config.description.steps:
+        if step.name == "centre":
+            words.append("the centre counts more")
+        elif step.name == "norm":
+            words.append("strong cells count more")
+        elif step.name == "power":
+            words.append(f"signed power {step.args[0]:g}")
+        elif step.name in _REDUCED:
+            size = int(step.args[0])
+            words.append(f"{_REDUCED[step.name]} {size} numbers")
+            words += [] if coded else [f"{size * 4 / 1024:.3g} KB an image"]
+    indexed = " · ".join(map(_indexed, config.index_steps))
+    words += [f"approximate: {indexed}"] if indexed else []
+    return " · ".join([*words, *map(_reranked, config.reranking_steps)])

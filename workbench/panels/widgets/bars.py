@@ -1,0 +1,23 @@
+"""Bars side by side, one of which is chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+import traitlets as T
+
+_STATIC = Path(__file__).parents[1] / "static"
+
+
+class Bars(anywidget.AnyWidget):
+    """Counts as bars, each with a text. The first ``solid`` ones stand out; ``even`` is a line across."""
+
+    _esm = _STATIC / "bars.js"
+    _css = _STATIC / "bars.css"
+    label = T.Unicode().tag(sync=True)  # for screen readers
+    values = T.List(T.Int()).tag(sync=True)
+    texts = T.List(T.Unicode()).tag(sync=True)
+    solid = T.Int(0).tag(sync=True)
+    even = T.Float(0.0).tag(sync=True)
+    current = T.Int(0).tag(sync=True)
