@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from workbench.config import WorkbenchError
-from workbench.progress import Cancelled
+import workbench as wb
+from workbench.config import Config, WorkbenchError
+from workbench.described import Describer
+from workbench.progress import Cancelled, silent
 from workbench.search import spherical
 
 
@@ -37,6 +41,19 @@ def test_spheres_are_balanced_and_independent(bits: int) -> None:
     assert shared.std() <= 0.15 * 1000 + 2
     assert spheres.balance == pytest.approx(np.abs(shared / 1000 - 1).mean(), abs=0.002)
     assert spheres.spread == pytest.approx((shared / 1000).std(), abs=0.002)
+
+
+def test_descriptors_of_the_embedded_collection_are_balanced(posters_cache: Path) -> None:
+    bench = wb.open("posters", cache=posters_cache)
+    pipeline = Config.parse("efficientnet_lite0/mean/whole")
+    ready = Describer(bench.collection, bench.options).describe(pipeline, silent)
+    x = np.ascontiguousarray(ready.database.numpy())
+    spheres = spherical.fit(x, 64)
+    assert spheres.iterations > 0 and not spheres.warning
+    inside = unpacked(spheres.encode(x))
+    assert np.abs(inside.sum(0) - len(x) / 2).max() <= 2  # half of them, however the middle one is rounded
+    shared = (inside.T @ inside)[np.triu_indices(64, 1)] / (len(x) / 4)
+    assert np.abs(shared - 1).mean() <= 0.102 and shared.std() <= 0.152
 
 
 def test_balance_holds_for_vectors_not_learned_from() -> None:
@@ -77,7 +94,7 @@ def test_seeds_reproduce() -> None:
     assert (first != other).any()
 
 
-def test_a_memory_map_is_sampled(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_memory_map_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spherical, "SAMPLE", 300)
     x = mixture(1000)
     np.save(f"{tmp_path}/x.npy", x)

@@ -56,7 +56,7 @@ def differing(queries: np.ndarray, codes: np.ndarray) -> np.ndarray:
     counts = np.empty((len(queries), len(codes)), np.int32)
     width = queries.shape[1]
     a, b, found = (faiss.swig_ptr(array) for array in (queries, codes, counts))
-    faiss.hammings(a, b, len(queries), len(codes), width, found)  # type: ignore[attr-defined]
+    faiss.hammings(a, b, len(queries), len(codes), width, found)
     return counts
 
 

@@ -69,7 +69,8 @@ def itq(vectors: np.ndarray, bits: int, seed: int = 0, progress: Progress = sile
     rotation = faiss.ITQTransform(vectors.shape[1], bits, True)
     rotation.itq.seed = seed
     rotation.max_train_per_dim = len(train)  # FAISS would take a sample of its own
-    rotation.train(train)
+    with cells.one_thread():  # its many small products wait for one another where other programs run
+        rotation.train(train)
     return _signs(rotation)
 
 
