@@ -79,6 +79,23 @@ def test_as_many_errors_as_missed_positives_and_none_in_a_perfect_ranking(releva
     assert not any(wrong.any() for wrong in filters.judged(ranking(*perfect), MEDIUM))
 
 
+def test_positives_that_an_index_does_not_reach_are_missed() -> None:
+    # Four positives, two of them reached: places 1 to 4 are theirs, of which three are taken here.
+    short = ranking("easy", "negative", "easy")
+    grades = {"1.jpg": "easy", "3.jpg": "easy", "8.jpg": "hard", "9.jpg": "easy", "7.jpg": "junk"}
+    whole = filters.completed(short, grades)
+    assert list(whole["rank"]) == [1, 2, 3, 0, 0, 0]
+    missed = filters.shown(whole, "missed positives", MEDIUM, ())
+    assert list(missed["image_id"]) == ["8.jpg", "9.jpg"]
+    assert list(filters.shown(whole, "errors only", MEDIUM, ())["rank"]) == [2]
+    assert len(filters.shown(whole, "all", MEDIUM, ())) == 3
+    assert filters.said(whole, whole, "all", MEDIUM, 9) == "3 of 9 images reached by the index"
+    assert filters.said(whole, missed, "missed positives", MEDIUM, 9) == (
+        "2 of 4 positives stand below the first 4 places; 2 of them not reached by the index"
+    )
+    assert filters.completed(short, {"1.jpg": "easy"}) is short
+
+
 def test_without_ground_truth_nothing_is_an_error() -> None:
     assert filters.shown(ranking("unknown", "query"), "errors only", None, ()).empty
 
@@ -198,6 +215,23 @@ def test_filters_show_what_went_wrong_and_say_how_much(session: Session) -> None
     assert len(results.grid.figures) == errors.sum()
     results.size.value = "large"
     assert results.grid.size == "large"
+
+
+def test_an_index_that_reaches_few_images_says_so(session: Session) -> None:
+    results = Results(session)
+    session.pipeline = f"{PIPELINE}/ivf:12:1"
+    assert session.wait(60)
+    assert not session.failed, session.message
+    reached = len(session.ranking)
+    assert 0 < reached < 48
+    assert results.count.lines[0]["text"] == f"{reached} of 48 images reached by the index"
+    results.show.value = "missed positives"
+    found = set(session.ranking["image_id"][session.ranking["relevance"] == "positive"])
+    lost = [figure["name"] for figure in results.grid.figures if figure["rank"] == "not reached"]
+    every = set(session.bench.collection.relevance[session.query])
+    assert set(lost) == every - found
+    assert all(figure["score"] == "" for figure in results.grid.figures if figure["name"] in lost)
+    assert ("not reached by the index" in results.count.lines[0]["text"]) == bool(lost)
 
 
 def test_a_picture_whose_file_is_gone_is_empty(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from workbench.progress import Progress
 
 EXPLAINING = "explaining"  # the lane
 WAITING = "The explanation comes here once the collection is ranked; then choose a result."
-NOTHING = "There is no result to explain: the collection holds no other image."
+NOTHING = "There is no result to explain: no other image was found."
 ABSENT = {
     POSITIVE: "No true positive is known for this query.",
     NEGATIVE: "No negative stands above this one.",

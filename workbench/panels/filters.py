@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
 from workbench.collections.collection import Protocol
 
 SHOW = ("all", "errors only", "missed positives", "selection")
+
+
+def completed(ranking: pd.DataFrame, grades: Mapping[str, str]) -> pd.DataFrame:
+    """The ranking and, behind it with rank 0, the graded images that its index did not reach."""
+    reached = set(ranking["image_id"])
+    lost = [image for image in grades if image not in reached]
+    if not lost:
+        return ranking
+    rows = {"rank": 0, "image_id": lost, "score": float("nan"), "relevance": [grades[one] for one in lost]}
+    behind = pd.DataFrame({**dict.fromkeys(ranking.columns, 0), **rows})[list(ranking.columns)]
+    return pd.concat([ranking, behind], ignore_index=True)
 
 
 def judged(ranking: pd.DataFrame, protocol: Protocol) -> tuple[pd.Series, pd.Series]:
@@ -18,37 +29,45 @@ def judged(ranking: pd.DataFrame, protocol: Protocol) -> tuple[pd.Series, pd.Ser
     headline setting ignores (junk, the query's own image) is removed. Errors are the negatives in those
     places, missed positives the positives below them: as many of the one as of the other, and
     their share of R is what R-precision (Manning, Raghavan and Schütze 2008, section 8.4) lacks to 1.
+    Positives that were not reached (rank 0) are missed.
     """
     good, ignored = protocol.settings[protocol.headline]
     positive = ranking["relevance"].isin(good)
     counts = positive | ~ranking["relevance"].isin([*ignored, "query", "unknown"])
-    first = counts.cumsum() <= positive.sum()
+    first = (counts.cumsum() <= positive.sum()) & (ranking["rank"] > 0)
     return counts & ~positive & first, positive & ~first
 
 
 def shown(
     ranking: pd.DataFrame, show: str, protocol: Protocol | None, selection: Collection[str]
 ) -> pd.DataFrame:
-    """The rows of a ranking that a filter of ``SHOW`` lets through."""
+    """The rows of a (completed) ranking that a filter of ``SHOW`` lets through."""
     if show == "selection":
-        return ranking[ranking["image_id"].isin(set(selection))]
+        return ranking[ranking["image_id"].isin(set(selection)) & (ranking["rank"] > 0)]
     if show == "all":
-        return ranking
+        return ranking[ranking["rank"] > 0]
     if protocol is None:
         return ranking.head(0)
     errors, missed = judged(ranking, protocol)
     return ranking[errors if show == "errors only" else missed]
 
 
-def said(ranking: pd.DataFrame, rows: pd.DataFrame, show: str, protocol: Protocol | None) -> str:
-    """What is shown, in words."""
+def said(ranking: pd.DataFrame, rows: pd.DataFrame, show: str, protocol: Protocol | None, images: int) -> str:
+    """What is shown of a (completed) ranking of so many images, in words."""
+    reached = int((ranking["rank"] > 0).sum())
     if show == "all":
-        return f"{len(rows):,} images ranked"
+        return (
+            f"{reached:,} images ranked"
+            if reached >= images
+            else f"{reached:,} of {images:,} images reached by the index"
+        )
     if show == "selection":
-        return f"{len(rows):,} of {len(ranking):,} images are selected"
+        return f"{len(rows):,} of {reached:,} images are selected"
     if protocol is None:
         return "no ground truth"
     count = int(ranking["relevance"].isin(protocol.settings[protocol.headline][0]).sum())
     if show == "errors only":
         return f"{len(rows):,} negatives in the first {count:,} places, where its positives should be"
-    return f"{len(rows):,} of {count:,} positives stand below the first {count:,} places"
+    lost = int((rows["rank"] == 0).sum())
+    more = f"; {lost:,} of them not reached by the index" if lost else ""
+    return f"{len(rows):,} of {count:,} positives stand below the first {count:,} places{more}"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
 
+FOLDED = ("Index trade-off",)  # parts of the whole workbench that are not seen at first
+
+
 def query_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     """Configuration, query, ranked results and messages; linked to the bench's other panels."""
     session = session or session_of(bench)
@@ -77,6 +80,7 @@ def show(bench: Workbench, session: Session | None = None) -> W.VBox:
         "Attention": Attention(session).widget,
         "Comparison": Comparison(session).widget,
         "Embedding map": EmbeddingMap(session).widget,
+        "Index trade-off": TradeoffPanel(session).widget,
         "History": History(session).widget,
     }
     body = W.Box(list(parts.values()))
@@ -95,6 +99,7 @@ def _switch(session: Session, name: str, part: W.Widget) -> W.ToggleButton:
         part.layout.display = "" if change["new"] else "none"
 
     button.observe(session.guard(fold), "value")
+    button.value = name not in FOLDED
     return button
 
 

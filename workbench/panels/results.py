@@ -140,13 +140,15 @@ class Results:
 
     def draw(self, _: object) -> None:
         """Show the session's ranking, as far as the filter lets it through."""
-        ranking, protocol = self.session.ranking, self.session.bench.collection.protocol
+        ranking, collection = self.session.ranking, self.session.bench.collection
         if ranking is None:
             return
+        protocol, query = collection.protocol, self.session.ranked.query if self.session.ranked else ""
+        ranking = filters.completed(ranking, collection.relevance.get(query, {}))
         rows = filters.shown(ranking, self.show.value, protocol, self.session.selection)
         self.grid.empty = self.hint()
         self.grid.show(len(rows), lambda start, stop: [figure(row) for row in rows[start:stop].itertuples()])
-        said = filters.said(ranking, rows, self.show.value, protocol)
+        said = filters.said(ranking, rows, self.show.value, protocol, len(collection.images))
         self.count.lines = [line(said, "note"), *([line(KEYS, "note")] if len(rows) else [])]
         self.dim(None)
 
@@ -180,10 +182,10 @@ def figure(row: Any) -> Figure:
     """A row of a ranking as a figure of a grid, without its picture."""
     moved = int(getattr(row, "moved", 0))
     return {
-        "alt": f"rank {row.rank}: {row.image_id}",
+        "alt": f"rank {row.rank}: {row.image_id}" if row.rank else f"not reached: {row.image_id}",
         "name": row.image_id,
-        "rank": str(row.rank),
-        "score": f"{row.score:.3f}",
+        "rank": str(row.rank) if row.rank else "not reached",
+        "score": f"{row.score:.3f}" if row.rank else "",
         "relevance": row.relevance,
         "sign": SIGNS.get(row.relevance, ""),
         "moved": f"{'▲' if moved > 0 else '▼'} {abs(moved)}" if moved else "",

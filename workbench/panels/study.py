@@ -137,6 +137,8 @@ def _ranked(asked: Asked, image: str, score: float) -> str:
             words.insert(0, f"rank {row['rank'].iloc[0]}")
             sign = SIGNS.get(relevance, "")
             words.append(f"{sign} {relevance}".strip() if sign != relevance else relevance)
+        else:
+            words.insert(0, "not reached by the index")
     return " · ".join(words)
 
 
