@@ -65,7 +65,7 @@ def test_wrong(written: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("step", ["attention", "ivf:64", "pq:16", "aqe:5", "sv:100", "diffusion:50"])
+@pytest.mark.parametrize("step", ["attention", "sv:100"])
 def test_named_but_not_available(step: str) -> None:
     config = Config.parse(f"x/max/rmac:3/{step}")
     with pytest.raises(WorkbenchError, match="not available yet"):
@@ -94,3 +94,55 @@ def test_any_text_is_a_pipeline_or_a_clear_error(text: str) -> None:
         assert str(Config.parse(text))
     except WorkbenchError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("ivf:64", "ivf:64"),
+        ("ivf:64:8", "ivf:64"),  # the root of 64 cells is what is probed anyway
+        ("ivf:64:3,pq:16", "ivf:64:3,pq:16"),
+        ("pq:16,ivf:100", "ivf:100,pq:16"),
+        ("pq:16/ivf:100", "ivf:100,pq:16"),
+        ("imi:5:3", "imi:5:3"),
+        ("imi:5:32", "imi:5"),
+        ("hnsw:16:32", "hnsw:16"),
+        ("exact", ""),
+        ("aqe:2/dba:3", "dba:3/aqe:2"),  # the database is expanded before it is searched
+        ("alphaqe:5/nojunk", "nojunk/alphaqe:5:3"),
+        ("kreciprocal", "kreciprocal:20:6:0.3"),
+    ],
+)
+def test_index_and_reranking_are_written_one_way(written: str, canonical: str) -> None:
+    config = Config.parse(f"x/max/whole/{written}")
+    assert str(config) == "/".join(["x/max/whole", canonical]).rstrip("/")
+    assert Config.parse(str(config)) == config
+    assert str(config.description) == "x/max/whole"
+
+
+def test_how_many_cells_are_probed_where_a_pipeline_does_not_say() -> None:
+    def argument(step: str) -> float:
+        return Config.parse(f"x/max/whole/{step}").index_steps[0].args[1]
+
+    assert [argument(step) for step in ("ivf:64", "ivf:1", "ivf:2", "imi:4", "hnsw:32")] == [8, 1, 1, 16, 64]
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ("ivf:64:65", "there are 64"),
+        ("imi:1:5", "there are 4"),
+        ("imi:13", "1 to 12"),
+        ("pq:8,opq:8", "keep one"),
+        ("ivf:8,imi:2", "keep one"),
+        ("hnsw:8,pq:8", "hnsw:32 alone"),
+        ("sh:20", "multiples of 8"),
+        ("nojunk", "removes junk before another step"),
+        ("alphaqe:0:3", "from 1"),
+        ("kreciprocal:20:6:2", "0 to 1"),
+        ("aqe:2.5", "whole number"),
+    ],
+)
+def test_searches_without_meaning(steps: str, said: str) -> None:
+    with pytest.raises(WorkbenchError, match=said):
+        Config.parse(f"x/max/whole/{steps}")

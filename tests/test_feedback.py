@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from workbench.config import WorkbenchError
 from workbench.search.feedback import Feedback, combined, linear_svm, refined, rocchio
+from workbench.search.found import Found
 from workbench.search.ranking import places, ranking
 
 NONE = np.zeros((0, 2))
@@ -85,7 +86,11 @@ def test_feedback_that_makes_no_sense_is_refused() -> None:
 
 def test_who_moved_and_by_how_much() -> None:
     # a, b, c stood 1, 2, 3 and stand 3, 1, 2 now.
-    table = ranking(np.array([0.1, 0.9, 0.5]), "abc", str.upper, None, np.array([0.9, 0.5, 0.1]))
+    def found(rows: list[int], scores: list[float]) -> Found:
+        return Found(np.array(rows), np.array(scores))
+
+    now = found([1, 2, 0], [0.9, 0.5, 0.1])
+    table = ranking(now, "abc", str.upper, None, found([0, 1, 2], [0.9, 0.5, 0.1]))
     assert table.to_dict("list") == {
         "rank": [1, 2, 3],
         "image_id": ["b", "c", "a"],
@@ -93,5 +98,9 @@ def test_who_moved_and_by_how_much() -> None:
         "relevance": ["B", "C", "A"],
         "moved": [1, 1, -2],
     }
-    assert list(ranking(np.array([0.1, 0.9]), "ab", str, 1)["image_id"]) == ["b"]
-    assert places(np.array([0.5, 0.9, 0.5])).tolist() == [1, 0, 2]  # equal scores keep their order
+    assert list(ranking(found([1, 0], [0.9, 0.1]), "ab", str, 1)["image_id"]) == ["b"]
+    # What an index did not reach stands behind all that it did.
+    assert places(found([2, 0], [0.9, 0.5]), 4).tolist() == [1, 2, 0, 2]
+    assert ranking(now, "abc", str, None, found([2], [0.9]))["moved"].tolist() == [1, -1, -1]
+    # Synthetic distractors take part and have no name.
+    assert list(ranking(now, "ab", str)["image_id"]) == ["b", "a"]

@@ -212,8 +212,16 @@ def test_what_is_said_beside_a_number(bench: Workbench) -> None:
         ("sift/bow:4096/whole", "'sift' .*not available yet"),
         (f"{NETWORK}/max/proposals:20", "'proposals' .*not available yet"),
         (f"{NETWORK}/max/rmac:3/attention", "'attention' .*not available yet"),
-        (f"{NETWORK}/max/rmac:3/ivf:4,pq:4", "'ivf' .*not available yet"),
-        (f"{NETWORK}/max/whole/aqe:5", "'aqe' .*not available yet"),
+        (
+            f"{NETWORK}/max/rmac:3/ivf:64,pq:4",
+            "64 centroids need as many vectors, and there are 24; use ivf:5",
+        ),
+        (
+            f"{NETWORK}/max/rmac:3/pcaw:9/pq:4",
+            "9 dimensions do not divide into 4 equal parts; valid: 1, 3, 9",
+        ),
+        (f"{NETWORK}/max/whole/nojunk", "there is none; valid after it: aqe"),
+        (f"{NETWORK}/max/whole/sv:100", "'sv' .*not available yet"),
         (f"{NETWORK}/max", "is incomplete: it is written backbone/pooling/regions"),
         ("resnet18@random/rmac:3/max", "pooling 'rmac:3' is not known; valid: max, mean"),
         ("resnet18@random/max/pcaw:8/rmac:3", "regions 'pcaw:8' is not known; valid: whole, rmac"),

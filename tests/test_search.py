@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.search import exact
+from workbench.search.found import Found, Rankings, ordered
 
 
 def test_by_hand() -> None:
@@ -21,10 +23,23 @@ def test_by_hand() -> None:
 def test_rankings_made_some_at_a_time_are_the_same(queries: int, images: int, some: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     q, d = torch.randn(queries, 3, generator=generator), torch.randn(images, 3, generator=generator)
-    lazy = exact.Rankings(q, d)
-    lazy._together = some
+    index = exact.Exact(d)
+    lazy = Rankings(lambda part: index.search(q[part].numpy()), queries, some)
     expected = exact.rank(exact.scores(q, d))
     assert len(lazy) == queries
     np.testing.assert_array_equal(list(lazy), expected)
     np.testing.assert_array_equal(lazy[-1], expected[-1])
     assert [ranking.tolist() for ranking in lazy[1:3]] == expected[1:3].tolist()
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
+def test_the_first_results_are_those_of_the_whole_ranking_even_with_ties(n: int, k: int, seed: int) -> None:
+    scores = np.random.default_rng(seed).integers(0, 4, (3, n)).astype(np.float32)
+    np.testing.assert_array_equal(exact.first(scores, min(k, n)), exact.rank(scores)[:, :k])
+
+
+def test_a_ranking_is_ordered_by_score_and_then_by_row() -> None:
+    found = ordered(np.array([7, 3, -1, 5, 2]), np.array([0.5, 0.9, 0.7, np.nan, 0.5]))
+    assert found.rows.tolist() == [3, 2, 7]
+    assert found.scores.tolist() == pytest.approx([0.9, 0.5, 0.5])
+    assert isinstance(found, Found)

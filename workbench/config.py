@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 VERSION = "0.1.0"
@@ -58,34 +58,60 @@ VECTOR_STEPS: dict[str, _Spec] = {
     "power": ((0.5,), 0.01, True),
     "scales": ((3,), 1, False),
 }
-INDEX_STEPS: dict[str, _Spec] = {
-    "exact": ((), 0, False),
-    "ivf": ((64,), 1, False),
+# A last argument of 0 is what the one before it suggests, and is then not written (see ``suggested``).
+INVERTED: dict[str, _Spec] = {
+    "ivf": ((64, 0), 1, False),
+    "imi": ((4, 0), 1, False),
+}
+CODES: dict[str, _Spec] = {
     "pq": ((16,), 1, False),
     "opq": ((16,), 1, False),
     "itq": ((256,), 1, False),
     "lsh": ((256,), 1, False),
     "sh": ((256,), 1, False),
-    "hnsw": ((32,), 1, False),
+}
+INDEX_STEPS: dict[str, _Spec] = {
+    "exact": ((), 0, False),
+    **INVERTED,
+    **CODES,
+    "hnsw": ((32, 0), 1, False),
 }
 RERANKING_STEPS: dict[str, _Spec] = {
+    "nojunk": ((), 0, False),
     "aqe": ((5,), 1, False),
     "alphaqe": ((10, 3), 0, True),
     "dba": ((5,), 1, False),
     "diffusion": ((50,), 1, False),
+    "kreciprocal": ((20, 6, 0.3), 0, True),
     "sv": ((100,), 1, False),
 }
+BINARY = ("itq", "lsh", "sh")
+QUERY_RERANKING = ("aqe", "alphaqe", "diffusion", "kreciprocal")  # those that look at a query's first results
+SUGGESTING = (*INVERTED, "hnsw")
 STEPS = {**WEIGHTINGS, **VECTOR_STEPS, **INDEX_STEPS, **RERANKING_STEPS}
 # Named already, so that a pipeline string keeps its meaning, and built later.
 NOT_AVAILABLE = {
     "bow",
     "proposals",
     "attention",
-    *(set(INDEX_STEPS) - {"exact"}),
-    *RERANKING_STEPS,
+    "sv",
     "sift",
     "hardnet",
 }
+
+
+def suggested(step: Step) -> float:
+    """How many cells are probed, or candidates held (hnsw), where a pipeline does not say.
+
+    The root of the number of cells: 8 of ``ivf:64``, 2^b of the 4^b of ``imi:b``; twice the links of hnsw.
+    """
+    first = step.args[0]
+    return 2 * first if step.name == "hnsw" else max(1.0, round(cells(step) ** 0.5))
+
+
+def cells(step: Step) -> float:
+    """How many cells an inverted index has: N of ``ivf:N``, 4^b of ``imi:b``."""
+    return 4.0 ** min(step.args[0], 64) if step.name == "imi" else step.args[0]
 
 
 def _step(text: str, table: dict[str, _Spec], part: str) -> Step:
@@ -109,7 +135,12 @@ def _step(text: str, table: dict[str, _Spec], part: str) -> Step:
             kind = "number" if fractions else "whole number"
             raise WorkbenchError(f"{part} {text!r}: {value!r} is not a {kind} from {smallest:g}")
         arguments[position] = float(value)
-    return Step(name, tuple(arguments))
+    step = Step(name, tuple(arguments))
+    if name in SUGGESTING:
+        arguments[1] = arguments[1] or suggested(step)
+        written = f"{name}:{arguments[0]:g}" if arguments[1] == suggested(step) else None
+        step = Step(name, tuple(arguments), written and written.partition(":")[2])
+    return step
 
 
 @dataclass(frozen=True)
@@ -160,7 +191,9 @@ class Config:
         for name in names:
             if names.count(name) > 1:
                 raise WorkbenchError(f"step {name!r} stands twice in {text!r}; keep one")
-        steps.sort(key=lambda step: stage[step.name])
+        # The inverted index before the code, the database's own expansion before the query's.
+        within = {**dict.fromkeys(CODES, 1), "nojunk": 1, **dict.fromkeys(QUERY_RERANKING, 2), "sv": 2}
+        steps.sort(key=lambda step: (stage[step.name], within.get(step.name, 0)))
         config = cls(backbone, pooling, regions, tuple(steps))
         config._check()
         return config
@@ -187,6 +220,45 @@ class Config:
                 f"backbone {self.backbone!r}: bow needs local features; valid: sift, hardnet"
             )
 
+        self._check_search()
+
+    def _check_search(self) -> None:
+        """Whether the index steps make one index, and the re-ranking steps have a meaning."""
+        index, reranking = self.index_steps, self.reranking_steps
+        written = ",".join(map(str, index))
+        for kind, table in (("inverted index", INVERTED), ("code", CODES)):
+            same = [str(s) for s in index if s.name in table]
+            if len(same) > 1:
+                raise WorkbenchError(
+                    f"index {written!r}: {' and '.join(same)} are both a kind of {kind}; keep one"
+                )
+        if len(index) > 1 and any(s.name == "hnsw" for s in index):
+            raise WorkbenchError(f"index {written!r}: hnsw is a whole index of its own; valid: hnsw:32 alone")
+        for step in index:
+            if step.name == "imi" and step.args[0] > 12:
+                raise WorkbenchError(
+                    f"index {step}: imi:{step.args[0]:g} has 4^{step.args[0]:g} cells; valid: 1 to 12"
+                )
+            if step.name in INVERTED and step.args[1] > cells(step):
+                raise WorkbenchError(
+                    f"index {step}: {step.args[1]:g} cells cannot be probed, there are {cells(step):g}"
+                )
+            if step.name in BINARY and step.args[0] % 8:
+                raise WorkbenchError(f"index {step}: codes are whole bytes; valid: multiples of 8 bits")
+        for step in reranking:
+            whole = step.args[:2] if step.name == "kreciprocal" else step.args[:1]
+            if any(value < 1 or value != int(value) for value in whole):
+                raise WorkbenchError(f"re-ranking {step}: neighbours are counted, by whole numbers from 1")
+            if step.name == "kreciprocal" and step.args[2] > 1:
+                raise WorkbenchError(f"re-ranking {step}: lambda is a share; valid: 0 to 1")
+        if any(s.name == "nojunk" for s in reranking) and not any(
+            s.name in QUERY_RERANKING for s in reranking
+        ):
+            raise WorkbenchError(
+                "re-ranking nojunk: it removes junk before another step re-ranks, and there is none; "
+                f"valid after it: {', '.join(QUERY_RERANKING)}"
+            )
+
     def require_available(self) -> None:
         """Raise WorkbenchError where a part is named but not built yet."""
         for part in (self.backbone, self.pooling.name, self.regions.name, *(s.name for s in self.steps)):
@@ -207,6 +279,22 @@ class Config:
     def vector_steps(self) -> tuple[Step, ...]:
         """The steps on vectors in their order of work, without ``scales`` (which is on images)."""
         return tuple(s for s in self.steps if s.name in VECTOR_STEPS and s.name != "scales")
+
+    @cached_property
+    def index_steps(self) -> tuple[Step, ...]:
+        """Of the index, the inverted index before the code; none: exact search."""
+        return tuple(s for s in self.steps if s.name in INDEX_STEPS)
+
+    @cached_property
+    def reranking_steps(self) -> tuple[Step, ...]:
+        """In their order of work."""
+        return tuple(s for s in self.steps if s.name in RERANKING_STEPS)
+
+    @cached_property
+    def description(self) -> Config:
+        """What decides the descriptors: this pipeline without index and re-ranking."""
+        searching = {*INDEX_STEPS, *RERANKING_STEPS}
+        return replace(self, steps=tuple(s for s in self.steps if s.name not in searching))
 
     @cached_property
     def scales(self) -> int:

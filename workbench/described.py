@@ -75,6 +75,26 @@ class Ready:
         return True
 
 
+class OneAtATime:
+    """Threads that do the same thing wait for one another, those that do others do not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # of the dict, held for moments only
+        self._locks: dict[str, threading.Lock] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, name: str, progress: Progress) -> Iterator[None]:
+        """Be the only one at work of that name; whoever waits for it can still be stopped."""
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        while not lock.acquire(timeout=_PATIENCE):
+            progress("waiting for the same work", 0, 0)
+        try:
+            yield
+        finally:
+            lock.release()
+
+
 class Describer:
     """Describes one collection by any pipeline. ``collection`` loses what turns out unreadable."""
 
@@ -83,8 +103,8 @@ class Describer:
         self.options = options
         self._sources: dict[tuple[str, str], MapSource] = {}
         self._ready: dict[str, Ready] = {}
-        self._lock = threading.Lock()  # of the three dicts, held for moments only
-        self._making: dict[str, threading.Lock] = {}  # one for each pipeline and each source in work
+        self._lock = threading.Lock()  # of the two dicts, held for moments only
+        self._alone = OneAtATime()  # for each pipeline, and for each source
 
     def describe(self, config: Config, progress: Progress) -> Ready:
         """The collection described by a pipeline; nothing is done that is done already.
@@ -106,18 +126,6 @@ class Describer:
 
     def _bytes(self) -> int:
         return sum(ready.described.vectors.nbytes for ready in self._ready.values())
-
-    @contextlib.contextmanager
-    def _alone(self, name: str, progress: Progress) -> Iterator[None]:
-        """Hold the lock of that name; whoever waits for it can still be stopped."""
-        with self._lock:
-            lock = self._making.setdefault(name, threading.Lock())
-        while not lock.acquire(timeout=_PATIENCE):
-            progress("waiting for the same work", 0, 0)
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _source(self, config: Config) -> MapSource:
         place = config.backbone, "code" if config.pooling.name == "code" else "map"

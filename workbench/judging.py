@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -23,11 +22,14 @@ from workbench.config import VERSION, WorkbenchError
 from workbench.described import Ready
 from workbench.evaluation import protocols
 from workbench.localisation import Target, mean_share
-from workbench.progress import Progress
+from workbench.progress import Progress, silent
 from workbench.search import exact
+from workbench.search.found import Found, Rankings
+from workbench.searching import Searcher
 
 FEW = 3  # vectors a dimension, below which whitening mostly amplifies noise
 TIMED = 20  # queries whose search is timed
+FIRST = 100  # results of each query that are kept
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ class Evaluation:
     """A pipeline's numbers on a collection, with what made them. Measures are fractions 0…1.
 
     ``curves`` holds for each setting of the protocol the mean precision [101] at recalls 0, 0.01 … 1.
-    ``costs`` are ``bytes`` an image in memory and ``milliseconds`` a query (see ``costs``).
+    ``costs`` are ``bytes`` an image in memory and ``milliseconds`` a query (see ``costs``). ``rankings``
+    holds each query's first 100 results: query, rank (from 1), image_id, score. Where an index counts
+    differing bits, ``metrics`` has the mAP with equal distances resolved for the positives
+    (``mAP_optimistic``) and against them (``mAP_pessimistic``); mAP itself keeps the database's order.
     """
 
     pipeline: str
@@ -48,6 +53,7 @@ class Evaluation:
     warnings: list[str]
     curves: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
     costs: dict[str, float] = field(default_factory=dict, repr=False)
+    rankings: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
 
 def require_ground_truth(collection: Collection) -> Protocol:
@@ -60,49 +66,115 @@ def require_ground_truth(collection: Collection) -> Protocol:
     return collection.protocol
 
 
-def judge(ready: Ready) -> Evaluation:
+def judge(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     """Rank the database for every query and judge the rankings by the collection's protocol."""
+    ready = searcher.ready
     collection = ready.collection
     protocol = require_ground_truth(collection)
     row_of = ready.image_rows()
-    rankings = exact.Rankings(ready.described.vectors[ready.query_rows()], ready.database)
+    vectors, junk = ready.described.vectors[ready.query_rows()], [*map(searcher.junk_of, collection.queries)]
     truth = []
     for query in collection.queries:
         grades: dict[Any, Any] = {row_of[i]: grade for i, grade in collection.relevance[query.id].items()}
         if query.image in row_of:
             grades["self"] = row_of[query.image]
         truth.append(grades)
-    judged = protocols.evaluate(rankings, truth, protocol)
+    first: dict[int, Found] = {}
+
+    def note(position: int, found: Found) -> NDArray[np.int64]:
+        first[position] = Found(found.rows[:FIRST].copy(), found.scores[:FIRST].copy())
+        progress("ranking", position, len(vectors))
+        return found.rows
+
+    def ranked(shown: Callable[[int, Found], NDArray[np.int64]]) -> protocols.Scores:
+        def search(some: slice) -> list[Found]:
+            return searcher.search(vectors[some], junk[some], progress)
+
+        together = exact.TOGETHER // max(1, searcher.index.size)
+        return protocols.evaluate(Rankings(search, len(vectors), together, shown), truth, protocol)
+
+    judged = ranked(note)
     metrics = dict(judged.metrics)
+    if searcher.index.ties and not searcher.again:
+        for name, favour in (("mAP_optimistic", True), ("mAP_pessimistic", False)):
+            metrics[name] = ranked(lambda at, found, f=favour: untied(found, truth[at], f)).mean_ap  # type: ignore[misc]
+    spent = costs(searcher)
     return Evaluation(
-        str(ready.config),
+        str(searcher.config),
         collection.name,
         protocol.name,
         judged.mean_ap,
         metrics,
         judged.per_query.assign(query=[query.id for query in collection.queries]),
-        _provenance(ready),
-        _warnings(ready),
+        _provenance(searcher, spent),
+        [*_warnings(ready), *searcher.notes, *_tied(metrics)],
         judged.curves,
-        costs(ready),
+        {name: spent[name] for name in ("bytes", "milliseconds")},
+        _first(ready, first),
     )
 
 
-def costs(ready: Ready) -> dict[str, float]:
-    """What a pipeline costs in use: ``bytes`` an image, and ``milliseconds`` a query.
+def untied(found: Found, grades: Mapping[Any, str], favour: bool) -> NDArray[np.int64]:
+    """The rows [k] of a ranking with those of equal scores reordered: positives first, or last.
 
-    Bytes are those of its vector in single precision. Milliseconds are the time to score and rank the
-    whole database for one ready descriptor, the median of at most 20 queries, as fast as this machine is.
+    Every graded image is taken for a positive: what a setting ignores is removed from its ranking anyway.
     """
-    times = []
-    for row in ready.query_rows()[:TIMED]:
-        started = time.perf_counter()
-        exact.rank(exact.scores(ready.described.vectors[row : row + 1], ready.database))
-        times.append(time.perf_counter() - started)
-    return {
-        "bytes": 4.0 * ready.described.vectors.shape[1],
-        "milliseconds": 1000 * statistics.median(times) if times else float("nan"),
+    graded = np.isin(found.rows, [row for row in grades if row != "self"])
+    return found.rows[np.lexsort((graded ^ favour, -found.scores))]
+
+
+def _tied(metrics: Mapping[str, float]) -> Iterator[str]:
+    if "mAP_optimistic" in metrics:
+        low, high = (100 * metrics[f"mAP_{name}"] for name in ("pessimistic", "optimistic"))
+        yield (
+            "equal distances keep the collection's order; with all of them resolved against or for the "
+            f"positives the mAP would be {low:.1f} or {high:.1f} %"
+        )
+
+
+def _first(ready: Ready, first: Mapping[int, Found]) -> pd.DataFrame:
+    """The first results of every query as a table."""
+    images = ready.collection.images
+    rows = np.concatenate([np.empty(0, np.int64), *(found.rows for found in first.values())])
+    lengths = [len(found.rows) for found in first.values()]
+    return pd.DataFrame(
+        {
+            "query": np.array([ready.collection.queries[at].id for at in first], object).repeat(lengths),
+            "rank": np.concatenate(
+                [np.empty(0, np.int32), *(np.arange(1, n + 1, dtype=np.int32) for n in lengths)]
+            ),
+            "image_id": [
+                images[row] if row < len(images) else f"synthetic distractor {row - len(images)}"
+                for row in rows
+            ],
+            "score": np.concatenate([np.empty(0, np.float32), *(found.scores for found in first.values())]),
+        }
+    )
+
+
+def costs(searcher: Searcher) -> dict[str, float]:
+    """What a pipeline costs in use: ``bytes`` an image, and ``milliseconds`` a query, in all and by step.
+
+    Bytes are those of its code or of its vector in single precision. Milliseconds are the time to search,
+    rank and re-rank all that the index reaches for one ready descriptor, the median of at most 20 queries,
+    as fast as this machine is.
+    """
+    rows, queries = searcher.ready.query_rows()[:TIMED], searcher.ready.collection.queries
+    clocks: list[dict[str, float]] = []
+    for row, query in zip(rows, queries, strict=False):
+        clock: dict[str, float] = {}
+        searcher.search(
+            searcher.ready.described.vectors[row : row + 1], [searcher.junk_of(query)], clock=clock
+        )
+        clocks.append(clock)
+
+    def median(seconds: list[float]) -> float:
+        return 1000 * statistics.median(seconds) if seconds else float("nan")
+
+    steps = {
+        f"milliseconds {step}": median([c[step] for c in clocks]) for step in (clocks[0] if clocks else ())
     }
+    return {"bytes": searcher.bytes, "milliseconds": median([sum(c.values()) for c in clocks]), **steps}
 
 
 def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
@@ -147,7 +219,8 @@ def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
     }
 
 
-def _provenance(ready: Ready) -> dict[str, Any]:
+def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any]:
+    ready = searcher.ready
     protocol = require_ground_truth(ready.collection)
     fitted = [w.provenance for w in (*ready.described.regional, *ready.described.final) if w is not None]
     return {
@@ -165,7 +238,14 @@ def _provenance(ready: Ready) -> dict[str, Any]:
         "seed": ready.source.options.seed,
         "dimensions": ready.described.vectors.shape[1],
         "whitening": fitted,
-        "seconds": round(ready.seconds, 3),
+        "index": searcher.index.name,
+        "shared_bytes": searcher.index.shared_bytes,
+        "distractors": ready.source.options.distractors,
+        "seconds": round(ready.seconds + sum(searcher.built.values()), 3),
+        "timings": {
+            **{f"seconds to make {part}": round(seconds, 3) for part, seconds in searcher.built.items()},
+            **{name: round(value, 3) for name, value in spent.items() if name.startswith("milliseconds")},
+        },
         "versions": {
             "workbench": VERSION,
             "torch": torch.__version__,

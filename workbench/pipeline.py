@@ -32,10 +32,11 @@ from workbench.features.maps import Options
 from workbench.judging import Evaluation, judge, localisation, require_ground_truth
 from workbench.progress import Progress, silent
 from workbench.region_search import RegionSearch
-from workbench.search import exact
 from workbench.search.feedback import Feedback, combined, refined
 from workbench.search.ranking import ranking
+from workbench.searching import Searcher, Searchers
 from workbench.thumbnails import thumbnail
+from workbench.tradeoff import Tradeoff
 
 DEFAULT_PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
 
@@ -46,6 +47,7 @@ class Workbench:
     def __init__(self, collection: Collection, options: Options) -> None:
         self.options = options
         self._describer = Describer(collection, options)
+        self._searchers = Searchers()
         self._regions = RegionSearch()
         self._judged: dict[str, tuple[Ready, Evaluation]] = {}
         self._lock = threading.Lock()  # of what is remembered, held for moments only
@@ -69,10 +71,11 @@ class Workbench:
         config = Config.parse(pipeline)
         require_ground_truth(self.collection)
         started = time.perf_counter()
-        ready = self._describer.describe(config, progress)
+        searcher = self._searcher(config, progress)
+        ready = searcher.ready
         with self._lock:
             known = self._judged.get(str(config))
-        evaluation = known[1] if known is not None and known[0] is ready else judge(ready)
+        evaluation = known[1] if known is not None and known[0] is ready else judge(searcher, progress)
         if localise and "localisation" not in evaluation.metrics:
             evaluation = replace(evaluation, metrics=evaluation.metrics | localisation(ready, progress))
         with self._lock:
@@ -103,16 +106,19 @@ class Workbench:
         """
         if k is not None and k < 1:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
-        ready = self._ready(pipeline, progress, query, *also)
+        searcher = self._searcher(pipeline, progress, query, *also)
+        ready = searcher.ready
         vectors = [asking.vector(ready, query, box)]
         if also:
             every = [vectors[0], *(asking.vector(ready, other) for other in also)]
             vectors.append(combined(torch.cat(every))[None])
         if feedback is not None:
             vectors.append(refined(vectors[-1][0], ready.database, ready.image_rows(), feedback)[None])
-        *before, scores = exact.scores(torch.cat(vectors[-2:]), ready.database)
+        last = torch.cat(vectors[-2:])
+        junk = searcher.junk_of(asking.named(ready.collection, query))
+        *before, found = searcher.search(last, [junk] * len(last), progress)
         relevance = asking.relevance(ready.collection, query)
-        return ranking(scores, ready.collection.images, relevance, k, *before)
+        return ranking(found, ready.collection.images, relevance, k, *before)
 
     def explain(
         self,
@@ -122,13 +128,20 @@ class Workbench:
         box: Box | None = None,
         progress: Progress = silent,
     ) -> Explanation:
-        """Take the score of an image for a query apart, exactly, into cells and pairs of regions."""
-        ready = self._ready(pipeline, progress, query)
+        """Take the score of an image for a query apart, exactly, into cells and pairs of regions.
+
+        With product codes, what they change of the score is its ``constant``. With binary codes and with
+        re-ranking the score explained is the cosine of the descriptors, which those stand for or begin with.
+        """
+        searcher = self._searcher(pipeline, progress, query)
+        ready = searcher.ready
         rows = ready.image_rows()
         if image_id not in rows:
             raise WorkbenchError(f"{image_id!r} is not an image of {ready.collection.name!r}")
         maps = asking.maps(ready, query, box)
-        return explain(maps, ready.maps(rows[image_id]), ready.config, ready.described)
+        why = explain(maps, ready.maps(rows[image_id]), ready.config, ready.described)
+        coded = searcher.coded(asking.vector(ready, query, box)[0], rows[image_id])
+        return why if coded is None else replace(why, score=coded, constant=coded - why.score)
 
     def activations(
         self,
@@ -183,6 +196,19 @@ class Workbench:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
         return Comparison([self.evaluate(pipeline, progress) for pipeline in pipelines])
 
+    def tradeoff(
+        self,
+        indexes: Sequence[str] = (),
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        progress: Progress = silent,
+    ) -> Tradeoff:
+        """Measure indexes such as ``ivf:64,pq:16`` beside exact search, over a pipeline: ``.table``."""
+        searcher = self._searcher(Config.parse(pipeline).description, progress)
+        made = Tradeoff(searcher.ready, searcher.vectors)
+        for index in indexes:
+            made.measure(index, progress)
+        return made
+
     def runs(self) -> pd.DataFrame:
         """What was evaluated with this cache before, on any collection, the newest first."""
         return runs.list(self.options.cache)
@@ -234,6 +260,10 @@ class Workbench:
         """The collection as a map of its descriptors."""
         return self._panel("map_panel")
 
+    def tradeoff_panel(self) -> Any:
+        """Indexes beside exact search: what each gives up, what it saves, and what is inside."""
+        return self._panel("tradeoff_panel")
+
     def history_panel(self) -> Any:
         """What was evaluated before; sessions and reports to save."""
         return self._panel("history_panel")
@@ -247,4 +277,10 @@ class Workbench:
         """The collection described, once it is known that what is asked can be."""
         for one in asked:
             asking.required(self.collection, one)
-        return self._describer.describe(Config.parse(pipeline), progress)
+        return self._describer.describe(Config.parse(pipeline).description, progress)
+
+    def _searcher(self, pipeline: str | Config, progress: Progress, *asked: Asked) -> Searcher:
+        """The collection described and searchable."""
+        config = Config.parse(pipeline)
+        config.require_available()
+        return self._searchers.of(self._ready(config, progress, *asked), config, progress)

@@ -27,7 +27,17 @@ from workbench.judging import Evaluation
 
 _LISTED = ("id", "time", "collection", "pipeline", "protocol", "mean_ap", "seconds", "seed", "fingerprint")
 _COLUMNS = (*_LISTED, "metrics", "per_query", "provenance", "warnings")
-_DECIDING = ("protocol", "ap_variant", "size", "precision", "device", "weights", "seed", "versions")
+_DECIDING = (
+    "protocol",
+    "ap_variant",
+    "size",
+    "precision",
+    "device",
+    "weights",
+    "seed",
+    "versions",
+    "distractors",
+)
 
 
 @dataclass(frozen=True)
@@ -166,7 +176,9 @@ def _write(cache: Path, ready: Ready, evaluation: Evaluation, seconds: float) ->
     with database.writing(path(cache)) as connection:
         old = connection.execute("SELECT metrics, seconds FROM runs WHERE id = ?", (name,)).fetchone()
         if old is None or not _ranking_file(cache, name).is_file():
-            run_rankings.write(_ranking_file(cache, name), ready)  # first, so that no row lacks its file
+            run_rankings.write(
+                _ranking_file(cache, name), evaluation.rankings
+            )  # first, so that no row lacks its file
         known, longest = (json.loads(old[0]), old[1]) if old else ({}, 0.0)
         row = {
             "id": name,
@@ -195,7 +207,7 @@ def _ranking_file(cache: Path, name: str) -> Path:
 
 def _facts(run: Run) -> dict[str, Any]:
     """What made a run, without what differs between any two."""
-    about = {key: value for key, value in run.provenance.items() if key != "seconds"}
+    about = {key: value for key, value in run.provenance.items() if key not in ("seconds", "timings")}
     fitted = [{k: v for k, v in one.items() if k != "when"} for one in about.get("whitening", ())]
     return {"pipeline": run.pipeline, "fingerprint": run.fingerprint, **about, "whitening": fitted}
 

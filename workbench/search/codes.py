@@ -90,9 +90,11 @@ class CodeIndex:
             found = hamming.nearest(asked[part], self.packed, self._distance, k, visits, self.rows)
             return [Found(rows, self._scores(distances)) for rows, distances in found]
 
+        groups = range(0, len(queries), hamming.TOGETHER)
+        if len(groups) == 1:
+            return some(0)
         with ThreadPoolExecutor(faiss.omp_get_max_threads()) as threads:
-            groups = threads.map(some, range(0, len(queries), hamming.TOGETHER))
-            return [found for group in groups for found in group]
+            return [found for group in threads.map(some, groups) for found in group]
 
     def _visits(self, queries: np.ndarray) -> list[Visit]:
         """Each probed cell that holds something, with the queries that probe it."""

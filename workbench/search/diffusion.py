@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import cg
+from scipy.sparse.linalg import LinearOperator, cg
 
 from workbench.progress import Progress, silent
 from workbench.search.found import Found, ordered
@@ -36,7 +36,7 @@ def graph(database: np.ndarray, k: int, progress: Progress = silent) -> sparse.c
     progress("joining neighbours", 0, 0)
     affinities = np.maximum(near, 0).astype(np.float64) ** GAMMA
     affinities[:, 0] = 0  # itself
-    starts = np.arange(0, rows.size + 1, rows.shape[1])
+    starts = np.arange(0, rows.size + 1, rows.shape[1], dtype=np.int32)
     one_way = sparse.csr_array((affinities.ravel(), rows.ravel(), starts), shape=(len(rows), len(rows)))
     mutual = sparse.csr_array(one_way.minimum(one_way.T))
     mutual.eliminate_zeros()
@@ -79,6 +79,9 @@ def diffused(affinities: sparse.csr_array, y: np.ndarray) -> np.ndarray:
     """
     degrees = affinities.sum(1)
     scale = np.divide(1, np.sqrt(degrees), out=np.zeros(len(y)), where=degrees > 0)
-    passed = sparse.diags_array(ALPHA * scale) @ affinities @ sparse.diags_array(scale)
-    f, _ = cg(sparse.eye_array(len(y)) - passed, y, rtol=TOLERANCE, maxiter=1000)
+    by_row = np.repeat(ALPHA * scale, np.diff(affinities.indptr))
+    passed = affinities.copy()
+    passed.data = by_row * affinities.data * scale[affinities.indices]
+    system = LinearOperator(passed.shape, lambda f: f - passed @ f, dtype=np.float64)
+    f, _ = cg(system, y, rtol=TOLERANCE, maxiter=1000)
     return np.asarray(f)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, overload
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-_TOGETHER = 2**25  # scores held at a time
+from workbench.search.found import Found
+
+TOGETHER = 2**25  # scores held at a time
 
 
 def scores(queries: torch.Tensor, database: torch.Tensor) -> np.ndarray:
@@ -21,29 +23,44 @@ def rank(scores: np.ndarray) -> np.ndarray:
     return np.argsort(-scores, axis=1, kind="stable")
 
 
-class Rankings(Sequence[np.ndarray]):
-    """The rankings of many queries [Q, D] over a database [N, D], made some at a time as they are read."""
+def first(scores: np.ndarray, k: int) -> np.ndarray:
+    """The first ``k`` of ``rank``, int64 [Q, k], without ranking the rest."""
+    every = torch.from_numpy(scores)
+    best = every.topk(k, dim=1).values[:, -1:]
+    # Of the images that share the last score, the earlier ones belong to the first k.
+    sure = every > best
+    missing = k - sure.sum(1, keepdim=True)
+    last = every == best
+    chosen = (sure | (last & (last.cumsum(1) <= missing))).nonzero()[:, 1].reshape(-1, k)
+    order = every.gather(1, chosen).argsort(dim=1, descending=True, stable=True)
+    return chosen.gather(1, order).numpy()
 
-    def __init__(self, queries: torch.Tensor, database: torch.Tensor) -> None:
-        self.queries, self.database = queries, database
-        self._together = max(1, _TOGETHER // max(1, len(database)))
-        self._first, self._ranked = 0, np.empty((0, len(database)), np.int64)
 
-    def __len__(self) -> int:
-        return len(self.queries)
+@dataclass(frozen=True)
+class Exact:
+    """A database [N, D] as it is: every vector is compared."""
 
-    @overload
-    def __getitem__(self, position: int) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, position: slice) -> list[np.ndarray]: ...
-    def __getitem__(self, position: Any) -> Any:
-        if isinstance(position, slice):
-            return [self[i] for i in range(*position.indices(len(self)))]
-        if not -len(self) <= position < len(self):
-            raise IndexError(position)
-        position %= len(self)
-        if not self._first <= position < self._first + len(self._ranked):
-            self._first = position // self._together * self._together
-            queries = self.queries[self._first : self._first + self._together]
-            self._ranked = rank(scores(queries, self.database))
-        return self._ranked[position - self._first]
+    vectors: torch.Tensor
+    name: ClassVar[str] = "exact"
+    approximate: ClassVar[bool] = False
+    ties: ClassVar[bool] = False
+    shared_bytes: ClassVar[int] = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def bytes(self) -> float:
+        return 4.0 * self.vectors.shape[1]
+
+    def search(self, queries: np.ndarray, k: int | None = None) -> list[Found]:
+        """The best ``k`` (None: all) for each query [Q, D], some queries at a time."""
+        asked = torch.as_tensor(queries).to(self.vectors)
+        together = max(1, TOGETHER // max(1, self.size))
+        found = []
+        for some in asked.split(together):
+            every = scores(some, self.vectors)
+            rows = rank(every) if k is None or k >= self.size else first(every, k)
+            found += [Found(one, values[one]) for one, values in zip(rows, every, strict=True)]
+        return found

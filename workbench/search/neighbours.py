@@ -9,7 +9,7 @@ import torch
 
 from workbench.progress import Progress, silent
 
-_TOGETHER = 2**25  # scores held at a time, 128 MiB
+_TOGETHER = 2**24  # scores held at a time, 64 MiB: a look at whether to stop some times a second
 
 
 def nearest(vectors: np.ndarray, k: int, progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:

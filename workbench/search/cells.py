@@ -1,0 +1,123 @@
+"""The cells of an inverted index: by k-means, or by two halves quantised apart (inverted multi-index)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import faiss
+import numpy as np
+
+from workbench.config import Step, WorkbenchError
+from workbench.progress import Progress, silent
+
+ROUNDS = 20  # of k-means
+A_CELL = 256  # training vectors a centroid, at most
+_CHUNK = 2**16  # vectors read at a time
+_SMALL = 2**30  # multiplications that one thread does before two have found together on a busy machine
+
+
+@dataclass(frozen=True)
+class Cells:
+    """``count`` cells. Each vector belongs to one; a query probes those nearest to it first."""
+
+    quantizer: Any  # a faiss.Index of the centroids
+    count: int
+    shared_bytes: int
+
+    def assign(self, vectors: np.ndarray) -> np.ndarray:
+        """The cell of each vector [n, D], int64 [n]."""
+        return np.concatenate([np.empty(0, np.int64), *(self.probe(c, 1)[:, 0] for c in chunks(vectors))])
+
+    def probe(self, queries: np.ndarray, nprobe: int) -> np.ndarray:
+        """The ``nprobe`` nearest cells of each query [Q, D], nearest first, int64 [Q, nprobe]."""
+        return np.asarray(self.quantizer.search(np.ascontiguousarray(queries, np.float32), nprobe)[1])
+
+
+def fit(step: Step, vectors: np.ndarray, seed: int = 0, progress: Progress = silent) -> Cells:
+    """Cells learned from vectors [n, D] of unit length, which may be a memory map.
+
+    ``ivf``: spherical k-means, cells by inner product (FAISS would default to L2). ``imi``: the inverted
+    multi-index (Babenko and Lempitsky, CVPR 2012): 2^b centroids for each half of the dimensions, 4^b cells.
+    FAISS has those by L2 only, which orders the cells of a unit vector as |c|² − 2 q·c; what is in them
+    is still scored by inner product. Raises WorkbenchError where there are too few vectors.
+    """
+    n, dimensions = vectors.shape
+    centroids = int(step.args[0]) if step.name == "ivf" else 2 ** int(step.args[0])
+    if n < centroids:
+        halves = n.bit_length() - 1
+        valid = f"imi:{halves}" if step.name == "imi" and halves else f"ivf:{max(1, round(n**0.5))}"
+        raise WorkbenchError(
+            f"index {step}: {centroids} centroids need as many vectors, and there are {n}; use {valid}"
+        )
+    if step.name == "imi" and dimensions % 2:
+        raise WorkbenchError(
+            f"index {step}: it halves the vectors, and {dimensions} dimensions have no half; "
+            f"reduce them first, as by pcaw:{dimensions - 1}"
+        )
+    train = sample(vectors, A_CELL * centroids, seed)
+    if step.name == "ivf":
+        quantizer = faiss.IndexFlatIP(dimensions)
+        quantizer.add(means(train, centroids, seed, progress, spherical=True))
+        return Cells(quantizer, centroids, 4 * dimensions * centroids)
+    quantizer = faiss.MultiIndexQuantizer(dimensions, 2, int(step.args[0]))
+    half = dimensions // 2
+    books = [
+        means(np.ascontiguousarray(part), centroids, seed, progress)
+        for part in (train[:, :half], train[:, half:])
+    ]
+    faiss.copy_array_to_vector(np.concatenate(books).ravel(), quantizer.pq.centroids)
+    quantizer.is_trained, quantizer.ntotal = True, centroids**2
+    return Cells(quantizer, centroids**2, 4 * dimensions * centroids)
+
+
+def means(
+    vectors: np.ndarray, count: int, seed: int, progress: Progress = silent, spherical: bool = False
+) -> np.ndarray:
+    """k-means centroids float32 [count, D] of vectors [n, D]; can be stopped between two rounds."""
+    found: np.ndarray | None = None
+    for done in range(ROUNDS):
+        progress("training centroids", done, ROUNDS)
+        one = faiss.Kmeans(
+            vectors.shape[1],
+            count,
+            niter=1,
+            seed=seed,
+            spherical=spherical,
+            min_points_per_centroid=1,
+            max_points_per_centroid=max(1, len(vectors)),
+        )
+        with one_thread() if vectors.size * count < _SMALL else nullcontext():
+            one.train(vectors, init_centroids=found)
+        if found is not None and np.array_equal(found, one.centroids):
+            break
+        found = one.centroids
+    assert found is not None
+    return np.ascontiguousarray(found, np.float32)
+
+
+def sample(vectors: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """At most so many of the vectors, drawn without replacement, in their order, float32."""
+    if len(vectors) > most:
+        rows = np.sort(np.random.default_rng(seed).choice(len(vectors), most, replace=False))
+        vectors = vectors[rows]
+    return np.ascontiguousarray(vectors, np.float32)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """FAISS in this thread alone; the other threads of the process keep theirs."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def chunks(vectors: np.ndarray) -> Iterator[np.ndarray]:
+    """The vectors, some at a time, float32."""
+    for start in range(0, len(vectors), _CHUNK):
+        yield np.ascontiguousarray(vectors[start : start + _CHUNK], np.float32)
