@@ -107,6 +107,21 @@ def test_they_are_ranked_as_negatives_and_whitening_does_not_see_them(
     assert printed["mean_ap"] == pytest.approx(both.mean_ap)
 
 
+def test_synthetic_ones_lower_numbers_and_are_no_results(tmp_path: Path) -> None:
+    own = folder_of(tmp_path / "own", 12, kinds=3)
+    aps = []
+    for distractors in ("", "synthetic:100", "synthetic:3000"):
+        bench = wb.open(own, "folders", cache=tmp_path, distractors=distractors)
+        evaluation = bench.evaluate(PIPELINE)
+        aps.append(evaluation.per_query["ap"])
+        assert evaluation.provenance["distractors"] == distractors
+        assert any("synthetic distractors" in one for one in evaluation.warnings) == bool(distractors)
+        found = bench.search("kind0/000.jpg", pipeline=PIPELINE, k=None)
+        assert sorted(found["image_id"]) == sorted(bench.collection.images)
+    assert (aps[1] <= aps[0]).all() and (aps[2] <= aps[1]).all() and aps[2].mean() < aps[0].mean()
+    assert len(bench.runs()) == 3 and len(set(bench.runs()["id"])) == 3  # remembered apart
+
+
 def test_one_that_breaks_later_goes_to_the_report(tmp_path: Path) -> None:
     own, more = folder_of(tmp_path / "own", 3), folder_of(tmp_path / "more", 2)
     bench = wb.open(own, cache=tmp_path, distractors=more)
