@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -13,8 +14,8 @@ TOGETHER = 32  # queries compared at a time
 _ROW = np.uint64(32)  # bits of a row in a key
 _FIRST, _NUMBERS = 2**13, 2**17  # codes in the first block, and distances in any: these stay in the cache
 
-# From |a⊕b| int32 [Q, m] and the numbers of bits |a| [Q] and |b| [m] to distances float32 [Q, m].
-Distance = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+# From |a⊕b| int32 [Q, m] and the numbers of bits |a| [Q] and |b| [m] to distances float32 [Q, m], the last.
+Distance = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
 
 
 class Visit(NamedTuple):
@@ -25,39 +26,32 @@ class Visit(NamedTuple):
     queries: np.ndarray
 
 
-def hamming(differing: np.ndarray, of_queries: np.ndarray, of_codes: np.ndarray) -> np.ndarray:
+def hamming(
+    differing: np.ndarray, of_queries: np.ndarray, of_codes: np.ndarray, distances: np.ndarray
+) -> None:
     """|a⊕b|: how many bits differ."""
-    return differing.astype(np.float32)
-
-
-def spherical(differing: np.ndarray, of_queries: np.ndarray, of_codes: np.ndarray) -> np.ndarray:
-    """|a⊕b| / (|a∧b| + 0.1), where |a∧b| = (|a| + |b| - |a⊕b|) / 2 (Heo et al., CVPR 2012).
-
-    The paper has no 0.1, which is for codes that share no bit.
-    """
-    distances = np.empty(differing.shape, np.float32)
-    _weigh(differing, of_queries, of_codes, distances)
-    return distances
+    np.copyto(distances, differing, casting="same_kind")
 
 
 @numba.njit(nogil=True, error_model="numpy")  # checks for division by nought would keep it scalar
-def _weigh(
+def spherical(
     differing: np.ndarray, of_queries: np.ndarray, of_codes: np.ndarray, distances: np.ndarray
 ) -> None:
-    """In one pass: with numpy, six passes take ten times as long and more than all the counting of bits."""
+    """|a⊕b| / (|a∧b| + 0.1), where |a∧b| = (|a| + |b| - |a⊕b|) / 2 (Heo et al., CVPR 2012).
+
+    The paper has no 0.1, which is for codes that share no bit. Compiled, in one pass: the six that numpy
+    needs take ten times as long, which is more than all the counting of bits.
+    """
     for i in range(differing.shape[0]):
         for j in range(differing.shape[1]):
             shared = np.float32(of_queries[i] + of_codes[j] - differing[i, j]) * np.float32(0.5)
             distances[i, j] = np.float32(differing[i, j]) / (shared + np.float32(0.1))
 
 
-def differing(queries: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Hamming distances of codes uint8 [Q, W] and [n, W], int32 [Q, n], by FAISS."""
-    counts = np.empty((len(queries), len(codes)), np.int32)
-    width = queries.shape[1]
+def differing(queries: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> None:
+    """Hamming distances of codes uint8 [Q, W] and [n, W] into ``counts`` int32 [Q, n], by FAISS."""
     a, b, found = (faiss.swig_ptr(array) for array in (queries, codes, counts))
-    faiss.hammings(a, b, len(queries), len(codes), width, found)
-    return counts
+    faiss.hammings(a, b, len(queries), len(codes), queries.shape[1], found)
 
 
 def nearest(
@@ -79,16 +73,21 @@ def nearest(
         visits = [Visit(0, len(codes), np.arange(len(queries)))]
     nothing = np.zeros((1, codes.shape[1]), np.uint8)
     best = _Best(len(queries), k)
+    # Held for all blocks: memory that is asked for anew comes page by page, which takes as long as the work.
+    room = max(_FIRST * (len(queries) + 1), _NUMBERS)
+    counted, weighed = np.empty(room, np.int32), np.empty(room, np.float32)
     for visit in visits:
         asked = np.concatenate([queries[visit.queries], nothing])
         start, most = visit.start, max(_FIRST, _NUMBERS // len(asked))
         length = _FIRST  # short at first, so that there soon is a worst distance to be better than
         while start < visit.stop:
             stop = min(start + length, visit.stop)
-            compared = differing(asked, codes[start:stop])  # with nothing: how many bits a code has
-            distances = distance(compared[:-1], counts[visit.queries], compared[-1])
+            shape = (len(asked), stop - start)
+            compared, distances = (a[: math.prod(shape)].reshape(shape) for a in (counted, weighed))
+            differing(asked, codes[start:stop], compared)  # with nothing: how many bits a code has
+            distance(compared[:-1], counts[visit.queries], compared[-1], distances[:-1])
             at = np.arange(start, stop, dtype=np.uint32) if rows is None else rows[start:stop]
-            best.add(visit.queries, distances, at)
+            best.add(visit.queries, distances[:-1], at)
             start, length = stop, min(2 * length, most)
     return [best.ranking(query) for query in range(len(queries))]
 
@@ -132,4 +131,6 @@ def _distances(keys: np.ndarray) -> np.ndarray:
 
 def _bits(codes: np.ndarray) -> np.ndarray:
     """How many bits each code has, int32 [n]."""
-    return differing(codes, np.zeros((1, codes.shape[1]), np.uint8))[:, 0]
+    counts = np.empty(len(codes), np.int32)
+    differing(np.zeros((1, codes.shape[1]), np.uint8), codes, counts)
+    return counts
