@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from workbench.progress import Progress, silent
 ROUNDS = 20  # of k-means
 A_CELL = 256  # training vectors a centroid, at most
 _CHUNK = 2**16  # vectors read at a time
-_SMALL = 2**30  # multiplications that one thread does before two have found together on a busy machine
+_SMALL = 2**28  # multiplications that one thread does before two have found together on a busy machine
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Cells:
 
     def probe(self, queries: np.ndarray, nprobe: int) -> np.ndarray:
         """The ``nprobe`` nearest cells of each query [Q, D], nearest first, int64 [Q, nprobe]."""
-        return np.asarray(self.quantizer.search(np.ascontiguousarray(queries, np.float32), nprobe)[1])
+        with threads(len(queries) * self.shared_bytes // 4):
+            return np.asarray(self.quantizer.search(np.ascontiguousarray(queries, np.float32), nprobe)[1])
 
 
 def fit(step: Step, vectors: np.ndarray, seed: int = 0, progress: Progress = silent) -> Cells:
@@ -89,7 +90,7 @@ def means(
             min_points_per_centroid=1,
             max_points_per_centroid=max(1, len(vectors)),
         )
-        with one_thread() if vectors.size * count < _SMALL else nullcontext():
+        with threads(vectors.size * count):
             one.train(vectors, init_centroids=found)
         if found is not None and np.array_equal(found, one.centroids):
             break
@@ -104,6 +105,11 @@ def sample(vectors: np.ndarray, most: int, seed: int) -> np.ndarray:
         rows = np.sort(np.random.default_rng(seed).choice(len(vectors), most, replace=False))
         vectors = vectors[rows]
     return np.ascontiguousarray(vectors, np.float32)
+
+
+def threads(multiplications: int) -> AbstractContextManager[None]:
+    """FAISS in one thread where there is little to do, or else in all."""
+    return one_thread() if multiplications < _SMALL else nullcontext()
 
 
 @contextmanager

@@ -35,8 +35,8 @@ class Hyperplanes:
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """Codes uint8 [n, B/8] of vectors [n, D]; bit b, the lowest of a byte first, is hyperplane b's."""
-        codes: np.ndarray = self.coder.sa_encode(np.ascontiguousarray(vectors, np.float32))
-        return codes
+        with cells.threads(vectors.size * self.bits):
+            return np.asarray(self.coder.sa_encode(np.ascontiguousarray(vectors, np.float32)))
 
     def state(self) -> dict[str, np.ndarray]:
         return {"coder": faiss.serialize_index(self.coder)}
@@ -53,7 +53,8 @@ def lsh(dimensions: int, bits: int, seed: int = 0) -> Hyperplanes:
     keeps that share and lowers its variance (Ji et al., NIPS 2012); more than D share the directions evenly.
     """
     rotation = faiss.RandomRotationMatrix(dimensions, bits)
-    rotation.init(seed)
+    with cells.one_thread():
+        rotation.init(seed)
     return _signs(rotation)
 
 

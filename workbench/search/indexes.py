@@ -45,15 +45,19 @@ class FaissIndex:
         """The best ``k`` for each query [Q, D]; None: all in the probed cells, hnsw's candidates, or all."""
         asked = np.ascontiguousarray(queries, np.float32)
         most = min(self.size, self._reach() if k is None else k)
-        scores, rows = self.index.search(asked, most, params=self._parameters(self.probes))
-        lost = np.flatnonzero(rows[:, 0] < 0)
-        found = [ordered(*one) for one in zip(rows, scores, strict=True)]
-        if len(lost):  # every probed cell is empty: all are looked at
-            everything = self._parameters(self.inverted().nlist)
-            scores, rows = self.index.search(asked[lost], most, params=everything)
-            for position, *one in zip(lost, rows, scores, strict=True):
-                found[position] = ordered(*one)
+        found = self._found(asked, most, self.probes)
+        lost = [position for position, one in enumerate(found) if not len(one.rows)]
+        if lost:  # every probed cell is empty: all are looked at
+            for position, one in zip(
+                lost, self._found(asked[lost], most, self.inverted().nlist), strict=True
+            ):
+                found[position] = one
         return found
+
+    def _found(self, queries: np.ndarray, k: int, probes: int) -> list[Found]:
+        with cells.threads(queries.size * self.size):
+            scores, rows = self.index.search(queries, k, params=self._parameters(probes))
+        return [ordered(*one) for one in zip(rows, scores, strict=True)]
 
     def inverted(self) -> Any:
         """The inverted file within, or None."""
