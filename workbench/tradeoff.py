@@ -106,11 +106,18 @@ class Tradeoff:
             seed = self.ready.source.options.seed
             made = indexes.build(steps, self.database, seed, progress)
             self._built[trained] = made, time.perf_counter() - started
-            while len(self._built) > 1 and sum(i.bytes * i.size for i, _ in self._built.values()) > KEPT:
-                self._built.pop(next(iter(self._built)))
+            self._let_go()
         found, seconds = self._built[trained]
         probing = next((step for step in steps if step.name in SUGGESTING), None)
         return (found if probing is None else indexes.with_probes(found, int(probing.args[1]))), seconds
+
+    def _let_go(self) -> None:
+        """Forget the oldest indexes where they take too much memory; another thread may be at it too."""
+        names = list(self._built)
+        held = [i.bytes * i.size for i, _ in list(self._built.values())]
+        for place, name in enumerate(names[:-1]):
+            if sum(held[place:]) > KEPT:
+                self._built.pop(name, None)
 
     def _measure(self, name: str, steps: Sequence[Step], progress: Progress) -> Measured:
         progress(f"building {name}", 0, 0)

@@ -14,17 +14,18 @@ LEAST_SECONDS = 1e-3  # of building, that a logarithmic axis shows
 
 
 class Axis(NamedTuple):
-    """A quantity: its title, whether it is drawn on a logarithmic scale, and whether more is better."""
+    """A quantity: its title, whether its scale is logarithmic, whether more is better, the most there is."""
 
     title: str
     log: bool
     more: bool
+    most: float | None = None
 
 
 AXES = {
-    "recall@1": Axis("recall@1, percent", False, True),
-    "recall@10": Axis("recall@10, percent", False, True),
-    "recall@100": Axis("recall@100, percent", False, True),
+    "recall@1": Axis("recall@1, percent", False, True, 100),
+    "recall@10": Axis("recall@10, percent", False, True, 100),
+    "recall@100": Axis("recall@100, percent", False, True, 100),
     "mAP lost": Axis("mAP lost, points", False, False),
     "bytes an image": Axis("bytes an image", True, False),
     "queries a second": Axis("queries a second", True, True),
@@ -89,7 +90,7 @@ def columns(judged: bool) -> list[dict[str, Any]]:
         column("index", "Index", code=True),
         *recall,
         *(truth if judged else []),
-        column("bytes", "Bytes/image", True),
+        column("bytes", "Bytes/image", True, "In memory, without what all images share"),
         column("shared", "Shared KB", True, "Centroids, codebooks and rotations, that all images share"),
         column("speed", "Queries/s", True, "From the median time of a single search for the first 100"),
         column("build", "Build s", True, "Training and filling"),

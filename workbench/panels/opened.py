@@ -144,7 +144,7 @@ class Opened:
                     "name": name,
                     "text": f"{abs(score):.3f}" if spherical else f"{differ} bits",
                     "said": f"{differ} of {size} bits differ, {both} are 1 in both",
-                    "sign": SIGNS.get(known, ""),
+                    "sign": "" if known == "query" else SIGNS.get(known, ""),
                     "relevance": known,
                 }
             )
@@ -158,7 +158,7 @@ def _named(tradeoff: Tradeoff, row: int) -> str:
 
 def _figure(session: Session, name: str, score: float, relevance: Callable[[str], str]) -> Figure:
     known = relevance(name)
-    text = f"{score:.3f} {SIGNS.get(known, '')}".strip()
+    text = f"{score:.3f} {'' if known == 'query' else SIGNS.get(known, '')}".strip()
     said = f"{name}, score {score:.3f}, {known}"
     return {"picture": thumbnail(session.bench, name), "alt": "", "name": said, "score": text}
 

@@ -26,6 +26,7 @@ LANE, PROBING = "trade-off", "probing"
 EXACT = "exact"
 FIRST = (EXACT, "ivf:64", "hnsw:32", "pq:16", "ivf:64,pq:16", "lsh:256", "itq:256", "sh:256")
 EMPTY = "Choose indexes above and press Measure: each becomes a point here and a row below."
+UNDEFINED = "None of the indexes measured has both numbers; choose other axes, or read the table."
 PAUSE = 0.1  # seconds of quiet on the slider before it is measured
 
 
@@ -55,9 +56,10 @@ class TradeoffPanel:
         self.use = W.Button(description="Use this index", tooltip="Put it into the pipeline, which then runs")
         self.table = Table(label="Indexes measured")
         self.opened = Opened(session)
-        asking, axes, traded = W.Box([self.more, self.go, self.note]), W.Box([self.x, self.y]), W.Box()
-        traded.children = [self.plane, W.VBox([axes, self.front, self.about, self.probes, self.use])]
-        for box, name in ((asking, "asking"), (axes, "axes"), (traded, "traded")):
+        asking, traded = W.Box([self.more, self.go, self.note]), W.Box()
+        self.axes = W.Box([self.x, self.y])
+        traded.children = [self.plane, W.VBox([self.axes, self.front, self.about, self.probes, self.use])]
+        for box, name in ((asking, "asking"), (self.axes, "axes"), (traded, "traded")):
             box.add_class(f"wb-{name}")
         self.widget = region("Index trade-off", self.chips, asking, traded, self.table, self.opened.widget)
 
@@ -203,7 +205,7 @@ class TradeoffPanel:
                 self.plane.x, self.plane.y = AXES[x]._asdict(), AXES[y]._asdict()
                 self.plane.points, self.plane.current = drawn, self.picked
                 self.plane.trail = measures.trail([trail[probes] for probes in sorted(trail)], x, y)
-                self.plane.stale = self._stale()
+                self.plane.stale, self.plane.empty = self._stale(), UNDEFINED if rows else EMPTY
             self.front.lines = [line(measures.front_in_words(drawn, x, y), "note")] if drawn else []
             self.table.columns = measures.columns(judged)
             self.table.rows = [
@@ -214,6 +216,7 @@ class TradeoffPanel:
             self.about.lines = self._about(rows.get(self.picked))
             there = self.picked in rows and not rows[self.picked].error
             self.use.layout.display = None if there else "none"
+            self.axes.layout.display = None if rows else "none"
             self.note.lines = self._note()
 
     def _stale(self) -> bool:

@@ -12,7 +12,7 @@ function short(value) {
 }
 
 // A scale from values to 0…1, and the values at which it has ticks.
-function scaleOf(values, log) {
+function scaleOf(values, { log, most }) {
   const shown = values.map((value) => (log ? Math.log10(value) : value));
   let [low, high] = [Math.min(...shown), Math.max(...shown)];
   const least = log ? 0.3 : Math.max(Math.abs(high), 1) * 0.02;
@@ -29,7 +29,7 @@ function scaleOf(values, log) {
     const step = [1, 2, 5, 10].find((one) => one * power >= rough) * power;
     for (let k = Math.ceil(low / step); k * step <= high; k++) ticks.push(k * step);
   }
-  return { at, ticks: ticks.filter((value) => at(value) >= 0 && at(value) <= 1) };
+  return { at, ticks: ticks.filter((value) => at(value) >= 0 && at(value) <= 1 && value <= (most ?? Infinity)) };
 }
 
 function render({ model, el }) {
@@ -155,7 +155,7 @@ function render({ model, el }) {
     el.classList.toggle("wb-stale", model.get("stale"));
     if (!points.length) return;
     const every = [...points, ...model.get("trail")];
-    const scales = ["x", "y"].map((axis) => scaleOf(every.map((point) => point[axis]), model.get(axis).log));
+    const scales = ["x", "y"].map((axis) => scaleOf(every.map((point) => point[axis]), model.get(axis)));
     const place = ({ x, y }) => [
       LEFT + scales[0].at(x) * (drawn - RIGHT - LEFT),
       HEIGHT - BOTTOM - scales[1].at(y) * (HEIGHT - BOTTOM - TOP),

@@ -16,7 +16,8 @@ class Plane(anywidget.AnyWidget):
 
     A point is a dict of ``id``, ``label`` (left out where it would cover others), ``x``, ``y``, ``front``
     (whether no other point beats it) and ``said`` (read aloud, and shown on hovering). An axis is a
-    dict of ``title``, ``log`` and ``more`` (whether more is better). ``trail`` are dicts of ``x`` and ``y``.
+    dict of ``title``, ``log``, ``more`` (whether more is better) and ``most`` (where it ends, or None).
+    ``trail`` are dicts of ``x`` and ``y``.
     """
 
     _esm = _STATIC / "plane.js"
