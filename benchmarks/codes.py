@@ -14,7 +14,7 @@ from workbench.config import Step
 from workbench.search import hyperplanes, spherical, synthetic
 from workbench.search.codes import CodeIndex
 
-CODES, ENCODED, QUERIES, K, RUNS = 1_000_000, 200_000, 64, 100, 5
+CODES, ENCODED, QUERIES, K, RUNS = 1_000_000, 200_000, 64, 100, 20
 
 
 def main() -> None:
