@@ -81,6 +81,18 @@ def test_it_follows_a_curve_past_what_is_nearer() -> None:
     assert set(again.rows[: len(curve)]) == set(range(len(curve)))
 
 
+def test_it_starts_from_a_querys_k_nearest_and_never_more_than_ten() -> None:
+    """On a graph without edges what is reached is what it starts from."""
+    database, query = drawn(30, 0, 2), drawn(1, 1, 2)
+    database[database @ query[0] < 0] *= -1
+    found, edges = search(query, database), sparse.csr_array((30, 30))
+    for k, started in ((3, 3), (10, 10), (50, 10)):
+        (again,) = rerank(query, database, found, edges, k)
+        assert again.rows.tolist() == found[0].rows.tolist()
+        own = np.isclose(again.scores, found[0].scores ** 3, rtol=1e-5, atol=0)
+        assert own.tolist() == [True] * started + [False] * (30 - started)
+
+
 def test_what_is_not_reached_follows_in_its_order() -> None:
     database, query = at(0, 10, 50, 60, 70, 200), at(5)
     found = search(query, database)
