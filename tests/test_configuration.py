@@ -85,7 +85,7 @@ def test_an_index_of_two_steps_and_several_re_rankings_are_one_value_each(sessio
     assert panel.selects["Index"].value == "ivf:32:3,pq:8"
     assert panel.selects["Re-ranking"].value == "dba:2/aqe:7"
     names = [slider["name"] for slider in panel.numbers["Index"].sliders]
-    assert names == ["cells", "nprobe", "sub-vectors"]
+    assert names == ["cells", "nprobe", "parts"]
     assert [slider["name"] for slider in panel.numbers["Re-ranking"].sliders] == ["images", "images"]
     panel.turn("Re-ranking", 1, panel.numbers["Re-ranking"].sliders[1]["values"].index("10"))
     panel.turn("Index", 2, panel.numbers["Index"].sliders[2]["values"].index("16"))

@@ -123,7 +123,7 @@ def test_a_whitening_is_replaced_where_it_stands() -> None:
         (
             "vgg16/max/whole/pca:128/ivf:64,pq:16",
             "max over the whole image · reduced to 128 numbers · "
-            "approximate: probes 8 of 64 cells · 16 bytes an image (product codes)",
+            "approximate: probes 8 of 64 cells · product codes of 16 bytes an image",
         ),
         (
             "vgg16/max/whole/imi:3:5/aqe:4",

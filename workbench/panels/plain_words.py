@@ -27,11 +27,11 @@ def _indexed(step: Step) -> str:
         "ivf": f"probes {last:g} of {cells(step):g} cells",
         "imi": f"probes {last:g} of {cells(step):g} cells",
         "hnsw": f"walks a graph with {first:g} links a node, holding {last:g} candidates",
-        "pq": f"{first:g} bytes an image (product codes)",
-        "opq": f"{first:g} bytes an image (rotated product codes)",
-        "itq": f"{first / 8:g} bytes an image ({first:g} bits by ITQ)",
-        "lsh": f"{first / 8:g} bytes an image ({first:g} bits by random hyperplanes)",
-        "sh": f"{first / 8:g} bytes an image ({first:g} bits by spherical hashing)",
+        "pq": f"product codes of {first:g} bytes an image",
+        "opq": f"rotated product codes of {first:g} bytes an image",
+        "itq": f"codes of {first / 8:g} bytes an image ({first:g} bits by ITQ)",
+        "lsh": f"codes of {first / 8:g} bytes an image ({first:g} bits by random hyperplanes)",
+        "sh": f"codes of {first / 8:g} bytes an image ({first:g} bits by spherical hashing)",
     }[step.name]
 
 
