@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,6 +64,17 @@ class Ready:
         """The row of each query, in the collection's order."""
         row_of = {picture: row for row, picture in enumerate(self.pictures)}
         return [row_of[picture_of(self.collection, query)] for query in self.collection.queries]
+
+    def truth(self) -> list[dict[Any, Any]]:
+        """For each query {row: grade} of what is known, and under ``self`` the row of its own image."""
+        row_of, relevance = self.image_rows(), self.collection.relevance
+        truth = []
+        for query in self.collection.queries:
+            grades: dict[Any, Any] = {row_of[i]: grade for i, grade in relevance.get(query.id, {}).items()}
+            if query.image in row_of:
+                grades["self"] = row_of[query.image]
+            truth.append(grades)
+        return truth
 
     def fresh(self) -> bool:
         """Whether the files are those that were described: a changed or vanished one is noticed."""

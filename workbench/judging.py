@@ -71,14 +71,8 @@ def judge(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     ready = searcher.ready
     collection = ready.collection
     protocol = require_ground_truth(collection)
-    row_of = ready.image_rows()
     vectors, junk = ready.described.vectors[ready.query_rows()], [*map(searcher.junk_of, collection.queries)]
-    truth = []
-    for query in collection.queries:
-        grades: dict[Any, Any] = {row_of[i]: grade for i, grade in collection.relevance[query.id].items()}
-        if query.image in row_of:
-            grades["self"] = row_of[query.image]
-        truth.append(grades)
+    truth = ready.truth()
     first: dict[int, Found] = {}
 
     def note(position: int, found: Found) -> NDArray[np.int64]:

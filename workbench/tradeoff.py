@@ -170,23 +170,16 @@ class Tradeoff:
 
     def _ap(self, index: Index, progress: Progress) -> float:
         """The mAP of the index's rankings; nan without ground truth."""
-        collection, row_of = self.ready.collection, self.ready.image_rows()
+        collection = self.ready.collection
         if collection.protocol is None or not collection.queries:
             return NAN
-        truth = [
-            {
-                **{row_of[image]: grade for image, grade in collection.relevance[query.id].items()},
-                **({"self": own} if own >= 0 else {}),
-            }
-            for query, own in zip(collection.queries, self._own, strict=True)
-        ]
 
         def search(some: slice) -> list[Found]:
             progress(f"evaluating {index.name}", some.start, len(self.queries))
             return index.search(self.queries[some])
 
         rankings = Rankings(search, len(self.queries), max(1, TOGETHER // max(1, index.size)))
-        return float(protocols.evaluate(rankings, truth, collection.protocol).mean_ap)
+        return float(protocols.evaluate(rankings, self.ready.truth(), collection.protocol).mean_ap)
 
     def _speed(self, index: Index, progress: Progress) -> float:
         least, most, enough = TIMES

@@ -43,8 +43,8 @@ def columns(collection: Collection) -> list[dict[str, Any]]:
             column(key, title, True, hints.get(title, "In percent"))
             for key, title in measures(collection).items()
         ),
-        column("bytes", "Bytes/image", True, "Of an image's vector in single precision"),
-        column("milliseconds", "ms/query", True, "To score and rank the whole database, by this machine"),
+        column("bytes", "Bytes/image", True, "Of an image's vector in single precision, or of its code"),
+        column("milliseconds", "ms/query", True, "To search, rank and re-rank for one query, here"),
         column("warnings", "Notes", True, "What must be said of the numbers; choose the row to read it"),
     ]
 
