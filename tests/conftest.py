@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from workbench.panels import Session
+    from workbench.pipeline import Workbench
 
 ROOT = Path(__file__).parents[1]
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -30,6 +35,22 @@ def posters_cache() -> Path:
     folder = Path(os.environ.get("WORKBENCH_CACHE") or ROOT / "data")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of a module's tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def session(bench: Workbench, request: pytest.FixtureRequest) -> Iterator[Session]:
+    """A session of the module's ``bench``, at its ``PIPELINE``; nothing may run on after the test."""
+    from workbench.panels import Session
+
+    one = Session(bench, pipeline=request.module.PIPELINE)
+    yield one
+    assert one.wait(120)
 
 
 def system_browser() -> str | None:

@@ -29,3 +29,15 @@ def folder_of(
         place.mkdir(parents=True, exist_ok=True)
         picture(seed, shapes[seed % len(shapes)], kind).save(place / f"{seed:03}.jpg", quality=90)
     return root
+
+
+def noise_of(root: Path, kinds: int, each: int, spread: float = 40) -> Path:
+    """Small pictures of coloured squares under noise of that deviation, a folder for each kind."""
+    noise = np.random.default_rng(0)
+    for kind in range(kinds):
+        (root / f"kind {kind}").mkdir()
+        ground = noise.integers(0, 255, (kind + 2, 9 - kind, 3))
+        for number in range(each):
+            pixels = np.clip(ground + noise.normal(0, spread, ground.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).resize((96, 72)).save(root / f"kind {kind}" / f"{number:02}.jpg")
+    return root

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -21,21 +20,9 @@ PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Workbench:
     folder = folder_of(tmp_path_factory.mktemp("photos"), 18, kinds=4)
     return workbench.open(folder, labels="folders", cache=cache, size=192)
-
-
-@pytest.fixture
-def session(bench: Workbench) -> Iterator[Session]:
-    one = Session(bench, pipeline=PIPELINE)
-    yield one
-    assert one.wait(120)
 
 
 @pytest.fixture

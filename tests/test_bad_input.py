@@ -26,11 +26,6 @@ NAMES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 def opened(folder: Path, cache: Path, labels: str = "none") -> Workbench:
     return wb.open(folder, labels, cache=cache, size=128, device="cpu", precision="float32")
 

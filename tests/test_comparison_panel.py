@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import workbench
+from tests.pictures import noise_of
 from workbench.grid_search import grid
 from workbench.panels import contest
 from workbench.panels.comparison import Comparison
@@ -19,40 +18,22 @@ from workbench.panels.versus_charts import lines
 from workbench.panels.widgets.duel import FIRST
 from workbench.pipeline import Workbench
 
-MAX, MEAN, WHOLE = (f"efficientnet_lite0/{rest}" for rest in ("max/rmac:2", "mean/rmac:2", "mean/whole"))
+PIPELINE = MAX = "efficientnet_lite0/max/rmac:2"
+MEAN, WHOLE = (f"efficientnet_lite0/{rest}" for rest in ("mean/rmac:2", "mean/whole"))
 NO_LAYER = "efficientnet_lite0@nolayer/max/whole"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four kinds of noise, six images of each, in a folder for each kind; one has a hostile name."""
-    root = tmp_path_factory.mktemp("photos")
-    noise = np.random.default_rng(3)
-    for label in range(4):
-        (root / f"kind {label}").mkdir()
-        ground = noise.integers(0, 255, (label + 2, 8 - label, 3))
-        for number in range(6):
-            pixels = np.clip(ground + noise.normal(0, 70, ground.shape), 0, 255).astype(np.uint8)
-            name = "<b>.jpg" if label == number == 0 else f"{number}.jpg"
-            Image.fromarray(pixels).resize((96, 72)).save(root / f"kind {label}" / name)
+    root = noise_of(tmp_path_factory.mktemp("photos"), 4, 6, spread=70)
+    (root / "kind 0" / "00.jpg").rename(root / "kind 0" / "<b>.jpg")
     return root
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
 def bench(folder: Path, cache: Path) -> Workbench:
     return workbench.open(folder, labels="folders", cache=cache)
-
-
-@pytest.fixture
-def session(bench: Workbench) -> Iterator[Session]:
-    one = Session(bench, pipeline=MAX)
-    yield one
-    assert one.wait(120)
 
 
 def settled(session: Session) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 import workbench
+from tests.pictures import noise_of
 from workbench.collections.collection import PROTOCOLS, Collection, Query
 from workbench.panels import Session
 from workbench.panels.embedding_map import AP, CLUSTER, LABEL, SIMILARITY, EmbeddingMap
@@ -26,32 +25,12 @@ OTHER_PIPELINE = "efficientnet_lite0/mean/whole"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("photos")
-    noise = np.random.default_rng(0)
-    for label in range(LABELS):
-        (root / f"kind {label}").mkdir()
-        ground = noise.integers(0, 255, (label + 2, 9 - label, 3))
-        for number in range(EACH):
-            pixels = np.clip(ground + noise.normal(0, 40, ground.shape), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).resize((96, 72)).save(root / f"kind {label}" / f"{number}.jpg")
-    return root
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    return noise_of(tmp_path_factory.mktemp("photos"), LABELS, EACH)
 
 
 @pytest.fixture(scope="module")
 def bench(folder: Path, cache: Path) -> Workbench:
     return workbench.open(folder, labels="folders", cache=cache)
-
-
-@pytest.fixture
-def session(bench: Workbench) -> Iterator[Session]:
-    one = Session(bench, pipeline=PIPELINE)
-    yield one
-    assert one.wait(120)
 
 
 def settled(session: Session, panel: EmbeddingMap) -> None:
@@ -180,10 +159,10 @@ def test_a_point_is_shown_by_name_and_picture_and_a_gone_file_by_name(
     panel.start(None)
     settled(session, panel)
     caption, picture = panel.describe(3)
-    assert caption == "kind 0/3.jpg"
+    assert caption == "kind 0/03.jpg"
     assert picture.startswith(b"\xff\xd8")
-    (tmp_path / "photos" / "kind 0" / "4.jpg").unlink()
-    assert panel.describe(4) == ("kind 0/4.jpg", b"")
+    (tmp_path / "photos" / "kind 0" / "04.jpg").unlink()
+    assert panel.describe(4) == ("kind 0/04.jpg", b"")
 
 
 # Colours.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +32,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
             name = Path(NAUGHTY).name if (label, number) == (1, 0) else f"{number}.jpg"
             Image.fromarray(pixels).resize((96, 72)).save(root / f"kind {label}" / name)
     return workbench.open(root, labels="folders", cache=tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture
-def session(bench: Workbench) -> Iterator[Session]:
-    one = Session(bench, pipeline=PIPELINE)
-    yield one
-    assert one.wait(120)
 
 
 @pytest.fixture

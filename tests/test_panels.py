@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as W
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 import workbench
+from tests.pictures import noise_of
 from workbench.config import WorkbenchError
 from workbench.panels import Session, query_panel
 from workbench.panels.configuration import Configuration
@@ -30,32 +28,12 @@ PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five kinds of noise, thirteen images of each, in a folder for each kind."""
-    root = tmp_path_factory.mktemp("photos")
-    noise = np.random.default_rng(0)
-    for label in range(LABELS):
-        (root / f"kind {label}").mkdir()
-        ground = noise.integers(0, 255, (label + 2, 9 - label, 3))
-        for number in range(EACH):
-            pixels = np.clip(ground + noise.normal(0, 40, ground.shape), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).resize((96, 72)).save(root / f"kind {label}" / f"{number:02}.jpg")
-    return root
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    return noise_of(tmp_path_factory.mktemp("photos"), LABELS, EACH)
 
 
 @pytest.fixture(scope="module")
 def bench(folder: Path, cache: Path) -> Workbench:
     return workbench.open(folder, labels="folders", cache=cache)
-
-
-@pytest.fixture
-def session(bench: Workbench) -> Iterator[Session]:
-    one = Session(bench, pipeline=PIPELINE)
-    yield one
-    assert one.wait(120)
 
 
 def settled(session: Session) -> Session:

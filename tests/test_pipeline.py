@@ -30,11 +30,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder_of(tmp_path_factory.mktemp("photos"), COUNT, kinds=KINDS)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 def opened(folder: Path, cache: Path, labels: str = "folders") -> Workbench:
     return wb.open(folder, labels, cache=cache, size=128, device="cpu", precision="float32")
 

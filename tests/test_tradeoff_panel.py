@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +24,6 @@ PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
     folder = folder_of(tmp_path_factory.mktemp("photos"), 48, kinds=6)
     return workbench.open(folder, labels="folders", cache=tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture
-def session(bench: Workbench) -> Iterator[Session]:
-    one = Session(bench, pipeline=PIPELINE)
-    yield one
-    assert one.wait(120)
 
 
 def measured(session: Session, *indexes: str) -> TradeoffPanel:
