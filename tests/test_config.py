@@ -65,7 +65,7 @@ def test_wrong(written: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("step", ["attention", "sv:100"])
+@pytest.mark.parametrize("step", ["sv:100"])
 def test_named_but_not_available(step: str) -> None:
     config = Config.parse(f"x/max/rmac:3/{step}")
     with pytest.raises(WorkbenchError, match="not available yet"):

@@ -206,7 +206,8 @@ def test_what_is_said_beside_a_number(bench: Workbench) -> None:
     [
         ("sift/bow:4096/whole", "'sift' .*not available yet"),
         (f"{NETWORK}/max/proposals:20", "'proposals' .*not available yet"),
-        (f"{NETWORK}/max/rmac:3/attention", "'attention' .*not available yet"),
+        (f"{NETWORK}/max/rmac:3/attention", "none comes with this backbone; train one"),
+        (f"{NETWORK}/max/whole/attention", "valid with it: rmac"),
         (
             f"{NETWORK}/max/rmac:3/ivf:64,pq:4",
             "64 centroids need as many vectors, and there are 24; use ivf:5",

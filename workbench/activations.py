@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from workbench.config import Config, Step, WorkbenchError
+from workbench.descriptors.attention import Attention
 from workbench.descriptors.bulk import Described, describe_maps
 from workbench.descriptors.describe import Parts, pooled
 from workbench.descriptors.pooling import pool, shares
@@ -75,8 +76,11 @@ class Contributions:
         return [int(c) for c in np.argsort(-np.abs(self.channels), kind="stable")[:count]]
 
 
-def activations(maps: torch.Tensor, config: Config) -> Activations:
-    """What a pipeline sees in a map [1, C, H, W]. Raises WorkbenchError where the layer gives vectors."""
+def activations(maps: torch.Tensor, config: Config, attention: Attention | None = None) -> Activations:
+    """What a pipeline, with its attention, sees in a map [1, C, H, W].
+
+    Raises WorkbenchError where the layer gives vectors.
+    """
     height, width = maps.shape[2:]
     if (height, width) == (1, 1):
         raise WorkbenchError(
@@ -86,7 +90,7 @@ def activations(maps: torch.Tensor, config: Config) -> Activations:
     with torch.no_grad():
         cells = cell_weights(maps, config)
         inner = maps * cells if cells is not None and config.regions.name == "whole" else maps
-        pools = pooled(maps, config)
+        pools = pooled(maps, config, attention)
         norms = pool(inner, pools.regions, config.pooling).norm(dim=-1)[0]
     weights = torch.ones(len(norms)) if pools.weights is None else pools.weights[0, :, 0]
     return Activations(
@@ -165,11 +169,15 @@ def map_layers(card: Card) -> list[str]:
 
 
 def at_layer(config: Config, layer: str) -> Config:
-    """The pipeline cut at another layer of its backbone, one with a map: ``code`` gives way to ``max``."""
+    """The pipeline cut at another layer of its backbone, one with a map: ``code`` gives way to ``max``.
+
+    Regional attention, which is trained for one layer, is left out.
+    """
     spec = Spec.parse(config.backbone)
     backbone = f"{spec.name}@{layer}" + ("@random" if spec.random else "")
     pooling = Step("max") if config.pooling.name == "code" else config.pooling
-    return replace(config, backbone=backbone, pooling=pooling)
+    steps = tuple(step for step in config.steps if step.name != "attention")
+    return replace(config, backbone=backbone, pooling=pooling, steps=steps)
 
 
 @lru_cache(maxsize=2)  # networks: looking through the layers loads each once

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workbench import cli_train
 from workbench.cli_options import CACHE, WEIGHTS, Opening, opens
 from workbench.config import WorkbenchError
 from workbench.console import count, measure, percent, print_json, print_table, progress_bar
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
 
+app.add_typer(cli_train.app, name="train")
 _UsageError: Any = typer.BadParameter.__bases__[0]  # typer's own copy of click, or click's
 PIPELINES = Annotated[
     list[str], typer.Argument(help="pipelines, as in efficientnet_lite0/max/rmac:3/pcaw:256")

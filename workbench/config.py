@@ -93,7 +93,6 @@ STEPS = {**WEIGHTINGS, **VECTOR_STEPS, **INDEX_STEPS, **RERANKING_STEPS}
 NOT_AVAILABLE = {
     "bow",
     "proposals",
-    "attention",
     "sv",
     "sift",
     "hardnet",
@@ -119,6 +118,12 @@ def _step(text: str, table: dict[str, _Spec], part: str) -> Step:
     if name not in table:
         raise WorkbenchError(f"{part} {text!r} is not known; valid: {', '.join(table)}")
     defaults, smallest, fractions = table[name]
+    if name == "attention" and argument:
+        if not re.fullmatch(r"[a-z0-9_-]+", argument):
+            raise WorkbenchError(
+                f"{part} {text!r}: the name of a trained attention has small letters, digits, - and _ only"
+            )
+        return Step(name, (), argument)
     if name == "grid":
         match = re.fullmatch(r"(\d+)x(\d+)", argument or "3x3")
         if not match or min(map(int, match.groups())) < 1:
@@ -208,6 +213,11 @@ class Config:
             raise WorkbenchError(
                 f"step {self.weightings[0]}: {self.pooling.name} has no cells to weight; "
                 f"valid: {', '.join([*VECTOR_STEPS, *INDEX_STEPS, *RERANKING_STEPS])}"
+            )
+        if self.regions.name == "whole" and any(s.name == "attention" for s in self.weightings):
+            raise WorkbenchError(
+                f"step {self.weightings[0]}: it weights regions against one another, and whole is one; "
+                f"valid with it: {', '.join(name for name in REGIONS if name != 'whole')}"
             )
         if len(self.weightings) > 1:
             raise WorkbenchError(f"steps {', '.join(map(str, self.weightings))}: keep one weighting")

@@ -15,6 +15,7 @@ import torch
 from workbench.collections import images
 from workbench.collections.collection import Collection, Query
 from workbench.config import Config, WorkbenchError
+from workbench.descriptors.attention import attention
 from workbench.descriptors.bulk import Described, describe
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.progress import Progress
@@ -78,6 +79,11 @@ class Ready:
 
     def fresh(self) -> bool:
         """Whether the files are those that were described: a changed or vanished one is noticed."""
+        try:
+            if attention(self.config, self.source) is not self.described.attention:
+                return False  # trained anew under the same name
+        except WorkbenchError:
+            return False
         for picture, key in zip(self.pictures, self.keys[0], strict=True):
             try:
                 if not key.startswith(images.header(picture.path).fingerprint):

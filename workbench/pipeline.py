@@ -158,7 +158,7 @@ class Workbench:
             source = layer_source(config.backbone, self.options)
             return activations(source.maps_of(self.picture(image, box))[0], config)
         ready = self._ready(config, progress, image)
-        return activations(asking.maps(ready, image, box)[0], config)
+        return activations(asking.maps(ready, image, box)[0], config, ready.described.attention)
 
     def contributions(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from workbench.config import Config, Step, WorkbenchError
+from workbench.descriptors.attention import Attention, attention
 from workbench.descriptors.describe import (
     Parts,
     Pooled,
@@ -34,11 +35,12 @@ Chunk = tuple[list[int], Pooled]
 
 @dataclass(frozen=True)
 class Described:
-    """Descriptors [n, D] of unit length, and the whitenings of regional and of later steps."""
+    """Descriptors [n, D] of unit length, the whitenings of regional and of later steps, and the attention."""
 
     vectors: torch.Tensor
     regional: tuple[Whitening | None, ...]
     final: tuple[Whitening | None, ...]
+    attention: Attention | None = None
 
 
 def describe(
@@ -58,7 +60,10 @@ def describe(
     """
     with torch.no_grad():
         regional_steps, final_steps = split_steps(config)
-        scales = [_Regions(source, names, scale, config, progress) for scale, names in enumerate(keys)]
+        weighting = attention(config, source)
+        scales = [
+            _Regions(source, names, scale, config, weighting, progress) for scale, names in enumerate(keys)
+        ]
         regional = _fit_regional(scales, regional_steps, fit_on, provenance, seed)
         parts = over_scales([_sum(regions, config, regional) for regions in scales], config)
         parts = Parts(parts.total.sum(1, keepdim=True))
@@ -67,14 +72,14 @@ def describe(
             fitted = _fit(step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs)
             parts = apply_step(parts, step, fitted, together=True)
             final.append(fitted)
-        return Described(parts.total[:, 0].contiguous(), tuple(regional), tuple(final))
+        return Described(parts.total[:, 0].contiguous(), tuple(regional), tuple(final), weighting)
 
 
 def describe_maps(
     maps: Sequence[torch.Tensor], config: Config, described: Described, keep: bool = False
 ) -> tuple[Parts, list[Pooled]]:
     """Describe one image by its maps [1, C, H, W], a scale each, with whitenings already fitted."""
-    pools = [pooled(one, config) for one in maps]
+    pools = [pooled(one, config, described.attention) for one in maps]
     parts = over_scales([summed(p, config, described.regional, keep) for p in pools], config)
     return finished(parts, config, described.final), pools
 
@@ -83,9 +88,16 @@ class _Regions:
     """The pooled regions of all images at one scale, by chunks: kept in memory, or pooled at each pass."""
 
     def __init__(
-        self, source: MapSource, keys: Sequence[str], scale: int, config: Config, progress: Progress
+        self,
+        source: MapSource,
+        keys: Sequence[str],
+        scale: int,
+        config: Config,
+        attention: Attention | None,
+        progress: Progress,
     ) -> None:
         self.source, self.keys, self.scale, self.config, self.progress = source, keys, scale, config, progress
+        self.attention = attention
         self.kept: list[Chunk] | None = None
 
     def __len__(self) -> int:
@@ -127,7 +139,7 @@ class _Regions:
             if self.config.pooling.name == "max" and not self.config.weightings:
                 return positions, pooled(maps, self.config)  # a maximum is exact in half precision too
             some = max(1, _IN_CACHE // maps[0].numel())
-            parts = (pooled(part.float(), self.config) for part in maps.split(some))
+            parts = (pooled(part.float(), self.config, self.attention) for part in maps.split(some))
             return _merged([(positions[n * some :][:some], part) for n, part in enumerate(parts)])[0]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from workbench.config import Config, Step
+from workbench.descriptors.attention import Attention
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import regions as lay_regions
 from workbench.descriptors.weighting import cell_weights, region_weights
@@ -48,13 +49,17 @@ class Pooled:
     regions: np.ndarray
 
 
-def pooled(maps: torch.Tensor, config: Config) -> Pooled:
+def pooled(maps: torch.Tensor, config: Config, attention: Attention | None = None) -> Pooled:
     """Pool maps [B, C, H, W] over the pipeline's regions.
 
     One weight map serves both kinds of grid: with ``whole`` it weights the cells before pooling
     (as SPoC does), with more regions it weights each region's normalised vector by its mean there.
+    ``attention`` weights regions itself.
     """
     regions = lay_regions(config.regions, *maps.shape[2:])
+    if attention is not None:
+        vectors = unit(pool(maps, regions, config.pooling).float())
+        return Pooled(vectors, attention.weights(maps, regions), regions)
     weights = cell_weights(maps, config)
     if config.regions.name == "whole" and weights is not None:
         maps, weights = maps * weights, None

@@ -23,7 +23,7 @@ def centre_prior(height: int, width: int) -> torch.Tensor:
 
 def cell_weights(maps: torch.Tensor, config: Config) -> torch.Tensor | None:
     """The weight of each cell, [B or 1, 1, H, W], held fixed for explanation; None for all alike."""
-    if not config.weightings:
+    if not config.weightings or config.weightings[0].name == "attention":  # which weights whole regions
         return None
     name = config.weightings[0].name
     if name == "centre":

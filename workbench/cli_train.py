@@ -1,0 +1,43 @@
+"""``workbench train …``: what is trained, on a collection of one's own."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from workbench.cli_options import Opening, opens
+from workbench.console import progress_bar
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train on a collection of one's own.")
+NAME = Annotated[str, typer.Option(help="small letters, digits, - and _")]
+
+
+@app.command()
+@opens
+def attention(
+    opened: Opening,
+    name: NAME,
+    backbone: Annotated[str, typer.Option(help="a backbone with a linear classifier")] = "efficientnet_lite0",
+    targets: Annotated[
+        str, typer.Option(help="predictions: any photos; labels: those of the classifier's classes, in order")
+    ] = "predictions",
+    composites: Annotated[int, typer.Option(help="photos among clutter, to be made of the photos")] = 1000,
+    epochs: Annotated[int, typer.Option(help="at most")] = 8,
+) -> None:
+    """Train regional attention on a collection's photos, to be used as the step attention:NAME."""
+    from workbench.learning.attention import Settings, train
+    from workbench.learning.epochs import Epoch
+
+    def report(epoch: Epoch) -> None:
+        losses = f"loss {epoch.loss:.3f}, held out {epoch.validation:.3f}"
+        print(f"epoch {epoch.number}: {losses}", file=sys.stderr)
+
+    settings = Settings(targets, composites, epochs)
+    command = shlex.join(["workbench", *sys.argv[1:]])
+    with progress_bar() as progress:
+        bench = opened(progress)
+        path = train(bench.collection, bench.options, name, backbone, settings, progress, report, command)
+    print(f"written to {path}; use it as {backbone}/max/rmac:5/attention:{name}")

@@ -1,0 +1,156 @@
+"""Regional attention: how much each region counts, by what it shows and what the image shows around it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from workbench.config import Config, WorkbenchError
+from workbench.descriptors.pooling import pool
+from workbench.features.maps import MapSource
+
+SHIPPED = Path(__file__).parents[1] / "weights"
+_TENSORS = ("hidden", "hidden_bias", "output", "output_bias")
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A region weighs softplus(output · tanh(hidden · [its mean; the image's mean] + bias) + bias).
+
+    The context-aware network of Kim and Yoon (BMVC 2018, section 3.2): ``hidden`` [64, 2C] and its bias
+    [64], ``output`` [64] and its bias []. ``about`` is the card: what it was trained for, on and how. Where
+    it says ``area``, the weight is multiplied with the region's share of the map.
+    """
+
+    hidden: torch.Tensor
+    hidden_bias: torch.Tensor
+    output: torch.Tensor
+    output_bias: torch.Tensor
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(
+        self, regions: torch.Tensor, images: torch.Tensor, owner: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Weights [...] of regions by their means [..., C] and those of their images, which broadcast.
+
+        ``owner`` [R]: the row of ``images`` that each row of ``regions`` belongs to.
+        """
+        own, around = self.hidden.chunk(2, dim=1)
+        around = images @ around.T
+        inner = regions @ own.T + (around if owner is None else around[owner]) + self.hidden_bias
+        return torch.nn.functional.softplus(torch.tanh(inner) @ self.output + self.output_bias)
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, torch.Tensor], about: dict[str, Any] | None = None) -> Attention:
+        """Of its four tensors by their names."""
+        hidden, bias, output, last = (tensors[name] for name in _TENSORS)
+        return cls(hidden, bias, output, last, about or {})
+
+    def weights(self, maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
+        """Weights [B, N, 1] of the regions of maps [B, C, H, W], held fixed for explanation."""
+        channels = self.hidden.shape[1] // 2
+        if maps.shape[1] != channels:
+            raise WorkbenchError(
+                f"this attention weights maps of {channels} channels, not {maps.shape[1]}; "
+                "train one for this layer"
+            )
+        with torch.no_grad():
+            held = maps.detach()
+            weights = self(pool(held, regions, "mean"), held.float().mean((2, 3))[:, None])
+            if self.about.get("area"):
+                weights = weights * areas(regions, *maps.shape[2:])
+            return weights[..., None]
+
+    def to_bytes(self) -> bytes:
+        """As a safetensors file, the card in its metadata."""
+        tensors = {name: getattr(self, name).detach().contiguous() for name in _TENSORS}
+        return save(tensors, {"attention": json.dumps(self.about, ensure_ascii=False)})
+
+    @classmethod
+    def load(cls, path: Path | str) -> Attention:
+        """Read what ``to_bytes`` gave. Raises WorkbenchError where the file is something else."""
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                about = json.loads((file.metadata() or {})["attention"])
+                hidden, bias, output, last = (file.get_tensor(name).float() for name in _TENSORS)
+            width, channels = hidden.shape
+            shapes = [tuple(one.shape) for one in (bias, output, last)]
+            if channels % 2 or shapes != [(width,), (width,), ()] or not isinstance(about, dict):
+                raise ValueError("shapes")
+            if not all(bool(one.isfinite().all()) for one in (hidden, bias, output, last)):
+                raise ValueError("not finite")
+        except (SafetensorError, KeyError, IndexError, TypeError, ValueError, OSError) as error:
+            raise WorkbenchError(
+                f"{str(path)!r} is no regional attention ({type(error).__name__}); train it anew"
+            ) from None
+        return cls(hidden, bias, output, last, about)
+
+
+def areas(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
+    """The share of a map of height x width cells that each region [N, 4] covers, [N]."""
+    x0, y0, x1, y1 = np.asarray(regions).T
+    return torch.from_numpy((x1 - x0) * (y1 - y0) / (height * width)).float()
+
+
+def made_for(source: MapSource) -> dict[str, str]:
+    """What an attention belongs to: the network, its weights, and the layer whose maps it weights."""
+    return {
+        "network": source.card.model,
+        "weights": source.fingerprint,
+        "layer": source.layer or "last",
+    }
+
+
+def place(config: Config, source: MapSource) -> Path | None:
+    """The file of a pipeline's attention, shipped or trained under the name it says; None without one."""
+    step = next((step for step in config.weightings if step.name == "attention"), None)
+    if step is None:
+        return None
+    if step.text is not None:
+        return learned(source.options.cache, step.text)
+    return SHIPPED / f"attention_{source.spec.name.replace('/', '_')}.safetensors"
+
+
+def learned(cache: Path, name: str) -> Path:
+    """Where the attention trained under a name lies."""
+    return cache / "learned" / f"{name}.safetensors"
+
+
+def attention(config: Config, source: MapSource) -> Attention | None:
+    """The attention that a pipeline names, or None. Raises WorkbenchError where it is not there or unfit."""
+    path = place(config, source)
+    if path is None:
+        return None
+    step = config.weightings[0]
+    advice = (
+        f"train one: workbench train attention FOLDER --backbone {config.backbone} --name NAME, "
+        "then write attention:NAME"
+    )
+    try:
+        status = path.stat()
+    except OSError:
+        what = f"{str(path)!r} is missing" if step.text else "none comes with this backbone"
+        raise WorkbenchError(f"step {step}: {what}; {advice}") from None
+    found = _load(path, status.st_size, status.st_mtime_ns)
+    differ = [
+        f"{part} {found.about.get(part)!r}, not {wanted!r}"
+        for part, wanted in made_for(source).items()
+        if found.about.get(part) != wanted
+    ]
+    if differ:
+        raise WorkbenchError(f"step {step}: it was trained for {'; '.join(differ)}; {advice}")
+    return found
+
+
+@lru_cache(maxsize=16)
+def _load(path: Path, size: int, changed: int) -> Attention:
+    return Attention.load(path)

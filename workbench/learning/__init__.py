@@ -1,0 +1,1 @@
+"""What is trained. The core never imports from here."""
