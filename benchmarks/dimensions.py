@@ -1,0 +1,48 @@
+"""What smaller descriptors and indexes lose on ``posters``: mAP against dimensions, and of each index."""
+
+from __future__ import annotations
+
+from _table import print_table
+
+import workbench
+
+DIMENSIONS = (16, 32, 64, 128, 256, 512)
+DESCRIPTORS = {  # the mean over the whole map is what the network's classifier reads: its neural code
+    "R-MAC, PCA": "max/rmac:3/pca",
+    "R-MAC, whitened": "max/rmac:3/pcaw",
+    "neural code, PCA": "mean/whole/pca",
+    "neural code, whitened": "mean/whole/pcaw",
+}
+PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
+INDEXES = (
+    "exact",
+    *("ivf:64:1", "ivf:64", "ivf:64:32", "imi:3", "imi:4", "hnsw:32"),
+    *("pq:8", "pq:16", "pq:32", "opq:16"),
+    *("lsh:64", "lsh:256", "itq:64", "itq:256", "sh:64", "sh:256"),
+    *("ivf:64,pq:16", "ivf:64:32,pq:16", "imi:3,pq:16", "ivf:64,sh:256"),
+)
+
+
+def main() -> None:
+    bench = workbench.open("posters")
+    rows = []
+    for name, part in DESCRIPTORS.items():
+        pipelines = [f"efficientnet_lite0/{part}:{dimensions}" for dimensions in DIMENSIONS]
+        mean_aps = [bench.evaluate(pipeline, localise=False).mean_ap for pipeline in pipelines]
+        rows.append([name, *(f"{100 * mean_ap:.1f}" for mean_ap in mean_aps)])
+    print("posters, mAP medium in per cent, by dimensions\n")
+    print_table(["", *map(str, DIMENSIONS)], rows)
+
+    trade, rows = bench.tradeoff((), PIPELINE), []
+    for index in INDEXES:
+        one = trade.measure(index)
+        shares = [*one.recall.values(), one.mean_ap, one.lost]
+        sizes = [f"{one.bytes:.0f}", f"{one.shared_bytes / 1024:.0f}"]
+        rows.append([index, *(f"{100 * share:.1f}" for share in shares), *sizes])
+    print(f"posters, {PIPELINE}\n")
+    recalls = [f"recall@{k} %" for k in one.recall]
+    print_table(["index", *recalls, "mAP medium %", "lost", "bytes an image", "shared, KB"], rows)
+
+
+if __name__ == "__main__":
+    main()
