@@ -37,7 +37,10 @@ VIDEOS, SECONDS, RATE = 5e9, 300, 30  # the mean length is assumed; the rest is 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     asked.add_argument("--most", type=int, default=6, choices=range(4, 8), help="10^MOST vectors (6)")
-    most = asked.parse_args().most
+    asked.add_argument(
+        "--least", type=int, default=4, choices=range(4, 8), help="from 10^LEAST vectors on (4)"
+    )
+    least, most = (getattr(asked.parse_args(), name) for name in ("least", "most"))
     own = own_vectors()
     rows, at_most = [], {}
     default_cache().mkdir(parents=True, exist_ok=True)
@@ -48,7 +51,7 @@ def main() -> None:
         queries = np.concatenate(list(synthetic.draw(own, QUERIES, seed=1)))
         np.save(Path(folder) / "queries.npy", queries)
         vectors = np.memmap(file, np.float32, "r", shape=(10**most, own.shape[1]))
-        for power in range(4, most + 1):
+        for power in range(least, most + 1):
             np.save(Path(folder) / "nearest.npy", nearest(queries, vectors[: 10**power]))
             for pattern in INDEXES:
                 if power > LARGEST.get(pattern, power):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import signal
@@ -34,11 +35,12 @@ def all_of(vectors: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     return np.concatenate(list(synthetic.draw(vectors, count, seed)))
 
 
+@pytest.mark.parametrize("bandwidth", [None, math.inf])
 @pytest.mark.parametrize(("n", "dimensions"), [(500, 16), (10, 16)])
-def test_mean_and_covariance_are_kept(n: int, dimensions: int) -> None:
+def test_mean_and_covariance_are_kept(n: int, dimensions: int, bandwidth: float | None) -> None:
     """Of 100,000 draws before they are brought to unit length, within four standard errors each."""
     vectors, count = unit(0, n, dimensions), 100_000
-    drawn = np.concatenate(list(synthetic.smoothed(vectors, count, seed=3))).astype(np.float64)
+    drawn = np.concatenate(list(synthetic.smoothed(vectors, count, 3, bandwidth))).astype(np.float64)
     assert drawn.shape == (count, dimensions)
     mean, covariance = vectors.mean(0), np.cov(vectors.T.astype(np.float64), bias=True)
     spread = np.sqrt(np.diag(covariance))
@@ -55,6 +57,25 @@ def test_they_lie_nearer_to_the_collection_than_its_gaussian_does() -> None:
     gaussian /= np.linalg.norm(gaussian, axis=1, keepdims=True)
     nearest = [(some @ vectors.T).max(axis=1).mean() for some in (all_of(vectors, 4000), gaussian)]
     assert nearest[0] > nearest[1] + 0.02
+
+
+def test_distractors_are_like_the_collection_and_unlike_any_one_image(tmp_path: Path) -> None:
+    """In many dimensions the smoothed bootstrap makes near-copies, which as negatives would be unfair."""
+    vectors = unit(1, 300, 128)
+    near, like = all_of(vectors, 3000), synthetic.extended(vectors, 3000, 0, tmp_path)[300:]
+    centred = vectors - vectors.mean(0)
+    lengths = np.linalg.norm(centred, axis=1)
+
+    def nearest(drawn: np.ndarray) -> float:
+        moved = drawn - vectors.mean(0)
+        return float(
+            np.median(((moved @ centred.T) / np.linalg.norm(moved, axis=1)[:, None] / lengths).max(1))
+        )
+
+    others = (centred @ centred.T) / lengths[:, None] / lengths
+    np.fill_diagonal(others, -1)
+    assert nearest(like) == pytest.approx(np.median(others.max(1)), abs=0.05)
+    assert nearest(near) > 0.5 > nearest(like)
 
 
 @pytest.mark.parametrize("count", [1, 100, 16_385])
@@ -95,7 +116,7 @@ def test_the_map_holds_its_own_first_and_vanishes(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     both = synthetic.extended(vectors, 20_000, 1, cache, lambda *step: said.append(step))
     assert both.shape == (20_030, 8) and np.array_equal(both[:30], vectors)
-    assert np.array_equal(both[30:], all_of(vectors, 20_000, 1))
+    assert np.array_equal(both[30:], np.concatenate(list(synthetic.draw(vectors, 20_000, 1, math.inf))))
     assert said[0] == ("drawing distractors", 0, 20_000) and said[-1] == (
         "drawing distractors",
         20_000,

@@ -46,7 +46,10 @@ def with_distractors(collection: Collection, distractors: str, progress: Progres
     are the collection's own are left out. Raises WorkbenchError where the folder has nothing to add.
     """
     if count := synthetic_count(distractors):
-        note = f"{count:,} synthetic distractors, drawn near the collection's own vectors, count as negatives"
+        note = (
+            f"{count:,} synthetic distractors, of the mean and covariance of the collection's vectors, "
+            "count as negatives"
+        )
         return replace(collection, notes=(*collection.notes, note))
     if not distractors:
         return collection

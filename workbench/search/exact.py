@@ -25,15 +25,18 @@ def rank(scores: np.ndarray) -> np.ndarray:
 
 def first(scores: np.ndarray, k: int) -> np.ndarray:
     """The first ``k`` of ``rank``, int64 [Q, k], without ranking the rest."""
+    if k >= scores.shape[1]:
+        return rank(scores)
     every = torch.from_numpy(scores)
-    best = every.topk(k, dim=1).values[:, -1:]
+    values, rows = every.topk(k + 1, dim=1)
+    tied = values[:, k - 1] == values[:, k]
     # Of the images that share the last score, the earlier ones belong to the first k.
-    sure = every > best
-    missing = k - sure.sum(1, keepdim=True)
-    last = every == best
-    chosen = (sure | (last & (last.cumsum(1) <= missing))).nonzero()[:, 1].reshape(-1, k)
-    order = every.gather(1, chosen).argsort(dim=1, descending=True, stable=True)
-    return chosen.gather(1, order).numpy()
+    for query in tied.nonzero()[:, 0].tolist():
+        sure, last = (every[query] > values[query, k]).nonzero(), (every[query] == values[query, k]).nonzero()
+        rows[query, :k] = torch.cat([sure, last])[:k, 0]
+    rows = rows[:, :k].sort(dim=1).values
+    order = every.gather(1, rows).argsort(dim=1, descending=True, stable=True)
+    return rows.gather(1, order).numpy()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,10 @@ The smoothed bootstrap with shrinkage (Silverman and Young 1987, section 2.3; Si
 
 so that mean and covariance stay what they are; h is Silverman's bandwidth (1986, equation 4.14) for n
 vectors of d dimensions. Then unit length. Where all vectors are one, all that is drawn is that one.
+
+Distractors are drawn with h without end: y = m + e, the Gaussian of that mean and covariance. In many
+dimensions h is below one, and what is drawn near an image has a cosine of some 0.7 with it: among a
+million distractors each positive would have a thousand near-copies that count as negatives.
 """
 
 from __future__ import annotations
@@ -26,26 +30,32 @@ from workbench.progress import Progress, silent
 _ROWS, _NUMBERS = 16_384, 2**21  # of a chunk, at most
 
 
-def draw(vectors: np.ndarray, count: int, seed: int = 0) -> Iterator[np.ndarray]:
+def draw(
+    vectors: np.ndarray, count: int, seed: int = 0, bandwidth: float | None = None
+) -> Iterator[np.ndarray]:
     """``count`` vectors of unit length near ``vectors`` [n, D], in chunks [m, D] float32.
 
-    Fewer of the same seed are the first of more. Raises WorkbenchError where there are none, or not all
-    are finite.
+    ``bandwidth``: h, Silverman's where it is None, or ``math.inf``. Fewer of the same seed are the first of
+    more. Raises WorkbenchError where there are none, or not all are finite.
     """
-    for chunk in smoothed(vectors, count, seed):
+    for chunk in smoothed(vectors, count, seed, bandwidth):
         lengths = np.linalg.norm(chunk, axis=1, keepdims=True)
         yield np.divide(chunk, lengths, out=chunk, where=lengths > 0)
 
 
-def smoothed(vectors: np.ndarray, count: int, seed: int = 0) -> Iterator[np.ndarray]:
+def smoothed(
+    vectors: np.ndarray, count: int, seed: int = 0, bandwidth: float | None = None
+) -> Iterator[np.ndarray]:
     """As ``draw``, before all are brought to unit length: with the mean and covariance of ``vectors``."""
     if vectors.ndim != 2 or not vectors.size:
         raise WorkbenchError(f"distractors are drawn near vectors [n, D], not {tuple(vectors.shape)}")
     n, dimensions = vectors.shape
     mean, factor = _moments(vectors)
-    bandwidth = (4 / (n * (dimensions + 2))) ** (1 / (dimensions + 4))
+    if bandwidth is None:
+        bandwidth = (4 / (n * (dimensions + 2))) ** (1 / (dimensions + 4))
     shrinkage = 1 / math.sqrt(1 + bandwidth**2)
-    noise, centre = (bandwidth * shrinkage * factor).astype(np.float32), mean.astype(np.float32)
+    noise = (math.sqrt(1 - shrinkage**2) * factor).astype(np.float32)
+    centre = mean.astype(np.float32)
     rows = max(1, min(_ROWS, _NUMBERS // dimensions))
     for number, start in enumerate(range(0, count, rows)):
         # Whole chunks, each of a seed of its own: fewer vectors are then the same ones, to the bit.
@@ -80,14 +90,14 @@ def _moments(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def extended(
     vectors: np.ndarray, count: int, seed: int, folder: Path, progress: Progress = silent
 ) -> np.memmap:
-    """``vectors`` [n, D] and ``count`` distractors behind them, a memory map [n + count, D] float32, to read.
+    """``vectors`` [n, D] and ``count`` distractors like them behind, a memory map [n + count, D] float32.
 
     Its file lies in ``folder`` without a name: it goes with the array, or with the process however that
     ends. Raises WorkbenchError where the disk has no room for it or the folder cannot be written.
     """
     n, dimensions = vectors.shape
     needed = 4 * (n + count) * dimensions
-    drawn = draw(vectors, count, seed)
+    drawn = draw(vectors, count, seed, math.inf)
     what = f"{count:,} synthetic distractors take {needed / 1e9:,.1f} GB in {str(folder)!r}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
