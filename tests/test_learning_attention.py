@@ -165,7 +165,7 @@ def test_training_lowers_the_loss_and_ships_a_card(folder: Path, tmp_path: Path)
     assert {"making composites", "pooling regions", "training, epoch 1 of 6"} <= said
     about = Attention.load(path).about
     assert about["command"] == "workbench train attention photos --name mine"
-    assert about["area"] and about["photos"] == 12 and about["collection"] == folder.name
+    assert not about["area"] and about["photos"] == 12 and about["collection"] == folder.name
     assert about["kept"] == min(epochs, key=lambda epoch: epoch.validation).number
     assert [path.name for path in path.parent.iterdir()] == ["mine.safetensors"]  # what it worked on is gone
     evaluated = wb.open(folder, cache=tmp_path, size=128, device="cpu", precision="float32")

@@ -217,6 +217,7 @@ def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any
     ready = searcher.ready
     protocol = require_ground_truth(ready.collection)
     fitted = [w.provenance for w in (*ready.described.regional, *ready.described.final) if w is not None]
+    attention = ready.described.attention
     return {
         "collection": ready.collection.name,
         "protocol": protocol.name,
@@ -232,6 +233,7 @@ def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any
         "seed": ready.source.options.seed,
         "dimensions": ready.described.vectors.shape[1],
         "whitening": fitted,
+        **({} if attention is None else {"attention": attention.origin}),
         "index": searcher.index.name,
         "shared_bytes": searcher.index.shared_bytes,
         "distractors": ready.source.options.distractors,
@@ -267,6 +269,9 @@ def _warnings(ready: Ready) -> list[str]:
             )
         if kept < asked:
             said.append(f"{whitening.kind} keeps {kept} of {asked} dimensions: the vectors have no more")
+    attention = ready.described.attention
+    if attention is not None and attention.origin.get("collection") == ready.collection.name:
+        said.append("attention was trained on a collection of this name")
     if ready.collection.problems:
         said.append(f"{len(ready.collection.problems)} images could not be read and are left out")
     return said

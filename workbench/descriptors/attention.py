@@ -19,6 +19,7 @@ from workbench.descriptors.pooling import pool
 from workbench.features.maps import MapSource
 
 SHIPPED = Path(__file__).parents[1] / "weights"
+_ORIGIN = ("collection", "photos", "targets", "composites", "seed")
 _TENSORS = ("hidden", "hidden_bias", "output", "output_bias")
 
 
@@ -69,6 +70,11 @@ class Attention:
             if self.about.get("area"):
                 weights = weights * areas(regions, *maps.shape[2:])
             return weights[..., None]
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What of the card says where it comes from."""
+        return {part: self.about[part] for part in _ORIGIN if part in self.about}
 
     def to_bytes(self) -> bytes:
         """As a safetensors file, the card in its metadata."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ SHARPENED = 3.0  # times the logits of the clean photo, where there are no label
 @dataclass(frozen=True)
 class Settings:
     """How attention is trained. ``targets``: the class ``labels``, or the network's ``predictions`` of the
-    clean photo, and then regions count by their areas."""
+    clean photo. ``area``: regions count by their areas besides, in training and in use."""
 
     targets: str = "predictions"
     composites: int = 1000
@@ -41,6 +40,7 @@ class Settings:
     rate: float = 1e-3
     levels: int = 5
     patience: int = 3
+    area: bool = False
 
     def __post_init__(self) -> None:
         if self.targets not in ("labels", "predictions"):
@@ -49,10 +49,6 @@ class Settings:
             raise WorkbenchError(
                 f"{self.composites} composites, {self.epochs} epochs: it takes one of each or more"
             )
-
-    @property
-    def area(self) -> bool:
-        return self.targets == "predictions"
 
 
 def train(
@@ -119,7 +115,6 @@ def train(
     )
     card: dict[str, Any] = {
         **about,
-        "area": settings.area,
         "seed": options.seed,
         "size": options.size,
         "precision": source.precision,
@@ -128,7 +123,6 @@ def train(
         "figures": [asdict(epoch) for epoch in epochs],
         "kept": min(epochs, key=lambda epoch: epoch.validation).number,
         "command": command,
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     replace_file(place, Attention.of(best, card).to_bytes())
     shutil.rmtree(work, ignore_errors=True)

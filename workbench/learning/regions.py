@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import torch
 
 from workbench.config import Step, WorkbenchError
 from workbench.descriptors.attention import areas
+from workbench.descriptors.bulk import ahead
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import regions as lay_regions
+from workbench.features.hardware import one_thread_each
 from workbench.features.maps import MapSource
 from workbench.progress import Progress, silent
 
@@ -58,32 +61,42 @@ def pool_once(
 ) -> Regions:
     """Pool the R-MAC regions of stored maps. Raises WorkbenchError where the disk of ``folder`` is full."""
     step = Step("rmac", (levels,))
+
+    def work(
+        positions: list[int], maps: torch.Tensor
+    ) -> tuple[list[int], np.ndarray, torch.Tensor, np.ndarray]:
+        torch.set_num_threads(1)
+        with torch.no_grad():
+            cells = maps.float()
+            grid = lay_regions(step, *cells.shape[2:])
+            both = torch.stack([pool(cells, grid, "max"), pool(cells, grid, "mean")], 2)
+            return positions, both.half().numpy(), cells.mean((2, 3)), areas(grid, *cells.shape[2:]).numpy()
+
     starts, counts = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-    images = torch.zeros(len(keys), 0)
-    covered: list[torch.Tensor] = []
+    images: list[torch.Tensor] = [torch.empty(0)] * len(keys)
+    covered: list[np.ndarray] = []
     total = done = 0
-    # Without a name on the disk: it is gone with its last user, however that ends.
-    with tempfile.TemporaryFile(dir=folder) as file, torch.no_grad():
-        for positions, maps in source.batches(keys, 0):
-            height, width = maps.shape[2:]
-            grid = lay_regions(step, height, width)
-            if not images.shape[1]:
-                images = torch.zeros(len(keys), maps.shape[1])
-            images[positions] = maps.float().mean((2, 3))
-            pooled = torch.stack([pool(maps, grid, "max").float(), pool(maps, grid, "mean")], 2)
+    # Without a name on the disk: the file is gone with its last user, however that ends.
+    with (
+        tempfile.TemporaryFile(dir=folder) as file,
+        one_thread_each() as threads,
+        ThreadPoolExecutor(threads) as workers,
+    ):
+        for positions, pooled, means, shares in ahead(workers, work, source.batches(keys, 0), threads):
             try:
-                file.write(pooled.half().numpy().tobytes())
+                file.write(pooled.tobytes())
+                file.flush()
             except OSError as error:
                 raise WorkbenchError(
                     f"the regions to train on cannot be written to {str(folder)!r} "
                     f"({error.strerror or error}): free some space, or choose another place with --cache"
                 ) from None
-            counts[positions] = len(grid)
-            starts[positions] = total + len(grid) * np.arange(len(positions))
-            covered.append(areas(grid, height, width).repeat(len(positions)))
-            total += len(grid) * len(positions)
+            for row, (position, mean) in enumerate(zip(positions, means, strict=True)):
+                images[position] = mean
+                starts[position], counts[position] = total + row * len(shares), len(shares)
+            covered.append(np.tile(shares, len(positions)))
+            total += len(shares) * len(positions)
             done += len(positions)
             progress("pooling regions", done, len(keys))
-        file.flush()
-        kept = np.memmap(file, np.float16, "r", shape=(total, 2, images.shape[1]))
-    return Regions(kept, torch.cat(covered), images, starts, counts)
+        kept = np.memmap(file, np.float16, "r", shape=(total, 2, len(images[0])))
+    return Regions(kept, torch.from_numpy(np.concatenate(covered)), torch.stack(images), starts, counts)

@@ -1,0 +1,242 @@
+"""Regional attention as a step of a pipeline: its formula, its files, and scores that still add up."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import workbench as wb
+from tests.extracting import NETWORK, source
+from tests.pictures import folder_of
+from workbench.activations import activations, at_layer
+from workbench.config import Config, WorkbenchError
+from workbench.descriptors.attention import SHIPPED, Attention, areas, learned, made_for
+from workbench.descriptors.describe import pooled
+from workbench.descriptors.regions import rmac
+from workbench.pipeline import Workbench
+
+CHANNELS = 96  # of the small network's last map
+
+
+def random_attention(channels: int = CHANNELS, about: dict[str, Any] | None = None) -> Attention:
+    generator = torch.Generator().manual_seed(0)
+    hidden, output = torch.randn(8, 2 * channels, generator=generator), torch.randn(8, generator=generator)
+    return Attention(hidden, torch.zeros(8), output, torch.tensor(0.5), about or {})
+
+
+def bench_with(folder: Path, cache: Path, attention: Attention, **about: Any) -> Workbench:
+    """A workbench whose cache has this attention under the name ``mine``."""
+    card = {**made_for(source(cache)), **attention.about, **about}
+    path = learned(cache, "mine")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(replace(attention, about=card).to_bytes())
+    return wb.open(folder, "folders", cache=cache, size=128, device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder_of(tmp_path_factory.mktemp("photos"), 12, kinds=3)
+
+
+def test_the_formula_by_hand() -> None:
+    """Two channels, a map of 1x2 cells, one hidden unit: it reads the region's first, the image's second."""
+    maps = torch.tensor([[[[1.0, 3.0]], [[4.0, 0.0]]]])
+    attention = Attention(
+        torch.tensor([[0.5, 0.0, 0.0, -0.25]]), torch.tensor([0.1]), torch.tensor([2.0]), torch.tensor(-1.0)
+    )
+    regions = np.array([[0, 0, 1, 1], [1, 0, 2, 1], [0, 0, 2, 1]])
+    expected = [
+        math.log1p(math.exp(2 * math.tanh(0.5 * mean - 0.25 * 2 + 0.1) - 1)) for mean in (1.0, 3.0, 2.0)
+    ]
+    weights = attention.weights(maps, regions)
+    assert weights.shape == (1, 3, 1)
+    assert weights.flatten().tolist() == pytest.approx(expected, rel=1e-6)
+    by_area = replace(attention, about={"area": True}).weights(maps, regions)
+    halves = [expected[0] / 2, expected[1] / 2, expected[2]]
+    assert by_area.flatten().tolist() == pytest.approx(halves, rel=1e-6)
+
+
+def test_regions_that_know_their_images_are_weighted_alike() -> None:
+    """Training has the regions of many images one after the other, describing has them by image."""
+    attention = random_attention(5)
+    regions, images = torch.rand(4, 7, 5), torch.rand(4, 5)
+    together = attention(regions, images[:, None])
+    apart = attention(regions.flatten(0, 1), images, torch.arange(4).repeat_interleave(7))
+    assert torch.allclose(together.flatten(), apart, atol=1e-6)
+
+
+def test_areas_are_shares_of_the_map() -> None:
+    assert areas(np.array([[0, 0, 2, 2], [0, 0, 4, 3]]), 3, 4).tolist() == pytest.approx([1 / 3, 1])
+    assert 0 < float(areas(rmac(12, 16, 5), 12, 16).min()) < 1
+
+
+def test_weights_multiply_regions_of_unit_length() -> None:
+    maps = torch.rand(2, CHANNELS, 6, 8)
+    config, attention = Config.parse("x/max/rmac:3/attention"), random_attention()
+    pools = pooled(maps, config, attention)
+    plain = pooled(maps, Config.parse("x/max/rmac:3"))
+    assert torch.equal(pools.vectors, plain.vectors) and plain.weights is None
+    assert pools.weights is not None
+    assert torch.allclose(pools.weights, attention.weights(maps, pools.regions))
+    assert not pools.weights.requires_grad
+
+
+def test_attention_that_tells_no_regions_apart_is_plain_rmac(folder: Path, tmp_path: Path) -> None:
+    even = Attention(torch.zeros(8, 2 * CHANNELS), torch.zeros(8), torch.zeros(8), torch.tensor(3.0))
+    bench = bench_with(folder, tmp_path, even)
+    for whitening in ("", "/pcaw:6"):
+        ranked = [
+            bench.search("kind0/000.jpg", pipeline=f"{NETWORK}/max/rmac:5{step}{whitening}", k=None)
+            for step in ("", "/attention:mine")
+        ]
+        assert ranked[0]["image_id"].tolist() == ranked[1]["image_id"].tolist()
+        assert np.allclose(ranked[0]["score"], ranked[1]["score"], atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", ["", "/pcaw:6", "/pcaw:6/scales:2", "/lw:6", "/pca:6/power"])
+@pytest.mark.parametrize("area", [False, True])
+def test_explanations_add_up(folder: Path, tmp_path: Path, steps: str, area: bool) -> None:
+    bench = bench_with(folder, tmp_path, random_attention(), area=area)
+    pipeline = f"{NETWORK}/max/rmac:3/attention:mine{steps}"
+    why = bench.explain("kind0/000.jpg", "kind0/003.jpg", pipeline)
+    found = bench.search("kind0/000.jpg", pipeline=pipeline, k=None).set_index("image_id")["score"]
+    assert why.score == pytest.approx(found["kind0/003.jpg"], abs=1e-4)
+    for parts in (why.query_heatmap.sum(), why.image_heatmap.sum(), why.region_pairs["contribution"].sum()):
+        assert parts + why.constant == pytest.approx(why.score, abs=1e-4)
+    plain = bench.explain("kind0/000.jpg", "kind0/003.jpg", pipeline.replace("/attention:mine", ""))
+    assert plain.score != why.score
+
+
+def test_the_attention_panel_sees_the_weights(folder: Path, tmp_path: Path) -> None:
+    bench = bench_with(folder, tmp_path, random_attention())
+    config = Config.parse(f"{NETWORK}/max/rmac:3/attention:mine")
+    seen = bench.activations("kind0/000.jpg", config)
+    assert seen.weights.std() > 0 and len(seen.weights) == len(seen.regions)
+    maps = torch.from_numpy(seen.maps)[None]
+    assert np.allclose(seen.weights, activations(maps, config, random_attention()).weights, atol=1e-4)
+    # At another layer there is none to be trained for: its regions weigh alike.
+    assert "attention" not in str(at_layer(config, "layer1"))
+    assert (bench.activations("kind0/000.jpg", config, layer="layer1").weights == 1).all()
+
+
+def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
+    attention = random_attention(about={"seed": 3, "figures": [1.5], "command": "workbench train …"})
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(attention.to_bytes())
+    again = Attention.load(path)
+    assert again.about == attention.about
+    assert torch.equal(again.hidden, attention.hidden) and torch.equal(
+        again.output_bias, attention.output_bias
+    )
+
+
+def test_training_anew_under_the_same_name_is_noticed(folder: Path, tmp_path: Path) -> None:
+    bench = bench_with(folder, tmp_path, random_attention())
+    pipeline = f"{NETWORK}/max/rmac:3/attention:mine/pcaw:6"
+    first = bench.search("kind0/000.jpg", pipeline=pipeline, k=None)
+    bench_with(folder, tmp_path, random_attention(), area=True)
+    second = bench.search("kind0/000.jpg", pipeline=pipeline, k=None)
+    assert not np.allclose(first["score"], second["score"], atol=1e-5)
+
+
+def test_what_is_said_beside_a_number(folder: Path, tmp_path: Path) -> None:
+    pipeline = f"{NETWORK}/max/rmac:3/attention:mine"
+    elsewhere = bench_with(folder, tmp_path, random_attention(), collection="photos of others", seed=3)
+    evaluation = elsewhere.evaluate(pipeline)
+    assert evaluation.provenance["attention"] == {"collection": "photos of others", "seed": 3}
+    assert not any("attention" in said for said in evaluation.warnings)
+    here = bench_with(folder, tmp_path, random_attention(), collection=folder.name)
+    assert any(
+        "attention was trained on a collection of this name" in s for s in here.evaluate(pipeline).warnings
+    )
+    assert "attention" not in here.evaluate(f"{NETWORK}/max/rmac:3").provenance
+
+
+def _tensors(**changed: torch.Tensor) -> dict[str, torch.Tensor]:
+    right = {
+        "hidden": torch.zeros(8, 2 * CHANNELS),
+        "hidden_bias": torch.zeros(8),
+        "output": torch.zeros(8),
+        "output_bias": torch.zeros(()),
+    }
+    return right | changed
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"hidden": torch.zeros(8, 2 * CHANNELS)},
+        _tensors(hidden=torch.zeros(8, 7)),
+        _tensors(hidden=torch.zeros(8)),
+        _tensors(output=torch.zeros(9)),
+        _tensors(output_bias=torch.tensor(float("nan"))),
+    ],
+    ids=["three are missing", "odd", "no matrix", "too wide", "not a number"],
+)
+def test_bad_tensors(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    path = tmp_path / "bad.safetensors"
+    save_file(tensors, path, {"attention": json.dumps({})})
+    with pytest.raises(WorkbenchError, match=r"bad\.safetensors.*is no regional attention"):
+        Attention.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"{}" * 50])
+def test_bad_files(folder: Path, tmp_path: Path, content: bytes) -> None:
+    bench = bench_with(folder, tmp_path, random_attention())
+    learned(tmp_path, "mine").write_bytes(content)
+    with pytest.raises(WorkbenchError, match="is no regional attention"):
+        bench.evaluate(f"{NETWORK}/max/rmac:3/attention:mine")
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"network": "resnet18"}, "network 'resnet18', not 'test_resnet'"),
+        ({"layer": "layer1"}, "layer 'layer1', not 'last'"),
+        ({"weights": "01234567"}, "weights '01234567', not 'random0'"),
+    ],
+)
+def test_files_for_another_map(folder: Path, tmp_path: Path, about: dict[str, str], said: str) -> None:
+    bench = bench_with(folder, tmp_path, random_attention(), **about)
+    with pytest.raises(WorkbenchError, match=said):
+        bench.evaluate(f"{NETWORK}/max/rmac:3/attention:mine")
+
+
+def test_files_for_other_channels(folder: Path, tmp_path: Path) -> None:
+    bench = bench_with(folder, tmp_path, random_attention(7))
+    with pytest.raises(WorkbenchError, match="weights maps of 7 channels, not 96"):
+        bench.evaluate(f"{NETWORK}/max/rmac:3/attention:mine")
+
+
+def test_names(folder: Path, tmp_path: Path) -> None:
+    config = Config.parse("x/max/rmac:5/attention:my-own_2/pcaw:8")
+    assert str(config) == "x/max/rmac:5/attention:my-own_2/pcaw:8" == str(Config.parse(str(config)))
+    for name in ("../secret", "A", "a.b", "a b", "a:b"):
+        with pytest.raises(WorkbenchError):
+            Config.parse(f"x/max/rmac:5/attention:{name}")
+    with pytest.raises(WorkbenchError, match="whole is one; valid with it: rmac"):
+        Config.parse("x/max/whole/attention")
+    bench = bench_with(folder, tmp_path, random_attention())
+    with pytest.raises(WorkbenchError, match=r"absent\.safetensors' is missing; train one"):
+        bench.evaluate(f"{NETWORK}/max/rmac:3/attention:absent")
+
+
+def test_what_ships() -> None:
+    """Small, for the embedded backbone's last map, and with a card that says where it comes from."""
+    for path in SHIPPED.glob("attention*.safetensors"):
+        assert path.stat().st_size < 2**20
+        attention = Attention.load(path)
+        assert attention.hidden.shape == (64, 2 * 1280)
+        card = attention.about
+        assert card["network"] == "tf_efficientnet_lite0" and card["layer"] == "last"
+        assert {"collection", "photos", "steps", "seed", "figures", "command"} <= card.keys()
+        assert card["command"].startswith("workbench train attention ")
+    assert (SHIPPED / "attention_efficientnet_lite0.safetensors").is_file()
