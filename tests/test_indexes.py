@@ -111,6 +111,38 @@ def test_the_multi_index_has_a_cell_for_each_pair_of_halves() -> None:
     np.testing.assert_array_equal(found.assign(vectors), nearest[0] + 8 * nearest[1])
 
 
+@pytest.mark.parametrize("index", ["imi:4:48", "imi:4:200", "imi:3,pq:4", "imi:3:60,opq:4", "imi:3:60,sh:16"])
+def test_the_multi_index_visits_the_nearest_cells_and_none_twice(index: str) -> None:
+    vectors, queries = np.repeat(unit(150, 16), 2, axis=0), unit(40, 16, 1)
+    for found in build(steps(index), vectors).search(queries):
+        assert len(set(found.rows.tolist())) == len(found.rows)
+    cell = steps("imi:4")[0]
+    made = cells.fit(cell, vectors)
+    books = faiss.vector_to_array(made.quantizer.pq.centroids).reshape(2, 16, 8)
+    whole = np.array([np.concatenate([books[0][n % 16], books[1][n // 16]]) for n in range(256)])
+    distances = ((queries[:, None] - whole[None]) ** 2).sum(2)
+    for query, probed in zip(range(40), made.probe(queries, 200), strict=True):
+        assert len(set(probed.tolist())) == 200
+        np.testing.assert_allclose(distances[query][probed], np.sort(distances[query])[:200], atol=1e-5)
+
+
+def test_what_is_coded_beyond_a_cell_is_shorter_than_the_vector() -> None:
+    rng = np.random.default_rng(0)
+    vectors = unit(8, 32)[rng.integers(0, 8, 400)] + 0.15 * rng.normal(size=(400, 32))
+    vectors = np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+    long = cells.fit(steps("ivf:8")[0], vectors)
+    short = cells.shortened(long, vectors)
+    np.testing.assert_array_equal(short.assign(vectors), long.assign(vectors))
+    np.testing.assert_array_equal(short.probe(vectors, 8), long.probe(vectors, 8))
+
+    def beyond(found: cells.Cells, factor: float = 1.0) -> float:
+        centroids = factor * found.quantizer.reconstruct_n(0, 8)
+        return float(((vectors - centroids[found.assign(vectors)]) ** 2).sum(1).mean())
+
+    assert beyond(short) < beyond(long)
+    assert beyond(short) <= min(beyond(short, 0.97), beyond(short, 1.03))
+
+
 def test_more_probes_never_find_less_and_copy_nothing() -> None:
     vectors, queries = unit(300, 16), unit(4, 16, 1)
     index = build(steps("ivf:16:1"), vectors)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import faiss
 import numpy as np
 
+from workbench.search import cells
 from workbench.search.codes import CodeIndex
 from workbench.search.found import Found, Index
 from workbench.search.indexes import FaissIndex
@@ -42,7 +43,7 @@ class Bits(NamedTuple):
 def lists(index: Index, query: np.ndarray) -> Lists | None:
     """The cells of an index as a query [1, D] sees them; None where it has no inverted lists."""
     asked = np.ascontiguousarray(query, np.float32)
-    if isinstance(index, FaissIndex) and index.inverted() is not None:
+    if isinstance(index, FaissIndex) and index.inverted is not None:
         return _of_faiss(index, asked)
     if isinstance(index, CodeIndex) and index.cells is not None:
         return _of_codes(index, asked)
@@ -50,13 +51,9 @@ def lists(index: Index, query: np.ndarray) -> Lists | None:
 
 
 def _of_faiss(index: FaissIndex, query: np.ndarray) -> Lists:
-    whole: Any = faiss.downcast_index(index.index)
-    inverted = index.inverted()
-    if isinstance(whole, faiss.IndexPreTransform):  # the cells are of rotated vectors
-        chain: Any = whole.chain
-        query = faiss.downcast_VectorTransform(chain.at(0)).apply(query)
+    inverted = index.inverted
     stored = inverted.invlists
-    order = inverted.quantizer.search(query, inverted.nlist)[1][0]
+    order = cells.probe(inverted.quantizer, index.turned(query), inverted.nlist)[0]
     sizes = np.array([stored.list_size(int(cell)) for cell in order])
 
     def rows(cell: int) -> np.ndarray:
@@ -68,14 +65,14 @@ def _of_faiss(index: FaissIndex, query: np.ndarray) -> Lists:
 
 
 def _of_codes(index: CodeIndex, query: np.ndarray) -> Lists:
-    cells, starts, held = index.cells, index.starts, index.rows
-    assert cells is not None and starts is not None and held is not None
-    order = cells.probe(query, cells.count)[0]
+    starts, held = index.starts, index.rows
+    assert index.cells is not None and starts is not None and held is not None
+    order = index.cells.probe(query, index.cells.count)[0]
 
     def rows(cell: int) -> np.ndarray:
         return np.sort(held[starts[cell] : starts[cell + 1]]).astype(np.int64)
 
-    return Lists(order, np.diff(starts)[order], min(index.probes, cells.count), rows)
+    return Lists(order, np.diff(starts)[order], min(index.probes, index.cells.count), rows)
 
 
 def bits(index: Index, query: np.ndarray, k: int) -> Bits | None:

@@ -45,71 +45,91 @@ class FaissIndex:
         """The best ``k`` for each query [Q, D]; None: all in the probed cells, hnsw's candidates, or all."""
         asked = np.ascontiguousarray(queries, np.float32)
         most = min(self.size, self._reach() if k is None else k)
-        found = self._found(asked, most, self.probes)
+        found = self._found(asked, most)
         lost = [position for position, one in enumerate(found) if not len(one.rows)]
         if lost:  # every probed cell is empty: all are looked at
-            for position, one in zip(
-                lost, self._found(asked[lost], most, self.inverted().nlist), strict=True
-            ):
+            everything = replace(self, probes=self.inverted.nlist)._found(asked[lost], most)
+            for position, one in zip(lost, everything, strict=True):
                 found[position] = one
         return found
 
-    def _found(self, queries: np.ndarray, k: int, probes: int) -> list[Found]:
+    def _found(self, queries: np.ndarray, k: int) -> list[Found]:
         with cells.threads(queries.size * self.size):
-            scores, rows = self.index.search(queries, k, params=self._parameters(probes))
+            if self.steps[0].name == "imi":  # whose own search would visit cells twice: see ``cells.probe``
+                scores, rows = self._visited(self.turned(queries), k)
+            else:
+                scores, rows = self.index.search(queries, k, params=self._parameters)
         return [ordered(*one) for one in zip(rows, scores, strict=True)]
 
+    def _visited(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and rows [Q, k] in the cells that ``cells.probe`` names."""
+        probed = cells.probe(self.inverted.quantizer, queries, self.probes)
+        unused = np.zeros(probed.shape, np.float32)  # distances of cells, which inner product does not need
+        scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        arrays = np.ascontiguousarray(queries, np.float32), probed, unused, scores, rows
+        asked, *cell, best, found = map(faiss.swig_ptr, arrays)
+        parameters = faiss.SearchParametersIVF(nprobe=self.probes)
+        self.inverted.search_preassigned_c(len(queries), asked, k, *cell, best, found, False, parameters)
+        return scores, rows
+
+    @cached_property
     def inverted(self) -> Any:
         """The inverted file within, or None."""
-        inner = self._inner()
-        return inner if isinstance(inner, faiss.IndexIVF) else None
+        return self._inner if isinstance(self._inner, faiss.IndexIVF) else None
 
+    def turned(self, queries: np.ndarray) -> np.ndarray:
+        """Queries [Q, D] as what is within sees them: rotated by ``opq``, or as they are."""
+        if not self._rotated:
+            return queries
+        return np.asarray(faiss.downcast_VectorTransform(self.index.chain.at(0)).apply(queries))
+
+    @cached_property
     def _rotated(self) -> bool:
         return isinstance(faiss.downcast_index(self.index), faiss.IndexPreTransform)
 
+    @cached_property
     def _inner(self) -> Any:
         index = faiss.downcast_index(self.index)
-        return faiss.downcast_index(index.index) if self._rotated() else index
+        return faiss.downcast_index(index.index) if self._rotated else index
 
     @property
     def centroids(self) -> int:
         """Of each sub-vector's codebook; 0 where there are no product codes."""
-        inner = self._inner()
-        return 0 if not hasattr(inner, "pq") else int(inner.pq.ksub)
+        return int(self._inner.pq.ksub) if hasattr(self._inner, "pq") else 0
 
     def score(self, query: np.ndarray, row: int) -> float:
         """The score that the index gives a row of the database for a query [D], in whatever cell it is."""
-        asked, inverted = np.ascontiguousarray(query[None], np.float32), self.inverted()
+        asked, inverted = np.ascontiguousarray(query[None], np.float32), self.inverted
         if inverted is None:
             return float(asked[0] @ self.index.reconstruct(row))
         parameters = faiss.SearchParametersIVF(
             sel=faiss.IDSelectorBatch(np.array([row])), nprobe=inverted.nlist
         )
-        if self._rotated():
+        if self._rotated:
             parameters = faiss.SearchParametersPreTransform(index_params=parameters)
         return float(self.index.search(asked, 1, params=parameters)[0][0, 0])
 
     def _reach(self) -> int:
         if self.steps[0].name == "hnsw":
             return self.probes
-        inverted = self.inverted()
-        if inverted is None:
+        if self.inverted is None:
             return self.size
         return max(1, int(self._largest[: self.probes].sum()))
 
     @cached_property
     def _largest(self) -> np.ndarray:
         """How many vectors the cells hold, the fullest first."""
-        lists = self.inverted().invlists
+        lists = self.inverted.invlists
         return np.sort([lists.list_size(cell) for cell in range(lists.nlist)])[::-1]
 
-    def _parameters(self, probes: int) -> Any:
+    @cached_property
+    def _parameters(self) -> Any:
         if self.steps[0].name == "hnsw":
-            return faiss.SearchParametersHNSW(efSearch=probes)
-        if self.inverted() is None:
+            return faiss.SearchParametersHNSW(efSearch=self.probes)
+        if self.inverted is None:
             return None
-        inverted = faiss.SearchParametersIVF(nprobe=probes)
-        return faiss.SearchParametersPreTransform(index_params=inverted) if self._rotated() else inverted
+        inverted = faiss.SearchParametersIVF(nprobe=self.probes)
+        return faiss.SearchParametersPreTransform(index_params=inverted) if self._rotated else inverted
 
 
 def build(steps: Sequence[Step], vectors: Any, seed: int = 0, progress: Progress = silent) -> Index:
@@ -220,6 +240,8 @@ def _filled(
     index: Any
     if coarse is not None:
         found = cells.fit(coarse, train if rotation is not None else vectors, seed, progress)
+        if code is not None and coarse.name == "ivf":
+            found = cells.shortened(found, train)
         shared += found.shared_bytes
         index = (
             faiss.IndexIVFFlat(found.quantizer, dimensions, found.count, metric)
