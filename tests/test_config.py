@@ -132,7 +132,7 @@ def test_how_many_cells_are_probed_where_a_pipeline_does_not_say() -> None:
     [
         ("ivf:64:65", "there are 64"),
         ("imi:1:5", "there are 4"),
-        ("imi:13", "1 to 12"),
+        ("imi:11", "1 to 10"),
         ("pq:8,opq:8", "keep one"),
         ("ivf:8,imi:2", "keep one"),
         ("hnsw:8,pq:8", "hnsw:32 alone"),

@@ -245,9 +245,9 @@ class Config:
         if len(index) > 1 and any(s.name == "hnsw" for s in index):
             raise WorkbenchError(f"index {written!r}: hnsw is a whole index of its own; valid: hnsw:32 alone")
         for step in index:
-            if step.name == "imi" and step.args[0] > 12:
+            if step.name == "imi" and step.args[0] > 10:
                 raise WorkbenchError(
-                    f"index {step}: imi:{step.args[0]:g} has 4^{step.args[0]:g} cells; valid: 1 to 12"
+                    f"index {step}: imi:{step.args[0]:g} has 4^{step.args[0]:g} cells; valid: 1 to 10"
                 )
             if step.name in INVERTED and step.args[1] > cells(step):
                 raise WorkbenchError(

@@ -77,7 +77,7 @@ class Workbench:
             known = self._judged.get(str(config))
         evaluation = known[1] if known is not None and known[0] is ready else judge(searcher, progress)
         if localise and "localisation" not in evaluation.metrics:
-            evaluation = replace(evaluation, metrics=evaluation.metrics | localisation(ready, progress))
+            evaluation = replace(evaluation, metrics=evaluation.metrics | self._located(ready, progress))
         with self._lock:
             self._judged.pop(str(config), None)
             self._judged[str(config)] = ready, evaluation  # the newest last
@@ -272,6 +272,15 @@ class Workbench:
         from workbench.panels import layout
 
         return getattr(layout, name)(self)
+
+    def _located(self, ready: Ready, progress: Progress) -> dict[str, float]:
+        """The heat on targets, which indexes and re-ranking leave as it is."""
+        with self._lock:
+            known = [judged.metrics for of, judged in self._judged.values() if of is ready]
+        for metrics in known:
+            if "localisation" in metrics:
+                return {name: value for name, value in metrics.items() if name.startswith("localisation")}
+        return localisation(ready, progress)
 
     def _ready(self, pipeline: str | Config, progress: Progress, *asked: Asked) -> Ready:
         """The collection described, once it is known that what is asked can be."""
