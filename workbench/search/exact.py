@@ -15,6 +15,8 @@ TOGETHER = 2**25  # scores held at a time
 
 def scores(queries: torch.Tensor, database: torch.Tensor) -> np.ndarray:
     """Inner products of queries [Q, D] with a database [N, D], float32 [Q, N]."""
+    if len(queries) == 1 and database.device.type == "cpu":  # NumPy's product with one vector is the faster
+        return np.asarray(queries.numpy() @ database.numpy().T, np.float32)
     return np.asarray((queries @ database.T).cpu().numpy(), np.float32)
 
 
