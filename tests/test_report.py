@@ -107,6 +107,11 @@ def test_it_has_the_numbers_of_the_evaluations(page: Page, bench: Workbench) -> 
     assert len(page.all("polyline")) == 2  # a pipeline named twice counts once
 
 
+def test_the_command_names_the_distractors(folder: Path, tmp_path: Path) -> None:
+    bench = wb.open(folder, labels="folders", cache=tmp_path, size=64, distractors="synthetic:20")
+    assert "--distractors synthetic:20</code>" in report_page.page(bench, [WHOLE])
+
+
 def test_it_shows_rankings_with_relevance_and_explanations(page: Page, bench: Workbench) -> None:
     figures = [one for one in page.all("figure") if one.get("title")]
     sections = len(page.all("section"))

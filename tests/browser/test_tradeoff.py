@@ -35,7 +35,8 @@ def measured(panel: Locator, *indexes: str) -> Locator:
         if (chip.get_attribute("aria-pressed") == "true") != (chip.inner_text().strip("✓ ") in indexes):
             chip.click()
     part.get_by_role("button", name="Measure", exact=True).click()
-    expect(part.get_by_role("row")).to_have_count(len(indexes) + 1, timeout=WAIT)
+    rows = part.get_by_role("grid", name="Indexes measured").get_by_role("row")
+    expect(rows).to_have_count(len(indexes) + 1, timeout=WAIT)
     expect(part.locator(".wb-sentence", has_text="…")).to_have_count(0, timeout=WAIT)
     return part
 

@@ -158,6 +158,8 @@ def _code(pipeline: str) -> str:
 def _recipe(collection: str, evaluations: Sequence[Evaluation]) -> str:
     about = evaluations[0].provenance
     options = ["--size", str(about["size"]), "--precision", about["precision"], "--seed", str(about["seed"])]
+    if about["distractors"]:
+        options += ["--distractors", about["distractors"]]
     pipelines = [one.pipeline for one in evaluations]
     command = shlex.join(["workbench", "evaluate", collection, *pipelines, *options])
     facts = {

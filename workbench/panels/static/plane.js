@@ -76,10 +76,15 @@ function render({ model, el }) {
 
   const drawFront = (points) => {
     const front = points.filter(({ front }) => front).sort((a, b) => a.at[0] - b.at[0] || b.at[1] - a.at[1]);
-    if (!front.length) return;
+    if (!front.length) return [];
     const more = model.get("x").more;
     const steps = front.slice(1).map(({ at: [x, y] }) => (more ? `V${y}H${x}` : `H${x}V${y}`));
     add("path", "front", { d: `M${front[0].at}${steps.join("")}` });
+    return front.slice(1).flatMap(({ at: [x, y] }, k) => {
+      const [x0, y0] = front[k].at;
+      const [corner, level] = more ? [x0, y] : [x, y0];
+      return [[x0, level, x, level], [corner, y0, corner, y]].map(([a, b, c, d]) => [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)]);
+    });
   };
 
   const drawTrail = (place) => {
@@ -89,21 +94,21 @@ function render({ model, el }) {
     for (const { at: [cx, cy] } of trail) add("circle", "step", { cx, cy, r: 2.5 });
   };
 
-  // Each label where it covers no point and no other label; where there is no such place, none.
-  const drawLabels = (points) => {
+  // Each label where it covers no point and no other label, and if possible no line of the front; else none.
+  const drawLabels = (points, lines) => {
     const taken = points.map(({ at: [x, y] }) => [x - 6, y - 6, x + 6, y + 6]);
-    const free = ([x0, y0, x1, y1]) =>
-      x0 >= LEFT && x1 <= width() && y0 >= 0 && y1 <= HEIGHT - BOTTOM &&
-      taken.every(([a0, b0, a1, b1]) => x1 <= a0 || x0 >= a1 || y1 <= b0 || y0 >= b1);
+    const clear = ([x0, y0, x1, y1], boxes) => boxes.every(([a0, b0, a1, b1]) => x1 <= a0 || x0 >= a1 || y1 <= b0 || y0 >= b1);
+    const free = (box) => box[0] >= LEFT && box[2] <= width() && box[1] >= 0 && box[3] <= HEIGHT - BOTTOM && clear(box, taken);
     const current = model.get("current");
     const order = [...points].sort((a, b) => (b.id === current) - (a.id === current) || b.front - a.front);
     for (const { id, label, at: [x, y] } of order) {
       const text = add("text", `label${id === current ? " wb-plane-chosen" : ""}`, {}, label);
       const wide = text.getComputedTextLength() || 6 * label.length;
-      const found = PLACES.map(([dx, dy]) => {
+      const places = PLACES.map(([dx, dy]) => {
         const left = dx > 0 ? x + dx : dx < 0 ? x + dx - wide : x - wide / 2;
         return { dx, dy, box: [left, y + dy - 7, left + wide, y + dy + 7] };
-      }).find(({ box }) => free(box));
+      }).filter(({ box }) => free(box));
+      const found = places.find(({ box }) => clear(box, lines)) ?? places[0];
       if (!found) {
         text.remove();
         continue;
@@ -163,10 +168,10 @@ function render({ model, el }) {
     const placed = points.map((point) => ({ ...point, at: place(point) }));
     drawAxis(model.get("x"), scales[0], true);
     drawAxis(model.get("y"), scales[1], false);
-    drawFront(placed);
+    const lines = drawFront(placed);
     drawTrail(place);
     placed.forEach(drawPoint);
-    drawLabels(placed);
+    drawLabels(placed, lines);
     go(marks.get(reach) ?? marks.get(model.get("current")) ?? marks.values().next().value, focused);
   };
 
