@@ -17,6 +17,26 @@ NAME = Annotated[str, typer.Option(help="small letters, digits, - and _")]
 
 @app.command()
 @opens
+def whitening(
+    opened: Opening,
+    pipeline: Annotated[str, typer.Argument(help="with pca, pcaw or lw, of as many dimensions as wanted")],
+    name: NAME,
+) -> None:
+    """Fit a pipeline's whitening on a collection, to be used on others as the step pcaw:256:NAME."""
+    from workbench.config import Config
+    from workbench.learning.whitening import keep
+
+    with progress_bar() as progress:
+        bench = opened(progress)
+        path = keep(bench.collection, bench.options, pipeline, name, progress)
+    step = Config.parse(pipeline).whitenings[0]
+    print(
+        f"written to {path}; use it as the step {step.name}:{step.args[0]:g}:{name}, or with fewer dimensions"
+    )
+
+
+@app.command()
+@opens
 def attention(
     opened: Opening,
     name: NAME,

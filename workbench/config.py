@@ -25,6 +25,12 @@ class Step:
         arguments = [self.text] if self.text is not None else [f"{a:g}" for a in self.args]
         return ":".join([self.name, *arguments])
 
+    @property
+    def learned(self) -> str | None:
+        """The name under which was kept what the step applies: of ``attention:NAME``, ``pcaw:256:NAME``."""
+        named = self.text is not None and self.name in ("attention", *WHITENINGS)
+        return str(self.text).rpartition(":")[2] if named else None
+
 
 # name → (default arguments, smallest value of each, whether fractions are allowed)
 _Spec = tuple[tuple[float, ...], float, bool]
@@ -124,6 +130,10 @@ def _step(text: str, table: dict[str, _Spec], part: str) -> Step:
                 f"{part} {text!r}: the name of a trained attention has small letters, digits, - and _ only"
             )
         return Step(name, (), argument)
+    named = re.fullmatch(r"(.*):([a-z0-9_-]*[a-z_-][a-z0-9_-]*)", argument)
+    if name in WHITENINGS and named:
+        step = _step(f"{name}:{named[1]}", table, part)
+        return Step(name, step.args, f"{step.args[0]:g}:{named[2]}")
     if name == "grid":
         match = re.fullmatch(r"(\d+)x(\d+)", argument or "3x3")
         if not match or min(map(int, match.groups())) < 1:

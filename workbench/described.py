@@ -17,6 +17,7 @@ from workbench.collections.collection import Collection, Query
 from workbench.config import Config, WorkbenchError
 from workbench.descriptors.attention import attention
 from workbench.descriptors.bulk import Described, describe
+from workbench.descriptors.elsewhere import elsewhere
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.progress import Progress
 
@@ -80,7 +81,9 @@ class Ready:
     def fresh(self) -> bool:
         """Whether the files are those that were described: a changed or vanished one is noticed."""
         try:
-            if attention(self.config, self.source) is not self.described.attention:
+            trained = attention(self.config, self.source), *elsewhere(self.config, self.source).values()
+            used = self.described.attention, *self.described.regional, *self.described.final
+            if any(all(one is not other for other in used) for one in trained):
                 return False  # trained anew under the same name
         except WorkbenchError:
             return False
@@ -163,7 +166,9 @@ class Describer:
             keys,
             config,
             fitted_on(collection),
-            matching_rows(collection, pictures) if any(s.name == "lw" for s in config.steps) else None,
+            matching_rows(collection, pictures)
+            if any(s.name == "lw" and not s.learned for s in config.whitenings)
+            else None,
             {"collection": collection.name},
             self.options.seed,
             progress,

@@ -259,8 +259,14 @@ def _warnings(ready: Ready) -> list[str]:
     for whitening in (*ready.described.regional, *ready.described.final):
         if whitening is None:
             continue
+        own = whitening.provenance.get("collection", "") == ready.collection.name
         with_truth = " with its ground truth" if whitening.kind == "lw" else ""
-        said.append(f"{whitening.kind} was fitted on the evaluated collection{with_truth}")
+        where = (
+            "the evaluated collection"
+            if own
+            else f"another collection, {whitening.provenance['collection']!r}"
+        )
+        said.append(f"{whitening.kind} was fitted on {where}{with_truth}")
         asked, kept = whitening.provenance["asked"], whitening.provenance["kept"]
         if whitening.kind == "pcaw" and kept * FEW > whitening.provenance["vectors"]:
             few = whitening.provenance["vectors"]

@@ -24,6 +24,7 @@ from workbench.activations import (
 from workbench.asking import Asked
 from workbench.collections.collection import Box, Collection
 from workbench.config import Config, WorkbenchError
+from workbench.cooccurrence import Cooccurrence, cooccurrence
 from workbench.described import KEPT, Describer, Ready
 from workbench.embedding import embedding
 from workbench.evaluation.comparison import Comparison
@@ -208,6 +209,10 @@ class Workbench:
         for index in indexes:
             made.measure(index, progress)
         return made
+
+    def cooccurrence(self, pipeline: str | Config, progress: Progress = silent) -> Cooccurrence:
+        """Which numbers of the descriptor occur together, before its whitening and after it."""
+        return cooccurrence(self._ready(pipeline, progress), progress=progress)
 
     def runs(self) -> pd.DataFrame:
         """What was evaluated with this cache before, on any collection, the newest first."""

@@ -22,6 +22,7 @@ from workbench.descriptors.describe import (
     split_steps,
     summed,
 )
+from workbench.descriptors.elsewhere import elsewhere
 from workbench.descriptors.whitening import MOST_VECTORS, Whitening
 from workbench.features.hardware import one_thread_each
 from workbench.features.maps import MapSource
@@ -60,16 +61,18 @@ def describe(
     """
     with torch.no_grad():
         regional_steps, final_steps = split_steps(config)
-        weighting = attention(config, source)
+        weighting, known = attention(config, source), elsewhere(config, source)
         scales = [
             _Regions(source, names, scale, config, weighting, progress) for scale, names in enumerate(keys)
         ]
-        regional = _fit_regional(scales, regional_steps, fit_on, provenance, seed)
+        regional = _fit_regional(scales, regional_steps, known, fit_on, provenance, seed)
         parts = over_scales([_sum(regions, config, regional) for regions in scales], config)
         parts = Parts(parts.total.sum(1, keepdim=True))
         final: list[Whitening | None] = []
         for step in final_steps:
-            fitted = _fit(step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs)
+            fitted = known.get(step) or _fit(
+                step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs
+            )
             parts = apply_step(parts, step, fitted, together=True)
             final.append(fitted)
         return Described(parts.total[:, 0].contiguous(), tuple(regional), tuple(final), weighting)
@@ -189,13 +192,14 @@ def _fit(
 def _fit_regional(
     scales: Sequence[_Regions],
     steps: Sequence[Step],
+    known: dict[Step, Whitening],
     fit_on: Sequence[int],
     provenance: dict[str, Any],
     seed: int,
 ) -> list[Whitening | None]:
-    """Fit the regional steps on a sample of the region vectors of all scales."""
-    if not steps:
-        return []
+    """Fit the regional steps, but those ``known``, on a sample of the region vectors of all scales."""
+    if all(step in known or step.name == "power" for step in steps):
+        return [known.get(step) for step in steps]
     # A lot for each image decides whether it is in the sample; others are given a lot above all.
     lots = np.full(len(scales[0]), np.inf)
     lots[list(fit_on)] = np.random.default_rng(seed).random(len(fit_on))
@@ -210,7 +214,7 @@ def _fit_regional(
     whitenings: list[Whitening | None] = []
     parts = Parts(torch.cat(vectors)[:, None])
     for step in steps:
-        fitted = _fit(step, parts.total[:, 0], provenance)
+        fitted = known.get(step) or _fit(step, parts.total[:, 0], provenance)
         whitenings.append(fitted)
         if step is not steps[-1]:
             parts = apply_step(parts, step, fitted, together=False)

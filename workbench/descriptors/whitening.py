@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from scipy.linalg import eigh
 
 from workbench.config import WorkbenchError
@@ -77,12 +77,14 @@ class Whitening:
             *vectors.shape[:-1], self.dimensions
         )
 
+    def to_bytes(self) -> bytes:
+        """Arrays and provenance as a safetensors file."""
+        about = json.dumps({"kind": self.kind, **self.provenance}, ensure_ascii=False)
+        return save({"mean": self.mean, "projection": self.projection}, {"whitening": about})
+
     def save(self, path: Path | str) -> None:
         """Write arrays and provenance to one safetensors file."""
-        about = json.dumps({"kind": self.kind, **self.provenance})
-        save_file(
-            {"mean": self.mean, "projection": self.projection}, str(path), metadata={"whitening": about}
-        )
+        Path(path).write_bytes(self.to_bytes())
 
     @classmethod
     def load(cls, path: Path | str) -> Whitening:

@@ -194,6 +194,7 @@ def with_number(pipeline: str, label: str, position: int, number: float) -> str:
             if position == 0 and step.name in SUGGESTING:
                 few = step.name in INVERTED and cells(Step(step.name, (number,))) < step.args[1]
                 values = values[:1] if few or step.args[1] == suggested(step) else values
+        values += [step.learned] if step.learned else []
         position -= len(step.args)
         words.append(":".join([step.name, ("x" if step.name == "grid" else ":").join(values)]).rstrip(":"))
     return replaced(pipeline, label, ("/" if label == "Re-ranking" else ",").join(words))

@@ -67,7 +67,9 @@ def described(pipeline: str) -> str:
             words.append(f"signed power {step.args[0]:g}")
         elif step.name in _REDUCED:
             size = int(step.args[0])
-            words.append(f"{_REDUCED[step.name]} {size} numbers")
+            words.append(
+                f"{_REDUCED[step.name]} {size} numbers" + f" by {step.learned!r}" * bool(step.learned)
+            )
             words += [] if coded else [f"{size * 4 / 1024:.3g} KB an image"]
     indexed = " · ".join(map(_indexed, config.index_steps))
     words += [f"approximate: {indexed}"] if indexed else []
