@@ -1,0 +1,67 @@
+"""Whitening fitted on one collection and applied to another: where should it be learned?
+
+R-MAC with the embedded backbone. What is kept, is fitted once. Differences are from no whitening, paired by
+query, with a 95 % bootstrap interval.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from _photos import DATASETS, grocery
+from _table import print_table
+
+import workbench
+from workbench.descriptors.attention import learned
+from workbench.evaluation.comparison import paired_difference
+from workbench.learning.whitening import keep
+from workbench.pipeline import Workbench
+
+RMAC, DIMENSIONS = "efficientnet_lite0/max/rmac:3", 128
+
+
+def collections() -> tuple[dict[str, Workbench], dict[str, Workbench]]:
+    """Those to fit on and those to test on, by name."""
+    fitted, tested = {"posters": workbench.open("posters")}, {"posters": workbench.open("posters")}
+    for name in ("imagenet_sample", "scenes"):
+        if (DATASETS / name).is_dir():
+            fitted[name] = workbench.open(DATASETS / name, "none" if name == "imagenet_sample" else "folders")
+    if "scenes" in fitted:
+        tested["scenes"] = fitted["scenes"]
+    if (DATASETS / "grocery").is_dir():
+        fitted["grocery train"] = workbench.open(grocery("train"))
+        tested["grocery test"] = workbench.open(grocery("test"))
+    return fitted, tested
+
+
+def main() -> None:
+    fitted, tested = collections()
+    steps = {"no whitening": ""}
+    for kind in ("pcaw", "lw"):
+        steps[f"{kind}, itself"] = f"/{kind}:{DIMENSIONS}"
+        for where, bench in fitted.items():
+            if kind == "lw" and bench.collection.protocol is None:
+                continue
+            name = f"benchmark-{kind}-{where.replace(' ', '-').replace('_', '-')}"
+            if not learned(bench.options.cache, name).is_file():
+                print(f"fitting {name}", file=sys.stderr)
+                keep(bench.collection, bench.options, f"{RMAC}/{kind}:{DIMENSIONS}", name)
+            steps[f"{kind}, {where}"] = f"/{kind}:{DIMENSIONS}:{name}"
+    rows = []
+    for title, step in steps.items():
+        row = [title]
+        for name, bench in tested.items():
+            if title.endswith(name):
+                row.append("")  # as by itself
+                continue
+            ap = bench.evaluate(f"{RMAC}{step}", localise=False).per_query["ap"].to_numpy()
+            plain = bench.evaluate(RMAC, localise=False).per_query["ap"].to_numpy()
+            change = paired_difference(plain, ap)
+            interval = f" ({100 * change.low:+.1f} to {100 * change.high:+.1f})" if step else ""
+            row.append(f"{100 * bench.evaluate(f'{RMAC}{step}', localise=False).mean_ap:.1f}{interval}")
+        rows.append(row)
+    print_table(["fitted on", *(f"{name}, mAP %" for name in tested)], rows)
+
+
+if __name__ == "__main__":
+    main()
