@@ -149,7 +149,7 @@ class Spec:
         if self.name.startswith("timm:"):
             return _timm_card(self.name.removeprefix("timm:"))
         if self.name.startswith("file:"):
-            return BACKBONES[architecture(Path(self.name.removeprefix("file:")))]
+            return Spec(architecture(Path(self.name.removeprefix("file:")))).card()
         return BACKBONES[self.name]
 
     def module(self, pooling: str) -> str | None:
@@ -186,7 +186,10 @@ def _timm_card(model: str) -> Card:
 
 
 def architecture(path: Path) -> str:
-    """Which backbone of the table a weight file is for: its metadata say, or else its name's beginning."""
+    """Which backbone a weight file is for: its metadata say, or else its name's beginning.
+
+    That is one of the table or, in metadata, ``timm:NAME``.
+    """
     path = path.expanduser()
     if path.suffix == ".safetensors" and path.is_file():
         from safetensors import SafetensorError, safe_open
@@ -196,7 +199,7 @@ def architecture(path: Path) -> str:
                 named = (file.metadata() or {}).get("backbone")
         except SafetensorError:
             raise WorkbenchError(f"weight file {str(path)!r} is damaged; fetch it again") from None
-        if named in BACKBONES:
+        if named in BACKBONES or str(named).startswith("timm:"):
             return str(named)
     for name in sorted(BACKBONES, key=len, reverse=True):
         if path.name.startswith((name, BACKBONES[name].model)):

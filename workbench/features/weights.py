@@ -69,6 +69,11 @@ def load(
     spec: Spec, layer: str | None, weights: Path | None, device: str, precision: str, seed: int
 ) -> Network:
     """Build a backbone with its weights and cut it off at ``layer``. Raises WorkbenchError if it cannot."""
+    return Network(whole(spec, layer, weights, seed), spec.card(), layer, device, precision)
+
+
+def whole(spec: Spec, layer: str | None, weights: Path | None, seed: int) -> Any:
+    """A backbone with its weights as its library builds it, for training; they must reach up to ``layer``."""
     import torch
 
     card = spec.card()
@@ -82,7 +87,7 @@ def load(
             _load_in_order(model, path)
         else:
             _load_by_name(model, path, card, layer)
-    return Network(model, card, layer, device, precision)
+    return model
 
 
 def _build(card: Card) -> Any:
