@@ -114,7 +114,7 @@ def extract(
         lock = FileLock(store.folder / ".lock")
         try:
             store.folder.mkdir(parents=True, exist_ok=True)
-            _acquire(lock, progress)
+            acquire(lock, progress)
         except OSError as error:
             raise WorkbenchError(
                 f"the store {str(store.folder)!r} cannot be written ({error.strerror or error}); "
@@ -136,7 +136,8 @@ def extract(
     return lost
 
 
-def _acquire(lock: FileLock, progress: Progress) -> None:
+def acquire(lock: FileLock, progress: Progress) -> None:
+    """Wait for a lock; ``progress`` may raise Cancelled meanwhile."""
     while True:
         try:
             lock.acquire(timeout=0.2)
