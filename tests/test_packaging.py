@@ -78,7 +78,9 @@ def test_wheel_holds_the_package_its_notebooks_and_its_files(wheel: zipfile.ZipF
 def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     folders = {name.split("/")[0] for name in wheel.namelist()}
     assert folders == {"workbench", f"retrieval_workbench-{PROJECT['version']}.dist-info"}
-    stray = [n for n in wheel.namelist() if "checkpoint" in n or "__pycache__" in n or n.endswith(".pyc")]
+    stray = [
+        n for n in wheel.namelist() if ".ipynb_checkpoints" in n or "__pycache__" in n or n.endswith(".pyc")
+    ]
     assert not stray
 
 
