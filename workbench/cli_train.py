@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 from workbench.cli_options import Opening, opens
-from workbench.console import progress_bar
+from workbench.console import percent, progress_bar
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train on a collection of one's own.")
 NAME = Annotated[str, typer.Option(help="small letters, digits, - and _")]
@@ -46,6 +46,7 @@ def attention(
     ] = "predictions",
     composites: Annotated[int, typer.Option(help="photos among clutter, to be made of the photos")] = 1000,
     epochs: Annotated[int, typer.Option(help="at most")] = 8,
+    area: Annotated[bool, typer.Option("--area", help="regions count by their areas besides")] = False,
 ) -> None:
     """Train regional attention on a collection's photos, to be used as the step attention:NAME."""
     from workbench.learning.attention import Settings, train
@@ -55,9 +56,44 @@ def attention(
         losses = f"loss {epoch.loss:.3f}, held out {epoch.validation:.3f}"
         print(f"epoch {epoch.number}: {losses}", file=sys.stderr)
 
-    settings = Settings(targets, composites, epochs)
+    settings = Settings(targets, composites, epochs, area=area)
     command = shlex.join(["workbench", *sys.argv[1:]])
     with progress_bar() as progress:
         bench = opened(progress)
         path = train(bench.collection, bench.options, name, backbone, settings, progress, report, command)
     print(f"written to {path}; use it as {backbone}/max/rmac:5/attention:{name}")
+
+
+@app.command()
+@opens
+def backbone(
+    opened: Opening,
+    name: NAME,
+    backbone: Annotated[str, typer.Option(help="a convolutional backbone")] = "efficientnet_lite0",
+    pooling: Annotated[str, typer.Option(help="max, mean or gem:p, over the whole map")] = "gem:3",
+    loss: Annotated[str, typer.Option(help="contrastive, triplet or classification")] = "contrastive",
+    blocks: Annotated[int, typer.Option(help="how many of the last blocks are trained")] = 4,
+    epochs: Annotated[int, typer.Option(help="at most")] = 12,
+    rate: Annotated[float, typer.Option(help="of learning, at the beginning")] = 1e-4,
+) -> None:
+    """Fine-tune a backbone for search on a labelled collection, to be used as the backbone file:PATH."""
+    from workbench.learning.descent import Epoch, Settings
+    from workbench.learning.finetuning import card, finetune
+
+    def report(epoch: Epoch) -> None:
+        fell = "untrained" if epoch.loss is None else f"loss {epoch.loss:.3f}"
+        print(f"epoch {epoch.number}: {fell}, held-out mAP {percent(epoch.mean_ap)} %", file=sys.stderr)
+
+    settings = Settings(cast(Any, loss), pooling, blocks, epochs, rate)
+    command = shlex.join(["workbench", *sys.argv[1:]])
+    with progress_bar() as progress:
+        bench = opened(progress)
+        path = finetune(bench.collection, bench.options, name, backbone, settings, progress, report, command)
+    about = card(path)
+    for note in about["notes"]:
+        print(f"note: {note}", file=sys.stderr)
+    before, kept = (about["figures"][number]["mean_ap"] for number in (0, about["kept"]))
+    if kept <= before:
+        print("note: no epoch was better than the untrained backbone; try another --rate", file=sys.stderr)
+    use = f"file:{path}/{pooling}/whole --size {about['size']}"
+    print(f"epoch {about['kept']} is written to {path}; use it as {use}")
