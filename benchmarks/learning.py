@@ -28,7 +28,7 @@ SHARED = Path(__file__).parents[2] / "shared" / "datasets"
 BACKBONE, POOLING, SIZE = "efficientnet_lite0", "gem:3", 320
 SEEDS = (0, 1, 2)
 DIMENSIONS = (16, 32, 64, 128, 256, 512)
-FIRST = Settings(pooling=POOLING, epochs=8, views=4)
+FIRST = Settings("contrastive", POOLING, rate=1e-4)
 TRIED = {
     "contrastive": FIRST,
     "triplet": replace(FIRST, loss="triplet"),

@@ -22,6 +22,7 @@ from workbench.progress import Progress, silent
 
 NETWORK = "timm:test_resnet@random"
 SETTINGS = Settings(
+    loss="contrastive",
     pooling="mean",
     blocks=1,
     epochs=3,

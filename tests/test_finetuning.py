@@ -53,6 +53,7 @@ def test_the_loss_falls_and_the_best_epoch_is_a_backbone(folder: Path, tmp_path:
     about = card(path)
     top = max(heard[1:], key=lambda epoch: epoch.mean_ap)
     assert (about["kept"], about["base"], about["collection"]) == (top.number, NETWORK, folder.name)
+    assert [figure["mean_ap"] for figure in about["figures"]] == [epoch.mean_ap for epoch in heard]
     assert not path.with_suffix(".training").exists()
 
 
@@ -147,6 +148,19 @@ def test_cancelled_it_stops_at_once_and_goes_on(folder: Path, tmp_path: Path) ->
     asked: list[str] = []
     train(folder, tmp_path, progress=lambda what, *_: asked.append(what))
     assert not [what for what in asked if what.startswith(("training, epoch 1 ", "view "))]
+
+
+def test_with_its_file_taken_away_it_begins_anew(folder: Path, tmp_path: Path) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if what.startswith("training, epoch 2"):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        train(folder, tmp_path, progress=stop)
+    (tmp_path / "learned" / "net.safetensors").unlink()
+    asked: list[str] = []
+    path = train(folder, tmp_path, progress=lambda what, *_: asked.append(what))
+    assert path.is_file() and [what for what in asked if what.startswith("training, epoch 1 ")]
 
 
 def test_it_ends_early_where_validation_gets_no_better(folder: Path, tmp_path: Path) -> None:

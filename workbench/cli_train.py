@@ -71,10 +71,10 @@ def backbone(
     name: NAME,
     backbone: Annotated[str, typer.Option(help="a convolutional backbone")] = "efficientnet_lite0",
     pooling: Annotated[str, typer.Option(help="max, mean or gem:p, over the whole map")] = "gem:3",
-    loss: Annotated[str, typer.Option(help="contrastive, triplet or classification")] = "contrastive",
+    loss: Annotated[str, typer.Option(help="contrastive, triplet or classification")] = "triplet",
     blocks: Annotated[int, typer.Option(help="how many of the last blocks are trained")] = 4,
-    epochs: Annotated[int, typer.Option(help="at most")] = 12,
-    rate: Annotated[float, typer.Option(help="of learning, at the beginning")] = 1e-4,
+    epochs: Annotated[int, typer.Option(help="at most")] = 8,
+    rate: Annotated[float, typer.Option(help="of learning, at the beginning")] = 3e-4,
 ) -> None:
     """Fine-tune a backbone for search on a labelled collection, to be used as the backbone file:PATH."""
     from workbench.learning.descent import Epoch, Settings

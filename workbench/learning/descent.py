@@ -30,14 +30,14 @@ class Settings:
     validation after which training ends.
     """
 
-    loss: losses.Name = "contrastive"
+    loss: losses.Name = "triplet"
     pooling: str = "gem:3"
     blocks: int = 4
-    epochs: int = 12
-    rate: float = 1e-4
+    epochs: int = 8
+    rate: float = 3e-4
     classes: int = 16
     each: int = 4
-    views: int = 6
+    views: int = 4
     side: int = 224
     held_out: float = 0.2
     patience: int = 3

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
@@ -27,7 +28,7 @@ from workbench.features.backbones import Spec, architecture
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.learning import checkpoints, losses
 from workbench.learning.chain import chain, split
-from workbench.learning.descent import Epoch, Settings, descend
+from workbench.learning.descent import Epoch, Settings, best, descend
 from workbench.learning.labelled import hold_out, labelled
 from workbench.learning.tuned import Tuned, mean_ap
 from workbench.learning.views import frozen_views
@@ -78,15 +79,20 @@ def finetune(
     seen = _digest(pictures, cut, source.fingerprint, source.precision, settings.side, options.seed)
     plan = {**about, "digest": _digest(data.pictures, data.classes.tolist())}
 
-    def publish(epochs: Sequence[Epoch]) -> None:
-        parts = tuple(f"{path}." for path, _ in stages)
-        state = {key: one for key, one in model.state_dict().items() if key.startswith(parts)}
-        figures = {"kept": epochs[-1].number, "figures": [asdict(epoch) for epoch in epochs]}
+    def save(state: checkpoints.Tensors, epochs: Sequence[Epoch], kept: Epoch) -> None:
+        figures = {"kept": kept.number, "figures": [asdict(epoch) for epoch in epochs]}
         said = json.dumps({**about, **figures, "command": command}, ensure_ascii=False)
         metadata = {"backbone": _network(source.spec), "card": said}
         replace_file(place, checkpoints.to_bytes(state, metadata))
 
+    def publish(epochs: Sequence[Epoch]) -> None:
+        parts = tuple(f"{path}." for path, _ in stages)
+        trained = {key: one for key, one in model.state_dict().items() if key.startswith(parts)}
+        save(trained, epochs, epochs[-1])
+
     with _alone(work, name):
+        if not place.is_file():  # taken away: what was best so far is not in the checkpoint
+            (work / "checkpoint.safetensors").unlink(missing_ok=True)
         keys, lost = frozen.extract([data.pictures[row] for row in held], 1, progress)
         for row, why in lost.items():
             raise WorkbenchError(f"image {data.ids[held[row]]!r} cannot be used: {why}")
@@ -99,7 +105,7 @@ def finetune(
             options.cache / "views" / seen,
             progress,
         )
-        descend(
+        epochs = descend(
             tuned,
             losses.loss(settings.loss, tuned.channels(views[0]), len(data.names)),
             views,
@@ -113,6 +119,9 @@ def finetune(
             progress,
             report,
         )
+        kept = best(epochs)
+        if kept and kept != epochs[-1]:  # its card is to tell of the epochs after it, too
+            save(load_file(place), epochs, kept)
         shutil.rmtree(work, ignore_errors=True)
     return place
 
