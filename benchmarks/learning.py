@@ -16,6 +16,7 @@ import numpy as np
 from _table import print_table
 
 import workbench
+from workbench.collections.folder import open_folder
 from workbench.collections.labels import open_csv
 from workbench.config import WorkbenchError
 from workbench.evaluation.comparison import paired_difference
@@ -54,16 +55,26 @@ def labels(split: str) -> Path:
 
 
 TESTS = {  # name → what is opened, and how
-    "grocery, test": (str(labels("test")), "none"),
-    "scenes": (str(SHARED / "scenes"), "folders"),
-    "posters": ("posters", "none"),
+    "grocery, test": {"name": str(labels("test"))},
+    "scenes": {"name": str(SHARED / "scenes"), "labels": "folders"},
+    "scenes among 1,000 photos": {
+        "name": str(SHARED / "scenes"),
+        "labels": "folders",
+        "distractors": str(SHARED / "imagenet_sample"),
+    },
+    "posters": {"name": "posters"},
+}
+PAIRS = {  # trained on → tested on
+    "grocery": tuple(TESTS),
+    "scenes": ("grocery, test", "posters"),
 }
 
 
-def trained(name: str, settings: Settings, seed: int) -> Path:
+def trained(name: str, settings: Settings, seed: int, on: str = "grocery") -> Path:
     """The file of a training, which is done where it has not been yet."""
+    collection = open_csv(labels("train")) if on == "grocery" else open_folder(SHARED / on, "folders")
     options = Options(size=SIZE, seed=seed, cache=default_cache())
-    name = f"benchmark-{name}-{seed}"
+    name = f"benchmark-{on}-{name}-{seed}"
     path = options.cache / "learned" / f"{name}.safetensors"
     if path.is_file() and not path.with_suffix(".training").exists():
         return path
@@ -71,7 +82,7 @@ def trained(name: str, settings: Settings, seed: int) -> Path:
     def report(epoch: Epoch) -> None:
         print(name, epoch, file=sys.stderr, flush=True)
 
-    return finetune(open_csv(labels("train")), options, name, BACKBONE, settings, report=report)
+    return finetune(collection, options, name, BACKBONE, settings, report=report)
 
 
 def tried() -> dict[str, float]:
@@ -91,24 +102,27 @@ def tried() -> dict[str, float]:
     return found
 
 
-def aps(collection: tuple[str, str], backbone: str, descriptor: str = f"{POOLING}/whole") -> np.ndarray:
-    """AP of each query of an opened collection."""
-    bench = workbench.open(*collection, size=SIZE)
+def aps(test: str, backbone: str, descriptor: str = f"{POOLING}/whole") -> np.ndarray:
+    """AP of each query of a test set."""
+    bench = workbench.open(**TESTS[test], size=SIZE)
     evaluation = bench.evaluate(f"{backbone}/{descriptor}", localise=False)
     return evaluation.per_query["ap"].to_numpy(np.float64)
 
 
-def transfer(files: list[str]) -> None:
-    """Print what training from each seed does to each test set."""
+def transfer(chosen: str) -> None:
+    """Print what training on each set, from each seed, does to each test set."""
     rows = []
-    for name, collection in TESTS.items():
-        before = aps(collection, BACKBONE)
-        after = np.stack([aps(collection, file) for file in files])
-        found = paired_difference(before, after.mean(0))
-        seeds = " · ".join(f"{100 * np.nanmean(one):.1f}" for one in after)
-        interval = f"{100 * found.mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
-        rows.append([name, f"{100 * np.nanmean(before):.1f}", seeds, interval])
-    print_table(["tested on", "before, mAP %", "after, of each seed", "difference, 95 % interval"], rows)
+    for on, tests in PAIRS.items():
+        files = [f"file:{trained(chosen, TRIED[chosen], seed, on)}" for seed in SEEDS]
+        for test in tests:
+            before = aps(test, BACKBONE)
+            after = np.stack([aps(test, file) for file in files])
+            found = paired_difference(before, after.mean(0))
+            seeds = " · ".join(f"{100 * np.nanmean(one):.1f}" for one in after)
+            interval = f"{100 * found.mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+            rows.append([on, test, f"{100 * np.nanmean(before):.1f}", seeds, interval])
+    columns = ["trained on", "tested on", "before, mAP %", "after, of each seed", "difference, 95 % interval"]
+    print_table(columns, rows)
 
 
 def neural_codes(backbones: dict[str, list[str]]) -> None:
@@ -118,7 +132,7 @@ def neural_codes(backbones: dict[str, list[str]]) -> None:
         for name, files in backbones.items():
             steps = [f"/pca:{dimensions}" for dimensions in DIMENSIONS] + [""]
             of_each = [
-                [np.nanmean(aps(TESTS["grocery, test"], file, descriptor + step)) for step in steps]
+                [np.nanmean(aps("grocery, test", file, descriptor + step)) for step in steps]
                 for file in files
             ]
             rows.append([descriptor, name, *(f"{100 * mean_ap:.1f}" for mean_ap in np.mean(of_each, 0))])
@@ -129,9 +143,9 @@ def main() -> None:
     found = tried()
     chosen = max(found, key=lambda name: found[name])
     print(f"Chosen: {chosen}\n", flush=True)
-    files = [f"file:{trained(chosen, TRIED[chosen], seed)}" for seed in SEEDS]
-    transfer(files)
+    transfer(chosen)
     retrained = max((name for name in found if TRIED[name].loss == "classification"), key=lambda n: found[n])
+    files = [f"file:{trained(chosen, TRIED[chosen], seed)}" for seed in SEEDS]
     code = [f"file:{trained(retrained, TRIED[retrained], SEEDS[0])}"]
     kinds = {"untrained": [BACKBONE], f"{retrained}, seed {SEEDS[0]}": code}
     neural_codes(kinds | {f"{chosen}, mean of {len(SEEDS)} seeds": files})
