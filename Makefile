@@ -2,7 +2,9 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
-BENCHMARKS := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
+# What trains for an hour is started by name: docs/learning.md.
+TRAINING := $(addprefix benchmarks/,attention.py learning.py whitening.py)
+BENCHMARKS := $(sort $(filter-out benchmarks/_% $(TRAINING),$(wildcard benchmarks/*.py)))
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .PHONY: lab test bench clean browser

@@ -6,13 +6,12 @@ on test sets that had no say. What is trained already is used again: the run may
 
 from __future__ import annotations
 
-import csv
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from _photos import DATASETS, grocery
 from _table import print_table
 
 import workbench
@@ -25,7 +24,6 @@ from workbench.learning.descent import Epoch, Settings
 from workbench.learning.finetuning import card, finetune
 from workbench.opening import default_cache
 
-SHARED = Path(__file__).parents[2] / "shared" / "datasets"
 BACKBONE, POOLING, SIZE = "efficientnet_lite0", "gem:3", 320
 SEEDS = (0, 1, 2)
 DIMENSIONS = (16, 32, 64, 128, 256, 512)
@@ -41,26 +39,16 @@ TRIED = {
 }
 
 
-def labels(split: str) -> Path:
-    """The grocery photos of a split as ``path,label``."""
-    folder = SHARED / "grocery"
-    if not folder.is_dir():
-        sys.exit(f"the grocery photos are not in {str(folder)!r}; nothing is measured")
-    target = Path(tempfile.gettempdir()) / f"grocery_{split}.csv"
-    with (folder / f"{split}.csv").open() as file, target.open("w", newline="") as written:
-        table = csv.writer(written)
-        table.writerow(["path", "label"])
-        table.writerows([folder / row["path"], row["fine_label"]] for row in csv.DictReader(file))
-    return target
-
-
+if not DATASETS.is_dir():
+    print(f"Without the photos in {str(DATASETS)!r} there is nothing to train on.")
+    sys.exit()
 TESTS = {  # name → what is opened, and how
-    "grocery, test": {"name": str(labels("test"))},
-    "scenes": {"name": str(SHARED / "scenes"), "labels": "folders"},
+    "grocery, test": {"name": str(grocery("test"))},
+    "scenes": {"name": str(DATASETS / "scenes"), "labels": "folders"},
     "scenes among 1,000 photos": {
-        "name": str(SHARED / "scenes"),
+        "name": str(DATASETS / "scenes"),
         "labels": "folders",
-        "distractors": str(SHARED / "imagenet_sample"),
+        "distractors": str(DATASETS / "imagenet_sample"),
     },
     "posters": {"name": "posters"},
 }
@@ -72,7 +60,7 @@ PAIRS = {  # trained on → tested on
 
 def trained(name: str, settings: Settings, seed: int, on: str = "grocery") -> Path:
     """The file of a training, which is done where it has not been yet."""
-    collection = open_csv(labels("train")) if on == "grocery" else open_folder(SHARED / on, "folders")
+    collection = open_csv(grocery("train")) if on == "grocery" else open_folder(DATASETS / on, "folders")
     options = Options(size=SIZE, seed=seed, cache=default_cache())
     name = f"benchmark-{on}-{name}-{seed}"
     path = options.cache / "learned" / f"{name}.safetensors"
