@@ -180,7 +180,15 @@ def at_layer(config: Config, layer: str) -> Config:
     return replace(config, backbone=backbone, pooling=pooling, steps=steps)
 
 
-@lru_cache(maxsize=2)  # networks: looking through the layers loads each once
 def layer_source(backbone: str, options: Options) -> MapSource:
     """A backbone cut at any layer, for the maps of single pictures, which are not stored."""
+    source = _layer_source(backbone, options)
+    if not source.fresh():
+        _layer_source.cache_clear()
+        source = _layer_source(backbone, options)
+    return source
+
+
+@lru_cache(maxsize=2)  # networks: looking through the layers loads each once
+def _layer_source(backbone: str, options: Options) -> MapSource:
     return MapSource(Spec.parse(backbone), "max", options)

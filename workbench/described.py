@@ -81,6 +81,8 @@ class Ready:
     def fresh(self) -> bool:
         """Whether the files are those that were described: a changed or vanished one is noticed."""
         try:
+            if not self.source.fresh():
+                return False
             trained = attention(self.config, self.source), *elsewhere(self.config, self.source).values()
             used = self.described.attention, *self.described.regional, *self.described.final
             if any(all(one is not other for other in used) for one in trained):
@@ -151,9 +153,10 @@ class Describer:
     def _source(self, config: Config) -> MapSource:
         place = config.backbone, "code" if config.pooling.name == "code" else "map"
         with self._lock:
-            if place not in self._sources:
-                self._sources[place] = MapSource.of(config, self.options)
-            return self._sources[place]
+            known = self._sources.get(place)
+            if known is None or not known.fresh():
+                known = self._sources[place] = MapSource.of(config, self.options)
+            return known
 
     def _anew(self, config: Config, progress: Progress) -> Ready:
         started = time.perf_counter()

@@ -71,6 +71,15 @@ class MapSource:
     def of(cls, config: Config, options: Options) -> MapSource:
         return cls(Spec.parse(config.backbone), config.pooling.name, options)
 
+    def fresh(self) -> bool:
+        """Whether the weights are those it began with: a ``file:`` may be trained anew under its name.
+
+        Raises WorkbenchError where the file is gone.
+        """
+        if not self.spec.name.startswith("file:"):
+            return True
+        return weights.fingerprint(self.spec, self.options.weights, self.options.seed) == self.fingerprint
+
     def network(self) -> Network:
         """The network, built at its first use."""
         with self._lock:

@@ -1,0 +1,72 @@
+"""A weight file trained anew under the same name, while a workbench that used it is open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+import workbench as wb
+from tests.pictures import folder_of
+from workbench.config import WorkbenchError
+from workbench.pipeline import Workbench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    folder = folder_of(tmp_path / "photos", 6, kinds=2)
+    return wb.open(folder, "folders", cache=tmp_path / "cache", size=64, device="cpu", precision="float32")
+
+
+def written(path: Path, seed: int) -> Path:
+    """A small network of random weights, in a file that says what it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = timm.create_model("test_resnet", pretrained=False)
+    save_file(network.state_dict(), path, {"backbone": "timm:test_resnet"})
+    return path
+
+
+def test_what_is_found_and_explained_is_of_the_new_weights(bench: Workbench, tmp_path: Path) -> None:
+    net, other = written(tmp_path / "net.safetensors", 1), written(tmp_path / "other.safetensors", 2)
+    query, image = bench.collection.images[:2]
+
+    def found(path: Path) -> list[tuple[str, float]]:
+        ranking = bench.search(query, pipeline=f"file:{path}/mean/whole")
+        return list(zip(ranking["image_id"], ranking["score"], strict=True))
+
+    def score(path: Path) -> float:
+        return bench.explain(query, image, f"file:{path}/mean/whole").score
+
+    def heat(path: Path) -> np.ndarray:
+        return bench.activations(query, f"file:{path}/mean/whole", layer="layer2").maps
+
+    def judged(path: Path) -> str:
+        return str(bench.evaluate(f"file:{path}/mean/whole").provenance["weights"])
+
+    before = found(net), score(net), heat(net), judged(net)
+    written(net, 2)
+    assert found(net) == found(other) != before[0]
+    assert score(net) == score(other) != before[1]
+    assert np.array_equal(heat(net), heat(other)) and not np.array_equal(heat(net), before[2])
+    assert judged(net) == judged(other) != before[3]
+
+
+def test_one_that_is_gone_is_said(bench: Workbench, tmp_path: Path) -> None:
+    net = written(tmp_path / "net.safetensors", 1)
+    query = bench.collection.images[0]
+    bench.search(query, pipeline=f"file:{net}/mean/whole")
+    net.unlink()
+    with pytest.raises(WorkbenchError, match=r"net\.safetensors' is missing"):
+        bench.search(query, pipeline=f"file:{net}/mean/whole")
+
+
+def test_unchanged_weights_are_loaded_and_described_once(bench: Workbench, tmp_path: Path) -> None:
+    net = written(tmp_path / "net.safetensors", 1)
+    first = bench._ready(f"file:{net}/mean/whole", lambda *_: None)
+    assert bench._ready(f"file:{net}/mean/whole", lambda *_: None) is first
+    assert bench._ready(f"file:{net}/max/whole", lambda *_: None).source is first.source
