@@ -41,7 +41,7 @@ class Index(Protocol):
 
 def ordered(rows: np.ndarray, scores: np.ndarray) -> Found:
     """Rows [k] with scores [k] in any order as a ranking; rows below nought and scores of nan are dropped."""
-    if len(rows) > 1 and rows.min() >= 0 and (scores[1:] < scores[:-1]).all():
+    if len(rows) > 1 and scores.dtype == np.float32 and (scores[1:] < scores[:-1]).all() and rows.min() >= 0:
         return Found(rows, scores)  # as it comes from a search, mostly
     kept = (rows >= 0) & ~np.isnan(scores)
     rows, scores = rows[kept].astype(np.int64, copy=False), scores[kept].astype(np.float32, copy=False)
