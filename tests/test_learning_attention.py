@@ -102,7 +102,7 @@ def test_regions_are_pooled_as_descriptors_pool_them(folder: Path, tmp_path: Pat
     source = MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options_in(tmp_path))
     pictures = [Picture(path) for path in sorted(folder.glob("*.jpg"))]
     keys, _ = source.extract(pictures)
-    regions = pool_once(source, keys[0], 2, tmp_path)
+    regions = pool_once(source.batches(keys[0], 0), len(keys[0]), 2, tmp_path)
     for number in (0, 1, 2, 7):
         maps = source.maps_of(Image.open(pictures[number].path))[0]
         height, width = maps.shape[2:]
@@ -120,7 +120,7 @@ def test_regions_are_pooled_as_descriptors_pool_them(folder: Path, tmp_path: Pat
 def test_the_mean_of_regions_by_hand(folder: Path, tmp_path: Path) -> None:
     source = MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options_in(tmp_path))
     keys, _ = source.extract([Picture(path) for path in sorted(folder.glob("*.jpg"))[:3]])
-    batch = pool_once(source, keys[0], 2, tmp_path).batch([2, 1])
+    batch = pool_once(source.batches(keys[0], 0), len(keys[0]), 2, tmp_path).batch([2, 1])
     parameters = start(batch.images.shape[1], 0)
     weights = Attention.of(parameters)(batch.means, batch.images[batch.owner])
     for area in (False, True):
@@ -133,11 +133,11 @@ def test_the_mean_of_regions_by_hand(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_gradient_reaches_the_attention_alone(folder: Path, tmp_path: Path) -> None:
-    from workbench.learning.attention import _classifier
+    from workbench.learning.lesson import _classifier
 
     source = MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options_in(tmp_path))
     keys, _ = source.extract([Picture(path) for path in sorted(folder.glob("*.jpg"))[:4]])
-    batch = pool_once(source, keys[0], 2, tmp_path).batch([0, 1, 2, 3])
+    batch = pool_once(source.batches(keys[0], 0), len(keys[0]), 2, tmp_path).batch([0, 1, 2, 3])
     parameters = {name: one.requires_grad_(True) for name, one in start(batch.images.shape[1], 0).items()}
     classifier = _classifier(source)
     loss = torch.nn.functional.cross_entropy(classifier(attended(parameters, batch, False)), torch.arange(4))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from workbench.descriptors.bulk import ahead
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import regions as lay_regions
 from workbench.features.hardware import one_thread_each
-from workbench.features.maps import MapSource
 from workbench.progress import Progress, silent
 
 
@@ -57,9 +56,16 @@ class Regions:
 
 
 def pool_once(
-    source: MapSource, keys: Sequence[str], levels: int, folder: Path, progress: Progress = silent
+    batches: Iterator[tuple[list[int], torch.Tensor]],
+    count: int,
+    levels: int,
+    folder: Path,
+    progress: Progress = silent,
 ) -> Regions:
-    """Pool the R-MAC regions of stored maps. Raises WorkbenchError where the disk of ``folder`` is full."""
+    """Pool the R-MAC regions of ``count`` pictures from batches of (their rows, maps [B, C, H, W]).
+
+    Raises WorkbenchError where the disk of ``folder`` is full.
+    """
     step = Step("rmac", (levels,))
 
     def work(
@@ -72,8 +78,8 @@ def pool_once(
             both = torch.stack([pool(cells, grid, "max"), pool(cells, grid, "mean")], 2)
             return positions, both.half().numpy(), cells.mean((2, 3)), areas(grid, *cells.shape[2:]).numpy()
 
-    starts, counts = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-    images: list[torch.Tensor] = [torch.empty(0)] * len(keys)
+    starts, counts = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    images: list[torch.Tensor] = [torch.empty(0)] * count
     covered: list[np.ndarray] = []
     total = done = 0
     # Without a name on the disk: the file is gone with its last user, however that ends.
@@ -82,7 +88,7 @@ def pool_once(
         one_thread_each() as threads,
         ThreadPoolExecutor(threads) as workers,
     ):
-        for positions, pooled, means, shares in ahead(workers, work, source.batches(keys, 0), threads):
+        for positions, pooled, means, shares in ahead(workers, work, batches, threads):
             try:
                 file.write(pooled.tobytes())
                 file.flush()
@@ -97,6 +103,6 @@ def pool_once(
             covered.append(np.tile(shares, len(positions)))
             total += len(shares) * len(positions)
             done += len(positions)
-            progress("pooling regions", done, len(keys))
+            progress("pooling regions", done, count)
         kept = np.memmap(file, np.float16, "r", shape=(total, 2, len(images[0])))
     return Regions(kept, torch.from_numpy(np.concatenate(covered)), torch.stack(images), starts, counts)
