@@ -72,7 +72,7 @@ def attentions() -> dict[str, list[Attention]]:
         paths = {kind: learned(bench.options.cache, f"{kind}-{seed}") for kind in KINDS}
         missing = [kind for kind in KINDS if not paths[kind].exists()]
         if missing:
-            lesson = Lesson.of(bench.collection, bench.options, "efficientnet_lite0")
+            lesson = Lesson.of(bench.collection, bench.options, "efficientnet_lite0").readable()
             with tempfile.TemporaryDirectory() as folder:
                 print(f"seed {seed}: making composites", file=sys.stderr)
                 regions, shown = lesson.pictures(1000, 5, Path(folder))

@@ -277,6 +277,8 @@ def main(arguments: list[str] | None = None) -> None:
     """The entry point: exit status 2 and one sentence on wrong input, never a traceback unasked."""
     try:
         status = app(arguments, prog_name="workbench", standalone_mode=False)
+        if status == 130:  # which is how typer takes Ctrl-C
+            raise KeyboardInterrupt
     except (WorkbenchError, _UsageError) as error:
         sentence = str(error) if isinstance(error, WorkbenchError) else error.format_message()
         print(f"workbench: {sentence or 'see workbench --help'}", file=sys.stderr)

@@ -49,6 +49,7 @@ def attention(
     area: Annotated[bool, typer.Option("--area", help="regions count by their areas besides")] = False,
 ) -> None:
     """Train regional attention on a collection's photos, to be used as the step attention:NAME."""
+    from workbench.descriptors.attention import Attention
     from workbench.learning.attention import Settings, train
     from workbench.learning.epochs import Epoch
 
@@ -61,7 +62,11 @@ def attention(
     with progress_bar() as progress:
         bench = opened(progress)
         path = train(bench.collection, bench.options, name, backbone, settings, progress, report, command)
-    print(f"written to {path}; use it as {backbone}/max/rmac:5/attention:{name}")
+    about = Attention.load(path).about
+    if about["unreadable"]:
+        print(f"note: {about['unreadable']} photos could not be read and are left out", file=sys.stderr)
+    use = f"{backbone}/max/rmac:5/attention:{name}"
+    print(f"epoch {about['kept']} is written to {path}; use it as {use}")
 
 
 @app.command()

@@ -72,6 +72,7 @@ def train(
     lesson = Lesson.of(collection, options, backbone)
     if settings.targets == "labels":
         lesson.classes()  # before the long work
+    lesson = lesson.readable(progress)
     regions, shown = lesson.pictures(settings.composites, settings.levels, work, progress)
     attention = fit(
         lesson, regions, shown, settings, work / "checkpoint.safetensors", progress, report, command
@@ -124,6 +125,7 @@ def fit(
         "seed": options.seed,
         "size": options.size,
         "precision": lesson.source.precision,
+        "unreadable": len(lesson.collection.problems),
         "held_out": len(held_out),
         "steps": len(epochs) * -(-len(training) // settings.batch),
         "figures": [asdict(epoch) for epoch in epochs],

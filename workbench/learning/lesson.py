@@ -38,26 +38,35 @@ class Lesson:
     def classes(self) -> torch.Tensor:
         """The class of each photo, by its label or by its name up to the first ``_``; sorted, they must be
         the classifier's classes, as in folders of ImageNet."""
-
-        def label(photo: str) -> str:
-            return self.collection.labels.get(photo) or Path(photo).name.split("_")[0]
-
-        every = sorted({label(photo) for photo in self.collection.images})
+        photos = [*self.collection.images, *(photo for photo, _ in self.collection.problems)]
+        labels = self.collection.labels or {photo: Path(photo).name.split("_")[0] for photo in photos}
+        every = sorted(set(labels.values()))
         if len(every) != len(self.classifier.weight):
             raise WorkbenchError(
                 f"{self.collection.name!r} has {len(every)} labels, but the classifier knows "
                 f"{len(self.classifier.weight)} classes, which must be the same in the same order; train "
                 "without labels"
             )
-        return torch.tensor([every.index(label(photo)) for photo in self.photos])
+        return torch.tensor([every.index(labels[photo]) for photo in self.photos])
+
+    def readable(self, progress: Progress = silent) -> Lesson:
+        """Without the photos that cannot be read, which go to the collection's report.
+
+        Maps of the others go to the cache's store, as those of any pipeline do.
+        """
+        paths = [self.collection.path(photo) for photo in self.photos]
+        _, lost = self.source.extract([Picture(path) for path in paths], 1, progress)
+        collection = self.collection.without((self.photos[row], why) for row, why in lost.items())
+        photos = [photo for row, photo in enumerate(self.photos) if row not in lost]
+        return replace(self, collection=_enough(collection, photos), photos=photos)
 
     def pictures(
         self, composites: int, levels: int, work: Path, progress: Progress = silent
     ) -> tuple[Regions, np.ndarray]:
         """The regions of all photos and then of composites of them, and the photo (row) that each shows.
 
-        Maps of photos go to the cache's store, as those of any pipeline do; composites and their maps to
-        the folder ``work``, from which the next call takes what is there.
+        Composites and their maps go to the folder ``work``, from which the next call takes what is there.
+        Raises WorkbenchError where a photo cannot be read.
         """
         options = self.source.options
         paths = [self.collection.path(photo) for photo in self.photos]
@@ -89,14 +98,19 @@ def _extract(source: MapSource, paths: list[Path], progress: Progress) -> list[s
     return keys[0]
 
 
-def _photos(collection: Collection, seed: int) -> list[str]:
-    """The images to train on, in order; of a large collection some, drawn by the seed."""
-    photos = [image for image in collection.images if not collection.is_distractor(image)]
+def _enough(collection: Collection, photos: list[str]) -> Collection:
     if len(photos) < FEWEST:
         raise WorkbenchError(
             f"{collection.name!r} has {len(photos)} readable photos, too few to train attention on; "
             f"take {FEWEST} or more, better some hundreds"
         )
+    return collection
+
+
+def _photos(collection: Collection, seed: int) -> list[str]:
+    """The images to train on, in order; of a large collection some, drawn by the seed."""
+    photos = [image for image in collection.images if not collection.is_distractor(image)]
+    _enough(collection, photos)
     if len(photos) > MOST_PHOTOS:
         drawn = np.random.default_rng(seed).choice(len(photos), MOST_PHOTOS, replace=False)
         photos = [photos[row] for row in sorted(drawn)]
