@@ -7,6 +7,8 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -189,3 +191,16 @@ def test_a_full_disk(folder: Path, tmp_path: Path, most: int, said: str) -> None
     process.join(60)
     assert re.search(said, error)
     assert same(trained(folder, tmp_path / "b"), trained(folder, tmp_path / "a"))
+
+
+@pytest.mark.slow
+def test_ctrl_c_is_answered_with_a_sentence(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "workbench.cli", "train", "attention", str(folder), "--name", "mine"]
+    options = ["--backbone", NETWORK, "--size", "128", "--cache", str(tmp_path)]
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while not (tmp_path / "learned").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert said == "workbench: stopped; what is stored so far is kept\n" and process.returncode == 130
