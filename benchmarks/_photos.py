@@ -9,12 +9,15 @@ from pathlib import Path
 DATASETS = Path(__file__).parents[2] / "shared" / "datasets"
 
 
+def photos(split: str) -> list[tuple[Path, str]]:
+    """The grocery photos of a split, ``train`` or ``test``, with their labels."""
+    with (DATASETS / "grocery" / f"{split}.csv").open() as file:
+        return [(DATASETS / "grocery" / row["path"], row["fine_label"]) for row in csv.DictReader(file)]
+
+
 def grocery(split: str) -> Path:
-    """The grocery photos of a split, ``train`` or ``test``, as a file ``path,label``."""
-    folder = DATASETS / "grocery"
+    """They as a file ``path,label``."""
     target = Path(tempfile.gettempdir()) / f"grocery_{split}.csv"
-    with (folder / f"{split}.csv").open() as file, target.open("w", newline="") as written:
-        table = csv.writer(written)
-        table.writerow(["path", "label"])
-        table.writerows([folder / row["path"], row["fine_label"]] for row in csv.DictReader(file))
+    with target.open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label"), *photos(split)])
     return target

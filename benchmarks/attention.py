@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from _photos import DATASETS, photos
 from _table import print_table
 
 import workbench
@@ -37,7 +38,6 @@ from workbench.localisation import Target, coverage
 from workbench.pipeline import Workbench
 from workbench.progress import silent
 
-DATA = Path(__file__).parents[2] / "shared" / "datasets"
 SEEDS = (0, 1, 2)
 RMAC = "efficientnet_lite0/max/rmac:5"
 CONTROLS = ("even weights", "area of the region", "centre prior")
@@ -62,7 +62,7 @@ class Task(NamedTuple):
 
 def attentions() -> dict[str, list[Attention]]:
     """The three trainings of each kind, trained where they are not there yet."""
-    photos = DATA / "imagenet_sample"
+    photos = DATASETS / "imagenet_sample"
     if not photos.is_dir():
         print("Without the folder imagenet_sample there is nothing to train on: controls only.\n")
         return {}
@@ -92,16 +92,16 @@ def _say(epoch: object) -> None:
 
 def collections(folder: Path) -> Iterator[tuple[Workbench, Targets]]:
     """Each collection, and what is looked for in which of its pictures, as far as that is known."""
-    if (DATA / "grocery").is_dir():
-        train, test = _photos("train"), _photos("test")
+    if (DATASETS / "grocery").is_dir():
+        train, test = photos("train"), photos("test")
         yield workbench.open(_table(folder / "grocery train.csv", train)), {}
         yield cluttered(folder, "grocery train among clutter", train[::2], train[1::2])
         yield workbench.open(_table(folder / "grocery test.csv", test)), {}
         yield cluttered(folder, "grocery test among clutter", test, train)
     else:
         print("grocery is not here, and is left out.\n")
-    if (DATA / "scenes").is_dir():
-        yield workbench.open(DATA / "scenes", "folders"), {}
+    if (DATASETS / "scenes").is_dir():
+        yield workbench.open(DATASETS / "scenes", "folders"), {}
     else:
         print("scenes is not here, and is left out.\n")
     bench = workbench.open("posters")
@@ -112,11 +112,6 @@ def collections(folder: Path) -> Iterator[tuple[Workbench, Targets]]:
             header = images.header(path)
             targets.setdefault(path, []).append(Target(corners, (0, 0, header.width, header.height)))
     yield bench, targets
-
-
-def _photos(split: str) -> list[tuple[Path, str]]:
-    with (DATA / "grocery" / f"{split}.csv").open() as file:
-        return [(DATA / "grocery" / row["path"], row["fine_label"]) for row in csv.DictReader(file)]
 
 
 def _table(path: Path, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] = ("path", "label")) -> Path:
