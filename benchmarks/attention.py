@@ -62,13 +62,13 @@ class Task(NamedTuple):
 
 def attentions() -> dict[str, list[Attention]]:
     """The three trainings of each kind, trained where they are not there yet."""
-    folder = DATASETS / "imagenet_sample"
-    if not folder.is_dir():
+    place = DATASETS / "imagenet_sample"
+    if not place.is_dir():
         print("Without the folder imagenet_sample there is nothing to train on: controls only.\n")
         return {}
     found: dict[str, list[Attention]] = {}
     for seed in SEEDS:
-        bench = workbench.open(folder, seed=seed)
+        bench = workbench.open(place, seed=seed)
         paths = {kind: learned(bench.options.cache, f"{kind}-{seed}") for kind in KINDS}
         missing = [kind for kind in KINDS if not paths[kind].exists()]
         if missing:

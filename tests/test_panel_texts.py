@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from workbench.collections.collection import PROTOCOLS
 from workbench.config import NOT_AVAILABLE, Config
+from workbench.features.maps import Options
 from workbench.features.weights import availability
 from workbench.panels.pipelines import (
     CHOICES,
@@ -137,7 +138,7 @@ def test_a_pipeline_in_plain_words(pipeline: str, words: str) -> None:
 
 
 def test_embedded_backbones_come_first_and_missing_ones_are_marked(tmp_path: Path) -> None:
-    options = backbones(tmp_path)
+    options = backbones(Options(weights=tmp_path, cache=tmp_path))
     assert options[0] == ("efficientnet_lite0", "efficientnet_lite0")
     for text, name in options:
         assert text.endswith(" (download)") == (availability(name, tmp_path) == "download")

@@ -269,6 +269,10 @@ class Workbench:
         """Indexes beside exact search: what each gives up, what it saves, and what is inside."""
         return self._panel("tradeoff_panel")
 
+    def training_panel(self) -> Any:
+        """Fine-tuning and regional attention, trained while one looks on, and what changes by them."""
+        return self._panel("training_panel")
+
     def history_panel(self) -> Any:
         """What was evaluated before; sessions and reports to save."""
         return self._panel("history_panel")

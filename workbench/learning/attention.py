@@ -112,6 +112,7 @@ def fit(
 
     about = {
         **made_for(lesson.source),
+        "backbone": lesson.backbone,
         "photos": count,
         "collection": lesson.collection.name,
         **asdict(settings),

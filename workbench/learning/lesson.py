@@ -28,12 +28,13 @@ class Lesson:
     source: MapSource
     classifier: torch.nn.Linear
     photos: list[str]
+    backbone: str
 
     @classmethod
     def of(cls, collection: Collection, options: Options, backbone: str) -> Lesson:
         """Raises WorkbenchError where photos are too few, or the backbone has no linear classifier."""
         source = MapSource.of(Config.parse(f"{backbone}/max/whole"), options)
-        return cls(collection, source, _classifier(source), _photos(collection, options.seed))
+        return cls(collection, source, _classifier(source), _photos(collection, options.seed), backbone)
 
     def classes(self) -> torch.Tensor:
         """The class of each photo, by its label or by its name up to the first ``_``; sorted, they must be

@@ -58,7 +58,7 @@ class Configuration:
         self.pipeline.observe(session.guard(self.write), "value")
         self.run.on_click(session.guard(self.repeat))
         self.add.on_click(session.guard(self.compare))
-        session.observe(session.guard(self.show), ["pipeline", "ranking"])
+        session.observe(session.guard(self.show), ["pipeline", "ranking", "learned"])
         session.observe(session.guard(self.show_slots), ["pipeline", "a", "b"])
 
     def _slot(self, slot: str) -> tuple[W.Button, W.Button]:
@@ -144,9 +144,9 @@ class Configuration:
         select, value = self.selects[label], part(pipeline, label)
         refused: dict[str, str] = {}
         if label == "Backbone":
-            # Marks change when weights were downloaded, not while the user is choosing.
-            marked = change is None or change["name"] == "ranking"
-            options = backbones(self.session.bench.options.weights) if marked else list(select.options)
+            # They change when weights were downloaded or trained, not while the user is choosing.
+            marked = change is None or change["name"] != "pipeline"
+            options = backbones(self.session.bench.options) if marked else list(select.options)
             if value not in [name for _, name in options]:
                 options.append((value, value))
         else:

@@ -18,12 +18,13 @@ from workbench.panels.query import QueryPicker
 from workbench.panels.results import Results
 from workbench.panels.session import Session, session_of
 from workbench.panels.tradeoff import TradeoffPanel
+from workbench.panels.training import TrainingPanel
 
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
 
-FOLDED = ("Index trade-off",)  # parts of the whole workbench that are not seen at first
+FOLDED = ("Index trade-off", "Training")  # parts of the whole workbench that are not seen at first
 
 
 def query_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
@@ -70,6 +71,12 @@ def tradeoff_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     return _panel(session, TradeoffPanel(session).widget)
 
 
+def training_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """Training on the collection, live, and rankings and heat before it and after."""
+    session = session or session_of(bench)
+    return _panel(session, TrainingPanel(session).widget)
+
+
 def show(bench: Workbench, session: Session | None = None) -> W.VBox:
     """The whole workbench: every panel, each of which may be folded away."""
     session = session or session_of(bench)
@@ -82,6 +89,7 @@ def show(bench: Workbench, session: Session | None = None) -> W.VBox:
         "Embedding map": EmbeddingMap(session).widget,
         "Index trade-off": TradeoffPanel(session).widget,
         "History": History(session).widget,
+        "Training": TrainingPanel(session).widget,
     }
     body = W.Box(list(parts.values()))
     body.add_class("wb-body")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from workbench.config import INVERTED, SUGGESTING, Config, Step, WorkbenchError, cells, suggested
 from workbench.features.backbones import BACKBONES, Spec
+from workbench.features.maps import Options
 from workbench.features.weights import availability
+from workbench.learning.shelf import shelf
 
 NONE = ""  # a part that is left out of the string
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -163,12 +164,14 @@ def _is_vector(layer: str) -> bool:
     return re.fullmatch(r"fc\d*|pool|logits|classifier.*", layer) is not None
 
 
-def backbones(weights: Any) -> list[tuple[str, str]]:
-    """Backbones as (text, name): embedded ones first, and those not on this disk marked."""
-    known = {name: availability(name, weights) for name in BACKBONES}
+def backbones(options: Options) -> list[tuple[str, str]]:
+    """Backbones as (text, name): embedded ones first, then fine-tuned ones; marked where not on this disk."""
+    known = {name: availability(name, options.weights) for name in BACKBONES}
     names = sorted(known, key=lambda name: _ORDER.get(known[name], len(_ORDER)))
     marks = {"embedded": "", "ready": ""}
-    return [(name + marks.get(known[name], f" ({known[name]})"), name) for name in names]
+    listed = [(name + marks.get(known[name], f" ({known[name]})"), name) for name in names]
+    tuned = [one for one in shelf(options.cache).values() if one.kind == "backbone" and one.usable]
+    return [listed[0], *((f"{one.name} (fine-tuned)", f"file:{one.path}") for one in tuned), *listed[1:]]
 
 
 def numbers(pipeline: str, label: str) -> list[tuple[str, tuple[float, ...], float]]:

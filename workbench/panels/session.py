@@ -64,6 +64,7 @@ class Session(Refining):
     b = T.Unicode()
     evaluations = T.Dict()  # pipeline → Evaluation, or the sentence that says why there is none
     waiting = T.Tuple()  # pipelines
+    learned = T.Int(0)  # grows as something is trained, so that it is offered
     jobs = T.Dict()  # lane → Job, of what runs now
     message = T.Unicode()
     failed = T.Bool(False)

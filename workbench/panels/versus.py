@@ -134,7 +134,7 @@ class Versus:
         self.sentence.lines = [line(difference.sentence(), "numbers")]
         self.gains.columns = versus_charts.columns(pairs)
         self.curves.lines = versus_charts.lines(curves, first.pipeline, second.pipeline, called(order))
-        self.queries.rows = [_row(*pair) for pair in pairs.itertuples(index=False)]
+        self.queries.rows = [row(*pair) for pair in pairs.itertuples(index=False)]
         self._drawn = key
 
     def _rank(self, progress: Progress) -> None:
@@ -181,7 +181,8 @@ def paired(a: Evaluation, b: Evaluation, setting: str = "") -> pd.DataFrame:
     return pairs.rename_axis(index="query").reset_index()
 
 
-def _row(query: str, a: float, b: float) -> dict[str, Any]:
+def row(query: str, a: float, b: float) -> dict[str, Any]:
+    """A query under A and B as a row of a table with the columns query, a, b and gain."""
     gain = f"{100 * (b - a):+.1f}".replace("-", "−")
     cells = {"query": query, "a": percent(a), "b": percent(b), "gain": gain}
     return {"id": query, "cells": cells, "order": {"a": a, "b": b, "gain": b - a}}

@@ -13,15 +13,18 @@ function render({ model, el }) {
   let lines = []; // {name, node}
   let tab = [0, 0]; // side and place of the one row that the tab key reaches
 
+  const called = (side) => model.get("names")[side];
+  const within = (side) => (called(side).length > 1 ? called(side) : `in ${called(side)}`);
+
   const moved = ({ rank, other }, side) => {
-    if (!other) return side ? "not in A" : "not in B";
-    if (!side) return rank === other ? "" : `B ${other}`;
+    if (!other) return `not ${within(1 - side)}`;
+    if (!side) return rank === other ? "" : `${called(1)} ${other}`;
     return rank === other ? "=" : rank < other ? `▲ ${other - rank}` : `▼ ${rank - other}`;
   };
 
   const spoken = ({ rank, other }, side) => {
-    const there = side ? "A" : "B";
-    return other === rank ? `as in ${there}` : other ? `rank ${other} in ${there}` : `not in ${there}`;
+    const there = within(1 - side);
+    return other === rank ? `as ${there}` : other ? `rank ${other} ${there}` : `not ${there}`;
   };
 
   const light = (name) => {
@@ -116,10 +119,10 @@ function render({ model, el }) {
     const title = document.createElement("div");
     const list = document.createElement("div");
     title.className = "wb-duel-title";
-    title.textContent = `${"AB"[number]}  ${side.title}`;
+    title.textContent = `${called(number)}  ${side.title}`;
     title.title = side.title;
     list.setAttribute("role", "listbox");
-    list.setAttribute("aria-label", `${"AB"[number]}: ${side.title}`);
+    list.setAttribute("aria-label", `${called(number)}: ${side.title}`);
     columns[number] = side.figures.map((figure, place) => row(figure, number, place));
     list.append(...columns[number]);
     box.className = "wb-duel-side";

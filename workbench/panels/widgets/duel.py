@@ -26,6 +26,7 @@ class Duel(anywidget.AnyWidget):
 
     _esm = _STATIC / "duel.js"
     _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("duel", "comparison"))
+    names = T.List(T.Unicode(), ["A", "B"]).tag(sync=True)  # what the sides are called
     sides = T.List(T.Dict()).tag(sync=True)  # two of {title, figures}
     current = T.Unicode().tag(sync=True)  # the name of the image under study
     stale = T.Bool(False).tag(sync=True)
