@@ -16,6 +16,7 @@ from workbench.panels.session import DEBOUNCE, Session
 from workbench.panels.study import Asked, study
 from workbench.panels.versus import paired, row
 from workbench.panels.widgets.duel import Duel, figures
+from workbench.panels.widgets.grid import Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.region import Line, Text, line
 from workbench.panels.widgets.table import Table, column
@@ -42,6 +43,7 @@ class BeforeAfter:
         self._rankings: list[pd.DataFrame] = []
         self.said = Text()
         self.queries = Table(label="AP of each query before and after", columns=COLUMNS)
+        self.picture = Grid(label="The query before and after", look="single")
         self.duel = Duel(names=[*SIDES])
         self.views = tuple(HeatView(look="picture", signed=True) for _ in SIDES)
         self.scale = HeatView(look="controls", signed=True, quantity="a cell takes away · adds")
@@ -50,9 +52,10 @@ class BeforeAfter:
                 W.jslink((self.scale, trait), (view, trait))
         self.heat = Text()
         seen = W.VBox([self.heat, W.Box([*self.views]), self.scale])
-        body = W.Box([self.queries, self.duel, seen])
+        asked = W.VBox([self.picture, self.queries])
+        body = W.Box([asked, self.duel, seen])
         self.widget = W.VBox([self.said, body])
-        for box, name in ((seen, "seen"), (body, "changes"), (self.widget, "before-after")):
+        for box, name in ((asked, "asked"), (seen, "seen"), (body, "changes"), (self.widget, "before-after")):
             box.add_class(f"wb-{name}")
         self.widget.layout.display = "none"
         guard = session.guard
@@ -91,10 +94,15 @@ class BeforeAfter:
             if bench.collection.protocol is not None:
                 before, after = (bench.evaluate(one, progress, localise=False) for one in pipelines)
                 judged = before, after
+            query = _query(session)
+            picture = thumbnail(bench, query.image, 320, session.box or query.box)
             sides = [figures(first, second, bench), figures(second, first, bench)]
             progress("Ranking before and after", 1, 1)
             self._rankings = [first, second]
             self._show(trained, judged)
+            self.picture.figures = [
+                {"picture": picture, "alt": f"query {session.query}", "name": session.query}
+            ]
             titles = _titles(judged, session.query)
             self.duel.sides = [
                 {"title": title, "figures": side} for title, side in zip(titles, sides, strict=True)
@@ -116,7 +124,7 @@ class BeforeAfter:
     def _explain(self, pipelines: tuple[str, str], progress: Progress) -> None:
         """Show the heat of the session's image, or else of the first result, before and after."""
         session, bench = self.session, self.session.bench
-        query = session.queries.get(session.query, Query(session.query, session.query))
+        query = _query(session)
         results = self._rankings[1]["image_id"]
         others = [one for one in results.head(2) if one != query.image]
         image = session.image if session.image in set(results) else next(iter(others), "")
@@ -138,6 +146,10 @@ class BeforeAfter:
         self.heat.lines = [line(f"What of {image} matches the query", "note")]
 
 
+def _query(session: Session) -> Query:
+    return session.queries.get(session.query) or Query(session.query, session.query)
+
+
 def _titles(judged: Judged, query: str) -> tuple[str, str]:
     """The AP of the query before and after, where it is known."""
     known = [pair for pair in paired(*judged).itertuples(index=False) if pair[0] == query] if judged else []
@@ -147,12 +159,7 @@ def _titles(judged: Judged, query: str) -> tuple[str, str]:
 def _said(trained: Trained, judged: Judged, session: Session) -> list[Line]:
     """What changed over all queries, and what must be said of it."""
     before, after = trained.pipelines
-    said = [
-        line(
-            f"{before}  →  …/{after.rpartition('/')[2] if trained.kind == 'attention' else trained.name}",
-            "pipeline",
-        )
-    ]
+    said = [line(f"{before}  →  {after.replace(f'file:{trained.path}', trained.name)}", "pipeline")]
     card, bench = trained.card, session.bench
     if judged:
         pairs = paired(*judged)

@@ -41,7 +41,7 @@ def row(one: Trained, running: bool = False) -> dict[str, Any]:
         "name": "shipped with the package" if one.shipped else one.name,
         "what": _what(one),
         "collection": str(one.card.get("collection", "")),
-        "epochs": f"{done} of {one.settings.epochs}, {'training' if running else 'stopped'}"
+        "epochs": f"{done} of {one.settings.epochs}, {'running' if running else 'stopped'}"
         if one.waits
         else f"{done}, kept {best}",
     }

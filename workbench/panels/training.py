@@ -159,11 +159,11 @@ class TrainingPanel:
         with self._lock:
             live, one = self.live, self.trained.get(self.picked)
             running = live is not None or LANE in self.session.jobs
-            waiting = self.waiting()
+            waiting = None if running else self.waiting()
             self.go.description = "Continue" if waiting is not None else "Train"
             self.go.disabled = running
             self.go.tooltip = "Cancel, below, stops what runs and keeps the last epoch" if running else ""
-            self.note.lines = self._note(waiting)
+            self.note.lines = [] if running else self._note(waiting)
             self.list.rows = [
                 words.row(each, live is not None and live.name == each.name) for each in self.trained.values()
             ]
@@ -198,7 +198,7 @@ class TrainingPanel:
                     f"{name} was stopped after epoch {done}: Continue goes on there, as it was begun.", "note"
                 )
             ]
-        if self.live is None and there is not None and there.waits:
+        if there is not None and there.waits:
             return [line(f"Begins {name} anew: what waits under this name was begun otherwise.", "warning")]
         backbone = words.short(Config.parse(self.session.pipeline).backbone)
         if self.recipe.kind == "backbone":

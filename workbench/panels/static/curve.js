@@ -1,7 +1,7 @@
 // Lines over epochs with a point at each, in a scale that fits them. Drawn anew at every width and epoch.
 
 const SVG = "http://www.w3.org/2000/svg";
-const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [176, 48, 12, 10, 34];
+const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [176, 56, 12, 10, 34];
 
 // Round numbers from below the least value to above the largest.
 function ticksOf(values) {
