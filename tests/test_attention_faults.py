@@ -125,7 +125,7 @@ def test_classes_are_known_of_photos_that_cannot_be_read(folder: Path, tmp_path:
     collection = collection_of(folder).without([("003.jpg", "damaged")])
     source = MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options_in(tmp_path))
     photos = list(collection.images)
-    lesson = Lesson(collection, source, torch.nn.Linear(96, 12), photos)
+    lesson = Lesson(collection, source, torch.nn.Linear(96, 12), photos, NETWORK)
     assert lesson.classes().tolist() == [0, 1, 2, *range(4, 12)]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from ipywidgets.widgets.widget import _instances
 
 import workbench
@@ -226,6 +229,41 @@ def test_what_cannot_be_trained_is_said_and_the_panel_goes_on(
     panel.go.click()
     settled(session)
     assert panel.trained["well"].usable
+
+
+@pytest.mark.parametrize("what", ["backbone", "attention"])
+def test_what_another_process_trains_is_left_alone(session: Session, what: str) -> None:
+    panel = prepared(session, what=what, name="shared")
+    work = session.bench.options.cache / "learned" / "shared.training"
+    work.mkdir(parents=True)
+    with FileLock(work / ".lock"):  # as another kernel holds it
+        panel.go.click()
+        assert session.wait(120)
+    assert session.failed
+    assert "'shared' is being trained by another process" in session.message
+    panel.recipe.composites.value = 12
+    panel.go.click()
+    settled(session)
+    assert panel.trained["shared"].usable
+
+
+def test_a_full_disk_is_said_and_training_goes_on_once_there_is_room(session: Session) -> None:
+    panel = prepared(session)
+    room = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing more is an error
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, room[1]))
+    try:
+        panel.go.click()
+        assert session.wait(120)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, room)
+        signal.signal(signal.SIGXFSZ, heard)
+    assert session.failed
+    assert "cannot be written" in session.message
+    assert not panel.go.disabled
+    panel.go.click()
+    settled(session)
+    assert panel.trained[panel.picked].usable
 
 
 def test_a_name_that_is_taken_is_refused(session: Session) -> None:

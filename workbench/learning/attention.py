@@ -18,7 +18,7 @@ from workbench.features.maps import Options
 from workbench.learning.epochs import Epoch, Plan, Tensors, descend
 from workbench.learning.lesson import Lesson
 from workbench.learning.regions import Batch, Regions
-from workbench.learning.writing import replace_file
+from workbench.learning.writing import alone, replace_file
 from workbench.progress import Progress, silent
 
 HIDDEN = 64
@@ -72,13 +72,13 @@ def train(
     lesson = Lesson.of(collection, options, backbone)
     if settings.targets == "labels":
         lesson.classes()  # before the long work
-    lesson = lesson.readable(progress)
-    regions, shown = lesson.pictures(settings.composites, settings.levels, work, progress)
-    attention = fit(
-        lesson, regions, shown, settings, work / "checkpoint.safetensors", progress, report, command
-    )
-    replace_file(place, attention.to_bytes())
-    shutil.rmtree(work, ignore_errors=True)
+    with alone(work, name):
+        lesson = lesson.readable(progress)
+        regions, shown = lesson.pictures(settings.composites, settings.levels, work, progress)
+        checkpoint = work / "checkpoint.safetensors"
+        attention = fit(lesson, regions, shown, settings, checkpoint, progress, report, command)
+        replace_file(place, attention.to_bytes())
+        shutil.rmtree(work, ignore_errors=True)
     return place
 
 

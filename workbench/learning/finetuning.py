@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
@@ -32,7 +30,7 @@ from workbench.learning.descent import Epoch, Settings, best, descend
 from workbench.learning.labelled import hold_out, labelled
 from workbench.learning.tuned import Tuned, mean_ap
 from workbench.learning.views import frozen_views
-from workbench.learning.writing import full, replace_file
+from workbench.learning.writing import alone, replace_file
 from workbench.progress import Progress, silent
 
 POOLINGS = ("max", "mean", "gem")  # CroW holds weights fixed, through which no gradient passes
@@ -90,7 +88,7 @@ def finetune(
         trained = {key: one for key, one in model.state_dict().items() if key.startswith(parts)}
         save(trained, epochs, epochs[-1])
 
-    with _alone(work, name):
+    with alone(work, name):
         if not place.is_file():  # taken away: what was best so far is not in the checkpoint
             (work / "checkpoint.safetensors").unlink(missing_ok=True)
         keys, lost = frozen.extract([data.pictures[row] for row in held], 1, progress)
@@ -158,25 +156,6 @@ def _validation(
             parts.append(tuned(maps).cpu())
     vectors = torch.cat(parts)
     return mean_ap(vectors, classes[order]) if bool(vectors.isfinite().all()) else math.nan
-
-
-@contextlib.contextmanager
-def _alone(work: Path, name: str) -> Iterator[None]:
-    """The folder of a training, to one process at a time."""
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(work / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise WorkbenchError(
-            f"{name!r} is being trained by another process; wait for its end, or choose another name"
-        ) from None
-    except OSError as error:
-        raise full(work, error) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def card(path: Path) -> dict[str, Any]:

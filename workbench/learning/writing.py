@@ -1,9 +1,13 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and a folder that one process writes at a time."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from workbench.config import WorkbenchError
 
@@ -31,3 +35,22 @@ def full(path: Path, error: OSError) -> WorkbenchError:
         f"{str(path)!r} cannot be written ({error.strerror or error}): free some space, or choose another "
         "place with --cache; what was there before is kept, and the same call goes on from it"
     )
+
+
+@contextlib.contextmanager
+def alone(work: Path, name: str) -> Iterator[None]:
+    """The folder of a training, to one process at a time. Raises WorkbenchError where another has it."""
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(work / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise WorkbenchError(
+            f"{name!r} is being trained by another process; wait for its end, or choose another name"
+        ) from None
+    except OSError as error:
+        raise full(work, error) from None
+    try:
+        yield
+    finally:
+        lock.release()
