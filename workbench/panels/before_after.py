@@ -24,6 +24,7 @@ from workbench.progress import Progress
 
 Judged = tuple[Evaluation, Evaluation] | None  # before and after, where there is ground truth
 LANE = "before and after"
+WAITING = "The rankings before and after come here once the collection is described by both."
 SIDES = ("before", "after")
 COLUMNS = [
     column("query", "Query"),
@@ -39,6 +40,7 @@ class BeforeAfter:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.trained: Trained | None = None
+        self._shown: Trained | None = None
         self._asked: Any = None  # what the rankings answer
         self._rankings: list[pd.DataFrame] = []
         self.said = Text()
@@ -53,9 +55,14 @@ class BeforeAfter:
         self.heat = Text()
         seen = W.VBox([self.heat, W.Box([*self.views]), self.scale])
         asked = W.VBox([self.picture, self.queries])
-        body = W.Box([asked, self.duel, seen])
-        self.widget = W.VBox([self.said, body])
-        for box, name in ((asked, "asked"), (seen, "seen"), (body, "changes"), (self.widget, "before-after")):
+        self.body = W.Box([asked, self.duel, seen])
+        self.widget = W.VBox([self.said, self.body])
+        for box, name in (
+            (asked, "asked"),
+            (seen, "seen"),
+            (self.body, "changes"),
+            (self.widget, "before-after"),
+        ):
             box.add_class(f"wb-{name}")
         self.widget.layout.display = "none"
         guard = session.guard
@@ -65,6 +72,10 @@ class BeforeAfter:
 
     def open(self, trained: Trained | None) -> None:
         """Show what that training changes; None: nothing."""
+        if trained is not None and trained != self._shown:  # nothing of another stays
+            self._shown = None
+            self.said.lines = [line(WAITING, "note")]
+            self.body.layout.display = "none"
         self.trained = trained
         self.widget.layout.display = None if trained is not None else "none"
         self.refresh(None)
@@ -84,30 +95,27 @@ class BeforeAfter:
         session, trained = self.session, self.trained
         if trained is None:
             return
-        asked = trained.path, session.query, session.box
+        asked = trained, name, box = trained, session.query, session.box
         bench, pipelines = session.bench, trained.pipelines
-        if asked != self._asked:
-            first, second = (
-                bench.search(session.query, session.box, one, None, progress) for one in pipelines
-            )
+        if asked != self._asked or self._shown is None:
+            first, second = (bench.search(name, box, one, None, progress) for one in pipelines)
             judged: Judged = None
             if bench.collection.protocol is not None:
                 before, after = (bench.evaluate(one, progress, localise=False) for one in pipelines)
                 judged = before, after
-            query = _query(session)
-            picture = thumbnail(bench, query.image, 320, session.box or query.box)
+            query = _query(session, name)
+            picture = thumbnail(bench, query.image, 320, box or query.box)
             sides = [figures(first, second, bench), figures(second, first, bench)]
             progress("Ranking before and after", 1, 1)
             self._rankings = [first, second]
             self._show(trained, judged)
-            self.picture.figures = [
-                {"picture": picture, "alt": f"query {session.query}", "name": session.query}
-            ]
-            titles = _titles(judged, session.query)
+            self.picture.figures = [{"picture": picture, "alt": f"query {name}", "name": name}]
             self.duel.sides = [
-                {"title": title, "figures": side} for title, side in zip(titles, sides, strict=True)
+                {"title": title, "figures": side}
+                for title, side in zip(_titles(judged, name), sides, strict=True)
             ]
-            self._asked = asked
+            self._asked, self._shown = asked, trained
+            self.body.layout.display = None
         self.duel.stale = False
         self._explain(pipelines, progress)
 
@@ -124,7 +132,7 @@ class BeforeAfter:
     def _explain(self, pipelines: tuple[str, str], progress: Progress) -> None:
         """Show the heat of the session's image, or else of the first result, before and after."""
         session, bench = self.session, self.session.bench
-        query = _query(session)
+        query = _query(session, session.query)
         results = self._rankings[1]["image_id"]
         others = [one for one in results.head(2) if one != query.image]
         image = session.image if session.image in set(results) else next(iter(others), "")
@@ -146,8 +154,8 @@ class BeforeAfter:
         self.heat.lines = [line(f"What of {image} matches the query", "note")]
 
 
-def _query(session: Session) -> Query:
-    return session.queries.get(session.query) or Query(session.query, session.query)
+def _query(session: Session, name: str) -> Query:
+    return session.queries.get(name) or Query(name, name)
 
 
 def _titles(judged: Judged, query: str) -> tuple[str, str]:

@@ -117,8 +117,10 @@ class TrainingPanel:
             self.draw()
         with self.session.lock:
             self.session.learned += 1
-        self.pick(live.name)
-        self.recipe.suggest(bench.collection.name, self.trained)
+        if self.picked == live.name:  # else another is looked at meanwhile
+            self.pick(live.name)
+        if self.recipe.name.value.strip() == live.name:
+            self.recipe.suggest(bench.collection.name, self.trained)
 
     # -- what is trained
 
