@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 from ipywidgets.widgets.widget import _instances
+from safetensors.torch import save_file
 
 import workbench
 from tests.extracting import NETWORK
@@ -209,6 +211,7 @@ def test_attention_is_trained_without_labels_and_used(folder: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
+        ("name", "", "write it with small letters"),
         ("name", "Käse", "write it with small letters"),
         ("name", "<img src=x>", "write it with small letters"),
         ("rate", -1.0, "take a number above 0"),
@@ -229,6 +232,17 @@ def test_what_cannot_be_trained_is_said_and_the_panel_goes_on(
     panel.go.click()
     settled(session)
     assert panel.trained["well"].usable
+
+
+def test_attention_of_no_name_is_refused(session: Session, tmp_path: Path) -> None:
+    panel = prepared(session, what="attention", composites=12)
+    for name in ("", "a/exact", "Käse"):
+        panel.recipe.name.value = name
+        panel.go.click()
+        assert session.wait(120)
+        assert session.failed
+        assert "write it with small letters" in session.message
+    assert not (tmp_path / "learned").exists()
 
 
 @pytest.mark.parametrize("what", ["backbone", "attention"])
@@ -285,6 +299,9 @@ def test_damaged_and_other_files_are_no_trainings(session: Session, tmp_path: Pa
     (one.parent / "lost.training").mkdir()
     (one.parent / "lost.training" / "checkpoint.safetensors").write_bytes(b"\x00" * 64)
     shutil.copy(one, learned(tmp_path, "copied"))
+    for name, card in (("none", "{}"), ("odd", '{"figures": 7, "base": []}'), ("text", "no json")):
+        save_file({"one": torch.zeros(1)}, learned(tmp_path, name), {"backbone": "resnet18", "card": card})
+        save_file({"one": torch.zeros(1)}, learned(tmp_path, f"{name}-attention"), {"attention": card})
     assert set(shelf(tmp_path)) == {one.stem, "copied"}
     session.cancel()
 

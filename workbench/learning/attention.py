@@ -18,7 +18,7 @@ from workbench.features.maps import Options
 from workbench.learning.epochs import Epoch, Plan, Tensors, descend
 from workbench.learning.lesson import Lesson
 from workbench.learning.regions import Batch, Regions
-from workbench.learning.writing import alone, replace_file
+from workbench.learning.writing import alone, replace_file, require_name
 from workbench.progress import Progress, silent
 
 HIDDEN = 64
@@ -66,6 +66,7 @@ def train(
     few photos, the labels are not the classifier's classes, the loss diverges or the disk is full.
     """
     settings = settings or Settings()
+    require_name(name)
     Config.parse(f"{backbone}/max/rmac:{settings.levels}/attention:{name}")
     place = learned(options.cache, name)
     work = place.with_suffix(".training")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
@@ -30,7 +29,7 @@ from workbench.learning.descent import Epoch, Settings, best, descend
 from workbench.learning.labelled import hold_out, labelled
 from workbench.learning.tuned import Tuned, mean_ap
 from workbench.learning.views import frozen_views
-from workbench.learning.writing import alone, replace_file
+from workbench.learning.writing import alone, replace_file, require_name
 from workbench.progress import Progress, silent
 
 POOLINGS = ("max", "mean", "gem")  # CroW holds weights fixed, through which no gradient passes
@@ -126,8 +125,7 @@ def finetune(
 
 def _checked(backbone: str, name: str, settings: Settings) -> Config:
     """The pipeline that is trained. Raises WorkbenchError where a setting cannot be."""
-    if not re.fullmatch(r"[a-z0-9_-]+", name):
-        raise WorkbenchError(f"name {name!r}: write it with small letters, digits, - and _ only")
+    require_name(name)
     config = Config.parse(f"{backbone}/{settings.pooling}/whole")
     if config.pooling.name not in POOLINGS:
         raise WorkbenchError(f"pooling {settings.pooling}: fine-tuning takes {', '.join(POOLINGS)}")

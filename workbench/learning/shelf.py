@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
+from workbench.config import WorkbenchError
 from workbench.descriptors.attention import SHIPPED, learned
 from workbench.features.backbones import BACKBONES, Spec
 from workbench.learning import attention, descent
@@ -103,17 +104,29 @@ def _finished(name: str, path: Path) -> Trained | None:
     said = _metadata(path)
     kind: Kind = "backbone" if "backbone" in said else "attention"
     card = said.get("card" if kind == "backbone" else "attention")
-    return Trained(name, kind, path, card) if isinstance(card, dict) and "figures" in card else None
+    return _sound(Trained(name, kind, path, card)) if isinstance(card, dict) else None
 
 
 def _waiting(name: str, path: Path) -> Trained | None:
     said, file = _metadata(path), path.parent.with_suffix(".safetensors")
     try:
         if "said" in said:
-            return Trained(name, "backbone", file, {**said["said"]["plan"], **_figures(said["said"])}, True)
+            card = {**said["said"]["plan"], **_figures(said["said"])}
+            return _sound(Trained(name, "backbone", file, card, True))
         plan = said["plan"]
-        return Trained(name, "attention", file, {**plan, **plan["about"], **_figures(said)}, True)
+        card = {**plan, **plan["about"], **_figures(said)}
+        return _sound(Trained(name, "attention", file, card, True))
     except (KeyError, TypeError):
+        return None
+
+
+def _sound(one: Trained) -> Trained | None:
+    """The training if its card says what is asked of it, else None."""
+    measure = "mean_ap" if one.kind == "backbone" else "validation"
+    try:
+        numbers = [int(figure["number"]) + float(figure[measure]) for figure in one.card["figures"]]
+        return one if numbers and all(one.pipelines) and one.card["seed"] is not None else None
+    except (WorkbenchError, KeyError, TypeError, ValueError):
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,3 +55,9 @@ def alone(work: Path, name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def require_name(name: str) -> None:
+    """Raises WorkbenchError where a name cannot be that of a training."""
+    if not re.fullmatch(r"[a-z0-9_-]+", name):
+        raise WorkbenchError(f"name {name!r}: write it with small letters, digits, - and _ only")
