@@ -176,9 +176,17 @@ def test_other_settings_under_a_name_that_waits_are_said_to_begin_anew(session: 
     panel.go.click()
     assert session.wait(120)
     assert panel.go.description == "Continue"
+    assert session.message.startswith("Cancelled.")
     panel.recipe.rate.value = 0.001
     assert panel.go.description == "Train"
     assert "anew" in panel.note.lines[0]["text"]
+    panel.recipe.epochs.value = 1
+    panel.loss.unobserve_all("lines")
+    panel.go.click()
+    settled(session)
+    assert session.message == ""
+    assert [figure["number"] for figure in panel.trained[panel.picked].card["figures"]] == [0, 1]
+    assert panel.trained[panel.picked].settings.rate == 0.001
 
 
 def test_attention_is_trained_without_labels_and_used(folder: Path, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ class Session(Refining):
             lanes = {lane: self.lane(lane)} if lane else dict(self._lanes)
         active = [one.cancel() for one in lanes.values()]  # all of them, not only the first
         if any(active):
-            self.tell("Cancelled. What was extracted is kept; Run goes on from there.")
+            self.tell("Cancelled. What is done so far is kept, and the same goes on from there.")
 
     def tell(self, message: str, lane: str = RANKING) -> None:
         with self._lock:

@@ -80,6 +80,8 @@ class TrainingPanel:
             raise WorkbenchError(f"{name!r} is trained already: choose another name to train anew")
         base = waiting.base if waiting is not None else Config.parse(self.session.pipeline).backbone
         live = Live(name, self.recipe.kind, settings.epochs)
+        if not self.session.failed:
+            self.session.tell("", LANE)  # as that something was cancelled
         self.session.run(LANE, partial(self._train, live, base, settings))
 
     def waiting(self) -> Trained | None:
