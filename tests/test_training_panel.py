@@ -19,7 +19,7 @@ from tests.extracting import NETWORK
 from tests.finetuning import SETTINGS
 from tests.pictures import folder_of
 from workbench.descriptors.attention import learned
-from workbench.learning.shelf import shelf
+from workbench.learning.shelf import names, shelf
 from workbench.panels import Session
 from workbench.panels.configuration import Configuration
 from workbench.panels.messages import Messages
@@ -294,9 +294,18 @@ def test_a_name_that_is_taken_is_refused(session: Session) -> None:
     panel.recipe.name.value = panel.picked
     panel.go.click()
     assert session.failed
-    assert "is trained already" in session.message
+    assert "is there already: choose another name" in session.message
     assert session.wait(120)
     assert panel.trained[panel.picked].path.read_bytes() == before
+    whitening = panel.trained[panel.picked].path.with_name("white.safetensors")
+    whitening.write_bytes(b"of a whitening, say")
+    panel.recipe.name.value = "white"
+    panel.go.click()
+    assert "choose another name" in session.message
+    assert session.wait(120)
+    assert whitening.read_bytes() == b"of a whitening, say"
+    panel.recipe.suggest("white", names(session.bench.options.cache))
+    assert panel.recipe.name.value == "white-2"
 
 
 def test_damaged_and_other_files_are_no_trainings(session: Session, tmp_path: Path) -> None:

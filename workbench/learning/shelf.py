@@ -92,6 +92,12 @@ def shelf(cache: Path) -> dict[str, Trained]:
     return {one.name: one for one in sorted(there, key=changed, reverse=True)}
 
 
+def names(cache: Path) -> set[str]:
+    """The names that are taken, by trainings and by whatever else lies beside them, such as whitenings."""
+    folder = learned(cache, "x").parent
+    return {path.stem for ending in ("safetensors", "training") for path in folder.glob(f"*.{ending}")}
+
+
 def shipped() -> Iterator[Trained]:
     """What comes trained with the package."""
     for path in sorted(SHIPPED.glob("*.safetensors")):

@@ -79,7 +79,7 @@ class Recipe:
         if trained.waits:
             self.name.value = trained.name
 
-    def suggest(self, collection: str, taken: Any) -> None:
+    def suggest(self, collection: str, taken: set[str]) -> None:
         """Write a name that is free, after the collection's."""
         start = re.sub(r"[^a-z0-9_]+", "-", collection.lower()).strip("-") or "mine"
         names = (f"{start}-{number}" if number > 1 else start for number in range(1, len(taken) + 2))

@@ -10,8 +10,9 @@ from typing import Any
 import ipywidgets as W
 
 from workbench.config import Config, WorkbenchError
+from workbench.descriptors.attention import learned
 from workbench.learning import attention, finetuning
-from workbench.learning.shelf import Kind, Trained, shelf, shipped
+from workbench.learning.shelf import Kind, Trained, names, shelf, shipped
 from workbench.panels import trained as words
 from workbench.panels.before_after import BeforeAfter
 from workbench.panels.pipelines import part, replaced
@@ -68,7 +69,7 @@ class TrainingPanel:
         self.use.on_click(guard(self.apply))
         session.observe(guard(self.changed), ["pipeline", "jobs"])
         self.read()
-        self.recipe.suggest(session.bench.collection.name, self.trained)
+        self.suggest()
         self.draw()
 
     # -- training
@@ -76,8 +77,9 @@ class TrainingPanel:
     def train(self, _: object) -> None:
         """Begin what the recipe says, or go on with it."""
         name, settings, waiting = self.recipe.name.value.strip(), self.recipe.settings, self.waiting()
-        if name in self.trained and not self.trained[name].waits:
-            raise WorkbenchError(f"{name!r} is trained already: choose another name to train anew")
+        one, place = self.trained.get(name), learned(self.session.bench.options.cache, name)
+        if place.is_file() and (one is None or not one.waits):
+            raise WorkbenchError(f"{str(place)!r} is there already: choose another name to train anew")
         base = waiting.base if waiting is not None else Config.parse(self.session.pipeline).backbone
         live = Live(name, self.recipe.kind, settings.epochs)
         if not self.session.failed:
@@ -122,7 +124,12 @@ class TrainingPanel:
         if self.picked == live.name:  # else another is looked at meanwhile
             self.pick(live.name)
         if self.recipe.name.value.strip() == live.name:
-            self.recipe.suggest(bench.collection.name, self.trained)
+            self.suggest()
+
+    def suggest(self) -> None:
+        """Write a name that is free."""
+        bench = self.session.bench
+        self.recipe.suggest(bench.collection.name, names(bench.options.cache))
 
     # -- what is trained
 
