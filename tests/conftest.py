@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ ROOT = Path(__file__).parents[1]
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NO_BROWSER = "no browser: install chromium (or run: python -m playwright install chromium)"
 _without_browser = pytest.StashKey[int]()
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background, where Ctrl+C is ignored:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # programs under test inherit that
 
 
 @pytest.fixture(scope="session")
