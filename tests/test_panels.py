@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as W
 import pandas as pd
@@ -19,6 +20,7 @@ from workbench.panels.messages import Messages
 from workbench.panels.query import PAGE, QueryPicker
 from workbench.panels.results import Results
 from workbench.panels.session import session_of
+from workbench.panels.widgets.region import Text
 from workbench.pipeline import Workbench
 
 LABELS, EACH = 5, 13
@@ -53,6 +55,26 @@ def test_two_configurations_of_one_session_are_linked(session: Session) -> None:
     one.selects["Regions"].value = "rmac:3"
     assert session.pipeline == "efficientnet_lite0/gem:4/rmac:3"
     session.cancel()
+
+
+def test_a_page_that_was_late_is_told_everything_again(bench: Workbench, session: Session) -> None:
+    panel = query_panel(bench, session)
+    texts = [w for w in every(panel) if isinstance(w, Text)]
+    said = [w for w in texts if w.live][-1]  # of the messages, which stand last
+    settled(session)
+    sent: dict[str, list[Any]] = {}
+    for widget in texts:
+        assert widget.comm is not None
+        widget.comm.publish_msg = (  # what would go to the page
+            lambda *_, data, of=widget.model_id, **__: sent.setdefault(of, []).append(data["state"]["lines"])
+        )
+    said._handle_custom_msg({"shown": True}, [])
+    assert sent == {widget.model_id: [widget.lines] for widget in texts}
+    assert any(line["text"].startswith("mAP") for [lines] in sent.values() for line in lines)
+
+
+def every(part: W.Widget) -> list[W.Widget]:
+    return [part, *(one for child in getattr(part, "children", ()) for one in every(child))]
 
 
 # The session, on a real bench.

@@ -113,9 +113,23 @@ def _switch(session: Session, name: str, part: W.Widget) -> W.ToggleButton:
 
 def _panel(session: Session, *parts: W.Widget) -> W.VBox:
     """Parts that stand in one cell, over what is said of their work."""
-    panel = W.VBox([*parts, Messages(session).widget])
+    messages = Messages(session)
+    panel = W.VBox([*parts, messages.widget])
     panel.add_class("wb-panel")
+    messages.message.on_msg(lambda *_: _tell_again(panel))
     if session.ranking is None:
         session.refresh()
     session.ahead = session.ahead or Ahead(session)
     return panel
+
+
+def _tell_again(part: W.Widget) -> None:
+    """Send what is shown in a part once more.
+
+    A page that is loaded while work goes on asks for all states and only then listens to changes (Voila, and
+    JupyterLab on reloading): what changed in between would be missing until it changes again.
+    """
+    for child in getattr(part, "children", ()):
+        _tell_again(child)
+    part.layout.send_state(["display", "visibility"])
+    part.send_state(set(part.keys) - {"_esm", "_css"})

@@ -52,6 +52,7 @@ function render({ model, el }) {
 
   model.on("change:lines", show);
   show();
+  if (live) model.send({ shown: true });
   return () => {
     placed.disconnect();
     model.off("comm_live_update", lost);
