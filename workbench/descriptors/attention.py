@@ -116,13 +116,22 @@ def made_for(source: MapSource) -> dict[str, str]:
     }
 
 
+def differences(card: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What a card says otherwise than is wanted, in words; empty where it fits."""
+    return "; ".join(
+        f"{part} {card.get(part)!r}, not {value!r}"
+        for part, value in wanted.items()
+        if card.get(part) != value
+    )
+
+
 def place(config: Config, source: MapSource) -> Path | None:
     """The file of a pipeline's attention, shipped or trained under the name it says; None without one."""
     step = next((step for step in config.weightings if step.name == "attention"), None)
     if step is None:
         return None
-    if step.text is not None:
-        return learned(source.options.cache, step.text)
+    if step.learned is not None:
+        return learned(source.options.cache, step.learned)
     return SHIPPED / f"attention_{source.spec.name.replace('/', '_')}.safetensors"
 
 
@@ -144,16 +153,12 @@ def attention(config: Config, source: MapSource) -> Attention | None:
     try:
         status = path.stat()
     except OSError:
-        what = f"{str(path)!r} is missing" if step.text else "none comes with this backbone"
+        what = f"{str(path)!r} is missing" if step.learned else "none comes with this backbone"
         raise WorkbenchError(f"step {step}: {what}; {advice}") from None
     found = _load(path, status.st_size, status.st_mtime_ns)
-    differ = [
-        f"{part} {found.about.get(part)!r}, not {wanted!r}"
-        for part, wanted in made_for(source).items()
-        if found.about.get(part) != wanted
-    ]
-    if differ:
-        raise WorkbenchError(f"step {step}: it was trained for {'; '.join(differ)}; {advice}")
+    differing = differences(found.about, made_for(source))
+    if differing:
+        raise WorkbenchError(f"step {step}: it was trained for {differing}; {advice}")
     return found
 
 

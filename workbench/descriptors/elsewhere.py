@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.config import Config, Step, WorkbenchError
-from workbench.descriptors.attention import learned, made_for
+from workbench.descriptors.attention import differences, learned, made_for
 from workbench.descriptors.whitening import Whitening
 from workbench.features.maps import MapSource
 
@@ -36,13 +36,9 @@ def elsewhere(config: Config, source: MapSource) -> dict[Step, Whitening]:
     except OSError:
         raise WorkbenchError(f"step {step}: {str(path)!r} is missing; {advice}") from None
     found = _load(path, dimensions, status.st_size, status.st_mtime_ns)
-    differ = [
-        f"{part} {found.provenance.get(part)!r}, not {wanted!r}"
-        for part, wanted in {"kind": step.name, **fits(config, source)}.items()
-        if found.provenance.get(part) != wanted
-    ]
-    if differ:
-        raise WorkbenchError(f"step {step}: it was fitted for {'; '.join(differ)}; {advice}")
+    differing = differences(found.provenance, {"kind": step.name, **fits(config, source)})
+    if differing:
+        raise WorkbenchError(f"step {step}: it was fitted for {differing}; {advice}")
     if found.dimensions < dimensions:
         raise WorkbenchError(f"step {step}: it keeps {found.dimensions} dimensions; ask for as many or fewer")
     return {step: found}
