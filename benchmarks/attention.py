@@ -33,10 +33,10 @@ from workbench.evaluation.comparison import paired_difference
 from workbench.learning.attention import Settings, fit
 from workbench.learning.composites import composites, decoded
 from workbench.learning.lesson import Lesson
-from workbench.learning.writing import replace_file
 from workbench.localisation import Target, coverage
 from workbench.pipeline import Workbench
 from workbench.progress import silent
+from workbench.writing import replace_file
 
 SEEDS = (0, 1, 2)
 RMAC = "efficientnet_lite0/max/rmac:5"

@@ -11,8 +11,10 @@ from PIL import Image, ImageOps
 from workbench.collections import images
 from workbench.collections.collection import Box, Collection, Query
 from workbench.config import WorkbenchError
-from workbench.described import Ready
+from workbench.described import Keypoints, Ready, mapped
 from workbench.descriptors.bulk import describe_maps
+from workbench.descriptors.describe import Parts, finished
+from workbench.local.features import Features, LocalSource
 
 Asked = str | Path | Image.Image  # a query's name, an image's name, a file, a decoded image
 
@@ -64,7 +66,15 @@ def maps(ready: Ready, asked: Asked, box: Box | None = None) -> list[torch.Tenso
     row = _row(ready, asked, box)
     if row is not None:
         return ready.maps(row)
-    return ready.source.maps_of(picture(ready.collection, asked, box), ready.config.scales)
+    return mapped(ready.source).maps_of(picture(ready.collection, asked, box), ready.config.scales)
+
+
+def features(ready: Ready, keypoints: Keypoints, asked: Asked, box: Box | None = None) -> Features:
+    """Its local features: stored ones of the collection, or made now."""
+    row = _row(ready, asked, box)
+    if row is not None:
+        return keypoints.of(row)
+    return keypoints.source.features_of(picture(ready.collection, asked, box))
 
 
 def vector(ready: Ready, asked: Asked, box: Box | None = None) -> torch.Tensor:
@@ -73,7 +83,13 @@ def vector(ready: Ready, asked: Asked, box: Box | None = None) -> torch.Tensor:
     if row is not None:
         return ready.described.vectors[row : row + 1]
     with torch.no_grad():
-        parts, _ = describe_maps(maps(ready, asked, box), ready.config, ready.described)
+        if ready.words is not None:
+            assert isinstance(ready.source, LocalSource)
+            found = ready.source.features_of(picture(ready.collection, asked, box))
+            counted = torch.from_numpy(ready.words.vector(ready.words.named(found)))
+            parts = finished(Parts(counted[None, None]), ready.config, ready.described.final)
+        else:
+            parts, _ = describe_maps(maps(ready, asked, box), ready.config, ready.described)
         return parts.total.sum(1)
 
 

@@ -102,3 +102,28 @@ def backbone(
         print("note: no epoch was better than the untrained backbone; try another --rate", file=sys.stderr)
     use = f"file:{path}/{pooling}/whole --size {about['size']}"
     print(f"epoch {about['kept']} is written to {path}; use it as {use}")
+
+
+@app.command()
+@opens
+def hardnet(
+    opened: Opening,
+    name: NAME,
+    width: Annotated[int, typer.Option(help="channels of the first layer; 32 as published")] = 16,
+    steps: Annotated[int, typer.Option(help="of 512 pairs each")] = 1000,
+    views: Annotated[int, typer.Option(help="that are made of each photo")] = 4,
+    rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 2e-3,
+) -> None:
+    """Train HardNet's local descriptors on any photos, to be used as the backbone hardnet:NAME."""
+    from workbench.learning.hardnet import Epoch, Settings, train
+
+    def report(epoch: Epoch) -> None:
+        wrong = f"{100 * epoch.false_positives:.2f} % false positives at 95 % recall"
+        print(f"epoch {epoch.number}: loss {epoch.loss:.3f}, held out {wrong}", file=sys.stderr)
+
+    command = shlex.join(["workbench", *sys.argv[1:]])
+    settings = Settings(width, steps, rate, views)
+    with progress_bar() as progress:
+        bench = opened(progress)
+        path = train(bench.collection, bench.options, name, settings, progress, report, command)
+    print(f"written to {path}; use it as hardnet:{name}/bow:4096/whole")

@@ -26,10 +26,15 @@ class Step:
         return ":".join([self.name, *arguments])
 
     @property
+    def named(self) -> str | None:
+        """The name behind the numbers: of ``attention:NAME``, ``pcaw:256:NAME``, ``sv:100:NAME``."""
+        named = self.text is not None and self.name in ("attention", *WHITENINGS, "sv")
+        return str(self.text).rpartition(":")[2] if named else None
+
+    @property
     def learned(self) -> str | None:
         """The name under which was kept what the step applies: of ``attention:NAME``, ``pcaw:256:NAME``."""
-        named = self.text is not None and self.name in ("attention", *WHITENINGS)
-        return str(self.text).rpartition(":")[2] if named else None
+        return None if self.name == "sv" else self.named
 
 
 # name → (default arguments, smallest value of each, whether fractions are allowed)
@@ -89,20 +94,24 @@ RERANKING_STEPS: dict[str, _Spec] = {
     "dba": ((5,), 1, False),
     "diffusion": ((50,), 1, False),
     "kreciprocal": ((20, 6, 0.3), 0, True),
+    "he": ((24,), 1, False),
     "sv": ((100,), 1, False),
 }
+LOCAL = ("sift", "hardnet")  # backbones that describe keypoints, not cells of a map
+VERIFIER = "sift"  # what ``sv`` verifies with, where the backbone has no keypoints and it does not say
 BINARY = ("itq", "lsh", "sh")
 QUERY_RERANKING = ("aqe", "alphaqe", "diffusion", "kreciprocal")  # those that look at a query's first results
 SUGGESTING = (*INVERTED, "hnsw")
 STEPS = {**WEIGHTINGS, **VECTOR_STEPS, **INDEX_STEPS, **RERANKING_STEPS}
 # Named already, so that a pipeline string keeps its meaning, and built later.
 NOT_AVAILABLE = {
-    "bow",
     "proposals",
-    "sv",
-    "sift",
-    "hardnet",
 }
+
+
+def is_local(backbone: str) -> bool:
+    """Whether a backbone describes keypoints: ``sift``, ``hardnet``, or a HardNet that was trained apart."""
+    return backbone in LOCAL or backbone.startswith("hardnet:")
 
 
 def suggested(step: Step) -> float:
@@ -131,7 +140,7 @@ def _step(text: str, table: dict[str, _Spec], part: str) -> Step:
             )
         return Step(name, (), argument)
     named = re.fullmatch(r"(.*):([a-z0-9_-]*[a-z_-][a-z0-9_-]*)", argument)
-    if name in WHITENINGS and named:
+    if name in (*WHITENINGS, "sv") and named:
         step = _step(f"{name}:{named[1]}", table, part)
         return Step(name, step.args, f"{step.args[0]:g}:{named[2]}")
     if name == "grid":
@@ -179,7 +188,7 @@ class Config:
         parts = [part.strip() for part in str(text).strip().split("/")]
         # A path or a hub name in the backbone may hold slashes: it ends before the pooling.
         start = 1
-        if parts[0].startswith(("file:", "timm:")):
+        if parts[0].startswith(("file:", "timm:", "hardnet:")):
             candidates = [
                 i
                 for i in range(1, len(parts) - 1)
@@ -207,7 +216,7 @@ class Config:
             if names.count(name) > 1:
                 raise WorkbenchError(f"step {name!r} stands twice in {text!r}; keep one")
         # The inverted index before the code, the database's own expansion before the query's.
-        within = {**dict.fromkeys(CODES, 1), "nojunk": 1, **dict.fromkeys(QUERY_RERANKING, 2), "sv": 2}
+        within = {**dict.fromkeys((*CODES, "nojunk", "he"), 1), **dict.fromkeys((*QUERY_RERANKING, "sv"), 2)}
         steps.sort(key=lambda step: (stage[step.name], within.get(step.name, 0)))
         config = cls(backbone, pooling, regions, tuple(steps))
         config._check()
@@ -233,14 +242,39 @@ class Config:
             raise WorkbenchError(f"steps {', '.join(map(str, self.weightings))}: keep one weighting")
         if len(self.whitenings) > 1:
             raise WorkbenchError(f"steps {', '.join(map(str, self.whitenings))}: keep one whitening")
-        if self.backbone in ("sift", "hardnet") and self.pooling.name != "bow":
-            raise WorkbenchError(f"pooling {self.pooling}: {self.backbone} has no feature map; valid: bow")
-        if self.pooling.name == "bow" and self.backbone not in ("sift", "hardnet"):
-            raise WorkbenchError(
-                f"backbone {self.backbone!r}: bow needs local features; valid: sift, hardnet"
-            )
-
+        self._check_local()
         self._check_search()
+
+    def _check_local(self) -> None:
+        """Whether what needs keypoints has them."""
+        words = self.pooling.name == "bow"
+        if is_local(self.backbone) != words:
+            needs = f"bow needs local features; valid: {', '.join(LOCAL)}, hardnet:NAME"
+            raise WorkbenchError(
+                f"backbone {self.backbone!r}: {needs}"
+                if words
+                else f"pooling {self.pooling}: {self.backbone} has no feature map; valid: bow"
+            )
+        if words and any(step.name == "scales" for step in self.steps):
+            raise WorkbenchError("step scales: keypoints have sizes of their own; leave it out with bow")
+        elsewhere = next((step for step in self.whitenings if step.learned), None)
+        if words and elsewhere:
+            raise WorkbenchError(
+                f"step {elsewhere}: words are the collection's own, those of another have another order; "
+                f"valid: {elsewhere.name}:{elsewhere.args[0]:g}"
+            )
+        embedded = next((step for step in self.reranking_steps if step.name == "he"), None)
+        if embedded and not words:
+            raise WorkbenchError(f"re-ranking {embedded}: it compares what shares a word; valid with bow")
+        vectors = [s for s in self.reranking_steps if s.name not in ("he", "sv", "nojunk")]
+        others = [*self.vector_steps, *self.index_steps, *vectors]
+        if embedded and others:
+            raise WorkbenchError(
+                f"re-ranking {embedded}: it adds up matches of keypoints, not of vectors; leave out "
+                f"{', '.join(map(str, others))}"
+            )
+        if embedded and embedded.args[0] > 64:
+            raise WorkbenchError(f"re-ranking {embedded}: signatures have 64 bits; valid: he:1 to he:64")
 
     def _check_search(self) -> None:
         """Whether the index steps make one index, and the re-ranking steps have a meaning."""
@@ -309,6 +343,16 @@ class Config:
     def reranking_steps(self) -> tuple[Step, ...]:
         """In their order of work."""
         return tuple(s for s in self.steps if s.name in RERANKING_STEPS)
+
+    @cached_property
+    def verifier(self) -> str | None:
+        """The local features that ``sv`` verifies with; None where the pipeline has no ``sv``."""
+        step = next((step for step in self.reranking_steps if step.name == "sv"), None)
+        if step is None:
+            return None
+        if step.named is not None:
+            return step.named if step.named in LOCAL else f"hardnet:{step.named}"
+        return self.backbone if is_local(self.backbone) else VERIFIER
 
     @cached_property
     def description(self) -> Config:

@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from workbench.config import WorkbenchError
-from workbench.described import Ready
+from workbench.described import Ready, mapped
 from workbench.descriptors.describe import Parts, apply_step, pooled, split_steps, summed
 from workbench.progress import Progress, silent
 
@@ -72,7 +72,7 @@ def _around(ready: Ready, progress: Progress) -> tuple[torch.Tensor, torch.Tenso
     rows = range(min(len(ready.collection.images), MOST_IMAGES))
     keys = [ready.keys[0][row] for row in rows]
     vectors = []
-    for done, (_, maps) in enumerate(ready.source.batches(keys, 0)):
+    for done, (_, maps) in enumerate(mapped(ready.source).batches(keys, 0)):
         progress("pooling", done, 0)
         pools = pooled(maps.float(), config, described.attention)
         parts = Parts(pools.vectors.flatten(0, 1)[:, None]) if at_regions else summed(pools, config, ())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,17 @@ from workbench.collections import images
 from workbench.collections.collection import Collection, Query
 from workbench.config import Config, WorkbenchError
 from workbench.descriptors.attention import attention
-from workbench.descriptors.bulk import Described, describe
+from workbench.descriptors.bulk import Described, describe, finish
 from workbench.descriptors.elsewhere import elsewhere
 from workbench.features.maps import MapSource, Options, Picture
+from workbench.local import words
+from workbench.local.features import Features, LocalSource
+from workbench.local.words import Words
 from workbench.progress import Progress
 
 KEPT = 16  # described pipelines held in memory,
 MOST_BYTES = 2**30  # as far as their vectors take no more than this; the newest always
+NO_FEATURES = Features(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8), (1, 1))
 _PATIENCE = 0.1  # seconds between two looks at whether the work was cancelled
 
 
@@ -37,11 +42,12 @@ class Ready:
 
     config: Config
     collection: Collection
-    source: MapSource
+    source: MapSource | LocalSource
     pictures: tuple[Picture, ...]
     keys: list[list[str]]  # [scale][row]
     described: Described
     seconds: float
+    words: Words | None = None  # of a bag of words
 
     @property
     def database(self) -> torch.Tensor:
@@ -50,7 +56,8 @@ class Ready:
 
     def maps(self, row: int) -> list[torch.Tensor]:
         """The stored maps [1, C, H, W] of a row, a scale each."""
-        stored = (next(self.source.batches([names[row]], n))[1] for n, names in enumerate(self.keys))
+        source = mapped(self.source)
+        stored = (next(source.batches([names[row]], n))[1] for n, names in enumerate(self.keys))
         return [maps.float() for maps in stored]
 
     def image_rows(self) -> dict[str, int]:
@@ -83,10 +90,11 @@ class Ready:
         try:
             if not self.source.fresh():
                 return False
-            trained = attention(self.config, self.source), *elsewhere(self.config, self.source).values()
-            used = self.described.attention, *self.described.regional, *self.described.final
-            if any(all(one is not other for other in used) for one in trained):
-                return False  # trained anew under the same name
+            if isinstance(self.source, MapSource):
+                trained = attention(self.config, self.source), *elsewhere(self.config, self.source).values()
+                used = self.described.attention, *self.described.regional, *self.described.final
+                if any(all(one is not other for other in used) for one in trained):
+                    return False  # trained anew under the same name
         except WorkbenchError:
             return False
         for picture, key in zip(self.pictures, self.keys[0], strict=True):
@@ -96,6 +104,41 @@ class Ready:
             except WorkbenchError:
                 return False
         return True
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """The local features of a described collection's pictures, by row; the last ones stay in memory."""
+
+    source: LocalSource
+    keys: list[str]
+
+    def of(self, row: int) -> Features:
+        """A picture's features; none where it has no row, or could not be read."""
+        key = self.keys[row] if row < len(self.keys) else ""
+        return _features(self.source, key) if key in self.source.store else NO_FEATURES
+
+    @property
+    def bytes(self) -> float:
+        """What the first pictures' features take on average."""
+        some = [self.of(row) for row in range(min(20, len(self.keys)))]
+        return sum(one.points.nbytes + one.stored.nbytes for one in some) / max(1, len(some))
+
+
+@lru_cache(maxsize=1024)
+def _features(source: LocalSource, key: str) -> Features:
+    _, found = next(source.read([key]))
+    return Features(found.points.copy(), found.stored.copy(), found.size)
+
+
+def mapped(source: MapSource | LocalSource) -> MapSource:
+    """The source of maps. Raises WorkbenchError where a pipeline is made of keypoints instead."""
+    if isinstance(source, LocalSource):
+        raise WorkbenchError(
+            f"{source.spec.name} has no feature map, so there are no cells, channels or regions to look at; "
+            "see its keypoints in the panel 'Local matches'"
+        )
+    return source
 
 
 class OneAtATime:
@@ -124,7 +167,7 @@ class Describer:
     def __init__(self, collection: Collection, options: Options) -> None:
         self.collection = collection
         self.options = options
-        self._sources: dict[tuple[str, str], MapSource] = {}
+        self._sources: dict[tuple[str, str], MapSource | LocalSource] = {}
         self._ready: dict[str, Ready] = {}
         self._lock = threading.Lock()  # of the two dicts, held for moments only
         self._alone = OneAtATime()  # for each pipeline, and for each source
@@ -150,36 +193,56 @@ class Describer:
     def _bytes(self) -> int:
         return sum(ready.described.vectors.nbytes for ready in self._ready.values())
 
-    def _source(self, config: Config) -> MapSource:
-        place = config.backbone, "code" if config.pooling.name == "code" else "map"
+    def keypoints(self, ready: Ready, name: str, progress: Progress) -> Keypoints:
+        """The local features of all pictures that were described; extracted where they are not yet."""
+        if isinstance(ready.source, LocalSource) and ready.source.spec.name == name:
+            return Keypoints(ready.source, ready.keys[0])
+        source = self._local(name)
+        with self._alone(f"maps {name}", progress):
+            keys, _ = source.extract(ready.pictures, 1, progress)
+        return Keypoints(source, keys[0])
+
+    def _local(self, name: str) -> LocalSource:
+        source = self._source(name, "words", lambda: LocalSource(name, self.options))
+        assert isinstance(source, LocalSource)
+        return source
+
+    def _source(
+        self, backbone: str, kind: str, make: Callable[[], MapSource | LocalSource]
+    ) -> MapSource | LocalSource:
         with self._lock:
-            known = self._sources.get(place)
+            known = self._sources.get((backbone, kind))
             if known is None or not known.fresh():
-                known = self._sources[place] = MapSource.of(config, self.options)
+                known = self._sources[backbone, kind] = make()
             return known
+
+    def _source_of(self, config: Config) -> MapSource | LocalSource:
+        if config.pooling.name == "bow":
+            return self._local(config.backbone)
+        kind = "code" if config.pooling.name == "code" else "map"
+        return self._source(config.backbone, kind, lambda: MapSource.of(config, self.options))
 
     def _anew(self, config: Config, progress: Progress) -> Ready:
         started = time.perf_counter()
-        source = self._source(config)
+        source = self._source_of(config)
         # Two pipelines of one backbone do not extract the same maps side by side.
         with self._alone(f"maps {source.spec.name}", progress):
             collection, pictures, keys = self._extract(source, config.scales, progress)
-        described = describe(
-            source,
-            keys,
-            config,
-            fitted_on(collection),
-            matching_rows(collection, pictures)
-            if any(s.name == "lw" and not s.learned for s in config.whitenings)
-            else None,
-            {"collection": collection.name},
-            self.options.seed,
-            progress,
-        )
-        return Ready(config, collection, source, pictures, keys, described, time.perf_counter() - started)
+        fit_on, provenance = fitted_on(collection), {"collection": collection.name}
+        learned = any(s.name == "lw" and not s.learned for s in config.whitenings)
+        pairs = matching_rows(collection, pictures) if learned else None
+        bag = None
+        if isinstance(source, LocalSource):
+            bag = words.describe(source, keys[0], int(config.pooling.args[0]), fit_on, progress)
+            vectors = torch.from_numpy(bag.vectors())
+            described = finish(vectors, config.vector_steps, {}, fit_on, pairs, provenance)
+        else:
+            described = describe(source, keys, config, fit_on, pairs, provenance, self.options.seed, progress)
+        seconds = time.perf_counter() - started
+        return Ready(config, collection, source, pictures, keys, described, seconds, bag)
 
     def _extract(
-        self, source: MapSource, scales: int, progress: Progress
+        self, source: MapSource | LocalSource, scales: int, progress: Progress
     ) -> tuple[Collection, tuple[Picture, ...], list[list[str]]]:
         """Extract all pictures; what is unreadable goes to the collection's report, the rest goes on."""
         while True:

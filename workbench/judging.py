@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from workbench.collections import images
 from workbench.collections.collection import Box, Collection, Protocol, Query
 from workbench.config import VERSION, WorkbenchError
-from workbench.described import Ready
+from workbench.described import Keypoints, Ready
 from workbench.evaluation import protocols
-from workbench.localisation import Target, mean_share
+from workbench.explain_words import heatmap, shares
+from workbench.local.features import Features, LocalSource
+from workbench.localisation import Target, coverage, mean_share, share_inside
 from workbench.progress import Progress, silent
 from workbench.search import exact
 from workbench.search.found import Found, Rankings
@@ -30,6 +32,7 @@ from workbench.searching import Searcher
 FEW = 3  # vectors a dimension, below which whitening mostly amplifies noise
 TIMED = 20  # queries whose search is timed
 FIRST = 100  # results of each query that are kept
+VERIFIED = 64  # queries whose local features are held at a time
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def judge(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     collection = ready.collection
     protocol = require_ground_truth(collection)
     vectors, junk = ready.described.vectors[ready.query_rows()], [*map(searcher.junk_of, collection.queries)]
-    truth = ready.truth()
+    rows, truth = ready.query_rows(), ready.truth()
     first: dict[int, Found] = {}
 
     def note(position: int, found: Found) -> NDArray[np.int64]:
@@ -82,9 +85,13 @@ def judge(searcher: Searcher, progress: Progress = silent) -> Evaluation:
 
     def ranked(shown: Callable[[int, Found], NDArray[np.int64]]) -> protocols.Scores:
         def search(some: slice) -> list[Found]:
-            return searcher.search(vectors[some], junk[some], progress)
+            return searcher.search(
+                vectors[some], junk[some], progress, features=_features(searcher, rows[some])
+            )
 
         together = exact.TOGETHER // max(1, searcher.index.size)
+        if searcher.keypoints:
+            together = min(together, VERIFIED)
         return protocols.evaluate(Rankings(search, len(vectors), together, shown), truth, protocol)
 
     judged = ranked(note)
@@ -158,7 +165,10 @@ def costs(searcher: Searcher) -> dict[str, float]:
     for row, query in zip(rows, queries, strict=False):
         clock: dict[str, float] = {}
         searcher.search(
-            searcher.ready.described.vectors[row : row + 1], [searcher.junk_of(query)], clock=clock
+            searcher.ready.described.vectors[row : row + 1],
+            [searcher.junk_of(query)],
+            clock=clock,
+            features=_features(searcher, [row]),
         )
         clocks.append(clock)
 
@@ -168,7 +178,16 @@ def costs(searcher: Searcher) -> dict[str, float]:
     steps = {
         f"milliseconds {step}": median([c[step] for c in clocks]) for step in (clocks[0] if clocks else ())
     }
+    for step in searcher.config.reranking_steps:
+        if step.name == "sv":
+            pairs = min(step.args[0], searcher.index.size)
+            steps[f"milliseconds {step}, a pair"] = steps.get(f"milliseconds {step}", float("nan")) / pairs
     return {"bytes": searcher.bytes, "milliseconds": median([sum(c.values()) for c in clocks]), **steps}
+
+
+def _features(searcher: Searcher, rows: Sequence[int]) -> list[Features]:
+    """The local features of rows, where re-ranking compares them."""
+    return [searcher.keypoints.of(row) for row in rows] if searcher.keypoints else []
 
 
 def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
@@ -193,24 +212,39 @@ def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
         header = images.header(collection.path(image))
         return Target(collection.quadrilaterals[query.id, image], box or (0, 0, header.width, header.height))
 
-    maps_of = lru_cache(maxsize=1)(ready.maps)  # a query's pairs follow one another
-
-    def sides(query_side: bool) -> Iterator[tuple[Target, list[torch.Tensor], torch.Tensor]]:
+    def sides(query_side: bool) -> Iterator[tuple[Target, int, torch.Tensor]]:
         for done, (query, query_row, image) in enumerate(pairs):
             progress("locating", done + query_side * len(pairs), 2 * len(pairs))
             if query_side:
-                yield seen(query, query.image, query.box), maps_of(query_row), vectors[row_of[image]]
+                yield seen(query, query.image, query.box), query_row, vectors[row_of[image]]
             else:
-                yield seen(query, image, None), maps_of(row_of[image]), vectors[query_row]
+                yield seen(query, image, None), row_of[image], vectors[query_row]
 
-    found, found_even = mean_share(sides(False), ready.config, ready.described)
-    asked, asked_even = mean_share(sides(True), ready.config, ready.described)
+    found, found_even = _mean_share(ready, sides(False))
+    asked, asked_even = _mean_share(ready, sides(True))
     return {
         "localisation": found,
         "localisation_even": found_even,
         "localisation_query": asked,
         "localisation_query_even": asked_even,
     }
+
+
+def _mean_share(ready: Ready, pairs: Iterator[tuple[Target, int, torch.Tensor]]) -> tuple[float, float]:
+    """As ``mean_share``, of the heat of pictures by their rows."""
+    if ready.words is None:
+        maps_of = lru_cache(maxsize=1)(ready.maps)  # a query's pairs follow one another
+        mapped = ((target, maps_of(row), other) for target, row, other in pairs)
+        return mean_share(mapped, ready.config, ready.described)
+    assert isinstance(ready.source, LocalSource)
+    keypoints, found, even = Keypoints(ready.source, ready.keys[0]), [], []
+    for target, row, other in pairs:
+        values = shares(ready.words.of(row), other, ready.words, ready.config, ready.described)
+        heat = heatmap(keypoints.of(row), values)
+        cells = coverage(target, *heat.shape)
+        found.append(share_inside(heat, cells))
+        even.append(float(cells.mean()))
+    return float(np.nanmean(found)), float(np.mean(even))
 
 
 def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any]:
@@ -234,6 +268,8 @@ def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any
         "dimensions": ready.described.vectors.shape[1],
         "whitening": fitted,
         **({} if attention is None else {"attention": attention.origin}),
+        **({} if ready.words is None else {"vocabulary": _vocabulary(ready)}),
+        **({} if searcher.keypoints is None else {"verified by": searcher.keypoints.source.spec.name}),
         "index": searcher.index.name,
         "shared_bytes": searcher.index.shared_bytes,
         "distractors": ready.source.options.distractors,
@@ -252,8 +288,25 @@ def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any
     }
 
 
+def _vocabulary(ready: Ready) -> dict[str, Any]:
+    assert ready.words is not None
+    counts = np.diff(ready.words.starts)[: len(ready.collection.images)]
+    return {
+        "words": len(ready.words.centroids),
+        "keypoints an image": round(float(counts.mean()), 1),
+        "collection": ready.collection.name,
+    }
+
+
 def _warnings(ready: Ready) -> list[str]:
     said = [*ready.collection.notes]
+    if ready.words is not None:
+        said.append("the vocabulary was learned on the evaluated collection")
+        if len(ready.words.centroids) < ready.words.asked:
+            few = len(ready.words.centroids)
+            said.append(f"there are {few} words, not {ready.words.asked}: there are no more descriptors")
+        if empty := int((np.diff(ready.words.starts)[: len(ready.collection.images)] == 0).sum()):
+            said.append(f"{empty} images have no keypoint: they score nought, and rank last")
     if ready.source.spec.random:
         said.append("random weights: this backbone was never trained")
     for whitening in (*ready.described.regional, *ready.described.final):

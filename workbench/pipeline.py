@@ -29,8 +29,10 @@ from workbench.described import KEPT, Describer, Ready
 from workbench.embedding import embedding
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
+from workbench.explain_words import explain_words
 from workbench.features.maps import Options
 from workbench.judging import Evaluation, judge, localisation, require_ground_truth
+from workbench.local.features import Features
 from workbench.progress import Progress, silent
 from workbench.region_search import RegionSearch
 from workbench.search.feedback import Feedback, combined, refined
@@ -117,7 +119,8 @@ class Workbench:
             vectors.append(refined(vectors[-1][0], ready.database, ready.image_rows(), feedback)[None])
         last = torch.cat(vectors[-2:])
         junk = searcher.junk_of(asking.named(ready.collection, query))
-        *before, found = searcher.search(last, [junk] * len(last), progress)
+        features = self._features(searcher, query, box) * len(last)
+        *before, found = searcher.search(last, [junk] * len(last), progress, features=features)
         relevance = asking.relevance(ready.collection, query)
         return ranking(found, ready.collection.images, relevance, k, *before)
 
@@ -139,8 +142,13 @@ class Workbench:
         rows = ready.image_rows()
         if image_id not in rows:
             raise WorkbenchError(f"{image_id!r} is not an image of {ready.collection.name!r}")
-        maps = asking.maps(ready, query, box)
-        why = explain(maps, ready.maps(rows[image_id]), ready.config, ready.described)
+        if ready.words is not None:
+            own = self._describer.keypoints(ready, ready.config.backbone, progress)
+            pair = asking.features(ready, own, query, box), own.of(rows[image_id])
+            why = explain_words(*pair, ready.words, ready.config, ready.described)
+        else:
+            maps = asking.maps(ready, query, box)
+            why = explain(maps, ready.maps(rows[image_id]), ready.config, ready.described)
         coded = searcher.coded(asking.vector(ready, query, box)[0], rows[image_id])
         return why if coded is None else replace(why, score=coded, constant=coded - why.score)
 
@@ -301,4 +309,13 @@ class Workbench:
         """The collection described and searchable."""
         config = Config.parse(pipeline)
         config.require_available()
-        return self._searchers.of(self._ready(config, progress, *asked), config, progress)
+        ready = self._ready(config, progress, *asked)
+        compared = config.verifier or (config.backbone if any(s.name == "he" for s in config.steps) else None)
+        keypoints = self._describer.keypoints(ready, compared, progress) if compared else None
+        return self._searchers.of(ready, config, progress, keypoints)
+
+    def _features(self, searcher: Searcher, query: Asked, box: Box | None) -> list[Features]:
+        """The query's local features, where re-ranking compares them."""
+        if searcher.keypoints is None:
+            return []
+        return [asking.features(searcher.ready, searcher.keypoints, query, box)]

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from workbench.config import Config, WorkbenchError
-from workbench.described import Ready
+from workbench.described import Ready, mapped
 from workbench.descriptors.bulk import Described, ahead
 from workbench.descriptors.describe import Parts, Pooled, apply_step, finished, pooled, split_steps
 from workbench.features.hardware import one_thread_each
@@ -104,7 +104,7 @@ class RegionSearch:
         kept: list[Chunk] = []
         size, done, count = 0, 0, len(ready.collection.images)
         with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
-            for chunk in ahead(pool, work, ready.source.batches(ready.keys[0][:count], 0), threads):
+            for chunk in ahead(pool, work, mapped(ready.source).batches(ready.keys[0][:count], 0), threads):
                 size += chunk.vectors.nbytes
                 if size <= MOST_BYTES:
                     kept.append(chunk)

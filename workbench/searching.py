@@ -16,9 +16,12 @@ import torch
 from workbench.collections.collection import Query
 from workbench.collections.distractors import synthetic_count
 from workbench.config import CODES, INVERTED, Config, Step, WorkbenchError
-from workbench.described import OneAtATime, Ready
+from workbench.described import Keypoints, OneAtATime, Ready
+from workbench.local import inverted, verification
+from workbench.local.features import Features
+from workbench.local.inverted import InvertedFile
 from workbench.progress import Progress, silent
-from workbench.search import diffusion, expansion, indexes, reciprocal, saved, synthetic
+from workbench.search import diffusion, expansion, indexes, reciprocal, saved, shortlist, synthetic
 from workbench.search.codes import CodeIndex
 from workbench.search.exact import Exact
 from workbench.search.found import Found, Index
@@ -29,8 +32,8 @@ MOST_BYTES = (
 )  # as far as what they hold besides the descriptors takes no more than this; the newest always
 WORTH = 1.0  # seconds of building, from which an index is kept on disk
 
-# From queries [Q, D] and what was found for them to new queries and what is found for these.
-_Again = Callable[[np.ndarray, list[Found], Progress], tuple[np.ndarray, list[Found]]]
+# From queries [Q, D], what was found for them and their local features, to new queries and what is found.
+_Again = Callable[[np.ndarray, list[Found], Sequence[Features], Progress], tuple[np.ndarray, list[Found]]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Searcher:
 
     ``vectors`` [N, D] are the database as it is searched: the collection's images in their order, then
     synthetic distractors where the options ask for them. ``built`` are seconds that each part took to make.
+    ``keypoints`` are the local features that re-ranking compares, where it does.
     """
 
     config: Config
@@ -48,6 +52,7 @@ class Searcher:
     again: tuple[tuple[Step, _Again], ...] = field(repr=False)
     built: dict[str, float]
     notes: tuple[str, ...] = ()
+    keypoints: Keypoints | None = field(default=None, repr=False)
 
     def search(
         self,
@@ -55,10 +60,12 @@ class Searcher:
         junk: Sequence[Iterable[int]] = (),
         progress: Progress = silent,
         clock: dict[str, float] | None = None,
+        features: Sequence[Features] = (),
     ) -> list[Found]:
         """What is found for queries [Q, D]: all that the index reaches, re-ranked.
 
-        ``junk`` are for each query the rows that ``nojunk`` removes. ``clock`` is told each step's seconds.
+        ``junk`` are for each query the rows that ``nojunk`` removes, ``features`` its local ones, where there
+        are ``keypoints``. ``clock`` is told each step's seconds.
         """
         clock = {} if clock is None else clock
         asked = np.ascontiguousarray(queries.cpu().numpy(), np.float32)
@@ -70,7 +77,7 @@ class Searcher:
             if step.name == "nojunk":
                 found = [_without(*one) for one in zip(found, junk or [()] * len(found), strict=True)]
             else:
-                asked, found = again(asked, found, progress)
+                asked, found = again(asked, found, features, progress)
             clock[str(step)] = time.perf_counter() - started
         return found
 
@@ -78,7 +85,9 @@ class Searcher:
     def bytes(self) -> float:
         """Of an image in memory: what the index has of it, and its vector where re-ranking needs that too."""
         whole = 4.0 * self.vectors.shape[1]
-        return self.index.bytes + whole * (bool(self.again) and self.index.bytes < whole)
+        needed = any(step.name not in ("he", "sv", "nojunk") for step, _ in self.again)
+        local = self.keypoints.bytes if self.keypoints else 0.0
+        return self.index.bytes + whole * (needed and self.index.bytes < whole) + local
 
     def coded(self, query: torch.Tensor, row: int) -> float | None:
         """The inner product of a query [D] with an image's product code; None where it has none."""
@@ -112,14 +121,16 @@ class Searchers:
         self._lock = threading.Lock()  # of the dict, held for moments only
         self._alone = OneAtATime()
 
-    def of(self, ready: Ready, config: Config, progress: Progress = silent) -> Searcher:
+    def of(
+        self, ready: Ready, config: Config, progress: Progress = silent, keypoints: Keypoints | None = None
+    ) -> Searcher:
         """A collection described by ``config.description`` as ``config`` searches it."""
         name = str(config)
         with self._alone(name, progress):
             with self._lock:
                 known = self._kept.pop(name, None)
-            if known is None or known.ready is not ready:
-                known = make(ready, config, progress)
+            if known is None or known.ready is not ready or known.keypoints != keypoints:
+                known = make(ready, config, progress, keypoints)
             with self._lock:
                 self._kept[name] = known  # the newest last
                 while len(self._kept) > KEPT or (len(self._kept) > 1 and self._bytes() > MOST_BYTES):
@@ -136,7 +147,9 @@ def _held(searcher: Searcher) -> float:
     return own if isinstance(searcher.index, Exact) else own + searcher.index.bytes * searcher.index.size
 
 
-def make(ready: Ready, config: Config, progress: Progress = silent) -> Searcher:
+def make(
+    ready: Ready, config: Config, progress: Progress = silent, keypoints: Keypoints | None = None
+) -> Searcher:
     """Extend and augment the database, build the index, prepare re-ranking."""
     options, built, notes = ready.source.options, dict[str, float](), list[str]()
     database: Any = ready.database
@@ -154,15 +167,21 @@ def make(ready: Ready, config: Config, progress: Progress = silent) -> Searcher:
             vectors = expansion.augmented(vectors, int(step.args[0]), progress)
             database, built[str(step)] = torch.from_numpy(vectors), time.perf_counter() - started
     started = time.perf_counter()
-    index = _index(config.index_steps, database, vectors, options, notes, progress)
+    index: Index
+    if ready.words is not None and not config.whitenings and not config.index_steps:
+        index = InvertedFile.of(vectors)
+    else:
+        index = _index(config.index_steps, database, vectors, options, notes, progress)
     built["index"] = time.perf_counter() - started
-    again = []
+    again: list[tuple[Step, _Again]] = []
     for step in config.reranking_steps:
         if step.name != "dba":
             started = time.perf_counter()
-            again.append((step, _again(step, vectors, index, progress)))
+            known = again[-1][0].name if again else ""
+            again.append((step, _again(step, vectors, index, progress, ready, keypoints, known == "sv")))
             built[str(step)] = time.perf_counter() - started
-    return Searcher(config, ready, vectors, index, tuple(again), built, (*_said(config, index), *notes))
+    notes = [*_said(config, index), *notes]
+    return Searcher(config, ready, vectors, index, tuple(again), built, tuple(notes), keypoints)
 
 
 def _index(
@@ -193,31 +212,80 @@ def _index(
     return index
 
 
-def _again(step: Step, vectors: np.ndarray, index: Index, progress: Progress) -> _Again:
-    """What a re-ranking step does, prepared as far as it does not depend on the query."""
+def _again(
+    step: Step,
+    vectors: np.ndarray,
+    index: Index,
+    progress: Progress,
+    ready: Ready,
+    keypoints: Keypoints | None,
+    behind_verification: bool,
+) -> _Again:
+    """What a re-ranking step does, prepared as far as it does not depend on the query.
+
+    Query expansion ``behind_verification`` takes verified images only, and leaves them in front (Chum et al.,
+    ICCV 2007).
+    """
     if step.name in ("aqe", "alphaqe"):
         n, alpha = int(step.args[0]), step.args[1] if step.name == "alphaqe" else 0.0
 
-        def expand(queries: np.ndarray, found: list[Found], _: Progress) -> tuple[np.ndarray, list[Found]]:
-            queries = expansion.expanded(queries, vectors, found, n, alpha)
-            return queries, index.search(queries)
+        def expand(
+            queries: np.ndarray, found: list[Found], features: Sequence[Features], progress: Progress
+        ) -> tuple[np.ndarray, list[Found]]:
+            sure = [verification.verified(one) for one in found] if behind_verification else found
+            queries = expansion.expanded(queries, vectors, sure, n, alpha)
+            again = index.search(queries)
+            if behind_verification:
+                again = [shortlist.behind(*pair) for pair in zip(sure, again, strict=True)]
+            return queries, again
 
         return expand
+    if step.name == "he":
+        assert ready.words is not None and keypoints is not None
+        rows, threshold = len(ready.collection.images), int(step.args[0])
+        embedded = inverted.embedding(
+            ready.words,
+            rows,
+            lambda: keypoints.source.read(keypoints.keys[:rows]),
+            ready.source.options.seed,
+            progress,
+        )
+
+        def embed(
+            queries: np.ndarray, found: list[Found], features: Sequence[Features], progress: Progress
+        ) -> tuple[np.ndarray, list[Found]]:
+            return queries, [inverted.rescored(embedded, one, threshold) for one in features]
+
+        return embed
+    if step.name == "sv":
+        assert keypoints is not None
+        first = int(step.args[0])
+
+        def check(
+            queries: np.ndarray, found: list[Found], features: Sequence[Features], progress: Progress
+        ) -> tuple[np.ndarray, list[Found]]:
+            again = []
+            for done, (one, ranking) in enumerate(zip(features, found, strict=True)):
+                progress("verifying", done, len(found))
+                again.append(verification.reranked(one, ranking, keypoints.of, first, progress))
+            return queries, again
+
+        return check
     if step.name == "diffusion":
         k = int(step.args[0])
         graph = diffusion.graph(vectors, k, progress)
-        return lambda queries, found, progress: (
+        return lambda queries, found, _, progress: (
             queries,
             diffusion.rerank(queries, vectors, found, graph, k, progress),
         )
     if step.name == "kreciprocal":
         k1, k2, share = int(step.args[0]), int(step.args[1]), step.args[2]
         neighbours = reciprocal.prepare(vectors, k1, k2, progress)
-        return lambda queries, found, progress: (
+        return lambda queries, found, _, progress: (
             queries,
             reciprocal.rerank(queries, vectors, found, neighbours, k1, k2, share, progress),
         )
-    return lambda queries, found, _: (queries, found)  # nojunk, which needs to know the query
+    return lambda queries, found, *_: (queries, found)  # nojunk, which needs to know the query
 
 
 def _said(config: Config, index: Index) -> Iterable[str]:

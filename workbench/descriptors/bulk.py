@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,15 +67,29 @@ def describe(
         ]
         regional = _fit_regional(scales, regional_steps, known, fit_on, provenance, seed)
         parts = over_scales([_sum(regions, config, regional) for regions in scales], config)
-        parts = Parts(parts.total.sum(1, keepdim=True))
-        final: list[Whitening | None] = []
-        for step in final_steps:
+        vectors = parts.total.sum(1)
+        described = finish(vectors, final_steps, known, fit_on, pairs, provenance)
+        return replace(described, regional=tuple(regional), attention=weighting)
+
+
+def finish(
+    vectors: torch.Tensor,
+    steps: Sequence[Step],
+    known: dict[Step, Whitening],
+    fit_on: Sequence[int],
+    pairs: np.ndarray | None,
+    provenance: dict[str, Any],
+) -> Described:
+    """The steps on images' vectors [n, D]: each fitted, but those ``known``, and applied."""
+    with torch.no_grad():
+        parts, final = Parts(vectors[:, None]), list[Whitening | None]()
+        for step in steps:
             fitted = known.get(step) or _fit(
                 step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs
             )
             parts = apply_step(parts, step, fitted, together=True)
             final.append(fitted)
-        return Described(parts.total[:, 0].contiguous(), tuple(regional), tuple(final), weighting)
+        return Described(parts.total[:, 0].contiguous(), (), tuple(final))
 
 
 def describe_maps(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config import WorkbenchError
+from workbench.config import WorkbenchError, is_local
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -19,7 +19,7 @@ class Card:
     """What the table knows of a backbone. ``layer`` is where it is cut unless ``@LAYER`` says another."""
 
     title: str
-    library: Literal["torchvision", "timm"]
+    library: Literal["torchvision", "timm", "local"]
     model: str
     stride: int  # pixels a cell; images are resized to multiples of it
     layer: str | None = None  # None: timm's forward_features
@@ -122,6 +122,12 @@ BACKBONES: dict[str, Card] = {
 }
 
 
+LOCAL: dict[str, Card] = {  # of keypoints, for bags of words
+    "sift": Card("SIFT keypoints, RootSIFT descriptors", "local", "rootsift", 1),
+    "hardnet": Card("SIFT keypoints, HardNet descriptors", "local", "hardnet", 1),
+}
+
+
 @dataclass(frozen=True)
 class Spec:
     """A backbone as a pipeline names it: ``name[@layer][@random]``."""
@@ -133,6 +139,12 @@ class Spec:
     @classmethod
     def parse(cls, text: str) -> Spec:
         """Take a pipeline's backbone part to pieces. Raises WorkbenchError where it is not known."""
+        if is_local(text.partition("@")[0]):
+            if "@" in text and not text.startswith("hardnet:"):
+                raise WorkbenchError(
+                    f"backbone {text!r}: {text.partition('@')[0]} has no layers to choose from"
+                )
+            return cls(text)
         name, *rest = text.split("@") if not text.startswith("file:") else _split_file(text)
         layers = [word for word in rest if word != "random"]
         if len(layers) > 1 or "" in rest:
@@ -140,7 +152,8 @@ class Spec:
         spec = cls(name, layers[0] if layers else None, "random" in rest)
         if not name.startswith(("timm:", "file:")) and name not in BACKBONES:
             raise WorkbenchError(
-                f"backbone {name!r} is not known; valid: {', '.join(BACKBONES)}, timm:NAME, file:PATH"
+                f"backbone {name!r} is not known; valid: {', '.join([*BACKBONES, *LOCAL])}, timm:NAME, "
+                "file:PATH"
             )
         return spec
 
@@ -150,6 +163,8 @@ class Spec:
             return _timm_card(self.name.removeprefix("timm:"))
         if self.name.startswith("file:"):
             return Spec(architecture(Path(self.name.removeprefix("file:")))).card()
+        if is_local(self.name):
+            return LOCAL[self.name.partition(":")[0]]
         return BACKBONES[self.name]
 
     def module(self, pooling: str) -> str | None:

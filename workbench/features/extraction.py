@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,11 +22,27 @@ from workbench.collections.collection import Box
 from workbench.config import WorkbenchError
 from workbench.features.hardware import one_thread_each
 from workbench.features.network import Network
-from workbench.features.store import MapStore
+from workbench.features.store import MapStore, Store
 from workbench.progress import Progress, silent
 
 VERSION = 2  # of this work: goes up when the same image and weights come to give other maps
 BATCH = 8  # images a file of the store; fixed, so that every run plans the same files
+
+
+class Maker(Protocol):
+    """Makes of images what a store keeps."""
+
+    def __call__(self, pictures: Sequence[np.ndarray]) -> Any:
+        """What comes of images of one shape, uint8 [height, width, 3]."""
+        ...
+
+    def together(self, size: tuple[int, int]) -> int:
+        """How many images of that (width, height) it takes at a time."""
+        ...
+
+    def keep(self, keys: Sequence[str], made: Sequence[Any], unreadable: dict[str, str]) -> None:
+        """Store what was made of a batch, part by part."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,24 @@ def run(network: Network, pictures: Sequence[np.ndarray]) -> torch.Tensor:
     return maps.clamp(-65504, 65504).to(torch.float16).cpu().nan_to_num_(0.0)
 
 
+@dataclass(frozen=True)
+class Maps:
+    """Makes maps, by a network."""
+
+    network: Network
+    store: MapStore
+
+    def __call__(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
+        return run(self.network, pictures)
+
+    def together(self, size: tuple[int, int]) -> int:
+        # On the processor only as many at a time as stay in its cache.
+        return max(1, 2**19 // (size[0] * size[1])) if self.network.device.type == "cpu" else BATCH
+
+    def keep(self, keys: Sequence[str], made: Sequence[Any], unreadable: dict[str, str]) -> None:
+        self.store.write(keys, torch.cat(list(made)) if made else None, unreadable)
+
+
 def plan(items: Iterable[Item]) -> list[list[Item]]:
     """Batches of equal shape, from the whole collection: every run, resumed or not, plans the same."""
     by_shape: dict[tuple[int, int], list[Item]] = {}
@@ -103,8 +138,22 @@ def extract(
 ) -> dict[str, str]:
     """Bring the maps of all items into the store; those it has are left. Returns {key: why unreadable}.
 
-    ``network`` is called only where there is work. Each core takes batches of its own, from
-    decoding to writing, and runs the network on one thread: that keeps all cores busy without
+    ``network`` is called only where there is work.
+    """
+    return fill(items, store, lambda: Maps(network(), store), progress, what)
+
+
+def fill(
+    items: Sequence[Item],
+    store: Store,
+    maker: Callable[[], Maker],
+    progress: Progress = silent,
+    what: str = "extracting",
+) -> dict[str, str]:
+    """Bring what is made of all items into the store; what it has is left. Returns {key: why unreadable}.
+
+    ``maker`` is called only where there is work. Each core takes batches of its own, from
+    decoding to writing, and makes them on one thread: that keeps all cores busy without
     their waiting for each other. ``progress`` may raise Cancelled; finished batches stay.
     """
     store.refresh()
@@ -125,7 +174,7 @@ def extract(
             store.refresh()
             missing = [rest for batch in batches if (rest := [one for one in batch if one.key not in store])]
             if missing:
-                lost = _work(missing, len({i.key for i in items}), store, network, progress, what)
+                lost = _work(missing, len({i.key for i in items}), maker, progress, what)
                 store.refresh()
         finally:
             lock.release()
@@ -143,20 +192,19 @@ def acquire(lock: FileLock, progress: Progress) -> None:
             lock.acquire(timeout=0.2)
             return
         except Timeout:
-            progress("waiting for another process that extracts the same maps", 0, 0)
+            progress("waiting for another process that extracts the same images", 0, 0)
 
 
 def _work(
     batches: list[list[Item]],
     total: int,
-    store: MapStore,
-    network: Callable[[], Network],
+    maker: Callable[[], Maker],
     progress: Progress,
     what: str,
 ) -> dict[str, str]:
     done = total - sum(map(len, batches))
     progress(what, done, total)
-    model = network()
+    make = maker()
     todo: queue.SimpleQueue[list[Item]] = queue.SimpleQueue()
     for batch in batches:
         todo.put(batch)
@@ -172,7 +220,7 @@ def _work(
                     batch = todo.get_nowait()
                 except queue.Empty:
                     break
-                lost.update(_one_batch(batch, store, model, stop, news.put))
+                lost.update(_one_batch(batch, make, stop, news.put))
         except BaseException as error:  # handed to the caller's thread
             news.put(error)
         finally:
@@ -206,9 +254,9 @@ def _work(
 
 
 def _one_batch(
-    batch: list[Item], store: MapStore, model: Network, stop: threading.Event, tell: Callable[[int], None]
+    batch: list[Item], make: Maker, stop: threading.Event, tell: Callable[[int], None]
 ) -> dict[str, str]:
-    """Decode, run and store one batch; returns what is missing now but may be there another time."""
+    """Decode, make and store one batch; returns what is missing now but may be there another time."""
     pictures, keys = [], []
     damaged: dict[str, str] = {}
     missing: dict[str, str] = {}
@@ -223,15 +271,14 @@ def _one_batch(
         except WorkbenchError as error:
             damaged[one.key] = str(error)
     parts = []
-    # On the processor only as many at a time as stay in its cache.
-    width, height = batch[0].size
-    together = max(1, 2**19 // (width * height)) if model.device.type == "cpu" else BATCH
+    together = make.together(batch[0].size)
     for start in range(0, len(pictures), together):
         if stop.is_set():
             return {}
-        parts.append(run(model, pictures[start : start + together]))
-        tell(len(parts[-1]))
+        some = pictures[start : start + together]
+        parts.append(make(some))
+        tell(len(some))
     if keys or damaged:
-        store.write(keys, torch.cat(parts) if parts else None, damaged)
+        make.keep(keys, parts, damaged)
     tell(len(batch) - len(pictures))
     return missing

@@ -1,4 +1,4 @@
-"""Feature maps on disk: one folder a network and size, one safetensors file a batch, nothing else.
+"""What was made of images, on disk: a folder for each maker and size, a safetensors file a batch.
 
 A batch file is written under another name and then renamed, so that it is whole or absent. Its
 header names the images it holds by key, so no index is needed and none can go stale.
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,8 +32,8 @@ class Stored:
     row: int
 
 
-class MapStore:
-    """The maps of one network at one size. Maps are float16, kept as [B, H, W, C] (channels last)."""
+class Store:
+    """Batches of tensors, each of some images that are known by keys."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,9 +55,8 @@ class MapStore:
             try:
                 with safe_open(path, framework="pt") as file:
                     header = json.loads((file.metadata() or {})["batch"])
-                    shape = file.get_slice("maps").get_shape() if header["keys"] else []
-                    if header["keys"] and (len(shape) != 4 or shape[0] != len(header["keys"])):
-                        raise SafetensorError("the header does not fit the maps")
+                    if header["keys"] and not self._fits(file, len(header["keys"])):
+                        raise SafetensorError("the header does not fit the tensors")
                     stored = {key: Stored(path, row) for row, key in enumerate(header["keys"])}
                     unreadable = dict(header["unreadable"])
             except (SafetensorError, KeyError, TypeError, ValueError, OSError):
@@ -66,6 +66,10 @@ class MapStore:
             self._unreadable.update(unreadable)
             self._seen.add(name)
 
+    def _fits(self, file: Any, count: int) -> bool:
+        """Whether an open file's tensors can be those of ``count`` images."""
+        raise NotImplementedError
+
     def __contains__(self, key: str) -> bool:
         return key in self._where or key in self._unreadable
 
@@ -73,12 +77,13 @@ class MapStore:
         """Why the image of that key could not be decoded, or None where it could."""
         return None if key in self._where else self._unreadable.get(key)
 
-    def write(self, keys: Sequence[str], maps: torch.Tensor | None, unreadable: dict[str, str]) -> None:
-        """Store a batch of maps [B, H, W, C] atomically. Raises WorkbenchError where the disk is full."""
+    def _write(
+        self, keys: Sequence[str], tensors: dict[str, torch.Tensor], unreadable: dict[str, str]
+    ) -> None:
+        """Store a batch atomically. Raises WorkbenchError where the disk is full."""
         batch = json.dumps({"keys": list(keys), "unreadable": unreadable}, sort_keys=True)
         name = blake2b("\n".join([*keys, *sorted(unreadable)]).encode(), digest_size=12).hexdigest()
         temporary = self.folder / f"{name}.{uuid.uuid4().hex[:8]}.part"
-        tensors = {} if maps is None else {"maps": maps.to(torch.float16).contiguous()}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             save_file(tensors, temporary, metadata={"batch": batch})
@@ -98,11 +103,10 @@ class MapStore:
         for path in self.folder.glob("*.part"):
             path.unlink(missing_ok=True)
 
-    def batches(self, keys: Sequence[str]) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Yield (positions in ``keys``, their maps [B, H, W, C] in float16), a file at a time.
-
-        The maps are memory-mapped: only what is used is read, and nothing stays.
-        """
+    def _by_file(
+        self, keys: Sequence[str], what: str
+    ) -> Iterator[tuple[list[int], list[int], dict[str, torch.Tensor]]]:
+        """Yield (positions in ``keys``, rows in a file, its tensors, memory-mapped), a file at a time."""
         by_file: dict[Path, list[tuple[int, int]]] = {}
         for position, key in enumerate(keys):
             stored = self._where[key]
@@ -110,13 +114,33 @@ class MapStore:
         for path, pairs in by_file.items():
             try:
                 with safe_open(path, framework="pt") as file:
-                    maps = file.get_tensor("maps")
+                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             except (OSError, SafetensorError):
                 path.unlink(missing_ok=True)  # so that the next run takes notice
                 raise WorkbenchError(
-                    f"stored maps {str(path)!r} have vanished or are damaged; run again to compute them anew"
+                    f"stored {what} {str(path)!r} have vanished or are damaged; "
+                    "run again to compute them anew"
                 ) from None
-            rows = [row for _, row in pairs]
-            if rows != list(range(len(maps))):
-                maps = maps[rows]
-            yield [position for position, _ in pairs], maps
+            yield [position for position, _ in pairs], [row for _, row in pairs], tensors
+
+
+class MapStore(Store):
+    """The maps of one network at one size. Maps are float16, kept as [B, H, W, C] (channels last)."""
+
+    def _fits(self, file: Any, count: int) -> bool:
+        shape = file.get_slice("maps").get_shape()
+        return len(shape) == 4 and shape[0] == count
+
+    def write(self, keys: Sequence[str], maps: torch.Tensor | None, unreadable: dict[str, str]) -> None:
+        """Store a batch of maps [B, H, W, C] atomically. Raises WorkbenchError where the disk is full."""
+        tensors = {} if maps is None else {"maps": maps.to(torch.float16).contiguous()}
+        self._write(keys, tensors, unreadable)
+
+    def batches(self, keys: Sequence[str]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Yield (positions in ``keys``, their maps [B, H, W, C] in float16), a file at a time.
+
+        The maps are memory-mapped: only what is used is read, and nothing stays.
+        """
+        for positions, rows, tensors in self._by_file(keys, "maps"):
+            maps = tensors["maps"]
+            yield positions, maps if rows == list(range(len(maps))) else maps[rows]

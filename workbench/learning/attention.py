@@ -18,8 +18,9 @@ from workbench.features.maps import Options
 from workbench.learning.epochs import Epoch, Plan, Tensors, descend
 from workbench.learning.lesson import Lesson
 from workbench.learning.regions import Batch, Regions
-from workbench.learning.writing import alone, replace_file, require_name
+from workbench.learning.writing import alone, require_name
 from workbench.progress import Progress, silent
+from workbench.writing import replace_file
 
 HIDDEN = 64
 HELD_OUT = 0.1  # of the photos, with the composites that show them

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from workbench.learning.writing import replace_file
+from workbench.writing import replace_file
 
 Tensors = dict[str, torch.Tensor]
 

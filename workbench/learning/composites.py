@@ -12,8 +12,8 @@ from PIL import Image, ImageFilter
 
 from workbench.collections import images
 from workbench.config import WorkbenchError
-from workbench.learning.writing import replace_file
 from workbench.progress import Progress, silent
+from workbench.writing import replace_file
 
 FEWEST = 4  # photos, for a composite of one among others
 SHARE = (0.12, 0.5)  # of the picture's area, that the photo takes

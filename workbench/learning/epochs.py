@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from workbench.config import WorkbenchError
-from workbench.learning.writing import replace_file
 from workbench.progress import Progress, silent
+from workbench.writing import replace_file
 
 Tensors = dict[str, torch.Tensor]
 

@@ -29,8 +29,9 @@ from workbench.learning.descent import Epoch, Settings, best, descend
 from workbench.learning.labelled import hold_out, labelled
 from workbench.learning.tuned import Tuned, mean_ap
 from workbench.learning.views import frozen_views
-from workbench.learning.writing import alone, replace_file, require_name
+from workbench.learning.writing import alone, require_name
 from workbench.progress import Progress, silent
+from workbench.writing import replace_file
 
 POOLINGS = ("max", "mean", "gem")  # CroW holds weights fixed, through which no gradient passes
 LEAST = {"epochs": 1, "classes": 2, "each": 2, "views": 1, "side": 64, "patience": 1}

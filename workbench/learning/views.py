@@ -19,8 +19,8 @@ from workbench.features import extraction
 from workbench.features.hardware import one_thread_each
 from workbench.features.maps import Picture
 from workbench.features.network import Network
-from workbench.learning.writing import full
 from workbench.progress import Progress, silent
+from workbench.writing import full
 
 AREA = (0.35, 1.0)  # of the picture, that a view shows
 ASPECT = (3 / 4, 4 / 3)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from workbench.collections.collection import Collection
 from workbench.config import Config, WorkbenchError
-from workbench.described import Describer
+from workbench.described import Describer, mapped
 from workbench.descriptors.attention import learned
 from workbench.descriptors.elsewhere import fits
 from workbench.features.maps import Options
-from workbench.learning.writing import replace_file
 from workbench.progress import Progress, silent
+from workbench.writing import replace_file
 
 
 def keep(
@@ -27,10 +27,12 @@ def keep(
     if not config.whitenings:
         raise WorkbenchError(f"{str(config)!r} has no whitening: name it, as in {config}/pcaw:256")
     (step,) = config.whitenings
-    Config.parse(f"{config.backbone}/max/whole/{step.name}:{step.args[0]:g}:{name}")  # is the name one?
+    Config.parse(
+        f"{config.backbone}/{config.pooling}/whole/{step.name}:{step.args[0]:g}:{name}"
+    )  # is the name one?
     ready = Describer(collection, options).describe(config, progress)
     (fitted,) = (one for one in (*ready.described.regional, *ready.described.final) if one is not None)
-    about = {**fitted.provenance, **fits(config, ready.source), "pipeline": str(config)}
+    about = {**fitted.provenance, **fits(config, mapped(ready.source)), "pipeline": str(config)}
     path = learned(options.cache, name)
     replace_file(path, replace(fitted, provenance=about).to_bytes())
     return path

@@ -1,0 +1,274 @@
+"""Training HardNet on places seen several times (Mishchuk, Mishkin, Radenović and Matas, NIPS 2017)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from workbench.collections import images
+from workbench.collections.collection import Collection
+from workbench.config import WorkbenchError
+from workbench.descriptors.attention import learned
+from workbench.features.hardware import hold_memory
+from workbench.features.maps import Options
+from workbench.learning import checkpoints
+from workbench.learning.places import Batch, Places, batch, batches, collect
+from workbench.learning.writing import alone, require_name
+from workbench.local.hardnet import HardNet
+from workbench.progress import Progress, silent
+from workbench.writing import replace_file
+
+MARGIN = 1.0
+DUPLICATE = 0.008  # distance below which two patches are taken for the same, and are no negatives
+MOST_PHOTOS = 4000  # of a large collection, drawn by the seed
+DECAY = 1e-4
+HELD_OUT = 0.05  # of the photos
+_FAR = 10.0  # more than any two unit vectors are apart
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How HardNet is trained: by AdamW, whose ``rate`` rises over the first tenth of the ``steps`` and then
+    falls to nought. A batch has ``each`` places of ``at_once`` photos; a photo is seen as it is and in
+    ``views`` made of it. Every ``every`` steps it is validated and kept."""
+
+    width: int = 16
+    steps: int = 1000
+    rate: float = 2e-3
+    views: int = 4
+    at_once: int = 32
+    each: int = 16
+    every: int = 100
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What ``every`` steps came to: their mean loss, and of held-out pairs the share of mismatches that
+    are nearer than the 95 % nearest matches (0…1, the smaller the better)."""
+
+    number: int
+    loss: float
+    false_positives: float
+
+
+class Hardest(NamedTuple):
+    """Of n pairs: each one's distance [n], and for each the nearest of the others.
+
+    ``by_row`` [n] is the positive nearest to the anchor, ``by_column`` [n] the anchor nearest to the
+    positive, ``distance`` [n] that of the nearer one, and ``from_row`` [n] whether that is the positive.
+    """
+
+    matching: torch.Tensor
+    by_row: torch.Tensor
+    by_column: torch.Tensor
+    distance: torch.Tensor
+    from_row: torch.Tensor
+
+
+def hardest(anchors: torch.Tensor, positives: torch.Tensor, overlap: torch.Tensor | None = None) -> Hardest:
+    """The hardest negatives in a batch of unit vectors [n, D] (section 3.1 and figure 1 of the paper).
+
+    Pairs nearer than 0.008 are taken for the same patch; they and those that ``overlap`` [n, n] are no
+    negatives.
+    """
+    distances = (2 - 2 * anchors @ positives.T).clamp(min=1e-6).sqrt()
+    excluded = torch.eye(len(anchors), dtype=torch.bool) | (distances < DUPLICATE)
+    if overlap is not None:
+        excluded = excluded | overlap
+    others = distances + _FAR * excluded
+    rows, columns = others.min(1), others.min(0)
+    from_row = rows.values <= columns.values
+    nearest = torch.minimum(rows.values, columns.values)
+    return Hardest(distances.diagonal(), rows.indices, columns.indices, nearest, from_row)
+
+
+def loss(anchors: torch.Tensor, positives: torch.Tensor, overlap: torch.Tensor | None = None) -> torch.Tensor:
+    """The mean over pairs of max(0, 1 + d(match) - d(hardest negative)) (equation 1 of the paper)."""
+    found = hardest(anchors, positives, overlap)
+    return (MARGIN + found.matching - found.distance).clamp(min=0).mean()
+
+
+def false_positives(matching: np.ndarray, mismatching: np.ndarray, recall: float = 0.95) -> float:
+    """The share of mismatches at most as far apart as that share of the matches is: FPR95, 0…1."""
+    threshold = np.sort(matching)[math.ceil(recall * len(matching)) - 1]
+    return float(np.mean(mismatching <= threshold))
+
+
+def train(
+    collection: Collection,
+    options: Options,
+    name: str,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    command: str = "",
+) -> Path:
+    """Train HardNet on any photos: the file of the backbone ``hardnet:name``. Labels are not needed.
+
+    Broken off at any moment, the same call goes on from the last checkpoint. Raises WorkbenchError where
+    photos are too few or show too little, the loss diverges, or the disk is full.
+    """
+    settings = settings or Settings()
+    require_name(name)
+    if min(settings.width, settings.steps, settings.views, settings.every) < 1:
+        raise WorkbenchError(f"{settings}: each takes 1 or more")
+    photos, lost = _photos(collection, options.seed, progress)
+    place = learned(options.cache, name)
+    work = place.with_suffix(".training")
+    with alone(work, name):
+        paths = [collection.path(photo) for photo in photos]
+        seen = _digest(paths, settings.views, options.size, options.seed)
+        found = collect(
+            paths, settings.views, options.size, options.seed, options.cache / "places" / seen, progress
+        )
+        training, held = _held_out(found, len(photos), settings, options.seed)
+        about = {
+            **asdict(settings),
+            **{"collection": collection.name, "photos": len(photos), "unreadable": len(lost)},
+            **{"places": len(found.photo), "patches": len(found.patches), "seed": options.seed},
+            **{"size": options.size, "threads": torch.get_num_threads(), "digest": seen},
+        }
+        model, epochs = descend(
+            found, training, held, settings, about, work / "checkpoint.safetensors", progress, report
+        )
+        card = {**about, "figures": [asdict(epoch) for epoch in epochs], "command": command}
+        state = {n: t.half() if t.is_floating_point() else t for n, t in model.state_dict().items()}
+        replace_file(place, checkpoints.to_bytes(state, {"card": json.dumps(card, ensure_ascii=False)}))
+        shutil.rmtree(work, ignore_errors=True)
+    return place
+
+
+def descend(
+    places: Places,
+    training: Sequence[np.ndarray],
+    held: Sequence[np.ndarray],
+    settings: Settings,
+    about: dict[str, Any],
+    checkpoint: Path,
+    progress: Progress = silent,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+) -> tuple[HardNet, list[Epoch]]:
+    """Train on the places of photos, ``training``; validate on those ``held`` out. Resumes the checkpoint."""
+    seed = int(about["seed"])
+    hold_memory()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = started(settings.width)
+    adam = torch.optim.AdamW(model.parameters(), settings.rate, weight_decay=DECAY)
+    said = checkpoints.resume(checkpoint, model, adam, about)
+    epochs = [Epoch(**one) for one in said["epochs"]] if said else []
+    for one in epochs:
+        report(one)
+    validation = list(batches(places, held, (seed, 2), 8, settings.at_once, settings.each))
+    total = -(-settings.steps // settings.every)
+    while len(epochs) < total:
+        model.train()
+        first = len(epochs) * settings.every
+        losses = []
+        for step in range(first, min(first + settings.every, settings.steps)):
+            progress(f"training HardNet, step {step} of {settings.steps}", step, settings.steps)
+            for group in adam.param_groups:
+                group["lr"] = settings.rate * _share(step, settings.steps)
+            rng = np.random.default_rng([seed, 3, step])
+            pairs = batch(places, training, rng, settings.at_once, settings.each)
+            value = loss(*described(model, pairs), torch.from_numpy(pairs.overlap))
+            adam.zero_grad()
+            value.backward()
+            adam.step()
+            losses.append(float(value.detach()))
+            if not math.isfinite(losses[-1]):
+                raise WorkbenchError(
+                    f"training diverged at step {step}: take a smaller rate than {settings.rate:g}; "
+                    "the steps before the last checkpoint are kept"
+                )
+        epochs.append(Epoch(len(epochs) + 1, float(np.mean(losses)), validated(model, validation)))
+        checkpoints.keep(
+            checkpoint,
+            model.state_dict(),
+            adam,
+            {"plan": about, "epochs": [asdict(one) for one in epochs]},
+        )
+        report(epochs[-1])
+    return model.eval(), epochs
+
+
+def started(width: int) -> HardNet:
+    """A network to begin with: orthogonal weights, as published, by torch's current random numbers."""
+    model = HardNet(width)
+    for layer in model.features:
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.orthogonal_(layer.weight, 0.6)
+    return model.to(memory_format=torch.channels_last)
+
+
+def described(model: HardNet, pairs: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unit vectors of both sides of a batch, [n, 128] each."""
+    both = torch.from_numpy(np.concatenate([pairs.anchors, pairs.positives]))
+    anchors, positives = model(both).chunk(2)
+    return anchors, positives
+
+
+def validated(model: HardNet, held: Sequence[Batch]) -> float:
+    """The false positives at 95 % recall of held-out batches: each pair against all that do not match."""
+    matching, mismatching = [], []
+    with torch.no_grad():
+        for pairs in held:
+            anchors, positives = described(model.eval(), pairs)
+            distances = (2 - 2 * anchors @ positives.T).numpy()
+            matching.append(np.diagonal(distances))
+            mismatching.append(distances[~pairs.overlap & ~np.eye(len(distances), dtype=bool)])
+    return false_positives(np.concatenate(matching), np.concatenate(mismatching))
+
+
+def _share(step: int, steps: int) -> float:
+    """Of the rate: up over the first tenth, then down to nought."""
+    warm = max(1, steps // 10)
+    return min((step + 1) / warm, (steps - step) / max(1, steps - warm))
+
+
+def _photos(collection: Collection, seed: int, progress: Progress) -> tuple[list[str], dict[str, str]]:
+    """The readable photos to train on, in order; of a large collection some, drawn by the seed."""
+    photos = [image for image in collection.images if not collection.is_distractor(image)]
+    if len(photos) > MOST_PHOTOS:
+        drawn = np.random.default_rng(seed).choice(len(photos), MOST_PHOTOS, replace=False)
+        photos = [photos[row] for row in sorted(drawn)]
+    lost = {}
+    for done, photo in enumerate(photos):
+        progress("checking photos", done, len(photos))
+        try:
+            images.load(collection.path(photo), at_least=(32, 32))
+        except WorkbenchError as error:
+            lost[photo] = str(error)
+    return [photo for photo in photos if photo not in lost], lost
+
+
+def _held_out(
+    places: Places, photos: int, settings: Settings, seed: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The places of the photos to train on and of those held out, without photos that have too few."""
+    order = np.random.default_rng([seed, 4]).permutation(photos)
+    held = max(1, round(HELD_OUT * photos))
+    parts = [
+        [rows for rows in places.of(some) if len(rows) >= settings.each]
+        for some in (order[held:], order[:held])
+    ]
+    if len(parts[0]) < 2 or not parts[1]:
+        raise WorkbenchError(
+            f"{len(parts[0]) + len(parts[1])} photos have {settings.each} places that are found again in "
+            "other views, too few to train on and to validate; take more photos, or photos with more detail"
+        )
+    return parts[0], parts[1]
+
+
+def _digest(paths: Sequence[Path], *more: object) -> str:
+    known = [images.header(path).fingerprint for path in paths]
+    return hashlib.blake2b(json.dumps([known, more]).encode(), digest_size=6).hexdigest()

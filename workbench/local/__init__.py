@@ -1,0 +1,1 @@
+"""Local features: keypoints, their descriptors, visual words and spatial verification."""
