@@ -266,6 +266,12 @@ class Config:
         embedded = next((step for step in self.reranking_steps if step.name == "he"), None)
         if embedded and not words:
             raise WorkbenchError(f"re-ranking {embedded}: it compares what shares a word; valid with bow")
+        verification = next((step for step in self.reranking_steps if step.name == "sv"), None)
+        if words and verification and verification.named:
+            raise WorkbenchError(
+                f"re-ranking {verification}: a bag of words verifies its own keypoints; "
+                f"valid: sv:{verification.args[0]:g}"
+            )
         vectors = [s for s in self.reranking_steps if s.name not in ("he", "sv", "nojunk")]
         others = [*self.vector_steps, *self.index_steps, *vectors]
         if embedded and others:
@@ -345,9 +351,9 @@ class Config:
         return tuple(s for s in self.steps if s.name in RERANKING_STEPS)
 
     @cached_property
-    def verifier(self) -> str | None:
-        """The local features that ``sv`` verifies with; None where the pipeline has no ``sv``."""
-        step = next((step for step in self.reranking_steps if step.name == "sv"), None)
+    def compared(self) -> str | None:
+        """The local features that re-ranking compares, of ``sv`` or ``he``; None where it compares none."""
+        step = next((step for step in self.reranking_steps if step.name in ("sv", "he")), None)
         if step is None:
             return None
         if step.named is not None:

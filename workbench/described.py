@@ -118,6 +118,12 @@ class Keypoints:
         key = self.keys[row] if row < len(self.keys) else ""
         return _features(self.source, key) if key in self.source.store else NO_FEATURES
 
+    def stored(self, count: int) -> Iterator[tuple[int, Features]]:
+        """Yield (row, features) of the first ``count`` pictures, a file at a time; of all that were read."""
+        rows = [row for row in range(count) if self.keys[row] in self.source.store]
+        for position, features in self.source.read([self.keys[row] for row in rows]):
+            yield rows[position], features
+
     @property
     def bytes(self) -> float:
         """What the first pictures' features take on average."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
@@ -23,15 +24,16 @@ from workbench.activations import (
 )
 from workbench.asking import Asked
 from workbench.collections.collection import Box, Collection
-from workbench.config import Config, WorkbenchError
+from workbench.config import VERIFIER, Config, WorkbenchError, is_local
 from workbench.cooccurrence import Cooccurrence, cooccurrence
-from workbench.described import KEPT, Describer, Ready
+from workbench.described import KEPT, Describer, Keypoints, Ready
 from workbench.embedding import embedding
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
 from workbench.explain_words import explain_words
 from workbench.features.maps import Options
 from workbench.judging import Evaluation, judge, localisation, require_ground_truth
+from workbench.keypoint_search import Match, match, nearest_patches, patches
 from workbench.local.features import Features
 from workbench.progress import Progress, silent
 from workbench.region_search import RegionSearch
@@ -201,6 +203,56 @@ class Workbench:
         path = asking.file_of(ready.collection, image)
         return self._regions.nearest(ready, asking.maps(ready, image, box)[0], region, k, path, progress)
 
+    def match(
+        self,
+        query: Asked,
+        image_id: Asked,
+        pipeline: str | Config = "sift/bow:4096/whole",
+        box: Box | None = None,
+        progress: Progress = silent,
+    ) -> Match:
+        """Which keypoints of a query and of an image match, and which of them one homography explains.
+
+        The local features are those that the pipeline is made of or verifies with, SIFT where it says none.
+        """
+        ready, keypoints = self._keypoints(pipeline, progress, query, image_id)
+        pair = asking.features(ready, keypoints, query, box), asking.features(ready, keypoints, image_id)
+        return match(*pair, ready.words if keypoints.source is ready.source else None)
+
+    def nearest_patches(
+        self,
+        image: Asked,
+        keypoint: int,
+        pipeline: str | Config = "sift/bow:4096/whole",
+        k: int = 12,
+        box: Box | None = None,
+        progress: Progress = silent,
+    ) -> pd.DataFrame:
+        """The ``k`` images with a keypoint most like one of a picture: see ``keypoint_search``.
+
+        ``keypoint`` is a row of ``match(image, …).query``; the image that it is from is left out.
+        """
+        ready, keypoints = self._keypoints(pipeline, progress, image)
+        features = asking.features(ready, keypoints, image, box)
+        if not 0 <= keypoint < len(features):
+            raise WorkbenchError(f"keypoint {keypoint} is not in this picture; it has {len(features)}")
+        own = asking.named(ready.collection, image)
+        without = own.image if own else None
+        return nearest_patches(ready, keypoints, features.descriptors[keypoint], k, without, progress)
+
+    def patches(
+        self,
+        image: Asked,
+        keypoints: Sequence[int],
+        pipeline: str | Config = "sift/bow:4096/whole",
+        box: Box | None = None,
+        progress: Progress = silent,
+    ) -> np.ndarray:
+        """The patches uint8 [n, 32, 32] around some keypoints of a picture, as a network would see them."""
+        ready, found = self._keypoints(pipeline, progress, image)
+        features = asking.features(ready, found, image, box)
+        return patches(asking.picture(self.collection, image, box), features, np.asarray(keypoints, int))
+
     def compare(self, pipelines: Sequence[str | Config], progress: Progress = silent) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
         return Comparison([self.evaluate(pipeline, progress) for pipeline in pipelines])
@@ -310,9 +362,17 @@ class Workbench:
         config = Config.parse(pipeline)
         config.require_available()
         ready = self._ready(config, progress, *asked)
-        compared = config.verifier or (config.backbone if any(s.name == "he" for s in config.steps) else None)
-        keypoints = self._describer.keypoints(ready, compared, progress) if compared else None
+        keypoints = self._describer.keypoints(ready, config.compared, progress) if config.compared else None
         return self._searchers.of(ready, config, progress, keypoints)
+
+    def _keypoints(
+        self, pipeline: str | Config, progress: Progress, *asked: Asked
+    ) -> tuple[Ready, Keypoints]:
+        """The collection described, and the local features that the pipeline has to do with."""
+        config = Config.parse(pipeline)
+        ready = self._ready(config, progress, *asked)
+        name = config.compared or (config.backbone if is_local(config.backbone) else VERIFIER)
+        return ready, self._describer.keypoints(ready, name, progress)
 
     def _features(self, searcher: Searcher, query: Asked, box: Box | None) -> list[Features]:
         """The query's local features, where re-ranking compares them."""

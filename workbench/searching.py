@@ -246,7 +246,7 @@ def _again(
         embedded = inverted.embedding(
             ready.words,
             rows,
-            lambda: keypoints.source.read(keypoints.keys[:rows]),
+            lambda: keypoints.stored(rows),
             ready.source.options.seed,
             progress,
         )
