@@ -55,6 +55,17 @@ WRONG = [
     ("x/code/whole/centre", "no cells to weight"),
     ("sift/max/whole", "valid: bow"),
     ("vgg16/bow:10/whole", "valid: sift, hardnet"),
+    ("hardnet:mine/mean/whole", "valid: bow"),
+    ("sift/bow:10/rmac:3", "valid: whole"),
+    ("sift/bow:10/whole/scales:3", "sizes of their own"),
+    ("sift/bow:10/whole/pca:8:other", "words are the collection's own"),
+    ("x/max/whole/he:24", "valid with bow"),
+    ("sift/bow:10/whole/he:65", "64 bits"),
+    ("sift/bow:10/whole/power:0.5/he:24", "leave out power:0.5"),
+    ("sift/bow:10/whole/he:24/aqe:5", "leave out aqe:5"),
+    ("sift/bow:10/whole/pq:8/he:24", "leave out pq:8"),
+    ("sift/bow:10/whole/sv:50:hardnet", "valid: sv:50"),
+    ("x/max/whole/sv:0", "not a whole number from 1"),
 ]
 
 
@@ -65,11 +76,7 @@ def test_wrong(written: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("step", ["sv:100"])
-def test_named_but_not_available(step: str) -> None:
-    config = Config.parse(f"x/max/rmac:3/{step}")
-    with pytest.raises(WorkbenchError, match="not available yet"):
-        config.require_available()
+def test_named_but_not_available() -> None:
     with pytest.raises(WorkbenchError, match="not available yet"):
         Config.parse("x/max/proposals:20").require_available()
 
@@ -146,3 +153,27 @@ def test_how_many_cells_are_probed_where_a_pipeline_does_not_say() -> None:
 def test_searches_without_meaning(steps: str, said: str) -> None:
     with pytest.raises(WorkbenchError, match=said):
         Config.parse(f"x/max/whole/{steps}")
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical", "compared"),
+    [
+        ("sift/bow/whole", "sift/bow:4096/whole", None),
+        ("hardnet:mine/bow:64/whole/sv", "hardnet:mine/bow:64/whole/sv:100", "hardnet:mine"),
+        (
+            "hardnet:/a/b@c/d.pth/bow:64/whole/he",
+            "hardnet:/a/b@c/d.pth/bow:64/whole/he:24",
+            "hardnet:/a/b@c/d.pth",
+        ),
+        ("x/max/whole/sv:20", "x/max/whole/sv:20", "sift"),
+        ("x/max/whole/sv:20:hardnet", "x/max/whole/sv:20:hardnet", "hardnet"),
+        ("x/max/whole/sv:20:mine", "x/max/whole/sv:20:mine", "hardnet:mine"),
+        ("sift/bow:9/whole/aqe:2/sv:5", "sift/bow:9/whole/aqe:2/sv:5", "sift"),  # in their order of work
+        ("sift/bow:9/whole/sv:5/aqe:2", "sift/bow:9/whole/sv:5/aqe:2", "sift"),
+        ("sift/bow:9/whole/sv:5/he:20", "sift/bow:9/whole/he:20/sv:5", "sift"),
+    ],
+)
+def test_what_keypoints_are_compared(written: str, canonical: str, compared: str | None) -> None:
+    config = Config.parse(written)
+    assert str(config) == str(Config.parse(canonical)) == canonical
+    assert config.compared == compared
