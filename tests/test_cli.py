@@ -124,7 +124,7 @@ def test_explain_writes_a_page_without_active_content(
         ),
         (["search", "{photos}", "red/a.jpg", "-k", "0"], "k is 0"),
         (
-            ["search", "{photos}", "red/a.jpg", "--pipeline", "efficientnet_lite0/max/rmac:3/sv:100"],
+            ["search", "{photos}", "red/a.jpg", "--pipeline", "efficientnet_lite0/max/proposals:20"],
             "not available yet",
         ),
         (

@@ -140,6 +140,7 @@ def test_a_grid_is_counted_run_and_its_best_two_held_against_each_other(session:
         "Region grids": ["rmac:2"],
         "Weightings": [""],
         "Whitenings": [""],
+        "Re-rankings": [""],
     }
     chips["Poolings"].chosen = ["max", "mean", "code"]
     chips["Region grids"].chosen = ["whole", "rmac:2"]

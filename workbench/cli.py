@@ -220,16 +220,19 @@ def collections(cache: CACHE = None) -> None:
 @app.command()
 def backbones(weights: WEIGHTS = None) -> None:
     """The backbones, and whether their weights are on this machine."""
-    from workbench.features.backbones import BACKBONES
+    from workbench.features.backbones import BACKBONES, LOCAL
     from workbench.features.weights import availability
+    from workbench.local.hardnet import SHIPPED
 
     words = {"embedded": "embedded", "ready": "here", "download": "to download"}
     rows = [
         [name, card.title, words[availability(name, weights)], ", ".join(card.layers)]
         for name, card in BACKBONES.items()
     ]
+    there = {"sift": "needs none", "hardnet": "embedded" if SHIPPED.is_file() else "missing"}
+    rows += [[name, card.title, there[name], ""] for name, card in LOCAL.items()]
     print_table("Backbones", ["name", "title", "weights", "layers (any module's path besides)"], rows)
-    print("Besides: any timm model as timm:NAME, and a weight file as file:PATH.")
+    print("Besides: any timm model as timm:NAME, a weight file as file:PATH, a HardNet as hardnet:NAME.")
 
 
 @app.command()

@@ -10,7 +10,8 @@ from pathlib import Path
 from workbench.config import Config, WorkbenchError
 
 # MAC and R-MAC: Tolias et al. 2016; SPoC: Babenko and Lempitsky 2015; GeM: Radenović et al. 2019;
-# CroW: Kalantidis et al. 2016; neural codes: Babenko et al. 2014.
+# CroW: Kalantidis et al. 2016; neural codes: Babenko et al. 2014; bags of words: Sivic and Zisserman 2003,
+# spatial verification: Philbin et al. 2007, query expansion behind it: Chum et al. 2007.
 KNOWN = {
     "MAC": "efficientnet_lite0/max/whole/pcaw:256",
     "SPoC": "efficientnet_lite0/mean/whole/centre/pcaw:256",
@@ -18,6 +19,9 @@ KNOWN = {
     "GeM": "efficientnet_lite0/gem:3/whole/pcaw:256",
     "CroW": "efficientnet_lite0/crow/whole/pcaw:256",
     "Neural codes": "efficientnet_lite0/code/whole/pca:256",
+    "BoW": "sift/bow:4096/whole",
+    "BoW + SV": "sift/bow:4096/whole/sv:100",
+    "BoW + SV + QE": "sift/bow:4096/whole/sv:100/aqe:5",
 }
 
 

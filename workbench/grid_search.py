@@ -24,11 +24,12 @@ def grid(
     regions: Sequence[str],
     weightings: Sequence[str] = ("",),
     whitenings: Sequence[str] = ("",),
+    rerankings: Sequence[str] = ("",),
 ) -> Grid:
-    """Every combination of the parts, the last varying quickest; "" leaves a weighting or whitening out."""
+    """Every combination of the parts, the last varying quickest; "" leaves one of the last three out."""
     valid: dict[str, None] = {}
     left_out = {}
-    for parts in product(backbones, poolings, regions, weightings, whitenings):
+    for parts in product(backbones, poolings, regions, weightings, whitenings, rerankings):
         text = "/".join(filter(None, parts))
         try:
             config = Config.parse(text)

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.activations import map_layers
 from workbench.collections.collection import Query
-from workbench.config import Config
+from workbench.config import Config, is_local
 from workbench.features.backbones import Spec
 from workbench.panels import seeing
 from workbench.panels.finding import ELSEWHERE, HINT, Finding
@@ -88,7 +88,8 @@ class Attention:
         else:
             image, box = result if self.image.value == RESULT else (self.image.value, None)
             other, other_box = query
-        return Asked(image or query[0], box, other, other_box, session.pipeline, self.layer.value or "")
+        layer = "" if is_local(Config.parse(session.pipeline).backbone) else self.layer.value or ""
+        return Asked(image or query[0], box, other, other_box, session.pipeline, layer)
 
     def _first_result(self) -> str:
         """The first result that is not the query itself."""
@@ -108,7 +109,7 @@ class Attention:
             self.seen = seen
             if before is None or before.asked.view != asked.view:
                 self.view.marked = -1  # its regions are not those that were pointed at
-                self.finding.clear(ELSEWHERE if asked.layer else HINT)
+                self.finding.clear(ELSEWHERE if asked.layer else HINT if seen.activations is not None else "")
         if self.seen is not None:
             self._offer(self.seen)
             self._show(self.seen)

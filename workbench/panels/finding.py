@@ -40,7 +40,7 @@ class Finding:
     def clear(self, hint: str = HINT) -> None:
         """Forget what was found: another picture is looked at."""
         self.session.lane(LANE).cancel()
-        self.strip.figures, self.said.lines = [], [line(hint, "note")]
+        self.strip.figures, self.said.lines = [], [line(hint, "note")] if hint else []
 
     def find(self, asked: Asked, number: int) -> None:
         """Show what a region of that picture finds, unless another is asked for at once."""

@@ -11,6 +11,7 @@ from workbench.features.backbones import BACKBONES
 from workbench.features.weights import availability
 from workbench.grid_search import Grid, grid
 from workbench.panels import contest
+from workbench.panels.local_features import here
 from workbench.panels.messages import time_left
 from workbench.panels.pipelines import CHOICES, part
 from workbench.panels.session import Session
@@ -23,6 +24,7 @@ PARTS = {
     "Region grids": "Regions",
     "Weightings": "Weighting",
     "Whitenings": "Whitening",
+    "Re-rankings": "Re-ranking",
 }
 
 
@@ -47,11 +49,15 @@ class GridChoice:
 
     def start(self) -> None:
         """Offer what can run here, with the parts of the current pipeline chosen."""
-        weights, pipeline = self.session.bench.options.weights, self.session.pipeline
-        here = [name for name in BACKBONES if availability(name, weights) != "download"]
+        options, pipeline = self.session.bench.options, self.session.pipeline
+        there = [name for name in BACKBONES if availability(name, options.weights) != "download"]
         for label, of in PARTS.items():
             value = part(pipeline, of)
-            values = here if of == "Backbone" else [v for v in CHOICES[of] if v not in NOT_AVAILABLE]
+            values = (
+                [*there, *here(options)]
+                if of == "Backbone"
+                else [v for v in CHOICES[of] if v not in NOT_AVAILABLE]
+            )
             self.chips[label].options = list(dict.fromkeys([*values, value]))
             self.chips[label].chosen = [value]
 

@@ -5,15 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from workbench.config import INVERTED, SUGGESTING, Config, Step, WorkbenchError, cells, suggested
+from workbench.config import (
+    INVERTED,
+    SUGGESTING,
+    WEIGHTINGS,
+    Config,
+    Step,
+    WorkbenchError,
+    cells,
+    is_local,
+    suggested,
+)
 from workbench.features.backbones import BACKBONES, Spec
 from workbench.features.maps import Options
 from workbench.features.weights import availability
 from workbench.learning.shelf import shelf
+from workbench.panels.local_features import known
 
 NONE = ""  # a part that is left out of the string
 CHOICES: dict[str, tuple[str, ...]] = {
-    "Pooling": ("max", "mean", "gem:3", "crow", "code"),
+    "Pooling": ("max", "mean", "gem:3", "crow", "code", "bow:4096"),
     "Regions": ("whole", "rmac:3", "rmac:5", "rmac+:3", "grid:2x2", "grid:3x3"),
     "Weighting": (NONE, "centre", "norm", "attention"),
     "Whitening": (NONE, "pca:64", "pca:256", "pcaw:64", "pcaw:128", "pcaw:256", "lw:256"),
@@ -32,8 +43,21 @@ CHOICES: dict[str, tuple[str, ...]] = {
         "sh:256",
         "ivf:64,sh:256",
     ),
-    "Re-ranking": (NONE, "aqe:5", "alphaqe:10:3", "dba:5", "diffusion:50", "kreciprocal:20:6:0.3"),
+    "Re-ranking": (
+        NONE,
+        "aqe:5",
+        "alphaqe:10:3",
+        "dba:5",
+        "diffusion:50",
+        "kreciprocal:20:6:0.3",
+        "sv:100",
+        "sv:100/aqe:5",
+        "he:24",
+        "he:24/sv:100",
+    ),
 }
+# What stands in place of a part that the new kind of backbone has no use for.
+WORDS, MAPS = ("bow:4096", "whole"), ("max", "rmac:3")
 _LEFT_OUT = {"Index": "exact", "Layer": "default"}
 _DIMENSIONS = (("dimensions", (16, 32, 64, 128, 256, 512, 1024)),)
 _LEVELS = (("levels", (1, 2, 3, 4, 5, 6)),)
@@ -44,6 +68,7 @@ _POWERS = tuple(2.0**n for n in range(13))
 _FIRST = (("images", (1, 2, 3, 5, 10, 20, 50)),)
 # The numbers of a step that are worth trying; one that is written by hand joins them.
 NUMBERS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
+    "bow": (("words", tuple(2.0**n for n in range(8, 17))),),
     "gem": (("p", (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)),),
     "rmac": _LEVELS,
     "rmac+": _LEVELS,
@@ -66,6 +91,8 @@ NUMBERS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
     "alphaqe": (*_FIRST, ("alpha", (0, 1, 2, 3, 4, 5))),
     "dba": _FIRST,
     "diffusion": (("neighbours", (5, 10, 20, 50, 100, 200)),),
+    "he": (("bits", (8, 12, 16, 20, 22, 24, 26, 28, 32)),),
+    "sv": (("images", (10, 20, 50, 100, 200, 500, 1000)),),
     "kreciprocal": (
         ("k1", (5, 10, 20, 30, 50)),
         ("k2", (1, 3, 6, 10)),
@@ -100,7 +127,8 @@ def part(pipeline: str, label: str) -> str:
 def replaced(pipeline: str, label: str, value: str) -> str:
     """The pipeline with one part replaced, the rest as it was. Raises WorkbenchError where invalid.
 
-    A layer belongs to its backbone, and to the kind of pooling: where those change it goes.
+    A layer belongs to its backbone, and to the kind of pooling: where those change it goes. So does all that
+    a backbone of another kind, of keypoints instead of maps, has no use for.
     """
     config = Config.parse(pipeline)
     if value == part(pipeline, label):
@@ -114,6 +142,11 @@ def replaced(pipeline: str, label: str, value: str) -> str:
         behind[label] = value
     elif label == "Backbone":
         name, layer = value, None
+        if is_local(value) != is_local(config.backbone):
+            pooling, regions = WORDS if is_local(value) else MAPS
+            steps = [str(step) for step in map(_own, config.description.steps) if _fits(step, value)]
+            again = [str(step) for step in map(_own, config.reranking_steps) if _fits(step, value)]
+            behind["Re-ranking"] = "/".join(again)
     elif label == "Layer":
         layer = value or None
     elif label == "Pooling":
@@ -130,6 +163,16 @@ def replaced(pipeline: str, label: str, value: str) -> str:
         steps[place : place + bool(old)] = [value] if value else []
     backbone = name if layer is None else f"{name.removesuffix('@random')}@{layer}" + "@random" * spec.random
     return checked("/".join([backbone, pooling, regions, *steps, *filter(None, behind.values())]))
+
+
+def _own(step: Step) -> Step:
+    """A step as it is done with what is here, not with what was trained elsewhere under a name."""
+    return Step(step.name, step.args) if step.named else step
+
+
+def _fits(step: Step, backbone: str) -> bool:
+    """Whether a step has a meaning with that kind of backbone."""
+    return step.name not in ((*WEIGHTINGS, "scales") if is_local(backbone) else ("he",))
 
 
 def checked(pipeline: str) -> str:
@@ -165,13 +208,21 @@ def _is_vector(layer: str) -> bool:
 
 
 def backbones(options: Options) -> list[tuple[str, str]]:
-    """Backbones as (text, name): embedded ones first, then fine-tuned ones; marked where not on this disk."""
-    known = {name: availability(name, options.weights) for name in BACKBONES}
-    names = sorted(known, key=lambda name: _ORDER.get(known[name], len(_ORDER)))
+    """Backbones as (text, name): embedded ones first, then fine-tuned ones, local features last.
+
+    Marked where they are not on this disk.
+    """
+    there = {name: availability(name, options.weights) for name in BACKBONES}
+    names = sorted(there, key=lambda name: _ORDER.get(there[name], len(_ORDER)))
     marks = {"embedded": "", "ready": ""}
-    listed = [(name + marks.get(known[name], f" ({known[name]})"), name) for name in names]
+    listed = [(name + marks.get(there[name], f" ({there[name]})"), name) for name in names]
     tuned = [one for one in shelf(options.cache).values() if one.kind == "backbone" and one.usable]
-    return [listed[0], *((f"{one.name} (fine-tuned)", f"file:{one.path}") for one in tuned), *listed[1:]]
+    return [
+        listed[0],
+        *((f"{one.name} (fine-tuned)", f"file:{one.path}") for one in tuned),
+        *listed[1:],
+        *known(options),
+    ]
 
 
 def numbers(pipeline: str, label: str) -> list[tuple[str, tuple[float, ...], float]]:
@@ -197,7 +248,7 @@ def with_number(pipeline: str, label: str, position: int, number: float) -> str:
             if position == 0 and step.name in SUGGESTING:
                 few = step.name in INVERTED and cells(Step(step.name, (number,))) < step.args[1]
                 values = values[:1] if few or step.args[1] == suggested(step) else values
-        values += [step.learned] if step.learned else []
+        values += [step.named] if step.named else []
         position -= len(step.args)
         words.append(":".join([step.name, ("x" if step.name == "grid" else ":").join(values)]).rstrip(":"))
     return replaced(pipeline, label, ("/" if label == "Re-ranking" else ",").join(words))

@@ -44,15 +44,24 @@ def _reranked(step: Step) -> str:
         "dba": "each image averaged with its {} nearest",
         "diffusion": "diffusion over the {} nearest of each",
         "kreciprocal": "k-reciprocal neighbours (k1 {}, k2 {}, lambda {})",
-        "sv": "the first {} verified spatially",
+        "he": "words told apart by signatures, at most {} of 64 bits different",
+        "sv": "the first {} verified by one homography" + f" of {step.named} keypoints" * bool(step.named),
     }[step.name].format(*values)
+
+
+def _pooled(config: Config) -> str:
+    """How one vector comes of an image."""
+    if config.pooling.name == "bow":
+        kind = "HardNet" if config.backbone.startswith("hardnet") else "SIFT"
+        return f"bag of {config.pooling.args[0]:,.0f} visual words of {kind} keypoints, rare ones count more"
+    pooled = _POOLED.get(config.pooling.name)
+    return f"{pooled} over {_regions(config.regions)}" if pooled else "fully connected layer"
 
 
 def described(pipeline: str) -> str:
     """A pipeline in one line of plain words."""
     config = Config.parse(pipeline)
-    pooled = _POOLED.get(config.pooling.name)
-    words = [f"{pooled} over {_regions(config.regions)}" if pooled else "fully connected layer"]
+    words = [_pooled(config)]
     if Spec.parse(config.backbone).random:
         words.insert(0, "random weights, for tests only")
     if config.scales > 1:

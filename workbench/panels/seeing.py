@@ -11,7 +11,7 @@ from PIL import Image
 
 from workbench.activations import Activations, Contributions
 from workbench.collections.collection import Box, Query
-from workbench.config import Config
+from workbench.config import Config, is_local
 from workbench.descriptors.weighting import centre_prior
 from workbench.panels.parts import signed
 from workbench.panels.results import percent
@@ -35,6 +35,7 @@ HEATS = {  # kind → title, what its scale measures
 OF_SCORE = "contribution", "strongest"
 OF_CHANNEL = "channel", "strongest"
 NO_MAP = "A fully connected layer answers for the whole picture: it has no map to show."
+KEYPOINTS = "Keypoints have no feature map, so there are no cells to show: see them in Local matches."
 
 
 class Asked(NamedTuple):
@@ -68,7 +69,7 @@ def see(bench: Workbench, asked: Asked, query: Query, progress: Progress) -> See
     image, box, other, other_box, pipeline, layer = asked
     picture = bench.picture(image, box)
     activations = parts = None
-    if layer or Config.parse(pipeline).pooling.name != "code":
+    if layer or Config.parse(pipeline).pooling.name not in ("code", "bow"):
         activations = bench.activations(image, pipeline, box, layer or None, progress)
         if other and not layer:
             parts = bench.contributions(image, other, pipeline, box, other_box, progress)
@@ -112,7 +113,7 @@ def note(seen: Seen) -> str:
     """What the map is, and what its score is with which image."""
     activations, parts = seen.activations, seen.parts
     if activations is None:
-        return NO_MAP
+        return KEYPOINTS if is_local(Config.parse(seen.asked.pipeline).backbone) else NO_MAP
     channels, height, width = activations.maps.shape
     words = [f"{width} × {height} cells", f"{channels} channels", f"{len(activations.regions)} regions"]
     if parts is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as W
 
-from workbench.config import Config, WorkbenchError
+from workbench.config import Config, WorkbenchError, is_local
 from workbench.descriptors.attention import learned
 from workbench.learning import attention, finetuning
 from workbench.learning.shelf import Kind, Trained, names, shelf, shipped
@@ -26,6 +26,10 @@ from workbench.progress import Progress
 LANE = "training"
 SOURCE = "the Training panel"  # what a card says of how it was made
 HINT = "Pick a training to see how it went and what it changes, or press Train."
+KEYPOINTS = (
+    "The pipeline now is of keypoints, which have no blocks and no regions to train here: choose another "
+    "backbone above. HardNet is trained by: workbench train hardnet"
+)
 BEGUN = "The first epoch comes here once the images are prepared."
 
 
@@ -172,7 +176,7 @@ class TrainingPanel:
             running = live is not None or LANE in self.session.jobs
             waiting = None if running else self.waiting()
             self.go.description = "Continue" if waiting is not None else "Train"
-            self.go.disabled = running
+            self.go.disabled = running or (waiting is None and is_local(self._backbone()))
             self.go.tooltip = "Cancel, below, stops what runs and keeps the last epoch" if running else ""
             self.note.lines = [] if running else self._note(waiting)
             self.list.rows = [
@@ -211,7 +215,9 @@ class TrainingPanel:
             ]
         if there is not None and there.waits:
             return [line(f"Begins {name} anew: what waits under this name was begun otherwise.", "warning")]
-        backbone = words.short(Config.parse(self.session.pipeline).backbone)
+        backbone = words.short(self._backbone())
+        if is_local(self._backbone()):
+            return [line(KEYPOINTS, "note")]
         if self.recipe.kind == "backbone":
             said = (
                 f"The last blocks of {backbone}, the pipeline's backbone, learn to bring images of one label "
@@ -223,6 +229,9 @@ class TrainingPanel:
                 "among clutter; the backbone stays as it is."
             )
         return [line(said, "note")]
+
+    def _backbone(self) -> str:
+        return Config.parse(self.session.pipeline).backbone
 
     def _about(self, one: Trained | None, running: bool) -> list[Line]:
         if running:
