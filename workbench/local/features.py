@@ -24,7 +24,7 @@ from workbench.local import hardnet, keypoints
 from workbench.local.patches import EXTENT, cut
 from workbench.progress import Progress, silent
 
-VERSION = 1  # of this work: goes up when the same image comes to give other features
+VERSION = 2  # of this work: goes up when the same image comes to give other features
 STRIDE = 8  # pixels that sides are rounded to, so that images of like shape share a file
 _TOGETHER = 4  # images made between two looks at whether to stop
 
