@@ -141,16 +141,14 @@ def collect(
 
     def one(number: int) -> dict[str, np.ndarray]:
         path = folder / f"{number:06}.safetensors"
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError):
-            pass
-        header = images.header(paths[number])
-        size = target_size(header.width, header.height, side, 1)
-        photo = np.asarray(images.load(paths[number], at_least=size).resize(size, Image.Resampling.BICUBIC))
+        kept = _kept(path)
+        if kept is not None:
+            return kept
+        photo = _photo(paths[number], side)
         patches, counts, at = places(photo, views, np.random.default_rng([seed, 1, number]))
-        made = {"patches": patches, "counts": counts, "at": at}
-        replace_file(path, save(made))
+        made = {"patches": patches, "counts": counts, "keypoints": at}
+        # safetensors writes what lies in memory, in whatever order, as if it were in that of rows
+        replace_file(path, save({name: np.ascontiguousarray(one) for name, one in made.items()}))
         return made
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -162,7 +160,7 @@ def collect(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    counts = np.concatenate([made["counts"] for made in found])
+    counts = np.concatenate([np.empty(0, np.int64), *(made["counts"] for made in found)])
     if not len(counts):
         raise WorkbenchError(
             "no keypoint of any photo was found again in another view: there is nothing to learn"
@@ -171,8 +169,29 @@ def collect(
         np.concatenate([made["patches"] for made in found]),
         np.append(0, np.cumsum(counts)),
         np.repeat(np.arange(len(found)), [len(made["counts"]) for made in found]),
-        np.concatenate([made["at"] for made in found]),
+        np.concatenate([made["keypoints"] for made in found]),
     )
+
+
+def _photo(path: Path, side: int) -> np.ndarray:
+    """A photo uint8 [h, w, 3], at most ``side`` pixels long. Raises WorkbenchError that names it."""
+    try:
+        header = images.header(path)
+        size = target_size(header.width, header.height, side, 1)
+        return np.asarray(images.load(path, at_least=size).resize(size, Image.Resampling.BICUBIC))
+    except WorkbenchError as error:
+        raise WorkbenchError(f"photo {str(path)!r} cannot be used: {error}") from None
+
+
+def _kept(path: Path) -> dict[str, np.ndarray] | None:
+    """The places of a photo in a file; None where it is absent, damaged or of something else."""
+    try:
+        made = load_file(path)
+        count = len(made["counts"])
+        fits = made["patches"].shape == (made["counts"].sum(), SIDE, SIDE)
+        return made if fits and made["keypoints"].shape == (count, 3) else None
+    except (OSError, SafetensorError, KeyError, TypeError):
+        return None
 
 
 @dataclass(frozen=True)
