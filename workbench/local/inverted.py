@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
+import numba
 import numpy as np
 from scipy import sparse
 
@@ -18,6 +19,22 @@ from workbench.search.found import Found, ordered
 
 BITS = 64  # of a signature
 _A_POSTING = 8.0  # bytes: an image's number and its weight
+
+
+@numba.njit(nogil=True)
+def _add(
+    total: np.ndarray,
+    words: np.ndarray,
+    weights: np.ndarray,
+    starts: np.ndarray,
+    images: np.ndarray,
+    values: np.ndarray,
+) -> None:
+    """Add to each image's total its value for each of some words, times that word's weight."""
+    for n in range(len(words)):
+        weight = weights[n]
+        for at in range(starts[words[n]], starts[words[n] + 1]):
+            total[images[at]] += weight * values[at]
 
 
 @dataclass(frozen=True)
@@ -48,13 +65,10 @@ class InvertedFile:
 
     def scores(self, query: np.ndarray) -> np.ndarray:
         """Inner products of a query [words] with all images, float32 [N], by looking up its own words."""
-        words = np.flatnonzero(query)
-        starts = self.postings.indptr
-        begin, length = starts[words], starts[words + 1] - starts[words]
-        # The postings of all its words, one list after the other.
-        at = np.repeat(begin - np.append(0, np.cumsum(length)[:-1]), length) + np.arange(length.sum())
-        weights = self.postings.data[at] * np.repeat(query[words], length)
-        return np.bincount(self.postings.indices[at], weights, self.size).astype(np.float32)
+        total, words = np.zeros(self.size), np.flatnonzero(query)
+        postings = self.postings
+        _add(total, words, query[words], postings.indptr, postings.indices, postings.data)
+        return total.astype(np.float32)
 
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Found]:
         """The best ``k`` (None: all) for each query [Q, words]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import torch
 
+from workbench.features.hardware import one_thread_each
 from workbench.local.features import Features
 from workbench.progress import Progress, silent
 from workbench.search.found import Found, ordered
@@ -151,11 +153,21 @@ def reranked(
     A verified image scores the number of its inliers, and with as many as another what it scored before (cut
     to less than one). The others stay behind them as they were, so do images without keypoints.
     """
-    rows, kept = found.rows[:first], []
-    for done, row in enumerate(rows):
-        progress("verifying", done, len(rows))
-        kept.append(verify(query, features(int(row))).inliers)
-    inliers = np.array(kept, np.float32)
+    rows = found.rows[:first]
+
+    def count(row: int) -> int:
+        torch.set_num_threads(1)
+        return verify(query, features(row)).inliers
+
+    inliers = np.zeros(len(rows), np.float32)
+    with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+        try:
+            for done, kept in enumerate(pool.map(count, rows.tolist())):
+                progress("verifying", done, len(rows))
+                inliers[done] = kept
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not verify the rest
+            raise
     sure = inliers > 0
     scores = inliers + found.scores[:first].clip(0, 0.999)
     return behind(ordered(rows[sure], scores[sure].astype(np.float32)), found)

@@ -1,0 +1,79 @@
+"""The lecture's table: bags of words, verification, expansion, global descriptors, and both together.
+
+Of each pipeline mAP on the embedded posters and on multi-view photos; differences are paired by query.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from _photos import DATASETS
+from _table import print_table
+
+import workbench
+from workbench.evaluation.comparison import paired_difference
+from workbench.pipeline import Workbench
+
+GLOBAL = "efficientnet_lite0/max/rmac:3"
+CHOICES = [f"sift/bow:{n}/whole" for n in (256, 1024, 4096, 16384, 65536)]
+STEPS = (
+    "",
+    "/power:0.5",
+    "/he:24",
+    "/sv:100",
+    "/power:0.5/sv:100",
+    "/he:24/sv:100",
+    "/power:0.5/sv:100/aqe:5",
+)
+ALONE = [GLOBAL, f"{GLOBAL}/pcaw:256", f"{GLOBAL}/pcaw:256/aqe:5"]
+BOTH = [
+    f"{GLOBAL}/pcaw:256/sv:100{local}{steps}" for local in (":sift", ":hardnet") for steps in ("", "/aqe:5")
+]
+
+
+def table(title: str, bench: Workbench, pipelines: list[str], base: str) -> None:
+    """Print measures of pipelines, and each one's difference from ``base``."""
+    start = ap(bench, base)
+    rows = []
+    for pipeline in pipelines:
+        print(title, pipeline, file=sys.stderr, flush=True)
+        evaluation = bench.evaluate(pipeline, localise=False)
+        change = paired_difference(start, ap(bench, pipeline))
+        settings = [name for name in evaluation.metrics if name.startswith("mAP")]
+        pair = next((v for n, v in evaluation.provenance["timings"].items() if "a pair" in n), None)
+        rows.append(
+            [
+                f"`{pipeline}`",
+                *(f"{100 * evaluation.metrics[name]:.1f}" for name in settings),
+                f"{100 * change.mean:+.1f} ({100 * change.low:+.1f} to {100 * change.high:+.1f})",
+                f"{evaluation.costs['bytes'] / 1024:.1f}",
+                f"{evaluation.costs['milliseconds']:.1f}",
+                "" if pair is None else f"{pair:.1f}",
+            ]
+        )
+    print(f"{title}; differences are from `{base}`\n")
+    measures = [f"{name.replace('_', ', ')} %" for name in settings]
+    print_table(["pipeline", *measures, "difference, 95 %", "KB an image", "ms a query", "ms a pair"], rows)
+
+
+def ap(bench: Workbench, pipeline: str) -> np.ndarray:
+    return bench.evaluate(pipeline, localise=False).per_query["ap"].to_numpy(np.float64)
+
+
+def main() -> None:
+    benches = {"posters": workbench.open("posters")}
+    if DATASETS.is_dir():
+        benches["scenes"] = workbench.open(DATASETS / "scenes", "folders")
+        benches["scenes among 1,000 photos"] = workbench.open(
+            DATASETS / "scenes", "folders", distractors=str(DATASETS / "imagenet_sample")
+        )
+    for title, bench in benches.items():
+        if title == "posters":
+            table(f"{title}, the number of words", bench, CHOICES, CHOICES[2])
+        local = [f"{name}/bow:4096/whole{steps}" for name in ("sift", "hardnet") for steps in STEPS]
+        table(title, bench, [*local, *ALONE, *BOTH], "sift/bow:4096/whole")
+
+
+if __name__ == "__main__":
+    main()
