@@ -110,7 +110,7 @@ def hardnet(
     opened: Opening,
     name: NAME,
     width: Annotated[int, typer.Option(help="channels of the first layer; 32 as published")] = 16,
-    steps: Annotated[int, typer.Option(help="of 512 pairs each")] = 1000,
+    steps: Annotated[int, typer.Option(help="of 512 pairs each")] = 700,
     views: Annotated[int, typer.Option(help="that are made of each photo")] = 4,
     rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 2e-3,
 ) -> None:

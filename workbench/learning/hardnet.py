@@ -42,7 +42,7 @@ class Settings:
     ``views`` made of it. Every ``every`` steps it is validated and kept."""
 
     width: int = 16
-    steps: int = 1000
+    steps: int = 700
     rate: float = 2e-3
     views: int = 4
     at_once: int = 32
