@@ -91,19 +91,23 @@ def load(path: Path) -> HardNet:
     """
     if not path.is_file():
         raise WorkbenchError(f"HardNet's weights {str(path)!r} are missing; check the path")
-    state = {name.removeprefix("module."): one for name, one in read(path).items()}
+    named = {str(name).removeprefix("module."): one for name, one in read(path).items()}
+    state = {name: one for name, one in named.items() if isinstance(one, torch.Tensor)}
     first = state.get("features.0.weight")
-    if not isinstance(first, torch.Tensor) or first.shape[1:] != (1, 3, 3):
+    if first is None or first.shape[1:] != (1, 3, 3) or not len(first):
         raise WorkbenchError(f"weight file {str(path)!r} is no HardNet: it lacks 'features.0.weight'")
+    with torch.device("meta"):  # of any width without the memory: who knows what the file says
+        wanted = {name: one.shape for name, one in HardNet(len(first)).state_dict().items()}
+    for name, shape in wanted.items():
+        if name not in state and not name.endswith("num_batches_tracked"):
+            raise WorkbenchError(f"weight file {str(path)!r} is no whole HardNet: it lacks {name!r}")
+        if name in state and state[name].shape != shape:
+            raise WorkbenchError(
+                f"weight file {str(path)!r} does not fit HardNet: {name!r} is {list(state[name].shape)}, "
+                f"not {list(shape)}"
+            )
     model = HardNet(len(first))
-    try:
-        model.load_state_dict({name: one.float() for name, one in state.items()}, strict=False)
-    except RuntimeError as error:
-        reason = str(error).split("\n")[-1].strip()
-        raise WorkbenchError(f"weight file {str(path)!r} does not fit HardNet: {reason}") from None
-    lost = [n for n in model.state_dict() if n not in state and not n.endswith("num_batches_tracked")]
-    if lost:
-        raise WorkbenchError(f"weight file {str(path)!r} is no whole HardNet: it lacks {lost[0]!r}")
+    model.load_state_dict({name: state[name].float() for name in wanted if name in state}, strict=False)
     return model
 
 
