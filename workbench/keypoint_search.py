@@ -26,6 +26,7 @@ class Match:
     features), distance, ratio, inlier, and for a bag of words word (-1 where the two differ in theirs).
     ``words`` has a row for each shared word: word, idf, in_query and in_image (how often), and contribution
     (to the score of ``bow`` alone, without later steps), the largest first; it is empty without words.
+    ``named`` are the words of all keypoints of the query and of the image, -1 without words.
     """
 
     query: Features
@@ -33,6 +34,7 @@ class Match:
     verified: Verified
     table: pd.DataFrame = field(repr=False)
     words: pd.DataFrame = field(repr=False)
+    named: tuple[np.ndarray, np.ndarray] = field(repr=False)
 
     @property
     def inliers(self) -> int:
@@ -56,7 +58,7 @@ def match(query: Features, image: Features, words: Words | None = None) -> Match
             **({"word": np.where(same, asked[here], -1)} if words else {}),
         }
     ).sort_values("distance", kind="stable", ignore_index=True)
-    return Match(query, image, found, table, shared(asked, shown, words))
+    return Match(query, image, found, table, shared(asked, shown, words), (asked, shown))
 
 
 def shared(asked: np.ndarray, shown: np.ndarray, words: Words | None) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import ipywidgets as W
 import numpy as np
 
 from workbench.collections.collection import Query
+from workbench.panels.inliers import lines_between, verified
 from workbench.panels.parts import columns, links, regions, rows, steps, words
 from workbench.panels.session import DEBOUNCE, Session
 from workbench.panels.study import NEGATIVE, POSITIVE, Asked, Study, rival, study
@@ -17,7 +18,7 @@ from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.table import Table
 from workbench.progress import Progress
 
-EXPLAINING = "explaining"  # the lane
+EXPLAINING, MATCHING = "explaining", "inliers"  # lanes
 WAITING = "The explanation comes here once the collection is ranked; then choose a result."
 NOTHING = "There is no result to explain: no other image was found."
 ABSENT = {
@@ -30,20 +31,26 @@ FOLLOWED = ""  # the value of a select that follows the session
 class Explanation:
     """Query and result under their heat, linked by their strongest pairs of regions, and the sum of those.
 
-    Or, as a contrast, the query between two results: why the one comes before the other.
+    Or, as a contrast, the query between two results: why the one comes before the other. Matches of keypoints
+    that one homography explains may be drawn beside it, whatever the pipeline.
     """
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.study: Study | None = None
+        self._explained: Asked | None = None  # what ``study`` answers
         self.held = -1  # the part that was picked
         self.query = W.Dropdown(description="Explained query")
         self.image = W.Dropdown(description="Explained image")
         self.contrast = W.ToggleButton(description="Why this one before that one?", disabled=True)
+        self.inliers = W.ToggleButton(
+            description="Inliers", tooltip="Draw the matches of keypoints that one homography explains"
+        )
         self.against = Text()
+        self.verified = Text()
         self.said = Text(lines=[line(WAITING)])
         self.views = tuple(HeatView(look="picture", signed=True) for _ in range(3))
-        self.links = Links()
+        self.links, self.matches = Links(), Links(kind="matches")
         self.scale = HeatView(look="controls", signed=True, quantity="a cell takes away · adds")
         self.table = Table(label="Strongest parts of the score")
         self.above = Text()
@@ -51,19 +58,20 @@ class Explanation:
         for view in self.views:
             for trait in ("opacity", "smooth"):
                 W.jslink((self.scale, trait), (view, trait))
-        controls = W.Box([self.query, self.image, self.contrast, self.against])
+        controls = W.Box([self.query, self.image, self.contrast, self.inliers, self.against])
         controls.add_class("wb-explained-controls")
-        pictures = W.Box([*self.views, self.links])
+        pictures = W.Box([*self.views, self.matches, self.links])
         pictures.add_class("wb-linked")
         sums = W.Box([W.VBox([self.above, self.table]), self.sum])
         sums.add_class("wb-sums")
         self.body = W.Box([W.VBox([pictures, self.scale]), sums])
         self.body.add_class("wb-explained")
-        self.widget = region("Explanation", controls, self.said, self.body)
+        self.widget = region("Explanation", controls, self.said, self.verified, self.body)
         self._show(None)
         self.show_names(None)
         self.query.observe(session.guard(self.explain), "value")
         self.contrast.observe(session.guard(self.explain), "value")
+        self.inliers.observe(session.guard(self.draw_inliers), "value")
         self.image.observe(session.guard(self.choose), "value")
         self.table.on_pick(session.guard(lambda row: self.pick(int(row))))
         for view in self.views:
@@ -147,11 +155,28 @@ class Explanation:
     def _explain(self, asked: Asked, progress: Progress) -> None:
         made = study(self.session.bench, asked, progress)
         progress("Explaining", 1, 1)  # the last moment at which a newer request can still win
-        self.study, self.held = made, -1
+        self.study, self._explained, self.held = made, asked, -1
         self._show(made)
+        self.draw_inliers(None)
+
+    def draw_inliers(self, _: object) -> None:
+        """Draw the verified matches of what is shown, in a worker of their own; or none."""
+        made, asked = self.study, self._explained
+        self.matches.links, self.verified.lines = [], []
+        if self.inliers.value and made is not None and asked is not None:
+            self.session.run(MATCHING, lambda progress: self._match(asked, made, progress))
+        else:
+            self.session.lane(MATCHING).cancel()
+
+    def _match(self, asked: Asked, made: Study, progress: Progress) -> None:
+        found = verified(self.session.bench, asked, made, progress)
+        progress("Matching", 1, 1)
+        if made is self.study:
+            self.matches.links = lines_between(found)
+            self.verified.lines = [line(one.said, "note") for one in found]
 
     def _stale(self, stale: bool) -> None:
-        for part in (*self.views, self.links, self.sum):
+        for part in (*self.views, self.links, self.matches, self.sum):
             part.stale = stale
 
     # -- showing

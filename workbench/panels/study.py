@@ -43,11 +43,15 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """The traits of each view (query first), the sum that is explained, and what is said above it."""
+    """The traits of each view (query first), the sum that is explained, and what is said above it.
+
+    ``images`` are the results in the order of their views.
+    """
 
     views: tuple[dict[str, Any], ...]
     total: Sum
     lines: list[Line]
+    images: tuple[str, ...]
 
 
 def rival(ranking: pd.DataFrame, image: str, collection: Collection) -> tuple[str, str]:
@@ -97,7 +101,9 @@ def study(bench: Workbench, asked: Asked, progress: Progress) -> Study:
         views[0]["note"] = "heat of A less heat of B"
         for view, letter in zip(views[1:], "AB", strict=True):
             view["name"] = f"{letter} · {view['name']}"
-    return Study(tuple({**view, "top": top} for view in views), total, _lines(asked, explained))
+    return Study(
+        tuple({**view, "top": top} for view in views), total, _lines(asked, explained), tuple(images)
+    )
 
 
 def _view(

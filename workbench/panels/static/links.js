@@ -3,7 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 function render({ model, el }) {
-  el.classList.add("wb-links");
+  const straight = model.get("kind") === "matches";
+  el.classList.add("wb-links", `wb-links-${model.get("kind")}`);
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("aria-hidden", "true");
   el.append(svg);
@@ -39,7 +40,8 @@ function render({ model, el }) {
         path.setAttribute("class", kind);
         // A dot at either end says which point is meant.
         const dot = (x, y) => `M${x - 2},${y}a2,2 0 1 0 4,0a2,2 0 1 0 -4,0`;
-        path.setAttribute("d", `M${x0},${y0}C${bend},${x1},${y1}${dot(x0, y0)}${dot(x1, y1)}`);
+        const curve = straight ? `L${x1},${y1}` : `C${bend},${x1},${y1}`;
+        path.setAttribute("d", `M${x0},${y0}${curve}${dot(x0, y0)}${dot(x1, y1)}`);
         group.append(path);
       }
       paths.push(group);
@@ -54,7 +56,7 @@ function render({ model, el }) {
     const some = groups.some((group) => group.dataset.part === marked);
     svg.classList.toggle("wb-some-marked", some);
     // Between more than two pictures only the lines of one part are told apart.
-    svg.classList.toggle("wb-one", model.get("links").some(({ view }) => view > 1));
+    svg.classList.toggle("wb-one", !straight && model.get("links").some(({ view }) => view > 1));
     svg.classList.toggle("wb-stale", model.get("stale"));
     groups.forEach((group) => group.classList.toggle("wb-marked", group.dataset.part === marked));
   };

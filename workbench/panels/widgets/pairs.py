@@ -14,11 +14,13 @@ class Links(anywidget.AnyWidget):
     """Lines over the HeatViews that stand in the same box: from the first to the others.
 
     A link is a dict of ``part`` (its number), ``view`` (where it leads, from 1), ``start`` and ``end``
-    (x, y in fractions of the pictures) and ``strength`` 0…1. ``marked`` is the part emphasised.
+    (x, y in fractions of the pictures) and ``strength`` 0…1. ``marked`` is the part emphasised. Of the
+    ``kind`` matches they are straight, of a colour of their own, and seen between any number of pictures.
     """
 
     _esm = _STATIC / "links.js"
     _css = _STATIC / "explanation.css"
+    kind = T.Enum(["pairs", "matches"], "pairs").tag(sync=True)
     links = T.List(T.Dict()).tag(sync=True)
     marked = T.Int(-1).tag(sync=True)
     stale = T.Bool(False).tag(sync=True)
