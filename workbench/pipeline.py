@@ -317,6 +317,10 @@ class Workbench:
         """A score taken apart over the query and the result beside it."""
         return self._panel("explanation_panel")
 
+    def local_panel(self) -> Any:
+        """Keypoints of query and result: matches, patches, shared words, verification, HardNet's sampling."""
+        return self._panel("local_panel")
+
     def compare_panel(self) -> Any:
         """Pipelines side by side: measures, differences per query, curves, grid search."""
         return self._panel("compare_panel")

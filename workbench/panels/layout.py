@@ -13,6 +13,7 @@ from workbench.panels.configuration import Configuration
 from workbench.panels.embedding_map import EmbeddingMap
 from workbench.panels.explanation import Explanation
 from workbench.panels.history import History
+from workbench.panels.local_matches import LocalMatches
 from workbench.panels.messages import Messages
 from workbench.panels.query import QueryPicker
 from workbench.panels.results import Results
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
 
-FOLDED = ("Index trade-off", "Training")  # parts of the whole workbench that are not seen at first
+FOLDED = (
+    "Local matches",
+    "Index trade-off",
+    "Training",
+)  # parts of the whole workbench that are not seen at first
 
 
 def query_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
@@ -51,6 +56,12 @@ def explanation_panel(bench: Workbench, session: Session | None = None) -> W.VBo
     """Why an image was ranked where it was, and why before another."""
     session = session or session_of(bench)
     return _panel(session, Explanation(session).widget)
+
+
+def local_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """Keypoints of the query and a result, what matches, and what verification does to the ranking."""
+    session = session or session_of(bench)
+    return _panel(session, LocalMatches(session).widget)
 
 
 def map_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
@@ -85,6 +96,7 @@ def show(bench: Workbench, session: Session | None = None) -> W.VBox:
         "Results": Results(session).widget,
         "Explanation": Explanation(session).widget,
         "Attention": Attention(session).widget,
+        "Local matches": LocalMatches(session).widget,
         "Comparison": Comparison(session).widget,
         "Embedding map": EmbeddingMap(session).widget,
         "Index trade-off": TradeoffPanel(session).widget,

@@ -1,0 +1,59 @@
+// A table of patches: pictures from bytes, and lines of text below them. The one that counts has a sign and a colour.
+
+function render({ model, el }) {
+  const table = document.createElement("table");
+  el.classList.add("wb-patches");
+  el.append(table);
+  let urls = [];
+
+  const pictured = ({ picture, alt }) => {
+    const image = document.createElement("img");
+    image.src = URL.createObjectURL(new Blob([picture], { type: "image/png" }));
+    image.alt = alt;
+    image.draggable = false;
+    urls.push(image.src);
+    return image;
+  };
+
+  const draw = () => {
+    const old = urls;
+    urls = [];
+    const body = document.createElement("tbody");
+    model.get("rows").forEach((row, number) => {
+      const line = body.insertRow();
+      const title = model.get("titles")[number];
+      if (title) {
+        const cell = document.createElement("th");
+        cell.scope = "row";
+        cell.textContent = title;
+        line.append(cell);
+      }
+      for (const one of row) {
+        const cell = line.insertCell();
+        if (one.mark) cell.className = "wb-taken";
+        if (one.picture?.byteLength) cell.append(pictured(one));
+        one.texts.forEach((text, i) => {
+          const said = document.createElement("div");
+          said.className = i ? "wb-patch-note" : "wb-patch-text";
+          said.textContent = said.title = !i && one.mark ? `${one.mark} ${text}` : text;
+          cell.append(said);
+        });
+      }
+    });
+    table.replaceChildren(body);
+    table.setAttribute("aria-label", model.get("label"));
+    table.hidden = !body.rows.length;
+    el.classList.toggle("wb-stale", model.get("stale"));
+    old.forEach((url) => URL.revokeObjectURL(url));
+  };
+
+  const changes = ["change:rows", "change:titles", "change:stale"];
+  for (const name of changes) model.on(name, draw);
+  draw();
+  return () => {
+    for (const name of changes) model.off(name, draw);
+    urls.forEach((url) => URL.revokeObjectURL(url));
+  };
+}
+
+export default { render };
