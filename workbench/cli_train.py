@@ -116,6 +116,7 @@ def hardnet(
 ) -> None:
     """Train HardNet's local descriptors on any photos, to be used as the backbone hardnet:NAME."""
     from workbench.learning.hardnet import Epoch, Settings, train
+    from workbench.local.hardnet import card
 
     def report(epoch: Epoch) -> None:
         wrong = f"{100 * epoch.false_positives:.2f} % false positives at 95 % recall"
@@ -126,4 +127,7 @@ def hardnet(
     with progress_bar() as progress:
         bench = opened(progress)
         path = train(bench.collection, bench.options, name, settings, progress, report, command)
+    lost = card(path)["unreadable"]
+    if lost:
+        print(f"note: {lost} photos could not be read and are left out", file=sys.stderr)
     print(f"written to {path}; use it as hardnet:{name}/bow:4096/whole")

@@ -32,6 +32,7 @@ DUPLICATE = 0.008  # distance below which two patches are taken for the same, an
 MOST_PHOTOS = 4000  # of a large collection, drawn by the seed
 DECAY = 1e-4
 HELD_OUT = 0.05  # of the photos
+LEAST = {"width": 1, "steps": 1, "views": 1, "at_once": 2, "each": 2, "every": 1}
 _FAR = 10.0  # more than any two unit vectors are apart
 
 
@@ -98,7 +99,12 @@ def loss(anchors: torch.Tensor, positives: torch.Tensor, overlap: torch.Tensor |
 
 
 def false_positives(matching: np.ndarray, mismatching: np.ndarray, recall: float = 0.95) -> float:
-    """The share of mismatches at most as far apart as that share of the matches is: FPR95, 0…1."""
+    """The share of mismatches at most as far apart as that share of the matches is: FPR95, 0…1.
+
+    It is nan where a distance is: compared, such a one would be no mistake.
+    """
+    if np.isnan(matching).any() or np.isnan(mismatching).any():
+        return math.nan
     threshold = np.sort(matching)[math.ceil(recall * len(matching)) - 1]
     return float(np.mean(mismatching <= threshold))
 
@@ -119,9 +125,14 @@ def train(
     """
     settings = settings or Settings()
     require_name(name)
-    if min(settings.width, settings.steps, settings.views, settings.every) < 1:
-        raise WorkbenchError(f"{settings}: each takes 1 or more")
+    for field, least in LEAST.items():
+        if getattr(settings, field) < least:
+            raise WorkbenchError(f"{field} {getattr(settings, field)}: take {least} or more")
+    if not 0 < settings.rate < math.inf:
+        raise WorkbenchError(f"rate {settings.rate:g}: take a number above 0")
     photos, lost = _photos(collection, options.seed, progress)
+    if not photos:
+        raise WorkbenchError(f"{collection.name!r} has no photo that can be read")
     place = learned(options.cache, name)
     work = place.with_suffix(".training")
     with alone(work, name):
@@ -169,6 +180,8 @@ def descend(
     for one in epochs:
         report(one)
     validation = list(batches(places, held, (seed, 2), 8, settings.at_once, settings.each))
+    if all((pairs.overlap | np.eye(len(pairs.overlap), dtype=bool)).all() for pairs in validation):
+        raise WorkbenchError("all places of the photos held out overlap: take more photos, with more detail")
     total = -(-settings.steps // settings.every)
     while len(epochs) < total:
         model.train()
@@ -186,11 +199,11 @@ def descend(
             adam.step()
             losses.append(float(value.detach()))
             if not math.isfinite(losses[-1]):
-                raise WorkbenchError(
-                    f"training diverged at step {step}: take a smaller rate than {settings.rate:g}; "
-                    "the steps before the last checkpoint are kept"
-                )
-        epochs.append(Epoch(len(epochs) + 1, float(np.mean(losses)), validated(model, validation)))
+                raise _diverged(step, settings)
+        wrong = validated(model, validation)
+        if not math.isfinite(wrong):
+            raise _diverged(step, settings)
+        epochs.append(Epoch(len(epochs) + 1, float(np.mean(losses)), wrong))
         checkpoints.keep(
             checkpoint,
             model.state_dict(),
@@ -229,6 +242,13 @@ def validated(model: HardNet, held: Sequence[Batch]) -> float:
     return false_positives(np.concatenate(matching), np.concatenate(mismatching))
 
 
+def _diverged(step: int, settings: Settings) -> WorkbenchError:
+    return WorkbenchError(
+        f"training diverged at step {step}: take a smaller rate than {settings.rate:g}; "
+        "the steps before the last checkpoint are kept"
+    )
+
+
 def _share(step: int, steps: int) -> float:
     """Of the rate: up over the first tenth, then down to nought."""
     warm = max(1, steps // 10)
@@ -254,13 +274,18 @@ def _photos(collection: Collection, seed: int, progress: Progress) -> tuple[list
 def _held_out(
     places: Places, photos: int, settings: Settings, seed: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The places of the photos to train on and of those held out, without photos that have too few."""
+    """The places of the photos to train on and of those held out, without photos that have too few.
+
+    Where all that are drawn to be held out have too few, the next one is.
+    """
     order = np.random.default_rng([seed, 4]).permutation(photos)
     held = max(1, round(HELD_OUT * photos))
     parts = [
         [rows for rows in places.of(some) if len(rows) >= settings.each]
         for some in (order[held:], order[:held])
     ]
+    if len(parts[0]) > 2 and not parts[1]:
+        parts[1].append(parts[0].pop(0))
     if len(parts[0]) < 2 or not parts[1]:
         raise WorkbenchError(
             f"{len(parts[0]) + len(parts[1])} photos have {settings.each} places that are found again in "

@@ -1,0 +1,120 @@
+"""Local features of a few small photographs, and HardNet trained on them, here or in another process."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.things import THINGS, thing
+from workbench.collections.folder import open_folder
+from workbench.config import WorkbenchError
+from workbench.features.maps import Options, Picture
+from workbench.learning.hardnet import Epoch, Settings, train
+from workbench.local.features import LocalSource
+from workbench.progress import Progress, silent
+
+SIDE = 160
+SETTINGS = Settings(width=4, steps=12, rate=5e-3, views=2, at_once=3, each=8, every=4)
+
+
+def photos(root: Path) -> Path:
+    """A folder of five photographs of 160 x 120 pixels."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name in THINGS:
+        thing(name).resize((SIDE, 120)).save(root / f"{name}.png")
+    return root
+
+
+def options(cache: Path, size: int = SIDE) -> Options:
+    return Options(size=size, device="cpu", precision="float32", cache=cache)
+
+
+def trained(
+    folder: Path,
+    cache: Path,
+    name: str = "mine",
+    progress: Progress = silent,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    **changed: Any,
+) -> Path:
+    settings = replace(SETTINGS, **changed)
+    return train(open_folder(folder), options(cache), name, settings, progress, report, "the command")
+
+
+def described(name: str, folder: Path, cache: Path) -> tuple[LocalSource, list[str], dict[int, str]]:
+    """The source of local features, the keys of all pictures of a folder, and what could not be read."""
+    source = LocalSource(name, options(cache))
+    keys, lost = source.extract([Picture(path) for path in sorted(folder.rglob("*.*"))])
+    return source, keys[0], lost
+
+
+def files(place: Path) -> dict[str, bytes]:
+    """All files below a folder and their bytes, locks apart."""
+    found = {}
+    for path in sorted(place.rglob("*")):
+        if path.is_file() and path.name != ".lock":
+            with contextlib.suppress(FileNotFoundError):  # renamed this moment, by a process at work
+                found[str(path.relative_to(place))] = path.read_bytes()
+    return found
+
+
+class Run:
+    """A training (of no ``source``) or the making of features, in another process."""
+
+    def __init__(self, folder: Path, cache: Path, source: str = "", most: int | None = None) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tests.describing"])
+        self.news, theirs = context.Pipe(duplex=False)
+        self.process: BaseProcess = context.Process(target=_run, args=(folder, cache, source, most, theirs))
+        self.process.start()
+        theirs.close()
+
+    def reached(self, word: object) -> None:
+        """Wait until it says that word: ``begun``, or the number of a training's report."""
+        while self.news.poll(120):
+            if self.news.recv() == word:
+                return
+        raise AssertionError(f"{word!r} was not reached")
+
+    def kill(self) -> bool:
+        """Kill it; whether it was still at work."""
+        self.process.kill()
+        self.process.join(60)
+        return self.process.exitcode != 0
+
+    def end(self) -> str:
+        """Wait for its end: the error it met, or nothing."""
+        while self.news.poll(120):
+            word = self.news.recv()
+            if isinstance(word, list):
+                self.process.join(60)
+                assert self.process.exitcode == 0
+                return "".join(word)
+        raise AssertionError("it did not end")
+
+
+def _run(folder: Path, cache: Path, source: str, most: int | None, news: Connection) -> None:
+    torch.set_num_threads(1)
+    if most is not None:  # bytes a file may have; with the signal ignored, writing more is an error
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    news.send("begun")
+    error = []
+    try:
+        if source:
+            described(source, folder, cache)
+        else:
+            trained(folder, cache, report=lambda epoch: news.send(epoch.number))
+    except WorkbenchError as caught:
+        error.append(str(caught))
+    news.send(error)
