@@ -21,7 +21,8 @@ from workbench.descriptors.attention import learned
 from workbench.features.hardware import hold_memory
 from workbench.features.maps import Options
 from workbench.learning import checkpoints
-from workbench.learning.places import Batch, Places, batch, batches, collect
+from workbench.learning.other_photos import further, groups, partners
+from workbench.learning.places import Batch, Further, Places, batch, batches, collect
 from workbench.learning.writing import alone, require_name
 from workbench.local.hardnet import HardNet
 from workbench.progress import Progress, silent
@@ -117,11 +118,14 @@ def train(
     progress: Progress = silent,
     report: Callable[[Epoch], None] = lambda epoch: None,
     command: str = "",
+    real: bool = False,
 ) -> Path:
     """Train HardNet on any photos: the file of the backbone ``hardnet:name``. Labels are not needed.
 
-    Broken off at any moment, the same call goes on from the last checkpoint. Raises WorkbenchError where
-    photos are too few or show too little, the loss diverges, or the disk is full.
+    ``real``: places are sought in other photos of the same thing besides (see ``other_photos``), and no two
+    photos of one thing are in a batch. Broken off at any moment, the same call goes on from the last
+    checkpoint. Raises WorkbenchError where photos are too few or show too little, the loss diverges, or the
+    disk is full.
     """
     settings = settings or Settings()
     require_name(name)
@@ -137,16 +141,30 @@ def train(
     work = place.with_suffix(".training")
     with alone(work, name):
         paths = [collection.path(photo) for photo in photos]
-        seen = _digest(paths, settings.views, options.size, options.seed)
+        known = _partners(collection, photos) if real else {}
+        group = groups(photos, known)
+        seen = _digest(paths, settings.views, options.size, options.seed, *(["real"] if real else []))
+
+        def others(row: int) -> Further:
+            rng = np.random.default_rng([options.seed, 5, row])
+            return further(collection, photos[row], known[photos[row]], options.size, rng)
+
         found = collect(
-            paths, settings.views, options.size, options.seed, options.cache / "places" / seen, progress
+            paths,
+            settings.views,
+            options.size,
+            options.seed,
+            options.cache / "places" / seen,
+            progress,
+            others if real else None,
         )
-        training, held = _held_out(found, len(photos), settings, options.seed)
+        training, held = _held_out(found, group, settings, options.seed)
         about = {
             **asdict(settings),
             **{"collection": collection.name, "photos": len(photos), "unreadable": len(lost)},
             **{"places": len(found.photo), "patches": len(found.patches), "seed": options.seed},
             **{"size": options.size, "threads": torch.get_num_threads(), "digest": seen},
+            **({"real": True} if real else {}),
         }
         model, epochs = descend(
             found, training, held, settings, about, work / "checkpoint.safetensors", progress, report
@@ -160,15 +178,18 @@ def train(
 
 def descend(
     places: Places,
-    training: Sequence[np.ndarray],
-    held: Sequence[np.ndarray],
+    training: Sequence[Sequence[np.ndarray]],
+    held: Sequence[Sequence[np.ndarray]],
     settings: Settings,
     about: dict[str, Any],
     checkpoint: Path,
     progress: Progress = silent,
     report: Callable[[Epoch], None] = lambda epoch: None,
 ) -> tuple[HardNet, list[Epoch]]:
-    """Train on the places of photos, ``training``; validate on those ``held`` out. Resumes the checkpoint."""
+    """Train on the places of each photo of each group, ``training``; validate on those ``held`` out.
+
+    Resumes the checkpoint.
+    """
     seed = int(about["seed"])
     hold_memory()
     with torch.random.fork_rng(devices=[]):
@@ -179,7 +200,8 @@ def descend(
     epochs = [Epoch(**one) for one in said["epochs"]] if said else []
     for one in epochs:
         report(one)
-    validation = list(batches(places, held, (seed, 2), 8, settings.at_once, settings.each))
+    first_of = [photos[0] for photos in held]
+    validation = list(batches(places, first_of, (seed, 2), 8, settings.at_once, settings.each))
     if all((pairs.overlap | np.eye(len(pairs.overlap), dtype=bool)).all() for pairs in validation):
         raise WorkbenchError("all places of the photos held out overlap: take more photos, with more detail")
     total = -(-settings.steps // settings.every)
@@ -192,7 +214,9 @@ def descend(
             for group in adam.param_groups:
                 group["lr"] = settings.rate * _share(step, settings.steps)
             rng = np.random.default_rng([seed, 3, step])
-            pairs = batch(places, training, rng, settings.at_once, settings.each)
+            of_each = np.random.default_rng([seed, 6, step])
+            photos = [of[int(of_each.integers(len(of)))] for of in training]
+            pairs = batch(places, photos, rng, settings.at_once, settings.each)
             value = loss(*described(model, pairs), torch.from_numpy(pairs.overlap))
             adam.zero_grad()
             value.backward()
@@ -271,27 +295,42 @@ def _photos(collection: Collection, seed: int, progress: Progress) -> tuple[list
     return [photo for photo in photos if photo not in lost], lost
 
 
-def _held_out(
-    places: Places, photos: int, settings: Settings, seed: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The places of the photos to train on and of those held out, without photos that have too few.
-
-    Where all that are drawn to be held out have too few, the next one is.
-    """
-    order = np.random.default_rng([seed, 4]).permutation(photos)
-    held = max(1, round(HELD_OUT * photos))
-    parts = [
-        [rows for rows in places.of(some) if len(rows) >= settings.each]
-        for some in (order[held:], order[:held])
-    ]
-    if len(parts[0]) > 2 and not parts[1]:
-        parts[1].append(parts[0].pop(0))
-    if len(parts[0]) < 2 or not parts[1]:
+def _partners(collection: Collection, photos: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Which photos show the same. Raises WorkbenchError where that is known of none."""
+    known = partners(collection, photos)
+    if not any(known.values()):
         raise WorkbenchError(
-            f"{len(parts[0]) + len(parts[1])} photos have {settings.each} places that are found again in "
+            f"{collection.name!r} tells of no two photos that they show the same: open it with "
+            "labels='folders' (--labels folders) where subfolders are labels, or leave out --real"
+        )
+    return known
+
+
+def _held_out(
+    places: Places, group: np.ndarray, settings: Settings, seed: int
+) -> tuple[list[list[np.ndarray]], list[list[np.ndarray]]]:
+    """The places of the photos to train on and of those held out, by groups [n] of photos of one thing.
+
+    Photos that have too few are left out. Where all that are drawn to be held out have, the next group is.
+    """
+    numbers = np.unique(group)
+    order = np.random.default_rng([seed, 4]).permutation(len(numbers))
+    held = max(1, round(HELD_OUT * len(numbers)))
+
+    def enough(some: np.ndarray) -> list[list[np.ndarray]]:
+        of = (places.of(np.flatnonzero(group == number)) for number in numbers[some])
+        usable = ([rows for rows in photos if len(rows) >= settings.each] for photos in of)
+        return [photos for photos in usable if photos]
+
+    training, out = enough(order[held:]), enough(order[:held])
+    if len(training) > 2 and not out:
+        out.append(training.pop(0))
+    if len(training) < 2 or not out:
+        raise WorkbenchError(
+            f"{len(training) + len(out)} photos have {settings.each} places that are found again in "
             "other views, too few to train on and to validate; take more photos, or photos with more detail"
         )
-    return parts[0], parts[1]
+    return training, out
 
 
 def _digest(paths: Sequence[Path], *more: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,10 @@ ALIKE = 1.35  # times larger or smaller it may be
 TURNED = 20.0  # degrees it may be turned
 APART = 2.0  # times the larger size, below which two places of a photo overlap and are no negatives
 _MATCHED = 400  # places of a photo, the strongest
+
+
+# From a grey photo and its keypoints to rows [m] of those found again in another, and their patches there.
+Further = Callable[[np.ndarray, np.ndarray], Iterator[tuple[np.ndarray, np.ndarray]]]
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,13 @@ def view(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Matri
 
 
 def places(
-    photo: np.ndarray, count: int, rng: np.random.Generator
+    photo: np.ndarray, count: int, rng: np.random.Generator, further: Further | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places of a photo uint8 [h, w, 3] that are found again in one or more of ``count`` views.
 
-    Keypoints are detected anew in each view, so that patches differ as they will in use. Returns the patches
-    [n, 32, 32], how many there are of each place [m] (the photo's own first), and x, y, size [m, 3].
+    Keypoints are detected anew in each view, so that patches differ as they will in use; what ``further``
+    finds in other photos joins them. Returns the patches [n, 32, 32], how many there are of each place [m]
+    (the photo's own first), and x, y, size [m, 3].
     """
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     points = detect(grey)
@@ -124,6 +129,9 @@ def places(
         pairs = found_again(points, others, matrix)
         for (row, _), patch in zip(pairs, cut(other, others[pairs[:, 1]]), strict=True):
             seen[row].append(patch)
+    for rows, found in further(grey, points) if further else ():
+        for row, patch in zip(rows, found, strict=True):
+            seen[row].append(patch)
     kept = [row for row, patches in enumerate(seen) if patches][:_MATCHED]
     own = cut(grey, points[kept])
     stacked = [np.stack([patch, *seen[row]]) for row, patch in zip(kept, own, strict=True)]
@@ -132,11 +140,18 @@ def places(
 
 
 def collect(
-    paths: Sequence[Path], views: int, side: int, seed: int, folder: Path, progress: Progress = silent
+    paths: Sequence[Path],
+    views: int,
+    side: int,
+    seed: int,
+    folder: Path,
+    progress: Progress = silent,
+    further: Callable[[int], Further] | None = None,
 ) -> Places:
     """The places of photos, at most ``side`` pixels long; a file of ``folder`` each, used again if there.
 
-    Raises WorkbenchError where none is found again anywhere, or the disk is full.
+    ``further`` gives for each photo, by its row, what finds its places in others. Raises WorkbenchError where
+    none is found again anywhere, or the disk is full.
     """
 
     def one(number: int) -> dict[str, np.ndarray]:
@@ -144,8 +159,8 @@ def collect(
         kept = _kept(path)
         if kept is not None:
             return kept
-        photo = _photo(paths[number], side)
-        patches, counts, at = places(photo, views, np.random.default_rng([seed, 1, number]))
+        photo, rng = _photo(paths[number], side), np.random.default_rng([seed, 1, number])
+        patches, counts, at = places(photo, views, rng, further(number) if further else None)
         made = {"patches": patches, "counts": counts, "keypoints": at}
         # safetensors writes what lies in memory, in whatever order, as if it were in that of rows
         replace_file(path, save({name: np.ascontiguousarray(one) for name, one in made.items()}))
@@ -171,6 +186,11 @@ def collect(
         np.repeat(np.arange(len(found)), [len(made["counts"]) for made in found]),
         np.concatenate([made["keypoints"] for made in found]),
     )
+
+
+def grey_photo(path: Path, side: int) -> np.ndarray:
+    """A photo uint8 [h, w], at most ``side`` pixels long. Raises WorkbenchError that names it."""
+    return np.asarray(cv2.cvtColor(_photo(path, side), cv2.COLOR_RGB2GRAY))
 
 
 def _photo(path: Path, side: int) -> np.ndarray:

@@ -1,0 +1,157 @@
+"""Photos of the same thing as sources of matching patches: by known outlines, and by verified matches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.things import THINGS, folder_of_things, thing
+from workbench.collections.collection import PROTOCOLS, Collection, Query
+from workbench.collections.folder import open_folder
+from workbench.config import WorkbenchError
+from workbench.features.maps import Options
+from workbench.learning.hardnet import Settings, train
+from workbench.learning.other_photos import further, groups, partners
+from workbench.learning.places import carried, grey_photo, places
+from workbench.local import hardnet
+from workbench.local.keypoints import detect
+
+SIDE = 240
+CORNERS = ((30.0, 20.0), (200.0, 30.0), (190.0, 160.0), (40.0, 150.0))
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    return open_folder(folder_of_things(tmp_path_factory.mktemp("things"), views=2), "folders")
+
+
+@pytest.fixture(scope="module")
+def outlined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Collection, np.ndarray]:
+    """A photo, the same under a known homography at twice the size, junk, and the homography."""
+    root: Path = tmp_path_factory.mktemp("outlined")
+    photo = np.asarray(thing("coffee"))
+    matrix = np.array([[1.7, 0.2, 15], [-0.1, 1.8, 40], [2e-4, 1e-4, 1]])
+    Image.fromarray(photo).save(root / "a.png")
+    Image.fromarray(np.asarray(cv2.warpPerspective(photo, matrix, (480, 400)), np.uint8)).save(root / "b.png")
+    thing("coins").save(root / "c.png")
+    there = cv2.perspectiveTransform(np.array([CORNERS]), matrix)[0]
+    collection = Collection(
+        "outlined",
+        root,
+        ("a.png", "b.png", "c.png"),
+        (Query("q", "a.png"),),
+        {"q": {"b.png": "easy", "c.png": "junk"}},
+        PROTOCOLS["revisited"],
+        quadrilaterals={
+            ("q", "a.png"): CORNERS,
+            ("q", "b.png"): tuple(map(tuple, there.tolist())),
+            ("q", "c.png"): CORNERS,
+        },
+    )
+    return collection, matrix
+
+
+def test_partners_share_a_label_and_groups_hold_them_together(things: Collection) -> None:
+    photos = list(things.images)
+    found = partners(things, photos)
+    assert found["coffee/0.png"] == {"coffee/1.png": "", "coffee/2.png": ""}
+    number = dict(zip(photos, groups(photos, found).tolist(), strict=True))
+    assert len(set(number.values())) == len(THINGS) + 1  # the empty ones share a label, too
+    for name in THINGS:
+        assert len({number[f"{name}/{n}.png"] for n in range(3)}) == 1
+    some = ["coffee/0.png", "coins/1.png"]
+    assert partners(things, some) == {"coffee/0.png": {}, "coins/1.png": {}}
+    assert groups(some, partners(things, some)).tolist() == [0, 1]
+
+
+def test_photos_are_of_one_group_also_through_others(outlined: tuple[Collection, np.ndarray]) -> None:
+    collection, _ = outlined
+    chained = replace(
+        collection,
+        relevance={"q": {"b.png": "easy"}, "r": {"c.png": "hard"}},
+        quadrilaterals={
+            ("q", "a.png"): CORNERS,
+            ("q", "b.png"): CORNERS,
+            ("r", "b.png"): CORNERS,
+            ("r", "c.png"): CORNERS,
+        },
+    )
+    photos = ["c.png", "a.png", "b.png"]
+    assert groups(photos, partners(chained, photos)).tolist() == [0, 0, 0]
+    assert partners(chained, photos)["a.png"] == {"b.png": "q"}  # what is chained is not matched
+
+
+def test_known_outlines_give_the_keypoints_that_the_homography_does(
+    outlined: tuple[Collection, np.ndarray],
+) -> None:
+    collection, matrix = outlined
+    found = partners(collection, collection.images)
+    assert found == {"a.png": {"b.png": "q"}, "b.png": {"a.png": "q"}, "c.png": {}}  # junk is no partner
+    grey = grey_photo(collection.path("a.png"), SIDE)
+    points = detect(grey)
+    ((rows, patches),) = further(collection, "a.png", found["a.png"], 480, np.random.default_rng(0))(
+        grey, points
+    )
+    assert len(rows) == len(patches) >= 15
+    assert len(set(rows.tolist())) == len(rows)
+    outline = np.array(CORNERS, np.float32)
+    assert all(cv2.pointPolygonTest(outline, p, False) >= 0 for p in points[rows, :2].tolist())
+    others = detect(grey_photo(collection.path("b.png"), 480))
+    right = carried(points[rows], matrix)[:, :2]
+    apart = np.linalg.norm(right[:, None] - others[None, :, :2], axis=2).min(1)
+    assert (apart <= 0.25 * points[rows, 2] * 2 + 1.5).all()
+
+
+def test_photos_of_a_label_are_matched_where_verified(things: Collection) -> None:
+    found = partners(things, things.images)
+    grey = grey_photo(things.path("coins/0.png"), SIDE)
+    parts = list(
+        further(things, "coins/0.png", found["coins/0.png"], SIDE, np.random.default_rng(0))(
+            grey, detect(grey)
+        )
+    )
+    assert len(parts) == 2
+    assert max(len(rows) for rows, _ in parts) >= 20
+    for rows, patches in parts:
+        assert patches.shape == (len(rows), 32, 32)
+    empty = grey_photo(things.path("empty/thin.png"), SIDE)
+    for rows, patches in further(
+        things, "empty/thin.png", {"coffee/0.png": ""}, SIDE, np.random.default_rng(0)
+    )(empty, detect(empty)):
+        assert len(rows) == len(patches) == 0
+
+
+def test_what_is_found_in_other_photos_joins_the_places(things: Collection) -> None:
+    photo = np.asarray(thing("coins"))
+    found = partners(things, things.images)["coins/0.png"]
+    alone, counts, _ = places(photo, 1, np.random.default_rng(1))
+    joined, more, _ = places(
+        photo,
+        1,
+        np.random.default_rng(1),
+        further(things, "coins/0.png", found, SIDE, np.random.default_rng(0)),
+    )
+    assert len(joined) > len(alone) and len(more) > len(counts)
+    assert more.max() > counts.max() == 2
+
+
+def test_training_takes_other_photos_in_and_says_so(things: Collection, tmp_path: Path) -> None:
+    options = Options(size=SIDE, cache=tmp_path)
+    settings = Settings(width=2, steps=4, views=1, at_once=4, each=8, every=2)
+    path = train(things, options, "both", settings, real=True)
+    about = hardnet.card(path)
+    plain = hardnet.card(train(things, options, "plain", settings))
+    assert about["real"] and "real" not in plain
+    assert about["patches"] > plain["patches"]
+    assert len(about["figures"]) == 2
+
+
+def test_a_collection_that_tells_of_no_pair_is_refused(tmp_path: Path) -> None:
+    folder = folder_of_things(tmp_path / "things", views=1, empty=False)
+    with pytest.raises(WorkbenchError, match="tells of no two photos"):
+        train(open_folder(folder), Options(cache=tmp_path / "cache"), "none", real=True)
