@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import save_file
 
 from tests.things import thing
 from workbench.config import WorkbenchError
-from workbench.learning.places import Places, collect
+from workbench.learning.places import (
+    ALIKE,
+    APART,
+    TURNED,
+    Places,
+    batch,
+    batches,
+    carried,
+    collect,
+    found_again,
+    places,
+    view,
+)
+from workbench.local.patches import cut
 from workbench.progress import Cancelled
 
 SIDE, VIEWS = 160, 2
@@ -22,6 +38,238 @@ def same(one: Places, other: Places) -> bool:
         np.array_equal(getattr(one, name), getattr(other, name))
         for name in ("patches", "starts", "photo", "at")
     )
+
+
+# -- where a homography takes keypoints --
+
+
+def similarity(scale: float, degrees: float, shift: tuple[float, float]) -> np.ndarray:
+    """Clockwise as one looks at the picture, for y goes down."""
+    c, s = scale * np.cos(np.deg2rad(degrees)), scale * np.sin(np.deg2rad(degrees))
+    return np.array([[c, -s, shift[0]], [s, c, shift[1]], [0, 0, 1]])
+
+
+def keypoints(*rows: tuple[float, float, float, float]) -> np.ndarray:
+    return np.array(rows, np.float32)
+
+
+def test_twice_as_large_and_turned_by_hand() -> None:
+    """x = 10 + 2 (5 cos 30 - 7 sin 30), y = -3 + 2 (5 sin 30 + 7 cos 30); 350 degrees and 30 are 20."""
+    points = keypoints((5, 7, 4, 350), (0, 0, 3, 45))
+    found = carried(points, similarity(2, 30, (10, -3)))
+    half = 3**0.5 / 2
+    expected = [[10 + 2 * (5 * half - 3.5), -3 + 2 * (2.5 + 7 * half), 8, 20], [10, -3, 6, 75]]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_stretched_and_in_perspective_by_hand() -> None:
+    """Three times as wide: a direction of 45 degrees leans to atan(1/3), the area is thrice. At x = 1 of
+    u = x/(1+x), v = y/(1+x): du/dx = 1/4, dv/dx = -y/4, dv/dy = 1/2."""
+    wide = carried(keypoints((2, 5, 4, 45)), np.diag([3.0, 1, 1]))
+    np.testing.assert_allclose(wide, [[6, 5, 4 * 3**0.5, np.rad2deg(np.arctan(1 / 3))]], atol=1e-6)
+    matrix = np.array([[1.0, 0, 0], [0, 1, 0], [1, 0, 1]])
+    found = carried(keypoints((1, 6, 8, 0), (1, 6, 8, 90)), matrix)
+    ahead = np.rad2deg(np.arctan2(-6 / 4, 1 / 4)) % 360
+    np.testing.assert_allclose(found, [[0.5, 3, 8 / 8**0.5, ahead], [0.5, 3, 8 / 8**0.5, 90]], atol=1e-5)
+
+
+def scattered(rng: np.random.Generator, count: int) -> np.ndarray:
+    places, sizes = rng.uniform(0, 200, (count, 2)), rng.uniform(2, 30, count)
+    return np.column_stack([places, sizes, rng.uniform(0, 360, count)]).astype(np.float32)
+
+
+def homography_of(rng: np.random.Generator) -> np.ndarray:
+    """Any view of a picture that lies wholly before the camera."""
+    matrix = similarity(rng.uniform(0.3, 3), rng.uniform(0, 360), (rng.uniform(-90, 90), 5)) @ np.array(
+        [[1, rng.uniform(-0.5, 0.5), 0], [0, rng.uniform(0.5, 2), 0], [*rng.uniform(-1e-3, 1e-3, 2), 1]]
+    )
+    return np.asarray(matrix * rng.choice([-2.0, 1.0, 3.0]))  # of any scale it is the same
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**31))
+def test_carried_there_and_back(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points, matrix = scattered(rng, 20), homography_of(rng)
+    back = carried(carried(points, matrix), np.linalg.inv(matrix))
+    np.testing.assert_allclose(back[:, :3], points[:, :3], rtol=1e-5, atol=1e-3)
+    assert (abs((back[:, 3] - points[:, 3] + 180) % 360 - 180) < 1e-2).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31))
+def test_keypoints_found_again_are_one_to_one_and_fit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points, matrix = scattered(rng, 40), homography_of(rng)
+    moved = carried(points, matrix)
+    copies = moved[rng.integers(0, 40, 60)]
+    copies = copies + rng.normal(0, 1, copies.shape) * [0.4, 0.4, 0, 12]
+    copies[:, 2] *= np.exp(rng.normal(0, 0.2, 60))
+    pairs = found_again(points, copies.astype(np.float32), matrix)
+    assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == len(pairs)
+    a, b = moved[pairs[:, 0]], copies[pairs[:, 1]]
+    apart = np.linalg.norm(a[:, :2] - b[:, :2], axis=1)
+    assert (apart <= 0.25 * np.minimum(a[:, 2], b[:, 2]) + 0.501).all()
+    assert (np.maximum(a[:, 2] / b[:, 2], b[:, 2] / a[:, 2]) <= ALIKE + 1e-3).all()
+    assert (abs((a[:, 3] - b[:, 3] + 180) % 360 - 180) <= TURNED + 0.01).all()
+    assert len(found_again(points, moved.astype(np.float32), matrix)) == 40
+    assert len(found_again(points, moved.astype(np.float32), similarity(1, 0, (5e4, 0)) @ matrix)) == 0
+
+
+def test_of_several_the_nearest_is_found_and_others_not_at_all() -> None:
+    """By hand: of size 8, 2.5 pixels beside is found, 2.6 is not; nor 1.36 as large, nor turned by 21."""
+    one = np.eye(3)
+    points = keypoints((50, 50, 8, 355))
+    for other, fits in [
+        ((52.5, 50, 8, 355), True),
+        ((52.6, 50, 8, 355), False),
+        ((50, 50, 8 * 1.34, 355), True),
+        ((50, 50, 8 * 1.36, 355), False),
+        ((50, 50, 8 / 1.36, 355), False),
+        ((50, 50, 8, 14), True),
+        ((50, 50, 8, 16), False),
+    ]:
+        assert len(found_again(points, keypoints(other), one)) == fits, other
+    several = keypoints((51, 50, 8, 0), (50.5, 50, 8, 0), (49, 50, 8, 0))
+    assert found_again(points, several, one).tolist() == [[0, 1]]
+    assert found_again(several, points, one).tolist() == [[1, 0]]
+    for a, b in ((points[:0], points), (points, points[:0])):
+        assert found_again(a, b, one).shape == (0, 2)
+
+
+# -- views --
+
+
+def test_a_view_shows_each_spot_where_its_homography_says() -> None:
+    """Centres of gravity of dark spots on white: were pixels' corners taken for their middles, the medians of
+    views would be 0.27 pixels beside on the mean."""
+    across, down = np.meshgrid(np.arange(400), np.arange(300))
+    spots = keypoints(*((x, y, 8, 0) for x in range(80, 360, 60) for y in range(70, 260, 55)))
+    picture = np.full((300, 400), 255.0)
+    for x, y, _, _ in spots:
+        picture -= 200 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * 3**2))
+    photo = np.repeat(picture.clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+    beside = []
+    for seed in range(20):
+        off = []
+        seen, matrix = view(photo, np.random.default_rng(seed))
+        assert seen.shape == (300, 400) and seen.dtype == np.uint8
+        for x, y, size, _ in carried(spots, matrix):
+            r = int(1.6 * size)
+            left, top = round(x) - r, round(y) - r
+            if left < 0 or top < 0 or left + 2 * r >= 400 or top + 2 * r >= 300:
+                continue
+            part = seen[top : top + 2 * r + 1, left : left + 2 * r + 1].astype(float)
+            dark = (np.median(part) - 25 - part).clip(0)
+            if dark.sum() > 300:
+                at = np.arange(-r, r + 1)
+                middle = dark.sum(0) @ at / dark.sum(), dark.sum(1) @ at / dark.sum()
+                off.append([round(x) + middle[0] - x, round(y) + middle[1] - y])
+        if len(off) >= 4:
+            beside.append(abs(np.median(off, 0)))
+    assert len(beside) >= 12 and np.mean(beside) < 0.1
+
+
+def test_a_view_is_the_same_again_and_another_by_another_seed() -> None:
+    photo = np.asarray(thing("coffee"))
+    one, again, other = (view(photo, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(one[0], again[0]) and np.array_equal(one[1], again[1])
+    assert not np.array_equal(one[0], other[0]) and not np.array_equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (9, 5), (12, 300)])
+def test_photos_of_any_shape_do_not_raise(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    patches, counts, at = places(noise, 1, np.random.default_rng(0))
+    assert len(patches) == counts.sum() and len(at) == len(counts)
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The correlation of patches [n, 32, 32] with others."""
+    x, y = (one.reshape(len(one), -1).astype(float) for one in (a, b))
+    x, y = (one - one.mean(1, keepdims=True) for one in (x, y))
+    return np.asarray((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea"])
+def test_patches_of_a_place_show_the_same(name: str) -> None:
+    photo = np.asarray(thing(name))
+    patches, counts, at = places(photo, 3, np.random.default_rng(0))
+    starts = np.append(0, counts.cumsum())
+    assert len(counts) > 60 and counts.min() >= 2 and counts.max() <= 4
+    # The first is the photo's own: there it is, at that place and size and some angle.
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    upright = cut(grey, np.column_stack([at, np.zeros(len(at))]).astype(np.float32))
+    disc = np.hypot(*np.meshgrid(np.arange(32) - 15.5, np.arange(32) - 15.5)) < 15
+    own = patches[starts[:-1]]
+    np.testing.assert_allclose(own[:, disc].mean(1), upright[:, disc].mean(1), atol=6)
+    others = patches[starts[:-1] + 1]
+    matching, wrong = alike(own, others), alike(own, np.roll(others, 7, 0))
+    assert np.median(matching) > 0.75 and np.mean(matching > 0.3) > 0.95
+    assert abs(np.median(wrong)) < 0.25
+
+
+# -- batches --
+
+
+def some_places(photos: int, each: int, seed: int = 0) -> Places:
+    """Places whose patches tell which they are: brightness is the place, one pixel which of its patches."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(2, 5, photos * each)
+    starts = np.append(0, counts.cumsum())
+    patches = np.zeros((starts[-1], 32, 32), np.uint8)
+    for place in range(len(counts)):
+        for number in range(counts[place]):
+            patches[starts[place] + number] = place
+            patches[starts[place] + number, 0, 1] = 200 + number
+    at = np.column_stack([rng.uniform(0, 200, (len(counts), 2)), rng.uniform(2, 12, len(counts))])
+    return Places(patches, starts, np.repeat(np.arange(photos), each), at)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 8), st.integers(1, 12))
+def test_a_batch_holds_two_patches_of_each_of_its_places(seed: int, at_once: int, each: int) -> None:
+    made = some_places(6, 8)
+    found = batch(made, made.of(np.arange(6)), np.random.default_rng(seed), at_once, each)
+    count = min(at_once, 6) * min(each, 8)
+    assert len(found.places) == len(set(found.places)) == count
+    assert len(set(made.photo[found.places])) == min(at_once, 6)
+    corners = [(0, 1), (0, 30), (1, 0), (30, 0), (31, 1), (31, 30), (1, 31), (30, 31)]
+    shown = []
+    for side in (found.anchors, found.positives):
+        assert side.shape == (count, 32, 32) and side.flags.c_contiguous
+        assert (side[:, 10, 10] == found.places).all()
+        (corner,) = [c for c in corners if (side[:, c[0], c[1]] >= 200).all()]
+        shown.append((corner, side[:, corner[0], corner[1]]))
+    assert shown[0][0] == shown[1][0]  # turned and mirrored alike
+    assert (shown[0][1] != shown[1][1]).all()  # two patches, not one twice
+    # Overlapping places, one by one.
+    for i, a in enumerate(found.places):
+        for j, b in enumerate(found.places):
+            near = np.hypot(*(made.at[a, :2] - made.at[b, :2])) < APART * max(made.at[a, 2], made.at[b, 2])
+            assert found.overlap[i, j] == (i != j and made.photo[a] == made.photo[b] and near)
+
+
+def test_every_patch_and_each_of_eight_ways_comes_up() -> None:
+    made = some_places(2, 4)
+    photos, ways, drawn = made.of(np.arange(2)), set(), set()
+    for one in batches(made, photos, (5,), 80, 2, 4):
+        marked = np.argwhere(one.anchors[0] >= 200)[0]
+        ways.add(tuple(marked.tolist()))
+        for place, side in zip([*one.places] * 2, [*one.anchors, *one.positives], strict=True):
+            drawn.add((int(place), int(side.max())))
+    assert len(ways) == 8
+    assert len(drawn) == len(made.patches)
+
+
+def test_batches_are_always_the_same() -> None:
+    made = some_places(3, 6)
+    photos = made.of(np.arange(3))
+    one, again, other = (list(batches(made, photos, seed, 3, 2, 4)) for seed in ((1, 2), (1, 2), (1, 3)))
+    for a, b, c in zip(one, again, other, strict=True):
+        assert np.array_equal(a.anchors, b.anchors) and np.array_equal(a.positives, b.positives)
+        assert not np.array_equal(a.places, c.places)
+    assert not np.array_equal(one[0].places, one[1].places)
 
 
 # -- many photos, a file each --
