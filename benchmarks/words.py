@@ -16,7 +16,7 @@ from workbench.evaluation.comparison import paired_difference
 from workbench.pipeline import Workbench
 
 GLOBAL = "efficientnet_lite0/max/rmac:3"
-CHOICES = [f"sift/bow:{n}/whole" for n in (256, 1024, 4096, 16384, 65536)]
+CHOICES = [f"sift/bow:{n}/whole" for n in (256, 1024, 4096, 8192)]
 STEPS = (
     "",
     "/power:0.5",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -14,12 +16,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from workbench.config import WorkbenchError
+from workbench.local import hardnet
 from workbench.local.features import Features, LocalSource
 from workbench.progress import Progress, silent
 from workbench.search import cells
 from workbench.writing import replace_file
 
 A_WORD = 32  # descriptors a word, that k-means learns from at most
+ROUNDS = 10  # of k-means
 MOST_BYTES = 2**32  # of the images' vectors
 
 
@@ -42,13 +46,18 @@ class Words:
         """Numbers of a vector: the words, or one where there is none."""
         return max(1, len(self.centroids))
 
+    @cached_property
+    def index(self) -> Any:
+        """What finds the nearest word."""
+        return nearest(self.centroids)
+
     def of(self, row: int) -> np.ndarray:
         """The words of a picture's keypoints, int32 [n]."""
         return np.asarray(self.words[self.starts[row] : self.starts[row + 1]])
 
     def named(self, features: Features) -> np.ndarray:
         """The words of any picture's keypoints: the nearest centroids, int32 [n]."""
-        return assigned(features.descriptors, self.centroids)
+        return assigned(features.descriptors, self.index)
 
     def vector(self, words: np.ndarray) -> np.ndarray:
         """Counts times idf at unit length, float32 [k] (Sivic and Zisserman, ICCV 2003, section 4).
@@ -82,7 +91,7 @@ def describe(
             f"take at most {MOST_BYTES // (4 * len(keys)):,} words"
         )
     of = blake2b(digest_size=12)
-    for word in (source.fingerprint, count, source.options.seed, cells.ROUNDS, A_WORD, *fit_on, *keys):
+    for word in (source.fingerprint, count, source.options.seed, ROUNDS, A_WORD, *fit_on, *keys):
         of.update(f"{word} ".encode())
     path = source.options.cache / "words" / f"{of.hexdigest()}.safetensors"
     found = _read(path)
@@ -101,13 +110,18 @@ def describe(
     return Words(found["centroids"], idf, words, starts, count)
 
 
-def assigned(descriptors: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """The nearest of the centroids [k, D] to each descriptor [n, D], int32 [n]."""
-    if not len(descriptors) or not len(centroids):
+def nearest(centroids: np.ndarray) -> Any:
+    """An exact index of centroids [k, D]."""
+    index = faiss.IndexFlatL2(hardnet.DIMENSIONS)
+    index.add(np.ascontiguousarray(centroids, np.float32))
+    return index
+
+
+def assigned(descriptors: np.ndarray, index: Any) -> np.ndarray:
+    """The nearest of an index's centroids to each descriptor [n, D], int32 [n]."""
+    if not len(descriptors) or not index.ntotal:
         return np.zeros(0, np.int32)
-    index = faiss.IndexFlatL2(centroids.shape[1])
-    index.add(np.ascontiguousarray(centroids))
-    with cells.threads(len(descriptors) * centroids.size):
+    with cells.threads(len(descriptors) * index.ntotal * index.d):
         return np.asarray(index.search(np.ascontiguousarray(descriptors), 1)[1][:, 0], np.int32)
 
 
@@ -121,20 +135,20 @@ def _made(
     everything = int(counts[fitted].sum())
     rng = np.random.default_rng([source.options.seed, 6])
     share = min(1.0, A_WORD * count / max(1, everything))
-    some = [np.empty((0, 128), np.float32)]
+    some = [np.empty((0, hardnet.DIMENSIONS), np.float32)]
     for done, row in enumerate(np.flatnonzero(fitted).tolist()):
         progress("drawing descriptors", done, int(fitted.sum()))
         drawn = rng.random(counts[row]) < share if share < 1 else slice(None)
         some.append(features[row].descriptors[drawn])
     train = np.concatenate(some)
     words = min(count, len(train))
-    centroids = np.zeros((0, 128), np.float32)
+    centroids = np.zeros((0, hardnet.DIMENSIONS), np.float32)
     if words:
-        centroids = cells.means(train, words, source.options.seed, progress)
-    named = [np.empty(0, np.int32)]
+        centroids = cells.means(train, words, source.options.seed, progress, rounds=ROUNDS)
+    named, index = [np.empty(0, np.int32)], nearest(centroids)
     for row in range(len(keys)):
         progress("naming words", row, len(keys))
-        named.append(assigned(features[row].descriptors, centroids))
+        named.append(assigned(features[row].descriptors, index))
     return {"centroids": centroids, "words": np.concatenate(named), "counts": counts}
 
 

@@ -110,12 +110,17 @@ def fit(step: Step, vectors: np.ndarray, seed: int = 0, progress: Progress = sil
 
 
 def means(
-    vectors: np.ndarray, count: int, seed: int, progress: Progress = silent, spherical: bool = False
+    vectors: np.ndarray,
+    count: int,
+    seed: int,
+    progress: Progress = silent,
+    spherical: bool = False,
+    rounds: int = ROUNDS,
 ) -> np.ndarray:
     """k-means centroids float32 [count, D] of vectors [n, D]; can be stopped between two rounds."""
     found: np.ndarray | None = None
-    for done in range(ROUNDS):
-        progress("training centroids", done, ROUNDS)
+    for done in range(rounds):
+        progress("training centroids", done, rounds)
         one = faiss.Kmeans(
             vectors.shape[1],
             count,
