@@ -113,6 +113,9 @@ def hardnet(
     steps: Annotated[int, typer.Option(help="of 512 pairs each")] = 700,
     views: Annotated[int, typer.Option(help="that are made of each photo")] = 4,
     rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 2e-3,
+    real: Annotated[
+        bool, typer.Option("--real", help="other photos of the same thing besides, by outlines or labels")
+    ] = False,
 ) -> None:
     """Train HardNet's local descriptors on any photos, to be used as the backbone hardnet:NAME."""
     from workbench.learning.hardnet import Epoch, Settings, train
@@ -126,7 +129,7 @@ def hardnet(
     settings = Settings(width, steps, rate, views)
     with progress_bar() as progress:
         bench = opened(progress)
-        path = train(bench.collection, bench.options, name, settings, progress, report, command)
+        path = train(bench.collection, bench.options, name, settings, progress, report, command, real)
     lost = card(path)["unreadable"]
     if lost:
         print(f"note: {lost} photos could not be read and are left out", file=sys.stderr)
