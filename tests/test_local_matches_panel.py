@@ -174,7 +174,7 @@ def test_verification_is_seen_on_the_ranking(panel: LocalMatches, session: Sessi
     counted = {row["id"]: row["cells"]["inliers"] for row in effect.table.rows}
     assert counted[LIKE] == f"{bench.match(QUERY, LIKE, PIPELINE).inliers:,}" and counted[OTHER] == ""
     count = int((inliers(verified) > 0).sum())
-    assert effect.said.lines[0]["text"].startswith(f"{count} of the first 100 verified.")
+    assert effect.said.lines[0]["text"].startswith(f"{count} of the first {len(verified)} verified.")
     assert effect.table.chosen == [LIKE]
     effect.first._handle_custom_msg({"slider": 0, "at": 0}, [])
     settled(session)

@@ -25,6 +25,7 @@ HINT = (
     "Point at a keypoint, or walk to it with the arrow keys, to see its patch and what in the collection is "
     "most like it; a click or Enter holds it."
 )
+FOUND = "Most like it in other images, by distance; a click opens one:"
 ROLES = ("query", "result")
 
 
@@ -72,16 +73,19 @@ class PatchView:
         side, number = place
         if not 0 <= number < len((match.query, match.image)[side]):
             return
-        bench = self.session.bench
-        progress("Cutting patches", 0, 0)
-        cells = self._cells(asked, match, side, number)
-        self.pair.rows, self.said.lines = [cells], [line(f"Keypoint {number + 1} of the {ROLES[side]}")]
-        image, box = ((asked.query.id, asked.box), (asked.image, None))[side]
-        like = bench.nearest_patches(image, number, asked.pipeline, NEAREST, box, progress)
-        figures = list(self._figures(asked, like, progress))
-        progress("Finding", 1, 1)  # the last moment at which a newer request can still win
-        self.like, self.place, self.strip.figures = like, place, figures
-        self.found.lines = [line("Most like it in other images, by distance; a click opens one:", "note")]
+        self.strip.stale = True  # what is in it is of another keypoint
+        try:
+            progress("Cutting patches", 0, 0)
+            cells = self._cells(asked, match, side, number)
+            self.pair.rows, self.said.lines = [cells], [line(f"Keypoint {number + 1} of the {ROLES[side]}")]
+            image, box = ((asked.query.id, asked.box), (asked.image, None))[side]
+            like = self.session.bench.nearest_patches(image, number, asked.pipeline, NEAREST, box, progress)
+            figures = list(self._figures(asked, like, progress))
+            progress("Finding", 1, 1)  # the last moment at which a newer request can still win
+            self.like, self.place, self.strip.figures = like, place, figures
+            self.found.lines = [line(FOUND, "note")]
+        finally:
+            self.strip.stale = False
 
     def _cells(self, asked: Asked, match: Match, side: int, number: int) -> list[Cell]:
         """The keypoint's own patch and that of its match, each with what is known of it."""

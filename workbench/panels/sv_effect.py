@@ -124,8 +124,8 @@ def rows(without: pd.DataFrame, verified: pd.DataFrame) -> list[dict[str, Any]]:
 
 def said(asked: Asked, without: pd.DataFrame, verified: pd.DataFrame) -> list[Line]:
     """How many were verified, and what that did to the first results."""
-    count, first = int((inliers(verified) > 0).sum()), asked.verified.rpartition("sv:")[2].partition(":")[0]
-    words = f"{count:,} of the first {first} verified."
+    count, first = int((inliers(verified) > 0).sum()), min(verified_first(asked.verified), len(verified))
+    words = f"{count:,} of the first {first:,} verified."
     neither = ("negative", "unknown", "query", "junk")
     known = set(verified["relevance"]) - set(neither)
     if known:

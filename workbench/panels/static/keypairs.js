@@ -36,7 +36,7 @@ function render({ model, el }) {
   const label = node("label", "", controls, "Keypoints drawn");
   const slider = node("input", "", label);
   Object.assign(slider, { type: "range", min: 0, max: STEPS.length - 1, step: 1 });
-  const drawn = node("output", "", label);
+  const drawn = node("span", "wb-keydrawn", label);
   const button = (trait, text) => {
     const one = node("button", `wb-key-${trait}`, controls);
     one.type = "button";

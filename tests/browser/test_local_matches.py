@@ -1,0 +1,127 @@
+"""Keypoints, matches, patches and words in real JupyterLab, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.axe import serious
+from tests.browser.lab import Lab
+from tests.browser.steps import CELLS, ERRORS, NAUGHTY, opening, region, select
+from tests.things import folder_of_things
+
+pytestmark = pytest.mark.browser
+PANEL = """from workbench.panels import Session
+from workbench.panels.layout import local_panel
+session = Session(bench, pipeline="sift/bow:128/whole")
+session.choose("astronaut/0.png")
+session.image = "astronaut/1.png"
+local_panel(bench, session)"""
+SMALL = ", size=256"
+WAIT = 60_000
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = folder_of_things(tmp_path_factory.mktemp("things"), views=2)
+    (folder / "astronaut" / "2.png").rename(folder / "astronaut" / NAUGHTY)
+    return folder
+
+
+def keypoints(part: Locator, role: str) -> Locator:
+    """A picture with its keypoints, once it is up to date."""
+    expect(part.locator(".wb-keypair")).to_have_attribute("aria-busy", "false", timeout=WAIT)
+    return part.get_by_role("application", name=re.compile(f"^Keypoints of the {role}"))
+
+
+@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
+def test_keypoints_are_walked_pointed_at_and_opened_and_words_stand_out(
+    labs: Callable[[bool], Lab], subshells: bool, page: Page, things: Path, cache: Path
+) -> None:
+    lab = labs(subshells)
+    panel = lab.run(page, lab.write("matches.ipynb", opening(things, cache, more=SMALL), PANEL))
+    part = region(panel, "Local matches")
+    query, result = keypoints(part, "query"), keypoints(part, "result")
+    expect(part).to_contain_text(re.compile(r"\d+ inliers of \d+ matches"), timeout=WAIT)
+    cells = page.evaluate(CELLS)
+
+    # By keyboard: from keypoint to keypoint, held, across to the match, and let go.
+    query.focus()
+    page.keyboard.press("Home")
+    read = part.locator(".wb-keyread")
+    expect(read).to_have_text(re.compile(r"^query keypoint 1 of [\d,]+ · [\d.]+ px wide · "))
+    page.keyboard.press("ArrowRight")
+    expect(read).not_to_have_text(re.compile(r"^query keypoint 1 of"))
+    page.keyboard.press("Enter")
+    patches = part.get_by_role("table", name="The patch and its match")
+    expect(patches.get_by_role("img", name="patch of the query")).to_be_visible(timeout=WAIT)
+    strip = part.get_by_role("listbox", name="Patches most like it")
+    nearest = strip.get_by_role("option")
+    expect(nearest).to_have_count(12, timeout=WAIT)
+    page.keyboard.press("Escape")
+    for key in "abdd":
+        page.keyboard.press(key)
+    assert page.evaluate(CELLS) == cells
+    slider = part.get_by_role("slider", name="Keypoints drawn")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(part.locator(".wb-keydrawn")).to_have_text("0")
+    page.keyboard.press("End")
+    others = part.get_by_role("button", name="Other matches")
+    others.press("Enter")
+    expect(others).to_have_attribute("aria-pressed", "true")
+
+    # By mouse: pointed at, held by a click; a patch that is like it opens its image.
+    result.hover()
+    expect(read).to_have_text(re.compile(r"^result keypoint \d+ of "))
+    result.click()
+    expect(patches.get_by_role("img", name="patch of the result")).to_be_visible(timeout=WAIT)
+    expect(strip).to_have_attribute("aria-busy", "false", timeout=WAIT)
+    name = (nearest.nth(1).get_attribute("aria-label") or "").partition(", distance")[0]
+    nearest.nth(1).click()
+    expect(part.locator(".wb-keyside figcaption").last).to_have_text(name, timeout=WAIT)
+    expect(read).to_have_text(re.compile(r"^result keypoint \d+ of "), timeout=WAIT)
+
+    # A word stands out in both, a row of the ranking is studied, and a file's name is text.
+    effect = part.get_by_role("grid", name="Ranking before and after verification")
+    effect.get_by_role("row", name=re.compile(re.escape(NAUGHTY))).click(timeout=WAIT)
+    expect(part.locator(".wb-keyside figcaption").last).to_have_text(f"astronaut/{NAUGHTY}", timeout=WAIT)
+    assert page.locator("img[src='x']").count() == 0
+    word = part.get_by_role("grid", name="Words that both share").locator("tbody tr[tabindex='0']")
+    word.focus()
+    page.keyboard.press("Enter")
+    expect(word).to_have_attribute("aria-selected", "true")
+    assert page.evaluate(ERRORS) == []
+    assert serious(page, ".wb-local-matches") == []
+
+
+def test_sampling_and_local_features_are_chosen_and_an_empty_picture_is_calm(
+    lab: Lab, page: Page, things: Path, cache: Path
+) -> None:
+    panel = lab.run(page, lab.write("sampling.ipynb", opening(things, cache, more=SMALL), PANEL))
+    part = region(panel, "Local matches")
+    keypoints(part, "query")
+    draw = part.get_by_role("button", name="Draw a batch")
+    draw.focus()
+    page.keyboard.press("Enter")
+    table = part.get_by_role("table", name=re.compile("^Anchors, positives"))
+    expect(table.get_by_role("img")).to_have_count(32, timeout=WAIT)
+    expect(table.get_by_role("img", name=re.compile("taken$"))).to_have_count(8)
+    first = part.get_by_text(re.compile(r"^Batch 1: mean loss \d\.\d\d$"))
+    expect(first).to_be_visible()
+    select(part, "Network").select_option("untrained")
+    expect(first).to_be_visible()
+    part.get_by_role("button", name="Next batch").click()
+    expect(part.get_by_text(re.compile(r"^Batch 2: mean loss"))).to_be_visible(timeout=WAIT)
+    effect = part.get_by_role("grid", name="Ranking before and after verification")
+    effect.get_by_role("row", name=re.compile("one colour")).click(timeout=WAIT)
+    expect(part).to_contain_text("Not verified: no keypoints in the image.", timeout=WAIT)
+    keypoints(part, "result").focus()
+    page.keyboard.press("ArrowRight")
+    expect(part.locator(".wb-keyread")).to_have_text("")
+    assert page.evaluate(ERRORS) == []
+    assert serious(page, ".wb-local-matches") == []
