@@ -93,7 +93,12 @@ def test_a_negative_stands_beside_the_first_true_positive(
     a, b, less = map(float, re.findall(r"-?\d\.\d{4}", said.inner_text()))
     assert round(a - b, 4) == less
     expect(explanation.locator(".wb-waterfall li").last).to_contain_text("A − B")
+    inliers = explanation.get_by_role("button", name="Inliers", exact=True)
+    inliers.press("Enter")
+    expect(explanation.get_by_text("by keypoints of sift")).to_have_count(2, timeout=60_000)
     assert serious(page, ".wb-explanation") == []
+    inliers.press("Enter")
+    expect(explanation.get_by_text("by keypoints of sift")).to_have_count(0)
     button.press("Enter")
     expect(explanation.locator(".wb-waterfall li").last).to_contain_text("score", timeout=30_000)
     expect(explanation.get_by_role("figure").filter(visible=True)).to_have_count(2)

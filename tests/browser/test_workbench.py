@@ -46,7 +46,7 @@ def test_every_panel_is_a_landmark_that_can_be_folded_and_that_axe_passes(
     fold.focus()
     page.keyboard.press("Space")
     expect(attention).to_be_attached()
-    for folded in ("Index trade-off", "Training"):
+    for folded in ("Local matches", "Index trade-off", "Training"):
         expect(region(panel, folded)).to_have_count(0)
         panel.get_by_role("button", name=folded, exact=True).click()
         expect(region(panel, folded)).to_have_count(1)
