@@ -235,6 +235,19 @@ def test_verification_can_be_cancelled(bench: Workbench) -> None:
     assert len(bench.search("coffee/0.png", pipeline=f"{BOW}/sv:20")) == 20
 
 
+def test_synthetic_distractors_of_words_are_refused_and_photos_are_taken(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    folder, cache = bench.collection.root, bench.options.cache
+    drawn = wb.open(folder, "folders", cache=cache, size=240, distractors="synthetic:100")
+    with pytest.raises(WorkbenchError, match="counts of words cannot be drawn"):
+        drawn.evaluate(BOW)
+    thing("rocket").save(tmp_path / "far.png")
+    more = wb.open(folder, "folders", cache=cache, size=240, distractors=str(tmp_path))
+    ranking = more.search("coffee/0.png", pipeline=BOW, k=None)
+    assert len(ranking) == len(bench.collection.images) + 1
+
+
 def test_a_changed_photo_is_described_anew(tmp_path: Path) -> None:
     folder = folder_of_things(tmp_path / "things", views=1, empty=False)
     bench = wb.open(folder, "folders", cache=tmp_path / "cache", size=240)

@@ -51,6 +51,17 @@ def test_a_known_homography_is_found(model: np.ndarray) -> None:
     )
 
 
+def test_an_affinity_is_found_and_sees_no_perspective() -> None:
+    points = scattered(60)
+    flat = np.array([[1.2, 0.3, 10], [-0.2, 0.9, 30], [0, 0, 1]])
+    found = verify(*alike(points, carried(points, flat)), kind="affine")
+    assert found.inliers == 60 and found.model is not None
+    np.testing.assert_allclose(found.model, flat, atol=0.01)
+    steep = np.array([[1.0, 0, 0], [0, 1, 0], [2e-3, 1e-3, 1]])
+    pair = alike(points, carried(points, steep))
+    assert verify(*pair).inliers == 60 > verify(*pair, kind="affine").inliers
+
+
 def test_wrong_matches_are_left_outside() -> None:
     points = scattered(60)
     moved = carried(points, TILT)

@@ -13,7 +13,7 @@ from workbench.described import Keypoints, Ready
 from workbench.features.extraction import pixels
 from workbench.local.features import Features
 from workbench.local.patches import cut
-from workbench.local.verification import Verified, verify
+from workbench.local.verification import Kind, Verified, verify
 from workbench.local.words import Words
 from workbench.progress import Progress, silent
 
@@ -42,9 +42,9 @@ class Match:
         return self.verified.inliers
 
 
-def match(query: Features, image: Features, words: Words | None = None) -> Match:
-    """Match and verify two pictures' features, as ``sv`` does."""
-    found = verify(query, image)
+def match(query: Features, image: Features, words: Words | None = None, kind: Kind = "homography") -> Match:
+    """Match and verify two pictures' features, as ``sv`` does by homographies."""
+    found = verify(query, image, kind=kind)
     asked, shown = (words.named(one) if words else np.full(len(one), -1) for one in (query, image))
     here, there = found.pairs.T
     same = asked[here] == shown[there]

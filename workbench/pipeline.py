@@ -35,6 +35,7 @@ from workbench.features.maps import Options
 from workbench.judging import Evaluation, judge, localisation, require_ground_truth
 from workbench.keypoint_search import Match, match, nearest_patches, patches
 from workbench.local.features import Features
+from workbench.local.verification import Kind
 from workbench.progress import Progress, silent
 from workbench.region_search import RegionSearch
 from workbench.search.feedback import Feedback, combined, refined
@@ -210,14 +211,15 @@ class Workbench:
         pipeline: str | Config = "sift/bow:4096/whole",
         box: Box | None = None,
         progress: Progress = silent,
+        model: Kind = "homography",
     ) -> Match:
-        """Which keypoints of a query and of an image match, and which of them one homography explains.
+        """Which keypoints of a query and of an image match, and which of them one ``model`` explains.
 
         The local features are those that the pipeline is made of or verifies with, SIFT where it says none.
         """
         ready, keypoints = self._keypoints(pipeline, progress, query, image_id)
         pair = asking.features(ready, keypoints, query, box), asking.features(ready, keypoints, image_id)
-        return match(*pair, ready.words if keypoints.source is ready.source else None)
+        return match(*pair, ready.words if keypoints.source is ready.source else None, model)
 
     def nearest_patches(
         self,

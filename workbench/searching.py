@@ -154,6 +154,11 @@ def make(
     options, built, notes = ready.source.options, dict[str, float](), list[str]()
     database: Any = ready.database
     if count := synthetic_count(options.distractors):
+        if ready.words is not None:
+            raise WorkbenchError(
+                f"distractors {options.distractors!r}: counts of words cannot be drawn from a mean and a "
+                "covariance; add a folder of photos instead"
+            )
         own = np.ascontiguousarray(database.cpu().numpy(), np.float32)
         started = time.perf_counter()
         database = torch.from_numpy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -21,6 +21,8 @@ RATIO = 0.85  # of the distances to the nearest and the next nearest, above whic
 NEAR = 0.01  # of the picture's longer side, within which a point must fall to be an inlier
 FEWEST = 8  # inliers at different places, below which a model is taken for chance
 GROWTH = 30.0  # times in area, that one view may be the larger
+Kind = Literal["homography", "affine"]
+_NAMES: dict[Kind, str] = {"homography": "homography", "affine": "affinity"}
 _SPREAD = 0.02  # of the picture's longer side, that inliers must extend across at least
 _ROUNDS = 2000  # of sampling, at most
 _SURE = 0.999
@@ -68,12 +70,13 @@ def matched(
     return np.stack([rows, best[rows]], 1)[kept], nearest[kept], ratios[kept]
 
 
-def verify(query: Features, image: Features, ratio: float = RATIO) -> Verified:
+def verify(query: Features, image: Features, ratio: float = RATIO, kind: Kind = "homography") -> Verified:
     """Match two pictures' keypoints and fit a homography to the matches (OpenCV's USAC with MAGSAC++ scores).
 
-    The model is turned down where it mirrors, folds the picture over, makes it GROWTH times larger or
-    smaller, or where the inliers are few or lie on a line or a point (Philbin et al., CVPR 2007, section 4,
-    verify so by affinities). The same pair always gives the same result.
+    ``affine`` fits an affinity instead, which sees no perspective. The model is turned down where it mirrors,
+    folds the picture over, makes it GROWTH times larger or smaller, or where the inliers are few or lie on a
+    line or a point (Philbin et al., CVPR 2007, section 4, verify so by affinities). The same pair always
+    gives the same result.
     """
     pairs, distances, ratios = matched(query.descriptors, image.descriptors, ratio)
     here, there = query.points[pairs[:, 0], :2], image.points[pairs[:, 1], :2]
@@ -86,9 +89,9 @@ def verify(query: Features, image: Features, ratio: float = RATIO) -> Verified:
         return no("no keypoints in " + ("the query" if not len(query) else "the image"))
     if len(pairs) < FEWEST:
         return no(f"{len(pairs)} matches are too few")
-    model, inside = fitted(here, there, NEAR * max(image.size), ratios)
+    model, inside = fitted(here, there, NEAR * max(image.size), ratios, kind)
     if model is None:
-        return no("no homography fits")
+        return no(f"no {_NAMES[kind]} fits")
     inliers = _places(here[inside], there[inside])
     if inliers < FEWEST:
         return no(f"{inliers} inliers are too few")
@@ -97,9 +100,9 @@ def verify(query: Features, image: Features, ratio: float = RATIO) -> Verified:
 
 
 def fitted(
-    here: np.ndarray, there: np.ndarray, near: float, ratios: np.ndarray
+    here: np.ndarray, there: np.ndarray, near: float, ratios: np.ndarray, kind: Kind = "homography"
 ) -> tuple[np.ndarray | None, np.ndarray]:
-    """A homography [3, 3] from points [m, 2] to others, and which of them it takes within ``near`` pixels."""
+    """A model [3, 3] from points [m, 2] to others, and which of them it takes within ``near`` pixels."""
     order = np.argsort(ratios, kind="stable")  # the best first, for progressive sampling
     settings: Any = cv2.UsacParams()
     settings.threshold, settings.confidence, settings.maxIterations = near, _SURE, _ROUNDS
@@ -108,13 +111,14 @@ def fitted(
     settings.randomGeneratorState, settings.isParallel = 0, False
     inside = np.zeros(len(here), bool)
     try:
-        model, mask = cv2.findHomography(here[order], there[order], settings)
+        find: Any = cv2.findHomography if kind == "homography" else cv2.estimateAffine2D
+        model, mask = find(here[order], there[order], settings)
     except cv2.error:
         return None, inside
     if model is None or not np.isfinite(model).all():
         return None, inside
     inside[order] = np.asarray(mask).ravel() > 0
-    return np.asarray(model), inside
+    return np.vstack([model, [0, 0, 1]]) if kind == "affine" else np.asarray(model), inside
 
 
 def degenerate(
