@@ -146,7 +146,7 @@ def test_a_features_numbers_by_hand() -> None:
     stored = np.zeros((2, 128), np.uint8)
     stored[:, 3], stored[:, 4] = 9, 16
     one = Features(points, stored, (80, 60))
-    np.testing.assert_allclose(one.places, [[0.25, 0.25], [0, 1]])
+    np.testing.assert_allclose(one.places, [[0.25, 0.25], [0.0, 1.0]])
     np.testing.assert_allclose(one.descriptors[:, 3:5], [[0.6, 0.8]] * 2, rtol=1e-6)
     assert EXTENT == 8  # the first's patch reaches 8 pixels to each side, the second's 16, clipped
     boxes = np.array([[12, 7, 28, 23], [0, 44, 16, 60]]) / [80, 60, 80, 60]
