@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 # What trains for an hour is started by name: docs/learning.md.
-TRAINING := $(addprefix benchmarks/,attention.py hardnet.py learning.py whitening.py)
+TRAINING := $(addprefix benchmarks/,attention.py hardnet.py learning.py whitening.py words.py)
 BENCHMARKS := $(sort $(filter-out benchmarks/_% $(TRAINING),$(wildcard benchmarks/*.py)))
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
