@@ -17,14 +17,17 @@ from workbench.features.maps import Options
 from workbench.local.hardnet import SHIPPED, HardNet
 from workbench.panels import Session
 from workbench.panels.attention import Attention
+from workbench.panels.comparison import Comparison
 from workbench.panels.configuration import Configuration
 from workbench.panels.grid_choice import GridChoice
 from workbench.panels.local_features import here, known
 from workbench.panels.pipelines import CHOICES, backbones, numbers, offered, part, replaced, with_number
 from workbench.panels.seeing import KEYPOINTS
+from workbench.panels.standings import provenance
 from workbench.panels.training import KEYPOINTS as UNTRAINABLE
 from workbench.panels.training import TrainingPanel
 from workbench.pipeline import Workbench
+from workbench.report.page import write
 
 PIPELINE = "efficientnet_lite0/max/rmac:2"
 LABELS = [label for label in CHOICES if label not in ("Pooling", "Regions")]
@@ -133,6 +136,21 @@ def test_the_configuration_and_the_grid_take_keypoints(session: Session) -> None
     panel.selects["Backbone"].value = "efficientnet_lite0"
     assert session.pipeline == "efficientnet_lite0/max/rmac:3/sv:100/aqe:5"
     session.cancel()
+
+
+def test_bags_of_words_are_compared_and_reported(session: Session, bench: Workbench, tmp_path: Path) -> None:
+    pipelines = ["sift/bow:64/whole", "sift/bow:64/whole/sv:5/aqe:2", "efficientnet_lite0/max/whole"]
+    said = [line["text"] for line in provenance(bench.evaluate(pipelines[1]))]
+    assert any(text.startswith("Vocabulary: 64 words, ") for text in said)
+    assert "Re-ranked by keypoints of sift" in said
+    assert any(text.startswith("Local features: weights ") for text in said)
+    panel = Comparison(session)
+    session.compared = tuple(pipelines)
+    assert session.wait(120) and not session.failed, session.message
+    assert [row["id"] for row in panel.table.rows] == pipelines
+    assert all("mAP" in row["cells"] for row in panel.table.rows)
+    write(bench, pipelines, tmp_path / "report.html")
+    assert pipelines[1] in (tmp_path / "report.html").read_text()
 
 
 def test_panels_of_maps_say_calmly_that_there_is_none(session: Session) -> None:

@@ -100,13 +100,21 @@ def provenance(evaluation: Evaluation) -> list[Line]:
     """What made an evaluation's numbers, and what must be said of them, as lines to read."""
     facts = evaluation.provenance
     protocol = PROTOCOLS[evaluation.protocol]
+    words, by = facts.get("vocabulary"), facts.get("verified by")
     about = [
         f"Collection {facts['collection']}: {facts['images']:,} images, {facts['queries']:,} queries, "
         f"{facts['unreadable']:,} unreadable",
         f"Protocol: {protocol.title}; AP by the {facts['ap_variant']} rule; {facts['protocol_note']}",
         f"Descriptor: {facts['dimensions']:,} numbers; all images described in {facts['seconds']:.1f} s",
-        f"Network: weights {facts['weights']}, {facts['precision']} on {facts['device']}, "
-        f"longest side {facts['size']} pixels, seed {facts['seed']}",
+        f"{'Local features' if words else 'Network'}: weights {facts['weights']}, "
+        f"{facts['precision']} on {facts['device']}, longest side {facts['size']} pixels, "
+        f"seed {facts['seed']}",
+        *(
+            [f"Vocabulary: {words['words']:,} words, {words['keypoints an image']:,} keypoints an image"]
+            if words
+            else []
+        ),
+        *([f"Re-ranked by keypoints of {by}"] if by else []),
         *(
             f"Whitening: {w['kind']} fitted on {w['vectors']:,} vectors of {w['collection']}, "
             f"{w['kept']} of {w['asked']} dimensions kept"
