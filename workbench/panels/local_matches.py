@@ -72,7 +72,8 @@ class LocalMatches:
         self.words.on_pick(guard(lambda word: self.mark_word(int(word))))
         self.widget.layout.observe(guard(self.fold), "display")
         session.observe(guard(self.show_features), "learned")
-        session.observe(guard(self.look), ["image", "ranking"])
+        session.observe(guard(self.look), "image")
+        session.observe(guard(self.again), "ranking")
         session.observe(guard(self.dim), ["pipeline", "query", "box"])
         self.look(None)
 
@@ -119,6 +120,12 @@ class LocalMatches:
     def dim(self, _: object) -> None:
         """What is shown answers an older question, until the new ranking is there."""
         self.view.stale = self.match is not None
+
+    def again(self, _: object) -> None:
+        """There is a new ranking: files may have changed since the last one."""
+        self._asked = None
+        self.effect.forget()
+        self.look(None)
 
     def look(self, _: object) -> None:
         """Bring the panel up to date, in a worker."""

@@ -22,6 +22,7 @@ LANE = "verifying"
 SHOWN = 30  # results listed
 FIRST = 10  # results among which positives are counted
 CHOICES = (10, 20, 50, 100, 200, 500)  # results to verify
+SET_ASIDE = "Feedback and further query images are set aside here."
 COLUMNS = [
     column("after", "After", number=True, hint="rank once the first are verified"),
     column("before", "Before", number=True, hint="rank without"),
@@ -37,6 +38,7 @@ class Asked(NamedTuple):
     box: Box | None
     without: str
     verified: str
+    refined: bool  # whether the session's ranking answers more than the plain query
 
 
 class Effect:
@@ -62,6 +64,10 @@ class Effect:
         self._first = int(self.first.sliders[0]["values"][at])
         self.refresh()
 
+    def forget(self) -> None:
+        """What is shown may be out of date."""
+        self._shown = None
+
     def refresh(self, features: str | None = None) -> None:
         """Bring the table up to date, in a worker."""
         session = self.session
@@ -73,13 +79,15 @@ class Effect:
         slider = {"label": "Results verified", "name": "verified", "values": [str(v) for v in values]}
         self.first.sliders = [{**slider, "at": values.index(first)}]
         pipelines = with_and_without(session.ranked.pipeline, self.features, first)
-        asked = Asked(session.ranked.query, session.ranked.box, *pipelines)
+        refined = bool(session.ranked.also or session.ranked.feedback)
+        asked = Asked(session.ranked.query, session.ranked.box, *pipelines, refined)
         session.run(LANE, partial(self._compare, asked), DEBOUNCE)
 
     def _compare(self, asked: Asked, progress: Progress) -> None:
         if asked != self._shown:
             without, verified = (
-                self.session.bench.search(asked.query, asked.box, one, None, progress) for one in asked[2:]
+                self.session.bench.search(asked.query, asked.box, one, None, progress)
+                for one in (asked.without, asked.verified)
             )
             progress("Verifying", 1, 1)  # the last moment at which a newer request can still win
             self._shown = asked
@@ -133,4 +141,5 @@ def said(asked: Asked, without: pd.DataFrame, verified: pd.DataFrame) -> list[Li
             int((~one["relevance"].head(FIRST).isin(neither)).sum()) for one in (without, verified)
         )
         words += f" {plural(before, 'positive')} among the first {FIRST} before, {after} after."
-    return [line(words, "numbers"), line(f"{asked.without}  →  {asked.verified}", "pipeline")]
+    aside = [line(SET_ASIDE, "note")] if asked.refined else []
+    return [line(words, "numbers"), line(f"{asked.without}  →  {asked.verified}", "pipeline"), *aside]
