@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,21 @@ def test_a_vocabulary_is_learned_kept_and_read_again(described: tuple[LocalSourc
         np.testing.assert_array_equal(words.describe(source, keys, 50, rows).vectors(), first.vectors())
     assert len(path.read_bytes()) > 100  # made anew
     path.unlink()
+
+
+def test_words_of_another_size_are_others(described: tuple[LocalSource, list[str]]) -> None:
+    source, _ = described
+    smaller = LocalSource("sift", replace(source.options, size=120))
+    folder = Path(str(source.options.cache)).parent
+    paths = sorted(folder.glob("things*/*/*.png"))
+    keys = [s.extract([Picture(path) for path in paths])[0][0] for s in (source, smaller)]
+    assert keys[0] == keys[1]  # of the files, whatever their size
+    large, small = (
+        words.describe(s, keys[0], 20, range(len(paths)))
+        for s in (LocalSource("sift", source.options), smaller)
+    )
+    assert len(small.words) < len(large.words)
+    assert np.diff(small.starts).tolist() == [len(one) for _, one in sorted(smaller.read(keys[0]))]
 
 
 def test_a_vocabulary_larger_than_the_data_is_cut_to_it(described: tuple[LocalSource, list[str]]) -> None:

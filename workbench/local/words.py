@@ -91,7 +91,7 @@ def describe(
             f"take at most {MOST_BYTES // (4 * len(keys)):,} words"
         )
     of = blake2b(digest_size=12)
-    for word in (source.fingerprint, count, source.options.seed, ROUNDS, A_WORD, *fit_on, *keys):
+    for word in (source.store.folder.name, count, source.options.seed, ROUNDS, A_WORD, *fit_on, *keys):
         of.update(f"{word} ".encode())
     path = source.options.cache / "words" / f"{of.hexdigest()}.safetensors"
     found = _read(path)
