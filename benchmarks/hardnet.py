@@ -81,7 +81,10 @@ def inliers(one: Seen, other: Seen, method: str, ratio: float) -> tuple[int, int
     if len(pairs) < 8:
         return 0, len(pairs), pairs[:0]
     here, there = one.points[pairs[:, 0], :2], other.points[pairs[:, 1], :2]
-    model, mask = cv2.findFundamentalMat(here, there, cv2.USAC_MAGSAC, NEAR, 0.999, 5000)
+    try:
+        model, mask = cv2.findFundamentalMat(here, there, cv2.USAC_MAGSAC, NEAR, 0.999, 5000)
+    except cv2.error:  # which is how it says that none fits
+        return 0, len(pairs), pairs[:0]
     if model is None or mask is None:
         return 0, len(pairs), pairs[:0]
     inside = np.asarray(mask).ravel() > 0

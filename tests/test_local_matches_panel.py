@@ -20,7 +20,7 @@ from workbench.panels import Session
 from workbench.panels.explanation import Explanation
 from workbench.panels.layout import show
 from workbench.panels.local_matches import MISSING, NOTHING, WAITING, LocalMatches
-from workbench.panels.matched import own_features, with_and_without, with_features
+from workbench.panels.matched import with_and_without, with_features
 from workbench.panels.patch_view import HINT
 from workbench.panels.sv_effect import inliers
 from workbench.panels.widgets.keypairs import NOWHERE
@@ -249,7 +249,7 @@ def test_pipelines_that_are_compared(
     pipeline: str, features: str, matching: str, without: str, verified: str
 ) -> None:
     assert with_features(pipeline, features) == matching
-    assert own_features(matching) == (features or own_features(pipeline))
+    assert Config.parse(matching).local == (features or Config.parse(pipeline).local)
     assert with_and_without(pipeline, features, 7) == (without, verified)
 
 

@@ -14,6 +14,7 @@ from workbench.config import WorkbenchError
 from workbench.described import Keypoints, Ready, mapped
 from workbench.descriptors.bulk import describe_maps
 from workbench.descriptors.describe import Parts, finished
+from workbench.features.maps import Picture
 from workbench.local.features import Features, LocalSource
 
 Asked = str | Path | Image.Image  # a query's name, an image's name, a file, a decoded image
@@ -72,9 +73,18 @@ def maps(ready: Ready, asked: Asked, box: Box | None = None) -> list[torch.Tenso
 def features(ready: Ready, keypoints: Keypoints, asked: Asked, box: Box | None = None) -> Features:
     """Its local features: stored ones of the collection, or made now."""
     row = _row(ready, asked, box)
-    if row is not None:
-        return keypoints.of(row)
-    return keypoints.source.features_of(picture(ready.collection, asked, box))
+    return keypoints.of(row) if row is not None else local(keypoints.source, ready.collection, asked, box)
+
+
+def local(source: LocalSource, collection: Collection, asked: Asked, box: Box | None = None) -> Features:
+    """Its local features, where the collection need not be described: stored ones, or made now."""
+    query, path = required(collection, asked), file_of(collection, asked)
+    if path is not None:
+        own = box or (query.box if query else None)
+        stored = source.features(Picture(path, own)) if path.is_file() else None
+        if stored is not None:
+            return stored
+    return source.features_of(picture(collection, asked, box))
 
 
 def vector(ready: Ready, asked: Asked, box: Box | None = None) -> torch.Tensor:

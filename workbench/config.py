@@ -361,6 +361,11 @@ class Config:
         return self.backbone if is_local(self.backbone) else VERIFIER
 
     @cached_property
+    def local(self) -> str:
+        """The local features that it compares or is made of, or those that it would verify with."""
+        return self.compared or (self.backbone if is_local(self.backbone) else VERIFIER)
+
+    @cached_property
     def description(self) -> Config:
         """What decides the descriptors: this pipeline without index and re-ranking."""
         searching = {*INDEX_STEPS, *RERANKING_STEPS}

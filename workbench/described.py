@@ -203,12 +203,13 @@ class Describer:
         """The local features of all pictures that were described; extracted where they are not yet."""
         if isinstance(ready.source, LocalSource) and ready.source.spec.name == name:
             return Keypoints(ready.source, ready.keys[0])
-        source = self._local(name)
+        source = self.local(name)
         with self._alone(f"maps {name}", progress):
             keys, _ = source.extract(ready.pictures, 1, progress)
         return Keypoints(source, keys[0])
 
-    def _local(self, name: str) -> LocalSource:
+    def local(self, name: str) -> LocalSource:
+        """The source of the local features of that name."""
         source = self._source(name, "words", lambda: LocalSource(name, self.options))
         assert isinstance(source, LocalSource)
         return source
@@ -224,7 +225,7 @@ class Describer:
 
     def _source_of(self, config: Config) -> MapSource | LocalSource:
         if config.pooling.name == "bow":
-            return self._local(config.backbone)
+            return self.local(config.backbone)
         kind = "code" if config.pooling.name == "code" else "map"
         return self._source(config.backbone, kind, lambda: MapSource.of(config, self.options))
 

@@ -24,7 +24,7 @@ from workbench.activations import (
 )
 from workbench.asking import Asked
 from workbench.collections.collection import Box, Collection
-from workbench.config import VERIFIER, Config, WorkbenchError, is_local
+from workbench.config import Config, WorkbenchError
 from workbench.cooccurrence import Cooccurrence, cooccurrence
 from workbench.described import KEPT, Describer, Keypoints, Ready
 from workbench.embedding import embedding
@@ -34,8 +34,9 @@ from workbench.explain_words import explain_words
 from workbench.features.maps import Options
 from workbench.judging import Evaluation, judge, localisation, require_ground_truth
 from workbench.keypoint_search import Match, match, nearest_patches, patches
-from workbench.local.features import Features
+from workbench.local.features import Features, LocalSource
 from workbench.local.verification import Kind
+from workbench.local.words import Words
 from workbench.progress import Progress, silent
 from workbench.region_search import RegionSearch
 from workbench.search.feedback import Feedback, combined, refined
@@ -217,9 +218,12 @@ class Workbench:
 
         The local features are those that the pipeline is made of or verifies with, SIFT where it says none.
         """
-        ready, keypoints = self._keypoints(pipeline, progress, query, image_id)
-        pair = asking.features(ready, keypoints, query, box), asking.features(ready, keypoints, image_id)
-        return match(*pair, ready.words if keypoints.source is ready.source else None, model)
+        source, words = self._local(pipeline, progress, query, image_id)
+        pair = (
+            asking.local(source, self.collection, query, box),
+            asking.local(source, self.collection, image_id),
+        )
+        return match(*pair, words, model)
 
     def nearest_patches(
         self,
@@ -251,8 +255,8 @@ class Workbench:
         progress: Progress = silent,
     ) -> np.ndarray:
         """The patches uint8 [n, 32, 32] around some keypoints of a picture, as a network would see them."""
-        ready, found = self._keypoints(pipeline, progress, image)
-        features = asking.features(ready, found, image, box)
+        source, _ = self._local(pipeline, progress, image)
+        features = asking.local(source, self.collection, image, box)
         return patches(asking.picture(self.collection, image, box), features, np.asarray(keypoints, int))
 
     def compare(self, pipelines: Sequence[str | Config], progress: Progress = silent) -> Comparison:
@@ -375,10 +379,18 @@ class Workbench:
         self, pipeline: str | Config, progress: Progress, *asked: Asked
     ) -> tuple[Ready, Keypoints]:
         """The collection described, and the local features that the pipeline has to do with."""
+        ready = self._ready(pipeline, progress, *asked)
+        return ready, self._describer.keypoints(ready, Config.parse(pipeline).local, progress)
+
+    def _local(
+        self, pipeline: str | Config, progress: Progress, *asked: Asked
+    ) -> tuple[LocalSource, Words | None]:
+        """The local features that the pipeline has to do with, and its words: they need the collection."""
+        for one in asked:
+            asking.required(self.collection, one)
         config = Config.parse(pipeline)
-        ready = self._ready(config, progress, *asked)
-        name = config.compared or (config.backbone if is_local(config.backbone) else VERIFIER)
-        return ready, self._describer.keypoints(ready, name, progress)
+        words = self._ready(config, progress).words if config.pooling.name == "bow" else None
+        return self._describer.local(config.local), words
 
     def _features(self, searcher: Searcher, query: Asked, box: Box | None) -> list[Features]:
         """The query's local features, where re-ranking compares them."""

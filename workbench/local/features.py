@@ -179,12 +179,9 @@ class LocalSource:
         items: dict[int, extraction.Item] = {}
         for position, picture in enumerate(pictures):
             try:
-                header = images.header(picture.path)
+                items[position] = self._item(picture)
             except WorkbenchError as error:
                 lost[position] = str(error)
-                continue
-            size = self.options.size
-            items[position] = extraction.item(picture.path, header, picture.box, size, STRIDE, 1.0)
         bad = extraction.fill(
             list(items.values()),
             self.store,
@@ -194,6 +191,18 @@ class LocalSource:
         )
         lost.update({position: bad[one.key] for position, one in items.items() if one.key in bad})
         return [[items[n].key if n in items else "" for n in range(len(pictures))]], lost
+
+    def features(self, picture: Picture) -> Features | None:
+        """The stored features of one picture; None where they are not stored."""
+        key = self._item(picture).key
+        if key not in self.store:
+            return None
+        _, found = next(self.store.read([key]))
+        return found
+
+    def _item(self, picture: Picture) -> extraction.Item:
+        header = images.header(picture.path)
+        return extraction.item(picture.path, header, picture.box, self.options.size, STRIDE, 1.0)
 
     def read(self, keys: Sequence[str]) -> Iterator[tuple[int, Features]]:
         """Yield (position, features) of stored ones."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from workbench.panels.matched import own_features, plural
+from workbench.config import Config
+from workbench.panels.matched import plural
 from workbench.panels.study import Asked, Study
 from workbench.progress import Progress
 
@@ -36,7 +37,7 @@ def verified(bench: Workbench, asked: Asked, study: Study, progress: Progress) -
             Verified(
                 match.query.places[inside["query_keypoint"].to_numpy(int)],
                 match.image.places[inside["image_keypoint"].to_numpy(int)],
-                f"{which}{counted}, by keypoints of {own_features(asked.pipeline)}",
+                f"{which}{counted}, by keypoints of {Config.parse(asked.pipeline).local}",
             )
         )
     return made

@@ -166,7 +166,7 @@ class LocalMatches:
         with self.view.hold_sync():
             for name, value in {**shown, "lit": [[], []], "held": list(NOWHERE)}.items():
                 setattr(self.view, name, value)
-        self.said.lines = matched.said(match, matched.own_features(asked.pipeline))
+        self.said.lines = matched.said(match, Config.parse(asked.pipeline).local)
         bag = Config.parse(asked.pipeline).pooling.name == "bow"
         self.words_said.lines = matched.words_said(match, bag)
         with self.words.hold_sync():

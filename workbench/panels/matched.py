@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from workbench.collections.collection import Box, Query
-from workbench.config import QUERY_RERANKING, VERIFIER, Config, is_local
+from workbench.config import QUERY_RERANKING, VERIFIER, Config
 from workbench.keypoint_search import Match
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, line
@@ -37,16 +37,10 @@ class Asked(NamedTuple):
     pipeline: str
 
 
-def own_features(pipeline: str) -> str:
-    """The local features that a pipeline is made of or verifies with; SIFT where it says none."""
-    config = Config.parse(pipeline)
-    return config.compared or (config.backbone if is_local(config.backbone) else VERIFIER)
-
-
 def with_features(pipeline: str, features: str) -> str:
     """A pipeline whose local features are those, like the given one in all else that matters to them."""
     config = Config.parse(pipeline)
-    if not features or features == own_features(pipeline):
+    if not features or features == config.local:
         return str(config)
     if config.pooling.name == "bow":
         return str(Config.parse(f"{features}/{config.pooling}/whole"))
@@ -69,7 +63,7 @@ def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str
     before = list(config.reranking_steps[: names.index("sv") if "sv" in names else None])
     if not any(step.name in QUERY_RERANKING for step in before):
         before = [step for step in before if step.name != "nojunk"]
-    chosen = features if features and config.pooling.name != "bow" else own_features(pipeline)
+    chosen = features if features and config.pooling.name != "bow" else config.local
     step = f"sv:{first}" if config.pooling.name == "bow" else _verifying(first, chosen)
     parts = [str(config.description), ",".join(map(str, config.index_steps)), *map(str, before)]
     without = "/".join(filter(None, parts))
