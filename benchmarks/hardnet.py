@@ -17,7 +17,6 @@ import numpy as np
 from _photos import DATASETS
 from _table import print_table
 
-import workbench
 from workbench.collections import images
 from workbench.collections.folder import open_folder
 from workbench.evaluation.comparison import paired_difference
@@ -183,30 +182,6 @@ def warped(scenes: Path, methods: dict[str, hardnet.Describer]) -> Iterator[tupl
         yield one, two, found_again(one.points, two.points, matrix)
 
 
-def posters(methods: dict[str, hardnet.Describer]) -> Iterator[tuple[Seen, Seen, np.ndarray]]:
-    """Every third poster in its query picture and in scenes, where the outlines are known exactly."""
-    collection = workbench.open("posters").collection
-    for query in collection.queries[::3]:
-        easy = [i for i, g in collection.relevance[query.id].items() if g in ("easy", "hard")]
-        own = seen_scaled(collection.path(query.image), methods)
-        for image in easy[:3]:
-            other = seen_scaled(collection.path(image), methods)
-            corners = [
-                np.float32(collection.quadrilaterals[query.id, name]) * scale
-                for name, scale in ((query.image, own[1]), (image, other[1]))
-            ]
-            matrix = cv2.getPerspectiveTransform(*corners)
-            inside = [cv2.pointPolygonTest(corners[0], p, False) >= 0 for p in own[0].points[:, :2].tolist()]
-            rows = np.flatnonzero(inside)
-            pairs = found_again(own[0].points[rows], other[0].points, np.asarray(matrix, float))
-            yield own[0], other[0], np.stack([rows[pairs[:, 0]], pairs[:, 1]], 1)
-
-
-def seen_scaled(path: Path, methods: dict[str, hardnet.Describer]) -> tuple[Seen, np.ndarray]:
-    grey, header = grey_of(path), images.header(path)
-    return seen(grey, methods), np.float32(grey.shape[::-1]) / np.float32((header.width, header.height))
-
-
 def main() -> None:
     if not DATASETS.is_dir():
         print(f"Without the photos in {str(DATASETS)!r} there is nothing to train on.")
@@ -216,7 +191,6 @@ def main() -> None:
     scenes = DATASETS / "scenes"
     matching(scenes, methods)
     wrong("scenes, each with a synthetic view", names, list(warped(scenes, methods)))
-    wrong("posters in two scenes", names, list(posters(methods)))
 
 
 if __name__ == "__main__":

@@ -44,5 +44,7 @@ def test_it_tells_patches_apart_better_than_rootsift_on_photos_it_never_saw() ->
             wrong[method].append(false_positives(np.diagonal(distances), distances[apart > 32]))
             found, _, _ = matched(ours[method], theirs[method])
             right[method].append(len(truth & set(map(tuple, found.tolist()))))
-    assert np.mean(wrong["HardNet"]) < np.mean(wrong["RootSIFT"]) / 2
+    ratios = np.array(wrong["HardNet"]) / wrong["RootSIFT"]
+    assert (ratios < 1).all()  # also of coins and galaxies, which are all alike
+    assert np.median(ratios) < 0.5
     assert sum(right["HardNet"]) > sum(right["RootSIFT"])
