@@ -19,7 +19,7 @@ from workbench.local.patches import SIDE
 DIMENSIONS = 128
 PUBLISHED = 32  # channels of the first layer
 SHIPPED = Path(__file__).parents[1] / "weights" / "hardnet.safetensors"
-_TOGETHER = 128  # patches at a time: what lies between the layers stays near the processor
+_TOGETHER = 64  # patches at a time: what lies between the layers stays near the processor
 _TINY = 1e-7
 
 
