@@ -22,7 +22,8 @@ from workbench.collections.folder import open_folder
 from workbench.evaluation.comparison import paired_difference
 from workbench.features.extraction import pixels, target_size
 from workbench.features.maps import Options
-from workbench.learning.hardnet import Settings, false_positives, train
+from workbench.learning.hardest import false_positives
+from workbench.learning.hardnet import Settings, train
 from workbench.learning.places import APART, found_again, view
 from workbench.local import hardnet, keypoints
 from workbench.local.features import STRIDE

@@ -16,7 +16,8 @@ from scipy import sparse
 from searching import at_most, in_turn
 
 from workbench.features.hardware import hold_memory
-from workbench.learning.hardnet import loss, started
+from workbench.learning.hardest import loss
+from workbench.learning.hardnet import started
 from workbench.learning.places import view
 from workbench.local import hardnet
 from workbench.local.features import Features, made

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from tests.things import THINGS, thing
-from workbench.learning.hardnet import false_positives
+from workbench.learning.hardest import false_positives
 from workbench.learning.places import found_again, view
 from workbench.local import hardnet, keypoints
 from workbench.local.patches import cut

@@ -16,7 +16,8 @@ from tests.pictures import folder_of
 from tests.things import folder_of_things
 from workbench.config import WorkbenchError
 from workbench.learning import sampling
-from workbench.learning.hardnet import described, loss, started
+from workbench.learning.hardest import loss
+from workbench.learning.hardnet import described, started
 from workbench.learning.sampling import AT_ONCE, EACH, UNTRAINED, Lesson, lesson, network
 from workbench.local.hardnet import SHIPPED
 from workbench.panels import Session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from workbench.collections.collection import Query
 from workbench.collections.distractors import synthetic_count
 from workbench.config import CODES, INVERTED, Config, Step, WorkbenchError
 from workbench.described import Keypoints, OneAtATime, Ready
-from workbench.local import inverted, verification
 from workbench.local.features import Features
 from workbench.local.inverted import InvertedFile
 from workbench.progress import Progress, silent
-from workbench.search import diffusion, expansion, indexes, reciprocal, saved, shortlist, synthetic
+from workbench.reranking import Again, again_by
+from workbench.search import expansion, indexes, saved, synthetic
 from workbench.search.codes import CodeIndex
 from workbench.search.exact import Exact
 from workbench.search.found import Found, Index
@@ -31,9 +31,6 @@ MOST_BYTES = (
     2**30
 )  # as far as what they hold besides the descriptors takes no more than this; the newest always
 WORTH = 1.0  # seconds of building, from which an index is kept on disk
-
-# From queries [Q, D], what was found for them and their local features, to new queries and what is found.
-_Again = Callable[[np.ndarray, list[Found], Sequence[Features], Progress], tuple[np.ndarray, list[Found]]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Searcher:
     ready: Ready
     vectors: np.ndarray = field(repr=False)
     index: Index
-    again: tuple[tuple[Step, _Again], ...] = field(repr=False)
+    again: tuple[tuple[Step, Again], ...] = field(repr=False)
     built: dict[str, float]
     notes: tuple[str, ...] = ()
     keypoints: Keypoints | None = field(default=None, repr=False)
@@ -178,12 +175,12 @@ def make(
     else:
         index = _index(config.index_steps, database, vectors, options, notes, progress)
     built["index"] = time.perf_counter() - started
-    again: list[tuple[Step, _Again]] = []
+    again: list[tuple[Step, Again]] = []
     for step in config.reranking_steps:
         if step.name != "dba":
             started = time.perf_counter()
             known = again[-1][0].name if again else ""
-            again.append((step, _again(step, vectors, index, progress, ready, keypoints, known == "sv")))
+            again.append((step, again_by(step, vectors, index, progress, ready, keypoints, known == "sv")))
             built[str(step)] = time.perf_counter() - started
     notes = [*_said(config, index), *notes]
     return Searcher(config, ready, vectors, index, tuple(again), built, tuple(notes), keypoints)
@@ -215,82 +212,6 @@ def _index(
         with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not the index
             saved.write(path, index, of)
     return index
-
-
-def _again(
-    step: Step,
-    vectors: np.ndarray,
-    index: Index,
-    progress: Progress,
-    ready: Ready,
-    keypoints: Keypoints | None,
-    behind_verification: bool,
-) -> _Again:
-    """What a re-ranking step does, prepared as far as it does not depend on the query.
-
-    Query expansion ``behind_verification`` takes verified images only, and leaves them in front (Chum et al.,
-    ICCV 2007).
-    """
-    if step.name in ("aqe", "alphaqe"):
-        n, alpha = int(step.args[0]), step.args[1] if step.name == "alphaqe" else 0.0
-
-        def expand(
-            queries: np.ndarray, found: list[Found], features: Sequence[Features], progress: Progress
-        ) -> tuple[np.ndarray, list[Found]]:
-            sure = [verification.verified(one) for one in found] if behind_verification else found
-            queries = expansion.expanded(queries, vectors, sure, n, alpha)
-            again = index.search(queries)
-            if behind_verification:
-                again = [shortlist.behind(*pair) for pair in zip(sure, again, strict=True)]
-            return queries, again
-
-        return expand
-    if step.name == "he":
-        assert ready.words is not None and keypoints is not None
-        rows, threshold = len(ready.collection.images), int(step.args[0])
-        embedded = inverted.embedding(
-            ready.words,
-            rows,
-            lambda: keypoints.stored(rows),
-            ready.source.options.seed,
-            progress,
-        )
-
-        def embed(
-            queries: np.ndarray, found: list[Found], features: Sequence[Features], progress: Progress
-        ) -> tuple[np.ndarray, list[Found]]:
-            return queries, [inverted.rescored(embedded, one, threshold) for one in features]
-
-        return embed
-    if step.name == "sv":
-        assert keypoints is not None
-        first = int(step.args[0])
-
-        def check(
-            queries: np.ndarray, found: list[Found], features: Sequence[Features], progress: Progress
-        ) -> tuple[np.ndarray, list[Found]]:
-            again = []
-            for done, (one, ranking) in enumerate(zip(features, found, strict=True)):
-                progress("verifying", done, len(found))
-                again.append(verification.reranked(one, ranking, keypoints.of, first, progress))
-            return queries, again
-
-        return check
-    if step.name == "diffusion":
-        k = int(step.args[0])
-        graph = diffusion.graph(vectors, k, progress)
-        return lambda queries, found, _, progress: (
-            queries,
-            diffusion.rerank(queries, vectors, found, graph, k, progress),
-        )
-    if step.name == "kreciprocal":
-        k1, k2, share = int(step.args[0]), int(step.args[1]), step.args[2]
-        neighbours = reciprocal.prepare(vectors, k1, k2, progress)
-        return lambda queries, found, _, progress: (
-            queries,
-            reciprocal.rerank(queries, vectors, found, neighbours, k1, k2, share, progress),
-        )
-    return lambda queries, found, *_: (queries, found)  # nojunk, which needs to know the query
 
 
 def _said(config: Config, index: Index) -> Iterable[str]:

@@ -14,7 +14,8 @@ from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options
-from workbench.learning.hardnet import MARGIN, described, hardest, started
+from workbench.learning.hardest import MARGIN, hardest
+from workbench.learning.hardnet import described, started
 from workbench.learning.places import Batch, Places, batch, collect
 from workbench.local.features import weights
 from workbench.local.hardnet import HardNet, load
