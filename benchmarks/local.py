@@ -25,7 +25,7 @@ from workbench.local.inverted import InvertedFile
 from workbench.local.keypoints import sift
 from workbench.local.verification import NEAR, RATIO, verify
 
-PATCHES, RUNS = 4096, 5
+PATCHES, RUNS = 2048, 3
 IMAGES, WORDS, AN_IMAGE = 100_000, 65_536, 600
 
 
