@@ -31,7 +31,12 @@ POSTERS = [
     f"{GLOBAL}/sv:50:hardnet",
 ]
 # A query of scenes has some twenty others to find among 187, and whitening hurts there.
-SCENES = [*words("", "/power:0.5", "/he:24", "/power:0.5/sv:25"), GLOBAL, f"{GLOBAL}/sv:25:hardnet"]
+SCENES = [
+    *words("", "/power:0.5"),
+    *(f"sift/bow:4096/whole{steps}" for steps in ("/he:24", "/power:0.5/sv:25", "/power:0.5/sv:25/aqe:5")),
+    "sift/bow:4096/whole/he:24/sv:25",
+    GLOBAL,
+]
 
 
 def table(title: str, bench: Workbench, pipelines: list[str], base: str) -> None:
