@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,7 @@ def test_missing_weights_say_where_and_how(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it would keep these for all tests to come
     with pytest.raises(WorkbenchError) as caught:
         load("resnet50", tmp_path)
     said = str(caught.value)
