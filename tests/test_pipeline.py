@@ -204,7 +204,6 @@ def test_what_is_said_beside_a_number(bench: Workbench) -> None:
 @pytest.mark.parametrize(
     ("pipeline", "said"),
     [
-        ("sift/bow:4096/whole", "'sift' .*not available yet"),
         (f"{NETWORK}/max/proposals:20", "'proposals' .*not available yet"),
         (f"{NETWORK}/max/rmac:3/attention", "none comes with this backbone; train one"),
         (f"{NETWORK}/max/whole/attention", "valid with it: rmac"),
@@ -217,7 +216,6 @@ def test_what_is_said_beside_a_number(bench: Workbench) -> None:
             "9 dimensions do not divide into 4 equal parts; valid: 1, 3, 9",
         ),
         (f"{NETWORK}/max/whole/nojunk", "there is none; valid after it: aqe"),
-        (f"{NETWORK}/max/whole/sv:100", "'sv' .*not available yet"),
         (f"{NETWORK}/max", "is incomplete: it is written backbone/pooling/regions"),
         ("resnet18@random/rmac:3/max", "pooling 'rmac:3' is not known; valid: max, mean"),
         ("resnet18@random/max/pcaw:8/rmac:3", "regions 'pcaw:8' is not known; valid: whole, rmac"),

@@ -344,9 +344,11 @@ def test_threads_and_kernels_share_it(folder: Path, cache: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join(120)
+    written, deadline = set(range(1_000_000, 1_000_040)) | {0, 1}, time.monotonic() + 60
+    while not written <= set(runs.list(cache)["seed"]) and time.monotonic() < deadline:
+        time.sleep(0.05)  # the database gives no writer its turn in order
     assert process.is_alive()
     process.kill()
     process.join(60)
     assert said == []
-    seeds = set(runs.list(cache)["seed"])
-    assert set(range(1_000_000, 1_000_040)) | {0, 1} <= seeds
+    assert written <= set(runs.list(cache)["seed"])

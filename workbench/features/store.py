@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from workbench.config import WorkbenchError
 
@@ -86,11 +86,12 @@ class Store:
         temporary = self.folder / f"{name}.{uuid.uuid4().hex[:8]}.part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, temporary, metadata={"batch": batch})
+            # not save_file: killed, it leaves files under names of its own
+            temporary.write_bytes(save(tensors, {"batch": batch}))
             os.replace(temporary, self.folder / f"{name}.safetensors")
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             temporary.unlink(missing_ok=True)
-            if getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error).lower():
+            if error.errno == errno.ENOSPC:
                 free = shutil.disk_usage(self.folder).free / 1e6
                 raise WorkbenchError(
                     f"the disk of {str(self.folder)!r} is full ({free:.0f} MB free): free some space, or "
