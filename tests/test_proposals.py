@@ -122,8 +122,8 @@ def test_the_parts_add_up_to_the_score(
     for parts in (why.query_heatmap, why.image_heatmap, why.region_pairs["contribution"].to_numpy()):
         assert float(np.sum(parts, dtype=np.float64)) + why.constant == pytest.approx(why.score, abs=1e-4)
     assert len(why.region_pairs) == len(why.query_regions) * len(why.image_regions)
-    parts = contributions(query, d, config, described)
-    assert float(parts.heat.sum(dtype=np.float64)) == pytest.approx(why.score, abs=1e-4)
+    channels = contributions(query, d, config, described)
+    assert float(channels.heat.sum(dtype=np.float64)) == pytest.approx(why.score, abs=1e-4)
 
 
 @settings(max_examples=60, deadline=None)

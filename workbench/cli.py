@@ -113,8 +113,8 @@ def classify(
         bench = opened(progress)
         classes = bench.classify(image, pipeline or ONE_PIPELINE, k, crop, progress)
     if as_json:
-        votes = [[vote._asdict() for vote in votes] for votes in classes["votes"]]
-        print_json(classes.assign(votes=votes).to_dict("records"))
+        records = classes.to_dict("records")
+        print_json([{**one, "votes": [vote._asdict() for vote in one["votes"]]} for one in records])
         return
     rows = [[label, f"{score:.3f}", str(images)] for label, score, images in classes.iloc[:, :3].to_numpy()]
     print_table(f"{bench.collection.name}: {pipeline or ONE_PIPELINE}", ["label", "score", "images"], rows)

@@ -36,9 +36,9 @@ def locate(query: torch.Tensor, maps: torch.Tensor, ready: Ready, size: tuple[in
         similar = region_vectors(pools, ready.config, ready.described)[0] @ query
     best = int(similar.argmax())
     region = pools.of(0)[best].astype(float)
-    box, detector = region, ready.described.proposals and ready.described.proposals.detector
-    if hasattr(detector, "refine"):
-        box = detector.refine(maps, torch.from_numpy(region[None])).boxes[0].numpy()
+    box, trained = region, ready.described.proposals
+    if trained is not None and hasattr(trained.detector, "refine"):
+        box = trained.detector.refine(maps, torch.from_numpy(region[None])).boxes[0].numpy()
     pixels = np.tile(np.array(size, float) / maps.shape[:1:-1], 2)
     return Located(_box(box * pixels), _box(region * pixels), float(similar[best]))
 

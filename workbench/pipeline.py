@@ -28,6 +28,7 @@ from workbench.collections.collection import Box, Collection
 from workbench.config import VERIFIER, Config, WorkbenchError, is_local
 from workbench.cooccurrence import Cooccurrence, cooccurrence
 from workbench.described import KEPT, Describer, Keypoints, Ready, mapped
+from workbench.descriptors.proposals import proposals
 from workbench.embedding import embedding
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
@@ -39,6 +40,7 @@ from workbench.local.features import Features
 from workbench.locating import Located, locate
 from workbench.one import One, Regions
 from workbench.progress import Progress, silent
+from workbench.recalling import COUNTS, proposal_recall
 from workbench.region_search import RegionSearch
 from workbench.search.feedback import Feedback, combined, refined
 from workbench.search.ranking import ranking
@@ -156,6 +158,16 @@ class Workbench:
         ready = self._ready(pipeline, progress, query)
         return self._place(ready, asking.vector(ready, query, box)[0], image_id)
 
+    def proposal_recall(
+        self,
+        pipeline: str | Config = PROPOSALS_PIPELINE,
+        counts: Sequence[int] = COUNTS,
+        least: float = 0.5,
+        progress: Progress = silent,
+    ) -> pd.DataFrame:
+        """How many regions it takes to have what matters among them: see ``recalling.proposal_recall``."""
+        return proposal_recall(self._ready(pipeline, progress), counts, least, progress=progress)
+
     def _place(self, ready: Ready, vector: torch.Tensor, image_id: str) -> Located:
         rows = ready.image_rows()
         if image_id not in rows:
@@ -200,18 +212,23 @@ class Workbench:
         box: Box | None = None,
         layer: str | None = None,
         progress: Progress = silent,
+        regions: str | None = None,
     ) -> Activations:
-        """Where the pipeline's layer, or another ``layer`` of its backbone, responds in any picture."""
+        """Where the pipeline's layer, or another ``layer`` of its backbone, responds in any picture.
+
+        ``regions`` lays others than the pipeline's own, as in ``proposals:20`` beside ``rmac:3``.
+        """
         config = Config.parse(pipeline)
         if layer is not None:
             config = at_layer(config, layer)
             source = layer_source(config.backbone, self.options)
             return activations(source.maps_of(self.picture(image, box))[0], config)
         ready = self._ready(config, progress, image)
-        described = ready.described
-        return activations(
-            asking.maps(ready, image, box)[0], config, described.attention, described.proposals
-        )
+        maps, described = asking.maps(ready, image, box)[0], ready.described
+        if regions is None:
+            return activations(maps, config, described.attention, described.proposals)
+        config = replace(config, regions=Config.parse(f"x/max/{regions}").regions)
+        return activations(maps, config, described.attention, proposals(config, mapped(ready.source)))
 
     def contributions(
         self,

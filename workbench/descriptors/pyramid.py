@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -23,17 +24,19 @@ class Pyramid(torch.nn.Module):
     described; smaller things are for levels below, whose maps are not kept.
     """
 
-    def __init__(self, model: torch.nn.Module, stride: int) -> None:
+    def __init__(self, model: Any, stride: int) -> None:
         super().__init__()
         self.stride = stride
         fpn = model.backbone.fpn
-        self.inner, self.outer, self.rpn = fpn.inner_blocks[-1], fpn.layer_blocks[-1], model.rpn
+        self.inner: torch.nn.Module = fpn.inner_blocks[-1]
+        self.outer: torch.nn.Module = fpn.layer_blocks[-1]
+        self.rpn = model.rpn
         every = self.rpn.anchor_generator
         self.rpn.anchor_generator = AnchorGenerator(every.sizes[-2:], every.aspect_ratios[-2:])
 
     def levels(self, maps: torch.Tensor) -> list[torch.Tensor]:
         """The top two levels' maps, of a last map [1, C, H, W]."""
-        top = self.outer(self.inner(maps.float()))
+        top = torch.as_tensor(self.outer(self.inner(maps.float())))
         return [top, torch.nn.functional.max_pool2d(top, 1, 2)]
 
     def propose(self, maps: torch.Tensor) -> Found:
