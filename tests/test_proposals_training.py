@@ -16,6 +16,7 @@ from workbench.collections.poster_art import MEMBERS
 from workbench.config import WorkbenchError
 from workbench.descriptors import detector
 from workbench.descriptors.detector import Detector
+from workbench.features.hardware import one_thread_each
 from workbench.features.maps import Options
 from workbench.learning import scenes
 from workbench.learning.proposals import Epoch, Settings, train
@@ -41,17 +42,18 @@ def test_a_detector_learns_where_the_bright_cells_are() -> None:
         return maps, boxes
 
     first = last = 0.0
-    for step in range(120):
-        maps, boxes = lesson(step)
-        targets = [
-            {"boxes": torch.tensor([box]).float() * 32, "labels": torch.ones(1, dtype=torch.int64)}
-            for box in boxes
-        ]
-        loss = sum(model.losses(maps, targets).values(), torch.zeros(()))
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        first, last = first or float(loss), float(loss)
+    with one_thread_each():
+        for step in range(120):
+            maps, boxes = lesson(step)
+            targets = [
+                {"boxes": torch.tensor([box]).float() * 32, "labels": torch.ones(1, dtype=torch.int64)}
+                for box in boxes
+            ]
+            loss = sum(model.losses(maps, targets).values(), torch.zeros(()))
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            first, last = first or float(loss), float(loss)
     assert last < first / 2
     model.eval()
     maps, boxes = lesson(999)
