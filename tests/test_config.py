@@ -76,9 +76,15 @@ def test_wrong(written: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_named_but_not_available() -> None:
-    with pytest.raises(WorkbenchError, match="not available yet"):
-        Config.parse("x/max/proposals:20").require_available()
+def test_proposals_may_have_a_name() -> None:
+    config = Config.parse("x/max/proposals:20:mine")
+    assert (config.regions.args, config.regions.learned, str(config)) == (
+        (20,),
+        "mine",
+        "x/max/proposals:20:mine",
+    )
+    assert Config.parse("x/max/proposals").regions.learned is None
+    config.require_available()
 
 
 @given(

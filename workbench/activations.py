@@ -13,6 +13,7 @@ from workbench.config import Config, Step, WorkbenchError
 from workbench.descriptors.attention import Attention
 from workbench.descriptors.bulk import Described, describe_maps
 from workbench.descriptors.describe import Parts, pooled
+from workbench.descriptors.detector import Trained
 from workbench.descriptors.pooling import pool, shares
 from workbench.descriptors.regions import rmac
 from workbench.descriptors.weighting import cell_weights
@@ -76,8 +77,10 @@ class Contributions:
         return [int(c) for c in np.argsort(-np.abs(self.channels), kind="stable")[:count]]
 
 
-def activations(maps: torch.Tensor, config: Config, attention: Attention | None = None) -> Activations:
-    """What a pipeline, with its attention, sees in a map [1, C, H, W].
+def activations(
+    maps: torch.Tensor, config: Config, attention: Attention | None = None, proposals: Trained | None = None
+) -> Activations:
+    """What a pipeline, with its attention and what proposes its regions, sees in a map [1, C, H, W].
 
     Raises WorkbenchError where the layer gives vectors.
     """
@@ -90,14 +93,14 @@ def activations(maps: torch.Tensor, config: Config, attention: Attention | None 
     with torch.no_grad():
         cells = cell_weights(maps, config)
         inner = maps * cells if cells is not None and config.regions.name == "whole" else maps
-        pools = pooled(maps, config, attention)
+        pools = pooled(maps, config, attention, proposals)
         norms = pool(inner, pools.regions, config.pooling).norm(dim=-1)[0]
     weights = torch.ones(len(norms)) if pools.weights is None else pools.weights[0, :, 0]
     return Activations(
         maps[0].numpy(),
         np.ones((height, width), np.float32) if cells is None else cells[0, 0].numpy(),
-        pools.regions / np.array([width, height, width, height], float),
-        levels_of(config.regions, height, width),
+        pools.of(0) / np.array([width, height, width, height], float),
+        levels_of(config.regions, height, width)[: len(norms)],  # of proposals there may be fewer
         weights.numpy(),
         norms.numpy(),
     )
@@ -131,13 +134,13 @@ def contributions(
     heat = torch.zeros(leaves[0].shape[1:])
     start = 0
     for leaf, gradient, pools_here in zip(leaves, gradients, pools, strict=True):
-        here, count = (leaf.detach() * gradient)[0], len(pools_here.regions)
-        even = shares(pools_here.regions, *leaf.shape[2:])
+        here, count = (leaf.detach() * gradient)[0], len(pools_here.of(0))
+        even = shares(pools_here.of(0), *leaf.shape[2:])
         here += torch.einsum("nc,nhw->chw", charges[start : start + count], even)
         start += count
         heat += overlaps(here.shape[1], height) @ here @ overlaps(here.shape[2], width).T
     total = parts.total[0].detach() @ other
-    return Contributions(float(total.sum()), heat.numpy(), total[: len(pools[0].regions)].numpy())
+    return Contributions(float(total.sum()), heat.numpy(), total[: len(pools[0].of(0))].numpy())
 
 
 def _with_mean_to_derive_by(described: Described) -> tuple[Described, torch.Tensor | None]:
@@ -171,13 +174,14 @@ def map_layers(card: Card) -> list[str]:
 def at_layer(config: Config, layer: str) -> Config:
     """The pipeline cut at another layer of its backbone, one with a map: ``code`` gives way to ``max``.
 
-    Regional attention, which is trained for one layer, is left out.
+    Regional attention and proposals, which are trained for one layer, are left out.
     """
     spec = Spec.parse(config.backbone)
     backbone = f"{spec.name}@{layer}" + ("@random" if spec.random else "")
     pooling = Step("max") if config.pooling.name == "code" else config.pooling
     steps = tuple(step for step in config.steps if step.name != "attention")
-    return replace(config, backbone=backbone, pooling=pooling, steps=steps)
+    regions = Step("whole") if config.regions.name == "proposals" else config.regions
+    return replace(config, backbone=backbone, pooling=pooling, regions=regions, steps=steps)
 
 
 def layer_source(backbone: str, options: Options) -> MapSource:

@@ -72,21 +72,52 @@ def search(
     box: BOX = None,
     pipeline: PIPELINE = None,
     k: Annotated[int, typer.Option("-k", help="how many results")] = 20,
+    locate: Annotated[
+        bool, typer.Option("--locate", help="also the box of what was asked for, x0,y0,x1,y1")
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     """Rank the collection's images for one image."""
     crop = _box(box)
     with progress_bar() as progress:
         bench = opened(progress)
-        ranking = bench.search(image, crop, _default(pipeline), k, progress)
+        ranking = bench.search(image, crop, _default(pipeline), k, progress, locate=locate)
     records = ranking.to_dict("records")
     if as_json:
         print_json(records)
         return
     rows = [[str(r["rank"]), f"{r['score']:.3f}", str(r["relevance"]), str(r["image_id"])] for r in records]
-    print_table(
-        f"{bench.collection.name}: {_default(pipeline)}", ["rank", "score", "relevance", "image"], rows
-    )
+    names = ["rank", "score", "relevance", "image"]
+    if locate:
+        names.append("box")
+        corners = ranking[["x0", "y0", "x1", "y1"]].round().astype(int).to_numpy().tolist()
+        rows = [[*row, ",".join(map(str, box))] for row, box in zip(rows, corners, strict=True)]
+    print_table(f"{bench.collection.name}: {_default(pipeline)}", names, rows)
+
+
+@app.command()
+@opens
+def classify(
+    opened: Opening,
+    image: Annotated[str, typer.Argument(help="an image of the collection, or a file")],
+    box: BOX = None,
+    pipeline: Annotated[str | None, typer.Option(help="how regions are described, and kept")] = None,
+    k: Annotated[int, typer.Option("-k", help="how many classes")] = 10,
+    as_json: JSON = False,
+) -> None:
+    """Which label has a picture? By its regions' nearest neighbours among those of labelled images."""
+    from workbench.pipeline import ONE_PIPELINE
+
+    crop = _box(box)
+    with progress_bar() as progress:
+        bench = opened(progress)
+        classes = bench.classify(image, pipeline or ONE_PIPELINE, k, crop, progress)
+    if as_json:
+        records = classes.to_dict("records")
+        print_json([{**one, "votes": [vote._asdict() for vote in one["votes"]]} for one in records])
+        return
+    rows = [[label, f"{score:.3f}", str(images)] for label, score, images in classes.iloc[:, :3].to_numpy()]
+    print_table(f"{bench.collection.name}: {pipeline or ONE_PIPELINE}", ["label", "score", "images"], rows)
 
 
 @app.command()

@@ -134,3 +134,30 @@ def hardnet(
     if lost:
         print(f"note: {lost} photos could not be read and are left out", file=sys.stderr)
     print(f"written to {path}; use it as hardnet:{name}/bow:4096/whole")
+
+
+@app.command()
+@opens
+def proposals(
+    opened: Opening,
+    name: NAME,
+    backbone: Annotated[str, typer.Option(help="a convolutional backbone")] = "efficientnet_lite0",
+    scenes: Annotated[int, typer.Option(help="to be made, of other seeds than the collection's")] = 1000,
+    epochs: Annotated[int, typer.Option(help="passes over them")] = 12,
+    rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 1e-3,
+) -> None:
+    """Train region proposals on scenes made like those of posters, to be used as proposals:20:NAME."""
+    from workbench.learning.proposals import FIRST, Epoch, Settings, train
+
+    def report(epoch: Epoch) -> None:
+        found = (
+            f"{percent(epoch.recall)} % found by {FIRST} proposals, {percent(epoch.refined)} % moved to fit"
+        )
+        print(f"epoch {epoch.number}: loss {epoch.loss:.3f}, held out {found}", file=sys.stderr)
+
+    settings = Settings(scenes, epochs, rate=rate)
+    command = shlex.join(["workbench", *sys.argv[1:]])
+    with progress_bar() as progress:
+        bench = opened(progress)
+        path = train(bench.collection, bench.options, name, backbone, settings, progress, report, command)
+    print(f"written to {path}; use it as {backbone}/max/proposals:20:{name}")

@@ -27,13 +27,13 @@ class Step:
 
     @property
     def named(self) -> str | None:
-        """The name behind the numbers: of ``attention:NAME``, ``pcaw:256:NAME``, ``sv:100:NAME``."""
-        named = self.text is not None and self.name in ("attention", *WHITENINGS, "sv")
+        """The name behind the numbers: of ``attention:NAME``, ``pcaw:256:NAME``, ``proposals:20:NAME``."""
+        named = self.text is not None and self.name in ("attention", *NAMED)
         return str(self.text).rpartition(":")[2] if named else None
 
     @property
     def learned(self) -> str | None:
-        """The name under which was kept what the step applies: of ``attention:NAME``, ``pcaw:256:NAME``."""
+        """The name under which was kept what the step applies; that of ``sv`` is of local features."""
         return None if self.name == "sv" else self.named
 
 
@@ -64,6 +64,7 @@ WHITENINGS: dict[str, _Spec] = {
     "pcaw": ((256,), 1, False),
     "lw": ((256,), 1, False),
 }
+NAMED = (*WHITENINGS, "sv", "proposals")  # these may end in a name
 VECTOR_STEPS: dict[str, _Spec] = {
     **WHITENINGS,
     "power": ((0.5,), 0.01, True),
@@ -104,9 +105,7 @@ QUERY_RERANKING = ("aqe", "alphaqe", "diffusion", "kreciprocal")  # those that l
 SUGGESTING = (*INVERTED, "hnsw")
 STEPS = {**WEIGHTINGS, **VECTOR_STEPS, **INDEX_STEPS, **RERANKING_STEPS}
 # Named already, so that a pipeline string keeps its meaning, and built later.
-NOT_AVAILABLE = {
-    "proposals",
-}
+NOT_AVAILABLE: set[str] = set()
 
 
 def is_local(backbone: str) -> bool:
@@ -140,7 +139,7 @@ def _step(text: str, table: dict[str, _Spec], part: str) -> Step:
             )
         return Step(name, (), argument)
     named = re.fullmatch(r"(.*):([a-z0-9_-]*[a-z_-][a-z0-9_-]*)", argument)
-    if name in (*WHITENINGS, "sv") and named:
+    if name in NAMED and named:
         step = _step(f"{name}:{named[1]}", table, part)
         return Step(name, step.args, f"{step.args[0]:g}:{named[2]}")
     if name == "grid":

@@ -74,8 +74,9 @@ def _around(ready: Ready, progress: Progress) -> tuple[torch.Tensor, torch.Tenso
     vectors = []
     for done, (_, maps) in enumerate(mapped(ready.source).batches(keys, 0)):
         progress("pooling", done, 0)
-        pools = pooled(maps.float(), config, described.attention)
-        parts = Parts(pools.vectors.flatten(0, 1)[:, None]) if at_regions else summed(pools, config, ())
+        pools = pooled(maps.float(), config, described.attention, described.proposals)
+        own = pools.vectors.flatten(0, 1) if pools.there is None else pools.vectors[pools.there]
+        parts = Parts(own[:, None]) if at_regions else summed(pools, config, ())
         vectors.append(parts.total[:, 0])
     parts = Parts(torch.cat(vectors)[:, None])
     for step, whitening in zip(steps, fitted, strict=True):

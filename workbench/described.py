@@ -19,6 +19,7 @@ from workbench.config import Config, WorkbenchError
 from workbench.descriptors.attention import attention
 from workbench.descriptors.bulk import Described, describe, finish
 from workbench.descriptors.elsewhere import elsewhere
+from workbench.descriptors.proposals import proposals
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.local import words
 from workbench.local.features import Features, LocalSource
@@ -91,8 +92,13 @@ class Ready:
             if not self.source.fresh():
                 return False
             if isinstance(self.source, MapSource):
-                trained = attention(self.config, self.source), *elsewhere(self.config, self.source).values()
-                used = self.described.attention, *self.described.regional, *self.described.final
+                trained = (
+                    attention(self.config, self.source),
+                    proposals(self.config, self.source),
+                    *elsewhere(self.config, self.source).values(),
+                )
+                described = self.described
+                used = described.attention, described.proposals, *described.regional, *described.final
                 if any(all(one is not other for other in used) for one in trained):
                     return False  # trained anew under the same name
         except WorkbenchError:

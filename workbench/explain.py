@@ -91,10 +91,9 @@ def heatmaps(
     start = 0
     for leaf, gradient, pooled in zip(leaves, gradients, pools, strict=True):
         here = (leaf.detach() * gradient).sum(1)
-        count = len(pooled.regions)
-        here += torch.einsum(
-            "bn,nhw->bhw", charges[:, start : start + count], shares(pooled.regions, *leaf.shape[2:])
-        )
+        count = pooled.regions.shape[-2]
+        charged = charges[:, start : start + count, None, None]
+        here += (charged * shares(pooled.regions, *leaf.shape[2:])).sum(1)
         start += count
         heat += overlaps(here.shape[1], height) @ here @ overlaps(here.shape[2], width).T
     return heat
@@ -128,4 +127,4 @@ def overlaps(source: int, target: int) -> torch.Tensor:
 
 def _boxes(pools: Sequence[Pooled], maps: Sequence[torch.Tensor]) -> np.ndarray:
     sides = [np.array([m.shape[3], m.shape[2], m.shape[3], m.shape[2]], float) for m in maps]
-    return np.concatenate([pooled.regions / side for pooled, side in zip(pools, sides, strict=True)])
+    return np.concatenate([pooled.of(0) / side for pooled, side in zip(pools, sides, strict=True)])

@@ -20,10 +20,12 @@ from workbench.collections import images
 from workbench.collections.collection import Box, Collection, Protocol, Query
 from workbench.config import VERSION, WorkbenchError
 from workbench.described import Keypoints, Ready
+from workbench.descriptors.proposals import origin
 from workbench.evaluation import protocols
 from workbench.explain_words import heatmap, shares
 from workbench.local.features import Features, LocalSource
 from workbench.localisation import Target, coverage, mean_share, share_inside
+from workbench.locating import mean_overlap
 from workbench.progress import Progress, silent
 from workbench.search import exact
 from workbench.search.found import Found, Rankings
@@ -194,8 +196,8 @@ def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
     """Over each query and its positives: the share of the score's positive heat on the target.
 
     ``localisation`` is of the heat in the image found, ``localisation_query`` of that in the
-    query; ``…_even`` is what heat spread evenly over the picture would have there. Empty where
-    the ground truth knows no outlines.
+    query; ``…_even`` is what heat spread evenly over the picture would have there; of pipelines with a map
+    also how well boxes fit (``locating``). Empty where the ground truth knows no outlines.
     """
     if not ready.collection.quadrilaterals:
         return {}
@@ -227,6 +229,7 @@ def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
         "localisation_even": found_even,
         "localisation_query": asked,
         "localisation_query_even": asked_even,
+        **(mean_overlap(ready, progress) if ready.words is None else {}),
     }
 
 
@@ -251,7 +254,7 @@ def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any
     ready = searcher.ready
     protocol = require_ground_truth(ready.collection)
     fitted = [w.provenance for w in (*ready.described.regional, *ready.described.final) if w is not None]
-    attention = ready.described.attention
+    attention, proposed = ready.described.attention, ready.described.proposals
     return {
         "collection": ready.collection.name,
         "protocol": protocol.name,
@@ -268,6 +271,7 @@ def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any
         "dimensions": ready.described.vectors.shape[1],
         "whitening": fitted,
         **({} if attention is None else {"attention": attention.origin}),
+        **({} if proposed is None else {"proposals": origin(proposed)}),
         **({} if ready.words is None else {"vocabulary": _vocabulary(ready)}),
         **({} if searcher.keypoints is None else {"verified by": searcher.keypoints.source.spec.name}),
         "index": searcher.index.name,
@@ -328,6 +332,8 @@ def _warnings(ready: Ready) -> list[str]:
             )
         if kept < asked:
             said.append(f"{whitening.kind} keeps {kept} of {asked} dimensions: the vectors have no more")
+    if without := ready.described.without:
+        said.append(f"in {without} images nothing was proposed: the whole map stands for them")
     attention = ready.described.attention
     if attention is not None and attention.origin.get("collection") == ready.collection.name:
         said.append("attention was trained on a collection of this name")

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from workbench import asking, runs
+from workbench import asking, one, runs
 from workbench.activations import (
     Activations,
     Contributions,
@@ -23,10 +23,12 @@ from workbench.activations import (
     layer_source,
 )
 from workbench.asking import Asked
+from workbench.collections import images
 from workbench.collections.collection import Box, Collection
 from workbench.config import Config, WorkbenchError
 from workbench.cooccurrence import Cooccurrence, cooccurrence
-from workbench.described import KEPT, Describer, Keypoints, Ready
+from workbench.described import KEPT, Describer, Keypoints, Ready, mapped
+from workbench.descriptors.proposals import proposals
 from workbench.embedding import embedding
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
@@ -37,7 +39,10 @@ from workbench.keypoint_search import Match, match, nearest_patches, patches
 from workbench.local.features import Features, LocalSource
 from workbench.local.verification import Kind
 from workbench.local.words import Words
+from workbench.locating import Located, locate
+from workbench.one import One, Regions
 from workbench.progress import Progress, silent
+from workbench.recalling import COUNTS, proposal_recall
 from workbench.region_search import RegionSearch
 from workbench.search.feedback import Feedback, combined, refined
 from workbench.search.ranking import ranking
@@ -46,6 +51,8 @@ from workbench.thumbnails import thumbnail
 from workbench.tradeoff import Tradeoff
 
 DEFAULT_PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
+ONE_PIPELINE = "efficientnet_lite0/mean/rmac:3/pca:256"
+PROPOSALS_PIPELINE = "efficientnet_lite0/max/proposals:20/pcaw:256"
 
 
 class Workbench:
@@ -56,6 +63,7 @@ class Workbench:
         self._describer = Describer(collection, options)
         self._searchers = Searchers()
         self._regions = RegionSearch()
+        self._one: One | None = None  # of the pipeline that was asked last
         self._judged: dict[str, tuple[Ready, Evaluation]] = {}
         self._lock = threading.Lock()  # of what is remembered, held for moments only
 
@@ -103,13 +111,15 @@ class Workbench:
         progress: Progress = silent,
         also: Sequence[Asked] = (),
         feedback: Feedback | None = None,
+        locate: bool = False,
     ) -> pd.DataFrame:
         """Rank the database for a query: its id, an image's id, a file, or a decoded image.
 
         ``box`` (x0, y0, x1, y1 in pixels of the upright image) crops it. ``also`` are further queries:
         the mean of all is searched for. ``feedback`` moves it by results that were judged. Returns a
         DataFrame of the first ``k`` (None: all) with rank from 1, image_id, score and relevance, and with
-        feedback (or else with ``also``) ``moved``: the places risen, compared to doing without.
+        feedback (or else with ``also``) ``moved``: the places risen, compared to doing without. ``locate``:
+        also x0, y0, x1, y1, where in each of them the query is (see ``locate``).
         """
         if k is not None and k < 1:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
@@ -126,7 +136,48 @@ class Workbench:
         features = self._features(searcher, query, box) * len(last)
         *before, found = searcher.search(last, [junk] * len(last), progress, features=features)
         relevance = asking.relevance(ready.collection, query)
-        return ranking(found, ready.collection.images, relevance, k, *before)
+        table = ranking(found, ready.collection.images, relevance, k, *before)
+        if locate:
+            boxes = []
+            for done, image in enumerate(table["image_id"]):
+                progress("locating", done, len(table))
+                boxes.append(self._place(ready, last[-1], image).box)
+            table[["x0", "y0", "x1", "y1"]] = np.array(boxes, float).reshape(-1, 4)
+        return table
+
+    def locate(
+        self,
+        query: Asked,
+        image_id: str,
+        pipeline: str | Config = PROPOSALS_PIPELINE,
+        box: Box | None = None,
+        progress: Progress = silent,
+    ) -> Located:
+        """Where in an image of the collection the query is: the region most like it, moved to fit.
+
+        ``.box`` and ``.region`` are in pixels of the upright image, ``.score`` is the region's cosine.
+        """
+        ready = self._ready(pipeline, progress, query)
+        return self._place(ready, asking.vector(ready, query, box)[0], image_id)
+
+    def proposal_recall(
+        self,
+        pipeline: str | Config = PROPOSALS_PIPELINE,
+        counts: Sequence[int] = COUNTS,
+        least: float = 0.5,
+        progress: Progress = silent,
+    ) -> pd.DataFrame:
+        """How many regions it takes to have what matters among them: see ``recalling.proposal_recall``."""
+        return proposal_recall(self._ready(pipeline, progress), counts, least, progress=progress)
+
+    def _place(self, ready: Ready, vector: torch.Tensor, image_id: str) -> Located:
+        rows = ready.image_rows()
+        if image_id not in rows:
+            raise WorkbenchError(f"{image_id!r} is not an image of {ready.collection.name!r}")
+        mapped(ready.source)
+        header = images.header(ready.collection.path(image_id))
+        maps = ready.maps(rows[image_id])[0]
+        return locate(vector, maps, ready, (header.width, header.height))
 
     def explain(
         self,
@@ -163,15 +214,23 @@ class Workbench:
         box: Box | None = None,
         layer: str | None = None,
         progress: Progress = silent,
+        regions: str | None = None,
     ) -> Activations:
-        """Where the pipeline's layer, or another ``layer`` of its backbone, responds in any picture."""
+        """Where the pipeline's layer, or another ``layer`` of its backbone, responds in any picture.
+
+        ``regions`` lays others than the pipeline's own, as in ``proposals:20`` beside ``rmac:3``.
+        """
         config = Config.parse(pipeline)
         if layer is not None:
             config = at_layer(config, layer)
             source = layer_source(config.backbone, self.options)
             return activations(source.maps_of(self.picture(image, box))[0], config)
         ready = self._ready(config, progress, image)
-        return activations(asking.maps(ready, image, box)[0], config, ready.described.attention)
+        maps, described = asking.maps(ready, image, box)[0], ready.described
+        if regions is None:
+            return activations(maps, config, described.attention, described.proposals)
+        config = replace(config, regions=Config.parse(f"x/max/{regions}").regions)
+        return activations(maps, config, described.attention, proposals(config, mapped(ready.source)))
 
     def contributions(
         self,
@@ -204,6 +263,72 @@ class Workbench:
         ready = self._ready(pipeline, progress, image)
         path = asking.file_of(ready.collection, image)
         return self._regions.nearest(ready, asking.maps(ready, image, box)[0], region, k, path, progress)
+
+    def one(
+        self,
+        query: Asked,
+        pipeline: str | Config = ONE_PIPELINE,
+        k: int | None = 20,
+        box: Box | None = None,
+        progress: Progress = silent,
+        online: bool = True,
+    ) -> pd.DataFrame:
+        """Rank the database by ONE (Xie et al. 2015): by the mean of how near each region of the query comes.
+
+        The pipeline says how regions are described (``whole`` is one, ``grid``, ``rmac``, ``proposals``) and
+        whether they are kept exactly or as codes (``pq``, ``opq``). Columns as of ``search``. Not ``online``:
+        an image of the collection asks by its regions as they are kept. Raises WorkbenchError for others.
+        """
+        if k is not None and k < 1:
+            raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
+        made = self._sets(pipeline, progress, query)
+        found = one.rank(made, self._asking(made, query, box, online))
+        relevance = asking.relevance(self.collection, query)
+        return ranking(found, made.ready.collection.images, relevance, k)
+
+    def classify(
+        self,
+        image: Asked,
+        pipeline: str | Config = ONE_PIPELINE,
+        k: int | None = None,
+        box: Box | None = None,
+        progress: Progress = silent,
+        online: bool = True,
+    ) -> pd.DataFrame:
+        """Which class does a picture belong to? By the same search as ``one``: see ``one.classify``.
+
+        Returns a DataFrame of the first ``k`` classes (None: all) with label, score, images and votes, the
+        regions with their neighbours that made the score. An image of the collection has no vote itself.
+        """
+        made = self._sets(pipeline, progress, image)
+        collection = made.ready.collection
+        path = asking.file_of(collection, image)
+        own = [name for name in collection.images if path is not None and collection.path(name) == path]
+        asked = self._asking(made, image, box, online)
+        return one.classify(made, asked, collection.labels, own, k)
+
+    def _sets(self, pipeline: str | Config, progress: Progress, *asked: Asked) -> One:
+        """The collection as sets of regions; those of the pipeline that was asked last are remembered."""
+        config = Config.parse(pipeline)
+        ready = self._ready(config, progress, *asked)
+        with self._lock:
+            known = self._one
+        if known is None or known.ready is not ready or known.config != config:
+            known = one.index(ready, config, self._regions, progress)
+            with self._lock:
+                self._one = known
+        return known
+
+    def _asking(self, made: One, query: Asked, box: Box | None, online: bool) -> Regions:
+        if online:
+            return one.regions_of(made.ready, asking.maps(made.ready, query, box)[0])
+        named = asking.named(made.ready.collection, query)
+        if box is not None or named is None or named.image not in made.ready.image_rows() or named.box:
+            raise WorkbenchError(
+                f"query {str(query)!r} is not an image of {made.ready.collection.name!r} as it is kept, and "
+                "can only be asked online"
+            )
+        return made.stored(named.image)
 
     def match(
         self,
@@ -363,8 +488,8 @@ class Workbench:
 
     def _ready(self, pipeline: str | Config, progress: Progress, *asked: Asked) -> Ready:
         """The collection described, once it is known that what is asked can be."""
-        for one in asked:
-            asking.required(self.collection, one)
+        for each in asked:
+            asking.required(self.collection, each)
         return self._describer.describe(Config.parse(pipeline).description, progress)
 
     def _searcher(self, pipeline: str | Config, progress: Progress, *asked: Asked) -> Searcher:
@@ -386,8 +511,8 @@ class Workbench:
         self, pipeline: str | Config, progress: Progress, *asked: Asked
     ) -> tuple[LocalSource, Words | None]:
         """The local features that the pipeline has to do with, and its words: they need the collection."""
-        for one in asked:
-            asking.required(self.collection, one)
+        for each in asked:
+            asking.required(self.collection, each)
         config = Config.parse(pipeline)
         words = self._ready(config, progress).words if config.pooling.name == "bow" else None
         return self._describer.local(config.local), words

@@ -23,11 +23,16 @@ MOST_BYTES = 2**28  # of region vectors that are kept for the next question
 
 
 class Chunk(NamedTuple):
-    """Region vectors [B, N, D] of images (rows [B]) of one shape, and their boxes [N, 4] as fractions."""
+    """Region vectors [B, N, D] of images (rows [B]) of one shape, and their boxes [B, N, 4] as fractions."""
 
     rows: list[int]
     boxes: np.ndarray
     vectors: torch.Tensor
+
+
+def pools_of(maps: torch.Tensor, ready: Ready) -> Pooled:
+    """The regions of maps [B, C, H, W], without their weights: each is to count for what it is."""
+    return pooled(maps, ready.config, None, ready.described.proposals)
 
 
 def region_vectors(pools: Pooled, config: Config, described: Described) -> torch.Tensor:
@@ -67,18 +72,18 @@ class RegionSearch:
         with torch.no_grad():
             if k < 1:
                 raise WorkbenchError(f"k is {k}; it is the number of regions to find, from 1")
-            query = region_vectors(pooled(maps, ready.config), ready.config, ready.described)[0]
+            query = region_vectors(pools_of(maps, ready), ready.config, ready.described)[0]
             if not 0 <= region < len(query):
                 raise WorkbenchError(
                     f"region {region} is not in this image; its regions are 0 to {len(query) - 1}"
                 )
             ids = ready.collection.images
             scores, boxes = np.full(len(ids), -np.inf), np.zeros((len(ids), 4))
-            for chunk in self._chunks(ready, progress):
+            for chunk in self.chunks(ready, progress):
                 similar = chunk.vectors @ query[region]
                 best = similar.argmax(1)
                 scores[chunk.rows] = similar.gather(1, best[:, None])[:, 0].numpy()
-                boxes[chunk.rows] = chunk.boxes[best.numpy()]
+                boxes[chunk.rows] = np.take_along_axis(chunk.boxes, best.numpy()[:, None, None], 1)[:, 0]
         own = [row for row, image in enumerate(ids) if ready.collection.path(image) == path]
         scores[own] = -np.inf
         order = np.argsort(-scores, kind="stable")[:k]
@@ -87,7 +92,8 @@ class RegionSearch:
         found[["x0", "y0", "x1", "y1"]] = boxes[order]
         return found.assign(score=scores[order])
 
-    def _chunks(self, ready: Ready, progress: Progress) -> Iterator[Chunk]:
+    def chunks(self, ready: Ready, progress: Progress) -> Iterator[Chunk]:
+        """The regions of all images of the database, a batch at a time."""
         with self._lock:
             known = self._kept
         if known is not None and known[0] is ready:
@@ -97,9 +103,10 @@ class RegionSearch:
         def work(rows: list[int], maps: torch.Tensor) -> Chunk:
             torch.set_num_threads(1)
             with torch.no_grad():
-                pools = pooled(maps.float(), ready.config)
+                pools = pools_of(maps.float(), ready)
                 vectors = region_vectors(pools, ready.config, ready.described)
-            return Chunk(rows, pools.regions / np.array([*maps.shape[:1:-1]] * 2, float), vectors)
+            boxes = pools.regions / np.array([*maps.shape[:1:-1]] * 2, float)
+            return Chunk(rows, np.broadcast_to(boxes, (len(rows), *boxes.shape[-2:])), vectors)
 
         kept: list[Chunk] = []
         size, done, count = 0, 0, len(ready.collection.images)

@@ -102,8 +102,8 @@ class Attention:
 
 
 def areas(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """The share of a map of height x width cells that each region [N, 4] covers, [N]."""
-    x0, y0, x1, y1 = np.asarray(regions).T
+    """The share of a map of height x width cells that each region [..., 4] covers, [...]."""
+    x0, y0, x1, y1 = np.moveaxis(np.asarray(regions), -1, 0)
     return torch.from_numpy((x1 - x0) * (y1 - y0) / (height * width)).float()
 
 

@@ -22,7 +22,9 @@ from workbench.descriptors.describe import (
     split_steps,
     summed,
 )
+from workbench.descriptors.detector import Trained
 from workbench.descriptors.elsewhere import elsewhere
+from workbench.descriptors.proposals import proposals
 from workbench.descriptors.whitening import MOST_VECTORS, Whitening
 from workbench.features.hardware import one_thread_each
 from workbench.features.maps import MapSource
@@ -36,12 +38,15 @@ Chunk = tuple[list[int], Pooled]
 
 @dataclass(frozen=True)
 class Described:
-    """Descriptors [n, D] of unit length, the whitenings of regional and of later steps, and the attention."""
+    """Descriptors [n, D] of unit length, the whitenings of regional and of later steps, the attention, and
+    what proposes the regions: ``without`` it found none in so many images."""
 
     vectors: torch.Tensor
     regional: tuple[Whitening | None, ...]
     final: tuple[Whitening | None, ...]
     attention: Attention | None = None
+    proposals: Trained | None = None
+    without: int = 0
 
 
 def describe(
@@ -62,14 +67,22 @@ def describe(
     with torch.no_grad():
         regional_steps, final_steps = split_steps(config)
         weighting, known = attention(config, source), elsewhere(config, source)
+        proposed = proposals(config, source)
         scales = [
-            _Regions(source, names, scale, config, weighting, progress) for scale, names in enumerate(keys)
+            _Regions(source, names, scale, config, weighting, proposed, progress)
+            for scale, names in enumerate(keys)
         ]
         regional = _fit_regional(scales, regional_steps, known, fit_on, provenance, seed)
         parts = over_scales([_sum(regions, config, regional) for regions in scales], config)
         vectors = parts.total.sum(1)
         described = finish(vectors, final_steps, known, fit_on, pairs, provenance)
-        return replace(described, regional=tuple(regional), attention=weighting)
+        return replace(
+            described,
+            regional=tuple(regional),
+            attention=weighting,
+            proposals=proposed,
+            without=scales[0].without,
+        )
 
 
 def finish(
@@ -96,7 +109,7 @@ def describe_maps(
     maps: Sequence[torch.Tensor], config: Config, described: Described, keep: bool = False
 ) -> tuple[Parts, list[Pooled]]:
     """Describe one image by its maps [1, C, H, W], a scale each, with whitenings already fitted."""
-    pools = [pooled(one, config, described.attention) for one in maps]
+    pools = [pooled(one, config, described.attention, described.proposals) for one in maps]
     parts = over_scales([summed(p, config, described.regional, keep) for p in pools], config)
     return finished(parts, config, described.final), pools
 
@@ -111,11 +124,13 @@ class _Regions:
         scale: int,
         config: Config,
         attention: Attention | None,
+        proposed: Trained | None,
         progress: Progress,
     ) -> None:
         self.source, self.keys, self.scale, self.config, self.progress = source, keys, scale, config, progress
-        self.attention = attention
+        self.attention, self.proposed = attention, proposed
         self.kept: list[Chunk] | None = None
+        self.without = 0  # images in which nothing was proposed, known after a pass
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -124,12 +139,13 @@ class _Regions:
         if self.kept is not None:
             yield from self.kept
             return
-        kept, size, done = [], 0, 0
+        kept, size, done, self.without = [], 0, 0, 0
         with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
             for positions, chunk in ahead(
                 pool, self._pool, self.source.batches(self.keys, self.scale), threads
             ):
                 size += chunk.vectors.nbytes
+                self.without += chunk.without
                 if size <= MOST_BYTES:
                     kept.append((positions, chunk))
                 else:
@@ -154,10 +170,18 @@ class _Regions:
                     f"regions: use the pooling 'code', not {str(self.config.pooling)!r}"
                 )
             if self.config.pooling.name == "max" and not self.config.weightings:
-                return positions, pooled(maps, self.config)  # a maximum is exact in half precision too
-            some = max(1, _IN_CACHE // maps[0].numel())
-            parts = (pooled(part.float(), self.config, self.attention) for part in maps.split(some))
-            return _merged([(positions[n * some :][:some], part) for n, part in enumerate(parts)])[0]
+                # A maximum is exact in half precision too.
+                return positions, pooled(maps, self.config, None, self.proposed)
+            # Proposals are filled up to as many as the batch has, so that it stays one.
+            some = len(maps) if self.proposed else max(1, _IN_CACHE // maps[0].numel())
+            parts = [
+                (
+                    positions[n * some :][:some],
+                    pooled(part.float(), self.config, self.attention, self.proposed),
+                )
+                for n, part in enumerate(maps.split(some))
+            ]
+            return _merged(parts)[0]
 
 
 def _merged(chunks: list[Chunk]) -> list[Chunk]:
@@ -170,9 +194,11 @@ def _merged(chunks: list[Chunk]) -> list[Chunk]:
         positions = [position for some, _ in same for position in some]
         weights = [p.weights.expand(len(p.vectors), -1, -1) for _, p in same if p.weights is not None]
         vectors = torch.cat([p.vectors for _, p in same])
-        merged.append(
-            (positions, Pooled(vectors, torch.cat(weights) if weights else None, same[0][1].regions))
-        )
+        regions = same[0][1].regions
+        if regions.ndim == 3:
+            regions = np.concatenate([p.regions for _, p in same])
+        without = sum(p.without for _, p in same)
+        merged.append((positions, Pooled(vectors, torch.cat(weights) if weights else None, regions, without)))
     return merged
 
 
@@ -223,7 +249,8 @@ def _fit_regional(
             whole = len(fit_on) * chunk.vectors.shape[1] * len(scales)
             chosen = lots[positions] <= max(MOST_VECTORS / whole, 2 / len(fit_on))
             kept = chunk.vectors if chosen.all() else chunk.vectors[chosen]  # mostly all: no copy
-            vectors.append(kept.flatten(0, 1))
+            there = chunk.there
+            vectors.append(kept.flatten(0, 1) if there is None else kept[there[chosen]])
     scales[0].progress("whitening", 0, 0)
     whitenings: list[Whitening | None] = []
     parts = Parts(torch.cat(vectors)[:, None])

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from workbench.config import Config, Step
+from workbench.descriptors import proposals
 from workbench.descriptors.attention import Attention
+from workbench.descriptors.detector import Trained
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import regions as lay_regions
 from workbench.descriptors.weighting import cell_weights, region_weights
@@ -42,29 +44,49 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Pooled:
-    """L2-normalised region vectors [B, N, C] and the weights of the regions, [B or 1, N, 1] or None."""
+    """L2-normalised region vectors [B, N, C] and the weights of the regions, [B or 1, N, 1] or None.
+
+    ``regions`` are [N, 4], the same for all, or [B, N, 4], each image's own; ``without``: of how many images
+    none was proposed.
+    """
 
     vectors: torch.Tensor
     weights: torch.Tensor | None
     regions: np.ndarray
+    without: int = 0
+
+    def of(self, image: int) -> np.ndarray:
+        """The regions [N, 4] of one of the images."""
+        return self.regions if self.regions.ndim == 2 else self.regions[image]
+
+    @property
+    def there(self) -> torch.Tensor | None:
+        """Which of [B, N] are regions, and not there only to fill up; None where all are."""
+        return None if self.regions.ndim == 2 or self.weights is None else self.weights[..., 0] > 0
 
 
-def pooled(maps: torch.Tensor, config: Config, attention: Attention | None = None) -> Pooled:
+def pooled(
+    maps: torch.Tensor, config: Config, attention: Attention | None = None, proposed: Trained | None = None
+) -> Pooled:
     """Pool maps [B, C, H, W] over the pipeline's regions.
 
     One weight map serves both kinds of grid: with ``whole`` it weights the cells before pooling
     (as SPoC does), with more regions it weights each region's normalised vector by its mean there.
-    ``attention`` weights regions itself.
+    ``attention`` weights regions itself. Where regions are ``proposed``, their objectness counts besides.
     """
-    regions = lay_regions(config.regions, *maps.shape[2:])
-    if attention is not None:
-        vectors = unit(pool(maps, regions, config.pooling).float())
-        return Pooled(vectors, attention.weights(maps, regions), regions)
-    weights = cell_weights(maps, config)
-    if config.regions.name == "whole" and weights is not None:
-        maps, weights = maps * weights, None
-    vectors = unit(pool(maps, regions, config.pooling).float())
-    return Pooled(vectors, None if weights is None else region_weights(weights, regions), regions)
+    if proposed is None:
+        laid, sure, without = lay_regions(config.regions, *maps.shape[2:]), None, 0
+    else:
+        laid, sure, without = proposals.lay(maps.detach(), int(config.regions.args[0]), proposed)
+    weights = attention.weights(maps, laid) if attention is not None else None
+    cells = cell_weights(maps, config)  # none with attention
+    if cells is not None and config.regions.name == "whole":
+        maps = maps * cells
+    elif cells is not None:
+        weights = region_weights(cells, laid)
+    if sure is not None:
+        weights = sure if weights is None else weights * sure
+    return Pooled(unit(pool(maps, laid, config.pooling).float()), weights, laid, without)
 
 
 def unit(vectors: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,8 @@ from workbench.config import Config, Step, WorkbenchError
 def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Step) -> torch.Tensor:
     """Pool maps [B, C, H, W] over regions [N, 4] (x0, y0, x1, y1, ends left out): [B, N, C].
 
+    Regions [B, N, 4] are each map's own, as proposals are.
+
     ``scheme`` is ``max`` (MAC), ``mean`` (SPoC without its prior), ``gem:p`` (Radenović et al. 2018:
     (mean x^p)^(1/p) of the non-negative part), ``crow`` (Kalantidis et al. 2016) or ``code`` (the
     values of a map of one cell). Each is homogeneous of degree one in the maps, with CroW's weights
@@ -22,12 +24,14 @@ def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Ste
     """
     step = Config.parse(f"x/{scheme}/whole").pooling if isinstance(scheme, str) else scheme
     maps, regions = torch.as_tensor(maps), np.asarray(regions)
-    if maps.ndim != 4 or regions.ndim != 2 or regions.shape[1] != 4 or len(regions) == 0:
+    own = regions.ndim == 3 and maps.ndim == 4 and len(regions) == len(maps)
+    if maps.ndim != 4 or not (own or regions.ndim == 2) or regions.shape[-1] != 4 or regions.shape[-2] == 0:
         raise WorkbenchError(
-            f"pool takes maps [B, C, H, W] and regions [N, 4], not {maps.ndim}-D and {regions.shape}"
+            f"pool takes maps [B, C, H, W] and regions [N, 4] or [B, N, 4], not {maps.ndim}-D and "
+            f"{regions.shape}"
         )
     height, width = maps.shape[2:]
-    x0, y0, x1, y1 = regions.T
+    x0, y0, x1, y1 = np.moveaxis(regions, -1, 0)
     if (x0 < 0).any() or (y0 < 0).any() or (x1 > width).any() or (y1 > height).any():
         raise WorkbenchError(f"a region leaves the map of {height}x{width} cells")
     if (x0 >= x1).any() or (y0 >= y1).any():
@@ -50,7 +54,7 @@ class _Max(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-        pooled = _maxima(maps, regions)
+        pooled = _maxima(maps, regions) if regions.ndim == 2 else _own_maxima(maps, regions)
         ctx.save_for_backward(maps, pooled)
         ctx.regions = regions
         return pooled
@@ -62,15 +66,27 @@ class _Max(torch.autograd.Function):
         cells = maps.permute(0, 2, 3, 1).cpu().numpy()
         sought = pooled.masked_fill(pooled == 0, torch.nan).cpu().numpy()
         back, given = np.zeros_like(cells, order="C"), gradient.cpu().numpy()
-        for n, (x0, y0, x1, y1) in enumerate(ctx.regions.tolist()):
-            # In numpy, where comparing and finding take a tenth of the time.
-            wins = cells[:, y0:y1, x0:x1] == sought[:, n, None, None]
-            image, y, x, channel = np.unravel_index(np.flatnonzero(wins), wins.shape)
-            owner = image * wins.shape[3] + channel
-            alike = given[:, n].ravel() / np.bincount(owner, minlength=given[:, n].size).clip(1)
-            cell = (image * back.shape[1] + y + y0) * back.shape[2] + x + x0
-            back.reshape(-1, back.shape[3])[cell, channel] += alike[owner]
+        if ctx.regions.ndim == 2:
+            _credit(back, cells, sought, given, ctx.regions)
+        else:
+            for n, regions in enumerate(ctx.regions):
+                some = slice(n, n + 1)
+                _credit(back[some], cells[some], sought[some], given[some], regions)
         return torch.from_numpy(back).to(maps.device).permute(0, 3, 1, 2), None
+
+
+def _credit(
+    back: np.ndarray, cells: np.ndarray, sought: np.ndarray, given: np.ndarray, regions: np.ndarray
+) -> None:
+    """Add to ``back`` [B, H, W, C] what is ``given`` [B, N, C] to the cells that are what is ``sought``."""
+    for n, (x0, y0, x1, y1) in enumerate(regions.tolist()):
+        # In numpy, where comparing and finding take a tenth of the time.
+        wins = cells[:, y0:y1, x0:x1] == sought[:, n, None, None]
+        image, y, x, channel = np.unravel_index(np.flatnonzero(wins), wins.shape)
+        owner = image * wins.shape[3] + channel
+        alike = given[:, n].ravel() / np.bincount(owner, minlength=given[:, n].size).clip(1)
+        cell = (image * back.shape[1] + y + y0) * back.shape[2] + x + x0
+        back.reshape(-1, back.shape[3])[cell, channel] += alike[owner]
 
 
 def _max(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
@@ -115,11 +131,11 @@ POOLINGS: dict[str, Callable[..., torch.Tensor]] = {
 
 
 def shares(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """Each region's cells with equal shares that sum to one, [N, H, W]."""
-    cells = torch.zeros(len(regions), height, width)
-    for one, (x0, y0, x1, y1) in zip(cells, np.asarray(regions).tolist(), strict=True):
-        one[y0:y1, x0:x1] = 1 / ((x1 - x0) * (y1 - y0))
-    return cells
+    """Each region's cells with equal shares that sum to one: [N, H, W], or [B, N, H, W] of [B, N, 4]."""
+    x0, y0, x1, y1 = torch.as_tensor(np.asarray(regions))[..., None].unbind(-2)
+    x, y = torch.arange(width), torch.arange(height)
+    across, down = (x >= x0) & (x < x1), (y >= y0) & (y < y1)
+    return (down[..., None] & across[..., None, :]) / ((x1 - x0) * (y1 - y0))[..., None]
 
 
 def _sums(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -143,3 +159,44 @@ def _maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
     by_row = [bands[a:b].amax(0) for a, b in np.searchsorted(cuts, rows).tolist()]
     columns = zip(row_of.ravel().tolist(), regions[:, 0].tolist(), regions[:, 2].tolist(), strict=True)
     return torch.stack([by_row[row].narrow(axis, x0, x1 - x0).amax(axis) for row, x0, x1 in columns], 1)
+
+
+def _own_maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
+    """The maximum of each map's own regions [B, N, 4], all in one pass: the greatest of four windows each.
+
+    The sides of a window are powers of two, so that two of a kind cover any interval; the maxima of all
+    windows of such sides are made by doubling (a sparse table; Bender and Farach-Colton 2000).
+    """
+    cells = maps.permute(0, 2, 3, 1).contiguous()
+    count, height, width, channels = cells.shape
+    x0, y0, x1, y1 = np.moveaxis(regions, -1, 0)
+    down, across = (np.frexp(side)[1] - 1 for side in (y1 - y0, x1 - x0))  # ⌊log2⌋
+    tables, start = [], dict[tuple[int, int], int]()
+    rows = cells
+    for a in range(int(down.max()) + 1):
+        one = rows
+        for b in range(int(across.max()) + 1):
+            start[a, b] = len(start) * count * height * width
+            tables.append(one.reshape(-1, channels))
+            one = _doubled(one, 2, 2**b)
+        rows = _doubled(rows, 1, 2**a)
+    offset = np.zeros((int(down.max()) + 1, int(across.max()) + 1), np.int64)
+    for (a, b), first in start.items():
+        offset[a, b] = first
+    image = np.arange(count)[:, None] * height * width + offset[down, across]
+    far_y, far_x = y1 - 2**down, x1 - 2**across
+    corners = np.stack([image + y * width + x for y in (y0, far_y) for x in (x0, far_x)])
+    every = torch.cat(tables)
+    found = every[torch.from_numpy(corners.reshape(4, -1))]
+    return found.amax(0).view(count, -1, channels)
+
+
+def _doubled(windows: torch.Tensor, axis: int, step: int) -> torch.Tensor:
+    """Maxima of windows twice as long, from those at each place [B, H, W, C] and ``step`` places further."""
+    length = windows.shape[axis] - step
+    if length <= 0:
+        return windows
+    longer = windows.clone()
+    ahead = torch.maximum(windows.narrow(axis, 0, length), windows.narrow(axis, step, length))
+    longer.narrow(axis, 0, length).copy_(ahead)
+    return longer

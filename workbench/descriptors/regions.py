@@ -60,4 +60,4 @@ def regions(step: Step, height: int, width: int) -> np.ndarray:
         return np.concatenate([whole, rmac(height, width, int(step.args[0]))])
     if step.name == "grid":
         return grid(height, width, int(step.args[0]), int(step.args[1]))
-    raise WorkbenchError(f"regions {step} are not available yet; valid: whole, rmac:L, rmac+:L, grid:RxC")
+    raise WorkbenchError(f"regions {step} are no grid; valid: whole, rmac:L, rmac+:L, grid:RxC")

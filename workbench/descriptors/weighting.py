@@ -35,4 +35,4 @@ def cell_weights(maps: torch.Tensor, config: Config) -> torch.Tensor | None:
 
 def region_weights(weights: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
     """Weights of regions [B, N, 1]: the mean weight of the cells in each."""
-    return pool(weights, regions, "mean")
+    return pool(weights if regions.ndim == 2 else weights.expand(len(regions), -1, -1, -1), regions, "mean")

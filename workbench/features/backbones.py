@@ -50,6 +50,19 @@ def _resnet(depth: int, stages: str) -> Card:
     return Card(title, "torchvision", f"resnet{depth}", 32, "layer4", _RESNET, code="pool")
 
 
+def _detector(model: str, title: str, body: dict[str, str], layer: str) -> Card:
+    layers = {name: f"backbone.body.{path}" for name, path in body.items()}
+    return Card(f"{title} of Faster R-CNN (COCO)", "torchvision", model, 32, f"backbone.body.{layer}", layers)
+
+
+_BODY = {name: path for name, path in _RESNET.items() if path.startswith("layer")}
+DETECTORS = {  # whose maps their own region proposals are made of
+    "fasterrcnn_resnet50_fpn": _detector("fasterrcnn_resnet50_fpn", "ResNet-50", _BODY, "layer4"),
+    "fasterrcnn_mobilenet_v3_large_fpn": _detector(
+        "fasterrcnn_mobilenet_v3_large_fpn", "MobileNetV3", {"last": "16"}, "16"
+    ),
+}
+
 BACKBONES: dict[str, Card] = {
     "efficientnet_lite0": Card(
         "EfficientNet-Lite0 (ImageNet, embedded)",
@@ -119,6 +132,7 @@ BACKBONES: dict[str, Card] = {
     "dinov2_small": Card(
         "DINOv2 ViT-S/14 (self-supervised, LVD-142M)", "timm", "vit_small_patch14_dinov2.lvd142m", 14
     ),
+    **DETECTORS,
 }
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from workbench.config import WorkbenchError
-from workbench.features.backbones import Card, Spec
+from workbench.features.backbones import DETECTORS, Card, Spec
 from workbench.features.network import Network, check_layer, run
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -104,7 +105,19 @@ def _build(card: Card) -> Any:
         return timm.create_model(card.model, pretrained=False)
     import torchvision
 
+    if card.model in DETECTORS:
+        import torch
+
+        # Under the name that it has in the detector, whose weights it takes.
+        return torch.nn.Sequential(OrderedDict(backbone=detector(card.model).backbone))
     return torchvision.models.get_model(card.model, weights=None)
+
+
+def detector(model: str) -> Any:
+    """One of torchvision's detectors, of random weights."""
+    import torchvision
+
+    return torchvision.models.get_model(model, weights=None, weights_backbone=None)
 
 
 def _embedded() -> Path:
@@ -206,7 +219,8 @@ def _remote(card: Card) -> tuple[str, str]:
     import torchvision
 
     # The weights that the papers of the field started from, not torchvision's later recipes.
-    return "url", torchvision.models.get_model_weights(card.model)["IMAGENET1K_V1"].url
+    name = "COCO_V1" if card.model in DETECTORS else "IMAGENET1K_V1"
+    return "url", torchvision.models.get_model_weights(card.model)[name].url
 
 
 def _cached(card: Card) -> Path | None:

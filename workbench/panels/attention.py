@@ -25,6 +25,7 @@ from workbench.progress import Progress
 LANE = "attention"
 STRONGEST = 8  # channels listed
 QUERY, RESULT = 0, 1  # images that change with the session; others go by name
+LAID = [("of the pipeline", ""), ("R-MAC, three levels", "rmac:3"), ("20 proposals", "proposals:20")]
 COLUMNS = [
     column("channel", "Channel", number=True),
     column("part", "Contribution", number=True, hint="over all channels they add up to the score"),
@@ -42,6 +43,7 @@ class Attention:
         self._sought: np.ndarray | None = None  # the box to mark in the image that is opened next
         self.image = W.Dropdown(description="Image", options=[("the query", QUERY)])
         self.layer = W.Dropdown(description="Layer", options=[("of the pipeline", "")])
+        self.laid = W.Dropdown(description="Boxes", options=LAID)
         self.heat = W.Dropdown(description="Heat", options=[(HEATS["norm"][0], "norm")])
         self.channel = W.BoundedIntText(description="Channel", min=0, max=0)
         self.values = W.Dropdown(description="Region values", options=["weight", "norm"])
@@ -51,7 +53,8 @@ class Attention:
         self.channels = Table(label="Channels that make the score", columns=COLUMNS)
         self.made = W.VBox([self.sum, self.channels])
         self.finding = Finding(session, self.open)
-        controls = W.Box([self.image, self.layer, self.heat, self.channel, self.values, self.levels])
+        seen = [self.layer, self.laid, self.heat, self.channel, self.values, self.levels]
+        controls = W.Box([self.image, *seen])
         controls.add_class("wb-controls")
         body = W.Box([self.view, self.made, self.finding.widget])
         body.add_class("wb-looks")
@@ -59,7 +62,7 @@ class Attention:
         for widget in (self.layer, self.channel, self.levels, self.made):
             _display(widget, False)
         self.show_names(None)
-        for control in (self.image, self.layer, self.heat, self.channel):
+        for control in (self.image, self.layer, self.laid, self.heat, self.channel):
             control.observe(session.guard(self.look), "value")
         self.values.observe(session.guard(self.show_regions), "value")
         self.levels.observe(session.guard(self.show_regions), "chosen")
@@ -89,7 +92,8 @@ class Attention:
             image, box = result if self.image.value == RESULT else (self.image.value, None)
             other, other_box = query
         layer = "" if is_local(Config.parse(session.pipeline).backbone) else self.layer.value or ""
-        return Asked(image or query[0], box, other, other_box, session.pipeline, layer)
+        laid = "" if layer else self.laid.value
+        return Asked(image or query[0], box, other, other_box, session.pipeline, layer, laid)
 
     def _first_result(self) -> str:
         """The first result that is not the query itself."""
@@ -109,7 +113,9 @@ class Attention:
             self.seen = seen
             if before is None or before.asked.view != asked.view:
                 self.view.marked = -1  # its regions are not those that were pointed at
-                self.finding.clear(ELSEWHERE if asked.layer else HINT if seen.activations is not None else "")
+                self.finding.clear(
+                    ELSEWHERE if asked.elsewhere else HINT if seen.activations is not None else ""
+                )
         if self.seen is not None:
             self._offer(self.seen)
             self._show(self.seen)
@@ -125,6 +131,7 @@ class Attention:
         if levels != self.levels.options:  # one level is easier to read than all at once
             self.levels.options, self.levels.chosen = levels, levels[-1:]
         _display(self.layer, bool(layers))
+        _display(self.laid, seen.activations is not None and not self.layer.value)
         _display(self.channel, self.heat.value in OF_CHANNEL)
         _display(self.levels, bool(levels))
 
@@ -177,7 +184,7 @@ class Attention:
 
     def find(self, number: int) -> None:
         """Show what the region under the pointer or the focus finds."""
-        if number >= 0 and self.seen is not None and not self.seen.asked.layer:
+        if number >= 0 and self.seen is not None and not self.seen.asked.elsewhere:
             self.finding.find(self.seen.asked, number)
 
     def open(self, image: str, box: np.ndarray) -> None:

@@ -23,7 +23,7 @@ LANE = "regions"
 PAUSE = 0.2  # seconds on a region before its like are searched for
 NEAREST = 12
 HINT = "Point at a region, or go there with the arrow keys, to see what it finds; a click searches by it."
-ELSEWHERE = "Regions are searched for in the pipeline's own layer: choose it above to see what they find."
+ELSEWHERE = "The pipeline's own regions and layer are searched for: choose them above to see what they find."
 
 
 class Finding:

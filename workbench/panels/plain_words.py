@@ -17,6 +17,8 @@ def _regions(step: Step) -> str:
         return f"about {count} regions"
     if step.name == "grid":
         return f"{int(step.args[0] * step.args[1])} regions"
+    if step.name == "proposals":
+        return f"at most {step.args[0]:g} proposed regions"
     return "the whole image"
 
 

@@ -39,7 +39,10 @@ KEYPOINTS = "Keypoints have no feature map, so there are no cells to show: see t
 
 
 class Asked(NamedTuple):
-    """A picture, the one that it is scored with ("" for none), and by which pipeline; "" its own layer."""
+    """A picture, the one that it is scored with ("" for none), and by which pipeline.
+
+    "" stands for its own layer, and for its own regions.
+    """
 
     image: str
     box: Box | None
@@ -47,6 +50,12 @@ class Asked(NamedTuple):
     other_box: Box | None
     pipeline: str
     layer: str
+    regions: str = ""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is looked at otherwise than the pipeline does."""
+        return bool(self.layer or self.regions)
 
     @property
     def view(self) -> Asked:
@@ -66,12 +75,12 @@ class Seen(NamedTuple):
 
 def see(bench: Workbench, asked: Asked, query: Query, progress: Progress) -> Seen:
     """Look at a picture. ``query`` is what its name stands for: an image and the box it has of its own."""
-    image, box, other, other_box, pipeline, layer = asked
+    image, box, other, other_box, pipeline, layer, laid = asked
     picture = bench.picture(image, box)
     activations = parts = None
     if layer or Config.parse(pipeline).pooling.name not in ("code", "bow"):
-        activations = bench.activations(image, pipeline, box, layer or None, progress)
-        if other and not layer:
+        activations = bench.activations(image, pipeline, box, layer or None, progress, laid or None)
+        if other and not asked.elsewhere:
             parts = bench.contributions(image, other, pipeline, box, other_box, progress)
     x0, y0, *_ = (max(0, int(edge)) for edge in box or query.box or (0, 0))
     frame = x0, y0, x0 + picture.width, y0 + picture.height

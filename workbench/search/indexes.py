@@ -75,7 +75,7 @@ class FaissIndex:
     @cached_property
     def inverted(self) -> Any:
         """The inverted file within, or None."""
-        return self._inner if isinstance(self._inner, faiss.IndexIVF) else None
+        return self.inner if isinstance(self.inner, faiss.IndexIVF) else None
 
     def turned(self, queries: np.ndarray) -> np.ndarray:
         """Queries [Q, D] as what is within sees them: rotated by ``opq``, or as they are."""
@@ -88,14 +88,14 @@ class FaissIndex:
         return isinstance(faiss.downcast_index(self.index), faiss.IndexPreTransform)
 
     @cached_property
-    def _inner(self) -> Any:
+    def inner(self) -> Any:
         index = faiss.downcast_index(self.index)
         return faiss.downcast_index(index.index) if self._rotated else index
 
     @property
     def centroids(self) -> int:
         """Of each sub-vector's codebook; 0 where there are no product codes."""
-        return int(self._inner.pq.ksub) if hasattr(self._inner, "pq") else 0
+        return int(self.inner.pq.ksub) if hasattr(self.inner, "pq") else 0
 
     def score(self, query: np.ndarray, row: int) -> float:
         """The score that the index gives a row of the database for a query [D], in whatever cell it is."""
