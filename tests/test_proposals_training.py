@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import workbench as wb
 from tests.extracting import NETWORK
@@ -53,7 +55,7 @@ def test_a_detector_learns_where_the_bright_cells_are() -> None:
             adam.zero_grad()
             loss.backward()
             adam.step()
-            first, last = first or float(loss), float(loss)
+            first, last = first or loss.item(), loss.item()
     assert last < first / 2
     model.eval()
     maps, boxes = lesson(999)
@@ -91,7 +93,7 @@ def test_broken_off_it_goes_on_to_the_same_bytes(bench: Workbench, tmp_path: Pat
         options = Options(**{**asdict(bench.options), "cache": cache, "size": 128})
         epochs: list[Epoch] = []
         path = train(bench.collection, options, "mine", NETWORK, QUICK, progress, epochs.append, "command")
-        assert [epoch.number for epoch in epochs] == [1, 2, 3]
+        assert [epoch.number for epoch in epochs] == [0, 1, 2, 3]
         return path.read_bytes()
 
     whole = run(tmp_path / "whole")
@@ -101,8 +103,14 @@ def test_broken_off_it_goes_on_to_the_same_bytes(bench: Workbench, tmp_path: Pat
     assert (work / "checkpoint.safetensors").is_file()
     assert run(tmp_path / "part") == whole
     assert not work.exists()
-    about = detector.load(tmp_path / "whole" / "learned" / "mine.safetensors").about
-    assert about["command"] == "command" and about["steps"] > 0 and len(about["figures"]) == 3
+    trained = detector.load(tmp_path / "whole" / "learned" / "mine.safetensors")
+    about = trained.about
+    assert about["command"] == "command" and about["steps"] > 0
+    assert [len(one["boxes"]) for one in about["figures"]] == [3] * 4  # an epoch's, in each of three scenes
+    for picture in trained.pictures:
+        assert max(Image.open(io.BytesIO(picture)).size) == 320
+    boxes = np.array(about["figures"][-1]["boxes"][0])
+    assert boxes.shape[1] == 5 and (boxes >= 0).all() and (boxes <= 1).all()
 
 
 def test_what_it_refuses(bench: Workbench, tmp_path: Path) -> None:

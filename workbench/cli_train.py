@@ -153,7 +153,8 @@ def proposals(
         found = (
             f"{percent(epoch.recall)} % found by {FIRST} proposals, {percent(epoch.refined)} % moved to fit"
         )
-        print(f"epoch {epoch.number}: loss {epoch.loss:.3f}, held out {found}", file=sys.stderr)
+        what = "untrained" if epoch.loss is None else f"epoch {epoch.number}: loss {epoch.loss:.3f}"
+        print(f"{what}, held out {found}", file=sys.stderr)
 
     settings = Settings(scenes, epochs, rate=rate)
     command = shlex.join(["workbench", *sys.argv[1:]])

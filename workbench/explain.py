@@ -83,9 +83,18 @@ def heatmaps(
     with torch.enable_grad():
         leaves = [one.detach().requires_grad_(True) for one in maps]
         parts, pools = describe_maps(leaves, config, described, keep=True)
-        value = (parts.linear.sum(1) * others).sum()
-        gradients = torch.autograd.grad(value, leaves)
-    height, width = maps[0].shape[2:]
+        return spread(leaves, pools, parts, others[:, None])
+
+
+def spread(
+    leaves: Sequence[torch.Tensor], pools: Sequence[Pooled], parts: Parts, others: torch.Tensor
+) -> torch.Tensor:
+    """The inner products of regions with others [B, 1 or N, D] on the cells of the first scale: [B, H, W].
+
+    ``parts`` are the regions of ``pools``, made of the ``leaves``, maps [B, C, H, W] that take a gradient.
+    """
+    gradients = torch.autograd.grad((parts.linear * others).sum(), leaves)
+    height, width = leaves[0].shape[2:]
     heat = torch.zeros(len(others), height, width)
     charges = _charges(parts, others)
     start = 0
@@ -111,8 +120,7 @@ def _charges(parts: Parts, others: torch.Tensor) -> torch.Tensor:
     """What centring takes from (or gives to) each region's part of the score, [B, N]."""
     if not isinstance(parts.offset, torch.Tensor):
         return torch.zeros(parts.linear.shape[:2])
-    offset = parts.offset.detach().expand_as(parts.linear)
-    return torch.einsum("bnd,bd->bn", offset, others)
+    return (parts.offset.detach().expand_as(parts.linear) * others).sum(2)
 
 
 def overlaps(source: int, target: int) -> torch.Tensor:

@@ -25,22 +25,24 @@ class Located(NamedTuple):
     score: float
 
 
-def locate(query: torch.Tensor, maps: torch.Tensor, ready: Ready, size: tuple[int, int]) -> Located:
-    """Where in an image of that (width, height), by its map [1, C, H, W], a query [D] is.
+def locate(queries: torch.Tensor, maps: torch.Tensor, ready: Ready, size: tuple[int, int]) -> list[Located]:
+    """Where in an image of that (width, height), by its map [1, C, H, W], each of some queries [Q, D] is.
 
     As R-MAC locates (Tolias et al. 2016, section 4), but among the pipeline's own regions. Where they are
     proposals, the head of Faster R-CNN then moves the sides of the best one (Ren et al. 2015, section 3.1).
     """
     with torch.no_grad():
         pools = pools_of(maps, ready)
-        similar = region_vectors(pools, ready.config, ready.described)[0] @ query
-    best = int(similar.argmax())
-    region = pools.of(0)[best].astype(float)
-    box, trained = region, ready.described.proposals
+        scores, best = (queries @ region_vectors(pools, ready.config, ready.described)[0].T).max(1)
+    regions = pools.of(0)[best.numpy()].astype(float)
+    boxes, trained = regions, ready.described.proposals
     if trained is not None and hasattr(trained.detector, "refine"):
-        box = trained.detector.refine(maps, torch.from_numpy(region[None])).boxes[0].numpy()
+        boxes = trained.detector.refine(maps, torch.from_numpy(regions)).boxes.numpy()
     pixels = np.tile(np.array(size, float) / maps.shape[:1:-1], 2)
-    return Located(_box(box * pixels), _box(region * pixels), float(similar[best]))
+    return [
+        Located(_box(box * pixels), _box(region * pixels), float(score))
+        for box, region, score in zip(boxes, regions, scores, strict=True)
+    ]
 
 
 def _box(values: np.ndarray) -> Box:
@@ -63,19 +65,21 @@ def mean_overlap(ready: Ready, progress: Progress = silent) -> dict[str, float]:
 
 def _overlaps(ready: Ready, progress: Progress) -> Iterator[tuple[float, float]]:
     collection, row_of = ready.collection, ready.image_rows()
-    pairs = [
-        (query, row, image)
-        for query, row in zip(collection.queries, ready.query_rows(), strict=True)
-        for image, grade in collection.relevance[query.id].items()
-        if grade != "junk" and (query.id, image) in collection.quadrilaterals
-    ]
-    for done, (query, row, image) in enumerate(pairs):
-        progress("locating boxes", done, len(pairs))
+    sought: dict[str, list[tuple[str, int]]] = {}  # of each image, so that its map is looked at once
+    for query, row in zip(collection.queries, ready.query_rows(), strict=True):
+        for image, grade in collection.relevance[query.id].items():
+            if grade != "junk" and (query.id, image) in collection.quadrilaterals:
+                sought.setdefault(image, []).append((query.id, row))
+    for done, (image, some) in enumerate(sought.items()):
+        progress("locating boxes", done, len(sought))
         header = images.header(collection.path(image))
         size = header.width, header.height
-        corners = collection.quadrilaterals[query.id, image]
-        box = locate(ready.described.vectors[row], ready.maps(row_of[image])[0], ready, size).box
-        yield (
-            outline_overlap(box, corners, size),
-            float(overlaps(np.array([box]), bounds(corners, size))[0, 0]),
-        )
+        asked = ready.described.vectors[[row for _, row in some]]
+        for (query_id, _), found in zip(
+            some, locate(asked, ready.maps(row_of[image])[0], ready, size), strict=True
+        ):
+            corners = collection.quadrilaterals[query_id, image]
+            yield (
+                outline_overlap(found.box, corners, size),
+                float(overlaps(np.array([found.box]), bounds(corners, size))[0, 0]),
+            )

@@ -8,6 +8,7 @@ quantisation, image to class, as in NBNN (Boiman, Shechtman and Irani, CVPR 2008
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench import asking
 from workbench.collections.collection import Box
 from workbench.config import Config, WorkbenchError
 from workbench.described import Ready, mapped
@@ -81,6 +83,44 @@ def index(ready: Ready, config: Config, regions: RegionSearch, progress: Progres
     return One(ready, config, made, np.concatenate([boxes for _, boxes in parts]))
 
 
+class Remembered:
+    """The sets of the pipeline that was asked last."""
+
+    def __init__(self, regions: RegionSearch) -> None:
+        self._regions, self._lock = regions, threading.Lock()
+        self._one: One | None = None
+
+    def of(self, ready: Ready, config: Config, progress: Progress = silent) -> One:
+        """The collection as sets of a pipeline's regions."""
+        with self._lock:
+            known = self._one
+        if known is None or known.ready is not ready or known.config != config:
+            known = index(ready, config, self._regions, progress)
+            with self._lock:
+                self._one = known
+        return known
+
+
+def asked(one: One, query: asking.Asked, box: Box | None = None, online: bool = True) -> Regions:
+    """A query's regions. Raises WorkbenchError where it is to be asked offline, and is not kept as it is."""
+    if online:
+        return regions_of(one.ready, asking.maps(one.ready, query, box)[0])
+    named = asking.named(one.ready.collection, query)
+    if box is not None or named is None or named.image not in one.ready.image_rows() or named.box:
+        raise WorkbenchError(
+            f"query {str(query)!r} is not an image of {one.ready.collection.name!r} as it is kept, and "
+            "can only be asked online"
+        )
+    return one.stored(named.image)
+
+
+def own(one: One, query: asking.Asked) -> list[str]:
+    """The images of the collection that are the query itself."""
+    collection = one.ready.collection
+    path = asking.file_of(collection, query)
+    return [image for image in collection.images if path is not None and collection.path(image) == path]
+
+
 def regions_of(ready: Ready, maps: torch.Tensor) -> Regions:
     """The regions of a picture by its map [1, C, H, W], described now: the query is *online*."""
     with torch.no_grad():
@@ -96,15 +136,19 @@ def rank(one: One, query: Regions) -> Found:
     return ordered(np.arange(len(distances)), (1 - distances / 2).astype(np.float32))
 
 
-def classify(
-    one: One, query: Regions, labels: Mapping[str, str], without: Sequence[str] = (), k: int | None = None
-) -> pd.DataFrame:
-    """The classes of labelled images, the nearest first.
+class Classes(NamedTuple):
+    """The ``names`` of classes, the nearest region of each [Q, n], and of how many images each is."""
 
-    Columns: ``label``, ``score`` (1 - d²/2, as in ``rank``), ``images`` of that class that were compared, and
-    ``votes``: for each of the query's regions a Vote, its nearest neighbour in that class. Images named by
-    ``without`` have no say, such as the query itself; a class that has no other stands last, its score nan.
-    Raises WorkbenchError where no image has a label.
+    names: list[str]
+    nearest: Nearest
+    images: np.ndarray
+
+
+def classes(one: One, query: Regions, labels: Mapping[str, str], without: Sequence[str] = ()) -> Classes:
+    """Compare a query with the classes of labelled images.
+
+    Images named by ``without`` have no say, such as the query itself; a class that has no other is infinitely
+    far. Raises WorkbenchError where no image has a label.
     """
     ids = one.ready.collection.images
     labelled = [row for row, image in enumerate(ids) if labels.get(image)]
@@ -115,12 +159,23 @@ def classify(
         )
     names = sorted({labels[ids[row]] for row in labelled})
     number = {name: n for n, name in enumerate(names)}
-    asked = [row for row in labelled if ids[row] not in set(without)]
+    left_out = set(without)
+    asked = [row for row in labelled if ids[row] not in left_out]
     found = one.sets.nearest(query.vectors)
-    classes = np.array([number[labels[ids[row]]] for row in asked], np.int64)
-    nearest = by_class(Nearest(found.distances[:, asked], found.rows[:, asked]), classes, len(names))
+    owners = np.array([number[labels[ids[row]]] for row in asked], np.int64)
+    nearest = by_class(Nearest(found.distances[:, asked], found.rows[:, asked]), owners, len(names))
+    return Classes(names, nearest, np.bincount(owners, minlength=len(names)))
+
+
+def classify(one: One, query: Regions, compared: Classes, k: int | None = None) -> pd.DataFrame:
+    """The classes that a query was compared with, the nearest first.
+
+    Columns: ``label``, ``score`` (1 - d²/2, as in ``rank``), ``images`` of that class that were compared, and
+    ``votes``: for each of the query's regions a Vote, its nearest neighbour in that class. A class without
+    images stands last, its score nan.
+    """
+    names, nearest, counts = compared
     scores = 1 - nearest.distances.mean(0) / 2
-    counts = np.bincount(classes, minlength=len(names))
     order = np.argsort(-scores, kind="stable")[:k]  # what is infinitely far is last
     return pd.DataFrame(
         {

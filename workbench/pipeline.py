@@ -32,6 +32,7 @@ from workbench.descriptors.proposals import proposals
 from workbench.embedding import embedding
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
+from workbench.explain_one import Evidence, evidence, of_class, of_image
 from workbench.explain_words import explain_words
 from workbench.features.maps import Options
 from workbench.judging import Evaluation, judge, localisation, require_ground_truth
@@ -40,7 +41,7 @@ from workbench.local.features import Features, LocalSource
 from workbench.local.verification import Kind
 from workbench.local.words import Words
 from workbench.locating import Located, locate
-from workbench.one import One, Regions
+from workbench.one import One, Remembered
 from workbench.progress import Progress, silent
 from workbench.recalling import COUNTS, proposal_recall
 from workbench.region_search import RegionSearch
@@ -63,7 +64,7 @@ class Workbench:
         self._describer = Describer(collection, options)
         self._searchers = Searchers()
         self._regions = RegionSearch()
-        self._one: One | None = None  # of the pipeline that was asked last
+        self._one = Remembered(self._regions)
         self._judged: dict[str, tuple[Ready, Evaluation]] = {}
         self._lock = threading.Lock()  # of what is remembered, held for moments only
 
@@ -177,7 +178,7 @@ class Workbench:
         mapped(ready.source)
         header = images.header(ready.collection.path(image_id))
         maps = ready.maps(rows[image_id])[0]
-        return locate(vector, maps, ready, (header.width, header.height))
+        return locate(vector[None], maps, ready, (header.width, header.height))[0]
 
     def explain(
         self,
@@ -282,7 +283,7 @@ class Workbench:
         if k is not None and k < 1:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
         made = self._sets(pipeline, progress, query)
-        found = one.rank(made, self._asking(made, query, box, online))
+        found = one.rank(made, one.asked(made, query, box, online))
         relevance = asking.relevance(self.collection, query)
         return ranking(found, made.ready.collection.images, relevance, k)
 
@@ -301,34 +302,35 @@ class Workbench:
         regions with their neighbours that made the score. An image of the collection has no vote itself.
         """
         made = self._sets(pipeline, progress, image)
-        collection = made.ready.collection
-        path = asking.file_of(collection, image)
-        own = [name for name in collection.images if path is not None and collection.path(name) == path]
-        asked = self._asking(made, image, box, online)
-        return one.classify(made, asked, collection.labels, own, k)
+        query = one.asked(made, image, box, online)
+        compared = one.classes(made, query, self.collection.labels, one.own(made, image))
+        return one.classify(made, query, compared, k)
+
+    def evidence(
+        self,
+        query: Asked,
+        image_id: str | None = None,
+        label: str | None = None,
+        pipeline: str | Config = ONE_PIPELINE,
+        box: Box | None = None,
+        progress: Progress = silent,
+    ) -> Evidence:
+        """Take apart, exactly, the score that ``one`` gives an image, or ``classify`` a label."""
+        if (image_id is None) == (label is None):
+            raise WorkbenchError("evidence is of an image_id or of a label: give one of them")
+        made = self._sets(pipeline, progress, query)
+        maps = asking.maps(made.ready, query, box)[0]
+        asked = one.regions_of(made.ready, maps)
+        if label is None:
+            voters = of_image(made, asked, str(image_id))
+        else:
+            voters = of_class(one.classes(made, asked, self.collection.labels, one.own(made, query)), label)
+        return evidence(made, maps, voters)
 
     def _sets(self, pipeline: str | Config, progress: Progress, *asked: Asked) -> One:
-        """The collection as sets of regions; those of the pipeline that was asked last are remembered."""
+        """The collection as sets of a pipeline's regions."""
         config = Config.parse(pipeline)
-        ready = self._ready(config, progress, *asked)
-        with self._lock:
-            known = self._one
-        if known is None or known.ready is not ready or known.config != config:
-            known = one.index(ready, config, self._regions, progress)
-            with self._lock:
-                self._one = known
-        return known
-
-    def _asking(self, made: One, query: Asked, box: Box | None, online: bool) -> Regions:
-        if online:
-            return one.regions_of(made.ready, asking.maps(made.ready, query, box)[0])
-        named = asking.named(made.ready.collection, query)
-        if box is not None or named is None or named.image not in made.ready.image_rows() or named.box:
-            raise WorkbenchError(
-                f"query {str(query)!r} is not an image of {made.ready.collection.name!r} as it is kept, and "
-                "can only be asked online"
-            )
-        return made.stored(named.image)
+        return self._one.of(self._ready(config, progress, *asked), config, progress)
 
     def match(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -35,16 +35,27 @@ def pools_of(maps: torch.Tensor, ready: Ready) -> Pooled:
     return pooled(maps, ready.config, None, ready.described.proposals)
 
 
-def region_vectors(pools: Pooled, config: Config, described: Described) -> torch.Tensor:
-    """Each region described as an image of that region alone would be: unit vectors [B, N, D].
+def region_parts(pools: Pooled, config: Config, described: Described) -> Parts:
+    """Each region described as an image of that region alone would be: parts [B, N, D] of unit length.
 
     That is, the vector steps of the pipeline, regional and final, without the sum over regions.
     """
     parts = Parts(pools.vectors)
     for step, whitening in zip(split_steps(config)[0], described.regional, strict=True):
         parts = apply_step(parts, step, whitening, together=False)
-    flat = Parts(parts.total.flatten(0, 1)[:, None])
-    return finished(flat, config, described.final).total[:, 0].unflatten(0, parts.total.shape[:2])
+    shape = parts.linear.shape[:2]
+    alone = finished(_each(parts, lambda one: one.flatten(0, 1)[:, None]), config, described.final)
+    return _each(alone, lambda one: one[:, 0].unflatten(0, shape))
+
+
+def _each(parts: Parts, shaped: Callable[[torch.Tensor], torch.Tensor]) -> Parts:
+    offset = shaped(parts.offset) if isinstance(parts.offset, torch.Tensor) else parts.offset
+    return Parts(shaped(parts.linear), offset)
+
+
+def region_vectors(pools: Pooled, config: Config, described: Described) -> torch.Tensor:
+    """As ``region_parts``, the vectors [B, N, D] alone."""
+    return region_parts(pools, config, described).total
 
 
 class RegionSearch:

@@ -20,11 +20,10 @@ from torchvision.ops import clip_boxes_to_image, roi_align
 from workbench.config import WorkbenchError
 
 MOST = 300  # proposals of an image
-CELLS = (
-    5  # a side of what RoI align makes of a box: of a map as coarse as this, 7 would be the same cells twice
-)
+CELLS = 5  # a side of what RoI align makes of a box: of so coarse a map, 7 would be the same cells twice
 ANCHORS = (3.0, 5.0, 8.0, 12.0)  # sides in cells: on pictures of 512 pixels, a fifth to three quarters
 RATIOS = (0.5, 1.0, 2.0)  # height to width
+PICTURE = "picture."  # what tensors are called that are no weights, but JPEGs of scenes to show
 Target = dict[str, torch.Tensor]
 
 
@@ -128,10 +127,14 @@ class _Align(torch.nn.Module):
 
 @dataclass(frozen=True)
 class Trained:
-    """A detector ready for use, with its card: what it was trained for, on and how."""
+    """A detector ready for use, with its card: what it was trained for, on and how.
+
+    ``pictures`` are the scenes (JPEG) in which its card's ``figures`` tell what each epoch proposed.
+    """
 
     detector: Any  # proposes; and refines, where its head is there
     about: dict[str, Any] = field(default_factory=dict)
+    pictures: tuple[bytes, ...] = ()
 
 
 def load(path: Path) -> Trained:
@@ -148,7 +151,10 @@ def _load(path: Path, size: int, changed: int) -> Trained:
     try:
         with safe_open(str(path), framework="pt") as file:
             about = json.loads((file.metadata() or {})["proposals"])
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        shown = [name for name in tensors if name.startswith(PICTURE)]
+        pictures = tuple(tensors.pop(name).numpy().tobytes() for name in shown)
+        state = {name: one.float() for name, one in tensors.items()}
         width, channels = state["neck.0.weight"].shape[:2]
         detector = Detector(channels, int(about["stride"]), width, len(state["heads.box_head.fc6.bias"]))
         detector.load_state_dict(state)
@@ -158,4 +164,4 @@ def _load(path: Path, size: int, changed: int) -> Trained:
         raise WorkbenchError(
             f"{str(path)!r} holds no region proposals ({type(error).__name__}); train them anew"
         ) from None
-    return Trained(detector.eval().requires_grad_(False), about)
+    return Trained(detector.eval().requires_grad_(False), about, pictures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import shutil
@@ -12,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 
 from workbench.collections.collection import Collection
 from workbench.config import Config, WorkbenchError
 from workbench.descriptors.attention import learned, made_for
-from workbench.descriptors.detector import Detector, Target
+from workbench.descriptors.detector import PICTURE, Detector, Target
 from workbench.evaluation.boxes import recall
 from workbench.features.hardware import hold_memory, one_thread_each
 from workbench.features.maps import MapSource, Options, Picture
@@ -27,6 +29,7 @@ from workbench.writing import replace_file
 
 DECAY = 1e-4
 FIRST = 20  # proposals, of which the recall is measured
+SHOWN, BOXES = 3, 8  # held-out scenes that are kept with the weights, and boxes an epoch proposes in each
 _HELD_OUT = 0.1  # as many scenes, of posters of which none is trained on
 
 
@@ -38,8 +41,8 @@ class Settings:
     channels of the neck, ``hidden`` the numbers of the head's two layers.
     """
 
-    scenes: int = 1000
-    epochs: int = 12
+    scenes: int = 3000
+    epochs: int = 5
     batch: int = 8
     rate: float = 1e-3
     width: int = 128
@@ -49,12 +52,17 @@ class Settings:
 @dataclass(frozen=True)
 class Epoch:
     """What an epoch came to: the mean of Faster R-CNN's losses, added up, and on held-out scenes the share
-    of things (0…1) that one of 20 proposals overlaps by half, before and after the head moved them."""
+    of things (0…1) that one of 20 proposals overlaps by half, before and after the head moved them.
+
+    ``boxes``: of the scenes that are shown, the surest proposals, each x0, y0, x1, y1 as shares and its
+    objectness. Number 0 is the untrained network, which has no loss.
+    """
 
     number: int
-    loss: float
+    loss: float | None
     recall: float
     refined: float
+    boxes: list[list[list[float]]]
 
 
 class Seen(NamedTuple):
@@ -107,6 +115,7 @@ def train(
         held = max(8, round(_HELD_OUT * settings.scenes))
         made = scenes.write(settings.scenes, options.seed, work / "scenes", False, progress)
         others = scenes.write(held, options.seed, work / "held_out", True, progress)
+        others = sorted(others, key=lambda one: not len(one.boxes))  # those shown have something to find
         training, validation = (_seen(source, some, progress) for some in (made, others))
         about = {
             **made_for(source),
@@ -118,9 +127,11 @@ def train(
         checkpoint = work / "checkpoint.safetensors"
         with one_thread_each():  # so that the result does not depend on the cores; and more only wait here
             model, epochs = descend(training, validation, settings, about, checkpoint, progress, report)
-        steps = len(epochs) * len(_batches(training, settings.batch, np.random.default_rng(0)))
+        steps = settings.epochs * len(_batches(training, settings.batch, np.random.default_rng(0)))
         card = {**about, "steps": steps, "figures": [asdict(one) for one in epochs], "command": command}
         state = {key: one.half() for key, one in model.state_dict().items()}
+        for number, scene in enumerate(others[:SHOWN]):
+            state[f"{PICTURE}{number}"] = torch.frombuffer(_small(scene.path), dtype=torch.uint8)
         text = json.dumps(card, ensure_ascii=False)
         replace_file(place, checkpoints.to_bytes(state, {"proposals": text}))
         shutil.rmtree(work, ignore_errors=True)
@@ -147,13 +158,17 @@ def descend(
     epochs = [Epoch(**one) for one in said["epochs"]] if said else []
     for one in epochs:
         report(one)
-    while len(epochs) < settings.epochs:
+    if not epochs:
+        epochs.append(Epoch(0, None, *validated(model, validation, progress)))
+        report(epochs[0])
+    while len(epochs) <= settings.epochs:
         model.train()
-        rng = np.random.default_rng([seed, 1, len(epochs)])
+        done = len(epochs) - 1
+        rng = np.random.default_rng([seed, 1, done])
         batches = _batches(training, settings.batch, rng)
         total, whole = 0.0, settings.epochs * len(batches)
-        for step, rows in enumerate(batches, len(epochs) * len(batches)):
-            progress(f"training proposals, epoch {len(epochs) + 1} of {settings.epochs}", step, whole)
+        for step, rows in enumerate(batches, done * len(batches)):
+            progress(f"training proposals, epoch {done + 1} of {settings.epochs}", step, whole)
             for group in adam.param_groups:
                 group["lr"] = settings.rate * _share(step, whole)
             maps, targets = _lesson(training, rows, model.stride, rng)
@@ -170,26 +185,41 @@ def descend(
                     f"training diverged at step {step}: take a smaller rate than {settings.rate:g}; the "
                     "epochs before are kept"
                 )
-        epochs.append(Epoch(len(epochs) + 1, total / len(batches), *validated(model, validation, progress)))
+        epochs.append(Epoch(done + 1, total / len(batches), *validated(model, validation, progress)))
         said = {"plan": about, "epochs": [asdict(one) for one in epochs]}
         checkpoints.keep(checkpoint, model.state_dict(), adam, said)
         report(epochs[-1])
     return model.eval(), epochs
 
 
-def validated(model: Detector, seen: Seen, progress: Progress = silent) -> tuple[float, float]:
-    """The recall of 20 proposals of each picture, and that of the same moved by the head."""
+def validated(
+    model: Detector, seen: Seen, progress: Progress = silent
+) -> tuple[float, float, list[list[list[float]]]]:
+    """The recall of 20 proposals of each picture, that of the same moved by the head, and boxes to show."""
     model.eval()
-    plain, moved = [], []
+    plain, moved, boxes = [], [], []
     for row, (height, width) in enumerate(seen.shapes):
         progress("validating", row, len(seen.keys))
         maps = seen.maps([row])
-        found = model.propose(maps).boxes[:FIRST]
+        found = model.propose(maps)
+        first = found.boxes[:FIRST]
         sides = np.array([width, height, width, height], float)
-        plain.append(found.numpy() / sides)
-        moved.append(model.refine(maps, found).boxes.numpy() / sides)
-    first, then = (float(recall(some, seen.boxes, [FIRST])[0]) for some in (plain, moved))
-    return first, then
+        plain.append(first.numpy() / sides)
+        moved.append(model.refine(maps, first).boxes.numpy() / sides)
+        if row < SHOWN:
+            surest = np.column_stack([plain[-1], found.scores[:FIRST].numpy()])[:BOXES]
+            boxes.append(surest.astype(float).round(3).tolist())
+    before, after = (float(recall(some, seen.boxes, [FIRST])[0]) for some in (plain, moved))
+    return before, after, boxes
+
+
+def _small(path: Path) -> bytearray:
+    """A picture as a JPEG of 320 pixels at most."""
+    with Image.open(path) as picture:
+        picture.thumbnail((320, 320))
+        data = io.BytesIO()
+        picture.save(data, "JPEG", quality=80)
+    return bytearray(data.getvalue())
 
 
 def _seen(source: MapSource, made: Sequence[scenes.Boxed], progress: Progress) -> Seen:
