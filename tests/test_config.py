@@ -84,7 +84,6 @@ def test_proposals_may_have_a_name() -> None:
         "x/max/proposals:20:mine",
     )
     assert Config.parse("x/max/proposals").regions.learned is None
-    config.require_available()
 
 
 @given(

@@ -42,11 +42,11 @@ def test_all_parts_add_up_to_the_score(bench: Workbench, pipeline: str) -> None:
     query, other = bench.collection.images[2], bench.collection.images[7]
     ranked = bench.one(query, pipeline, k=None).set_index("image_id")["score"]
     classes = bench.classify(query, pipeline).set_index("label")
-    asked: dict[str, Any]
-    for asked, score in (
+    cases: list[tuple[dict[str, Any], float]] = [
         ({"image_id": other}, ranked[other]),
-        ({"label": "kind1"}, classes.loc["kind1", "score"]),
-    ):
+        ({"label": "kind1"}, classes["score"]["kind1"]),
+    ]
+    for asked, score in cases:
         why = bench.evidence(query, **asked, pipeline=pipeline)
         assert why.score == pytest.approx(score, abs=1e-4)
         heat = sum(float(one.sum(dtype=np.float64)) for one in why.image_heatmaps.values())
@@ -88,12 +88,12 @@ def test_a_picture_that_is_not_of_the_collection(bench: Workbench, tmp_path: Pat
 def test_what_cannot_be(bench: Workbench) -> None:
     query = bench.collection.images[0]
     alone = next(one for one in bench.collection.images if one.startswith("kind3/"))
-    asked: dict[str, Any]
-    for asked, said in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({}, "of an image_id or of a label"),
         ({"image_id": "nowhere.jpg"}, "'nowhere.jpg' is not an image of"),
         ({"label": "nothing"}, "'nothing' is not a label; valid: kind0, kind1, kind2, kind3"),
-    ):
+    ]
+    for asked, said in cases:
         with pytest.raises(WorkbenchError, match=said):
             bench.evidence(query, **asked, pipeline=PIPELINES[0])
     with pytest.raises(WorkbenchError, match="'kind3' has no image but the query itself"):

@@ -142,8 +142,8 @@ def proposals(
     opened: Opening,
     name: NAME,
     backbone: Annotated[str, typer.Option(help="a convolutional backbone")] = "efficientnet_lite0",
-    scenes: Annotated[int, typer.Option(help="to be made, of other seeds than the collection's")] = 1000,
-    epochs: Annotated[int, typer.Option(help="passes over them")] = 12,
+    scenes: Annotated[int, typer.Option(help="to be made, of other seeds than the collection's")] = 3000,
+    epochs: Annotated[int, typer.Option(help="passes over them")] = 5,
     rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 1e-3,
 ) -> None:
     """Train region proposals on scenes made like those of posters, to be used as proposals:20:NAME."""

@@ -104,8 +104,6 @@ BINARY = ("itq", "lsh", "sh")
 QUERY_RERANKING = ("aqe", "alphaqe", "diffusion", "kreciprocal")  # those that look at a query's first results
 SUGGESTING = (*INVERTED, "hnsw")
 STEPS = {**WEIGHTINGS, **VECTOR_STEPS, **INDEX_STEPS, **RERANKING_STEPS}
-# Named already, so that a pipeline string keeps its meaning, and built later.
-NOT_AVAILABLE: set[str] = set()
 
 
 def is_local(backbone: str) -> bool:
@@ -317,14 +315,6 @@ class Config:
                 "re-ranking nojunk: it removes junk before another step re-ranks, and there is none; "
                 f"valid after it: {', '.join(QUERY_RERANKING)}"
             )
-
-    def require_available(self) -> None:
-        """Raise WorkbenchError where a part is named but not built yet."""
-        for part in (self.backbone, self.pooling.name, self.regions.name, *(s.name for s in self.steps)):
-            if part in NOT_AVAILABLE:
-                raise WorkbenchError(
-                    f"{part!r} in {str(self)!r} is not available yet in this version; leave it out"
-                )
 
     @cached_property
     def weightings(self) -> tuple[Step, ...]:

@@ -189,7 +189,6 @@ class Describer:
 
         Threads that ask for the same pipeline wait for one another, those that ask for others do not.
         """
-        config.require_available()
         name = str(config)
         with self._alone(name, progress):
             with self._lock:

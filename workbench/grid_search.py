@@ -33,7 +33,6 @@ def grid(
         text = "/".join(filter(None, parts))
         try:
             config = Config.parse(text)
-            config.require_available()
             Spec.parse(config.backbone).module(config.pooling.name)  # has it a layer for this pooling?
         except WorkbenchError as error:
             left_out[text] = str(error)

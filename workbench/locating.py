@@ -18,11 +18,18 @@ from workbench.region_search import pools_of, region_vectors
 
 class Located(NamedTuple):
     """``box`` and ``region`` in pixels of the upright image (x0, y0, x1, y1); ``score`` is the cosine of the
-    region, described as an image of its own, with the query. Without proposals the box is the region."""
+    region, described as an image of its own, with the query. Without proposals the box is the region.
+    ``size`` is the image's (width, height)."""
 
     box: Box
     region: Box
     score: float
+    size: tuple[int, int]
+
+    @property
+    def shares(self) -> list[float]:
+        """The box as shares of the image's width and height."""
+        return [edge / side for edge, side in zip(self.box, 2 * self.size, strict=True)]
 
 
 def locate(queries: torch.Tensor, maps: torch.Tensor, ready: Ready, size: tuple[int, int]) -> list[Located]:
@@ -40,7 +47,7 @@ def locate(queries: torch.Tensor, maps: torch.Tensor, ready: Ready, size: tuple[
         boxes = trained.detector.refine(maps, torch.from_numpy(regions)).boxes.numpy()
     pixels = np.tile(np.array(size, float) / maps.shape[:1:-1], 2)
     return [
-        Located(_box(box * pixels), _box(region * pixels), float(score))
+        Located(_box(box * pixels), _box(region * pixels), float(score), size)
         for box, region, score in zip(boxes, regions, scores, strict=True)
     ]
 

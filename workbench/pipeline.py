@@ -454,6 +454,14 @@ class Workbench:
         """Keypoints of query and result: matches, patches, shared words, verification, HardNet's sampling."""
         return self._panel("local_panel")
 
+    def classes_panel(self) -> Any:
+        """The query answered as a class and as a ranking at once, and which regions voted for what."""
+        return self._panel("classes_panel")
+
+    def proposals_panel(self) -> Any:
+        """Region proposals as they sharpen with training, and how many it takes beside grids."""
+        return self._panel("proposals_panel")
+
     def compare_panel(self) -> Any:
         """Pipelines side by side: measures, differences per query, curves, grid search."""
         return self._panel("compare_panel")
@@ -497,7 +505,6 @@ class Workbench:
     def _searcher(self, pipeline: str | Config, progress: Progress, *asked: Asked) -> Searcher:
         """The collection described and searchable."""
         config = Config.parse(pipeline)
-        config.require_available()
         ready = self._ready(config, progress, *asked)
         keypoints = self._describer.keypoints(ready, config.compared, progress) if config.compared else None
         return self._searchers.of(ready, config, progress, keypoints)

@@ -91,8 +91,11 @@ def train(
     progress: Progress = silent,
     report: Callable[[Epoch], None] = lambda epoch: None,
     command: str = "",
+    begun: Callable[[tuple[bytes, ...]], None] = lambda pictures: None,
 ) -> Path:
     """Train region proposals for a backbone's map: the file of ``proposals:20:name``.
+
+    ``begun`` gets the scenes (JPEG) in which each reported epoch's ``boxes`` are, before the first of them.
 
     On ``posters``, whose own pictures stay unseen: scenes are made anew with other seeds. The backbone stays
     as it is. Broken off at any moment, the same call goes on to the same result. Raises WorkbenchError for
@@ -116,6 +119,8 @@ def train(
         made = scenes.write(settings.scenes, options.seed, work / "scenes", False, progress)
         others = scenes.write(held, options.seed, work / "held_out", True, progress)
         others = sorted(others, key=lambda one: not len(one.boxes))  # those shown have something to find
+        pictures = tuple(_small(scene.path) for scene in others[:SHOWN])
+        begun(pictures)
         training, validation = (_seen(source, some, progress) for some in (made, others))
         about = {
             **made_for(source),
@@ -130,8 +135,8 @@ def train(
         steps = settings.epochs * len(_batches(training, settings.batch, np.random.default_rng(0)))
         card = {**about, "steps": steps, "figures": [asdict(one) for one in epochs], "command": command}
         state = {key: one.half() for key, one in model.state_dict().items()}
-        for number, scene in enumerate(others[:SHOWN]):
-            state[f"{PICTURE}{number}"] = torch.frombuffer(_small(scene.path), dtype=torch.uint8)
+        for number, picture in enumerate(pictures):
+            state[f"{PICTURE}{number}"] = torch.frombuffer(bytearray(picture), dtype=torch.uint8)
         text = json.dumps(card, ensure_ascii=False)
         replace_file(place, checkpoints.to_bytes(state, {"proposals": text}))
         shutil.rmtree(work, ignore_errors=True)
@@ -213,13 +218,13 @@ def validated(
     return before, after, boxes
 
 
-def _small(path: Path) -> bytearray:
+def _small(path: Path) -> bytes:
     """A picture as a JPEG of 320 pixels at most."""
     with Image.open(path) as picture:
         picture.thumbnail((320, 320))
         data = io.BytesIO()
         picture.save(data, "JPEG", quality=80)
-    return bytearray(data.getvalue())
+    return data.getvalue()
 
 
 def _seen(source: MapSource, made: Sequence[scenes.Boxed], progress: Progress) -> Seen:

@@ -6,7 +6,6 @@ import statistics
 
 import ipywidgets as W
 
-from workbench.config import NOT_AVAILABLE
 from workbench.features.backbones import BACKBONES
 from workbench.features.weights import availability
 from workbench.grid_search import Grid, grid
@@ -53,11 +52,7 @@ class GridChoice:
         there = [name for name in BACKBONES if availability(name, options.weights) != "download"]
         for label, of in PARTS.items():
             value = part(pipeline, of)
-            values = (
-                [*there, *here(options)]
-                if of == "Backbone"
-                else [v for v in CHOICES[of] if v not in NOT_AVAILABLE]
-            )
+            values = [*there, *here(options)] if of == "Backbone" else CHOICES[of]
             self.chips[label].options = list(dict.fromkeys([*values, value]))
             self.chips[label].chosen = [value]
 

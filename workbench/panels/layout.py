@@ -8,6 +8,7 @@ import ipywidgets as W
 
 from workbench.panels.ahead import Ahead
 from workbench.panels.attention import Attention
+from workbench.panels.classes import Classes
 from workbench.panels.comparison import Comparison
 from workbench.panels.configuration import Configuration
 from workbench.panels.embedding_map import EmbeddingMap
@@ -15,6 +16,7 @@ from workbench.panels.explanation import Explanation
 from workbench.panels.history import History
 from workbench.panels.local_matches import LocalMatches
 from workbench.panels.messages import Messages
+from workbench.panels.proposing import Proposing
 from workbench.panels.query import QueryPicker
 from workbench.panels.results import Results
 from workbench.panels.session import Session, session_of
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 
 FOLDED = (
     "Local matches",
+    "Classes",
     "Index trade-off",
     "Training",
+    "Proposals",
 )  # parts of the whole workbench that are not seen at first
 
 
@@ -64,6 +68,12 @@ def local_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     return _panel(session, LocalMatches(session).widget)
 
 
+def classes_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """The query answered by ONE, as a class and as a ranking, and which regions voted for what."""
+    session = session or session_of(bench)
+    return _panel(session, Classes(session).widget)
+
+
 def map_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     """The collection as a map of its descriptors."""
     session = session or session_of(bench)
@@ -88,6 +98,12 @@ def training_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
     return _panel(session, TrainingPanel(session).widget)
 
 
+def proposals_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+    """Region proposals as they sharpen with training, and how many it takes beside grids."""
+    session = session or session_of(bench)
+    return _panel(session, Proposing(session).widget)
+
+
 def show(bench: Workbench, session: Session | None = None) -> W.VBox:
     """The whole workbench: every panel, each of which may be folded away."""
     session = session or session_of(bench)
@@ -97,11 +113,13 @@ def show(bench: Workbench, session: Session | None = None) -> W.VBox:
         "Explanation": Explanation(session).widget,
         "Attention": Attention(session).widget,
         "Local matches": LocalMatches(session).widget,
+        "Classes": Classes(session).widget,
         "Comparison": Comparison(session).widget,
         "Embedding map": EmbeddingMap(session).widget,
         "Index trade-off": TradeoffPanel(session).widget,
         "History": History(session).widget,
         "Training": TrainingPanel(session).widget,
+        "Proposals": Proposing(session).widget,
     }
     body = W.Box(list(parts.values()))
     body.add_class("wb-body")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.explain import Explanation
+from workbench.explain_one import Evidence
 from workbench.panels.results import percent
 from workbench.panels.widgets.heatview import Region
 from workbench.panels.widgets.table import column
@@ -24,6 +25,7 @@ class Part:
     boxes: tuple[np.ndarray, ...]
     value: float
     sides: tuple[float, ...] = ()  # of a difference: what is added in either image
+    image: str = ""  # of a vote: who has its like
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,17 @@ def difference(one: Explanation, other: Explanation) -> Sum:
     return Sum(parts, others, one.constant - other.constant, one.score - other.score, "regions")
 
 
+def votes(why: Evidence) -> Sum:
+    """A score of ONE as the query's regions, each with its nearest in the image, or in one of the class."""
+    values = why.votes["contribution"].to_numpy()
+    strongest, others = _split(values)
+    parts = tuple(
+        Part((why.query_regions[asked], why.image_regions[image][found]), value, (), image)
+        for asked, image, found, value in why.votes.iloc[strongest].itertuples(index=False, name=None)
+    )
+    return Sum(parts, others, why.constant, why.score, "votes")
+
+
 def _split(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the strongest values are, and the values of the others."""
     order = np.argsort(-np.abs(values), kind="stable")
@@ -115,7 +128,9 @@ def words(total: Sum) -> str:
     """How much of the whole the strongest parts make."""
     every = len(total.parts) + len(total.others)
     said = f"The {len(total.parts)} strongest of {every} {total.unit}"
-    return said if total.unit == "pairs" else f"{said} of the query; choose one to see its like in A and in B"
+    if total.unit == "regions":
+        return f"{said} of the query; choose one to see its like in A and in B"
+    return said if total.unit == "pairs" else f"{said}, one of each region of the query"
 
 
 def steps(total: Sum, name: str) -> list[Row]:
@@ -158,6 +173,7 @@ def rows(total: Sum) -> list[Row]:
     for number, (part, step) in enumerate(zip(total.parts, steps(total, ""), strict=False), start=1):
         share = part.value / total.whole if abs(total.whole) > 1e-9 else float("nan")
         cells = {"number": str(number), "value": str(step["text"]), "share": percent(share)}
+        cells |= {"image": part.image}
         cells |= {f"place{view}": place(box) for view, box in enumerate(part.boxes)}
         cells |= {f"side{i}": signed(side) for i, side in enumerate(part.sides)}
         order = {"number": number, "value": part.value, "share": share}
@@ -169,12 +185,13 @@ def rows(total: Sum) -> list[Row]:
 def regions(total: Sum, view: int) -> list[Region]:
     """The parts' boxes in one view, in the order of the parts."""
     top = _top(total)
-    word = "pair" if total.unit == "pairs" else "region"
+    word = {"pairs": "pair", "votes": "vote"}.get(total.unit, "region")
     return [
         {
             "box": [float(edge) for edge in part.boxes[view]],
             "text": f"{word} {number}: {signed(part.value)}",
             "strength": abs(part.value) / top,
+            "group": part.image,
         }
         for number, part in enumerate(total.parts, start=1)
     ]

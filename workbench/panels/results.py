@@ -10,10 +10,13 @@ import ipywidgets as W
 
 from workbench.collections.collection import PROTOCOLS, SIGNS
 from workbench.panels import filters
-from workbench.panels.session import RANKING, Session
+from workbench.panels.session import RANKING, Question, Session
 from workbench.panels.widgets.grid import Figure, Scroll, thumbnail
 from workbench.panels.widgets.region import Line, Text, line, region
+from workbench.progress import Progress
 
+LOCATING = "locating"  # a lane
+LOCATED, TOGETHER = 60, 10  # results in which the query is located, and how many are shown at a time
 ASKED = ["pipeline", "query", "box", "also", "feedback", "feedback_method"]
 KEYS = "Enter explains · + and − judge · s selects"
 ABSENT = {
@@ -67,8 +70,11 @@ class Results:
         self.numbers = Text()
         self.show = W.Dropdown(description="Show", options=filters.SHOW)
         self.size = W.Dropdown(description="Size", options=("small", "medium", "large"), value="medium")
+        self.where = W.ToggleButton(
+            description="Boxes", tooltip="Draw where in each result the query is: the region most like it"
+        )
         self.count = Text()
-        tools = W.Box([self.show, self.size, self.count])
+        tools = W.Box([self.show, self.size, self.where, self.count])
         tools.add_class("wb-tools")
         self.grid = Scroll(
             partial(thumbnail, session.bench),
@@ -78,6 +84,7 @@ class Results:
             judging=True,
         )
         self.widget = region("Results", self.numbers, tools, self.grid)
+        self.where.observe(session.guard(self.locate), "value")
         self.grid.on_judge(session.guard(self.judge))
         self.size.observe(session.guard(lambda change: setattr(self.grid, "size", change["new"])), "value")
         self.show.observe(session.guard(self.draw), "value")
@@ -151,6 +158,26 @@ class Results:
         said = filters.said(ranking, rows, self.show.value, protocol, len(collection.images))
         self.count.lines = [line(said, "note"), *([line(KEYS, "note")] if len(rows) else [])]
         self.dim(None)
+        self.locate(None)
+
+    def locate(self, _: object) -> None:
+        """Draw where the query is in the results that are shown first, in a worker; or no box."""
+        self.grid.send({"boxes": {}})
+        ranked, shown = self.session.ranked, [one["name"] for one in self.grid.figures[:LOCATED]]
+        if self.where.value and ranked is not None:
+            self.session.run(LOCATING, partial(self._locate, ranked, shown))
+        else:
+            self.session.lane(LOCATING).cancel()
+
+    def _locate(self, ranked: Question, shown: list[str], progress: Progress) -> None:
+        bench, boxes = self.session.bench, dict[str, list[float]]()
+        for done, image in enumerate(shown):
+            progress("Locating the query", done, len(shown))
+            found = bench.locate(ranked.query, image, ranked.pipeline, ranked.box)
+            boxes[image] = found.shares
+            if len(boxes) == TOGETHER or done + 1 == len(shown):
+                self.grid.send({"boxes": boxes})
+                boxes = {}
 
     def study(self, change: Any) -> None:
         """An image was clicked, to be explained, or was selected."""

@@ -25,7 +25,10 @@ def measures(collection: Collection) -> dict[str, str]:
     if protocol.measure == "N-S":
         names = {"N-S": "N-S of 4"}
     head = f"mP@10_{protocol.headline}" if several else "mP@10"
-    return {**names, head: "mP@10", **({"localisation": "On target"} if collection.quadrilaterals else {})}
+    located = (
+        {"localisation": "On target", "localisation_box": "Box IoU"} if collection.quadrilaterals else {}
+    )
+    return {**names, head: "mP@10", **located}
 
 
 def columns(collection: Collection) -> list[dict[str, Any]]:
@@ -33,6 +36,7 @@ def columns(collection: Collection) -> list[dict[str, Any]]:
     hints = {
         "mP@10": "Precision in the first 10 results, in the setting of the mAP that counts",
         "On target": "Share of the positive heat that lies on what was asked for",
+        "Box IoU": "Mean overlap of the region most like the query, moved to fit, with the true outline",
     }
     if collection.protocol is None:
         return [column("held", "A/B"), column("pipeline", "Pipeline", code=True)]

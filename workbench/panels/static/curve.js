@@ -1,4 +1,4 @@
-// Lines over epochs with a point at each, in a scale that fits them. Drawn anew at every width and epoch.
+// Lines over epochs, or other named places, with a point at each, in a scale that fits them. Drawn anew at every width and epoch.
 
 const SVG = "http://www.w3.org/2000/svg";
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [176, 56, 12, 10, 34];
@@ -36,6 +36,7 @@ function render({ model, el }) {
   const epochs = () => [...new Set(lines().flatMap(({ x }) => x))].sort((a, b) => a - b);
   const width = () => Math.max(el.clientWidth, 160);
   const across = (x) => LEFT + ((width() - LEFT - RIGHT) * x) / Math.max(model.get("last"), 1);
+  const named = (x) => model.get("names")[x] ?? x;
   const words = (value) => value.toFixed(model.get("digits")).replace("-", "−");
 
   const add = (tag, kind, attributes = {}, text) => {
@@ -53,7 +54,7 @@ function render({ model, el }) {
     if (here < 0) return;
     svg.prepend(add("path", "pointer", { d: `M${across(here)} ${TOP}V${HEIGHT - BOTTOM}` }));
     const said = lines().filter(({ x }) => x.includes(here)).map(({ name, x, y }) => `${words(y[x.indexOf(here)])}  ${name}`);
-    hint.textContent = [`epoch ${here}${here === model.get("kept") ? ", kept" : ""}`, ...said].join("\n");
+    hint.textContent = [`${model.get("x")} ${named(here)}${here === model.get("kept") ? ", kept" : ""}`, ...said].join("\n");
     const right = across(here) > width() / 2;
     hint.style.left = right ? "auto" : `${across(here) + 10}px`;
     hint.style.right = right ? `${width() - across(here) + 10}px` : "auto";
@@ -66,8 +67,8 @@ function render({ model, el }) {
     }
     const last = Math.max(model.get("last"), 1);
     const every = Math.ceil(last / Math.max(1, Math.floor((width() - LEFT) / 32)));
-    for (let x = 0; x <= last; x += every) add("text", "tick", { x: across(x), y: HEIGHT - BOTTOM + 15, "text-anchor": "middle" }, x);
-    add("text", "axis", { x: LEFT + (width() - LEFT - RIGHT) / 2, y: HEIGHT - 3, "text-anchor": "middle" }, "epoch");
+    for (let x = 0; x <= last; x += every) add("text", "tick", { x: across(x), y: HEIGHT - BOTTOM + 15, "text-anchor": "middle" }, named(x));
+    add("text", "axis", { x: LEFT + (width() - LEFT - RIGHT) / 2, y: HEIGHT - 3, "text-anchor": "middle" }, model.get("x"));
     const middle = (TOP + HEIGHT - BOTTOM) / 2;
     add("text", "axis", { x: 0, y: 0, transform: `translate(10 ${middle}) rotate(-90)`, "text-anchor": "middle" }, model.get("y"));
   };
@@ -137,7 +138,7 @@ function render({ model, el }) {
 
   const sized = new ResizeObserver(() => width() !== drawn && draw());
   sized.observe(el);
-  const changes = ["lines", "last", "kept", "empty", "y"].map((name) => `change:${name}`);
+  const changes = ["lines", "last", "kept", "empty", "x", "y", "names"].map((name) => `change:${name}`);
   changes.forEach((name) => model.on(name, draw));
   draw();
   return () => {

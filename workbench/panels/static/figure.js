@@ -19,11 +19,28 @@ function caption(figure) {
   return line;
 }
 
-function boxOf(figure) {
-  const [x0, y0, x1, y1] = figure.box.map((share) => 100 * share);
+// A box over a picture, wherever that lies in its frame once it is there.
+function boxOver(frame, image, shares) {
   const box = document.createElement("div");
   box.className = "wb-box";
-  Object.assign(box.style, { left: `${x0}%`, top: `${y0}%`, width: `${x1 - x0}%`, height: `${y1 - y0}%` });
+  const place = () => {
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
+    if (!width || !frame.clientWidth) return;
+    const across = frame.clientWidth / width;
+    const down = frame.clientHeight / height;
+    const scale = { contain: Math.min(across, down), cover: Math.max(across, down) }[getComputedStyle(image).objectFit];
+    const [wide, high] = scale ? [scale / across, scale / down] : [1, 1]; // as shares of the frame
+    const spot = (from, to, share) => {
+      const edge = (at) => Math.min(Math.max(100 * ((1 - share) / 2 + at * share), 0), 100);
+      return [edge(from), edge(to) - edge(from)];
+    };
+    const [left, breadth] = spot(shares[0], shares[2], wide);
+    const [top, depth] = spot(shares[1], shares[3], high);
+    Object.assign(box.style, { left: `${left}%`, top: `${top}%`, width: `${breadth}%`, height: `${depth}%` });
+  };
+  image.addEventListener("load", place);
+  const sized = new ResizeObserver(() => (box.isConnected ? place() : sized.disconnect()));
+  sized.observe(frame); // also as it is first seen
   return box;
 }
 
@@ -49,7 +66,7 @@ function cellsOf(pick) {
     image.alt = cell.figure.alt;
     image.draggable = false;
     pictures.get(cell).url = image.src;
-    frame.replaceChildren(image, ...(cell.figure.box ? [boxOf(cell.figure)] : []));
+    frame.replaceChildren(image, ...(cell.figure.box ? [boxOver(frame, image, cell.figure.box)] : []));
   };
 
   const make = (figure) => {
@@ -70,6 +87,15 @@ function cellsOf(pick) {
     return cell;
   };
 
+  // Draw a box on a cell's picture, now and whenever it is made anew; or none.
+  const box = (cell, shares) => {
+    cell.figure = { ...cell.figure, box: shares };
+    const frame = cell.firstChild;
+    frame.querySelector(".wb-box")?.remove();
+    const image = frame.querySelector("img");
+    if (shares && image) frame.append(boxOver(frame, image, shares));
+  };
+
   // An image whose picture came apart from its figure keeps its cell from one ranking to the next.
   const cell = (figure, old) => {
     const one = (!figure.picture && old?.get(figure.name)) || make(figure);
@@ -78,6 +104,7 @@ function cellsOf(pick) {
     if (pick) return one;
     const image = one.querySelector("img");
     if (image) image.alt = figure.alt;
+    if (!figure.box) one.querySelector(".wb-box")?.remove();
     one.querySelector("figcaption")?.remove();
     one.append(caption(figure));
     return one;
@@ -104,5 +131,5 @@ function cellsOf(pick) {
     }
   };
 
-  return { cell, lacking, receive, keep };
+  return { cell, box, lacking, receive, keep };
 }

@@ -124,7 +124,10 @@ function render({ model, el }) {
   };
 
   const receive = (message, buffers) => {
-    if (message.pictures) {
+    if (message.boxes) {
+      const none = !Object.keys(message.boxes).length; // takes all of them away
+      for (const cell of cells) if (none || message.boxes[cell.figure.name]) made.box(cell, message.boxes[cell.figure.name]);
+    } else if (message.pictures) {
       message.pictures.forEach((name, i) => byName.has(name) && made.receive(byName.get(name), buffers[i], message.sides[i]));
     } else if (message.page === cells.length && message.version === model.get("version")) {
       const fresh = message.figures.map((figure) => made.cell(figure));

@@ -1,0 +1,96 @@
+"""ONE in words and rows: pipelines that make sets of regions, classes, votes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.collections.collection import Collection
+from workbench.config import Config, is_local
+from workbench.panels.widgets.region import Line, line
+from workbench.panels.widgets.table import column
+from workbench.pipeline import ONE_PIPELINE
+
+OWN = ""  # the sets are those of the session's pipeline
+DEFAULT, _, _RMAC = ONE_PIPELINE.partition("/")
+SETS = [  # what is said of them, and the pipeline behind the backbone
+    ("R-MAC, three levels", _RMAC),
+    ("R-MAC, as codes of 32 bytes", f"{_RMAC}/pq:32"),
+    ("20 proposals", _RMAC.replace("rmac:3", "proposals:20")),
+    ("of the pipeline", OWN),
+]
+EXTENTS = "across × down, in percent of the picture"
+CLASSES = [
+    column("rank", "#", number=True),
+    column("label", "Class"),
+    column(
+        "score", "Score", number=True, hint="1 − d²/2 of the mean squared distance to its nearest regions"
+    ),
+    column("images", "Images", number=True, hint="of the class that the query was compared with"),
+    column("true", "", hint="the query's own label"),
+]
+VOTES = [
+    column("number", "#", number=True),
+    column("place0", "Query region", hint=EXTENTS),
+    column("image", "Voting image"),
+    column("place1", "Its region", hint=EXTENTS),
+    column("value", "Adds", number=True, hint="all votes add up to the score"),
+    column("share", "Share %", number=True, hint="of the score"),
+]
+
+
+def sets_of(value: str, pipeline: str) -> str:
+    """The pipeline whose regions are asked: the one chosen, or the session's without its re-ranking."""
+    config = Config.parse(pipeline)
+    if value != OWN:
+        return f"{DEFAULT if is_local(config.backbone) else config.backbone}/{value}"
+    codes = [str(step) for step in config.index_steps if step.name in ("pq", "opq")]
+    return "/".join([str(config.description), *codes[: len(config.index_steps) == 1]])
+
+
+def class_rows(classes: pd.DataFrame, true: str) -> list[dict[str, Any]]:
+    """A row for each class; the query's own label has a tick."""
+    rows = []
+    for rank, (label, score, images) in enumerate(classes.iloc[:, :3].itertuples(index=False, name=None), 1):
+        known = not np.isnan(score)
+        rows.append(
+            {
+                "id": label,
+                "cells": {
+                    "rank": str(rank) if known else "–",
+                    "label": label,
+                    "score": f"{score:.3f}" if known else "–",
+                    "images": f"{images:,}",
+                    "true": "✓" if label == true else "",
+                },
+                "order": {"rank": rank, "images": int(images), **({"score": score} if known else {})},
+                "titles": {"true": "the query's own label"} if label == true else {},
+            }
+        )
+    return rows
+
+
+def said(classes: pd.DataFrame | None, true: str, collection: Collection) -> list[Line]:
+    """The answer in a sentence, or why there is none."""
+    if classes is None:
+        return [
+            line("Images only.", "numbers"),
+            line(
+                f"{collection.name} has no labels, so there are no classes: open a folder with "
+                'labels="folders", or a CSV of labels.',
+                "note",
+            ),
+        ]
+    first = classes.iloc[0]
+    if np.isnan(first["score"]):
+        return [line("No class has an image but the query itself.", "numbers")]
+    answer = line(f"Class {first['label']}", "numbers")
+    if not true:
+        return [answer]
+    rank = classes["label"].to_list().index(true) + 1 if true in set(classes["label"]) else 0
+    if rank == 1:
+        return [answer, line("✓ the query's own label", "note")]
+    where = f"at place {rank} of {len(classes)}" if rank else "not among the classes"
+    return [answer, line(f"✗ the query's own label, {true}, is {where}", "note")]
