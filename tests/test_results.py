@@ -286,3 +286,34 @@ def test_memory_stays_flat_over_200_changes(session: Session) -> None:
     assert not session.failed, session.message
     assert still == widgets
     assert after - memory < 500_000  # bytes; a ranking left behind at each change would be 1 to 2 MB
+
+
+# Where it is.
+
+
+def test_boxes_are_where_the_bench_locates_the_query(
+    bench: Workbench, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, sent = Results(session), list[dict[str, Any]]()
+    monkeypatch.setattr(results.grid, "send", lambda content, buffers=None: sent.append(content))
+    results.where.value = True
+    assert session.wait(60) and not session.failed
+    boxes = {name: box for message in sent for name, box in message.get("boxes", {}).items()}
+    assert list(boxes) == [one["name"] for one in results.grid.figures]  # the first are located first
+    for name in list(boxes)[:3]:
+        found = bench.locate(session.query, name, PIPELINE)
+        width, height = bench.picture(name).size
+        assert boxes[name] == pytest.approx(np.array(found.box) / [width, height, width, height])
+    sent.clear()
+    results.where.value = False
+    assert session.wait(60) and sent == [{"boxes": {}}]
+
+
+def test_where_there_is_no_map_boxes_are_refused_and_it_is_said(bench: Workbench) -> None:
+    session = Session(bench, pipeline="sift/bow:16/whole")
+    results = Results(session)
+    session.refresh()
+    assert session.wait(120)
+    results.where.value = True
+    assert session.wait(60)
+    assert session.failed and "map" in session.message
