@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
@@ -162,41 +163,23 @@ def _maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
 
 
 def _own_maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-    """The maximum of each map's own regions [B, N, 4], all in one pass: the greatest of four windows each.
-
-    The sides of a window are powers of two, so that two of a kind cover any interval; the maxima of all
-    windows of such sides are made by doubling (a sparse table; Bender and Farach-Colton 2000).
-    """
-    cells = maps.permute(0, 2, 3, 1).contiguous()
-    count, height, width, channels = cells.shape
-    x0, y0, x1, y1 = np.moveaxis(regions, -1, 0)
-    down, across = (np.frexp(side)[1] - 1 for side in (y1 - y0, x1 - x0))  # ⌊log2⌋
-    tables, start = [], dict[tuple[int, int], int]()
-    rows = cells
-    for a in range(int(down.max()) + 1):
-        one = rows
-        for b in range(int(across.max()) + 1):
-            start[a, b] = len(start) * count * height * width
-            tables.append(one.reshape(-1, channels))
-            one = _doubled(one, 2, 2**b)
-        rows = _doubled(rows, 1, 2**a)
-    offset = np.zeros((int(down.max()) + 1, int(across.max()) + 1), np.int64)
-    for (a, b), first in start.items():
-        offset[a, b] = first
-    image = np.arange(count)[:, None] * height * width + offset[down, across]
-    far_y, far_x = y1 - 2**down, x1 - 2**across
-    corners = np.stack([image + y * width + x for y in (y0, far_y) for x in (x0, far_x)])
-    every = torch.cat(tables)
-    found = every[torch.from_numpy(corners.reshape(4, -1))]
-    return found.amax(0).view(count, -1, channels)
+    """The maximum of each map's own regions [B, N, 4], which have no bands in common."""
+    cells = maps.detach().permute(0, 2, 3, 1).float().contiguous().cpu().numpy()
+    best = np.empty((*regions.shape[:2], cells.shape[3]), np.float32)
+    _greatest(cells, np.ascontiguousarray(regions, np.int64), best)
+    return torch.from_numpy(best).to(maps)
 
 
-def _doubled(windows: torch.Tensor, axis: int, step: int) -> torch.Tensor:
-    """Maxima of windows twice as long, from those at each place [B, H, W, C] and ``step`` places further."""
-    length = windows.shape[axis] - step
-    if length <= 0:
-        return windows
-    longer = windows.clone()
-    ahead = torch.maximum(windows.narrow(axis, 0, length), windows.narrow(axis, step, length))
-    longer.narrow(axis, 0, length).copy_(ahead)
-    return longer
+@numba.njit(nogil=True, error_model="numpy")
+def _greatest(cells: np.ndarray, regions: np.ndarray, best: np.ndarray) -> None:
+    """Fill ``best`` [B, N, C] with the maxima of cells [B, H, W, C] over regions [B, N, 4]."""
+    for image in range(regions.shape[0]):
+        for n in range(regions.shape[1]):
+            x0, y0, x1, y1 = regions[image, n]
+            so_far = best[image, n]
+            so_far[:] = cells[image, y0, x0]
+            for y in range(y0, y1):
+                for x in range(x0, x1):
+                    cell = cells[image, y, x]
+                    for c in range(cell.shape[0]):
+                        so_far[c] = cell[c] if cell[c] > so_far[c] else so_far[c]

@@ -89,8 +89,8 @@ class Proposing:
         if list(self.trained.options) != options:
             kept = self.trained.value
             self.trained.options = options
-            if kept in [path for _, path in options]:
-                self.trained.value = kept
+            paths = [path for _, path in options]
+            self.trained.value = kept if kept in paths else next(iter(paths), None)
 
     def open(self, _: object) -> None:
         """Show what was picked, as it was after its last epoch."""
@@ -99,6 +99,7 @@ class Proposing:
             return
         one = detector.load(Path(self.trained.value))
         self._show(list(one.about["figures"]), one.pictures)
+        self.heed(None)
 
     def turn(self, at: int) -> None:
         """Show what another epoch proposed."""
