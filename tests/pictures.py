@@ -31,6 +31,14 @@ def folder_of(
     return root
 
 
+def with_a_class_of_one(root: Path) -> Path:
+    """Thirteen pictures of four kinds, less all but the first of ``kind3``."""
+    folder = folder_of(root, 13, kinds=4)
+    for path in sorted((folder / "kind3").iterdir())[1:]:
+        path.unlink()
+    return folder
+
+
 def noise_of(root: Path, kinds: int, each: int, spread: float = 40) -> Path:
     """Small pictures of coloured squares under noise of that deviation, a folder for each kind."""
     noise = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 
 import workbench as wb
 from tests.extracting import NETWORK
-from tests.pictures import folder_of
+from tests.pictures import folder_of, with_a_class_of_one
 from workbench.collections.collection import Query
 from workbench.panels import Session
 from workbench.panels.classes import Classes, Subject
@@ -22,9 +22,7 @@ GRID = f"{NETWORK}/mean/grid:2x2/pca:6"
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("pictures"), 13, kinds=4)
-    for path in sorted((folder / "kind3").iterdir())[1:]:
-        path.unlink()  # a class of one image
+    folder = with_a_class_of_one(tmp_path_factory.mktemp("pictures"))
     return wb.open(folder, "folders", cache=tmp_path_factory.mktemp("cache"), size=160)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import workbench as wb
 from tests.extracting import NETWORK
-from tests.pictures import folder_of
+from tests.pictures import with_a_class_of_one
 from tests.proposing import keep
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options
@@ -29,9 +29,7 @@ PIPELINES = [
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("pictures"), 13, kinds=4)
-    for path in sorted((folder / "kind3").iterdir())[1:]:
-        path.unlink()
+    folder = with_a_class_of_one(tmp_path_factory.mktemp("pictures"))
     cache = tmp_path_factory.mktemp("cache")
     keep(Options(size=160, cache=cache), NETWORK, "mine", 1.0)
     return wb.open(folder, "folders", cache=cache, size=160)

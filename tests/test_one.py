@@ -9,7 +9,7 @@ import pytest
 
 import workbench as wb
 from tests.extracting import NETWORK
-from tests.pictures import folder_of
+from tests.pictures import folder_of, with_a_class_of_one
 from workbench.config import WorkbenchError
 from workbench.one import Vote
 from workbench.pipeline import Workbench
@@ -19,9 +19,7 @@ PIPELINE = f"{NETWORK}/mean/grid:2x2/pca:6"
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("pictures"), 13, kinds=4)
-    for path in sorted((folder / "kind3").iterdir())[1:]:
-        path.unlink()  # a class of one image
+    folder = with_a_class_of_one(tmp_path_factory.mktemp("pictures"))
     return wb.open(folder, "folders", cache=tmp_path_factory.mktemp("cache"), size=160)
 
 

@@ -78,6 +78,7 @@ class Proposing:
         self.measure.on_click(guard(self.count))
         self.epoch.on_change(lambda _, at: guard(lambda _: self.turn(at))(None))
         session.observe(guard(self.heed), ["jobs", "pipeline"])
+        session.observe(guard(lambda _: self.offer()), "learned")
         self.offer()
         self.heed(None)
 
@@ -133,10 +134,9 @@ class Proposing:
         given = bench.collection, bench.options, name, backbone, None, progress, report, SOURCE
         path = proposals.train(*given, shown.extend)
         progress("Trained", 1, 1)
-        self.offer()
-        self.trained.value, self.name.value = str(path), free(bench.options.cache)
         with self.session.lock:
             self.session.learned += 1
+        self.trained.value, self.name.value = str(path), free(bench.options.cache)
 
     def step(self) -> str:
         """The picked ones as the regions of a pipeline."""
