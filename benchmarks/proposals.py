@@ -9,11 +9,13 @@ from workbench.collections.poster_art import MEMBERS
 from workbench.config import Config
 from workbench.described import Describer
 from workbench.learning.scenes import HELD_OUT
+from workbench.learning.whitening import keep
 from workbench.progress import silent
 from workbench.recalling import proposal_recall
 
 REGIONS = ("whole", "rmac:3", "rmac:5", "grid:3x3", "proposals:5", "proposals:20", "proposals:50")
 BACKBONE = "efficientnet_lite0"
+OF_RMAC = "benchmark-rmac"  # the whitening that R-MAC's regions are fitted with, for all regions
 
 
 def recalls(bench: workbench.Workbench) -> None:
@@ -41,9 +43,10 @@ def recalls(bench: workbench.Workbench) -> None:
 
 
 def descriptors(bench: workbench.Workbench) -> None:
+    keep(bench.collection, bench.options, f"{BACKBONE}/max/rmac:3/pcaw:256", OF_RMAC)
     rows = []
     for regions in REGIONS:
-        for whitening in ("", "/pcaw:256"):
+        for whitening in ("", "/pcaw:256", f"/pcaw:256:{OF_RMAC}"):
             pipeline = f"{BACKBONE}/max/{regions}{whitening}"
             found = bench.evaluate(pipeline).metrics
             names = (

@@ -198,3 +198,33 @@ def test_notebooks_are_brought_from_an_installation(tmp_path: Path, monkeypatch:
     (empty / "notebooks" / FIRST).write_text("mine")
     bring_notebooks(empty)
     assert (empty / "notebooks" / FIRST).read_text() == "mine"
+
+
+def test_classify_and_locate(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alone = photos / "lone" / "one.png"
+    alone.parent.mkdir()
+    Image.new("RGB", (96, 64), (30, 160, 30)).save(alone)
+    asked = "classify", str(photos), "lone/one.png", "--labels", "folders"
+    pipeline = "--pipeline", "efficientnet_lite0/mean/grid:2x2"
+    try:
+        status, out, _ = run(capsys, tmp_path, *asked, *pipeline, "--json")
+        classes = json.loads(out)
+        assert status == 0 and [one["label"] for one in classes][2] == "lone"
+        assert classes[2]["score"] is None and classes[2]["votes"] == [] and classes[2]["images"] == 0
+        assert [vote["region"] for vote in classes[0]["votes"]] == [0, 1, 2, 3]
+        assert np.mean([vote["similarity"] for vote in classes[0]["votes"]]) == pytest.approx(
+            classes[0]["score"], abs=1e-5
+        )
+        status, out, _ = run(capsys, tmp_path, "classify", str(photos), "red/a.jpg", *asked[3:], *pipeline)
+        assert status == 0 and out.index("red") < out.index("blue")
+    finally:
+        alone.unlink()
+        alone.parent.rmdir()
+    located = "search", str(photos), "red/a.jpg", "--pipeline", FAST, "--locate"
+    status, out, _ = run(capsys, tmp_path, *located, "--json")
+    first = json.loads(out)[0]
+    assert status == 0 and 0 <= first["x0"] < first["x1"] <= 128 and 0 <= first["y0"] < first["y1"] <= 96
+    status, out, _ = run(capsys, tmp_path, *located, "-k", "2")
+    assert status == 0 and "box" in out.splitlines()[1]
+    status, out, err = run(capsys, tmp_path, "classify", str(photos), "red/a.jpg", *pipeline)
+    assert status != 0 and "has no labels" in err

@@ -229,7 +229,7 @@ class Classes:
                     "picture": thumbnail(self.session.bench, image, 160),
                     "alt": "",
                     "name": f"{image}, {text}, adds {total:.3f}",
-                    "score": text,
+                    "score": f"{count}×",
                     "box": why.image_regions[image][best].tolist(),
                 }
             )
