@@ -139,8 +139,8 @@ def test_folded_away_nothing_is_answered(bench: Workbench) -> None:
 
 def test_the_sets_follow_the_backbone_of_the_pipeline() -> None:
     for _, value in SETS[:3]:
-        assert sets_of(value, "alexnet/max/whole").startswith("alexnet/mean/")
-        assert sets_of(value, "sift/bow:16/whole").startswith(f"{DEFAULT}/mean/")
+        assert sets_of(value, "alexnet/max/whole").startswith("alexnet/max/")
+        assert sets_of(value, "sift/bow:16/whole").startswith(f"{DEFAULT}/max/")
     assert sets_of(SETS[0][1], ONE_PIPELINE) == ONE_PIPELINE
     own = "alexnet/max/rmac:3/pcaw:64"
     assert sets_of(OWN, f"{own}/pq:16/aqe:5") == f"{own}/pq:16"
