@@ -59,14 +59,14 @@ def test_one_answer_is_classes_and_images(panel: Classes, bench: Workbench) -> N
 
 def test_the_votes_shown_are_the_evidence_and_add_up(panel: Classes, bench: Workbench) -> None:
     why = bench.evidence(panel.session.query, label="kind1", pipeline=GRID)
-    assert panel.hint.lines[0]["text"] == f"Votes for the class kind1: score {why.score:.3f}"
-    shown = [float(row["cells"]["value"].replace("−", "-")) for row in panel.votes.rows]
+    assert panel.votes.hint.lines[0]["text"] == f"Votes for the class kind1: score {why.score:.3f}"
+    shown = [float(row["cells"]["value"].replace("−", "-")) for row in panel.votes.table.rows]
     assert sum(shown) == pytest.approx(why.score, abs=1e-4)
-    assert sum(step["value"] for step in panel.sum.steps[:-1]) == pytest.approx(why.score, abs=1e-4)
-    heat = np.frombuffer(panel.views[0].heat, np.float32)
+    assert sum(step["value"] for step in panel.votes.sum.steps[:-1]) == pytest.approx(why.score, abs=1e-4)
+    heat = np.frombuffer(panel.votes.views[0].heat, np.float32)
     np.testing.assert_allclose(heat, why.query_heatmap.ravel(), atol=1e-6)
-    assert panel.shown in why.image_heatmaps and panel.views[1].shown == [panel.shown]
-    voters = [one["id"] for one in panel.strip.figures] or [panel.shown]
+    assert panel.votes.shown in why.image_heatmaps and panel.votes.views[1].shown == [panel.votes.shown]
+    voters = [one["id"] for one in panel.votes.strip.figures] or [panel.votes.shown]
     assert set(voters) == set(why.votes["image_id"])
 
 
@@ -74,20 +74,22 @@ def test_another_class_an_image_and_a_vote_are_picked(panel: Classes, bench: Wor
     panel.explain_class("kind0")
     settled(panel.session)
     assert panel.table.chosen == ["kind0"] and panel.subject is not None
-    for number, part in enumerate(panel.total.parts if panel.total else ()):
-        panel.pick(number)
-        assert panel.shown == part.image and panel.held == number == panel.views[1].marked
-        assert {link["part"] for link in panel.links.links} == {
-            n for n, other in enumerate(panel.total.parts if panel.total else ()) if other.image == part.image
+    for number, part in enumerate(panel.votes.total.parts if panel.votes.total else ()):
+        panel.votes.pick(number)
+        assert panel.votes.shown == part.image and panel.votes.held == number == panel.votes.views[1].marked
+        assert {link["part"] for link in panel.votes.links.links} == {
+            n
+            for n, other in enumerate(panel.votes.total.parts if panel.votes.total else ())
+            if other.image == part.image
         }
-    panel.pick(panel.held)
-    assert panel.held == -1 and panel.votes.chosen == []
+    panel.votes.pick(panel.votes.held)
+    assert panel.votes.held == -1 and panel.votes.table.chosen == []
     image = bench.collection.images[0]
     panel.session.image = image
     settled(panel.session)
     assert panel.subject == Subject(None, image)
-    assert panel.hint.lines[0]["text"].startswith(f"Votes for {image}: score ")
-    assert list(panel.strip.figures) == [] and panel.grid.current == image
+    assert panel.votes.hint.lines[0]["text"].startswith(f"Votes for {image}: score ")
+    assert list(panel.votes.strip.figures) == [] and panel.grid.current == image
     assert panel.table.chosen == []
 
 
@@ -99,8 +101,8 @@ def test_a_class_of_the_query_alone_is_said(panel: Classes, bench: Workbench) ->
     assert panel.said.lines[1]["text"] == "✗ the query's own label, kind3, is at place 4 of 4"
     panel.explain_class("kind3")
     settled(panel.session)
-    assert "has no image but the query itself" in panel.hint.lines[0]["text"]
-    assert panel.explained.layout.display == "none"
+    assert "has no image but the query itself" in panel.votes.hint.lines[0]["text"]
+    assert panel.votes.body.layout.display == "none"
 
 
 def test_without_labels_there_are_images_only(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_without_labels_there_are_images_only(tmp_path: Path) -> None:
     settled(session)
     assert panel.table.layout.display == "none" and len(panel.grid.figures) == 4
     assert panel.said.lines[0]["text"] == "Images only."
-    assert panel.hint.lines[0]["text"].startswith("Votes for ")
+    assert panel.votes.hint.lines[0]["text"].startswith("Votes for ")
 
 
 def test_what_cannot_be_asked_is_said_in_the_panel(panel: Classes) -> None:

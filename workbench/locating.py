@@ -11,7 +11,7 @@ import torch
 from workbench.collections import images
 from workbench.collections.collection import Box
 from workbench.described import Ready
-from workbench.evaluation.boxes import bounds, outline_overlap, overlaps
+from workbench.evaluation.boxes import as_box, bounds, outline_overlap, overlaps
 from workbench.progress import Progress, silent
 from workbench.region_search import pools_of, region_vectors
 
@@ -47,14 +47,9 @@ def locate(queries: torch.Tensor, maps: torch.Tensor, ready: Ready, size: tuple[
         boxes = trained.detector.refine(maps, torch.from_numpy(regions)).boxes.numpy()
     pixels = np.tile(np.array(size, float) / maps.shape[:1:-1], 2)
     return [
-        Located(_box(box * pixels), _box(region * pixels), float(score), size)
+        Located(as_box(box * pixels), as_box(region * pixels), float(score), size)
         for box, region, score in zip(boxes, regions, scores, strict=True)
     ]
-
-
-def _box(values: np.ndarray) -> Box:
-    x0, y0, x1, y1 = values.tolist()
-    return x0, y0, x1, y1
 
 
 def mean_overlap(ready: Ready, progress: Progress = silent) -> dict[str, float]:

@@ -21,6 +21,7 @@ from workbench import asking
 from workbench.collections.collection import Box
 from workbench.config import Config, WorkbenchError
 from workbench.described import Ready, mapped
+from workbench.evaluation.boxes import as_box
 from workbench.progress import Progress, silent
 from workbench.region_search import RegionSearch, pools_of, region_vectors
 from workbench.search import sets
@@ -206,13 +207,8 @@ def _votes(one: One, query: Regions, nearest: Nearest, number: int) -> list[Vote
     owners = np.searchsorted(one.sets.starts, rows, "right") - 1
     ids = one.ready.collection.images
     return [
-        Vote(n, _box(box), ids[owner], _box(one.boxes[row]), 1 - float(distance) / 2)
+        Vote(n, as_box(box), ids[owner], as_box(one.boxes[row]), 1 - float(distance) / 2)
         for n, (box, owner, row, distance) in enumerate(
             zip(query.boxes, owners, rows, nearest.distances[:, number], strict=True)
         )
     ]
-
-
-def _box(values: np.ndarray) -> Box:
-    x0, y0, x1, y1 = values.tolist()
-    return x0, y0, x1, y1

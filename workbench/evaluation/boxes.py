@@ -8,8 +8,15 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou
 
+from workbench.collections.collection import Box
 from workbench.collections.poster_views import polygon_area
 from workbench.config import WorkbenchError
+
+
+def as_box(values: np.ndarray) -> Box:
+    """A row [4] of an array as a box."""
+    x0, y0, x1, y1 = values.tolist()
+    return x0, y0, x1, y1
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets as W
-import numpy as np
 import pandas as pd
 
 from workbench.collections.collection import Box, Query
 from workbench.config import WorkbenchError
-from workbench.explain_one import Evidence
-from workbench.panels.one_words import CLASSES, SETS, VOTES, class_rows, said, sets_of
-from workbench.panels.parts import Sum, links, regions, rows, steps, votes, words
+from workbench.panels.one_words import CLASSES, SETS, class_rows, said, sets_of
 from workbench.panels.results import figure
 from workbench.panels.session import DEBOUNCE, Session
-from workbench.panels.widgets.grid import Figure, Grid, Scroll, thumbnail
-from workbench.panels.widgets.heatview import HeatView
-from workbench.panels.widgets.pairs import Links, Waterfall
+from workbench.panels.votes import SIDE, VotesView, voters
+from workbench.panels.widgets.grid import Scroll, thumbnail
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.table import Table
 from workbench.progress import Progress
 
 LANE, EVIDENCE = "one", "votes"
-SIDE = 640  # pixels of a picture's longest side
 WAITING = "Classes and images come here once the collection's regions are described."
-HINT = "Choose a class or an image to see which regions voted for it."
 
 
 class Asked(NamedTuple):
@@ -59,9 +53,6 @@ class Classes:
         self.session = session
         self.answered: Answered | None = None
         self.subject: Subject | None = None
-        self.evidence: Evidence | None = None
-        self.total: Sum | None = None
-        self.shown, self.held = "", -1  # the image beside the query, and the vote that was picked
         self.sets = W.Dropdown(description="Sets of regions", options=SETS)
         self.said = Text(lines=[line(WAITING)], live=True)
         self.table = Table(label="Classes, nearest first", columns=CLASSES)
@@ -69,42 +60,17 @@ class Classes:
             partial(thumbnail, session.bench), session.fail, label="Images ranked by ONE", look="ranked"
         )
         self.grid.size = "small"
-        self.hint = Text(lines=[line(HINT, "note")])
-        self.views = tuple(HeatView(look="picture", signed=True) for _ in range(2))
-        self.links = Links()
-        self.scale = HeatView(look="controls", signed=True, quantity="a cell takes away · adds")
-        self.strip = Grid(label="Images that voted", look="strip", pick=True)
-        self.above = Text()
-        self.votes = Table(label="Strongest votes", columns=VOTES)
-        self.sum = Waterfall(label="How the votes add up")
-        for view in self.views:
-            for trait in ("opacity", "smooth"):
-                W.jslink((self.scale, trait), (view, trait))
+        self.votes = VotesView(session)
         head, answers = W.Box([self.sets, self.said]), W.Box([self.table, self.grid])
-        pictures = W.Box([*self.views, self.links])
-        sums = W.Box([W.VBox([self.above, self.votes]), self.sum])
-        explained = W.Box([W.VBox([pictures, self.scale, self.strip]), sums])
-        self.body = W.VBox([answers, self.hint, explained])
-        self.explained = explained
-        for box, name in (
-            (head, "explained-controls"),
-            (answers, "answers"),
-            (pictures, "linked"),
-            (sums, "sums"),
-            (explained, "explained"),
-        ):
-            box.add_class(f"wb-{name}")
+        self.body = W.VBox([answers, self.votes.hint, self.votes.body])
+        head.add_class("wb-explained-controls")
+        answers.add_class("wb-answers")
         self.widget = region("Classes", head, self.body)
-        self._show_parts(False, False)
+        self.body.layout.display = "none"
         guard = session.guard
         self.sets.observe(guard(self.look), "value")
         self.table.on_pick(guard(self.explain_class))
         self.grid.observe(guard(lambda change: self.open(change["new"])), "current")
-        self.strip.on_pick(guard(self.turn))
-        self.votes.on_pick(guard(lambda row: self.pick(int(row))))
-        for view in self.views:
-            view.on_hover(guard(self.mark))
-            view.on_pick(guard(self.pick))
         self.widget.layout.observe(guard(self.fold), "display")
         session.observe(guard(self.look), ["ranking", "pipeline"])
         session.observe(guard(self.dim), ["query", "box"])
@@ -156,7 +122,7 @@ class Classes:
             )
         except WorkbenchError as error:
             self.answered = self.subject = None
-            self._show_parts(False, False)
+            self.body.layout.display = "none"
             self.said.lines = [line(str(error), "error")]
             return
         progress("Answering", 1, 1)  # the last moment at which a newer request can still win
@@ -197,48 +163,15 @@ class Classes:
                 asked.query.id, subject.image, subject.label, asked.pipeline, asked.box, progress
             )
         except WorkbenchError as error:
-            self.hint.lines = [line(str(error), "note")]
-            self._show_parts(True, False)
+            self.votes.say(str(error))
             return
-        voters = self._voters(why)
-        shown = list(why.image_heatmaps) if not voters else [one["id"] for one in voters]
-        pictures = [
-            thumbnail(bench, asked.query.image, SIDE, asked.box or asked.query.box),
-            thumbnail(bench, shown[0], SIDE),
-        ]
+        found = voters(self.session, why)
+        picture = thumbnail(bench, asked.query.image, SIDE, asked.box or asked.query.box)
         progress("Explaining", 1, 1)
-        self.subject, self.evidence, self.total, self.held = subject, why, votes(why), -1
-        self.strip.figures = voters if len(voters) > 1 else []
-        self._show_query(asked, pictures[0])
-        self._show_image(shown[0], pictures[1])
-        self._show_sum(subject)
-        self._show_parts(True, True)
-        self._stale(False)
-
-    def _voters(self, why: Evidence) -> list[Figure]:
-        """Those that voted, by what they add, each with the region that adds most."""
-        added = why.votes.groupby("image_id")["contribution"].agg(["sum", "size"])
-        made: list[Figure] = []
-        for image in added["sum"].sort_values(ascending=False, kind="stable").index:
-            best = why.votes[why.votes["image_id"] == image]["image_region"].iloc[0]
-            count, total = int(added["size"][image]), float(added["sum"][image])
-            text = f"{count} vote{'s' * (count != 1)}"
-            made.append(
-                {
-                    "id": image,
-                    "picture": thumbnail(self.session.bench, image, 160),
-                    "alt": "",
-                    "name": f"{image}, {text}, adds {total:.3f}",
-                    "score": f"{count}×",
-                    "box": why.image_regions[image][best].tolist(),
-                }
-            )
-        return made
-
-    def turn(self, number: int) -> None:
-        """One of those that voted was picked: it stands beside the query."""
-        image = str(self.strip.figures[number]["id"])
-        self._show_image(image, thumbnail(self.session.bench, image, SIDE))
+        self.subject = subject
+        what = f"the class {subject.label}" if subject.label is not None else str(subject.image)
+        self.votes.show(what, asked.query.id, picture, why, found)
+        self.grid.stale = False
 
     # -- showing
 
@@ -250,79 +183,12 @@ class Classes:
             self.table.rows = [] if answered.classes is None else class_rows(answered.classes, true)
             self.table.chosen = []
         self.table.layout.display = "none" if answered.classes is None else None
-        ranking = answered.ranking
+        ranking, self.body.layout.display = answered.ranking, None
         self.grid.current = self.session.image
         self.grid.show(
             len(ranking), lambda start, stop: [figure(row) for row in ranking[start:stop].itertuples()]
         )
 
-    def _show_query(self, asked: Asked, picture: bytes) -> None:
-        assert self.evidence is not None and self.total is not None
-        self.views[0].show(
-            self.evidence.query_heatmap,
-            picture=picture,
-            name=asked.query.id,
-            alt=f"Query {asked.query.id}, under its heat",
-            regions=[{**one, "group": ""} for one in regions(self.total, 0)],
-            marked=-1,
-            top=self._top(),
-        )
-
-    def _show_image(self, image: str, picture: bytes) -> None:
-        assert self.evidence is not None and self.total is not None
-        self.shown = image
-        self.views[1].show(
-            self.evidence.image_heatmaps[image],
-            picture=picture,
-            name=image,
-            alt=f"Voting image {image}, under its heat",
-            regions=regions(self.total, 1),
-            shown=[image],
-            marked=self.held,
-            top=self._top(),
-        )
-        self.scale.top = self._top()
-        self.strip.chosen = next((n for n, one in enumerate(self.strip.figures) if one["id"] == image), -1)
-        lines = zip(links(self.total), self.total.parts, strict=True)
-        with self.links.hold_sync():
-            self.links.links = [one for one, part in lines if part.image == image]
-            self.links.marked = self.held
-
-    def _show_sum(self, subject: Subject) -> None:
-        assert self.total is not None
-        what = f"the class {subject.label}" if subject.label is not None else str(subject.image)
-        self.hint.lines = [line(f"Votes for {what}: score {self.total.whole:.3f}", "numbers")]
-        self.above.lines = [line(words(self.total), "note")]
-        with self.votes.hold_sync():
-            self.votes.rows, self.votes.chosen = rows(self.total), []
-        with self.sum.hold_sync():
-            self.sum.steps, self.sum.marked = steps(self.total, "score"), -1
-
-    def _top(self) -> float:
-        assert self.evidence is not None
-        every = [self.evidence.query_heatmap, *self.evidence.image_heatmaps.values()]
-        return max(float(np.abs(heat).max()) for heat in every) or 1.0
-
-    def _show_parts(self, answer: bool, explained: bool) -> None:
-        self.body.layout.display = None if answer else "none"
-        self.explained.layout.display = None if explained else "none"
-
     def _stale(self, stale: bool) -> None:
-        for part in (*self.views, self.links, self.sum, self.grid):
-            part.stale = stale
-
-    def pick(self, number: int) -> None:
-        """Keep a vote emphasised, beside the image that has it; picked once more, it is let go."""
-        self.held = -1 if number == self.held else number
-        if self.held >= 0 and self.total is not None and self.total.parts[number].image != self.shown:
-            image = self.total.parts[number].image
-            self._show_image(image, thumbnail(self.session.bench, image, SIDE))
-        self.mark(-1)
-
-    def mark(self, number: int) -> None:
-        """Emphasise a vote everywhere; with -1 the one that was picked, if any."""
-        there = number if number >= 0 else self.held
-        parts: tuple[Any, ...] = (*self.views, self.links, self.sum)
-        for part in parts:
-            part.marked = there
-        self.votes.chosen = [str(there)] if there >= 0 else []
+        self.grid.stale = stale
+        self.votes.dim(stale)
