@@ -124,8 +124,8 @@ def test_explain_writes_a_page_without_active_content(
         ),
         (["search", "{photos}", "red/a.jpg", "-k", "0"], "k is 0"),
         (
-            ["search", "{photos}", "red/a.jpg", "--pipeline", "efficientnet_lite0/max/proposals:20"],
-            "not available yet",
+            ["search", "{photos}", "red/a.jpg", "--pipeline", "efficientnet_lite0/max/proposals:20:lost"],
+            "lost.safetensors' is missing",
         ),
         (
             ["explain", "{photos}", "red/a.jpg", "red/zzz.jpg", "--out", "why.html", "--pipeline", FAST],

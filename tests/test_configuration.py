@@ -121,7 +121,7 @@ def test_what_is_probed_follows_the_cells(session: Still) -> None:
         ("efficientnet_lite0/fancy/whole", "fancy"),
         ("efficientnet_lite0/max", "incomplete"),
         ("efficientnet_lite0/max/whole/hnsw:32,pq:16", "hnsw"),
-        ("efficientnet_lite0/max/proposals:20", "proposals"),
+        ("efficientnet_lite0/max/proposals:0", "proposals"),
         ("<img src=x onerror=alert(1)>/max/whole", "backbone"),
         ("", "incomplete"),
     ],

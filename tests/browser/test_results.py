@@ -123,6 +123,8 @@ def test_results_by_keyboard(
     page.keyboard.type("small")
     expect(grid(results)).to_have_class(re.compile("wb-small"))
     page.keyboard.press("Tab")
+    expect(results.get_by_role("button", name="Boxes")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(figures.first).to_be_focused()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
