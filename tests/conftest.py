@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from workbench.panels import Session
@@ -19,6 +20,10 @@ ROOT = Path(__file__).parents[1]
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NO_BROWSER = "no browser: install chromium (or run: python -m playwright install chromium)"
 _without_browser = pytest.StashKey[int]()
+
+# Speed is measured by benchmarks: a busy machine is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background, where Ctrl+C is ignored:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # programs under test inherit that
