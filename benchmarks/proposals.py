@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from _table import print_table
 
 import workbench
 from workbench.collections.poster_art import MEMBERS
 from workbench.config import Config
 from workbench.described import Describer
+from workbench.evaluation.boxes import outline_overlap
 from workbench.learning.scenes import HELD_OUT
 from workbench.learning.whitening import keep
 from workbench.progress import silent
@@ -64,7 +66,36 @@ def descriptors(bench: workbench.Workbench) -> None:
     )
 
 
+def located(bench: workbench.Workbench) -> None:
+    """What locating begins with and ends at, and in which scenes there was nothing to begin with."""
+    collection = bench.collection
+    pairs = [
+        (query, image, corners)
+        for (query, image), corners in collection.quadrilaterals.items()
+        if collection.relevance[query].get(image, "junk") != "junk"
+    ]
+    rows = []
+    for regions in ("rmac:3", "proposals:20"):
+        for whitening in ("", "/pcaw:256"):
+            pipeline, found = f"{BACKBONE}/max/{regions}{whitening}", []
+            for query, image, corners in pairs:
+                one = bench.locate(query, image, pipeline)
+                x0, y0, x1, y1 = one.region
+                overlaps = [outline_overlap(box, corners, one.size) for box in (one.region, one.box)]
+                found.append([*overlaps, (x1 - x0) * (y1 - y0) / (one.size[0] * one.size[1])])
+            rows.append([f"`{pipeline}`", *(f"{100 * share:.1f}" for share in np.mean(found, axis=0))])
+    print_table(["pipeline", "IoU of the region %", "of the box %", "picture covered by the region %"], rows)
+    shown = {image for _, image in collection.quadrilaterals}
+    boxes = {
+        image: bench.activations(image, f"{BACKBONE}/max/proposals:20").regions for image in collection.images
+    }
+    none = [image for image, some in boxes.items() if some.tolist() == [[0, 0, 1, 1]]]
+    right = sum(image not in shown for image in none)
+    print(f"{len(none)} of {len(boxes)} scenes have no proposal, {right} of them no poster")
+
+
 if __name__ == "__main__":
     made = workbench.open("posters")
     recalls(made)
     descriptors(made)
+    located(made)
