@@ -1,4 +1,4 @@
-# make lab · make test · make bench · make clean
+# make lab · make test · make notebooks · make bench · make clean
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
@@ -7,7 +7,7 @@ TRAINING := $(addprefix benchmarks/,attention.py hardnet.py learning.py whitenin
 BENCHMARKS := $(sort $(filter-out benchmarks/_% $(TRAINING),$(wildcard benchmarks/*.py)))
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: lab test bench clean browser
+.PHONY: lab test notebooks bench clean browser
 
 lab: .venv/installed
 	$(BIN)/workbench lab $(ARGS)
@@ -17,7 +17,11 @@ test: .venv/installed-for-tests browser
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --nbmake --nbmake-timeout=600 tests $(NOTEBOOKS) $(ARGS)
+	WORKBENCH_QUICK=1 $(BIN)/pytest --nbmake --nbmake-timeout=600 tests $(NOTEBOOKS) $(ARGS)
+
+# The notebooks with their full parameters; make test runs them with small ones.
+notebooks: .venv/installed-for-tests
+	$(BIN)/pytest --nbmake --nbmake-timeout=1800 $(NOTEBOOKS) $(ARGS)
 
 bench: .venv/installed
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script $(ARGS); done
