@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.config import INDEX_STEPS, POOLINGS, REGIONS, STEPS, Config, WorkbenchError
+from workbench.config import INDEX_STEPS, POOLINGS, REGIONS, STEPS, Config, Step, WorkbenchError
 
 WRITTEN = [
     ("efficientnet_lite0/max/rmac:3/pcaw:256", "efficientnet_lite0/max/rmac:3/pcaw:256"),
@@ -134,7 +134,7 @@ def test_index_and_reranking_are_written_one_way(written: str, canonical: str) -
 
 def test_how_many_cells_are_probed_where_a_pipeline_does_not_say() -> None:
     def argument(step: str) -> float:
-        return Config.parse(f"x/max/whole/{step}").index_steps[0].args[1]
+        return Step.parse("index", step).args[1]
 
     assert [argument(step) for step in ("ivf:64", "ivf:1", "ivf:2", "imi:4", "hnsw:32")] == [8, 1, 1, 16, 64]
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.config import Config, WorkbenchError
+from workbench.config import Config, Step, WorkbenchError
 from workbench.descriptors.attention import learned
 from workbench.features import weights
 from workbench.features.backbones import Spec, architecture
@@ -66,7 +66,7 @@ def finetune(
     stages = chain(model, source.card, source.layer)
     cut, last = split(stages, settings.blocks, source.spec.name)
     frozen = MapSource(replace(source.spec, layer=cut), "", options)
-    tuned = Tuned(last, Config.parse(f"x/{settings.pooling}/whole").pooling, source.device, source.precision)
+    tuned = Tuned(last, Step.parse("pooling", settings.pooling), source.device, source.precision)
     about = {
         **{"base": backbone, "weights": source.fingerprint, "layer": source.layer or "last"},
         **{"collection": collection.name, "labels": len(data.names), "notes": list(data.notes)},

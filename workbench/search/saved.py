@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 from safetensors.numpy import load, save
 
-from workbench.config import Config, Step, WorkbenchError
+from workbench.config import WorkbenchError, parse_index
 from workbench.search.codes import CodeIndex
 from workbench.search.found import Index
 from workbench.search.indexes import FaissIndex
@@ -81,13 +81,9 @@ def read(path: Path, of: str | None = None) -> Index:
     about, payload = json.loads(bytes(body[8 : 8 + length])), body[8 + length :]
     if of is not None and about["vectors"] != of:
         raise WorkbenchError(f"index {str(path)!r} is of other vectors; build it again")
-    steps = _steps(about["steps"])
+    steps = parse_index(about["steps"])
     if "bytes" not in about:
         return CodeIndex.from_state(steps, load(bytes(payload)))
     index = faiss.deserialize_index(np.frombuffer(payload, np.uint8))
     probes = int(steps[0].args[1]) if len(steps[0].args) > 1 else 0
     return FaissIndex(steps, index, about["bytes"], about["shared_bytes"], probes)
-
-
-def _steps(name: str) -> tuple[Step, ...]:
-    return Config.parse(f"index/max/whole/{name}").index_steps
