@@ -19,7 +19,7 @@ from torchvision.transforms.functional import normalize
 
 from tests.pictures import picture
 from workbench.config import WorkbenchError
-from workbench.features import weights
+from workbench.features import models
 from workbench.features.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Card, Spec
 from workbench.features.network import Network, run
 
@@ -32,7 +32,7 @@ TRUNKS = {  # → channels, pixels a cell of the default map
 
 def load(backbone: str, folder: Path | None = None, pooling: str = "max") -> Network:
     spec = Spec.parse(backbone)
-    return weights.load(spec, spec.module(pooling), folder, "cpu", "float32", 0)
+    return models.load(spec, spec.module(pooling), folder, "cpu", "float32", 0)
 
 
 def as_batch(image: Image.Image) -> torch.Tensor:

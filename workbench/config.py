@@ -66,7 +66,7 @@ class Step:
 
     @property
     def learned(self) -> str | None:
-        """The name of the trained weights or whitening that a step applies; None for ``sv``, which has none."""
+        """The name of the trained weights or whitening that a step applies; ``sv`` applies none."""
         return None if self.name == "sv" else self.tag
 
 

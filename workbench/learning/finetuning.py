@@ -20,7 +20,7 @@ from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.config import Config, Step, WorkbenchError
 from workbench.descriptors.attention import learned
-from workbench.features import weights
+from workbench.features import models
 from workbench.features.backbones import Spec, architecture
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.learning import checkpoints, losses
@@ -62,7 +62,7 @@ def finetune(
     work = place.with_suffix(".training")
     if source.spec.name == f"file:{place}":
         raise WorkbenchError(f"{name!r} would overwrite the backbone it is trained from; choose another name")
-    model = weights.whole(source.spec, source.layer, options.weights, options.seed)
+    model = models.whole(source.spec, source.layer, options.weights, options.seed)
     stages = chain(model, source.card, source.layer)
     cut, last = split(stages, settings.blocks, source.spec.name)
     frozen = MapSource(replace(source.spec, layer=cut), "", options)

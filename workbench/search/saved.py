@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from workbench.config import WorkbenchError, parse_index
 from workbench.search.codes import CodeIndex
 from workbench.search.found import Index
 from workbench.search.indexes import FaissIndex
+from workbench.writing import replacing
 
 _MAGIC = b"RWINDEX\x01"  # the last byte is the version of the format
 _SUM = 32  # bytes of the SHA-256 of all that follows it
@@ -44,16 +43,11 @@ def write(path: Path, index: Index, of: str) -> None:
         raise WorkbenchError(f"the index {index.name!r} is the vectors themselves: there is nothing to save")
     header = json.dumps(about).encode()
     body = len(header).to_bytes(8, "little") + header
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     digest = sha256(body)
     digest.update(payload)
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(part, "wb") as file:
-            file.writelines((_MAGIC, digest.digest(), body, payload))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        file.writelines((_MAGIC, digest.digest(), body, payload))
 
 
 def read(path: Path, of: str | None = None) -> Index:
