@@ -21,9 +21,7 @@ class Step:
     name: str
     args: tuple[float, ...] = ()
     text: str | None = None  # the arguments as written, where they are not plain numbers (``3x3``)
-    tag: str | None = (
-        None  # the name of what was trained elsewhere, as in ``attention:TAG`` or ``pcaw:256:TAG``
-    )
+    tag: str | None = None  # the name of something trained: TAG in ``attention:TAG`` or ``pcaw:256:TAG``
 
     @classmethod
     def parse(cls, kind: str, text: str) -> Step:

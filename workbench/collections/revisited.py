@@ -177,7 +177,7 @@ def _restricted_pickle(path: Path) -> Any:
         "dtype": DType,
         "_reconstruct": lambda *_: Array(),
         "scalar": lambda dtype, raw: np.frombuffer(_bytes(raw), dtype.plain(), 1)[0].item(),
-        # Protocols 0 to 2 write bytes in this way, and empty bytes in that of the next line.
+        # Protocols 0 to 2 pickle bytes by ``encode``, and empty bytes by ``bytes``.
         "encode": lambda text, _: _bytes(text),
         "bytes": lambda: b"",
     }

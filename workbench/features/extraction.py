@@ -165,11 +165,10 @@ def _work(
         finally:
             events.put(None)
 
+    # One more than there are cores, to use the time in which a file is read or written.
     workers = [
-        threading.Thread(target=work, name=f"extract-{i}", daemon=True)
-        for i in range(
-            1 + (os.cpu_count() or 1)
-        )  # one more, to use the time in which a file is read or written
+        threading.Thread(target=work, name=f"extract-{number}", daemon=True)
+        for number in range(1 + (os.cpu_count() or 1))
     ]
     with one_thread_each():
         try:

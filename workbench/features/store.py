@@ -25,7 +25,7 @@ from workbench.writing import replacing
 
 
 @dataclass(frozen=True)
-class Stored:
+class Location:
     """The location of an image's tensors: a batch file and the row in it."""
 
     path: Path
@@ -38,7 +38,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._seen: set[str] = set()
-        self._locations: dict[str, Stored] = {}
+        self._locations: dict[str, Location] = {}
         self._unreadable: dict[str, str] = {}
         self.refresh()
 
@@ -57,7 +57,7 @@ class Store:
                     header = json.loads((file.metadata() or {})["batch"])
                     if header["keys"] and not self._fits(file, len(header["keys"])):
                         raise SafetensorError("the header does not fit the tensors")
-                    locations = {key: Stored(path, row) for row, key in enumerate(header["keys"])}
+                    locations = {key: Location(path, row) for row, key in enumerate(header["keys"])}
                     unreadable = dict(header["unreadable"])
             except (SafetensorError, KeyError, TypeError, ValueError, OSError):
                 path.unlink(missing_ok=True)  # truncated or foreign: its images are computed again

@@ -95,9 +95,8 @@ def _make(
 
     every = range(len(pictures))
     parts = [every[start : start + TOGETHER] for start in every[::TOGETHER]]
-    writing = replacing(path, unique=False)
     with (
-        writing as made,
+        replacing(path, unique=False) as made,
         one_thread_each(),
         made.open("wb") as file,
         ThreadPoolExecutor(os.cpu_count()) as pool,
