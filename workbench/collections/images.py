@@ -154,7 +154,7 @@ def crop_to(image: Image.Image, box: Box, scale: tuple[float, float] = (1, 1)) -
     y0, y1 = (min(max(y * scale[1], 0), height) for y in (box[1], box[3]))
     if not (x1 - x0 > 0 and y1 - y0 > 0):
         raise WorkbenchError(
-            f"box {','.join(f'{v:g}' for v in box)} contains no pixel of the image "
+            f"box {','.join(f'{v:g}' for v in box)} holds no pixel of the image "
             f"({width / scale[0]:.0f}x{height / scale[1]:.0f} pixels; a box is written x0,y0,x1,y1)"
         )
     return image.crop((int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1))))

@@ -111,7 +111,7 @@ def _load_by_name(model: Any, path: Path, card: Card, layer: str | None) -> None
     lacking = sorted(name for name in missing if name.rpartition(".")[0] in needed)
     if lacking:
         raise WorkbenchError(
-            f"weight file {str(path)!r} has no {lacking[0]!r}, which layer {layer or 'of the last map'} "
-            "needs; "
+            f"weight file {str(path)!r} lacks {lacking[0]!r}, which layer "
+            f"{layer or 'of the last map'} needs; "
             "choose an earlier layer with @LAYER, or fetch the full weights"
         )

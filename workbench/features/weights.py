@@ -92,7 +92,7 @@ def read(path: Path) -> dict[str, Any]:
         raise WorkbenchError(f"weight file {str(path)!r} cannot be read ({reason}); fetch it again") from None
     except Exception as error:  # pickle.UnpicklingError, and others of hostile files
         raise WorkbenchError(
-            f"weight file {str(path)!r} contains more than tensors and is refused ({type(error).__name__})"
+            f"weight file {str(path)!r} holds more than tensors and is refused ({type(error).__name__})"
         ) from None
     for inner in ("state_dict", "model"):
         state = state.get(inner, state) if isinstance(state, dict) else state
