@@ -244,7 +244,7 @@ def test_weight_files_that_are_not_right(tmp_path: Path) -> None:
     assert "fetch it again" in refusal(truncated)
     assert "refused" in refusal(harmful)
     assert not (tmp_path / "ran").exists()
-    assert "does not say which backbone" in refusal(nameless)
+    assert "does not name its backbone" in refusal(nameless)
     assert "does not fit vgg16" in refusal(other)
 
 
