@@ -18,7 +18,7 @@ from PIL import Image
 
 import workbench
 from workbench.collections import images
-from workbench.features import extraction, hardware, weights
+from workbench.features import batches, hardware, models
 from workbench.features.backbones import Spec
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.features.network import run
@@ -29,7 +29,7 @@ IMAGES, SIZE, RUNS = 200, 512, 2
 
 def bare(source: MapSource, precision: str) -> torch.nn.Module:
     """The model as its library makes it: nothing folded, in the same precision."""
-    model: torch.nn.Module = weights._build(source.card).eval()
+    model: torch.nn.Module = models.build(source.card).eval()
     return model.to(getattr(torch, precision))
 
 
@@ -46,11 +46,11 @@ def measure(name: str, paths: list[Path]) -> list[str]:
         source._stores.clear()
         source.extract(pictures)
 
-    items = [extraction.item(path, images.header(path), None, SIZE, 32, 1.0) for path in paths]
+    items = [batches.item(path, images.header(path), None, SIZE, 32, 1.0) for path in paths]
     plain = bare(source, precision).to(memory_format=torch.channels_last)
     batches: dict[int, list[torch.Tensor]] = {}
-    for together in (2, extraction.BATCH):
-        parts = [b[i : i + together] for b in extraction.plan(items) for i in range(0, len(b), together)]
+    for together in (2, batches.BATCH):
+        parts = [b[i : i + together] for b in batches.plan(items) for i in range(0, len(b), together)]
         batches[together] = [
             torch.rand(len(part), 3, *part[0].size[::-1])
             .to(getattr(torch, precision))

@@ -20,7 +20,7 @@ from _table import print_table
 from workbench.collections import images
 from workbench.collections.folder import open_folder
 from workbench.evaluation.comparison import paired_difference
-from workbench.features.extraction import pixels, target_size
+from workbench.features.batches import pixels, target_size
 from workbench.features.maps import Options
 from workbench.learning.hardest import false_positives
 from workbench.learning.hardnet import Settings, train

@@ -22,7 +22,7 @@ import numpy as np
 from _table import print_table
 from _vectors import own_vectors
 
-from workbench.config import Config
+from workbench.config import parse_index
 from workbench.opening import default_cache
 from workbench.search import indexes, synthetic
 
@@ -119,7 +119,7 @@ def row(index: str, count: int, handle: int, folder: Path) -> dict[str, float]:
     """Build and search one index, in this process alone."""
     queries, truth = np.load(folder / "queries.npy"), np.load(folder / "nearest.npy")
     vectors = np.memmap(os.fdopen(handle, "r+b"), np.float32, "r+", shape=(count, queries.shape[1]))
-    steps = Config.parse(f"efficientnet_lite0/max/whole/{index}").index_steps
+    steps = parse_index(index)
     seconds: dict[str, float] = defaultdict(float)
     doing, since = "", time.perf_counter()
 

@@ -16,7 +16,7 @@ from _table import print_table
 from _vectors import own_vectors
 
 from workbench.collections.collection import PROTOCOLS
-from workbench.config import Config
+from workbench.config import parse_index
 from workbench.evaluation.protocols import evaluate
 from workbench.search import indexes, synthetic
 
@@ -30,7 +30,7 @@ def main() -> None:
     queries = np.concatenate(list(synthetic.draw(own, QUERIES, seed=1)))
     rows = []
     for name, bare in (("exact", flat), ("ivf:1000", within), ("ivf:1000,pq:16", within)):
-        steps = Config.parse(f"efficientnet_lite0/max/whole/{name}").index_steps
+        steps = parse_index(name)
         ours = indexes.build(steps, vectors, 0)
         call = bare(ours, vectors)
         for size in (1, QUERIES):

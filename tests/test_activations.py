@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.test_explain import POOLINGS, REGIONS, VECTORS, WEIGHTINGS, fitted, random_maps
 from workbench.activations import activations, at_layer, contributions, levels_of, map_layers
-from workbench.config import Config, WorkbenchError
+from workbench.config import Config, Step, WorkbenchError
 from workbench.descriptors.bulk import Described, describe_maps
 from workbench.descriptors.describe import pooled
 from workbench.descriptors.regions import regions, rmac
@@ -56,15 +56,15 @@ def test_weights_of_regions_are_means_of_the_weights_of_cells() -> None:
 
 @given(st.integers(2, 24), st.integers(2, 24), st.integers(1, 5))
 def test_levels_go_with_the_regions(height: int, width: int, top: int) -> None:
-    levels = levels_of(Config.parse(f"x/max/rmac:{top}").regions, height, width)
+    levels = levels_of(Step.parse("regions", f"rmac:{top}"), height, width)
     boxes = rmac(height, width, top)
     assert len(levels) == len(boxes) and set(levels.tolist()) == set(range(1, top + 1))
     sides = boxes[:, 2] - boxes[:, 0]
     assert (sides == np.maximum(1, 2 * min(height, width) // (levels + 1))).all()
     for text in (f"rmac+:{top}", "grid:2x3", "whole"):
-        step = Config.parse(f"x/max/{text}").regions
+        step = Step.parse("regions", text)
         assert len(levels_of(step, height, width)) == len(regions(step, height, width))
-    assert levels_of(Config.parse(f"x/max/rmac+:{top}").regions, height, width)[0] == 0
+    assert levels_of(Step.parse("regions", f"rmac+:{top}"), height, width)[0] == 0
 
 
 def test_a_layer_of_vectors_is_refused_in_words() -> None:

@@ -203,4 +203,4 @@ def test_ctrl_c_is_answered_with_a_sentence(folder: Path, tmp_path: Path) -> Non
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert said == "workbench: stopped; what is stored so far is kept\n" and process.returncode == 130
+    assert said == "workbench: stopped; the results stored so far are kept\n" and process.returncode == 130

@@ -19,7 +19,7 @@ from torchvision.transforms.functional import normalize
 
 from tests.pictures import picture
 from workbench.config import WorkbenchError
-from workbench.features import weights
+from workbench.features import models
 from workbench.features.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Card, Spec
 from workbench.features.network import Network, run
 
@@ -32,7 +32,7 @@ TRUNKS = {  # → channels, pixels a cell of the default map
 
 def load(backbone: str, folder: Path | None = None, pooling: str = "max") -> Network:
     spec = Spec.parse(backbone)
-    return weights.load(spec, spec.module(pooling), folder, "cpu", "float32", 0)
+    return models.load(spec, spec.module(pooling), folder, "cpu", "float32", 0)
 
 
 def as_batch(image: Image.Image) -> torch.Tensor:
@@ -244,7 +244,7 @@ def test_weight_files_that_are_not_right(tmp_path: Path) -> None:
     assert "fetch it again" in refusal(truncated)
     assert "refused" in refusal(harmful)
     assert not (tmp_path / "ran").exists()
-    assert "does not say which backbone" in refusal(nameless)
+    assert "does not name its backbone" in refusal(nameless)
     assert "does not fit vgg16" in refusal(other)
 
 

@@ -163,7 +163,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(
     assert "torchvision" in out and "efficientnet_lite0" in out and str(tmp_path) in out
     monkeypatch.setenv("WORKBENCH_WEIGHTS", str(tmp_path / "absent"))
     status, out, _ = run(capsys, tmp_path, "doctor")
-    assert status == 1 and "MEND weights folder" in out and "WORKBENCH_WEIGHTS" in out
+    assert status == 1 and "FIX weights folder" in out and "WORKBENCH_WEIGHTS" in out
 
 
 def test_a_torchvision_that_does_not_fit_is_named(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_names_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("roxford5k", "roxford5k is not in .*cache.*workbench fetch roxford5k"),
         ("holidays:", "holidays is not in"),
         ("ukbench:/no/such/place", "ukbench is not in '/no/such/place'"),
-        ("flickr30k", "neither a folder nor a collection; there are posters, oxford5k"),
+        ("flickr30k", "neither a folder nor a collection; valid: posters, oxford5k"),
         ("C:\\photos", "neither a folder nor a collection"),
         ("table.csv", "table.csv' does not exist"),
         ("a.jpg", "is a file; a collection is a folder"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.config import INDEX_STEPS, POOLINGS, REGIONS, STEPS, Config, WorkbenchError
+from workbench.config import INDEX_STEPS, POOLINGS, REGIONS, STEPS, Config, Step, WorkbenchError, parse_index
 
 WRITTEN = [
     ("efficientnet_lite0/max/rmac:3/pcaw:256", "efficientnet_lite0/max/rmac:3/pcaw:256"),
@@ -86,6 +86,34 @@ def test_proposals_may_have_a_name() -> None:
     assert Config.parse("x/max/proposals").regions.learned is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "args", "tag", "canonical"),
+    [
+        ("pooling", "gem", (3,), None, "gem:3"),
+        ("regions", " rmac:3 ", (3,), None, "rmac:3"),
+        ("regions", "grid:3x2", (3, 2), None, "grid:3x2"),
+        ("weighting", "attention:mine", (), "mine", "attention:mine"),
+        ("whitening", "pcaw:064:there", (64,), "there", "pcaw:64:there"),
+        ("index", "ivf:64", (64, 8), None, "ivf:64"),
+        ("re-ranking", "sv:20:hardnet", (20,), "hardnet", "sv:20:hardnet"),
+    ],
+)
+def test_one_part_is_parsed_alone(
+    kind: str, text: str, args: tuple[float, ...], tag: str | None, canonical: str
+) -> None:
+    step = Step.parse(kind, text)
+    assert (step.args, step.tag, step.named, str(step)) == (args, tag, tag, canonical)
+    assert Step.parse(kind, canonical) == step
+
+
+def test_a_part_of_another_kind_is_refused() -> None:
+    with pytest.raises(WorkbenchError, match="regions 'gem:3' is not known; valid: whole, rmac"):
+        Step.parse("regions", "gem:3")
+    with pytest.raises(WorkbenchError, match="both a kind of code"):
+        parse_index("pq:8,opq:8")
+    assert [str(step) for step in parse_index("pq:16,exact,ivf:64")] == ["ivf:64", "pq:16"]
+
+
 @given(
     st.sampled_from(sorted(POOLINGS)),
     st.sampled_from(sorted(REGIONS)),
@@ -134,7 +162,7 @@ def test_index_and_reranking_are_written_one_way(written: str, canonical: str) -
 
 def test_how_many_cells_are_probed_where_a_pipeline_does_not_say() -> None:
     def argument(step: str) -> float:
-        return Config.parse(f"x/max/whole/{step}").index_steps[0].args[1]
+        return Step.parse("index", step).args[1]
 
     assert [argument(step) for step in ("ivf:64", "ivf:1", "ivf:2", "imi:4", "hnsw:32")] == [8, 1, 1, 16, 64]
 

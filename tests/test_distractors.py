@@ -27,7 +27,7 @@ def test_they_join_the_database_and_nothing_else(tmp_path: Path) -> None:
     assert both.path(own.images[0]) == tmp_path / "own" / own.images[0]
     assert (both.queries, both.relevance, both.labels) == (own.queries, own.relevance, own.labels)
     assert [both.is_distractor(image) for image in both.images] == [False] * 6 + [True] * 3
-    assert both.problems == (("distractors/broken.jpg", "not an image, whatever its name says"),)
+    assert both.problems == (("distractors/broken.jpg", "the content is not an image"),)
     assert any("3 images of" in note and "distractors" in note for note in both.notes)
 
 
@@ -47,8 +47,8 @@ def test_the_collections_own_files_are_no_distractors(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "photos", target_is_directory=True)
     both = with_distractors(own, str(tmp_path / "link"))
     assert both.images[3:] == ("distractors/others/000.jpg", "distractors/others/001.jpg")
-    assert any("3 more there are the collection's own" in note for note in both.notes)
-    with pytest.raises(WorkbenchError, match=r"all 3 images in .* are the collection's own"):
+    assert any("3 more in it belong to the collection" in note for note in both.notes)
+    with pytest.raises(WorkbenchError, match=r"all 3 images in .* belong to the collection"):
         with_distractors(own, str(tmp_path / "photos" / "mine"))
 
 

@@ -20,7 +20,7 @@ from tests.pictures import folder_of, picture
 from workbench.collections.images import inspect
 from workbench.config import WorkbenchError
 from workbench.features import extraction
-from workbench.features.extraction import item
+from workbench.features.batches import item
 from workbench.features.maps import MapSource, Picture
 from workbench.progress import Cancelled
 

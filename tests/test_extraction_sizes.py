@@ -15,7 +15,7 @@ from workbench.collections import images
 from workbench.collections.images import inspect
 from workbench.config import WorkbenchError
 from workbench.features import hardware
-from workbench.features.extraction import BATCH, item, plan, target_size
+from workbench.features.batches import BATCH, item, plan, target_size
 
 
 @given(

@@ -17,7 +17,7 @@ from workbench.cli import main
 from workbench.collections.folder import open_folder
 from workbench.collections.labels import open_csv
 from workbench.config import Config, WorkbenchError
-from workbench.features import weights
+from workbench.features import models
 from workbench.features.backbones import Spec
 from workbench.features.maps import MapSource, Options
 from workbench.learning import losses
@@ -66,7 +66,7 @@ def test_the_file_gives_in_a_pipeline_the_descriptors_it_was_validated_by(
 
     def split_up(backbone: str) -> tuple[str, torch.nn.Sequential]:
         spec = Spec.parse(backbone)
-        return split(chain(weights.whole(spec, None, None, 0), spec.card(), None), 1, backbone)
+        return split(chain(models.whole(spec, None, None, 0), spec.card(), None), 1, backbone)
 
     # As in validation: stored maps of the untrained part, through the trained part and the pooling.
     cut, blocks = split_up(f"file:{path}")

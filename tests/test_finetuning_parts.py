@@ -14,7 +14,7 @@ import workbench
 from tests.pictures import folder_of, picture
 from workbench.collections.folder import open_folder
 from workbench.config import WorkbenchError
-from workbench.features import weights
+from workbench.features import models
 from workbench.features.backbones import Spec
 from workbench.learning import losses
 from workbench.learning.batches import by_class
@@ -110,7 +110,7 @@ def test_views_differ_and_are_the_same_again() -> None:
 def test_the_table_is_chains_of_blocks(name: str) -> None:
     spec = Spec(name, random=True)
     layer = spec.module("gem")
-    model = weights.whole(spec, layer, None, 0)
+    model = models.whole(spec, layer, None, 0)
     stages = chain(model, spec.card(), layer)
     cut, last = split(stages, 2, name)
     trained = {id(one) for one in last.parameters()}
@@ -121,4 +121,4 @@ def test_the_table_is_chains_of_blocks(name: str) -> None:
 def test_a_transformer_is_no_chain() -> None:
     spec = Spec("timm:test_vit", random=True)
     with pytest.raises(WorkbenchError, match="not one chain of blocks"):
-        chain(weights.whole(spec, None, None, 0), spec.card(), None)
+        chain(models.whole(spec, None, None, 0), spec.card(), None)

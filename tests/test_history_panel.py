@@ -141,7 +141,7 @@ def test_a_run_of_another_collection_is_reopened_here_and_that_is_said(
     settled(history)
     history.pick(mine)
     settled(history)
-    assert history.session.failed and "do not compare" in history.session.message
+    assert history.session.failed and "are not comparable" in history.session.message
 
 
 def test_a_query_of_the_difference_is_opened(bench: Workbench, made: Callable[[Workbench], History]) -> None:

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.config import Config, Step, WorkbenchError
+from workbench.config import Step, WorkbenchError, parse_index
 from workbench.search import cells
 from workbench.search.found import Found
 from workbench.search.indexes import FaissIndex, build, with_probes
@@ -31,7 +31,7 @@ EVERY = [
 
 
 def steps(index: str) -> tuple[Step, ...]:
-    return Config.parse(f"x/max/whole/{index}").index_steps
+    return parse_index(index)
 
 
 def unit(n: int, dimensions: int, seed: int = 0) -> np.ndarray:

@@ -135,7 +135,7 @@ def test_a_file_damaged_under_an_open_store(tmp_path: Path) -> None:
     store.write(["a"], [features(1, 4)], {})
     store.refresh()
     truncated(next(tmp_path.iterdir()))
-    with pytest.raises(WorkbenchError, match=r"stored local features .* are damaged; run again"):
+    with pytest.raises(WorkbenchError, match=r"stored local features .* are missing or damaged; run again"):
         dict(store.read(["a"]))
     store.refresh()  # as the next run does
     assert "a" not in store

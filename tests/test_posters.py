@@ -243,7 +243,7 @@ def test_an_old_or_damaged_folder_is_made_anew(few: None, made: Path, tmp_path: 
 def test_a_folder_of_something_else_is_left_alone(few: None, tmp_path: Path) -> None:
     (tmp_path / "posters").mkdir()
     (tmp_path / "posters" / "holiday.jpg").write_bytes(b"mine")
-    with pytest.raises(WorkbenchError, match=r"holds other files \('holiday.jpg'\)"):
+    with pytest.raises(WorkbenchError, match=r"contains other files \('holiday.jpg'\)"):
         open_posters(tmp_path / "posters")
     assert contents(tmp_path / "posters") == {"holiday.jpg": b"mine"}
 

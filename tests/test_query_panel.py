@@ -317,7 +317,7 @@ def test_what_cannot_be_read_is_said_and_not_kept(session: Session, data: bytes)
     before = set(folder.glob("*"))
     picker.receive("broken.jpg", data)
     assert session.wait(60)
-    assert session.failed and session.message.startswith("'broken.jpg' cannot be searched with: ")
+    assert session.failed and session.message.startswith("'broken.jpg' cannot be used as a query: ")
     assert session.query == query and set(folder.glob("*")) == before
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.config import Config, WorkbenchError
+from workbench.config import Step, WorkbenchError
 from workbench.descriptors.regions import regions, rmac
 
 # Counts a level, l = 1…5, of the published construction.
@@ -79,7 +79,7 @@ def test_errors() -> None:
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
 def test_a_grid_covers_the_map(height: int, width: int, rows: int, columns: int) -> None:
-    step = Config.parse(f"x/max/grid:{rows}x{columns}").regions
+    step = Step.parse("regions", f"grid:{rows}x{columns}")
     boxes = regions(step, height, width)
     assert len(boxes) == rows * columns
     covered = np.zeros((height, width), int)
@@ -93,6 +93,6 @@ def test_a_grid_covers_the_map(height: int, width: int, rows: int, columns: int)
 
 def test_rmac_plus_adds_the_whole_map() -> None:
     """15 terms at three levels on a square map, 21 on 24x32, as the cirtorch package sums."""
-    step = Config.parse("x/max/rmac+:3").regions
+    step = Step.parse("regions", "rmac+:3")
     assert regions(step, 20, 20)[0].tolist() == [0, 0, 20, 20]
     assert (len(regions(step, 20, 20)), len(regions(step, 24, 32))) == (15, 21)

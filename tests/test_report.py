@@ -102,7 +102,7 @@ def test_it_has_the_numbers_of_the_evaluations(page: Page, bench: Workbench) -> 
         for warning in evaluation.warnings:
             assert warning in page.text
     assert "was never trained" in page.text and "pcaw was fitted on the evaluated collection" in page.text
-    assert f"Against A: {bench.compare([WHOLE, REGIONS]).difference(0, 1).sentence('B')}." in page.text
+    assert f"Compared with A: {bench.compare([WHOLE, REGIONS]).difference(0, 1).sentence('B')}." in page.text
     assert one.provenance["weights"] in page.text and one.provenance["versions"]["torch"] in page.text
     assert len(page.all("polyline")) == 2  # a pipeline named twice counts once
 
@@ -124,8 +124,8 @@ def test_it_shows_rankings_with_relevance_and_explanations(page: Page, bench: Wo
     assert [one["title"] for one in figures[:10]] == expected, chosen
     wrong = {"right" if "(positive)" in str(f["title"]) else str(f["class"]) for f in figures if f["class"]}
     assert wrong == {"right", "wrong"}
-    assert page.text.count("a right result stands at rank") >= 1
-    assert page.text.count("a wrong result stands at rank") >= 1
+    assert page.text.count("ranks a right result at ") >= 1
+    assert page.text.count("ranks a wrong result at ") >= 1
     for one in page.all("img"):
         data = base64.b64decode(str(one["src"]).split(",")[1])
         assert data.startswith((b"\xff\xd8", b"\x89PNG"))
@@ -169,8 +169,8 @@ def test_the_queries_that_tell_most() -> None:
         "v",
         "u",
     ]  # 0.7 and 0.1 apart, the lowest; y is in the middle too
-    assert chosen["y"] == "here the pipelines differ most; in the middle"
-    assert chosen["v"] == "here the pipelines differ most; among the hardest"
+    assert chosen["y"] == "the pipelines differ most; in the middle"
+    assert chosen["v"] == "the pipelines differ most; among the hardest"
     assert [*chosen_queries(aps[["a"]])] == ["u", "v", "w"]
     assert chosen_queries(aps[5:]) == {}
 
@@ -202,7 +202,7 @@ def test_the_commands(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert 10_000 < out.stat().st_size < 10_000_000
     assert [file.name for file in tmp_path.glob(".*")] == []
     status, _, said = run("report", *common, "--out", str(tmp_path / "no" / "report.html"))
-    assert status == 2 and "does not exist; make it first" in said
+    assert status == 2 and "does not exist; create it first" in said
     status, said, _ = run("runs")
     assert status == 0 and WHOLE in said and REGIONS in said
     status, said, _ = run("runs", "--json")

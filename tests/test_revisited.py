@@ -129,15 +129,15 @@ def entry(**change: Any) -> dict[str, Any]:
         (changed(imlist=["a"] * 4), "not all different"),
         (changed(qimlist=["a"]), "1 queries and 2 entries"),
         (changed(gnd=[1, 2]), "not a table of bbx"),
-        (entry(bbx=[1, 2, 3]), "no ground truth"),
+        (entry(bbx=[1, 2, 3]), "not a ground truth"),
         (entry(bbx=[5, 5, 5, 9]), "box of query 'all_souls_000013' is empty"),
         (entry(bbx=[0, 0, float("nan"), 9]), "box of query 'all_souls_000013' is empty"),
-        (entry(bbx=None), "box of query|no ground truth"),
+        (entry(bbx=None), "box of query|not a ground truth"),
         (entry(easy=[4]), "names image 4 of 4"),
         (entry(hard=[-1]), "names image -1 of 4"),
         (entry(junk=["all_souls_000001"]), "names image 'all_souls_000001' of 4"),
         (entry(easy=[True]), "names image True of 4"),
-        (entry(easy=7), "no ground truth"),
+        (entry(easy=7), "not a ground truth"),
     ],
 )
 def test_a_wrong_structure_is_named(tmp_path: Path, truth: Any, complaint: str) -> None:
@@ -149,7 +149,7 @@ def test_a_wrong_structure_is_named(tmp_path: Path, truth: Any, complaint: str) 
 @pytest.mark.parametrize("suffix", ["pkl", "json", "parquet"])
 def test_a_file_that_is_nothing_is_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
     (tmp_path / f"gnd.{suffix}").write_bytes(content)
-    with pytest.raises(WorkbenchError, match="is no ground truth"):
+    with pytest.raises(WorkbenchError, match="is not a ground truth"):
         read_ground_truth(tmp_path / f"gnd.{suffix}")
 
 
@@ -163,5 +163,5 @@ def test_missing_images_stop_or_are_reported(tmp_path: Path) -> None:
     root = release(tmp_path, junk_only)
     (root / "jpg" / "oxford_000004.jpg").unlink()  # now a negative
     collection = open_revisited(root, "roxford5k")
-    assert collection.problems == (("oxford_000004", "named by the ground truth; missing"),)
+    assert collection.problems == (("oxford_000004", "missing; in the ground truth"),)
     assert len(collection.images) == 3

@@ -153,7 +153,7 @@ def test_runs_of_different_collections_do_not_compare(tmp_path: Path, folder: Pa
     opened(folder, cache).evaluate(WHOLE)
     opened(folder_of(tmp_path / "others", 6, kinds=2), cache).evaluate(WHOLE)
     a, b = (runs.load(cache, name) for name in runs.list(cache)["id"])
-    with pytest.raises(WorkbenchError, match=r"'others'.*do not compare"):
+    with pytest.raises(WorkbenchError, match=r"'others'.*are not comparable"):
         runs.diff(a, b)
 
 
@@ -229,7 +229,7 @@ def test_a_newer_database_is_left_alone(folder: Path, cache: Path) -> None:
     with pytest.raises(WorkbenchError, match=r"version 99.*update the workbench"):
         opened(folder, cache).runs()
     evaluation = opened(folder, cache).evaluate(REGIONS)
-    assert any("could not be remembered" in said and "99" in said for said in evaluation.warnings)
+    assert any("could not be stored" in said and "99" in said for said in evaluation.warnings)
     with contextlib.closing(sqlite3.connect(database(cache))) as connection:
         assert connection.execute("SELECT pipeline FROM runs").fetchall() == [(WHOLE,)]
 
@@ -253,8 +253,10 @@ def test_where_nothing_can_be_written_the_evaluation_is_whole(folder: Path, cach
     bench = opened(folder, cache)
     evaluation = bench.evaluate(WHOLE)
     assert evaluation.mean_ap > 0
-    assert sum("could not be remembered" in warning for warning in evaluation.warnings) == 1
-    assert not any("remembered" in warning for warning in bench.evaluate(WHOLE).warnings)  # said once
+    assert sum("could not be stored" in warning for warning in evaluation.warnings) == 1
+    assert not any(
+        "stored in the history" in warning for warning in bench.evaluate(WHOLE).warnings
+    )  # said once
 
 
 def test_a_full_disk_does_not_cost_the_evaluation(folder: Path, cache: Path) -> None:
@@ -269,7 +271,7 @@ def test_a_full_disk_does_not_cost_the_evaluation(folder: Path, cache: Path) -> 
     mean_ap, warnings = news.recv()
     process.join(60)
     assert mean_ap > 0
-    assert any("could not be remembered" in warning for warning in warnings)
+    assert any("could not be stored" in warning for warning in warnings)
     assert runs.list(cache)["pipeline"].to_list() == [WHOLE]
     assert not any((cache / "runs" / "rankings").glob("*.part"))
 

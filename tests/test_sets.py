@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.config import Config, Step, WorkbenchError
+from workbench.config import Step, WorkbenchError, parse_index
 from workbench.one import by_class
 from workbench.search import sets
 from workbench.search.sets import Nearest
@@ -21,7 +21,7 @@ def unit(count: int, seed: int, dimensions: int = 8) -> np.ndarray:
 
 
 def steps(text: str) -> tuple[Step, ...]:
-    return Config.parse(f"x/max/rmac:2/{text}").index_steps
+    return parse_index(text)
 
 
 @settings(deadline=None, max_examples=40)

@@ -136,7 +136,7 @@ def test_a_file_damaged_under_an_open_store(tmp_path: Path) -> None:
     store.refresh()
     (path,) = tmp_path.iterdir()
     cut(path)
-    with pytest.raises(WorkbenchError, match="have vanished or are damaged; run again"):
+    with pytest.raises(WorkbenchError, match="are missing or damaged; run again"):
         read(store, ["a"])
     store.refresh()  # as the next run does
     assert "a" not in store
@@ -150,7 +150,7 @@ def test_a_deleted_file_is_noticed(tmp_path: Path) -> None:
     store.write(["a", "b", "c"], example(1), {})
     store.write(["d", "e", "f"], example(2), {"g": "why"})
     store.refresh()
-    store._where["a"].path.unlink()
+    store._locations["a"].path.unlink()
     store.refresh()
     assert "a" not in store and "d" in store and "g" in store
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.pictures import picture
 from workbench.config import WorkbenchError
-from workbench.thumbnails import _kept, thumbnail
+from workbench.thumbnails import _stored, thumbnail
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_it_is_read_from_disk_by_another_process(tmp_path: Path, photo: Path) ->
     (kept,) = (tmp_path / "kept").rglob("*.jpg")
     assert kept.read_bytes() == first
     kept.write_bytes(b"what lies there")
-    _kept.cache_clear()  # as in a new process
+    _stored.cache_clear()  # as in a new process
     assert thumbnail(photo, 160, None, tmp_path / "kept") == b"what lies there"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import workbench
 from tests.pictures import folder_of
 from workbench.anatomy import bits, lists
-from workbench.config import Config, WorkbenchError
+from workbench.config import WorkbenchError
 from workbench.pipeline import Workbench
 from workbench.progress import Cancelled
 from workbench.search import indexes
@@ -20,7 +20,6 @@ from workbench.search.found import Found
 from workbench.tradeoff import DEPTHS, Tradeoff, front, steps_of
 
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
-CONFIG = Config.parse(PIPELINE)
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +131,10 @@ def test_measuring_can_be_stopped(bench: Workbench) -> None:
 
 
 def test_an_index_string_holds_index_steps_alone() -> None:
-    assert [str(step) for step in steps_of("pq:16,ivf:64", CONFIG)] == ["ivf:64", "pq:16"]
-    assert steps_of("exact", CONFIG) == ()
+    assert [str(step) for step in steps_of("pq:16,ivf:64")] == ["ivf:64", "pq:16"]
+    assert steps_of("exact") == ()
     with pytest.raises(WorkbenchError, match="'ivf:64/aqe:5'"):
-        steps_of("ivf:64/aqe:5", CONFIG)
+        steps_of("ivf:64/aqe:5")
 
 
 # The Pareto front.
@@ -179,7 +178,7 @@ def vectors() -> np.ndarray:
 def test_cells_hold_every_image_once_and_those_probed_are_what_is_found(
     vectors: np.ndarray, name: str
 ) -> None:
-    index = indexes.build(steps_of(name, CONFIG), vectors)
+    index = indexes.build(steps_of(name), vectors)
     query = vectors[7:8]
     found = lists(index, query)
     assert found is not None
@@ -192,7 +191,7 @@ def test_cells_hold_every_image_once_and_those_probed_are_what_is_found(
 
 
 def test_imbalance_by_hand(vectors: np.ndarray) -> None:
-    found = lists(indexes.build(steps_of("ivf:4", CONFIG), vectors), vectors[:1])
+    found = lists(indexes.build(steps_of("ivf:4"), vectors), vectors[:1])
     assert found is not None
     even = found._replace(sizes=np.array([5, 5, 5, 5]))
     assert even.imbalance == pytest.approx(1)
@@ -201,7 +200,7 @@ def test_imbalance_by_hand(vectors: np.ndarray) -> None:
 
 @pytest.mark.parametrize("name", ["lsh:64", "itq:32", "sh:64", "ivf:8,lsh:64"])
 def test_bits_are_those_of_the_query_and_its_results(vectors: np.ndarray, name: str) -> None:
-    index = indexes.build(steps_of(name, CONFIG), vectors)
+    index = indexes.build(steps_of(name), vectors)
     codes = bits(index, vectors[7:8], 20)
     assert codes is not None
     own, *others = np.unpackbits(codes.codes, axis=1).astype(bool)
@@ -215,6 +214,6 @@ def test_bits_are_those_of_the_query_and_its_results(vectors: np.ndarray, name: 
 
 def test_an_index_without_cells_or_bits_has_none(vectors: np.ndarray) -> None:
     for name, cells, coded in (("exact", 0, 0), ("pq:4", 0, 0), ("hnsw:4", 0, 0), ("lsh:64", 0, 1)):
-        index = indexes.build(steps_of(name, CONFIG), vectors)
+        index = indexes.build(steps_of(name), vectors)
         assert (lists(index, vectors[:1]) is not None) == bool(cells)
         assert (bits(index, vectors[:1], 3) is not None) == bool(coded)

@@ -1,4 +1,4 @@
-"""Retrieval Workbench: deep image retrieval to see, explain and compare."""
+"""Retrieval Workbench: inspect, explain and compare deep image retrieval."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Config", "WorkbenchError", "__version__", "open"]
 
 
 def open(name: str | Path, labels: str = "none", **options: Any) -> Workbench:
-    """Open a collection: ``posters``, a benchmark's name, a folder of images or a labels.csv.
+    """Open a collection: ``posters``, the name of a benchmark, a folder of images or a CSV of labels.
 
-    ``labels="folders"`` takes subfolders as labels. ``options``: size (longest side, pixels), device,
-    precision, cache, weights (folders), seed, distractors (a folder
-    of negatives to add, or ``synthetic:COUNT``). Raises WorkbenchError where it cannot be opened.
+    With ``labels="folders"`` subfolders are labels. ``options``: size (longest side, pixels), device,
+    precision, cache and weights (folders), seed, distractors (a folder of negatives to add, or
+    ``synthetic:COUNT``). Raises WorkbenchError if the collection cannot be opened.
     """
     try:
         from workbench.opening import open_workbench

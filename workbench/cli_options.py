@@ -1,4 +1,4 @@
-"""The options that several commands share, and the collection that they open with them."""
+"""Options shared by commands, and the collection opened with them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
 COLLECTION = Annotated[
-    str, typer.Argument(help="posters, a benchmark's name, a folder of images or a labels.csv")
+    str, typer.Argument(help="posters, a benchmark's name, a folder of images or a CSV of labels")
 ]
-LABELS = Annotated[str, typer.Option(help="none, or folders: a folder's subfolders are labels")]
-CACHE = Annotated[Path | None, typer.Option(help="where collections and stored maps lie")]
+LABELS = Annotated[str, typer.Option(help="none, or folders: subfolders are labels")]
+CACHE = Annotated[Path | None, typer.Option(help="the folder of collections and stored maps")]
 WEIGHTS = Annotated[Path | None, typer.Option(help="a folder of weight files; also WORKBENCH_WEIGHTS")]
 # name → (type and help, default), as ``workbench.open`` takes them
 _OPTIONS: dict[str, tuple[Any, Any]] = {
@@ -29,7 +29,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "precision": (Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")], "auto"),
     "cache": (CACHE, None),
     "weights": (WEIGHTS, None),
-    "seed": (Annotated[int, typer.Option(help="of whatever is drawn at random")], 0),
+    "seed": (Annotated[int, typer.Option(help="seed of random numbers")], 0),
     "distractors": (
         Annotated[str, typer.Option(help="negatives to add: a folder of images, or synthetic:COUNT")],
         "",
@@ -39,7 +39,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 
 @dataclass(frozen=True)
 class Opening:
-    """What is to be opened, and how; called with a progress, it is."""
+    """A collection to open and its options; called with a progress callback, it opens it."""
 
     collection: str
     labels: str
@@ -52,11 +52,11 @@ class Opening:
 
 
 def opens(command: Callable[..., None], default: str | None = None) -> Callable[..., None]:
-    """A command on a collection: its first parameter, an Opening, is filled from the shared options.
+    """Decorate a command whose first parameter is an Opening, which is filled from the shared options.
 
-    ``default``: the collection where none is named.
+    ``default`` is the collection if none is named.
     """
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    _, *specific = inspect.signature(command, eval_str=True).parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
 
     def parameter(name: str, kind: Any, value: Any) -> inspect.Parameter:
@@ -64,16 +64,16 @@ def opens(command: Callable[..., None], default: str | None = None) -> Callable[
 
     parameters = [
         parameter("collection", COLLECTION, inspect.Parameter.empty if default is None else default),
-        *(one.replace(kind=keyword) for one in own),
+        *(option.replace(kind=keyword) for option in specific),
         parameter("labels", LABELS, "none"),
         *(parameter(name, kind, value) for name, (kind, value) in _OPTIONS.items()),
     ]
 
     @wraps(command)
-    def run(collection: str, labels: str, **given: Any) -> None:
-        options = {name: given.pop(name) for name in _OPTIONS}
-        command(Opening(collection, labels, options), **given)
+    def run(collection: str, labels: str, **arguments: Any) -> None:
+        options = {name: arguments.pop(name) for name in _OPTIONS}
+        command(Opening(collection, labels, options), **arguments)
 
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which typer reads
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer
+    run.__annotations__ = {option.name: option.annotation for option in parameters}
     return run

@@ -1,4 +1,4 @@
-"""What the command line prints: tables, JSON, and a progress bar on standard error."""
+"""Output of the command line: tables and JSON, and a progress bar on standard error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workbench.progress import Progress, silent
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A progress bar on standard error where that is a terminal, so that standard output stays clean."""
+    """A progress bar on standard error if it is a terminal; standard output has only results."""
     if not sys.stderr.isatty():
         yield silent
         return
@@ -26,30 +26,32 @@ def progress_bar() -> Iterator[Progress]:
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
 
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total or None)
-            bars.update(tasks[what], completed=done, total=total or None)
+        def progress(task: str, done: int, total: int) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total or None)
+            bars.update(tasks[task], completed=done, total=total or None)
 
         yield progress
 
 
 def print_json(value: Any) -> None:
+    """Print a value as JSON; NaN and infinity become null."""
     print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:
-    """The same in what JSON knows: not-a-number becomes null, numpy's numbers plain ones."""
+    """Convert to types of JSON: NaN and infinity become null, NumPy scalars plain numbers."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [_plain(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table; columns of numbers are right-aligned."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -62,19 +64,22 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    # Into a file or a pipe nothing is cut to a width.
+    # In a file or a pipe, lines are not wrapped to the width of a terminal.
     console = Console() if sys.stdout.isatty() else Console(width=400)
     console.print(Text(title), style="bold")
     console.print(table)
 
 
 def percent(value: float) -> str:
+    """A fraction in percent with one digit; empty for NaN."""
     return "" if math.isnan(value) else f"{100 * value:.1f}"
 
 
 def measure(name: str, value: float) -> str:
+    """A measure in percent, or N-S, which ranges from 0 to 4, as it is."""
     return f"{value:.2f}" if name == "N-S" else percent(value)
 
 
 def count(value: int | None) -> str:
+    """A count; empty for None."""
     return "" if value is None else str(value)

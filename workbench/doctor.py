@@ -1,4 +1,4 @@
-"""What on a machine is missing or slow, and how to mend it."""
+"""Diagnosis: what is missing or slow on this machine, and the remedy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from workbench.config import WorkbenchError
 
 
 class Finding(NamedTuple):
+    """One finding: whether it is ``good``, its subject, and the remedy if it is not."""
+
     good: bool
-    what: str
-    mend: str = ""
+    subject: str
+    remedy: str = ""
 
 
 def examine(cache: Path | None = None, weights: Path | None = None) -> list[Finding]:
-    """Look at libraries, weights, processor and disk."""
+    """Check libraries, weights, processor and disk."""
     return [
         _libraries(),
         *(
@@ -32,13 +34,13 @@ def examine(cache: Path | None = None, weights: Path | None = None) -> list[Find
     ]
 
 
-def _guarded(look: Callable[..., Finding], what: str, *arguments: object) -> Finding:
+def _guarded(check: Callable[..., Finding], subject: str, *arguments: object) -> Finding:
     try:
-        return look(*arguments)
+        return check(*arguments)
     except WorkbenchError as error:
-        return Finding(False, what, str(error))
+        return Finding(False, subject, str(error))
     except (ImportError, RuntimeError) as error:
-        return Finding(False, what, f"cannot be looked at before the libraries are mended ({error})")
+        return Finding(False, subject, f"cannot be checked before the libraries are repaired ({error})")
 
 
 def _libraries() -> Finding:
@@ -54,13 +56,13 @@ def _libraries() -> Finding:
 
 
 def mismatch(error: Exception) -> str:
-    """What to do where torch, torchvision or timm cannot be imported."""
+    """The remedy if torch, torchvision or timm cannot be imported."""
     reason = str(error).split("\n")[0]
     if "nms" in reason or "torchvision" in reason:
         return (
-            f"torchvision does not fit this torch ({reason}): a processor-only torch needs the torchvision "
+            f"torchvision does not fit this torch ({reason}): a CPU-only torch needs the torchvision "
             "of the same build; run pip uninstall -y torch torchvision, then pip install torch torchvision "
-            "together, from one place"
+            "together, from one index"
         )
     return f"{reason}; install the package again in a fresh environment"
 
@@ -77,14 +79,14 @@ def _weights(chosen: Path | None) -> Finding:
     from workbench.features import weights
     from workbench.features.backbones import BACKBONES
 
-    place = weights.folder(chosen)
-    if place is not None and not place.is_dir():
+    folder = weights.folder(chosen)
+    if folder is not None and not folder.is_dir():
         return Finding(
-            False, "weights folder", f"{str(place)!r} does not exist; check --weights or WORKBENCH_WEIGHTS"
+            False, "weights folder", f"{str(folder)!r} does not exist; check --weights or WORKBENCH_WEIGHTS"
         )
     states = {name: weights.availability(name, chosen) for name in BACKBONES}
-    here = [name for name, state in states.items() if state != "download"]
-    return Finding(True, f"weights here: {', '.join(here)}; others come by download")
+    present = [name for name, state in states.items() if state != "download"]
+    return Finding(True, f"weights here: {', '.join(present)}; others are downloaded on first use")
 
 
 def _speed() -> Finding:
@@ -94,28 +96,31 @@ def _speed() -> Finding:
 
     device = choose_device("auto")
     precision = choose_precision("auto", device)
-    what = f"extraction on {device} in {precision}, {os.cpu_count()} cores"
+    setup = f"extraction on {device} in {precision}, {os.cpu_count()} cores"
     threads = os.environ.get("OMP_NUM_THREADS")
     if threads and int(threads) < (os.cpu_count() or 1) and torch.get_num_threads() == int(threads):
-        return Finding(False, what, f"OMP_NUM_THREADS={threads} keeps PyTorch from using all cores; unset it")
-    return Finding(True, what)
+        return Finding(
+            False, setup, f"OMP_NUM_THREADS={threads} keeps PyTorch from using all cores; unset it"
+        )
+    return Finding(True, setup)
 
 
 def _disk(chosen: Path | None) -> Finding:
     from workbench.opening import default_cache
 
-    place = (chosen or default_cache()).expanduser()
+    cache = (chosen or default_cache()).expanduser()
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        probe = place / ".writable"
+        cache.mkdir(parents=True, exist_ok=True)
+        probe = cache / ".writable"
         probe.touch()
         probe.unlink()
     except OSError as error:
         return Finding(
-            False, f"cache {place}", f"cannot be written ({error.strerror}); choose another with --cache"
+            False, f"cache {cache}", f"cannot be written ({error.strerror}); choose another with --cache"
         )
-    free = shutil.disk_usage(place).free / 1e9
-    what = f"cache {place}, {free:.1f} GB free"
+    free = shutil.disk_usage(cache).free / 1e9
     return Finding(
-        free > 2, what, "an image takes about half a megabyte of stored maps; free some space or use --cache"
+        free > 2,
+        f"cache {cache}, {free:.1f} GB free",
+        "the maps of an image take about half a megabyte; free some space or use --cache",
     )

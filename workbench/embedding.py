@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
-import uuid
 import warnings
 from hashlib import blake2b
 from importlib.metadata import version
@@ -19,6 +17,7 @@ import pandas as pd
 from workbench.described import Ready
 from workbench.progress import Progress, silent
 from workbench.search.neighbours import nearest
+from workbench.writing import replacing
 
 NEIGHBOURS = 15  # of each image that UMAP holds together; with the distance, umap-learn's defaults
 MIN_DISTANCE = 0.1
@@ -123,11 +122,7 @@ def _read(path: Path, images: list[str]) -> pd.DataFrame | None:
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
     """Keep the map, whole or not at all. A cache that cannot be written costs time, not the map."""
-    temporary = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.part")
     with contextlib.suppress(OSError):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            frame.to_parquet(temporary, index=False)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
+            frame.to_parquet(part, index=False)

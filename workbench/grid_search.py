@@ -1,4 +1,4 @@
-"""Which pipelines a grid of parts makes, and which of its combinations have no meaning."""
+"""The pipelines of a grid of parts, without the combinations that have no meaning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workbench.features.backbones import Spec
 
 @dataclass(frozen=True)
 class Grid:
-    """``pipelines`` that are valid, each once, and those ``left_out`` with the reason."""
+    """The valid ``pipelines``, each once, and {pipeline: reason} of the invalid ones in ``left_out``."""
 
     pipelines: tuple[str, ...]
     left_out: dict[str, str]
@@ -26,14 +26,14 @@ def grid(
     whitenings: Sequence[str] = ("",),
     rerankings: Sequence[str] = ("",),
 ) -> Grid:
-    """Every combination of the parts, the last varying quickest; "" leaves one of the last three out."""
+    """All combinations of the parts, the last varying fastest; "" leaves out one of the last three."""
     valid: dict[str, None] = {}
     left_out = {}
     for parts in product(backbones, poolings, regions, weightings, whitenings, rerankings):
         text = "/".join(filter(None, parts))
         try:
             config = Config.parse(text)
-            Spec.parse(config.backbone).module(config.pooling.name)  # has it a layer for this pooling?
+            Spec.parse(config.backbone).module(config.pooling.name)  # raises if no layer fits the pooling
         except WorkbenchError as error:
             left_out[text] = str(error)
         else:

@@ -10,7 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from workbench.described import Keypoints, Ready
-from workbench.features.extraction import pixels
+from workbench.features.batches import pixels
 from workbench.local.features import Features
 from workbench.local.patches import cut
 from workbench.local.verification import Kind, Verified, verify

@@ -1,4 +1,4 @@
-"""Starting JupyterLab on the notebooks, from a checkout or from an installed wheel."""
+"""Start JupyterLab on the notebooks, from a checkout or from an installed wheel."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FIRST = "01_explore_a_collection.ipynb"
 
 
 def start(arguments: list[str], progress: Progress = silent, folder: Path | None = None) -> list[str]:
-    """Make everything ready and return the command that starts JupyterLab with ``arguments``.
+    """Prepare notebooks and collection; returns the command that starts JupyterLab with ``arguments``.
 
-    The notebooks of a checkout are opened where they are; from a wheel those that are missing are
-    copied to ``notebooks/`` in the current folder. The embedded collection is made and described.
+    The notebooks of a checkout are opened in place; those of a wheel are copied to ``notebooks/`` in the
+    current folder if they are missing there. The embedded collection is rendered and described.
     """
     if importlib.util.find_spec("jupyterlab") is None:
         raise WorkbenchError("JupyterLab is not installed: pip install jupyterlab")
@@ -28,7 +28,7 @@ def start(arguments: list[str], progress: Progress = silent, folder: Path | None
 
     open_workbench("posters", progress=progress).evaluate(DEFAULT_PIPELINE, progress)
     command = [sys.executable, "-m", "jupyterlab", str(notebooks / FIRST)]
-    # Nothing is asked of the network, and a container's root may start it.
+    # Without requests to the network; the root user of a container may start it.
     command.append("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate")
     if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in arguments:
         command.append("--allow-root")
@@ -36,23 +36,23 @@ def start(arguments: list[str], progress: Progress = silent, folder: Path | None
 
 
 def bring_notebooks(folder: Path) -> Path:
-    """The folder of notebooks: the checkout's, or ``folder/notebooks`` filled from the wheel."""
+    """The folder of notebooks: that of the checkout, or ``folder/notebooks`` with copies from the wheel."""
     package = Path(__file__).resolve().parent
     checkout = package.parent / "notebooks"
     if (checkout / FIRST).is_file() and (package.parent / "pyproject.toml").is_file():
         return checkout
-    here = folder / "notebooks"
+    target = folder / "notebooks"
     try:
-        here.mkdir(exist_ok=True)
+        target.mkdir(exist_ok=True)
         for notebook in sorted((package / "notebooks").glob("*.ipynb")):
-            if not (here / notebook.name).exists():  # what somebody has changed stays
-                shutil.copyfile(notebook, here / notebook.name)
+            if not (target / notebook.name).exists():  # keep notebooks that the user has changed
+                shutil.copyfile(notebook, target / notebook.name)
     except OSError as error:
         raise WorkbenchError(
-            f"the notebooks cannot be written to {str(here)!r}: {error.strerror or error}"
+            f"the notebooks cannot be written to {str(target)!r}: {error.strerror or error}"
         ) from None
-    if not (here / FIRST).is_file():
+    if not (target / FIRST).is_file():
         raise WorkbenchError(
-            f"{FIRST} is neither in this installation nor in {str(here)!r}; install the package again"
+            f"{FIRST} is neither in this installation nor in {str(target)!r}; install the package again"
         )
-    return here
+    return target

@@ -1,4 +1,4 @@
-"""Opening a workbench: which collection, with which options, and where things are kept."""
+"""Opening of a workbench: collection, options and cache folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workbench.progress import Progress, silent
 
 
 def default_cache() -> Path:
-    """``data/`` of a checkout, or else the user's cache folder; WORKBENCH_CACHE moves it."""
+    """The cache folder: WORKBENCH_CACHE, else ``data/`` of a checkout, else the user's cache folder."""
     if os.environ.get("WORKBENCH_CACHE"):
         return Path(os.environ["WORKBENCH_CACHE"]).expanduser()
     checkout = Path(__file__).resolve().parents[1]
@@ -30,7 +30,10 @@ def default_cache() -> Path:
 def open_workbench(
     name: str | Path, labels: str = "none", progress: Progress = silent, **options: Any
 ) -> Workbench:
-    """Open a collection by name, folder or CSV. ``options`` are the fields of Options."""
+    """Open a collection by name, folder or CSV file. ``options`` are the fields of Options.
+
+    Raises WorkbenchError if an option is not known or the collection cannot be opened.
+    """
     unknown = set(options) - set(Options.__dataclass_fields__)
     if unknown:
         raise WorkbenchError(
@@ -40,11 +43,11 @@ def open_workbench(
     weights = options.get("weights")
     distractors = str(options.get("distractors") or "")
     check(distractors)
-    chosen = replace(
+    resolved = replace(
         Options(**options),
         cache=cache,
         weights=Path(weights).expanduser() if weights else None,
         distractors=distractors,
     )
     collection = open_collection(name, labels, cache, progress)
-    return Workbench(with_distractors(collection, distractors, progress), chosen)
+    return Workbench(with_distractors(collection, distractors, progress), resolved)

@@ -24,7 +24,7 @@ from workbench.activations import (
 from workbench.asking import Asked
 from workbench.collections import images
 from workbench.collections.collection import Box, Collection
-from workbench.config import Config, WorkbenchError
+from workbench.config import Config, Step, WorkbenchError
 from workbench.cooccurrence import Cooccurrence, cooccurrence
 from workbench.described import KEPT, Describer, Keypoints, Ready, mapped
 from workbench.descriptors.proposals import proposals
@@ -230,7 +230,7 @@ class Workbench(Showing):
         maps, described = asking.maps(ready, image, box)[0], ready.described
         if regions is None:
             return activations(maps, config, described.attention, described.proposals)
-        config = replace(config, regions=Config.parse(f"x/max/{regions}").regions)
+        config = replace(config, regions=Step.parse("regions", regions))
         return activations(maps, config, described.attention, proposals(config, mapped(ready.source)))
 
     def contributions(

@@ -1,16 +1,16 @@
-"""How long work reports where it is, and how it is stopped."""
+"""Progress of long work: a callback that reports it and may cancel it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-# Called with (what is being done, steps done, steps in all); it may raise Cancelled to stop the work.
+# Called with (task, steps done, total steps; 0 where unknown); it may raise Cancelled to stop the work.
 Progress = Callable[[str, int, int], None]
 
 
 class Cancelled(Exception):
-    """Raised by a progress callback: the work stops there, and what is already stored stays."""
+    """Raised by a progress callback to stop the work; results stored so far are kept."""
 
 
-def silent(what: str, done: int, total: int) -> None:
-    """A progress callback that says nothing."""
+def silent(task: str, done: int, total: int) -> None:
+    """A progress callback that does nothing."""

@@ -1,4 +1,4 @@
-"""The database of runs: one file in WAL mode, which several kernels and threads share."""
+"""The database of runs: one SQLite file in WAL mode, shared by kernels and threads."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import filelock
 
 from workbench.config import WorkbenchError
 
-MIGRATIONS = (  # each takes the database to its next version
+MIGRATIONS = (  # each brings the database to the next version
     "CREATE TABLE runs (id TEXT PRIMARY KEY, time TEXT NOT NULL, pipeline TEXT NOT NULL, "
     "collection TEXT NOT NULL, fingerprint TEXT NOT NULL, protocol TEXT NOT NULL, mean_ap REAL, "
     "seconds REAL NOT NULL, seed INTEGER NOT NULL, metrics TEXT NOT NULL, per_query TEXT NOT NULL, "
     "provenance TEXT NOT NULL, warnings TEXT NOT NULL)",
 )
-PATIENCE = 10  # seconds to wait for another kernel that writes
+PATIENCE = 10  # seconds to wait while another kernel writes
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to write by, to the newest version of the database."""
+    """A connection for writing, to the newest version of the database."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     try:
@@ -37,7 +37,10 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to read by; where there is no file yet, to an empty database."""
+    """A connection for reading; to an empty database if there is no file yet.
+
+    Raises WorkbenchError if the file cannot be read.
+    """
     try:
         if path.is_file():
             with writing(path) as connection:
@@ -47,21 +50,21 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
                 _migrate(connection, path)
                 yield connection
     except (OSError, sqlite3.Error) as error:
-        mend = "see that it can be read, and try again"
+        remedy = "make it readable, and try again"
         if isinstance(error, sqlite3.Error) and damaged(error):
-            mend = "the next evaluation moves it aside and begins a new one"
-        raise WorkbenchError(f"the history {path} cannot be read ({error}); {mend}") from None
+            remedy = "the next evaluation moves it aside and starts a new one"
+        raise WorkbenchError(f"the history {path} cannot be read ({error}); {remedy}") from None
 
 
 def damaged(error: sqlite3.Error) -> bool:
-    """Whether the error says that the file is no database, or no whole one."""
+    """Whether the error means that the file is not a database or is damaged."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def move_aside(path: Path) -> str:
-    """Move a damaged database out of the way; its new name, or nothing where another kernel did it."""
-    with _alone(path):
-        if _whole(path):
+    """Move a damaged database aside; returns its new name, or "" if another kernel has moved it already."""
+    with _lock(path):
+        if _intact(path):
             return ""
         kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:4]}")
         for ending in ("-wal", "-shm", ""):
@@ -70,7 +73,7 @@ def move_aside(path: Path) -> str:
         return kept.name
 
 
-def _whole(path: Path) -> bool:
+def _intact(path: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE)) as connection:
             return connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
@@ -78,28 +81,28 @@ def _whole(path: Path) -> bool:
         return False
 
 
-def _alone(path: Path) -> filelock.BaseFileLock:
-    """What only one may do at a time: to begin a database, to change its version, to move it aside."""
+def _lock(path: Path) -> filelock.BaseFileLock:
+    """The lock for creating a database, changing its version and moving it aside."""
     return filelock.FileLock(path.with_name(".lock"), timeout=PATIENCE)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the database to the newest version. Raises WorkbenchError where it is newer than this program."""
+    """Bring the database to the newest version. Raises WorkbenchError if it is newer than this program."""
     version = _version(connection)
     if version > len(MIGRATIONS):
         raise WorkbenchError(
-            f"the history {path} is of version {version}, and this workbench knows {len(MIGRATIONS)}: "
+            f"the history {path} has version {version}, and this workbench supports {len(MIGRATIONS)}: "
             "update the workbench, or use another cache"
         )
     if version < len(MIGRATIONS):
-        with _alone(path) if path.parent.is_dir() else contextlib.nullcontext():
+        with _lock(path) if path.parent.is_dir() else contextlib.nullcontext():
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
-            for change in MIGRATIONS[_version(connection) :]:  # another kernel may have been quicker
+            for change in MIGRATIONS[_version(connection) :]:  # another kernel may have applied some
                 connection.execute(change)
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
             connection.execute("COMMIT")
-    connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a killed process tears nothing
+    connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a killed process damages nothing
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -1,8 +1,8 @@
-"""Every evaluation is remembered: a row of a database, and its rankings in a file beside it.
+"""Stored runs: each evaluation is a row of a database, with its rankings in a file beside it.
 
-What decides a run's numbers (collection, pipeline, weights, sizes, seed, versions) decides its id, so
-that the same evaluated again renews its row instead of adding one. Each operation opens a connection
-of its own, for callbacks come on any thread.
+The id of a run is a hash of everything that determines its numbers (collection, pipeline, weights, sizes,
+seed, versions), so that a repeated evaluation updates its row. Each operation opens its own connection,
+because callbacks arrive on any thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from workbench.judging import Evaluation
 
 _LISTED = ("id", "time", "collection", "pipeline", "protocol", "mean_ap", "seconds", "seed", "fingerprint")
 _COLUMNS = (*_LISTED, "metrics", "per_query", "provenance", "warnings")
-_DECIDING = (
+_DETERMINING = (
     "protocol",
     "ap_variant",
     "size",
@@ -42,8 +42,8 @@ _DECIDING = (
 
 @dataclass(frozen=True)
 class Run:
-    """A remembered evaluation. ``time`` is when it was last made (UTC); ``seconds`` the longest it took,
-    for what is stored by then costs nothing later; ``fingerprint`` that of the collection."""
+    """A stored evaluation. ``time`` is that of the last evaluation (UTC); ``seconds`` the duration of the
+    longest, because a later one reads from the cache; ``fingerprint`` is that of the collection."""
 
     id: str
     time: str
@@ -62,9 +62,9 @@ class Run:
 
 @dataclass(frozen=True)
 class RunDifference:
-    """What differs from run ``a`` to run ``b``: ``metrics`` (measure, a, b, difference), ``per_query`` APs
-    of the queries that both have (query, a, b, difference; most different first), ``provenance`` (what,
-    a, b: only what differs), and the paired ``difference``."""
+    """The differences between two runs: ``metrics`` (measure, a, b, difference), ``per_query`` APs of
+    their common queries (query, a, b, difference; largest difference first), ``provenance`` (what,
+    a, b; only different values), and the paired ``difference``."""
 
     a: Run
     b: Run
@@ -75,17 +75,17 @@ class RunDifference:
 
 
 def path(cache: Path) -> Path:
-    """The database of a cache."""
+    """The path of a cache's database."""
     return cache / "runs" / "runs.sqlite"
 
 
 def remember(cache: Path, ready: Ready, evaluation: Evaluation, seconds: float) -> Evaluation:
-    """Keep an evaluation and the first results of its rankings; returns it, with a warning where that failed.
+    """Store an evaluation and the first results of its rankings; returns it, with a warning if that failed.
 
-    A full disk or a cache that cannot be written never costs the evaluation. A damaged database is
-    moved aside, under a name that the warning says, and a new one begun.
+    The evaluation is also returned if the disk is full or the cache cannot be written. A damaged database is
+    moved aside, to a name given in the warning, and a new one is started.
     """
-    said = []
+    warnings = []
     try:
         try:
             _write(cache, ready, evaluation, seconds)
@@ -93,15 +93,17 @@ def remember(cache: Path, ready: Ready, evaluation: Evaluation, seconds: float) 
             if not database.damaged(error):
                 raise
             if kept := database.move_aside(path(cache)):
-                said.append(f"the history was damaged ({error}): it is kept as {kept}, a new one was begun")
+                warnings.append(
+                    f"the history was damaged ({error}): it is kept as {kept}, a new one was started"
+                )
             _write(cache, ready, evaluation, seconds)
-    except (OSError, sqlite3.Error, WorkbenchError) as error:  # a lock that is not got is an OSError
-        said.append(f"this evaluation could not be remembered: {error}")
-    return replace(evaluation, warnings=[*evaluation.warnings, *said]) if said else evaluation
+    except (OSError, sqlite3.Error, WorkbenchError) as error:  # the timeout of a lock is an OSError
+        warnings.append(f"this evaluation could not be stored in the history: {error}")
+    return replace(evaluation, warnings=[*evaluation.warnings, *warnings]) if warnings else evaluation
 
 
 def list(cache: Path, collection: str | None = None) -> pd.DataFrame:
-    """The runs of a cache, or of one collection of it, a row each, newest first.
+    """The runs of a cache, or of one collection in it, one row each, newest first.
 
     Columns: id, time (UTC), collection, pipeline, protocol, mean_ap (0…1), seconds, seed, fingerprint.
     """
@@ -112,15 +114,15 @@ def list(cache: Path, collection: str | None = None) -> pd.DataFrame:
 
 
 def load(cache: Path, name: str) -> Run:
-    """The run of that id, or of the only id that begins so."""
+    """The only run whose id begins with ``name``. Raises WorkbenchError if there is none, or several."""
     with database.reading(path(cache)) as connection:
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE substr(id, 1, ?) = ? LIMIT 2", (len(name), name)
         ).fetchall()
-    if len(found) != 1 or not name:
-        what = "begins several ids; write more of it" if found else "is not known; see bench.runs()"
-        raise WorkbenchError(f"run {name!r} {what}")
-    row = dict(zip(_COLUMNS, found[0], strict=True))
+    if len(rows) != 1 or not name:
+        reason = "begins several ids; write more of it" if rows else "is not known; see bench.runs()"
+        raise WorkbenchError(f"run {name!r} {reason}")
+    row = dict(zip(_COLUMNS, rows[0], strict=True))
     for column in ("metrics", "per_query", "provenance", "warnings"):
         row[column] = json.loads(row[column])
     row["mean_ap"] = math.nan if row["mean_ap"] is None else row["mean_ap"]
@@ -139,11 +141,12 @@ def rankings(cache: Path, run: Run) -> pd.DataFrame:
 
 
 def diff(a: Run, b: Run) -> RunDifference:
-    """What differs from run ``a`` to run ``b``. Raises WorkbenchError where their protocols differ."""
+    """Compare two runs. Raises WorkbenchError if their collections or protocols differ."""
     if (a.collection, a.protocol) != (b.collection, b.protocol):
         raise WorkbenchError(
-            f"runs {a.id} and {b.id} are of {a.collection!r} by {a.protocol} and of {b.collection!r} by "
-            f"{b.protocol}: such numbers do not compare; choose two of one collection"
+            f"runs {a.id} and {b.id} are on {a.collection!r} with protocol {a.protocol} and on "
+            f"{b.collection!r} with {b.protocol}: their numbers are not comparable; "
+            "choose two runs on one collection"
         )
     measures = pd.DataFrame({"a": a.metrics, "b": b.metrics}, dtype=float).rename_axis("measure")
     aps = [run.per_query.set_index("query")["ap"].astype(float) for run in (a, b)]
@@ -151,35 +154,37 @@ def diff(a: Run, b: Run) -> RunDifference:
     for table in (measures, queries):
         table["difference"] = table["b"] - table["a"]
     order = queries["difference"].abs().sort_values(ascending=False, kind="stable").index
-    about = pd.DataFrame({"a": _flat(_facts(a)), "b": _flat(_facts(b))}, dtype=object).fillna("")
+    provenance = pd.DataFrame({"a": _flat(_facts(a)), "b": _flat(_facts(b))}, dtype=object).fillna("")
     return RunDifference(
         a,
         b,
         measures.reset_index(),
         queries.loc[order].reset_index(),
-        about[about["a"] != about["b"]].rename_axis("what").reset_index(),
+        provenance[provenance["a"] != provenance["b"]].rename_axis("what").reset_index(),
         paired_difference(queries["a"], queries["b"]),
     )
 
 
 def fingerprint(ready: Ready) -> str:
-    """Of a collection: it changes with any image's file, with the queries and with what is relevant."""
+    """A hash of a collection: of its image files, its queries and their relevance."""
     collection = ready.collection
-    files = zip(collection.images, ready.keys[0], strict=False)  # the database comes first
-    queries = [(q.id, q.image, q.box, sorted(collection.relevance[q.id].items())) for q in collection.queries]
+    files = zip(collection.images, ready.keys[0], strict=False)  # keys begin with those of the database
+    queries = [
+        (query.id, query.image, query.box, sorted(collection.relevance[query.id].items()))
+        for query in collection.queries
+    ]
     return _hash([[*files], queries])
 
 
 def _write(cache: Path, ready: Ready, evaluation: Evaluation, seconds: float) -> None:
-    about, whole = evaluation.provenance, fingerprint(ready)
-    name = _hash([evaluation.pipeline, whole, {key: about.get(key) for key in _DECIDING}])
+    provenance, collection_hash = evaluation.provenance, fingerprint(ready)
+    name = _hash([evaluation.pipeline, collection_hash, {key: provenance.get(key) for key in _DETERMINING}])
     with database.writing(path(cache)) as connection:
         old = connection.execute("SELECT metrics, seconds FROM runs WHERE id = ?", (name,)).fetchone()
         if old is None or not _ranking_file(cache, name).is_file():
-            run_rankings.write(
-                _ranking_file(cache, name), evaluation.rankings
-            )  # first, so that no row lacks its file
-        known, longest = (json.loads(old[0]), old[1]) if old else ({}, 0.0)
+            # Before the row, so that every row has its file.
+            run_rankings.write(_ranking_file(cache, name), evaluation.rankings)
+        metrics, longest = (json.loads(old[0]), old[1]) if old else ({}, 0.0)
         row = {
             "id": name,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -188,13 +193,13 @@ def _write(cache: Path, ready: Ready, evaluation: Evaluation, seconds: float) ->
             "protocol": evaluation.protocol,
             "mean_ap": evaluation.mean_ap,
             "seconds": max(seconds, longest),
-            "seed": about["seed"],
-            "fingerprint": whole,
-            "metrics": _text({**known, **evaluation.metrics}),  # localisation is not measured every time
+            "seed": provenance["seed"],
+            "fingerprint": collection_hash,
+            "metrics": _text({**metrics, **evaluation.metrics}),  # localisation is not measured every time
             "per_query": _text(
-                {c: evaluation.per_query[c].to_numpy().tolist() for c in evaluation.per_query}
+                {name: column.to_numpy().tolist() for name, column in evaluation.per_query.items()}
             ),
-            "provenance": _text(about),
+            "provenance": _text(provenance),
             "warnings": _text(evaluation.warnings),
         }
         marks = ", ".join(f":{column}" for column in _COLUMNS)
@@ -206,18 +211,21 @@ def _ranking_file(cache: Path, name: str) -> Path:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    """What made a run, without what differs between any two."""
-    about = {key: value for key, value in run.provenance.items() if key not in ("seconds", "timings")}
-    fitted = [{k: v for k, v in one.items() if k != "when"} for one in about.get("whitening", ())]
-    return {"pipeline": run.pipeline, "fingerprint": run.fingerprint, **about, "whitening": fitted}
+    """The provenance of a run, without the times, which differ between any two runs."""
+    facts = {key: value for key, value in run.provenance.items() if key not in ("seconds", "timings")}
+    whitenings = [
+        {key: value for key, value in whitening.items() if key != "when"}
+        for whitening in facts.get("whitening", ())
+    ]
+    return {"pipeline": run.pipeline, "fingerprint": run.fingerprint, **facts, "whitening": whitenings}
 
 
-def _flat(values: dict[str, Any], before: str = "") -> dict[str, str]:
-    """Nested dicts as one, ``versions.torch`` and so on, every value as text."""
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Flatten nested dicts and lists to keys such as ``versions.torch``, with every value as text."""
     flat: dict[str, str] = {}
     for key, value in values.items():
         inner = dict(enumerate(value)) if isinstance(value, tuple | type([])) else value
-        flat |= _flat(inner, f"{before}{key}.") if isinstance(inner, dict) else {f"{before}{key}": str(value)}
+        flat |= _flat(inner, f"{prefix}{key}.") if isinstance(inner, dict) else {f"{prefix}{key}": str(value)}
     return flat
 
 
@@ -226,4 +234,4 @@ def _hash(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, default=lambda v: math.nan if v is pd.NA else v.item())
+    return json.dumps(value, default=lambda scalar: math.nan if scalar is pd.NA else scalar.item())

@@ -1,11 +1,9 @@
-"""Small JPEGs of images, made once and kept on disk under the fingerprint of the file they show."""
+"""Thumbnails: small JPEGs of images, stored on disk under the fingerprint of the image file."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
-import uuid
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,45 +11,42 @@ from PIL import Image
 
 from workbench.collections import images
 from workbench.collections.collection import Box
+from workbench.writing import replacing
 
-_SHARPER = 2  # decoded at least this much larger than shown, for libjpeg's own reduction is coarse
+_DECODED = 2  # decode at least this many times larger, because libjpeg's own reduction is coarse
 
 
 def thumbnail(path: Path, side: int, box: Box | None, folder: Path) -> bytes:
     """A JPEG of an image file, upright, its longest side at most ``side`` pixels, cropped to ``box``.
 
-    It is kept in ``folder``, and made anew where the file has changed. Raises WorkbenchError with the
-    reason where the file cannot be read.
+    It is stored in ``folder`` and made again where the image file has changed. Raises WorkbenchError with
+    the reason where the file cannot be read.
     """
-    return _kept(path, images.header(path).fingerprint, side, box, folder)
+    return _stored(path, images.header(path).fingerprint, side, box, folder)
 
 
 @lru_cache(maxsize=4096)
-def _kept(path: Path, fingerprint: str, side: int, box: Box | None, folder: Path) -> bytes:
+def _stored(path: Path, fingerprint: str, side: int, box: Box | None, folder: Path) -> bytes:
     crop = "" if box is None else "-" + "-".join(f"{edge:g}" for edge in box)
-    place = folder / fingerprint[:2] / f"{fingerprint}-{side}{crop}.jpg"
+    file = folder / fingerprint[:2] / f"{fingerprint}-{side}{crop}.jpg"
     with contextlib.suppress(OSError):
-        if known := place.read_bytes():
-            return known
-    made = _made(path, side, box)
-    # A folder that cannot be written, or a full disk, costs time and nothing else.
+        if cached := file.read_bytes():
+            return cached
+    jpeg = _render(path, side, box)
+    # A folder that cannot be written, or a full disk, only means that the thumbnail is made again.
     with contextlib.suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_suffix(f".{uuid.uuid4().hex[:8]}.part")
-        try:
-            part.write_bytes(made)
-            os.replace(part, place)
-        finally:
-            part.unlink(missing_ok=True)
-    return made
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as part:
+            part.write_bytes(jpeg)
+    return jpeg
 
 
-def _made(path: Path, side: int, box: Box | None) -> bytes:
-    size = images.header(path)
-    width, height = (size.width, size.height) if box is None else (box[2] - box[0], box[3] - box[1])
-    scale = _SHARPER * side / max(width, height, 1)
-    enough = max(1, int(scale * width)), max(1, int(scale * height))
-    picture = images.load(path, box, at_least=enough)
+def _render(path: Path, side: int, box: Box | None) -> bytes:
+    header = images.header(path)
+    width, height = (header.width, header.height) if box is None else (box[2] - box[0], box[3] - box[1])
+    scale = _DECODED * side / max(width, height, 1)
+    at_least = max(1, int(scale * width)), max(1, int(scale * height))
+    picture = images.load(path, box, at_least=at_least)
     picture.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     data = io.BytesIO()
     picture.save(data, "JPEG", quality=85)

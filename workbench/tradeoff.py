@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import pandas as pd
 
-from workbench.config import INDEX_STEPS, SUGGESTING, Config, Step, WorkbenchError
+from workbench.config import INDEX_STEPS, SUGGESTING, Step, WorkbenchError, parse_index
 from workbench.described import Ready
 from workbench.evaluation import protocols
 from workbench.progress import Progress, silent
@@ -76,7 +76,7 @@ class Tradeoff:
         """One index, such as ``ivf:64,pq:16`` or ``exact``; what is impossible here says so in ``error``."""
         name = index
         try:
-            steps = steps_of(index, self.ready.config)
+            steps = steps_of(index)
             name = ",".join(map(str, steps)) or "exact"
             if name not in self.measured or self.measured[name].error:
                 self.measured[name] = self._measure(name, steps, progress)
@@ -99,7 +99,7 @@ class Tradeoff:
 
         One that differs from another in its probes alone is that one, probed otherwise.
         """
-        steps = steps_of(index, self.ready.config)
+        steps = steps_of(index)
         trained = ",".join(map(_trained, steps))
         if trained not in self._built:
             started = time.perf_counter()
@@ -194,14 +194,14 @@ class Tradeoff:
         return 1 / statistics.median(times)
 
 
-def steps_of(index: str, config: Config) -> tuple[Step, ...]:
+def steps_of(index: str) -> tuple[Step, ...]:
     """The steps of an index string. Raises WorkbenchError where it is none, or holds other steps too."""
     names = [word.partition(":")[0].strip() for word in index.split(",")]
     if "/" in index or not set(names) <= set(INDEX_STEPS):
         raise WorkbenchError(
             f"index {index!r} is no index; valid: exact, ivf:64, pq:16, ivf:64,pq:16 and so on"
         )
-    return Config.parse(f"{config.description}/{index}").index_steps
+    return parse_index(index)
 
 
 def _trained(step: Step) -> str:

@@ -124,7 +124,7 @@ def test_images_are_uploaded_and_pasted(panel: Locator, page: Page, tmp_path: Pa
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     query.locator("input[type=file]").set_input_files(tmp_path / "broken.jpg")
     messages = region(panel, "Messages")
-    expect(messages.locator(".wb-error")).to_contain_text("'broken.jpg' cannot be searched with")
+    expect(messages.locator(".wb-error")).to_contain_text("'broken.jpg' cannot be used as a query")
     expect(size(panel)).to_have_text("whole image, 900 × 60 px")
 
 

@@ -1,4 +1,4 @@
-"""Downloaded archives: whether they are whole, and unpacking them so that no path leaves the folder."""
+"""Downloaded archives: integrity checks, and unpacking that writes no file outside the folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK = 1 << 18
 
 
 def damage_of(path: Path) -> str | None:
-    """Why a downloaded file is not whole, by its own checksums and structure; None where it is."""
+    """The reason a downloaded file is damaged, by its own checksums and structure; None if it is not."""
     try:
         if path.suffix == ".pkl":
             from workbench.collections.revisited import read_ground_truth
@@ -25,9 +25,9 @@ def damage_of(path: Path) -> str | None:
         elif path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()
-                return f"{bad} in it is damaged" if bad else None
+                return f"its member {bad} is damaged" if bad else None
         else:
-            with gzip.open(path) as file:  # to the end, where the CRC stands
+            with gzip.open(path) as file:  # read to the end, where the CRC is
                 while file.read(_CHUNK):
                     pass
     except (
@@ -43,15 +43,15 @@ def damage_of(path: Path) -> str | None:
 
 
 def unpack(archive: Path, folder: Path, progress: Progress = silent) -> None:
-    """Unpack a tar or zip into ``folder``; any other file is copied there.
+    """Unpack a tar or zip into ``folder``, or copy any other file there.
 
-    Raises WorkbenchError where a member is no plain file or folder, or would leave ``folder``.
+    Raises WorkbenchError if a member is not a regular file or folder, or if its path leads out of ``folder``.
     """
     try:
         _unpack(archive, folder, progress)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise WorkbenchError(
-            f"{archive.name} cannot be unpacked: {error}; delete it and fetch it anew"
+            f"{archive.name} cannot be unpacked: {error}; delete it and fetch it again"
         ) from None
 
 
@@ -61,23 +61,24 @@ def _unpack(archive: Path, folder: Path, progress: Progress) -> None:
         with zipfile.ZipFile(archive) as bundle:
             members = bundle.infolist()
             for done, entry in enumerate(members, 1):
-                kind = entry.external_attr >> 28  # the file type of Unix: 0 none, 4 folder, 8 file
-                _refuse(archive, entry.filename, kind in (0, 4, 8))
+                kind = entry.external_attr >> 28  # Unix file type: 0 none, 4 folder, 8 file
+                _check_member(archive, entry.filename, kind in (0, 4, 8))
                 bundle.extract(entry, folder)
                 progress(f"unpacking {archive.name}", done, len(members))
     elif archive.suffix in (".tgz", ".gz", ".tar"):
         with tarfile.open(archive) as tar:
             for done, member in enumerate(tar, 1):
-                _refuse(archive, member.name, member.isfile() or member.isdir())
+                _check_member(archive, member.name, member.isfile() or member.isdir())
                 tar.extract(member, folder, set_attrs=False, filter="data")
                 progress(f"unpacking {archive.name}", done, 0)
     else:
         shutil.copy(archive, folder)
 
 
-def _refuse(archive: Path, name: str, plain: bool) -> None:
+def _check_member(archive: Path, name: str, regular: bool) -> None:
+    """Raise WorkbenchError if a member is not ``regular`` or its path leads out of the folder."""
     windows = PureWindowsPath(name)
     outside = windows.drive or windows.root or PurePosixPath(name).is_absolute() or ".." in windows.parts
-    if outside or not plain:
-        what = "leads out of its folder" if outside else "is a link or a device"
-        raise WorkbenchError(f"{archive.name} holds {name!r}, which {what}; it is not unpacked")
+    if outside or not regular:
+        reason = "leads out of its folder" if outside else "is a link or a device"
+        raise WorkbenchError(f"{archive.name} contains {name!r}, which {reason}; it is not unpacked")

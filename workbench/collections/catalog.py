@@ -1,4 +1,4 @@
-"""Names to collections: the embedded one, the benchmarks, folders and tables of one's own."""
+"""The catalog of collections: the embedded one, the benchmarks, the user's folders and CSV tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workbench.collections.ukbench import open_ukbench
 from workbench.config import WorkbenchError
 from workbench.progress import Progress, silent
 
-_OPEN: dict[str, Callable[[Path, Progress], Collection]] = {
+_OPENERS: dict[str, Callable[[Path, Progress], Collection]] = {
     "oxford5k": lambda root, progress: open_oxford(root, "oxford5k", progress),
     "paris6k": lambda root, progress: open_oxford(root, "paris6k", progress),
     "roxford5k": lambda root, progress: open_revisited(root, "roxford5k", progress),
@@ -30,19 +30,19 @@ _OPEN: dict[str, Callable[[Path, Progress], Collection]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A collection that is known by name. ``bytes`` is about what is downloaded, 0 for none."""
+    """A named collection. ``bytes`` is the approximate size of its download, 0 if there is none."""
 
     name: str
     title: str
-    images: int  # of the database
+    images: int  # in the database
     queries: int
     bytes: int
     origin: str
     present: bool
 
 
-# name → title, database images, queries, whose it is
-_KNOWN: dict[str, tuple[str, int, int, str]] = {
+# name → title, database images, queries, origin and terms
+_COLLECTIONS: dict[str, tuple[str, int, int, str]] = {
     "posters": ("Posters in scenes (semi-synthetic)", 630, 60, "made here from photographs in packages"),
     "oxford5k": ("Oxford5k", 5063, 55, "VGG, Oxford; photographs under Flickr's terms"),
     "paris6k": ("Paris6k", 6392, 55, "VGG, Oxford; photographs under Flickr's terms"),
@@ -54,47 +54,47 @@ _KNOWN: dict[str, tuple[str, int, int, str]] = {
 
 
 def catalog(cache: Path) -> list[Entry]:
-    """The collections known by name, and whether each lies in ``cache`` already."""
+    """The named collections, and whether each is in ``cache`` already."""
     return [
         Entry(
             name,
             title,
             images,
             queries,
-            sum(s.about for s in SOURCES.get(name, ())),
+            sum(source.about for source in SOURCES.get(name, ())),
             origin,
             (cache / name).is_dir(),
         )
-        for name, (title, images, queries, origin) in _KNOWN.items()
+        for name, (title, images, queries, origin) in _COLLECTIONS.items()
     ]
 
 
 def open_collection(
     name: str | Path, labels: str = "none", cache: Path = Path("data"), progress: Progress = silent
 ) -> Collection:
-    """Open what ``name`` names: ``posters``, a benchmark, ``BENCHMARK:FOLDER``, a CSV file or a folder.
+    """Open a collection by name: ``posters``, a benchmark, ``BENCHMARK:FOLDER``, a CSV file or a folder.
 
-    A benchmark without a folder lies in ``cache/NAME``. ``labels`` (``none`` or ``folders``) is for
-    folders. A folder of one's own that is called as a benchmark is written ``./NAME``.
-    Raises WorkbenchError saying where it looked and what to do.
+    Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none`` or ``folders``) applies to
+    folders. Write ``./NAME`` for a folder that has the name of a benchmark.
+    Raises WorkbenchError with the path that was tried and the remedy.
     """
     if labels not in ("none", "folders"):
         raise WorkbenchError(f"labels {labels!r} is not known; valid: none, folders")
     if isinstance(name, str):
         if name == "posters":
-            from workbench.collections.posters import open_posters  # needs OpenCV; nothing else here does
+            from workbench.collections.posters import open_posters  # the only one that needs OpenCV
 
             return open_posters(cache / name, progress)
-        # Only a benchmark's name is taken for one, so that C:\photos stays a path.
-        benchmark, colon, place = name.partition(":")
-        if benchmark in _OPEN:
-            root = Path(place).expanduser() if colon else cache / benchmark
-            if not root.is_dir() or (colon and not place):
+        # Only the name of a benchmark has a meaning before the colon, so that C:\photos stays a path.
+        benchmark, colon, folder = name.partition(":")
+        if benchmark in _OPENERS:
+            root = Path(folder).expanduser() if colon else cache / benchmark
+            if not root.is_dir() or (colon and not folder):
                 raise WorkbenchError(
                     f"{benchmark} is not in {str(root)!r}; run: workbench fetch {benchmark}, "
                     f"or name its folder: {benchmark}:FOLDER"
                 )
-            return _OPEN[benchmark](root, progress)
+            return _OPENERS[benchmark](root, progress)
     path = Path(name).expanduser()
     if path.is_dir():
         return open_folder(path, cast(Literal["none", "folders"], labels), progress)
@@ -105,6 +105,6 @@ def open_collection(
             f"{str(name)!r} is a file; a collection is a folder of images or a .csv of labels"
         )
     raise WorkbenchError(
-        f"{str(name)!r} is neither a folder nor a collection; there are {', '.join(_KNOWN)}, "
-        "any folder of images and any .csv with the columns path,label"
+        f"{str(name)!r} is neither a folder nor a collection; valid: {', '.join(_COLLECTIONS)}, "
+        "a folder of images, a .csv with the columns path,label"
     )

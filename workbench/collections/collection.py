@@ -1,4 +1,4 @@
-"""A collection: images named by relative path, queries, ground truth and the protocol they follow."""
+"""A collection: images named by relative path, queries, ground truth and the evaluation protocol."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Protocol:
-    """How rankings on a collection are judged. Plain data; ``evaluation.protocols`` does the sums.
+    """The protocol by which rankings on a collection are evaluated (see ``evaluation.protocols``).
 
-    ``settings`` maps the name of a setting (``easy``, ``medium``, ``hard``, or ``""`` where there
-    is only one) to the relevance grades that count as positive and those that are ignored, that
-    is, removed from the ranking before it is judged. Every other image is a negative.
+    ``settings`` maps the name of a setting (``easy``, ``medium``, ``hard``, or ``""`` if there is only
+    one) to the relevance grades that count as positive and to those that are ignored, that is, removed
+    from the ranking before evaluation. Every other image is a negative.
     """
 
     name: str
     title: str
     variant: Literal["trapezoid", "sum"]
     settings: Mapping[str, tuple[frozenset[str], frozenset[str]]]
-    headline: str = ""  # the setting whose mAP is *the* mAP
+    headline: str = ""  # the setting whose mAP is the collection's mAP
     query_in_database: bool = False  # whether the query's own image stays in its ranking
     crop_queries: bool = False
     measure: Literal["mAP", "N-S"] = "mAP"
@@ -41,8 +41,8 @@ def _setting(positive: str, ignored: str = "") -> tuple[frozenset[str], frozense
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     {
-        p.name: p
-        for p in (
+        protocol.name: protocol
+        for protocol in (
             Protocol(
                 "oxford",
                 "Oxford5k / Paris6k (Philbin et al. 2007)",
@@ -94,7 +94,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     }
 )
 
-# How what is known of a result is shown beside its colour.
+# The sign of each relevance grade, shown beside its colour.
 SIGNS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("easy", "positive", "good", "ok"), "✓"),
@@ -108,7 +108,7 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Query:
-    """A query: its name, the image it shows and, where it is cropped, the box in pixels (x0, y0, x1, y1).
+    """A query: its id, its image and, if it is cropped, the box in pixels (x0, y0, x1, y1).
 
     Pixels are those of the upright image (after EXIF rotation), x to the right and y down.
     """
@@ -120,16 +120,16 @@ class Query:
 
 @dataclass(frozen=True)
 class Collection:
-    """What is searched and, where it is known, what should be found.
+    """The database images, the queries and, if there is any, their ground truth.
 
-    ``images`` are the ids of the database: paths relative to ``root``, with forward slashes. Those below
-    a folder that ``elsewhere`` names are distractors, and lie where it says.
-    ``relevance`` maps a query's id to {image id: grade}, with the grades of the protocol
-    (``easy``, ``hard``, ``junk``, ``good``, ``ok``, ``positive``); an image it does not name is a
-    negative. ``protocol`` is None where nothing is known, and then nothing can be evaluated.
-    ``report`` is a table of ``image`` and ``reason``: what could not be read, and why.
-    ``quadrilaterals`` maps (query id, image id) to the four corners, in pixels, of what the query
-    asks for in that image (the query's own image included), where the ground truth knows them.
+    ``images`` are the ids of the database: paths relative to ``root``, with forward slashes. ``elsewhere``
+    maps the first part of an id to another root folder; the images below it are distractors.
+    ``relevance`` maps a query id to {image id: grade}, with the grades of the protocol
+    (``easy``, ``hard``, ``junk``, ``good``, ``ok``, ``positive``); an image without a grade is a
+    negative. ``protocol`` is None without ground truth, and then nothing can be evaluated.
+    ``report`` is a table of the unreadable images: ``image`` and ``reason``.
+    ``quadrilaterals`` maps (query id, image id) to the four corners, in pixels, of the query's object in
+    that image (the query's own image included), if the ground truth has them.
     """
 
     name: str
@@ -143,7 +143,7 @@ class Collection:
     quadrilaterals: Mapping[tuple[str, str], tuple[tuple[float, float], ...]] = field(
         default_factory=dict, repr=False
     )
-    notes: tuple[str, ...] = ()  # said wherever numbers on this collection are shown
+    notes: tuple[str, ...] = ()  # shown wherever numbers on this collection are shown
     elsewhere: Mapping[str, Path] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
@@ -156,34 +156,33 @@ class Collection:
         return pd.DataFrame(list(self.problems), columns=["image", "reason"])
 
     def path(self, image_id: str) -> Path:
-        """Where an image of this collection lies on disk."""
+        """The path of an image's file."""
         top, _, rest = image_id.partition("/")
         return self.elsewhere[top] / rest if top in self.elsewhere else self.root / image_id
 
     def is_distractor(self, image_id: str) -> bool:
-        """Whether an image was added to the database from elsewhere, as a negative for every query."""
+        """Whether an image was added to the database from another folder, as a negative for every query."""
         return image_id.partition("/")[0] in self.elsewhere
 
     def query(self, query_id: str) -> Query:
-        """The query of that name. Raises WorkbenchError where there is none."""
+        """The query of that id. Raises WorkbenchError if there is none."""
         for query in self.queries:
             if query.id == query_id:
                 return query
         raise WorkbenchError(f"{query_id!r} is not a query of {self.name!r}")
 
     def without(self, unreadable: Iterable[tuple[str, str]]) -> Collection:
-        """This collection less the images that could not be read, which go to the report."""
+        """This collection without the ``unreadable`` (image id, reason), which are added to the report."""
         lost = dict(unreadable)
         if not lost:
             return self
-        known = dict(self.problems)
         return replace(
             self,
-            images=tuple(i for i in self.images if i not in lost),
-            queries=tuple(q for q in self.queries if q.image not in lost),
+            images=tuple(image for image in self.images if image not in lost),
+            queries=tuple(query for query in self.queries if query.image not in lost),
             relevance={
-                q: {i: grade for i, grade in grades.items() if i not in lost}
-                for q, grades in self.relevance.items()
+                query: {image: grade for image, grade in grades.items() if image not in lost}
+                for query, grades in self.relevance.items()
             },
-            problems=tuple({**known, **lost}.items()),
+            problems=tuple({**dict(self.problems), **lost}.items()),
         )

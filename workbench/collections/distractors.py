@@ -1,4 +1,4 @@
-"""Distractors: images of another folder that join the database of any collection as negatives."""
+"""Distractors: images of another folder that are added to a collection's database as negatives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOP = "distractors"
 
 
 def synthetic_count(distractors: str) -> int:
-    """How many are asked for by ``synthetic:COUNT``; 0 for a folder or nothing."""
+    """The COUNT of ``synthetic:COUNT``; 0 for a folder or an empty string."""
     if not distractors.startswith(_SYNTHETIC):
         return 0
     count = distractors.removeprefix(_SYNTHETIC)
@@ -30,7 +30,7 @@ def synthetic_count(distractors: str) -> int:
 
 
 def check(distractors: str) -> None:
-    """Raise WorkbenchError where they are neither a folder nor ``synthetic:COUNT``, nor empty."""
+    """Raise WorkbenchError if ``distractors`` is neither a folder nor ``synthetic:COUNT`` nor empty."""
     if not distractors or synthetic_count(distractors):
         return
     try:
@@ -40,14 +40,14 @@ def check(distractors: str) -> None:
 
 
 def with_distractors(collection: Collection, distractors: str, progress: Progress = silent) -> Collection:
-    """The collection with distractors from a folder, or with a note of the synthetic ones to be drawn later.
+    """Add distractors from a folder, or a note on the synthetic ones, which are drawn later.
 
-    Ids are ``distractors/…`` (``distractors2/…`` where the collection has a folder of that name). Files that
-    are the collection's own are left out. Raises WorkbenchError where the folder has nothing to add.
+    Ids are ``distractors/…`` (``distractors2/…`` if the collection has a folder of that name). Files of the
+    collection itself are left out. Raises WorkbenchError if no image is left to add.
     """
     if count := synthetic_count(distractors):
         note = (
-            f"{count:,} synthetic distractors, of the mean and covariance of the collection's vectors, "
+            f"{count:,} synthetic distractors, with the mean and covariance of the collection's vectors, "
             "count as negatives"
         )
         return replace(collection, notes=(*collection.notes, note))
@@ -55,36 +55,41 @@ def with_distractors(collection: Collection, distractors: str, progress: Progres
         return collection
     check(distractors)
     root = existing_folder(Path(distractors))
-    mine = [*collection.images, *(query.image for query in collection.queries)]
-    own = {os.path.realpath(collection.path(image)) for image in mine}
+    members = [*collection.images, *(query.image for query in collection.queries)]
+    paths = {os.path.realpath(collection.path(image)) for image in members}
     names, problems = list_images(root)
-    added = [name for name in names if os.path.realpath(root / name) not in own]
+    added = [name for name in names if os.path.realpath(root / name) not in paths]
     if not added:
-        what = f"all {len(names)} images in" if names else "there is no image in"
-        why = " are the collection's own" if names else ""
-        raise WorkbenchError(f"distractors: {what} {str(root)!r}{why}; name a folder of other images")
+        reason = (
+            f"all {len(names)} images in {str(root)!r} belong to the collection"
+            if names
+            else f"there is no image in {str(root)!r}"
+        )
+        raise WorkbenchError(f"distractors: {reason}; name a folder of other images")
     headers, unreadable = read_headers(root, added, progress)
-    top = _free(
-        _TOP, {image.partition("/")[0] for image in [*mine, *(name for name, _ in collection.problems)]}
-    )
-    left = len(names) - len(added)
+    ids = [*members, *(name for name, _ in collection.problems)]
+    top = _unused(_TOP, {image.partition("/")[0] for image in ids})
+    left_out = len(names) - len(added)
     note = (
         f"{len(headers):,} images of {str(root)!r} are in the database as distractors, that is, as negatives"
     )
-    if left:
-        note += f"; {left:,} more there are the collection's own and are left out"
+    if left_out:
+        note += f"; {left_out:,} more in it belong to the collection and are left out"
     return replace(
         collection,
         images=(*collection.images, *(f"{top}/{name}" for name in headers)),
-        problems=(*collection.problems, *((f"{top}/{name}", why) for name, why in problems + unreadable)),
+        problems=(
+            *collection.problems,
+            *((f"{top}/{name}", reason) for name, reason in problems + unreadable),
+        ),
         elsewhere={**collection.elsewhere, top: root},
         notes=(*collection.notes, note),
     )
 
 
-def _free(name: str, taken: set[str]) -> str:
-    number, free = 1, name
-    while free in taken:
+def _unused(name: str, taken: set[str]) -> str:
+    number, unused = 1, name
+    while unused in taken:
         number += 1
-        free = f"{name}{number}"
-    return free
+        unused = f"{name}{number}"
+    return unused

@@ -1,4 +1,4 @@
-"""Any folder of images, with subfolders as labels when asked for; and what the other sources share."""
+"""Collections from a folder of images, optionally labelled by subfolder; and helpers of all sources."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ Problems = tuple[tuple[str, str], ...]
 
 
 class _Others(Mapping[str, str]):
-    """The members of a group less one, each ``positive``; nothing is copied."""
+    """Read-only view: the members of a group except one, each ``positive``."""
 
-    def __init__(self, members: Mapping[str, None], own: str) -> None:
-        self._members, self._own = members, own
+    def __init__(self, members: Mapping[str, None], excluded: str) -> None:
+        self._members, self._excluded = members, excluded
 
     def __getitem__(self, image: str) -> str:
-        if image == self._own or image not in self._members:
+        if image == self._excluded or image not in self._members:
             raise KeyError(image)
         return "positive"
 
     def __iter__(self) -> Iterator[str]:
-        return (image for image in self._members if image != self._own)
+        return (image for image in self._members if image != self._excluded)
 
     def __len__(self) -> int:
-        return len(self._members) - (self._own in self._members)
+        return len(self._members) - (self._excluded in self._members)
 
 
 class SameLabel(Mapping[str, Mapping[str, str]]):
     """Query id → the other database images of its label, all ``positive``.
 
     ``groups`` maps a label to its database images, ``queries`` a query id to (image, label).
-    Made on demand: written out, the relations of a label of n images would be n² entries.
+    The relations are computed on demand: stored, a label of n images would have n² entries.
     """
 
     def __init__(self, groups: Mapping[str, Iterable[str]], queries: Mapping[str, tuple[str, str]]) -> None:
@@ -59,11 +59,11 @@ class SameLabel(Mapping[str, Mapping[str, str]]):
 def open_folder(
     root: Path, labels: Literal["none", "folders"] = "none", progress: Progress = silent
 ) -> Collection:
-    """Every image below ``root``; hidden files and folders are skipped.
+    """Open all images below ``root``; hidden files and folders are skipped.
 
-    With ``labels="folders"`` an image's label is the folder it lies in (images directly in
-    ``root`` have none and are distractors), and each image of a label with two or more is a query.
-    Raises WorkbenchError where ``root`` is no readable folder or holds no readable image.
+    With ``labels="folders"`` the label of an image is its folder (images directly in ``root`` have
+    none and are distractors), and each image of a label with two or more images is a query.
+    Raises WorkbenchError if ``root`` is not a readable folder or has no readable image.
     """
     if labels not in ("none", "folders"):
         raise WorkbenchError(f"labels {labels!r} is not known; valid: none, folders")
@@ -80,21 +80,21 @@ def open_folder(
     )
     if labels == "none":
         return collection
-    label_of = {i: str(PurePosixPath(i).parent) for i in headers if "/" in i}
+    label_of = {image: str(PurePosixPath(image).parent) for image in headers if "/" in image}
     groups: dict[str, list[str]] = {}
     for image, label in label_of.items():
         groups.setdefault(label, []).append(image)
-    queries = {i: (i, label) for i, label in label_of.items() if len(groups[label]) > 1}
+    queries = {image: (image, label) for image, label in label_of.items() if len(groups[label]) > 1}
     if not queries:
         raise WorkbenchError(
-            f"no subfolder of {str(root)!r} holds two or more readable images, so folders cannot serve "
-            "as labels; put each label's images in a folder of their own or use labels none"
+            f"no subfolder of {str(root)!r} has two or more readable images, so folders cannot serve "
+            "as labels; put the images of each label into a separate folder, or use labels none"
         )
     return Collection(
         name=collection.name,
         root=root,
         images=collection.images,
-        queries=tuple(Query(i, i) for i in queries),
+        queries=tuple(Query(image, image) for image in queries),
         relevance=SameLabel(groups, queries),
         protocol=PROTOCOLS["labels"],
         problems=collection.problems,
@@ -103,32 +103,32 @@ def open_folder(
 
 
 def existing_folder(root: Path) -> Path:
-    """``root`` as an absolute path. Raises WorkbenchError where it is no folder."""
+    """``root`` as an absolute path. Raises WorkbenchError if it is not a folder."""
     root = Path(os.path.abspath(Path(root).expanduser()))
     if not root.exists():
         raise WorkbenchError(f"folder {str(root)!r} does not exist; check the path")
     if not root.is_dir():
-        raise WorkbenchError(f"{str(root)!r} is a file, not a folder; give the folder it lies in")
+        raise WorkbenchError(f"{str(root)!r} is a file, not a folder; name the folder that contains it")
     return root
 
 
 def list_images(root: Path) -> tuple[list[str], Problems]:
-    """The image files below ``root`` as sorted relative POSIX paths, and what cannot be read there.
+    """The image files below ``root`` as sorted relative POSIX paths, and (path, reason) of unreadable ones.
 
-    A linked folder is followed where it leads outside ``root``, and every folder is entered
-    once, so links that go in circles end. Raises WorkbenchError where ``root`` cannot be opened.
+    A linked folder is followed if it is outside ``root``, and every folder is entered only once, so
+    that cyclic links end. Raises WorkbenchError if ``root`` cannot be opened.
     """
     names: list[str] = []
     problems: list[tuple[str, str]] = []
-    home = os.path.realpath(root)
+    real_root = os.path.realpath(root)
     seen: set[str] = set()
     waiting = [""]
     while waiting:
         folder = waiting.pop()
-        where = os.path.realpath(root / folder)
-        if where in seen:
+        real = os.path.realpath(root / folder)
+        if real in seen:
             continue
-        seen.add(where)
+        seen.add(real)
         try:
             entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
         except OSError as error:
@@ -145,15 +145,15 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
             if entry.is_dir():
                 target = os.path.realpath(entry.path) if entry.is_symlink() else None
                 # A link into the root would show the same images a second time.
-                if target is None or not _inside(target, home):
+                if target is None or not _inside(target, real_root):
                     waiting.append(name)
             elif suffix in NOT_READ:
-                problems.append((_text(name), f"{suffix} files are not read; convert it to JPEG or PNG"))
+                problems.append((_text(name), f"{suffix} files are not supported; convert it to JPEG or PNG"))
             elif suffix in EXTENSIONS:
                 if _text(name) != name:
                     problems.append((_text(name), "the name is not valid UTF-8; rename the file"))
                 elif not entry.is_file():
-                    problems.append((name, "a broken link or no regular file"))
+                    problems.append((name, "a broken link, or not a regular file"))
                 else:
                     names.append(name)
     return sorted(names), tuple(sorted(problems))
@@ -170,13 +170,13 @@ def _text(name: str) -> str:
 def read_headers(
     root: Path, names: Iterable[str], progress: Progress = silent
 ) -> tuple[dict[str, Header], Problems]:
-    """Check images by their headers, in parallel: {name: header} of the readable ones, and the others.
+    """Read image headers in parallel: {name: header}, and (name, reason) of the unreadable images.
 
-    Raises WorkbenchError where there are images and none can be read.
+    Raises WorkbenchError if there are images and none can be read.
     """
     names = list(names)
 
-    def look(name: str) -> Header | str:
+    def read(name: str) -> Header | str:
         try:
             return header(root / name)
         except WorkbenchError as error:
@@ -186,15 +186,15 @@ def read_headers(
     problems: list[tuple[str, str]] = []
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
         try:
-            for done, (name, found) in enumerate(zip(names, pool.map(look, names), strict=True), 1):
-                if isinstance(found, Header):
-                    headers[name] = found
+            for done, (name, result) in enumerate(zip(names, pool.map(read, names), strict=True), 1):
+                if isinstance(result, Header):
+                    headers[name] = result
                 else:
-                    problems.append((name, found))
+                    problems.append((name, result))
                 if done % 50 == 0 or done == len(names):
                     progress("checking images", done, len(names))
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not look at the rest
+            pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not read the rest
             raise
     if problems and not headers:
         raise WorkbenchError(
@@ -205,42 +205,42 @@ def read_headers(
 
 
 def index_by_stem(root: Path, names: Iterable[str]) -> tuple[dict[str, str], Problems]:
-    """File name without suffix → image id, for ground truth that names no folders.
+    """File name without suffix → image id, for ground truth without folders; and (id, reason) of copies.
 
-    Of two files of one name the first counts: a copy in the database would be a false negative.
+    Of several files of one name only the first is used: a copy in the database would count as a negative.
     """
     index: dict[str, str] = {}
     problems = []
     for name in names:
         first = index.setdefault(PurePosixPath(name).stem, name)
         if first != name:
-            problems.append((name, f"a second file of the name of {first!r}; left out"))
+            problems.append((name, f"a second file with the name of {first!r}; left out"))
     if not index:
-        raise WorkbenchError(f"no image in {str(root)!r}; check the folder, or fetch the collection anew")
+        raise WorkbenchError(f"no image in {str(root)!r}; check the folder, or fetch the collection again")
     return index, tuple(problems)
 
 
-def require_present(what: str, named: Iterable[str], present: Iterable[str], root: Path) -> None:
-    """Raise WorkbenchError saying how many of the ``named`` images are missing, and the first of them."""
+def require_present(title: str, named: Iterable[str], present: Iterable[str], root: Path) -> None:
+    """Raise WorkbenchError with the number of ``named`` images that are missing, and the first of them."""
     named, present = set(named), set(present)
     missing = sorted(named - present)
     if missing:
         first = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
         raise WorkbenchError(
-            f"{what}: {len(missing)} of the {len(named)} query and positive images that the ground truth "
-            f"names are missing below {str(root)!r} ({first}); nothing is evaluated on part of them, "
-            "so point to the whole release, or remove this folder and fetch it anew"
+            f"{title}: {len(missing)} of the {len(named)} query and positive images of the ground truth "
+            f"are missing below {str(root)!r} ({first}); a part of them is not evaluated, "
+            "so name the folder of the whole release, or remove this folder and fetch it again"
         )
 
 
-def published_size(what: str, found: int, published: int, unreadable: int = 0) -> tuple[str, ...]:
-    """Notes for a release that is not whole, whose numbers cannot be compared with published ones."""
+def published_size(title: str, readable: int, published: int, unreadable: int = 0) -> tuple[str, ...]:
+    """Notes on an incomplete release, whose numbers are not comparable with published ones."""
     notes = []
-    if found + unreadable != published:
+    if readable + unreadable != published:
         notes.append(
-            f"{what} has {found + unreadable:,} database images here and {published:,} as published: "
+            f"{title} has {readable + unreadable:,} database images here and {published:,} as published: "
             "its numbers are not comparable with published ones"
         )
     if unreadable:
-        notes.append(f"{unreadable:,} images of {what} cannot be read and are left out (see the report)")
+        notes.append(f"{unreadable:,} images of {title} cannot be read and are left out (see the report)")
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""INRIA Holidays (Jégou, Douze and Schmid, ECCV 2008): the files' numbers are the ground truth."""
+"""INRIA Holidays (Jégou, Douze and Schmid, ECCV 2008): ground truth from the numbers in file names."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PUBLISHED = 1491
 
 
 def open_holidays(root: Path, progress: Progress = silent) -> Collection:
-    """Open the images ``NNNNNN.jpg`` below ``root``: ``NNNN00`` asks for the others of its group ``NNNN``.
+    """Open the images ``NNNNNN.jpg`` below ``root``: ``NNNN00`` is the query of the group ``NNNN``.
 
-    Raises WorkbenchError where no such image is there, or a group lacks its query.
+    Raises WorkbenchError if there is no such image or the query of a group is missing.
     """
     root = existing_folder(root)
-    names = [n for n in list_images(root)[0] if re.search(r"(^|/)\d{6}\.jpe?g$", n, re.IGNORECASE)]
+    names = [name for name in list_images(root)[0] if re.search(r"(^|/)\d{6}\.jpe?g$", name, re.IGNORECASE)]
     stems, copies = index_by_stem(root, names)
     groups: dict[str, list[str]] = {}
     for stem in sorted(stems):

@@ -1,4 +1,4 @@
-"""Reading image files as people have them: broken, rotated, CMYK, 16-bit, animated, huge."""
+"""Reading of image files as users have them: damaged, rotated, CMYK, 16-bit, animated or very large."""
 
 from __future__ import annotations
 
@@ -16,49 +16,51 @@ from workbench.config import WorkbenchError
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif".split()
 )
-NOT_READ = frozenset(".heic .heif .cr2 .nef .arw .dng".split())  # photos, but of formats we cannot read
+NOT_READ = frozenset(
+    ".heic .heif .cr2 .nef .arw .dng".split()
+)  # photographs in formats that Pillow does not read
 MOST_PIXELS = 178_956_970  # Pillow's own limit, above which it suspects a decompression bomb
 _TAIL = 65_536
 _ORIENTATION = 0x0112
-# Once for the process, for ``catch_warnings`` is not safe in threads; what matters is raised instead.
+# Once for the process, because ``catch_warnings`` is not thread-safe; real problems are raised as errors.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class NotNow(WorkbenchError):
-    """A file that could not be read this time, for a reason that is not in the file: it may be another."""
+    """A file could not be read for a reason outside the file, so a later try may succeed."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image without decoding it: upright size in pixels, and its fingerprint."""
+    """The upright size of an image in pixels and the fingerprint of its file, read without decoding it."""
 
     width: int
     height: int
     fingerprint: str
 
 
-_known: dict[Path, tuple[tuple[int, int], Header]] = {}
+_headers: dict[Path, tuple[tuple[int, int], Header]] = {}
 
 
 def header(path: Path) -> Header:
-    """What ``inspect`` says of a file; asked again only where the file has changed since."""
+    """The header of an image file, cached until the file changes (see ``inspect``)."""
     try:
         status = path.stat()
     except (OSError, ValueError):
-        return inspect(path)  # which says why
+        return inspect(path)  # raises with the reason
     stamp = status.st_mtime_ns, status.st_size
-    known = _known.get(path)
-    if known is None or known[0] != stamp:
-        known = _known[path] = stamp, inspect(path)
-    return known[1]
+    cached = _headers.get(path)
+    if cached is None or cached[0] != stamp:
+        cached = _headers[path] = stamp, inspect(path)
+    return cached[1]
 
 
 def inspect(path: Path) -> Header:
-    """Read an image's header and tail, cheaply. Raises WorkbenchError with the reason it is unreadable.
+    """Read the header and the tail of an image file. Raises WorkbenchError with the reason it is unreadable.
 
-    The fingerprint changes when the file does: it is made of size, time of change, head and tail.
-    A file whose tail lacks its format's end mark is decoded, to tell a truncated one.
+    The fingerprint hashes size, modification time, head and tail, so it changes when the file does.
+    A file without its format's end mark in the tail is decoded, to detect truncation.
     """
     try:
         status = path.stat()
@@ -68,7 +70,7 @@ def inspect(path: Path) -> Header:
             tail = file.read(_TAIL)
     except FileNotFoundError:
         raise WorkbenchError("the file is missing") from None
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: an impossible file name
         raise WorkbenchError(f"the file cannot be opened: {getattr(error, 'strerror', error)}") from None
     if not head:
         raise WorkbenchError("the file is empty")
@@ -76,13 +78,13 @@ def inspect(path: Path) -> Header:
         with Image.open(path) as image:
             _check_size(*image.size)
             width, height = image.size
-            # A PNG decodes itself to look for an EXIF chunk behind the pixels: only where there is one.
+            # Pillow decodes a whole PNG to find an EXIF chunk after the pixels: only if there is one.
             late_exif = b"eXIf" in tail or b"Raw profile" in tail
             exif = Image.Image.getexif(image) if image.format == "PNG" and not late_exif else image.getexif()
             if exif.get(_ORIENTATION, 1) in (5, 6, 7, 8):
                 width, height = height, width
             complete = {
-                # Not anywhere in the tail: a thumbnail inside a truncated file has an end mark too.
+                # Only at the very end: a thumbnail inside a truncated file has an end mark too.
                 "JPEG": b"\xff\xd9" in tail[-256:],
                 "MPO": b"\xff\xd9" in tail[-256:],
                 "PNG": b"IEND" in tail[-64:],
@@ -93,7 +95,7 @@ def inspect(path: Path) -> Header:
                 image.load()
     except WorkbenchError:
         raise
-    except Exception as error:  # Pillow's plugins raise what they like on broken files
+    except Exception as error:  # Pillow's plugins raise any exception on damaged files
         raise WorkbenchError(_reason(error)) from None
     stamp = f"{status.st_size} {status.st_mtime_ns} ".encode()
     return Header(width, height, hashlib.blake2b(stamp + head + tail, digest_size=16).hexdigest())
@@ -102,9 +104,9 @@ def inspect(path: Path) -> Header:
 def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = None) -> Image.Image:
     """Decode an image upright, as RGB of 8 bits, cropped to ``box`` (pixels of the upright image).
 
-    ``at_least`` (width, height) allows a JPEG to be decoded at a smaller scale, no smaller than
-    that after the crop. Transparency is laid on white; of an animation the first frame counts.
-    Raises WorkbenchError with the reason where the file cannot be read or the box is empty.
+    With ``at_least`` (width, height) a JPEG may be decoded at a smaller scale, at which the crop still has
+    that size. Transparency is composited on white; of an animation the first frame is read.
+    Raises WorkbenchError with the reason if the file cannot be read or the box is empty.
     """
     try:
         if path.stat().st_size == 0:
@@ -129,35 +131,37 @@ def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = 
                 scale = scale[::-1]
             upright_image = ImageOps.exif_transpose(image) if orientation != 1 else image
             upright_rgb = rgb(upright_image)
-            if upright_rgb is image:  # keep it open after the file is closed
+            if upright_rgb is image:  # its pixels must outlive the open file
                 upright_rgb = image.copy()
     except WorkbenchError:
         raise
     except FileNotFoundError:
         raise NotNow("the file is missing") from None
-    except Exception as error:  # Pillow's plugins raise what they like on broken files
-        if isinstance(error, MemoryError) or getattr(error, "errno", None):  # the system's, not the file's
-            why = getattr(error, "strerror", None) or "out of memory"
-            raise NotNow(f"the file cannot be read now ({why})") from None
+    except Exception as error:  # Pillow's plugins raise any exception on damaged files
+        if isinstance(error, MemoryError) or getattr(
+            error, "errno", None
+        ):  # a fault of the system, not of the file
+            reason = getattr(error, "strerror", None) or "out of memory"
+            raise NotNow(f"the file cannot be read now ({reason})") from None
         raise WorkbenchError(_reason(error)) from None
     return upright_rgb if box is None else crop_to(upright_rgb, box, scale)
 
 
 def crop_to(image: Image.Image, box: Box, scale: tuple[float, float] = (1, 1)) -> Image.Image:
-    """The part of an image inside ``box``, clipped to the image. Raises WorkbenchError where empty."""
+    """The part of an image inside ``box``, clipped to the image. Raises WorkbenchError if it is empty."""
     width, height = image.size
     x0, x1 = (min(max(x * scale[0], 0), width) for x in (box[0], box[2]))
     y0, y1 = (min(max(y * scale[1], 0), height) for y in (box[1], box[3]))
     if not (x1 - x0 > 0 and y1 - y0 > 0):
         raise WorkbenchError(
             f"box {','.join(f'{v:g}' for v in box)} holds no pixel of the image "
-            f"({width / scale[0]:.0f}x{height / scale[1]:.0f} pixels; it is written x0,y0,x1,y1)"
+            f"({width / scale[0]:.0f}x{height / scale[1]:.0f} pixels; a box is written x0,y0,x1,y1)"
         )
     return image.crop((int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1))))
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """An image of any mode as RGB of 8 bits; transparency is laid on white."""
+    """An image of any mode as RGB of 8 bits; transparency is composited on white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
@@ -170,21 +174,21 @@ def rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(np.nan_to_num(levels).round().astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layer = image.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(ground, layer).convert("RGB")
+        background = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(background, layer).convert("RGB")
     return image.convert("RGB")
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MOST_PIXELS:
-        raise WorkbenchError(f"{width}x{height} pixels is more than the {MOST_PIXELS:,} that are read")
+        raise WorkbenchError(f"{width}x{height} pixels is more than the limit of {MOST_PIXELS:,}")
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not an image, whatever its name says"
+        return "the content is not an image"
     if isinstance(error, Image.DecompressionBombError):
-        return f"more than the {MOST_PIXELS:,} pixels that are read"
+        return f"more than the limit of {MOST_PIXELS:,} pixels"
     text = str(error).split("\n")[0]
     if "truncated" in text.lower() or isinstance(error, EOFError):
         return f"the file is truncated ({text})"

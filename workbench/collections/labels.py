@@ -1,4 +1,4 @@
-"""A table of labelled images: ``path,label[,split][,x0,y0,x1,y1]``."""
+"""Collections from a CSV table of labelled images: ``path,label[,split][,x0,y0,x1,y1]``."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class _Row:
 
 
 def open_csv(path: Path, progress: Progress = silent) -> Collection:
-    """Read a CSV with the columns ``path,label`` and, if wanted, ``split`` and a query box.
+    """Read a CSV with the columns ``path,label`` and, optionally, ``split`` and a query box.
 
     ``split`` is ``query``, ``database`` or ``both`` (default); the box ``x0,y0,x1,y1`` is in pixels
-    of the upright image and may be empty. Paths are absolute or relative to the CSV. An image may
-    stand in several rows, for several boxes or labels; an empty label makes a distractor. Ids are
-    relative to the CSV's folder or, where a path leads out of it, to the nearest common folder.
-    Raises WorkbenchError naming the line of a bad row; missing and broken images go to the report.
+    of the upright image and may be empty. Paths are absolute or relative to the CSV. An image may be
+    in several rows, with several boxes or labels; an image with an empty label is a distractor. Ids are
+    relative to the CSV's folder or, if a path leads out of it, to the nearest common folder.
+    Raises WorkbenchError with the line of a bad row; missing and damaged images are listed in the report.
     """
     path = Path(os.path.abspath(Path(path).expanduser()))
     rows = list(_rows(path))
@@ -43,7 +43,7 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
     try:
         root = Path(os.path.commonpath([path.parent, *(os.path.dirname(row.path) for row in rows)]))
     except ValueError:
-        raise WorkbenchError(f"{str(path)!r}: its images lie on several drives; bring them to one") from None
+        raise WorkbenchError(f"{str(path)!r}: its images are on several drives; move them to one") from None
     ids = {row.path: Path(row.path).relative_to(root).as_posix() for row in rows}
     headers, problems = read_headers(root, dict.fromkeys(ids.values()), progress)
 
@@ -67,23 +67,23 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
 
     queries: dict[str, tuple[str, str]] = {}
     boxes: dict[str, Box | None] = {}
-    known: set[tuple[str, str, Box | None]] = set()
+    seen: set[tuple[str, str, Box | None]] = set()
     for row in rows:
         image = ids[row.path]
-        # As in a folder, an image that is alone with its label is a distractor and asks for nothing.
+        # As in a folder, the only image of its label is a distractor and not a query.
         alone = row.split == "both" and len(groups.get(row.label, ())) < 2
-        if row.split == "database" or not row.label or alone or (image, row.label, row.box) in known:
+        if row.split == "database" or not row.label or alone or (image, row.label, row.box) in seen:
             continue
         header = headers[image]
         if row.box is not None and not (
             row.box[0] < header.width and row.box[1] < header.height and row.box[2] > 0 and row.box[3] > 0
         ):
             raise WorkbenchError(
-                f"{str(path)!r}, line {row.line}: the box lies outside the image, "
+                f"{str(path)!r}, line {row.line}: the box is outside the image, "
                 f"which is {header.width}x{header.height} pixels"
             )
-        known.add((image, row.label, row.box))
-        query = _free_name(image, queries)
+        seen.add((image, row.label, row.box))
+        query = _unused_name(image, queries)
         queries[query] = image, row.label
         boxes[query] = row.box
     protocol = replace(PROTOCOLS["labels"], crop_queries=any(box is not None for box in boxes.values()))
@@ -91,7 +91,7 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
         name=path.stem,
         root=root,
         images=tuple(database),
-        queries=tuple(Query(q, image, boxes[q]) for q, (image, _) in queries.items()),
+        queries=tuple(Query(query, image, boxes[query]) for query, (image, _) in queries.items()),
         relevance=SameLabel(groups, queries),
         protocol=protocol if queries else None,
         problems=problems,
@@ -99,7 +99,7 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
     )
 
 
-def _free_name(image: str, taken: Mapping[str, object]) -> str:
+def _unused_name(image: str, taken: Mapping[str, object]) -> str:
     name, number = image, 1
     while name in taken:
         number += 1
@@ -126,34 +126,34 @@ def _rows(path: Path) -> Iterator[_Row]:
     except UnicodeDecodeError:
         raise WorkbenchError(f"{str(path)!r} is not UTF-8; save it as CSV (UTF-8)") from None
     except csv.Error as error:
-        raise WorkbenchError(f"{str(path)!r}, line {reader.line_num}: {error}; mend the quotes") from None
+        raise WorkbenchError(f"{str(path)!r}, line {reader.line_num}: {error}; correct the quotes") from None
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:
     missing = [column for column in ("path", "label") if column not in columns]
     if missing:
-        other = ";" in "".join(columns) or "\t" in "".join(columns)
-        hint = "separate the columns by commas" if other else "name the columns in its first line"
+        other_separator = ";" in "".join(columns) or "\t" in "".join(columns)
+        hint = "separate the columns by commas" if other_separator else "name the columns in its first line"
         raise WorkbenchError(f"{str(path)!r} has no column {' and no column '.join(missing)}; {hint}")
-    twice = [column for column in ("path", "label", "split", *_CORNERS) if columns.count(column) > 1]
-    if twice:
-        raise WorkbenchError(f"{str(path)!r} has the column {twice[0]} twice; keep one")
+    repeated = [column for column in ("path", "label", "split", *_CORNERS) if columns.count(column) > 1]
+    if repeated:
+        raise WorkbenchError(f"{str(path)!r} has the column {repeated[0]} twice; keep one")
     box = [column for column in _CORNERS if column in columns]
     if box and len(box) < 4:
-        raise WorkbenchError(f"{str(path)!r} has {', '.join(box)} alone; a box is x0,y0,x1,y1")
+        raise WorkbenchError(f"{str(path)!r} has only {', '.join(box)}; a box has the columns x0,y0,x1,y1")
 
 
 def _row(folder: Path, values: Mapping[str | None, object], line: int) -> _Row:
     if None in values or any(value is None for value in values.values()):
-        raise WorkbenchError("it has more or fewer values than the header; quote values that hold commas")
+        raise WorkbenchError("it has more or fewer values than the header; quote values that contain commas")
     text = {str(key): str(value).strip() for key, value in values.items()}
     if not text["path"] or "\0" in text["path"]:
-        raise WorkbenchError("the path is empty or no text; name an image file")
+        raise WorkbenchError("the path is empty or not text; name an image file")
     split = text.get("split") or "both"
     if split not in _SPLITS:
         raise WorkbenchError(f"split {split!r} is not known; valid: {', '.join(_SPLITS)}")
     if split == "query" and not text["label"]:
-        raise WorkbenchError("a query needs a label, to say what it should find")
+        raise WorkbenchError("a query needs a label, which determines its positives")
     absolute = os.path.normpath(folder / Path(text["path"]).expanduser())
     return _Row(line, absolute, text["label"], split, _box([text.get(corner, "") for corner in _CORNERS]))
 
@@ -166,5 +166,7 @@ def _box(corners: list[str]) -> Box | None:
     except ValueError:
         raise WorkbenchError(f"the box {','.join(corners)} is not four numbers x0,y0,x1,y1") from None
     if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 <= x0 or y1 <= y0:
-        raise WorkbenchError(f"the box {','.join(corners)} is empty; x1 and y1 are its far corner")
+        raise WorkbenchError(
+            f"the box {','.join(corners)} is empty; x1 must be greater than x0, and y1 greater than y0"
+        )
     return x0, y0, x1, y1

@@ -18,9 +18,9 @@ from workbench.config import WorkbenchError
 from workbench.progress import Progress, silent
 
 TITLES = {"oxford5k": "Oxford5k", "paris6k": "Paris6k"}
-PUBLISHED = {"oxford5k": 5063, "paris6k": 6392}  # images, Paris without the twenty below
+PUBLISHED = {"oxford5k": 5063, "paris6k": 6392}  # images; Paris without the 20 unreadable files below
 
-# The archive's unreadable files, by convention in no database (corrupt.txt on the dataset's page).
+# The unreadable files of the archive, left out by convention (corrupt.txt on the dataset's page).
 _PARIS = """
     paris_louvre_000136 paris_louvre_000146 paris_moulinrouge_000422 paris_museedorsay_001059
     paris_notredame_000188 paris_pantheon_000284 paris_pantheon_000960 paris_pantheon_000974
@@ -29,14 +29,14 @@ _PARIS = """
     paris_triomphe_000662 paris_triomphe_000833 paris_triomphe_000863 paris_triomphe_000867
 """
 PARIS_UNREADABLE = frozenset(_PARIS.split())
-_CONVENTION = "one of the archive's twenty unreadable files; left out by convention"
+_CONVENTION = "one of the archive's 20 unreadable files; left out by convention"
 
 
 def open_oxford(root: Path, name: str, progress: Progress = silent) -> Collection:
     """Open ``oxford5k`` or ``paris6k``: images and ``*_{query,good,ok,junk}.txt`` anywhere below ``root``.
 
-    A query is named as its file, ``all_souls_1``. Raises WorkbenchError where the ground truth
-    is missing or malformed, or names a query or positive that is not there.
+    The id of a query is that of its file, such as ``all_souls_1``. Raises WorkbenchError if the ground
+    truth is missing or malformed, or if the image of a query or positive is missing.
     """
     root = existing_folder(root)
     truths = {path.name.removesuffix("_query.txt"): path for path in sorted(root.rglob("*_query.txt"))}
@@ -51,12 +51,12 @@ def open_oxford(root: Path, name: str, progress: Progress = silent) -> Collectio
     needed = {
         stem
         for image, _, grades in named.values()
-        for stem in (image, *(s for s, grade in grades.items() if grade != "junk"))
+        for stem in (image, *(stem for stem, grade in grades.items() if grade != "junk"))
     }
     require_present(TITLES[name], needed, stems, root)
 
     junk = {stem for _, _, grades in named.values() for stem in grades} - stems.keys()
-    problems = [(stem, "named as junk by the ground truth; missing") for stem in sorted(junk)]
+    problems = [(stem, "missing; junk in the ground truth") for stem in sorted(junk)]
     problems += [(image, _CONVENTION) for stem, image in stems.items() if stem in left_out]
     kept = {stem: image for stem, image in stems.items() if stem not in left_out}
     headers, broken = read_headers(root, kept.values(), progress)
@@ -76,7 +76,7 @@ def open_oxford(root: Path, name: str, progress: Progress = silent) -> Collectio
 
 
 def _read(path: Path, truth: str, left_out: frozenset[str]) -> tuple[str, Box, dict[str, str]]:
-    """A query's image, its box and the graded images, by file name without suffix."""
+    """The image of a query, its box and {image: grade}; images by file name without suffix."""
     words = _lines(path)
     try:
         (line,) = words
@@ -86,7 +86,7 @@ def _read(path: Path, truth: str, left_out: frozenset[str]) -> tuple[str, Box, d
             raise ValueError
     except ValueError:
         raise WorkbenchError(
-            f"{str(path)!r} is not one line of a query: name x0 y0 x1 y1; fetch the ground truth anew"
+            f"{str(path)!r} is not one line of a query: name x0 y0 x1 y1; fetch the ground truth again"
         ) from None
     grades = {}
     for grade in ("junk", "ok", "good"):
@@ -100,6 +100,8 @@ def _lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise WorkbenchError(f"{str(path)!r} cannot be read: {reason}; fetch the ground truth anew") from None
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise WorkbenchError(
+            f"{str(path)!r} cannot be read: {reason}; fetch the ground truth again"
+        ) from None
     return [line.strip() for line in lines if line.strip()]

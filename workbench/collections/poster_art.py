@@ -1,4 +1,4 @@
-"""The sixty posters: real photographs, shapes and type, in series that look alike."""
+"""The 60 posters: photographs, shapes and text, in series of four that look alike."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from workbench.collections.poster_photos import crop, inside
 
 SEED = 1955
 MEMBERS = 4  # posters in a series
-_SUPERSAMPLED = 2  # Pillow draws without antialiasing, so everything is drawn larger and reduced
+_SUPERSAMPLED = 2  # Pillow draws without antialiasing, so posters are drawn larger and reduced
 
 
 @dataclass(frozen=True)
 class Series:
-    """What four posters share; they differ in the crop, or the photograph, or the word and shapes."""
+    """The design of four posters, which differ in the crop, the photograph, or the title and shapes."""
 
     layout: str
     size: tuple[int, int]
     palette: tuple[str, str, str, str]  # paper, ink, two accents
     font: str
-    photos: tuple[str, ...]  # one for all members, or one each
-    titles: tuple[str, ...]  # one for all members, or one each
+    photos: tuple[str, ...]  # one for all members, or one for each
+    titles: tuple[str, ...]  # one for all members, or one for each
     line: str
     same_crop: bool = False
-    recoloured: bool = False  # each member changes the parts that the colours play
+    recoloured: bool = False  # members use the palette in different roles
 
 
 _TALL, _WIDE, _SQUARE = (440, 620), (620, 440), (520, 520)
@@ -70,7 +70,7 @@ SERIES: tuple[Series, ...] = (
 
 @dataclass
 class _Sheet:
-    """A poster being drawn: lengths are pixels of the enlarged sheet."""
+    """The drawing of a poster. Lengths are pixels of the enlarged sheet."""
 
     image: Image.Image
     draw: ImageDraw.ImageDraw
@@ -89,7 +89,7 @@ class _Sheet:
         self.image.paste(self.photo(x1 - x0, y1 - y0), (x0, y0), mask)
 
     def write(self, text: str, box: tuple[float, float, float, float], colour: str) -> None:
-        """The text as large as the box allows, at its left and in the middle of its height."""
+        """Draw text as large as the box allows, left-aligned and vertically centred."""
         x0, y0, x1, y1 = box
         font = ImageFont.truetype(str(_font(self.series.font)), 100)
         left, top, right, bottom = font.getbbox(text)
@@ -114,7 +114,7 @@ def _frame(sheet: _Sheet) -> None:
     sheet.paste((margin, margin, w - margin, h * 0.7))
     sheet.write(sheet.title, (margin, h * 0.73, w - margin, h * 0.87), ink)
     sheet.write(sheet.series.line, (margin, h * 0.9, w * 0.7, h * 0.95), first)
-    for i in range(sheet.number + 1):  # dots that count the member, as small print does
+    for i in range(sheet.number + 1):  # as many dots as the number of the member
         x = w - margin - i * margin * 1.1
         sheet.draw.ellipse((x - margin * 0.8, h * 0.89, x, h * 0.89 + margin * 0.8), fill=second)
 
@@ -192,7 +192,7 @@ _LAYOUTS: Mapping[str, Callable[[_Sheet], None]] = {
 
 
 def poster(photos: Mapping[str, Image.Image], number: int) -> Image.Image:
-    """Poster ``number`` (0…59), always the same: its series is ``number // 4``."""
+    """Draw poster ``number`` (0…59), deterministically; its series is ``number // 4``."""
     series, member = SERIES[number // MEMBERS], number % MEMBERS
     names, titles = series.photos, series.titles
     picture = photos[names[member % len(names)]]

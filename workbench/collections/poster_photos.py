@@ -1,4 +1,4 @@
-"""The real photographs that posters and scenes are made of: files of installed packages."""
+"""Photographs for the posters and scenes, from files of installed packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from workbench.collections.images import load
 from workbench.config import WorkbenchError
 
-# Photographs and textures that lie inside the wheels, so that nothing is ever downloaded.
+# Photographs and textures inside the wheels of dependencies, so that nothing is downloaded.
 PHOTOS: Mapping[str, tuple[str, str]] = {
     **{
         name: ("skimage", f"data/{name}.{extension}")
@@ -29,12 +29,12 @@ PHOTOS: Mapping[str, tuple[str, str]] = {
 
 
 def read_photos() -> dict[str, Image.Image]:
-    """The photographs by name, as RGB. Raises WorkbenchError naming the package that lacks one."""
+    """The photographs by name, as RGB. Raises WorkbenchError with the package whose file is missing."""
     return {name: load(inside(package, path)) for name, (package, path) in PHOTOS.items()}
 
 
 def crop(photo: Image.Image, width: int, height: int, rng: np.random.Generator, zoom: float) -> Image.Image:
-    """A random part of a photograph, resized: ``zoom`` times smaller than the largest part of that shape."""
+    """A random crop of a photograph, resized; ``zoom`` times smaller than the largest crop of that shape."""
     largest = min(photo.width / width, photo.height / height) / zoom
     w, h = width * largest, height * largest
     x, y = rng.uniform(0, photo.width - w), rng.uniform(0, photo.height - h)
@@ -42,7 +42,7 @@ def crop(photo: Image.Image, width: int, height: int, rng: np.random.Generator, 
 
 
 def inside(package: str, path: str) -> Path:
-    """A file of an installed package, found without importing it."""
+    """The path of a file of an installed package, without importing the package."""
     spec = find_spec(package)
     file = Path(spec.origin or "").parent / path if spec else None
     if file is None or not file.is_file():

@@ -1,4 +1,4 @@
-"""Scenes put together: backdrop, clutter before and behind, light, blur and noise."""
+"""Scenes: a backdrop, clutter behind and in front of posters, light, blur and noise."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from workbench.collections.poster_views import Matrix, Pose, View, homography, p
 Pixels = NDArray[np.uint8]
 Photos = Mapping[str, Image.Image]
 FRAMES = ((640, 480),) * 6 + ((480, 640),) * 4 + ((640, 427), (427, 640), (560, 560), (720, 405))
-_COLOURS = (  # of walls, boards and stones: brick, ochre, sand, olive, moss, slate, teal, navy, plum, greys
+_COLOURS = (  # walls, boards and stones: brick, ochre, sand, olive, moss, slate, teal, navy, plum, greys
     *((150, 84, 66), (186, 148, 84), (205, 190, 160), (120, 124, 80), (84, 112, 76), (96, 108, 120)),
     *((70, 120, 120), (62, 74, 110), (120, 84, 104), (110, 110, 108), (160, 158, 152), (222, 216, 206)),
 )
-_LEAST = 0.01  # visible share below which a scene counts as one without the poster
+_LEAST = 0.01  # visible fraction of a poster below which a scene counts as one without it
 TEXTURES = ("brick", "grass", "gravel", "moon")
 
 
 @dataclass
 class Scene:
-    """A photograph in the making; ``uncovered`` holds a mask [H, W] of each poster laid so far."""
+    """A scene under construction: its pixels, and for each poster (number, corners, tilt) and a mask [H, W].
+
+    A mask of ``uncovered`` holds the share of each pixel in which its poster is visible.
+    """
 
     pixels: Pixels
-    laid: list[tuple[int, Matrix, float]] = field(default_factory=list)
+    posters: list[tuple[int, Matrix, float]] = field(default_factory=list)
     uncovered: list[NDArray[np.float32]] = field(default_factory=list)
 
     @property
@@ -37,10 +40,10 @@ class Scene:
         return self.pixels.shape[1], self.pixels.shape[0]
 
     def views(self) -> list[View]:
-        """The truth about each poster laid, less those of which next to nothing is to be seen."""
+        """The ground truth of each poster, without those of which less than ``_LEAST`` is visible."""
         width, height = self.frame
         views = []
-        for (number, corners, tilt), mask in zip(self.laid, self.uncovered, strict=True):
+        for (number, corners, tilt), mask in zip(self.posters, self.uncovered, strict=True):
             area = polygon_area(corners)
             visible = min(float(mask.sum()) / area, 1.0)
             if visible >= _LEAST:
@@ -49,9 +52,9 @@ class Scene:
 
 
 def lay(scene: Scene, item: Pixels, pose: Pose, number: int | None = None) -> None:
-    """Lay an item [H, W, 4] (RGBA) into the scene with its shadow; it covers what was laid before.
+    """Render an item [H, W, 4] (RGBA) and its shadow over the scene.
 
-    With a ``number`` the item is a poster, of which the truth is kept.
+    With a ``number`` the item is a poster, whose ground truth is recorded.
     """
     size = item.shape[1], item.shape[0]
     matrix, tilt = homography(size, pose, scene.frame)
@@ -62,41 +65,41 @@ def lay(scene: Scene, item: Pixels, pose: Pose, number: int | None = None) -> No
     part = slice(y0, y1), slice(x0, x1)
     if x0 < x1 and y0 < y1:
         shrink = np.sqrt(polygon_area(corners) / (size[0] * size[1]))
-        if shrink < 0.8:  # averaged first, for the warp itself takes single samples
+        if shrink < 0.8:  # average first, because the warp takes single samples
             item = np.asarray(
                 cv2.resize(item, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8
             )
         scale = np.diag([size[0] / item.shape[1], size[1] / item.shape[0], 1])
-        # OpenCV puts the origin at the middle of a pixel, the scene at its corner.
+        # The origin of OpenCV is the centre of a pixel, that of the scene its corner.
         warp = _shift(-0.5 - x0, -0.5 - y0) @ matrix @ scale @ _shift(0.5, 0.5)
         sheet = item.astype(np.float32)
         sheet[..., 3] /= 255
         sheet[..., :3] *= sheet[..., 3:]
-        seen = np.asarray(cv2.warpPerspective(sheet, warp, (int(x1 - x0), int(y1 - y0))), np.float32)
-        alpha = seen[..., 3]
-        aside = cv2.warpAffine(alpha, _shift(3, 4)[:2], alpha.shape[::-1])
-        shadow = cv2.GaussianBlur(aside, (0, 0), 4)
-        ground = (1 - 0.45 * shadow * (1 - alpha)) * (1 - alpha)
-        mixed = scene.pixels[part] * ground[..., None] + seen[..., :3]
+        warped = np.asarray(cv2.warpPerspective(sheet, warp, (int(x1 - x0), int(y1 - y0))), np.float32)
+        alpha = warped[..., 3]
+        shifted = cv2.warpAffine(alpha, _shift(3, 4)[:2], alpha.shape[::-1])
+        shadow = cv2.GaussianBlur(shifted, (0, 0), 4)
+        background = (1 - 0.45 * shadow * (1 - alpha)) * (1 - alpha)
+        mixed = scene.pixels[part] * background[..., None] + warped[..., :3]
         scene.pixels[part] = (mixed + np.float32(0.5)).astype(np.uint8)
         for mask in scene.uncovered:
             mask[part] *= 1 - alpha
     if number is not None:
-        own = np.zeros((height, width), np.float32)
+        mask = np.zeros((height, width), np.float32)
         if x0 < x1 and y0 < y1:
-            own[part] = alpha
-        scene.laid.append((number, corners, tilt))
-        scene.uncovered.append(own)
+            mask[part] = alpha
+        scene.posters.append((number, corners, tilt))
+        scene.uncovered.append(mask)
 
 
 def backdrop(photos: Photos, frame: tuple[int, int], rng: np.random.Generator) -> Scene:
-    """An empty scene: a wall of tinted texture, plaster or photograph, often with a floor below it."""
+    """An empty scene: a wall of tinted texture, plaster or a photograph, often with a floor."""
     width, height = frame
     kind = rng.choice(["texture", "plaster", "photo"], p=[0.5, 0.25, 0.25])
     if kind == "photo":
-        name = str(rng.choice([n for n in photos if n not in TEXTURES]))
+        name = str(rng.choice([name for name in photos if name not in TEXTURES]))
         wall = np.asarray(crop(photos[name], width, height, rng, rng.uniform(1, 1.8)))
-        wall = cv2.GaussianBlur(wall, (0, 0), rng.uniform(2, 6))  # out of focus behind what matters
+        wall = cv2.GaussianBlur(wall, (0, 0), rng.uniform(2, 6))  # out of focus, as behind a subject
     elif kind == "texture":
         wall = _tinted(photos[str(rng.choice(TEXTURES[:3]))], frame, rng)
     else:
@@ -111,7 +114,7 @@ def backdrop(photos: Photos, frame: tuple[int, int], rng: np.random.Generator) -
 
 
 def clutter(photos: Photos, rng: np.random.Generator, size: tuple[int, int] | None = None) -> Pixels:
-    """One thing [H, W, 4] to stand about: a photo print, a painted board, a post, or a bush or stone.
+    """A random object [H, W, 4] (RGBA): a photo print, a painted board, a post, or a bush or stone.
 
     With a ``size`` (width, height) it is a print or a board of that size.
     """
@@ -123,7 +126,7 @@ def clutter(photos: Photos, rng: np.random.Generator, size: tuple[int, int] | No
         width, height = int(rng.integers(20, 40)), 400
     shape = np.full((height, width), 255, np.uint8)
     if kind == "print":
-        name = str(rng.choice([n for n in photos if n not in TEXTURES]))
+        name = str(rng.choice([name for name in photos if name not in TEXTURES]))
         border = int(rng.integers(0, 9))
         inner = np.asarray(
             crop(photos[name], width - 2 * border, height - 2 * border, rng, rng.uniform(1, 3))
@@ -144,13 +147,16 @@ def clutter(photos: Photos, rng: np.random.Generator, size: tuple[int, int] | No
         if kind == "board" and rng.random() < 0.5:
             colour = list(_COLOURS[rng.integers(len(_COLOURS))])
             cv2.circle(item, (width // 2, height // 2), min(width, height) // 3, colour, -1, cv2.LINE_AA)
-        if kind == "post":  # round: darker towards both sides
+        if kind == "post":  # round, so darker towards both sides
             item = (item * np.sin(np.linspace(0.5, 2.9, width))[:, None]).astype(np.uint8)
     return np.dstack([item, shape])
 
 
 def random_pose(view: str, rng: np.random.Generator) -> Pose:
-    """A random pose: smallest and largest scale, how far from the middle, and the largest turns."""
+    """A random pose of a kind of view.
+
+    The table has the smallest and largest scale, the largest offset from the centre, and the largest angles.
+    """
     smallest, largest, off_centre, yaw, pitch, roll = {
         "query": (0.68, 0.82, 0.04, 12, 8, 5),
         "plain": (0.72, 1.0, 0.07, 16, 10, 8),
@@ -163,7 +169,7 @@ def random_pose(view: str, rng: np.random.Generator) -> Pose:
         "small": (0.1, 0.22, 0.5, 30, 15, 40),
     }[view]
     x, y = 0.5 + rng.uniform(-off_centre, off_centre, 2)
-    if view == "cut":  # half out of the frame, at one of its sides
+    if view == "cut":  # half outside the frame, at one of its sides
         sides = [(0.24, y), (0.76, y), (x, 0.24), (x, 0.76)]
         x, y = sides[rng.integers(4)]
     turn = rng.uniform(-yaw, yaw)
@@ -174,8 +180,8 @@ def random_pose(view: str, rng: np.random.Generator) -> Pose:
 
 
 def cover(scene: Scene, share: float, photos: Photos, rng: np.random.Generator) -> None:
-    """Push a board or print from one side over about ``share`` of the poster laid last."""
-    corners = scene.laid[-1][1]
+    """Cover about ``share`` of the last poster with a board or print, from one side."""
+    corners = scene.posters[-1][1]
     low, high = corners.min(0), corners.max(0)
     axis, far = int(rng.integers(2)), bool(rng.integers(2))
     edge = low + share * (high - low) if not far else high - share * (high - low)
@@ -188,9 +194,9 @@ def cover(scene: Scene, share: float, photos: Photos, rng: np.random.Generator) 
 
 
 def photograph(pixels: Pixels, rng: np.random.Generator, hardship: float) -> Pixels:
-    """What the camera makes of a scene: uneven light, its colour, defocus or shake, and noise.
+    """Apply the effects of a camera: uneven light and its colour, defocus or motion blur, and noise.
 
-    ``hardship`` 0…1 says how poor the light and how unsteady the hand may be.
+    ``hardship`` 0…1 scales how strong the effects of light, blur and noise may be.
     """
     if rng.random() < 0.35:
         length, turn = int(rng.integers(2, 4 + round(7 * hardship))), rng.uniform(0, np.pi)
@@ -212,7 +218,7 @@ def photograph(pixels: Pixels, rng: np.random.Generator, hardship: float) -> Pix
     warmth = rng.uniform(-0.06, 0.06) * (1 + hardship)
     colour = np.array([1 + warmth, 1, 1 - warmth], np.float32) * np.float32(gain)
     image = blurred * ((1 + across + down).astype(np.float32)[..., None] * colour)
-    if rng.random() < 0.25 * hardship:  # a lamp's reflection
+    if rng.random() < 0.25 * hardship:  # the reflection of a lamp
         centre, radius = rng.uniform(-0.7, 0.7, 2), rng.uniform(0.1, 0.3)
         across, down = (
             np.exp(-((v - c) ** 2) / (2 * radius**2)) for v, c in zip((x, y), centre, strict=True)
@@ -230,7 +236,7 @@ def _shift(x: float, y: float) -> Matrix:
 def _tinted(
     photo: Image.Image, size: tuple[int, int], rng: np.random.Generator, contrast: float = 1
 ) -> Pixels:
-    """A part of a photograph in the shades of one colour: painted bricks, dry grass, plaster."""
+    """A crop of a photograph in shades of one colour: painted bricks, dry grass, plaster."""
     grey = np.asarray(crop(photo.convert("L"), *size, rng, rng.uniform(1, 1.8)))
     base = np.array(_COLOURS[rng.integers(len(_COLOURS))]) * rng.uniform(0.8, 1.15)
     base += rng.uniform(-12, 12, 3)

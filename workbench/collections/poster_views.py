@@ -1,4 +1,4 @@
-"""How a pinhole camera sees a poster, and what follows for its grade."""
+"""Poses of a poster, its projection by a pinhole camera, and its relevance grade."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
-_FOCAL = 1.1  # focal length over the longer side of the frame: a telephone's camera
+_FOCAL = 1.1  # focal length over the longer side of the frame, as of a phone's camera
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a sheet stands before the camera: its centre as shares of the frame, and turns in degrees.
+    """The pose of a sheet in front of the camera: centre as fractions of the frame, angles in degrees.
 
-    ``scale`` is 1 where, without turns, the sheet just fits into the frame.
+    At ``scale`` 1 and without rotation the sheet just fits into the frame.
     """
 
     centre: tuple[float, float]
@@ -29,11 +29,11 @@ class Pose:
 
 @dataclass(frozen=True)
 class View:
-    """The truth about one poster in one scene.
+    """The ground truth of one poster in one scene.
 
-    ``corners`` [4, 2] are pixels (x, y), clockwise from its top left; ``visible`` is the share of its
-    area that is in the frame and uncovered, ``size`` its area over the frame's, and ``tilt`` the
-    angle in degrees between its normal and the line of sight to its centre.
+    ``corners`` [4, 2] are pixels (x, y), clockwise from the top left; ``visible`` is the fraction of its
+    area that is in the frame and not covered, ``size`` its area divided by that of the frame, and ``tilt``
+    the angle in degrees between its normal and the line of sight to its centre.
     """
 
     number: int
@@ -44,17 +44,17 @@ class View:
 
     @property
     def grade(self) -> str:
-        """Easy, hard or junk, as Radenović et al. (CVPR 2018) grade by how clearly a landmark is seen."""
+        """Easy, hard or junk by visibility, as Radenović et al. (CVPR 2018) grade landmarks."""
         if self.visible < 0.2 or self.visible * self.size < 0.004:
             return "junk"
         return "easy" if self.visible >= 0.85 and self.tilt <= 25 and self.size >= 0.2 else "hard"
 
 
 def homography(size: tuple[int, int], pose: Pose, frame: tuple[int, int]) -> tuple[Matrix, float]:
-    """The plane-to-image map [3, 3] of a sheet of ``size`` (width, height), and its tilt in degrees.
+    """The homography [3, 3] from a sheet of ``size`` (width, height) to the image, and its tilt in degrees.
 
     H = K [r1 r2 t] of a pinhole camera (Hartley and Zisserman 2004, section 8.1.1), with the origin of
-    both planes at the outer corner of the top left pixel. Without turns it only scales and shifts.
+    both planes at the outer corner of the top left pixel. Without rotation it only scales and shifts.
     """
     yaw, pitch, roll = np.deg2rad([pose.yaw, pose.pitch, pose.roll])
     about_y = [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
@@ -74,7 +74,7 @@ def homography(size: tuple[int, int], pose: Pose, frame: tuple[int, int]) -> tup
 
 
 def project(matrix: Matrix, size: tuple[int, int]) -> Matrix:
-    """The corners [4, 2] of a sheet of ``size`` (width, height) in the scene, clockwise from the top left."""
+    """Project the corners of a sheet of ``size`` (width, height): [4, 2], clockwise from the top left."""
     width, height = size
     corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], dtype=np.float64)
     return np.asarray(cv2.perspectiveTransform(corners, matrix)[0], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The embedded collection: sixty posters in cluttered scenes, made on first use and the same everywhere."""
+"""The embedded collection: 60 posters in cluttered scenes, rendered on first use, always the same."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from workbench.collections.poster_views import View
 from workbench.config import WorkbenchError
 from workbench.progress import Progress, silent
 
-VERSION = 2  # of the pictures: a folder of another version is made anew
+VERSION = 2  # of the images; a folder of another version is rendered again
 POSTERS = len(SERIES) * MEMBERS
 NOTE = "semi-synthetic: real photographs printed on posters and rendered into scenes"
 _TRUTH = "ground_truth.json"
-# How each poster is meant to be seen in the database; what was in fact seen is measured.
+# The intended views of each poster in the database; the grade follows from the visibility measured.
 _VIEWS = ("plain", "plain", "plain", "far", "tilted", "covered", "cut", "hidden")
 _WITHOUT = 150  # scenes without a poster
-_COMPANY = 0.12  # how often a second poster, of another series, hangs in a scene
+_COMPANY = 0.12  # probability of a second poster, of another series, in a scene
 
 
 @dataclass(frozen=True)
 class Task:
-    """One photograph to make: which poster (None for none), how it is seen, and the seed of all the rest."""
+    """One image to render: the number of its poster (or None), the kind of view, and the random seed."""
 
     image: str
     number: int | None
@@ -55,26 +55,26 @@ class Task:
 
 
 def open_posters(root: Path, progress: Progress = silent) -> Collection:
-    """Open the collection in the folder ``root``, making it first where it is missing, damaged or old.
+    """Open the collection in the folder ``root``; render it first if it is missing, damaged or old.
 
-    Raises WorkbenchError where the folder cannot be written or holds something else.
+    Raises WorkbenchError if the folder cannot be written or contains other files.
     """
     truth = _read(root)
     if truth is None:
         try:
             root.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(root.with_name(f".{root.name}.lock")):
-                truth = _read(root)  # another process may have made it meanwhile
+                truth = _read(root)  # another process may have rendered it in the meantime
                 if truth is None:
-                    _make_anew(root, progress)
+                    _replace(root, progress)
                     truth = _read(root)
         except OSError as error:
             raise WorkbenchError(
                 f"the posters cannot be made in {str(root)!r} ({error.strerror or error}); "
-                "make room there or choose another folder with --cache"
+                "free some space there, or choose another folder with --cache"
             ) from None
-    assert truth is not None  # just made
-    relevance: dict[str, dict[str, str]] = {id: {} for id in truth["queries"]}
+    assert truth is not None  # just rendered
+    relevance: dict[str, dict[str, str]] = {query: {} for query in truth["queries"]}
     quadrilaterals = {}
     for view in truth["views"]:
         quadrilaterals[view["query"], view["image"]] = tuple((x, y) for x, y in view["corners"])
@@ -84,7 +84,9 @@ def open_posters(root: Path, progress: Progress = silent) -> Collection:
         name="posters",
         root=root,
         images=tuple(truth["images"]),
-        queries=tuple(Query(id, q["image"], tuple(q["box"])) for id, q in truth["queries"].items()),
+        queries=tuple(
+            Query(name, query["image"], tuple(query["box"])) for name, query in truth["queries"].items()
+        ),
         relevance=relevance,
         protocol=PROTOCOLS["revisited"],
         quadrilaterals=quadrilaterals,
@@ -93,50 +95,52 @@ def open_posters(root: Path, progress: Progress = silent) -> Collection:
 
 
 def make(folder: Path, progress: Progress = silent) -> None:
-    """Render the collection into an empty ``folder``: ``scenes/``, ``queries/`` and, last, its ground truth.
+    """Render the collection into an empty ``folder``: ``scenes/``, ``queries/`` and, last, the ground truth.
 
-    The bytes are the same with the same versions of the libraries, whatever the number of processors.
+    With the same versions of the libraries the bytes are the same, for any number of processors.
     """
     photos = read_photos()
     tasks = plan()
     for name in ("scenes", "queries"):
         (folder / name).mkdir(parents=True)
-    seen: dict[str, list[View]] = {}
+    views: dict[str, list[View]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        posters = list(pool.map(lambda n: np.asarray(poster(photos, n).convert("RGBA")), range(POSTERS)))
+        posters = list(
+            pool.map(lambda number: np.asarray(poster(photos, number).convert("RGBA")), range(POSTERS))
+        )
 
         def work(task: Task) -> tuple[str, list[View]]:
-            data, views = render(task, posters, photos)
+            data, visible = render(task, posters, photos)
             (folder / task.image).write_bytes(data)
-            return task.image, views
+            return task.image, visible
 
         waiting = [pool.submit(work, task) for task in tasks]
         try:
             for done, future in enumerate(as_completed(waiting), 1):
-                image, seen[image] = future.result()
-                progress("making the posters", done, len(tasks))
+                image, views[image] = future.result()
+                progress("rendering the posters", done, len(tasks))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    text = json.dumps(_truth(tasks, seen), indent=1)
+    text = json.dumps(_ground_truth(tasks, views), indent=1)
     (folder / _TRUTH).write_text(text + "\n", encoding="utf-8")
 
 
 def plan() -> list[Task]:
-    """Every photograph of the collection; the names in the database say nothing of what they show."""
-    wanted: list[tuple[int | None, str]] = [(n, view) for n in range(POSTERS) for view in _VIEWS]
-    wanted += [(None, "none")] * _WITHOUT
-    places = np.random.default_rng([SEED, 3]).permutation(len(wanted))
+    """All images of the collection; the names in the database do not depend on the content."""
+    views: list[tuple[int | None, str]] = [(number, view) for number in range(POSTERS) for view in _VIEWS]
+    views += [(None, "none")] * _WITHOUT
+    positions = np.random.default_rng([SEED, 3]).permutation(len(views))
     scenes = [
-        Task(f"scenes/{place:03d}.jpg", number, view, (SEED, 4, i))
-        for i, (place, (number, view)) in enumerate(zip(places, wanted, strict=True))
+        Task(f"scenes/{position:03d}.jpg", number, view, (SEED, 4, i))
+        for i, (position, (number, view)) in enumerate(zip(positions, views, strict=True))
     ]
     scenes.sort(key=lambda task: task.image)
     return scenes + [Task(f"queries/p{n:02d}.jpg", n, "query", (SEED, 5, n)) for n in range(POSTERS)]
 
 
 def render(task: Task, posters: Sequence[Pixels], photos: Photos) -> tuple[bytes, list[View]]:
-    """One photograph as JPEG, and the truth about the posters in it."""
+    """Render one image: its JPEG, and the ground truth of the posters in it."""
     rng = np.random.default_rng(task.seed)
     frame = FRAMES[rng.integers(len(FRAMES))]
     scene = backdrop(photos, frame, rng)
@@ -144,8 +148,8 @@ def render(task: Task, posters: Sequence[Pixels], photos: Photos) -> tuple[bytes
         lay(scene, clutter(photos, rng), random_pose("anything", rng))
     if task.number is not None:
         if task.view != "query" and rng.random() < _COMPANY:
-            others = [n for n in range(POSTERS) if n // MEMBERS != task.number // MEMBERS]
-            other = int(rng.choice(others))
+            series = task.number // MEMBERS
+            other = int(rng.choice([number for number in range(POSTERS) if number // MEMBERS != series]))
             lay(scene, posters[other], random_pose("far", rng), other)
         pose = random_pose(task.view, rng)
         lay(scene, posters[task.number], pose, task.number)
@@ -153,7 +157,7 @@ def render(task: Task, posters: Sequence[Pixels], photos: Photos) -> tuple[bytes
         if hidden:
             cover(scene, float(rng.uniform(*hidden)), photos, rng)
     if task.view != "query":
-        for _ in range(rng.integers(0, 3)):  # small things in the foreground
+        for _ in range(rng.integers(0, 3)):  # small objects in the foreground
             lay(scene, clutter(photos, rng), random_pose("small", rng))
     image = photograph(scene.pixels, rng, {"query": 0, "plain": 0.25}.get(task.view, 0.4))
     data = io.BytesIO()
@@ -161,12 +165,12 @@ def render(task: Task, posters: Sequence[Pixels], photos: Photos) -> tuple[bytes
     return data.getvalue(), scene.views()
 
 
-def _truth(tasks: Sequence[Task], seen: Mapping[str, list[View]]) -> dict[str, Any]:
+def _ground_truth(tasks: Sequence[Task], views_of: Mapping[str, list[View]]) -> dict[str, Any]:
     """The ground truth as plain data; boxes and corners are pixels of the upright image."""
     queries: dict[str, Any] = {}
     views = []
     for task in tasks:
-        for view in seen[task.image]:
+        for view in views_of[task.image]:
             corners = [[round(float(value), 2) for value in corner] for corner in view.corners]
             query = f"p{view.number:02d}"
             views.append(
@@ -188,7 +192,7 @@ def _truth(tasks: Sequence[Task], seen: Mapping[str, list[View]]) -> dict[str, A
 
 
 def _read(root: Path) -> dict[str, Any] | None:
-    """The ground truth in ``root``, or None where it is missing, of another version or lacks a picture."""
+    """The ground truth in ``root``; None if it is missing, of another version, or lacks an image."""
     try:
         truth: dict[str, Any] = json.loads((root / _TRUTH).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -199,20 +203,20 @@ def _read(root: Path) -> dict[str, Any] | None:
     return truth if all((root / name).is_file() for name in names) else None
 
 
-def _make_anew(root: Path, progress: Progress) -> None:
-    """Make the collection beside ``root`` and move it there at once, so that no half of it is ever seen."""
+def _replace(root: Path, progress: Progress) -> None:
+    """Render the collection beside ``root`` and move it there in one step, so that it is never incomplete."""
     foreign = {p.name for p in root.iterdir()} - {"scenes", "queries", _TRUTH} if root.exists() else set()
     if foreign:
         raise WorkbenchError(
-            f"{str(root)!r} holds other files ({min(foreign)!r}), so no posters are made there; "
-            "move them or choose another folder with --cache"
+            f"{str(root)!r} contains other files ({min(foreign)!r}), so the posters are not rendered there; "
+            "move them, or choose another folder with --cache"
         )
-    making = root.with_name(f".{root.name}.making")
-    shutil.rmtree(making, ignore_errors=True)  # left behind by a process that was killed
+    staging = root.with_name(f".{root.name}.making")
+    shutil.rmtree(staging, ignore_errors=True)  # left by a killed process
     try:
-        make(making, progress)
+        make(staging, progress)
         if root.exists():
             shutil.rmtree(root)
-        os.replace(making, root)
+        os.replace(staging, root)
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)

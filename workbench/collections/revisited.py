@@ -25,7 +25,7 @@ from workbench.config import WorkbenchError
 from workbench.progress import Progress, silent
 
 TITLES = {"roxford5k": "ROxford5k", "rparis6k": "RParis6k"}
-PUBLISHED = {"roxford5k": 4993, "rparis6k": 6322}  # database images, beside the 70 queries
+PUBLISHED = {"roxford5k": 4993, "rparis6k": 6322}  # database images, without the 70 queries
 GRADES = ("junk", "hard", "easy")
 
 
@@ -41,19 +41,19 @@ class GroundTruth(NamedTuple):
 def open_revisited(root: Path, name: str, progress: Progress = silent) -> Collection:
     """Open ``roxford5k`` or ``rparis6k``: ``gnd_NAME.pkl`` (or .json, .parquet) and images below ``root``.
 
-    Queries are not in the database. Raises WorkbenchError where the ground truth is missing,
-    malformed or hostile, or names a query or positive that is not there.
+    Queries are not in the database. Raises WorkbenchError if the ground truth is missing,
+    malformed or hostile, or if the image of a query or positive is missing.
     """
     root = existing_folder(root)
-    found = [
+    files = [
         path for suffix in ("pkl", "json", "parquet") for path in sorted(root.rglob(f"gnd_{name}.{suffix}"))
     ]
-    if not found:
+    if not files:
         raise WorkbenchError(
             f"no gnd_{name}.pkl below {str(root)!r}; put it there, "
             f"or remove the folder and run: workbench fetch {name}"
         )
-    truth = read_ground_truth(found[0])
+    truth = read_ground_truth(files[0])
     stems, _ = index_by_stem(root, list_images(root)[0])
     positives = {image for grades in truth.grades for image, grade in grades.items() if grade != "junk"}
     require_present(TITLES[name], positives.union(truth.queries), stems, root)
@@ -67,13 +67,15 @@ def open_revisited(root: Path, name: str, progress: Progress = silent) -> Collec
         name=name,
         root=root,
         images=images,
-        queries=tuple(Query(q, stems[q], box) for q, box in zip(truth.queries, truth.boxes, strict=True)),
+        queries=tuple(
+            Query(query, stems[query], box) for query, box in zip(truth.queries, truth.boxes, strict=True)
+        ),
         relevance={
             query: {stems[image]: grade for image, grade in grades.items() if image in stems}
             for query, grades in zip(truth.queries, truth.grades, strict=True)
         },
         protocol=PROTOCOLS["revisited"],
-        problems=tuple((image, "named by the ground truth; missing") for image in missing),
+        problems=tuple((image, "missing; in the ground truth") for image in missing),
         notes=published_size(TITLES[name], readable, PUBLISHED[name], len(broken)),
     ).without(broken)
 
@@ -81,29 +83,29 @@ def open_revisited(root: Path, name: str, progress: Progress = silent) -> Collec
 def read_ground_truth(path: Path) -> GroundTruth:
     """Read ``imlist``, ``qimlist`` and ``gnd`` (per query ``bbx``, ``easy``, ``hard``, ``junk``).
 
-    The published pickle, the same structure as JSON, or as Parquet of one row whose columns are
+    ``path`` is the published pickle, the same structure as JSON, or Parquet of one row whose columns are
     ``imlist`` and ``qimlist`` (lists of names) and ``gnd`` (list of struct of ``bbx``, four numbers,
     and ``easy``, ``hard``, ``junk``, lists of positions in ``imlist``).
-    Raises WorkbenchError where the file holds anything else.
+    Raises WorkbenchError if the file contains anything else.
     """
     read: Callable[[Path], Any] = {".json": _json, ".parquet": _parquet}.get(path.suffix, _restricted_pickle)
     try:
         return _checked(read(path))
     except WorkbenchError as error:
-        raise WorkbenchError(f"{str(path)!r}: {error}; fetch the ground truth anew") from None
+        raise WorkbenchError(f"{str(path)!r}: {error}; fetch the ground truth again") from None
     except OSError as error:
         raise WorkbenchError(f"{str(path)!r} cannot be opened: {error.strerror or error}") from None
     except Exception as error:  # a damaged or hostile file may fail anywhere in its reader
         reason = str(error).split("\n")[0] or type(error).__name__
         raise WorkbenchError(
-            f"{str(path)!r} is no ground truth ({reason}); fetch the ground truth anew"
+            f"{str(path)!r} is not a ground truth ({reason}); fetch the ground truth again"
         ) from None
 
 
 def _checked(content: Any) -> GroundTruth:
     for key in ("imlist", "qimlist", "gnd"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise WorkbenchError(f"it holds no list {key!r}")
+            raise WorkbenchError(f"it contains no list {key!r}")
     images, queries, relations = content["imlist"], content["qimlist"], content["gnd"]
     for names in (images, queries):
         if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
@@ -142,10 +144,10 @@ def _parquet(path: Path) -> Any:
 
 
 def _restricted_pickle(path: Path) -> Any:
-    """Unpickle plain containers, numbers, text and NumPy arrays of them; arrays come as lists.
+    """Unpickle plain containers, numbers, text and NumPy arrays of them; arrays become lists.
 
-    Nothing that a pickle names is ever imported: the names by which NumPy's arrays are pickled get
-    stand-ins, made anew for each file, and every other name is refused.
+    No name in a pickle is imported: the names in pickled NumPy arrays are replaced by substitutes
+    of this function, and every other name is refused.
     """
 
     class Array(list[Any]):
@@ -175,19 +177,19 @@ def _restricted_pickle(path: Path) -> Any:
         "dtype": DType,
         "_reconstruct": lambda *_: Array(),
         "scalar": lambda dtype, raw: np.frombuffer(_bytes(raw), dtype.plain(), 1)[0].item(),
-        # How protocols 0 to 2 write bytes, and no bytes at all.
+        # Protocols 0 to 2 pickle bytes by ``encode``, and empty bytes by ``bytes``.
         "encode": lambda text, _: _bytes(text),
         "bytes": lambda: b"",
     }
     modules = {"numpy", "numpy.core.multiarray", "numpy._core.multiarray", "_codecs", "__builtin__"}
 
-    # The reader in Python: the one in C takes all memory when a crafted file asks it to.
+    # The unpickler in Python: with a crafted file, the one in C allocates all memory.
     class Restricted(pickle._Unpickler):
         def find_class(self, module: str, name: str) -> Any:
             if module in modules and name in allowed:
                 return allowed[name]
             raise WorkbenchError(
-                f"it asks for {module}.{name}, and a ground truth holds only plain containers and arrays, "
+                f"it names {module}.{name}, and a ground truth has only plain containers and arrays, "
                 "so it was not read"
             )
 

@@ -1,4 +1,4 @@
-"""UKBench (Nistér and Stewénius, CVPR 2006): objects in four views, numbered one after the other."""
+"""UKBench (Nistér and Stewénius, CVPR 2006): four views of each object, numbered consecutively."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ PUBLISHED = 10200
 def open_ukbench(root: Path, progress: Progress = silent) -> Collection:
     """Open the images ``ukbenchNNNNN.jpg`` below ``root``; numbers 4n … 4n + 3 show one object.
 
-    Every image is a query and one of its own four positives. Raises WorkbenchError where no such
-    image is there, or an object lacks one of its views.
+    Every image is a query and one of its own four positives. Raises WorkbenchError if there is no such
+    image or a view of an object is missing.
     """
     root = existing_folder(root)
-    names = [n for n in list_images(root)[0] if re.search(r"(^|/)ukbench\d{5}\.jpe?g$", n, re.IGNORECASE)]
-    # The archive has the images in full/ and small copies of the same names beside it.
-    names = [n for n in names if n.startswith("full/") or "/full/" in n] or names
+    pattern = re.compile(r"(^|/)ukbench\d{5}\.jpe?g$", re.IGNORECASE)
+    names = [name for name in list_images(root)[0] if pattern.search(name)]
+    # The archive has the images in full/ and small copies with the same names beside it.
+    names = [name for name in names if name.startswith("full/") or "/full/" in name] or names
     stems, copies = index_by_stem(root, names)
     objects = {stem: int(stem[-5:]) // 4 for stem in sorted(stems)}
     views = {n: [f"ukbench{4 * n + view:05d}" for view in range(4)] for n in dict.fromkeys(objects.values())}

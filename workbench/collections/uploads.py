@@ -1,46 +1,41 @@
-"""Images that a user brings along to search with: kept in the cache, named by what is in them."""
+"""Query images that a user uploads: stored in the cache under a hash of their content."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from workbench.collections import images
 from workbench.config import WorkbenchError
+from workbench.writing import replacing
 
 FOLDER = "uploads"
-_LONGEST = 48  # characters of a name that are kept
+_LONGEST = 48  # characters kept of a file name
 
 
 def keep(data: bytes, name: str, cache: Path) -> Path:
-    """Save an image under ``cache/uploads/<hash>-<name>``, once it was decoded; its absolute path.
+    """Save an image as ``cache/uploads/<hash>-<name>`` if it can be decoded; returns its absolute path.
 
-    The same image under the same name is kept once. Raises WorkbenchError where it cannot be read.
+    The same image with the same name is stored once. Raises WorkbenchError if it cannot be read.
     """
-    plain = re.sub(r"[^\w.-]+", "_", re.split(r"[/\\]", name)[-1])[-_LONGEST:].lstrip(".-") or "image"
+    safe_name = re.sub(r"[^\w.-]+", "_", re.split(r"[/\\]", name)[-1])[-_LONGEST:].lstrip(".-") or "image"
     folder = cache.expanduser().resolve() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{hashlib.blake2b(data, digest_size=4).hexdigest()}-{plain}"
+    path = folder / f"{hashlib.blake2b(data, digest_size=4).hexdigest()}-{safe_name}"
     if path.exists() and path.read_bytes() == data:
         return path
-    handle, draft = tempfile.mkstemp(dir=folder, suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        images.load(Path(draft))
-        os.replace(draft, path)
+        with replacing(path, private=True) as part:
+            part.write_bytes(data)
+            images.load(part)
     except WorkbenchError as error:
-        raise WorkbenchError(f"{name!r} cannot be searched with: {error}") from None
-    finally:
-        Path(draft).unlink(missing_ok=True)
+        raise WorkbenchError(f"{name!r} cannot be used as a query: {error}") from None
     return path
 
 
 def shown(name: str) -> str:
-    """How an image is named on screen: by its id, or, where it is a file elsewhere, by its file name."""
+    """The name of an image on screen: its id, or the file name of an image outside the collection."""
     path = Path(name)
     if not path.is_absolute():
         return name

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from workbench.config import Config, Step, WorkbenchError
+from workbench.config import Step, WorkbenchError
 
 
 def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Step) -> torch.Tensor:
@@ -23,7 +23,7 @@ def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Ste
     values of a map of one cell). Each is homogeneous of degree one in the maps, with CroW's weights
     held fixed. Raises WorkbenchError where a region is empty or leaves the map.
     """
-    step = Config.parse(f"x/{scheme}/whole").pooling if isinstance(scheme, str) else scheme
+    step = Step.parse("pooling", scheme) if isinstance(scheme, str) else scheme
     maps, regions = torch.as_tensor(maps), np.asarray(regions)
     own = regions.ndim == 3 and maps.ndim == 4 and len(regions) == len(maps)
     if maps.ndim != 4 or not (own or regions.ndim == 2) or regions.shape[-1] != 4 or regions.shape[-2] == 0:

@@ -11,7 +11,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from workbench.config import WorkbenchError
 from workbench.descriptors.detector import Found, Trained, pictures, proposed
-from workbench.features import weights
+from workbench.features import models, weights
 from workbench.features.backbones import DETECTORS
 from workbench.features.maps import MapSource
 
@@ -66,7 +66,7 @@ def pyramid(source: MapSource) -> Trained | None:
 def _pyramid(model: str, stride: int, path: Path | None, fingerprint: str, seed: int) -> Trained:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        whole = weights.detector(model)
+        whole = models.detector(model)
     if path is not None:
         state = weights.read(path)
         missing = whole.load_state_dict(state, strict=False).missing_keys

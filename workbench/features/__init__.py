@@ -1,1 +1,1 @@
-"""Images to feature maps, computed once and kept."""
+"""Feature maps of images, computed once and stored."""

@@ -1,4 +1,4 @@
-"""The table of backbones, and what a pipeline may say of one."""
+"""The table of backbones, and the backbone part of a pipeline string."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Card:
-    """What the table knows of a backbone. ``layer`` is where it is cut unless ``@LAYER`` says another."""
+    """The table entry of a backbone. ``layer`` is the layer it is cut at without ``@LAYER``."""
 
     title: str
     library: Literal["torchvision", "timm", "local"]
     model: str
-    stride: int  # pixels a cell; images are resized to multiples of it
+    stride: int  # pixels per cell; images are resized to multiples of it
     layer: str | None = None  # None: timm's forward_features
-    layers: dict[str, str] = field(default_factory=dict)  # the field's name → the module's path
-    code: str | None = None  # the layer that ``code`` pooling takes by default
+    layers: dict[str, str] = field(default_factory=dict)  # common name → path of the module
+    code: str | None = None  # the default layer of ``code`` pooling
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
 
@@ -56,7 +56,7 @@ def _detector(model: str, title: str, body: dict[str, str], layer: str) -> Card:
 
 
 _BODY = {name: path for name, path in _RESNET.items() if path.startswith("layer")}
-DETECTORS = {  # whose maps their own region proposals are made of
+DETECTORS = {  # their region proposals are made of their own maps
     "fasterrcnn_resnet50_fpn": _detector("fasterrcnn_resnet50_fpn", "ResNet-50", _BODY, "layer4"),
     "fasterrcnn_mobilenet_v3_large_fpn": _detector(
         "fasterrcnn_mobilenet_v3_large_fpn", "MobileNetV3", {"last": "16"}, "16"
@@ -136,7 +136,7 @@ BACKBONES: dict[str, Card] = {
 }
 
 
-LOCAL: dict[str, Card] = {  # of keypoints, for bags of words
+LOCAL: dict[str, Card] = {  # local features of keypoints, for bags of words
     "sift": Card("SIFT keypoints, RootSIFT descriptors", "local", "rootsift", 1),
     "hardnet": Card("SIFT keypoints, HardNet descriptors", "local", "hardnet", 1),
 }
@@ -144,7 +144,7 @@ LOCAL: dict[str, Card] = {  # of keypoints, for bags of words
 
 @dataclass(frozen=True)
 class Spec:
-    """A backbone as a pipeline names it: ``name[@layer][@random]``."""
+    """The backbone part of a pipeline: ``name[@layer][@random]``."""
 
     name: str
     layer: str | None = None
@@ -152,7 +152,7 @@ class Spec:
 
     @classmethod
     def parse(cls, text: str) -> Spec:
-        """Take a pipeline's backbone part to pieces. Raises WorkbenchError where it is not known."""
+        """Parse the backbone part of a pipeline. Raises WorkbenchError if the backbone is not known."""
         if is_local(text.partition("@")[0]):
             if "@" in text and not text.startswith("hardnet:"):
                 raise WorkbenchError(
@@ -172,7 +172,7 @@ class Spec:
         return spec
 
     def card(self) -> Card:
-        """The backbone's entry in the table; for ``timm:`` and ``file:`` it is made up from them."""
+        """The backbone's table entry; for ``timm:`` and ``file:`` it is derived from the model or file."""
         if self.name.startswith("timm:"):
             return _timm_card(self.name.removeprefix("timm:"))
         if self.name.startswith("file:"):
@@ -182,7 +182,7 @@ class Spec:
         return BACKBONES[self.name]
 
     def module(self, pooling: str) -> str | None:
-        """The path of the module whose output is taken; None for timm's ``forward_features``."""
+        """The path of the module whose output is used; None for timm's ``forward_features``."""
         card = self.card()
         if self.layer is not None:
             return card.layers.get(self.layer, self.layer)
@@ -196,7 +196,7 @@ class Spec:
 
 
 def _split_file(text: str) -> list[str]:
-    """Split ``file:PATH@layer``; an @ inside the path (before a slash or the suffix) belongs to it."""
+    """Split ``file:PATH@layer``; an @ before a slash or before the suffix is a part of the path."""
     match = re.fullmatch(r"(file:.*?\.\w+)((?:@[^@/]*)*)", text)
     return [match[1], *match[2].split("@")[1:]] if match else [text]
 
@@ -205,8 +205,8 @@ def _timm_card(model: str) -> Card:
     import timm
 
     if not timm.is_model(model):
-        near = timm.list_models(f"*{model.split('.')[0].split('_')[0]}*")[:5]
-        raise WorkbenchError(f"timm has no model {model!r}; near: {', '.join(near) or 'none'}")
+        similar = timm.list_models(f"*{model.split('.')[0].split('_')[0]}*")[:5]
+        raise WorkbenchError(f"timm has no model {model!r}; similar: {', '.join(similar) or 'none'}")
     settings = timm.models.get_pretrained_cfg(model)
     mean: Any = settings.mean if settings else IMAGENET_MEAN
     std: Any = settings.std if settings else IMAGENET_STD
@@ -215,9 +215,9 @@ def _timm_card(model: str) -> Card:
 
 
 def architecture(path: Path) -> str:
-    """Which backbone a weight file is for: its metadata say, or else its name's beginning.
+    """The backbone of a weight file, from its metadata or else from the start of its file name.
 
-    That is one of the table or, in metadata, ``timm:NAME``.
+    It is a name of the table or, from metadata, also ``timm:NAME``. Raises WorkbenchError if there is none.
     """
     path = path.expanduser()
     if path.suffix == ".safetensors" and path.is_file():
@@ -225,15 +225,15 @@ def architecture(path: Path) -> str:
 
         try:
             with safe_open(path, framework="pt") as file:
-                named = (file.metadata() or {}).get("backbone")
+                backbone = (file.metadata() or {}).get("backbone")
         except SafetensorError:
             raise WorkbenchError(f"weight file {str(path)!r} is damaged; fetch it again") from None
-        if named in BACKBONES or str(named).startswith("timm:"):
-            return str(named)
+        if backbone in BACKBONES or str(backbone).startswith("timm:"):
+            return str(backbone)
     for name in sorted(BACKBONES, key=len, reverse=True):
         if path.name.startswith((name, BACKBONES[name].model)):
             return name
     raise WorkbenchError(
-        f"weight file {str(path)!r} does not say which backbone it is for: begin its name with one of "
-        f"{', '.join(BACKBONES)}, or give its metadata a 'backbone'"
+        f"weight file {str(path)!r} does not name its backbone: begin the file name with one of "
+        f"{', '.join(BACKBONES)}, or set 'backbone' in its metadata"
     )

@@ -1,4 +1,4 @@
-"""Which device and which precision extraction runs in."""
+"""The device, precision, memory and threads of extraction and training."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import torch
 
 from workbench.config import WorkbenchError
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
 _lock = threading.Lock()
-_spreading: list[int] = []  # the usual number of threads, once for each work that is spread now
+_usual: list[int] = []  # the usual number of threads, once for each active ``one_thread_each``
 
 
 @lru_cache(maxsize=1)
-def _processor_has_bfloat16() -> bool:
+def _cpu_has_bfloat16() -> bool:
     capabilities = torch.backends.cpu.get_cpu_capability()
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def _processor_has_bfloat16() -> bool:
 
 
 def choose_device(device: str) -> str:
-    """``auto`` is CUDA, then MPS, then the processor. Raises WorkbenchError where the choice is absent."""
+    """Resolve ``auto`` to CUDA, else MPS, else the CPU. Raises WorkbenchError if it is absent."""
     if device == "auto":
         if torch.cuda.is_available():
             return "cuda"
@@ -45,21 +45,21 @@ def choose_device(device: str) -> str:
 
 
 def choose_precision(precision: str, device: str) -> str:
-    """``auto`` is bfloat16 where the hardware multiplies it natively, float16 on other CUDA, else float32."""
+    """Resolve ``auto``: bfloat16 with native support, float16 on other CUDA devices, else float32."""
     if precision not in ("auto", "float32", "bfloat16", "float16"):
         raise WorkbenchError(f"precision {precision!r} is not known; valid: auto, float32, bfloat16, float16")
     if precision != "auto":
         return precision
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    return "bfloat16" if device == "cpu" and _processor_has_bfloat16() else "float32"
+    return "bfloat16" if device == "cpu" and _cpu_has_bfloat16() else "float32"
 
 
 def hold_memory() -> None:
-    """Keep freed memory for what comes next, where the C library (glibc) can be told to.
+    """Let the C library, if it is glibc, keep freed memory for later allocations.
 
-    It gives large blocks back to the system at once, and to get them anew, page by page, takes a third of the
-    time of training a small network (benchmarks/hardnet.py).
+    By default it returns large blocks to the system at once; to allocate them again, page by page, takes a
+    third of the time of training a small network (benchmarks/hardnet.py).
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)
@@ -69,16 +69,16 @@ def hold_memory() -> None:
 
 @contextlib.contextmanager
 def one_thread_each() -> Iterator[int]:
-    """Let operations run on one thread, for work spread over threads of its own; yields the usual number.
+    """Run each torch operation on one thread, for work that starts its own threads; yields the usual number.
 
-    A setting of torch's threads is partly the whole process's: of several works at a time, each leaves
-    behind what there was before the first.
+    The setting is partly global to the process: if several blocks overlap, each restores the number from
+    before the first.
     """
     with _lock:
-        _spreading.append(_spreading[0] if _spreading else torch.get_num_threads())
+        _usual.append(_usual[0] if _usual else torch.get_num_threads())
         torch.set_num_threads(1)
     try:
-        yield _spreading[0]
+        yield _usual[0]
     finally:
         with _lock:
-            torch.set_num_threads(_spreading.pop())
+            torch.set_num_threads(_usual.pop())

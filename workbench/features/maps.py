@@ -1,4 +1,4 @@
-"""The feature maps of a list of images, at the scales a pipeline asks for, through the store."""
+"""Feature maps of images at the scales of a pipeline, extracted through the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 from workbench.collections import images
 from workbench.collections.collection import Box
 from workbench.config import Config, WorkbenchError
-from workbench.features import extraction, hardware, weights
+from workbench.features import batches, extraction, hardware, models, weights
 from workbench.features.backbones import Spec
 from workbench.features.network import Network
 from workbench.features.store import MapStore
@@ -22,9 +22,9 @@ from workbench.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Options:
-    """How images become maps, and where things are kept. ``size``: longest side in pixels.
+    """Options of extraction and storage. ``size``: longest side in pixels.
 
-    ``distractors`` are negatives added to the collection's database.
+    ``distractors`` are negatives that are added to the collection's database.
     """
 
     size: int = 512
@@ -38,26 +38,26 @@ class Options:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image to be described: its file and, where it is cropped, the box in pixels."""
+    """An image file to describe and, if it is cropped, the box in pixels."""
 
     path: Path
     box: Box | None = None
 
 
 def factor(scale: int) -> float:
-    """How much smaller the images of the scale-th scale are: 1, 1/√2, 1/2 …"""
+    """The factor of the scale-th image scale: 1, 1/√2, 1/2 …"""
     return float(2 ** (-scale / 2))
 
 
 class MapSource:
-    """One network, cut at one layer, with its stores: a folder for each size and scale."""
+    """A network cut at a layer, and its stores: one folder for each size and scale."""
 
     def __init__(self, spec: Spec, pooling: str, options: Options) -> None:
         self.spec, self.options = spec, options
         self.card = spec.card()
         if options.size < 2 * self.card.stride:
             raise WorkbenchError(
-                f"size {options.size} is too small for {spec.name}; take {2 * self.card.stride} or more"
+                f"size {options.size} is too small for {spec.name}; use {2 * self.card.stride} or more"
             )
         self.layer = spec.module(pooling)
         self.device = hardware.choose_device(options.device)
@@ -72,19 +72,19 @@ class MapSource:
         return cls(Spec.parse(config.backbone), config.pooling.name, options)
 
     def fresh(self) -> bool:
-        """Whether the weights are those it began with: a ``file:`` may be trained anew under its name.
+        """Whether the weights are unchanged; those of a ``file:`` backbone may be trained again.
 
-        Raises WorkbenchError where the file is gone.
+        Raises WorkbenchError if the file is missing.
         """
         if not self.spec.name.startswith("file:"):
             return True
         return weights.fingerprint(self.spec, self.options.weights, self.options.seed) == self.fingerprint
 
     def network(self) -> Network:
-        """The network, built at its first use."""
+        """The network, built on first use."""
         with self._lock:
             if self._network is None:
-                self._network = weights.load(
+                self._network = models.load(
                     self.spec,
                     self.layer,
                     self.options.weights,
@@ -95,7 +95,7 @@ class MapSource:
             return self._network
 
     def store(self, scale: float) -> MapStore:
-        """The store of this network at a scale of the size."""
+        """The store of this network's maps at a factor of the image size."""
         with self._lock:
             if scale not in self._stores:
                 name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
@@ -103,28 +103,28 @@ class MapSource:
                 words.append(f"v{extraction.VERSION}")
                 if scale != 1:
                     words.append(f"{scale:.3f}")
-                safe = "-".join(
+                folder = "-".join(
                     "".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words
                 )
-                self._stores[scale] = MapStore(self.options.cache / "maps" / safe)
+                self._stores[scale] = MapStore(self.options.cache / "maps" / folder)
             return self._stores[scale]
 
     def extract(
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
     ) -> tuple[list[list[str]], dict[int, str]]:
-        """Store all maps. Returns the keys [scale][picture] and {position: why it is unreadable}."""
-        lost: dict[int, str] = {}
+        """Extract and store all maps. Returns keys [scale][picture] and {position: why it is unreadable}."""
+        unreadable: dict[int, str] = {}
         headers: dict[int, images.Header] = {}
         for position, picture in enumerate(pictures):
             try:
                 headers[position] = images.header(picture.path)
             except WorkbenchError as error:
-                lost[position] = str(error)
+                unreadable[position] = str(error)
         keys = []
         for n in range(scales):
             scale = factor(n)
             items = {
-                position: extraction.item(
+                position: batches.item(
                     pictures[position].path,
                     header,
                     pictures[position].box,
@@ -134,24 +134,28 @@ class MapSource:
                 )
                 for position, header in headers.items()
             }
-            what = f"extracting {self.spec.name}" + (f" at scale {scale:.2f}" if n else "")
-            bad = extraction.extract(list(items.values()), self.store(scale), self.network, progress, what)
-            lost.update({position: bad[one.key] for position, one in items.items() if one.key in bad})
+            task = f"extracting {self.spec.name}" + (f" at scale {scale:.2f}" if n else "")
+            reasons = extraction.extract(
+                list(items.values()), self.store(scale), self.network, progress, task
+            )
+            unreadable.update(
+                {position: reasons[item.key] for position, item in items.items() if item.key in reasons}
+            )
             keys.append(
                 [items[position].key if position in items else "" for position in range(len(pictures))]
             )
-        return keys, lost
+        return keys, unreadable
 
     def batches(self, keys: Sequence[str], scale: int) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Yield (positions, maps [B, C, H, W] in float16) of stored maps at the scale-th scale."""
+        """Yield (positions in ``keys``, maps [B, C, H, W] in float16) of the scale-th scale."""
         for positions, maps in self.store(factor(scale)).batches(keys):
             yield positions, maps.permute(0, 3, 1, 2)
 
     def maps_of(self, picture: Image.Image, scales: int = 1) -> list[torch.Tensor]:
-        """Maps [1, C, H, W] of one decoded image, a scale each; nothing is stored."""
+        """Maps [1, C, H, W] of a decoded image, one for each scale, without the store."""
         maps = []
         for n in range(scales):
-            size = extraction.target_size(*picture.size, self.options.size, self.card.stride, factor(n))
-            pixels = extraction.pixels(picture, size)
+            size = batches.target_size(*picture.size, self.options.size, self.card.stride, factor(n))
+            pixels = batches.pixels(picture, size)
             maps.append(extraction.run(self.network(), [pixels]).float().permute(0, 3, 1, 2))
         return maps

@@ -1,4 +1,4 @@
-"""A network cut off at one of its layers: images to feature maps."""
+"""A network cut off at a layer: images to feature maps."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from workbench.features.backbones import Card
 
 
 def check_layer(model: torch.nn.Module, card: Card, layer: str | None) -> None:
-    """Raise WorkbenchError where a network has no module of that path."""
+    """Raise WorkbenchError if a network has no module of that path."""
     if layer is not None and not any(layer == path for path, _ in model.named_modules()):
-        known = [*card.layers, *(path for path, _ in model.named_children())]
+        valid = [*card.layers, *(path for path, _ in model.named_children())]
         raise WorkbenchError(
-            f"layer {layer!r} is not in {card.model}; valid: {', '.join(known)}, or any module's path"
+            f"layer {layer!r} is not in {card.model}; valid: {', '.join(valid)}, or the path of a module"
         )
 
 
 class _Reached(Exception):
-    """Ends a forward pass at the wanted layer: what comes after is never computed."""
+    """Raised at the layer to end the forward pass, so that later layers are not computed."""
 
     def __init__(self, output: Any) -> None:
         self.output = output
@@ -32,9 +32,9 @@ class _Reached(Exception):
 class Network:
     """A backbone on a device, cut off at a layer: images to feature maps.
 
-    Call it with uint8 images [B, H, W, 3]; it gives maps [B, C, h, w] in its precision. A layer
-    that gives vectors [B, D] (fully connected codes) gives maps [B, D, 1, 1]; a transformer's
-    tokens are put back on their grid.
+    Call it with uint8 images [B, H, W, 3]; it returns maps [B, C, h, w] in its precision. The vectors
+    [B, D] of a fully connected layer are returned as maps [B, D, 1, 1], the tokens of a transformer on
+    their grid.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Network:
         if normalised and (layer is None or not isinstance(model.get_submodule(layer), torch.nn.Conv2d)):
             probe = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
             model = _fold_batch_norm(model, lambda m: run(m, layer, probe))
-        if layer is not None:  # for good: threads share the model
+        if layer is not None:  # the hook stays, because threads share the model
             model.get_submodule(layer).register_forward_hook(_stop)
         self.model = model.to(self.device, self.dtype).to(memory_format=torch.channels_last)
         self.mean = torch.tensor(card.mean, device=self.device) * 255
@@ -61,7 +61,7 @@ class Network:
                 return _forward(self.model, self.layer, pixels.to(self.dtype).permute(0, 3, 1, 2))
             except torch.OutOfMemoryError:
                 raise
-            except (AssertionError, RuntimeError) as error:  # some are built for one size of image alone
+            except (AssertionError, RuntimeError) as error:  # some networks take only one size of image
                 height, width = images.shape[1:3]
                 reason = str(error).split("\n")[0]
                 raise WorkbenchError(
@@ -71,7 +71,7 @@ class Network:
 
 
 def run(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tensor:
-    """Normalised images [B, 3, H, W] to maps, as far as the layer and no further. Not for several threads."""
+    """Normalised images [B, 3, H, W] to maps of the layer; later layers are not run. Not thread-safe."""
     if layer is None:
         return _forward(model, layer, inputs)
     with model.get_submodule(layer).register_forward_hook(_stop):
@@ -86,7 +86,7 @@ def _forward(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tenso
             output = model(inputs)
         except _Reached as reached:
             output = reached.output
-    # A module inside a transformer may order its axes otherwise than the whole does.
+    # A module inside a transformer may have another order of axes than the whole network.
     part = model if layer is None else model.get_submodule(layer)
     channels_last = str(getattr(part, "output_fmt", getattr(model, "output_fmt", ""))).endswith("NHWC")
     return _as_map(output, model, inputs.shape[2:], channels_last)
@@ -106,15 +106,15 @@ def _as_map(output: Any, model: Any, size: Sequence[int], channels_last: bool) -
         height, width = model.patch_embed.dynamic_feat_size(tuple(size))
         return output[:, prefix:].transpose(1, 2).unflatten(2, (height, width))
     raise WorkbenchError(
-        f"the layer's output has {output.ndim} dimensions; take one that gives a map or a vector"
+        f"the layer's output has {output.ndim} dimensions; choose a layer whose output is a map or a vector"
     )
 
 
 def _fold_batch_norm(model: torch.nn.Module, run: Callable[[Any], torch.Tensor]) -> torch.nn.Module:
-    """Fold each batch normalisation into the convolution before it, where that changes nothing.
+    """Fold each batch normalisation into the convolution before it, if the output stays the same.
 
-    In evaluation both are linear, so one pass over memory does for two. A network in which modules
-    do not run in the order of their definition would come out wrong: the outcome is compared.
+    In evaluation mode both are linear, so that one pass over memory is saved. The result would be wrong for
+    a network whose modules do not run in the order of their definition, so the outputs are compared.
     """
 
     def fold(module: torch.nn.Module) -> None:
@@ -126,7 +126,7 @@ def _fold_batch_norm(model: torch.nn.Module, run: Callable[[Any], torch.Tensor])
                 and last[1].out_channels == child.num_features
             ):
                 setattr(module, last[0], fuse_conv_bn_eval(last[1], child))
-                # timm's normalisations carry their activation with them
+                # timm's normalisation layers contain their activation
                 setattr(module, name, getattr(child, "act", None) or torch.nn.Identity())
             else:
                 fold(child)
@@ -136,8 +136,8 @@ def _fold_batch_norm(model: torch.nn.Module, run: Callable[[Any], torch.Tensor])
     fold(folded)
     try:
         with torch.inference_mode():
-            expected, outcome = run(model), run(folded)
-    except (AssertionError, AttributeError, RuntimeError):  # another size of image, or the layer is gone
+            expected, output = run(model), run(folded)
+    except (AssertionError, AttributeError, RuntimeError):  # another size of image, or the layer was folded
         return model
-    same = torch.allclose(expected, outcome, rtol=1e-3, atol=1e-4 * float(expected.abs().max() + 1e-12))
+    same = torch.allclose(expected, output, rtol=1e-3, atol=1e-4 * float(expected.abs().max() + 1e-12))
     return folded if same else model

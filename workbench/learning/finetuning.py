@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.config import Config, WorkbenchError
+from workbench.config import Config, Step, WorkbenchError
 from workbench.descriptors.attention import learned
-from workbench.features import weights
+from workbench.features import models
 from workbench.features.backbones import Spec, architecture
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.learning import checkpoints, losses
@@ -62,11 +62,11 @@ def finetune(
     work = place.with_suffix(".training")
     if source.spec.name == f"file:{place}":
         raise WorkbenchError(f"{name!r} would overwrite the backbone it is trained from; choose another name")
-    model = weights.whole(source.spec, source.layer, options.weights, options.seed)
+    model = models.whole(source.spec, source.layer, options.weights, options.seed)
     stages = chain(model, source.card, source.layer)
     cut, last = split(stages, settings.blocks, source.spec.name)
     frozen = MapSource(replace(source.spec, layer=cut), "", options)
-    tuned = Tuned(last, Config.parse(f"x/{settings.pooling}/whole").pooling, source.device, source.precision)
+    tuned = Tuned(last, Step.parse("pooling", settings.pooling), source.device, source.precision)
     about = {
         **{"base": backbone, "weights": source.fingerprint, "layer": source.layer or "last"},
         **{"collection": collection.name, "labels": len(data.names), "notes": list(data.notes)},

@@ -11,7 +11,7 @@ import torch
 
 from workbench.collections.collection import Collection
 from workbench.config import Config, WorkbenchError
-from workbench.features import weights
+from workbench.features import models
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.learning.composites import FEWEST, decoded, write
 from workbench.learning.regions import Regions, pool_once
@@ -120,7 +120,7 @@ def _photos(collection: Collection, seed: int) -> list[str]:
 
 def _classifier(source: MapSource) -> torch.nn.Linear:
     """The backbone's own last layer, from the map's mean to logits. Raises WorkbenchError without one."""
-    model = weights.load(
+    model = models.load(
         source.spec, source.layer, source.options.weights, "cpu", "float32", source.options.seed
     ).model
     heads = [getattr(model, "fc", None), getattr(model, "classifier", None), getattr(model, "head", None)]

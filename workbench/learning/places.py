@@ -19,7 +19,7 @@ from workbench.collections import images
 from workbench.collections.poster_scenes import photograph
 from workbench.collections.poster_views import Matrix, Pose, homography
 from workbench.config import WorkbenchError
-from workbench.features.extraction import target_size
+from workbench.features.batches import target_size
 from workbench.local.keypoints import detect
 from workbench.local.patches import SIDE, cut
 from workbench.progress import Progress, silent

@@ -20,7 +20,7 @@ from workbench.features.hardware import one_thread_each
 from workbench.features.maps import Picture
 from workbench.features.network import Network
 from workbench.progress import Progress, silent
-from workbench.writing import full
+from workbench.writing import full, replacing
 
 AREA = (0.35, 1.0)  # of the picture, that a view shows
 ASPECT = (3 / 4, 4 / 3)
@@ -95,19 +95,19 @@ def _make(
 
     every = range(len(pictures))
     parts = [every[start : start + TOGETHER] for start in every[::TOGETHER]]
-    made = path.with_suffix(".part")
-    try:
-        with one_thread_each(), made.open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
-            try:
-                for part, values in zip(parts, pool.map(maps, parts), strict=True):
-                    if not part.start:
-                        shape = (len(pictures), *values.shape[1:])
-                        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-                        write_array_header_1_0(file, header)
-                    file.write(values.tobytes())
-                    tell(part.stop, len(pictures))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not make the rest
-        os.replace(made, path)
-    finally:
-        made.unlink(missing_ok=True)
+    with (
+        replacing(path, unique=False) as made,
+        one_thread_each(),
+        made.open("wb") as file,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        try:
+            for part, values in zip(parts, pool.map(maps, parts), strict=True):
+                if not part.start:
+                    shape = (len(pictures), *values.shape[1:])
+                    header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+                    write_array_header_1_0(file, header)
+                file.write(values.tobytes())
+                tell(part.stop, len(pictures))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not make the rest

@@ -16,7 +16,7 @@ from PIL import Image
 
 from workbench.collections import images
 from workbench.config import Config, WorkbenchError
-from workbench.features import extraction
+from workbench.features import batches, extraction
 from workbench.features.backbones import Card, Spec
 from workbench.features.maps import Options, Picture
 from workbench.features.store import Store
@@ -176,7 +176,7 @@ class LocalSource:
     ) -> tuple[list[list[str]], dict[int, str]]:
         """Store all features. Returns the keys [1][picture] and {position: why it is unreadable}."""
         lost: dict[int, str] = {}
-        items: dict[int, extraction.Item] = {}
+        items: dict[int, batches.Item] = {}
         for position, picture in enumerate(pictures):
             try:
                 items[position] = self._item(picture)
@@ -200,9 +200,9 @@ class LocalSource:
         _, found = next(self.store.read([key]))
         return found
 
-    def _item(self, picture: Picture) -> extraction.Item:
+    def _item(self, picture: Picture) -> batches.Item:
         header = images.header(picture.path)
-        return extraction.item(picture.path, header, picture.box, self.options.size, STRIDE, 1.0)
+        return batches.item(picture.path, header, picture.box, self.options.size, STRIDE, 1.0)
 
     def read(self, keys: Sequence[str]) -> Iterator[tuple[int, Features]]:
         """Yield (position, features) of stored ones."""
@@ -210,8 +210,8 @@ class LocalSource:
 
     def features_of(self, picture: Image.Image) -> Features:
         """The features of one decoded image; nothing is stored."""
-        size = extraction.target_size(*picture.size, self.options.size, STRIDE)
-        return made(extraction.pixels(picture, size), self.describe())
+        size = batches.target_size(*picture.size, self.options.size, STRIDE)
+        return made(batches.pixels(picture, size), self.describe())
 
 
 def weights(name: str, cache: Path) -> Path | None:

@@ -79,7 +79,7 @@ class Opened:
         index, _ = tradeoff.index(name, progress)
         vector = asking.vector(tradeoff.ready, session.query, session.box).cpu().numpy()
         found, codes = lists(index, vector), bits(index, vector, FIRST)
-        spherical = any(step.name == "sh" for step in steps_of(name, tradeoff.ready.config))
+        spherical = any(step.name == "sh" for step in steps_of(name))
         rows = [] if codes is None else self._rows(tradeoff, codes, spherical)
         progress("Opening the index", 1, 1)
         self._lists, self._vector = found, vector

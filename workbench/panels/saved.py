@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,6 +11,7 @@ from typing import Any, NoReturn
 from workbench.config import Config, WorkbenchError
 from workbench.panels.refining import METHODS
 from workbench.panels.session import Session
+from workbench.writing import replacing
 
 FORMAT = "retrieval workbench session"
 VERSION = 1
@@ -24,11 +23,10 @@ def save(session: Session, path: Path) -> None:
         _read(path)
     state = {name: getattr(session, name) for name in _KEPT if session.has_trait(name)}
     content = {"format": FORMAT, "version": VERSION, "collection": session.bench.collection.name}
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         text = json.dumps({**content, "state": state}, indent=2, ensure_ascii=False)
-        part.write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
-        os.replace(part, path)
+        with replacing(path) as part:
+            part.write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise WorkbenchError(
             f"session file {str(path)!r} cannot be written: {error.strerror}; choose another place"

@@ -83,7 +83,7 @@ class TradeoffPanel:
         text = change["new"].strip()
         if not text:
             return
-        steps = steps_of(text, Config.parse(self.session.pipeline))
+        steps = steps_of(text)
         name = ",".join(map(str, steps)) or EXACT
         self.chips.options = list(dict.fromkeys([*self.chips.options, name]))
         self.chips.chosen = [one for one in self.chips.options if one in {*self.chips.chosen, name}]
@@ -162,7 +162,7 @@ class TradeoffPanel:
         before = self.rows[name]
         trail = self.trails.setdefault(name, {})
         for one in (before, measured):
-            trail[_probes(one.index, tradeoff.ready.config)] = one
+            trail[_probes(one.index)] = one
         self.rows = {**self.rows, name: measured}
         self.draw(None)
         if self.picked == name:
@@ -184,7 +184,7 @@ class TradeoffPanel:
 
     def _sliders(self, measured: Measured) -> list[dict[str, Any]]:
         assert self.tradeoff is not None
-        if not any(step.name in SUGGESTING for step in steps_of(measured.index, self.tradeoff.ready.config)):
+        if not any(step.name in SUGGESTING for step in steps_of(measured.index)):
             return []
         name, values, at = self._probing(measured.index)[1]
         texts = [f"{value:g}" for value in values]
@@ -244,6 +244,6 @@ class TradeoffPanel:
         return [line(said, "note")]
 
 
-def _probes(index: str, config: Config) -> float:
+def _probes(index: str) -> float:
     """How much of it an index probes."""
-    return next(step.args[1] for step in steps_of(index, config) if step.name in SUGGESTING)
+    return next(step.args[1] for step in steps_of(index) if step.name in SUGGESTING)

@@ -1,4 +1,4 @@
-"""Charts of a report: static SVG, drawn with the page's own colours, legible in print."""
+"""Charts of a report: static SVG in the colours of the page, legible in print."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-MOST = 120  # queries that a chart of this width can tell apart
+MOST = 120  # queries that are distinguishable in a chart of this width
 _LEFT, _TOP, _BOTTOM = 52, 12, 44
-# Each pipeline has a colour, a dash and a shape: any one of them tells it apart (colours: Okabe and Ito).
+# Each pipeline has a colour, a dash and a shape, and each of them identifies it (colours: Okabe and Ito).
 DASHES = ("", "7 4", "2 3", "10 3 2 3", "4 2")
 STYLE = """
 :root { --s0: #0072b2; --s1: #b34700; --s2: #007a5a; --s3: #a8457f; --s4: #6b5b00 }
@@ -28,12 +28,12 @@ svg .curve { fill: none; stroke-width: 2 }
 
 
 def style_of(position: int) -> int:
-    """The number of a pipeline's style; after five they come again."""
+    """The number of a pipeline's style; styles repeat after five pipelines."""
     return position % len(DASHES)
 
 
 def swatch(position: int) -> str:
-    """A bit of a pipeline's line with its mark, for a legend."""
+    """The line and mark of a pipeline, for a legend."""
     style = style_of(position)
     return (
         '<svg width="36" height="12" viewBox="0 0 36 12" aria-hidden="true">'
@@ -43,9 +43,10 @@ def swatch(position: int) -> str:
 
 
 def query_chart(aps: pd.DataFrame) -> str:
-    """The AP of every query, 0…1, a row for each and a column for each pipeline, best first by the first.
+    """A chart of APs 0…1, with a row for each query and a column for each pipeline.
 
-    Where there are more queries than can be told apart, every n-th of that order is drawn.
+    Queries are sorted by the first pipeline, best first. Of more than ``MOST`` queries, an even selection
+    is drawn.
     """
     ordered = aps.sort_values(aps.columns[0], ascending=False, na_position="last", kind="stable")
     if len(ordered) > MOST:
@@ -54,25 +55,25 @@ def query_chart(aps: pd.DataFrame) -> str:
     step = (width - _LEFT - 8) / max(len(ordered), 1)
     drawn = []
     for number, (query, values) in enumerate(ordered.iterrows()):
-        known = [(n, float(ap)) for n, ap in enumerate(values) if not math.isnan(ap)]
-        if not known:
+        defined = [(n, float(ap)) for n, ap in enumerate(values) if not math.isnan(ap)]
+        if not defined:
             continue
         x = _LEFT + (number + 0.5) * step
-        heights = [_height(ap, height) for _, ap in known]
-        said = "; ".join(f"{aps.columns[n]}: {100 * ap:.1f}" for n, ap in known)
-        marks = "".join(_mark(n, x, y) for (n, _), y in zip(known, heights, strict=True))
+        heights = [_height(ap, height) for _, ap in defined]
+        text = "; ".join(f"{aps.columns[n]}: {100 * ap:.1f}" for n, ap in defined)
+        marks = "".join(_mark(n, x, y) for (n, _), y in zip(defined, heights, strict=True))
         drawn.append(
-            f"<g><title>{escape(f'{query} – {said}')}</title>"
+            f"<g><title>{escape(f'{query} – {text}')}</title>"
             f'<path class="range" d="M{x:.1f} {min(heights):.1f}V{max(heights):.1f}"/>{marks}</g>'
         )
     middle = (_LEFT + width) / 2
-    labels = f'<text x="{middle:.0f}" y="{height - 8}" text-anchor="middle">queries, in the order of A</text>'
+    labels = f'<text x="{middle:.0f}" y="{height - 8}" text-anchor="middle">queries, sorted by A</text>'
     title = f"Average precision of {len(ordered)} queries, in percent"
     return _frame(width, height, title, _scale(width, height, "AP %") + labels + "".join(drawn))
 
 
 def curve_chart(curves: Mapping[str, NDArray[np.float64]]) -> str:
-    """Precision over recall: for each pipeline a curve [101], at the recalls 0, 0.01 … 1."""
+    """A chart of precision over recall: for each pipeline a curve [101], at recalls 0, 0.01 … 1."""
     width, height = 400, 340
     across = width - _LEFT - 12
     drawn = []
@@ -104,7 +105,7 @@ def _frame(width: int, height: int, title: str, body: str) -> str:
 
 
 def _scale(width: int, height: int, label: str) -> str:
-    """Lines and numbers from 0 to 100 percent."""
+    """Grid lines and labels from 0 to 100 percent."""
     lines = "".join(
         f'<path class="line" d="M{_LEFT} {_height(share / 100, height):.1f}H{width - 8}"/>'
         f'<text x="{_LEFT - 6}" y="{_height(share / 100, height) + 4:.1f}" text-anchor="end">{share}</text>'
@@ -120,7 +121,7 @@ def _height(share: float, height: int) -> float:
 
 
 def _mark(position: int, x: float, y: float) -> str:
-    """A disc, a square, a diamond, a triangle or a cross."""
+    """The mark of a pipeline: a disc, a square, a diamond, a triangle or a cross."""
     shape = (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"',
         f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"',

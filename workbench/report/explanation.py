@@ -1,4 +1,4 @@
-"""One score's explanation as a page: self-contained HTML, no script, opens offline."""
+"""The explanation of a score as a self-contained HTML page, without scripts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workbench.explain import Explanation
 
 _SIDE = 480
 _PAIRS = 12
-_DRAWN = 3  # pairs whose regions are drawn
+_DRAWN = 3  # pairs of regions that are drawn
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --quiet: #57606a; --ground: #fff; --line: #d0d7de }
 @media (prefers-color-scheme: dark) {
@@ -41,15 +41,16 @@ th { color: var(--quiet); font-size: 13px } td:first-child, th:first-child { tex
 def page(
     why: Explanation, query: str, image: str, pipeline: str, query_picture: Image.Image, picture: Image.Image
 ) -> str:
-    """The page as text. Names are escaped; nothing in it is active."""
+    """The page as text, with escaped names and no active content."""
     best = why.region_pairs.head(_PAIRS)
-    places = zip(best["query_region"], best["image_region"], best["contribution"], strict=True)
+    pairs = zip(best["query_region"], best["image_region"], best["contribution"], strict=True)
     rows = "".join(
-        f"<tr><td>{n}</td><td>{_place(why.query_regions[asked])}</td><td>{_place(why.image_regions[found])}</td>"
+        f"<tr><td>{n}</td><td>{_percentages(why.query_regions[first])}</td>"
+        f"<td>{_percentages(why.image_regions[second])}</td>"
         f"<td>{part:.4f}</td><td>{_share(part, why.score)}</td></tr>"
-        for n, (asked, found, part) in enumerate(places, start=1)
+        for n, (first, second, part) in enumerate(pairs, start=1)
     )
-    left = why.score - float(best["contribution"].sum()) - why.constant
+    rest = why.score - float(best["contribution"].sum()) - why.constant
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy"
@@ -62,8 +63,8 @@ def page(
 <table><tr><th>pair</th><th>query region (left, top – right, bottom, %)</th><th>result region</th>
 <th>adds</th><th>share</th></tr>
 {rows}
-<tr><td colspan="3">the other {len(why.region_pairs) - len(best)} pairs</td><td>{left:.4f}</td>
-<td>{_share(left, why.score)}</td></tr>
+<tr><td colspan="3">the other {len(why.region_pairs) - len(best)} pairs</td><td>{rest:.4f}</td>
+<td>{_share(rest, why.score)}</td></tr>
 <tr><td colspan="3">constant</td><td>{why.constant:.4f}</td><td>{_share(why.constant, why.score)}</td></tr>
 <tr><td colspan="3"><b>score</b></td><td><b>{why.score:.4f}</b></td><td></td></tr></table>
 </html>
@@ -71,7 +72,7 @@ def page(
 
 
 def pair(why: Explanation, query: str, image: str, query_picture: Image.Image, picture: Image.Image) -> str:
-    """Both heatmaps over their pictures, side by side on one scale, for a page with this STYLE."""
+    """Both heatmaps over their pictures, side by side on one scale, for a page with STYLE."""
     top = max(float(np.abs(why.query_heatmap).max()), float(np.abs(why.image_heatmap).max()), 1e-12)
     scale = base64.b64encode(_png(coloured(np.linspace(-1, 1, 240)[None], 1.0, signed=True))).decode()
     best = why.region_pairs.head(_DRAWN)
@@ -84,9 +85,8 @@ def pair(why: Explanation, query: str, image: str, query_picture: Image.Image, p
     )
     return f"""<div class="pair">{sides}</div>
 <p><img class="scale" alt="scale" src="data:image/png;base64,{scale}"><br>
-<span class="quiet">a cell takes away {top:.4f} … nothing … adds {top:.4f};
-less than the average image has counts as taking away;
-equal numbers are the strongest pairs of regions</span></p>"""
+<span class="quiet">contribution of a cell: −{top:.4f} … 0 … +{top:.4f}; negative where the features are
+weaker than in the average image; equal numbers mark the strongest pairs of regions</span></p>"""
 
 
 def _figure(
@@ -100,7 +100,7 @@ def _figure(
 ) -> str:
     shown = picture.copy()
     shown.thumbnail((_SIDE, _SIDE))
-    # Pale grey below, so that the only colour is that of the heat.
+    # A pale grey picture, so that only the heat has colour.
     shown = Image.blend(shown.convert("L"), Image.new("L", shown.size, 255), 0.25)
     data = io.BytesIO()
     shown.save(data, "JPEG", quality=85)
@@ -115,18 +115,18 @@ def _figure(
         f'<figure><div class="stack"><img alt="{title}: {escape(name)}" src="data:image/jpeg;base64,{below}">'
         f'<img alt="" src="data:image/png;base64,{above}">{_drawn(boxes)}</div>'
         f'<figcaption>{title}: {escape(name)}<br><span class="quiet">{cells}: '
-        f"{float(heat.clip(min=0).sum()):.3f} added, {float(-heat.clip(max=0).sum()):.3f} taken away, "
+        f"{float(heat.clip(min=0).sum()):.3f} added, {float(-heat.clip(max=0).sum()):.3f} subtracted, "
         f"constant {constant:.3f}</span></figcaption></figure>"
     )
 
 
 def _drawn(boxes: np.ndarray) -> str:
-    """Regions with their numbers, over a picture; a number stands in a corner of its own."""
+    """An overlay of numbered regions; the numbers are offset so that they do not overlap."""
     parts = []
     for number, (x0, y0, x1, y1) in enumerate(100 * boxes, start=1):
-        place = f'x="{x0:.2f}%" y="{y0:.2f}%"'
-        rect = f'<rect {place} width="{x1 - x0:.2f}%" height="{y1 - y0:.2f}%"/>'
-        parts.append(f'{rect}{rect}<text {place} dx="{14 * number - 8}" dy="16">{number}</text>')
+        corner = f'x="{x0:.2f}%" y="{y0:.2f}%"'
+        rect = f'<rect {corner} width="{x1 - x0:.2f}%" height="{y1 - y0:.2f}%"/>'
+        parts.append(f'{rect}{rect}<text {corner} dx="{14 * number - 8}" dy="16">{number}</text>')
     return f'<svg aria-hidden="true">{"".join(parts)}</svg>'
 
 
@@ -136,10 +136,12 @@ def _png(rgba: np.ndarray) -> bytes:
     return data.getvalue()
 
 
-def _place(box: np.ndarray) -> str:
+def _percentages(box: np.ndarray) -> str:
+    """A box in percent of the image: left, top – right, bottom."""
     x0, y0, x1, y1 = (f"{100 * value:.0f}" for value in box)
     return f"{x0}, {y0} – {x1}, {y1}"
 
 
 def _share(part: float, whole: float) -> str:
+    """A part in percent of the whole; empty if the whole is zero."""
     return f"{100 * part / whole:.1f} %" if abs(whole) > 1e-9 else ""

@@ -1,11 +1,9 @@
-"""Pipelines compared on one page to hand in or send: self-contained HTML, no script, opens offline."""
+"""The comparison of pipelines as a self-contained HTML page, without scripts."""
 
 from __future__ import annotations
 
 import math
-import os
 import shlex
-import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -20,6 +18,7 @@ from workbench.progress import Progress, silent
 from workbench.report import charts, explanation, queries
 from workbench.report.charts import swatch
 from workbench.report.queries import letter
+from workbench.writing import replacing
 
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
@@ -43,20 +42,19 @@ dt { color: var(--quiet) } dd { margin: 0; overflow-wrap: anywhere }
 
 
 def write(bench: Workbench, pipelines: Sequence[str], out: Path, progress: Progress = silent) -> None:
-    """Evaluate the pipelines and write their report, whole or not at all."""
+    """Evaluate pipelines and write their report atomically. Raises WorkbenchError if it cannot be written."""
     text = page(bench, pipelines, progress)
-    part = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        part.write_text(text, encoding="utf-8", errors="replace")
-        os.replace(part, out)
+        with replacing(out) as part:
+            part.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise WorkbenchError(
-            f"report {str(out)!r} cannot be written: {error.strerror}; choose another place"
+            f"report {str(out)!r} cannot be written: {error.strerror}; choose another folder"
         ) from None
 
 
 def page(bench: Workbench, pipelines: Sequence[str], progress: Progress = silent) -> str:
-    """The report as text; its names are escaped. Raises WorkbenchError where there is no ground truth."""
+    """The report as text, with escaped names. Raises WorkbenchError if there is no ground truth."""
     names = list(dict.fromkeys(str(Config.parse(pipeline)) for pipeline in pipelines))
     if not names:
         raise WorkbenchError("a report needs a pipeline; name one or more")
@@ -64,9 +62,9 @@ def page(bench: Workbench, pipelines: Sequence[str], progress: Progress = silent
     aps = Comparison(evaluations).per_query
     chosen = queries.chosen_queries(aps)
     sections = []
-    for done, (query, why) in enumerate(chosen.items()):
+    for done, (query, reason) in enumerate(chosen.items()):
         progress("Writing the report", done, len(chosen))
-        sections.append(queries.section(bench, query, why, aps, progress))
+        sections.append(queries.section(bench, query, reason, aps, progress))
     progress("Writing the report", len(chosen), len(chosen))
     title = f"Image retrieval on {bench.collection.name}"
     style = explanation.STYLE + charts.STYLE + queries.STYLE + _STYLE
@@ -88,8 +86,8 @@ def page(bench: Workbench, pipelines: Sequence[str], progress: Progress = silent
 {_curves(evaluations)}
 <h2>Some queries</h2>
 {"".join(sections)}
-<h2>To make these numbers again</h2>
-{_recipe(bench.collection.name, evaluations)}
+<h2>Reproduction</h2>
+{_reproduction(bench.collection.name, evaluations)}
 </main>
 </html>
 """
@@ -97,8 +95,8 @@ def page(bench: Workbench, pipelines: Sequence[str], progress: Progress = silent
 
 def _about(evaluations: Sequence[Evaluation]) -> str:
     about, protocol = evaluations[0].provenance, PROTOCOLS[evaluations[0].protocol]
-    said = dict.fromkeys(warning for one in evaluations for warning in one.warnings)
-    warnings = "".join(f'<p class="warning">{escape(warning)}</p>' for warning in said)
+    distinct = dict.fromkeys(warning for evaluation in evaluations for warning in evaluation.warnings)
+    warnings = "".join(f'<p class="warning">{escape(warning)}</p>' for warning in distinct)
     return f"""<p class="quiet">Retrieval Workbench {escape(about["versions"]["workbench"])},
 {datetime.now(UTC):%Y-%m-%d %H:%M} UTC</p>
 <p>{about["images"]:,} images, {about["queries"]:,} queries. Protocol: {escape(protocol.title)};
@@ -107,25 +105,26 @@ def _about(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _measures(evaluations: Sequence[Evaluation]) -> str:
-    """A row for each pipeline, the best of a measure in bold; the differences from the first in words."""
-    named = [name for name in evaluations[0].metrics if name.startswith(("mAP", "mP@10", "N-S"))]
-    shown = [*named, *(name for name in ("localisation",) if name in evaluations[0].metrics)]
-    best = {name: max(one.metrics[name] for one in evaluations) for name in shown}
+    """A row for each pipeline, the best value of a measure in bold; and the differences from the first."""
+    shown = [name for name in evaluations[0].metrics if name.startswith(("mAP", "mP@10", "N-S"))]
+    shown += [name for name in ("localisation",) if name in evaluations[0].metrics]
+    best = {name: max(evaluation.metrics[name] for evaluation in evaluations) for name in shown}
     head = "".join(f"<th>{_title(name)}</th>" for name in shown)
     rows = []
-    for position, one in enumerate(evaluations):
+    for position, evaluation in enumerate(evaluations):
         cells = ""
         for name in shown:
-            strong = len(evaluations) > 1 and one.metrics[name] == best[name]
-            text = _number(name, one.metrics[name])
+            strong = len(evaluations) > 1 and evaluation.metrics[name] == best[name]
+            text = _number(name, evaluation.metrics[name])
             cells += f"<td><b>{text}</b></td>" if strong else f"<td>{text}</td>"
         rows.append(
-            f"<tr><td>{swatch(position)} {letter(position)}</td><td>{_code(one.pipeline)}</td>"
-            f"{cells}<td>{one.costs['bytes']:,.0f}</td><td>{one.costs['milliseconds']:.2f}</td></tr>"
+            f"<tr><td>{swatch(position)} {letter(position)}</td><td>{_code(evaluation.pipeline)}</td>"
+            f"{cells}<td>{evaluation.costs['bytes']:,.0f}</td>"
+            f"<td>{evaluation.costs['milliseconds']:.2f}</td></tr>"
         )
     comparison = Comparison(evaluations)
     differences = "".join(
-        f"<p>Against A: {escape(comparison.difference(0, position).sentence(letter(position)))}.</p>"
+        f"<p>Compared with A: {escape(comparison.difference(0, position).sentence(letter(position)))}.</p>"
         for position in range(1, len(evaluations))
     )
     return f"""<div class="wide"><table class="numbers">
@@ -137,51 +136,57 @@ def _measures(evaluations: Sequence[Evaluation]) -> str:
 def _curves(evaluations: Sequence[Evaluation]) -> str:
     figures = ""
     for setting in evaluations[0].curves:
-        drawn = charts.curve_chart({one.pipeline: one.curves[setting] for one in evaluations})
-        figures += f'<figure><figcaption class="quiet">{escape(setting)}</figcaption>{drawn}</figure>'
+        chart = charts.curve_chart(
+            {evaluation.pipeline: evaluation.curves[setting] for evaluation in evaluations}
+        )
+        figures += f'<figure><figcaption class="quiet">{escape(setting)}</figcaption>{chart}</figure>'
     return f"""<div class="curves">{figures}</div>
 <p class="quiet">Mean interpolated precision over the queries that have positives.</p>"""
 
 
 def _legend(evaluations: Sequence[Evaluation]) -> str:
     names = (
-        f"<span>{swatch(n)} {letter(n)} {_code(one.pipeline)}</span>" for n, one in enumerate(evaluations)
+        f"<span>{swatch(position)} {letter(position)} {_code(evaluation.pipeline)}</span>"
+        for position, evaluation in enumerate(evaluations)
     )
     return f'<p class="legend quiet">{"".join(names)}</p>'
 
 
 def _code(pipeline: str) -> str:
-    """A pipeline that breaks between its parts."""
+    """A pipeline as HTML, with line breaks allowed between its parts."""
     return f"<code>{escape(pipeline).replace('/', '/<wbr>')}</code>"
 
 
-def _recipe(collection: str, evaluations: Sequence[Evaluation]) -> str:
+def _reproduction(collection: str, evaluations: Sequence[Evaluation]) -> str:
     about = evaluations[0].provenance
     options = ["--size", str(about["size"]), "--precision", about["precision"], "--seed", str(about["seed"])]
     if about["distractors"]:
         options += ["--distractors", about["distractors"]]
-    pipelines = [one.pipeline for one in evaluations]
+    pipelines = [evaluation.pipeline for evaluation in evaluations]
     command = shlex.join(["workbench", "evaluate", collection, *pipelines, *options])
     facts = {
         "Device": str(about["device"]),
         "Versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
     }
-    for position, one in enumerate(evaluations):
-        words = [f"weights {one.provenance['weights']}", f"{one.provenance['dimensions']} dimensions"]
-        for fitted in one.provenance["whitening"]:
+    for position, evaluation in enumerate(evaluations):
+        provenance = evaluation.provenance
+        words = [f"weights {provenance['weights']}", f"{provenance['dimensions']} dimensions"]
+        for fitted in provenance["whitening"]:
             words.append(
                 f"{fitted['kind']} fitted on {fitted['vectors']:,} vectors of {fitted['collection']}"
             )
         facts[letter(position)] = " · ".join(words)
-    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
-    return f"<p><code>{escape(command)}</code></p><dl>{listed}</dl>"
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
+    return f"<p><code>{escape(command)}</code></p><dl>{items}</dl>"
 
 
 def _title(measure: str) -> str:
+    """The heading of a measure's column."""
     return escape(measure.replace("_", " ") + ("" if measure.startswith("N-S") else " %"))
 
 
 def _number(measure: str, value: float) -> str:
+    """A measure in percent, N-S as it is, or a dash for NaN."""
     if math.isnan(value):
         return "–"
     return f"{value:.2f}" if measure.startswith("N-S") else f"{100 * value:.1f}"

@@ -1,4 +1,4 @@
-"""Queries in a report: their first results under every pipeline, and why two of them stand where they do."""
+"""Queries of a report: their first results for each pipeline, and explanations of two results."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from workbench.report.charts import swatch
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
-FIRST = 10  # results shown of each ranking
+FIRST = 10  # results shown per ranking
 _SIDE = 128  # pixels of a thumbnail
 _NEITHER = ("junk", "query", "unknown")
 STYLE = """
-.asked { display: flex; gap: 16px; align-items: center }
-.asked img { width: auto; height: auto; max-height: 96px; max-width: 160px }
+.query { display: flex; gap: 16px; align-items: center }
+.query img { width: auto; height: auto; max-height: 96px; max-width: 160px }
 .ranked { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: 8px; margin: 4px 0 16px }
 .ranked figure { font-size: 12px; line-height: 16px; border-top: 3px solid var(--line); padding-top: 4px }
 .ranked :is(img, .lost) { width: 100%; height: 72px; object-fit: contain; display: block; overflow: hidden }
@@ -34,18 +34,18 @@ STYLE = """
 summary { cursor: pointer; padding: 4px 0 }
 @media (prefers-color-scheme: dark) { .ranked .right { --sign: #2fc79b } .ranked .wrong { --sign: #ff9a4d } }
 @media (max-width: 640px) { .ranked { grid-template-columns: repeat(5, minmax(0, 1fr)) } }
-@media print { h3 { break-after: avoid } .asked, .ranked { break-inside: avoid } }
+@media print { h3 { break-after: avoid } .query, .ranked { break-inside: avoid } }
 """
 
 
 def chosen_queries(aps: pd.DataFrame) -> dict[str, str]:
-    """A handful of queries that tell most, each with the reason, from APs [queries, pipelines]."""
-    known = aps.dropna()
-    ordered = known.mean(axis=1).sort_values(kind="stable").index
-    spread = (known.max(axis=1) - known.min(axis=1)).sort_values(ascending=False, kind="stable")
+    """A few informative queries, {query: reason}, from APs [queries, pipelines]."""
+    complete = aps.dropna()
+    ordered = complete.mean(axis=1).sort_values(kind="stable").index
+    spread = (complete.max(axis=1) - complete.min(axis=1)).sort_values(ascending=False, kind="stable")
     middle = len(ordered) // 2
     reasons = [
-        *((query, "here the pipelines differ most") for query in spread[spread > 0].index[:2]),
+        *((query, "the pipelines differ most") for query in spread[spread > 0].index[:2]),
         *((query, "among the hardest") for query in ordered[:2]),
         *((query, "in the middle") for query in ordered[middle : middle + 1]),
     ]
@@ -55,28 +55,28 @@ def chosen_queries(aps: pd.DataFrame) -> dict[str, str]:
     return chosen
 
 
-def section(bench: Workbench, name: str, why: str, aps: pd.DataFrame, progress: Progress) -> str:
-    """One query: its picture, its results under each pipeline, explanations by the first."""
+def section(bench: Workbench, name: str, reason: str, aps: pd.DataFrame, progress: Progress) -> str:
+    """One query: its picture, its results for each pipeline, and explanations by the first pipeline."""
     query = bench.collection.query(name)
     ranked, explained = "", ""
     for position, pipeline in enumerate(map(str, aps)):
         ap = float(aps[pipeline][name])
         ranking = bench.search(name, pipeline=pipeline, k=FIRST, progress=progress)
         results = "".join(_result(bench, *row) for row in _rows(ranking))
-        said = "not defined" if math.isnan(ap) else f"{100 * ap:.1f}"
+        value = "not defined" if math.isnan(ap) else f"{100 * ap:.1f}"
         ranked += (
-            f'<p>{swatch(position)} {letter(position)}: AP {said}</p><div class="ranked">{results}</div>'
+            f'<p>{swatch(position)} {letter(position)}: AP {value}</p><div class="ranked">{results}</div>'
         )
         if position == 0:
             explained = "".join(_explanations(bench, name, pipeline, ranking, progress))
     picture = _picture(bench, query.image, f"the query {name}", query.box)
     return f"""<section><h3>{escape(name)}</h3>
-<div class="asked">{picture}<span class="quiet">{escape(why)}</span></div>
+<div class="query">{picture}<span class="quiet">{escape(reason)}</span></div>
 {ranked}{explained}</section>"""
 
 
 def letter(position: int) -> str:
-    """What a pipeline is called in text: A, B, C … and from the 27th on its number."""
+    """The short name of a pipeline: A, B, C …, and P27 for the 27th."""
     return chr(ord("A") + position) if position < 26 else f"P{position + 1}"
 
 
@@ -94,28 +94,28 @@ def _rows(ranking: pd.DataFrame) -> Iterator[tuple[int, str, float, str]]:
     return ranking[["rank", "image_id", "score", "relevance"]].itertuples(index=False, name=None)
 
 
-def _picture(bench: Workbench, image: str, said: str, box: Box | None = None) -> str:
+def _picture(bench: Workbench, image: str, alternative: str, box: Box | None = None) -> str:
     try:
         data = base64.b64encode(bench.thumbnail(image, _SIDE, box)).decode()
     except WorkbenchError as error:
         return f'<span class="lost quiet">{escape(str(error))}</span>'
-    return f'<img alt="{escape(said)}" src="data:image/jpeg;base64,{data}">'
+    return f'<img alt="{escape(alternative)}" src="data:image/jpeg;base64,{data}">'
 
 
 def _explanations(
     bench: Workbench, query: str, pipeline: str, ranking: pd.DataFrame, progress: Progress
 ) -> Iterator[str]:
-    """The heatmaps of the first wrong and of the first right result."""
+    """The explanations of the first wrong and the first right result."""
     wrong = ranking["relevance"] == "negative"
     right = ~wrong & ~ranking["relevance"].isin(_NEITHER)
-    for kind, among in (("wrong", wrong), ("right", right)):
-        for rank, image, score, _ in _rows(ranking[among].head(1)):
+    for kind, selected in (("wrong", wrong), ("right", right)):
+        for rank, image, score, _ in _rows(ranking[selected].head(1)):
             try:
                 why = bench.explain(query, image, pipeline, progress=progress)
                 pictures = bench.picture(query), bench.picture(image)
-            except WorkbenchError as error:  # its file is gone
+            except WorkbenchError as error:  # its file is missing
                 yield f'<p class="quiet">{escape(str(error))}</p>'
                 continue
-            summary = f"Why by A a {kind} result stands at rank {rank} with the score {score:.3f}"
-            drawn = explanation.pair(why, query, image, *pictures)
-            yield f"<details><summary>{summary}</summary>{drawn}</details>"
+            summary = f"Why A ranks a {kind} result at {rank}, with score {score:.3f}"
+            heatmaps = explanation.pair(why, query, image, *pictures)
+            yield f"<details><summary>{summary}</summary>{heatmaps}</details>"

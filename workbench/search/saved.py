@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,11 @@ import faiss
 import numpy as np
 from safetensors.numpy import load, save
 
-from workbench.config import Config, Step, WorkbenchError
+from workbench.config import WorkbenchError, parse_index
 from workbench.search.codes import CodeIndex
 from workbench.search.found import Index
 from workbench.search.indexes import FaissIndex
+from workbench.writing import replacing
 
 _MAGIC = b"RWINDEX\x01"  # the last byte is the version of the format
 _SUM = 32  # bytes of the SHA-256 of all that follows it
@@ -44,16 +43,11 @@ def write(path: Path, index: Index, of: str) -> None:
         raise WorkbenchError(f"the index {index.name!r} is the vectors themselves: there is nothing to save")
     header = json.dumps(about).encode()
     body = len(header).to_bytes(8, "little") + header
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     digest = sha256(body)
     digest.update(payload)
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(part, "wb") as file:
-            file.writelines((_MAGIC, digest.digest(), body, payload))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        file.writelines((_MAGIC, digest.digest(), body, payload))
 
 
 def read(path: Path, of: str | None = None) -> Index:
@@ -81,13 +75,9 @@ def read(path: Path, of: str | None = None) -> Index:
     about, payload = json.loads(bytes(body[8 : 8 + length])), body[8 + length :]
     if of is not None and about["vectors"] != of:
         raise WorkbenchError(f"index {str(path)!r} is of other vectors; build it again")
-    steps = _steps(about["steps"])
+    steps = parse_index(about["steps"])
     if "bytes" not in about:
         return CodeIndex.from_state(steps, load(bytes(payload)))
     index = faiss.deserialize_index(np.frombuffer(payload, np.uint8))
     probes = int(steps[0].args[1]) if len(steps[0].args) > 1 else 0
     return FaissIndex(steps, index, about["bytes"], about["shared_bytes"], probes)
-
-
-def _steps(name: str) -> tuple[Step, ...]:
-    return Config.parse(f"index/max/whole/{name}").index_steps

@@ -1,0 +1,76 @@
+"""The images of one extraction: their size after resizing, and batches of one shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from workbench.collections import images
+from workbench.collections.collection import Box
+
+BATCH = 8  # images per file of the store; fixed, so that every run plans the same files
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image to extract: its key, file, crop, and the (width, height) it is resized to."""
+
+    key: str
+    path: Path
+    box: Box | None
+    size: tuple[int, int]
+
+
+def target_size(
+    width: float, height: float, longest: int, stride: int, scale: float = 1.0
+) -> tuple[int, int]:
+    """The (width, height) in pixels to which an image is resized before the network.
+
+    The longest side is at most ``longest`` (smaller images are not enlarged), times ``scale``.
+    Each side is rounded to a multiple of ``stride`` pixels, at least two cells, so that every cell
+    covers a full patch and images of similar shape share a batch.
+    """
+    factor = min(1.0, longest / max(width, height)) * scale
+    most = max(2, longest // stride)
+
+    def cells(side: float) -> int:
+        return min(most, max(2, math.floor(side * factor / stride + 0.5)))
+
+    return cells(width) * stride, cells(height) * stride
+
+
+def item(path: Path, header: images.Header, box: Box | None, longest: int, stride: int, scale: float) -> Item:
+    """The Item of an image file. Its key depends only on the file and the crop."""
+    width: float = header.width
+    height: float = header.height
+    key = header.fingerprint
+    if box is not None:
+        # Whole pixels, as in ``images.crop_to``, so that a crop decoded elsewhere has the same size.
+        x0, y0, x1, y1 = max(int(box[0]), 0), max(int(box[1]), 0), math.ceil(box[2]), math.ceil(box[3])
+        width, height = max(min(x1, width) - x0, 1), max(min(y1, height) - y0, 1)
+        key += ":" + ",".join(f"{v:g}" for v in box)
+    return Item(key, path, box, target_size(width, height, longest, stride, scale))
+
+
+def pixels(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """An RGB image resized to (width, height), as uint8 [height, width, 3]."""
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return np.asarray(picture)
+
+
+def plan(items: Iterable[Item]) -> list[list[Item]]:
+    """Batches of one shape. Planned from all images, they are the same in every run, resumed or not."""
+    by_shape: dict[tuple[int, int], list[Item]] = {}
+    for item in {item.key: item for item in items}.values():
+        by_shape.setdefault(item.size, []).append(item)
+    return [
+        same[start : start + BATCH]
+        for _, same in sorted(by_shape.items())
+        for start in range(0, len(same), BATCH)
+    ]
