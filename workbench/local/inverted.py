@@ -46,7 +46,6 @@ class InvertedFile:
 
     postings: sparse.csc_array
     name: ClassVar[str] = "inverted file"
-    approximate: ClassVar[bool] = False
     ties: ClassVar[bool] = False
     shared_bytes: ClassVar[int] = 0
 
