@@ -85,7 +85,7 @@ class Attention:
 
     @classmethod
     def load(cls, path: Path | str) -> Attention:
-        """Load a file that ``to_bytes`` produced. Raises WorkbenchError if it is not one."""
+        """Load a file that ``to_bytes`` produced. Raises WorkbenchError for other files."""
         try:
             with safe_open(str(path), framework="pt") as file:
                 about = json.loads((file.metadata() or {})["attention"])

@@ -36,7 +36,7 @@ MOST_BYTES = 2**30  # of pooled regions kept in memory between fitting and descr
 
 @dataclass(frozen=True)
 class Described:
-    """Descriptors [n, D] of unit length, and what was fitted or loaded to compute them.
+    """Descriptors [n, D] of unit length, with the whitenings and models that computed them.
 
     ``regional`` and ``final`` are the whitenings of the regional and the later steps; ``without`` is the
     number of images for which ``proposals`` proposed no region.
@@ -67,16 +67,16 @@ def describe(
     """
     with torch.no_grad():
         regional_steps, final_steps = split_steps(config)
-        region_attention, known = attention(config, source), elsewhere(config, source)
+        region_attention, named = attention(config, source), elsewhere(config, source)
         proposal_model = proposals(config, source)
         scales = [
             _PooledRegions(source, names, scale, config, region_attention, proposal_model, progress)
             for scale, names in enumerate(keys)
         ]
-        regional = _fit_regional(scales, regional_steps, known, fit_on, provenance, seed)
+        regional = _fit_regional(scales, regional_steps, named, fit_on, provenance, seed)
         summed_parts = over_scales([_sum(regions, config, regional) for regions in scales], config)
         vectors = summed_parts.total.sum(1)
-        described = finish(vectors, final_steps, known, fit_on, pairs, provenance)
+        described = finish(vectors, final_steps, named, fit_on, pairs, provenance)
         return replace(
             described,
             regional=tuple(regional),
@@ -89,16 +89,16 @@ def describe(
 def finish(
     vectors: torch.Tensor,
     steps: Sequence[Step],
-    known: dict[Step, Whitening],
+    named: dict[Step, Whitening],
     fit_on: Sequence[int],
     pairs: np.ndarray | None,
     provenance: dict[str, Any],
 ) -> Described:
-    """Apply the final steps to images' vectors [n, D], fitting each step that is not in ``known``."""
+    """Apply the final steps to images' vectors [n, D], fitting each step that is not in ``named``."""
     with torch.no_grad():
         parts, final = Parts(vectors[:, None]), list[Whitening | None]()
         for step in steps:
-            fitted = known.get(step) or _fit(
+            fitted = named.get(step) or _fit(
                 step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs
             )
             parts = apply_step(parts, step, fitted, together=True)
@@ -161,12 +161,12 @@ class _PooledRegions:
         return pool_batch(self.source, self.config, self.attention, self.proposed, positions, maps)
 
 
-def ahead(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], most: int) -> Iterator[Any]:
-    """Run jobs in threads, at most ``2·most`` ahead, and yield their results in order."""
+def ahead(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], threads: int) -> Iterator[Any]:
+    """Run jobs in threads, at most ``2·threads`` ahead, and yield their results in order."""
     waiting: list[Any] = []
     for job in jobs:
         waiting.append(pool.submit(work, *job))
-        if len(waiting) > 2 * most:
+        if len(waiting) > 2 * threads:
             yield waiting.pop(0).result()
     while waiting:
         yield waiting.pop(0).result()
@@ -191,14 +191,14 @@ def _fit(
 def _fit_regional(
     scales: Sequence[_PooledRegions],
     steps: Sequence[Step],
-    known: dict[Step, Whitening],
+    named: dict[Step, Whitening],
     fit_on: Sequence[int],
     provenance: dict[str, Any],
     seed: int,
 ) -> list[Whitening | None]:
-    """Fit the regional steps that are not in ``known`` to a sample of the region vectors of all scales."""
-    if all(step in known or step.name == "power" for step in steps):
-        return [known.get(step) for step in steps]
+    """Fit the regional steps that are not in ``named`` to a sample of the region vectors of all scales."""
+    if all(step in named or step.name == "power" for step in steps):
+        return [named.get(step) for step in steps]
     # A random number per image decides whether it is in the sample; images outside ``fit_on`` never are.
     draws = np.full(len(scales[0]), np.inf)
     draws[list(fit_on)] = np.random.default_rng(seed).random(len(fit_on))
@@ -214,7 +214,7 @@ def _fit_regional(
     whitenings: list[Whitening | None] = []
     parts = Parts(torch.cat(vectors)[:, None])
     for step in steps:
-        fitted = known.get(step) or _fit(step, parts.total[:, 0], provenance)
+        fitted = named.get(step) or _fit(step, parts.total[:, 0], provenance)
         whitenings.append(fitted)
         if step is not steps[-1]:
             parts = apply_step(parts, step, fitted, together=False)

@@ -53,7 +53,7 @@ def _unnamed(config: Config, step: Step) -> Config:
 
 @lru_cache(maxsize=16)
 def _load(path: Path, dimensions: int, size: int, changed: int) -> Whitening:
-    whole = Whitening.load(path)
-    kept = min(dimensions, whole.dimensions)
-    about = {**whole.provenance, "asked": dimensions, "kept": kept}
-    return Whitening(whole.kind, whole.mean, whole.projection[:kept].contiguous(), about)
+    stored = Whitening.load(path)
+    kept = min(dimensions, stored.dimensions)
+    provenance = {**stored.provenance, "asked": dimensions, "kept": kept}
+    return Whitening(stored.kind, stored.mean, stored.projection[:kept].contiguous(), provenance)

@@ -89,7 +89,7 @@ def proposals(config: Config, source: MapSource) -> Trained | None:
         return bundled
     path = place(config, source)
     advice = (
-        f"train some: workbench train proposals posters --backbone {config.backbone} --name NAME, then write "
+        f"train them: workbench train proposals posters --backbone {config.backbone} --name NAME, then write "
         f"proposals:{config.regions.args[0]:g}:NAME"
     )
     if not path.is_file():

@@ -20,7 +20,7 @@ class Pyramid(torch.nn.Module):
     """The top of a feature pyramid (Lin et al., CVPR 2017) and the region proposal network on it.
 
     The top two levels depend on the last map alone, so that their proposals equal those of the whole
-    detector. They are of sides of 256 pixels and more, in pictures of the described size; smaller objects
+    detector. Their sides are 256 pixels and more, in pictures of the described size; smaller objects
     belong to lower levels, whose maps are not stored.
     """
 
@@ -42,9 +42,9 @@ class Pyramid(torch.nn.Module):
     def propose(self, maps: torch.Tensor) -> Found:
         """Propose boxes on one map [1, C, H, W], best first."""
         with torch.no_grad():
-            found = proposed(self.rpn, self.levels(maps), pictures(maps, self.stride), self.stride)
-        order = found.scores.argsort(descending=True, stable=True)
-        return Found(found.boxes[order], found.scores[order])
+            unsorted = proposed(self.rpn, self.levels(maps), pictures(maps, self.stride), self.stride)
+        order = unsorted.scores.argsort(descending=True, stable=True)
+        return Found(unsorted.boxes[order], unsorted.scores[order])
 
 
 def pyramid(source: MapSource) -> Trained | None:

@@ -65,9 +65,9 @@ class Whitening:
             raise WorkbenchError(f"whitening {kind!r} is not known; valid: pca, pcaw, lw")
         if len(projection) == 0:
             raise WorkbenchError(f"{kind} cannot be fitted: all {len(x)} vectors are the same")
-        about = {"kind": kind, "vectors": len(x), "asked": dimensions, "kept": len(projection)}
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(kind, mean, projection.contiguous(), {**about, "when": when, **(provenance or {})})
+        fit_details = {"kind": kind, "vectors": len(x), "asked": dimensions, "kept": len(projection)}
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(kind, mean, projection.contiguous(), {**fit_details, "when": time, **(provenance or {})})
 
     def apply(self, vectors: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Project vectors [..., C] to [..., D]; L2 normalisation is left to the pipeline."""
@@ -79,8 +79,8 @@ class Whitening:
 
     def to_bytes(self) -> bytes:
         """Serialise arrays and provenance to a safetensors file."""
-        about = json.dumps({"kind": self.kind, **self.provenance}, ensure_ascii=False)
-        return save({"mean": self.mean, "projection": self.projection}, {"whitening": about})
+        header = json.dumps({"kind": self.kind, **self.provenance}, ensure_ascii=False)
+        return save({"mean": self.mean, "projection": self.projection}, {"whitening": header})
 
     def save(self, path: Path | str) -> None:
         """Write arrays and provenance to one safetensors file."""
@@ -91,8 +91,8 @@ class Whitening:
         """Load a file that ``save`` wrote. Raises WorkbenchError if it is not one."""
         try:
             with safe_open(str(path), framework="pt") as file:
-                about = json.loads((file.metadata() or {})["whitening"])
-                return cls(about["kind"], file.get_tensor("mean"), file.get_tensor("projection"), about)
+                header = json.loads((file.metadata() or {})["whitening"])
+                return cls(header["kind"], file.get_tensor("mean"), file.get_tensor("projection"), header)
         except (SafetensorError, KeyError, OSError) as error:
             raise WorkbenchError(f"{str(path)!r} is not a saved whitening ({type(error).__name__})") from None
 

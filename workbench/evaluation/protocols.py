@@ -126,8 +126,8 @@ def _rankings(ranks: Rankings, names: list[Any], named: bool) -> Sequence[ArrayL
 
 def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[Any, str]:
     """Return {image id: grade} of one query from either form, with grade ``self`` for its own image."""
-    known = frozenset[str]().union(*(p | i for p, i in protocol.settings.values())) | {JUNK}
-    own = truth.get(_SELF)
+    valid = frozenset[str]().union(*(p | i for p, i in protocol.settings.values())) | {JUNK}
+    query_image = truth.get(_SELF)
     entries = [(key, value) for key, value in truth.items() if key != _SELF]
     grades: dict[Any, str] = {}
     if all(isinstance(value, str) for _, value in entries):
@@ -135,7 +135,7 @@ def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[An
     else:
         for key, ids in entries:
             grade = "positive" if key == "positives" else key
-            if grade not in known and grade not in _GRADES:
+            if grade not in valid and grade not in _GRADES:
                 continue  # bbx and other published keys
             for image in np.asarray(ids).tolist():
                 if grades.setdefault(image, grade) != grade:
@@ -143,17 +143,17 @@ def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[An
                         f"ground truth of query {query!r}: {image!r} is both {grades[image]} and {grade}; "
                         "each image has one grade"
                     )
-    unknown = set(grades.values()) - known
+    unknown = set(grades.values()) - valid
     if unknown:
         raise WorkbenchError(
             f"ground truth of query {query!r}: grade {min(unknown)!r} has no meaning under the protocol "
-            f"{protocol.name!r}; valid: {', '.join(sorted(known))}"
+            f"{protocol.name!r}; valid: {', '.join(sorted(valid))}"
         )
-    if own is not None:
+    if query_image is not None:
         if not protocol.query_in_database:
-            grades[own] = _SELF
+            grades[query_image] = _SELF
         elif protocol.measure == "N-S":
-            grades[own] = "positive"  # the query counts as one of the four, listed among them or not
+            grades[query_image] = "positive"  # the query counts as one of the four, listed among them or not
     return grades
 
 

@@ -139,10 +139,10 @@ def means(
     return np.ascontiguousarray(centroids, np.float32)
 
 
-def sample(vectors: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Draw at most ``most`` vectors without replacement, in their order, as float32."""
-    if len(vectors) > most:
-        rows = np.sort(np.random.default_rng(seed).choice(len(vectors), most, replace=False))
+def sample(vectors: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Draw at most ``limit`` vectors without replacement, in their order, as float32."""
+    if len(vectors) > limit:
+        rows = np.sort(np.random.default_rng(seed).choice(len(vectors), limit, replace=False))
         vectors = vectors[rows]
     return np.ascontiguousarray(vectors, np.float32)
 

@@ -58,7 +58,7 @@ class FaissIndex:
                 scores, rows = self._visited(self.turned(queries), k)
             else:
                 scores, rows = self.index.search(queries, k, params=self._parameters)
-        return [ordered(*one) for one in zip(rows, scores, strict=True)]
+        return [ordered(*ranked) for ranked in zip(rows, scores, strict=True)]
 
     def _visited(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return scores and rows [Q, k] in the cells that ``cells.probe`` selects."""
@@ -241,10 +241,10 @@ def _filled(
         progress("filling the index", index.ntotal, len(vectors))
         index.add(rotate(chunk))
     probes = int(coarse.args[1]) if coarse is not None else 0
-    whole: Any = index
+    rotated: Any = index
     if rotation is not None:
-        whole = faiss.IndexPreTransform(rotation, index)
-        whole.own_fields = True
+        rotated = faiss.IndexPreTransform(rotation, index)
+        rotated.own_fields = True
         index.this.disown()
         rotation.this.disown()
-    return FaissIndex(steps, whole, vector_bytes + _ID * (coarse is not None), shared_bytes, probes)
+    return FaissIndex(steps, rotated, vector_bytes + _ID * (coarse is not None), shared_bytes, probes)
