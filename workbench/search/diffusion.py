@@ -4,7 +4,7 @@ Iscen, Tolias, Avrithis, Furon and Chum, "Efficient Diffusion on Region Manifold
 global descriptors, with the parameters of the authors' program (``ahmetius/diffusion-retrieval``).
 
 The method is meant for thousands of images. With α = 0.99 a walk on the graph has about a hundred steps; in
-a graph so small that it reaches everything, images with many near neighbours come first for every query.
+a graph so small that a walk reaches everything, images with many near neighbours come first for every query.
 """
 
 from __future__ import annotations

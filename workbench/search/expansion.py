@@ -16,7 +16,7 @@ _BATCH_NUMBERS = 2**23  # numbers of neighbours gathered at a time
 
 
 def expanded(
-    queries: np.ndarray, database: np.ndarray, found: Sequence[Found], n: int, alpha: float = 0.0
+    queries: np.ndarray, database: np.ndarray, rankings: Sequence[Found], n: int, alpha: float = 0.0
 ) -> np.ndarray:
     """Expand queries [Q, D] with the first ``n`` results of their rankings in a database [N, D].
 
@@ -27,7 +27,7 @@ def expanded(
     vectors [Q, D]; a query whose sum with its results is zero is returned unchanged.
     """
     sums = np.array(queries, np.float32)
-    for query, total, ranking in zip(queries, sums, found, strict=True):
+    for query, total, ranking in zip(queries, sums, rankings, strict=True):
         neighbours = database[ranking.rows[:n]]
         weights = np.maximum(neighbours @ query, 0) ** np.float32(alpha)  # 0⁰ is 1: AQE takes all n
         total += weights @ neighbours

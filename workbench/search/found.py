@@ -74,8 +74,8 @@ class Rankings(Sequence[Any]):
     def __getitem__(self, position: Any) -> Any:
         if isinstance(position, slice):
             return [self[i] for i in range(*position.indices(len(self)))]
-        found = self.found(position)
-        return found.rows if self._shown is None else self._shown(position % len(self), found)
+        ranking = self.found(position)
+        return ranking.rows if self._shown is None else self._shown(position % len(self), ranking)
 
     def found(self, position: int) -> Found:
         """Return the ranking of one query with its scores."""
