@@ -70,7 +70,7 @@ def describe(
         region_attention, named = attention(config, source), elsewhere(config, source)
         proposal_model = proposals(config, source)
         scales = [
-            _PooledRegions(source, names, scale, config, region_attention, proposal_model, progress)
+            _PooledScale(source, names, scale, config, region_attention, proposal_model, progress)
             for scale, names in enumerate(keys)
         ]
         regional = _fit_regional(scales, regional_steps, named, fit_on, provenance, seed)
@@ -115,7 +115,7 @@ def describe_maps(
     return finished(parts, config, described.final), pools
 
 
-class _PooledRegions:
+class _PooledScale:
     """The pooled regions of all images at one scale, in chunks: kept in memory, or pooled on each pass."""
 
     def __init__(
@@ -189,7 +189,7 @@ def _fit(
 
 
 def _fit_regional(
-    scales: Sequence[_PooledRegions],
+    scales: Sequence[_PooledScale],
     steps: Sequence[Step],
     named: dict[Step, Whitening],
     fit_on: Sequence[int],
@@ -221,7 +221,7 @@ def _fit_regional(
     return whitenings
 
 
-def _sum(regions: _PooledRegions, config: Config, whitenings: Sequence[Whitening | None]) -> Parts:
+def _sum(regions: _PooledScale, config: Config, whitenings: Sequence[Whitening | None]) -> Parts:
     """Sum the regions of each image to one vector, [n, 1, D]."""
     sums: torch.Tensor | None = None
     for positions, chunk in regions.chunks():

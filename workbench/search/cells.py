@@ -121,7 +121,7 @@ def means(
     centroids: np.ndarray | None = None
     for completed in range(rounds):
         progress("training centroids", completed, rounds)
-        kmeans = faiss.Kmeans(
+        clustering = faiss.Kmeans(
             vectors.shape[1],
             count,
             niter=1,
@@ -131,10 +131,10 @@ def means(
             max_points_per_centroid=max(1, len(vectors)),
         )
         with threads(vectors.size * count):
-            kmeans.train(vectors, init_centroids=centroids)
-        if centroids is not None and np.array_equal(centroids, kmeans.centroids):
+            clustering.train(vectors, init_centroids=centroids)
+        if centroids is not None and np.array_equal(centroids, clustering.centroids):
             break
-        centroids = kmeans.centroids
+        centroids = clustering.centroids
     assert centroids is not None
     return np.ascontiguousarray(centroids, np.float32)
 
