@@ -40,7 +40,10 @@ def outline_overlap(
 
 
 def clipped(corners: np.ndarray, box: Sequence[float]) -> np.ndarray:
-    """Clip a convex polygon [n, 2] to a box: [m, 2] (Sutherland and Hodgman 1974)."""
+    """Clip a convex polygon [n, 2] to a box: [m, 2] (Sutherland and Hodgman 1974).
+
+    ``cv2.intersectConvexConvex`` computes in float32 and fails on polygons that share edges.
+    """
     for axis, (low, high) in enumerate(zip(box[:2], box[2:], strict=True)):
         for edge, sign in ((low, 1.0), (high, -1.0)):
             depth = sign * (corners[:, axis] - edge)
