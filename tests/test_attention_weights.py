@@ -184,7 +184,7 @@ def _tensors(**changed: torch.Tensor) -> dict[str, torch.Tensor]:
 def test_bad_tensors(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
     path = tmp_path / "bad.safetensors"
     save_file(tensors, path, {"attention": json.dumps({})})
-    with pytest.raises(WorkbenchError, match=r"bad\.safetensors.*is no regional attention"):
+    with pytest.raises(WorkbenchError, match=r"bad\.safetensors.*is not a regional attention"):
         Attention.load(path)
 
 
@@ -192,7 +192,7 @@ def test_bad_tensors(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
 def test_bad_files(folder: Path, tmp_path: Path, content: bytes) -> None:
     bench = bench_with(folder, tmp_path, random_attention())
     learned(tmp_path, "mine").write_bytes(content)
-    with pytest.raises(WorkbenchError, match="is no regional attention"):
+    with pytest.raises(WorkbenchError, match="is not a regional attention"):
         bench.evaluate(f"{NETWORK}/max/rmac:3/attention:mine")
 
 

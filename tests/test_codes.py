@@ -118,7 +118,7 @@ def test_scores_and_bytes(name: str) -> None:
         np.testing.assert_allclose(-found.scores, differing / (shared + 0.1), rtol=1e-6)
     else:
         np.testing.assert_allclose(found.scores, 1 - differing / 32, rtol=1e-6)
-    assert (index.name, index.size, index.bytes, index.ties, index.approximate) == (name, 400, 4, True, True)
+    assert (index.name, index.size, index.bytes, index.ties) == (name, 400, 4, True)
     assert index.shared_bytes > 0
 
 

@@ -80,7 +80,7 @@ def test_feedback_that_makes_no_sense_is_refused() -> None:
         Feedback(("a", "b"), ("c", "a"))
     with pytest.raises(WorkbenchError, match="'magic' is not known; valid: rocchio, svm"):
         Feedback(method="magic")  # type: ignore[arg-type]
-    with pytest.raises(WorkbenchError, match="'x' is no image"):
+    with pytest.raises(WorkbenchError, match="'x' is not an image"):
         refined(torch.ones(2), torch.ones(3, 2), {"a": 0, "b": 1, "c": 2}, Feedback(("x",)))
 
 

@@ -177,17 +177,21 @@ def truncated(path: Path) -> None:
         pytest.param(lambda path: torch.save(torch.zeros(3), path), "no table of tensors", id="tensor"),
         pytest.param(lambda path: torch.save([1, 2], path), "no table of tensors", id="list"),
         pytest.param(
-            lambda path: torch.save({0: torch.zeros(1)}, path), "is no HardNet", id="numbers as names"
+            lambda path: torch.save({0: torch.zeros(1)}, path), "is not a HardNet", id="numbers as names"
         ),
         pytest.param(
-            lambda path: torch.save({"features.0.weight": "x"}, path), "is no HardNet", id="words as tensors"
+            lambda path: torch.save({"features.0.weight": "x"}, path),
+            "is not a HardNet",
+            id="words as tensors",
         ),
         pytest.param(
-            lambda path: torch.save(torch.nn.Conv2d(3, 8, 3).state_dict(), path), "is no HardNet", id="other"
+            lambda path: torch.save(torch.nn.Conv2d(3, 8, 3).state_dict(), path),
+            "is not a HardNet",
+            id="other",
         ),
-        pytest.param(changed("features.0.weight", (4, 3, 3, 3)), "is no HardNet", id="of colours"),
-        pytest.param(changed("features.0.weight", (0, 1, 3, 3)), "is no HardNet", id="no channels"),
-        pytest.param(changed("features.0.weight", ()), "is no HardNet", id="a number"),
+        pytest.param(changed("features.0.weight", (4, 3, 3, 3)), "is not a HardNet", id="of colours"),
+        pytest.param(changed("features.0.weight", (0, 1, 3, 3)), "is not a HardNet", id="no channels"),
+        pytest.param(changed("features.0.weight", ()), "is not a HardNet", id="a number"),
         pytest.param(lacking("features.9.weight"), r"lacks 'features\.9\.weight'", id="lacks a convolution"),
         pytest.param(lacking("features.20.running_var"), "lacks 'features.20", id="lacks a statistic"),
         pytest.param(changed("features.6.weight", (8, 4, 5, 5)), r"does not fit.*features\.6", id="5x5"),
@@ -237,5 +241,5 @@ def test_names_of_hardnets(tmp_path: Path) -> None:
         LocalSource(f"hardnet:{tmp_path}/nothing.pth", Options(cache=tmp_path))
     (tmp_path / "learned").mkdir()
     save_file({"hidden": torch.zeros(3)}, tmp_path / "learned" / "mine.safetensors")
-    with pytest.raises(WorkbenchError, match="is no HardNet"):
+    with pytest.raises(WorkbenchError, match="is not a HardNet"):
         LocalSource("hardnet:mine", Options(cache=tmp_path)).describe()

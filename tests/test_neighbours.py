@@ -48,7 +48,7 @@ def test_some_at_a_time_and_from_a_memory_map_are_the_same(
     vectors = drawn(30, 1)
     np.save(tmp_path / "vectors.npy", vectors)
     rows, cosines = nearest(vectors, 6)
-    monkeypatch.setattr(neighbours, "_TOGETHER", 7 * 30)
+    monkeypatch.setattr(neighbours, "_BATCH_SCORES", 7 * 30)
     told: list[int] = []
     again, near = nearest(
         np.load(tmp_path / "vectors.npy", mmap_mode="r"), 6, lambda what, done, total: told.append(done)

@@ -220,7 +220,7 @@ def test_where_nothing_is_proposed_the_whole_map_stands_and_it_is_said(bench: Wo
 def test_missing_unfit_and_damaged(bench: Workbench, tmp_path: Path) -> None:
     image = bench.collection.images[0]
     with pytest.raises(
-        WorkbenchError, match=r"none come with this backbone; train some: workbench train prop"
+        WorkbenchError, match=r"none come with this backbone; train them: workbench train prop"
     ):
         bench.search(image, pipeline=f"{NETWORK}/max/proposals:5")
     with pytest.raises(WorkbenchError, match=r"'.*nobody.safetensors' is missing"):
@@ -229,7 +229,7 @@ def test_missing_unfit_and_damaged(bench: Workbench, tmp_path: Path) -> None:
         bench.search(image, pipeline=f"{NETWORK.replace('@', '@layer2@')}/max/proposals:5:mine")
     broken = bench.options.cache / "learned" / "broken.safetensors"
     broken.write_bytes(b"nothing of the kind")
-    with pytest.raises(WorkbenchError, match=r"holds no region proposals .*train them anew"):
+    with pytest.raises(WorkbenchError, match=r"holds no region proposals .*train them again"):
         bench.search(image, pipeline=f"{NETWORK}/max/proposals:5:broken")
 
 

@@ -56,7 +56,7 @@ def test_a_file_cut_short_anywhere_is_refused(file: Path, data: st.DataObject) -
     cut = data.draw(st.integers(0, len(whole) - 1))
     short = file.with_name("short")
     short.write_bytes(whole[:cut])
-    with pytest.raises(WorkbenchError, match=r"truncated or damaged|no saved index"):
+    with pytest.raises(WorkbenchError, match=r"truncated or damaged|not a saved index"):
         saved.read(short)
 
 
@@ -75,11 +75,11 @@ def test_a_file_with_any_bit_turned_is_refused(file: Path, data: st.DataObject) 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "no saved index"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(500), "no saved index"),
-        (b"\x80\x04\x95pickle" + bytes(100), "no saved index"),
-        (b"RWINDEX\x07" + bytes(500), "of format 7, not 1"),
-        (b"RWINDEX\x01" + sha256(b"").digest(), "no saved index"),
+        (b"", "not a saved index"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(500), "not a saved index"),
+        (b"\x80\x04\x95pickle" + bytes(100), "not a saved index"),
+        (b"RWINDEX\x07" + bytes(500), "has format 7, not 1"),
+        (b"RWINDEX\x01" + sha256(b"").digest(), "not a saved index"),
     ],
 )
 def test_foreign_files_are_refused(content: bytes, said: str, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_as_a_plain_loop_finds_them(sizes: list[int], queries: int, seed: int) -
 def test_many_sets_are_compared_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     starts, vectors, asked = np.arange(0, 101, 4), unit(100, 1), unit(3, 2)
     whole = sets.build(vectors, starts, ()).nearest(asked)
-    monkeypatch.setattr(sets, "_TOGETHER", 30)
+    monkeypatch.setattr(sets, "_BATCH_SIMILARITIES", 30)
     parts = sets.build(vectors, starts, ()).nearest(asked)
     np.testing.assert_allclose(parts.distances, whole.distances, atol=1e-6)
     assert (parts.rows == whole.rows).all()

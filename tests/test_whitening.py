@@ -87,7 +87,7 @@ def test_errors(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="matching pairs"):
         Whitening.fit(sample(5, 4), 2, "lw")
     (tmp_path / "text.safetensors").write_text("no whitening")
-    with pytest.raises(WorkbenchError, match="no saved whitening"):
+    with pytest.raises(WorkbenchError, match="not a saved whitening"):
         Whitening.load(tmp_path / "text.safetensors")
 
 

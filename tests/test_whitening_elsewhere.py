@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_said(there: Workbench, here: Workbench, cache: Pat
         with pytest.raises(WorkbenchError, match=part):
             here.evaluate(f"{pipeline}/pcaw:4:fitted")
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(WorkbenchError, match="no saved whitening"):
+    with pytest.raises(WorkbenchError, match="not a saved whitening"):
         here.evaluate(f"{WHOLE}/pcaw:4:fitted")
     with pytest.raises(WorkbenchError, match="has no whitening: name it"):
         kept(there, WHOLE, "none")

@@ -1,1 +1,1 @@
-"""Feature maps to vectors."""
+"""Descriptors: feature maps pooled over regions, weighted, whitened and summed to vectors."""

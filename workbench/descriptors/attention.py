@@ -1,4 +1,4 @@
-"""Regional attention: how much each region counts, by what it shows and what the image shows around it."""
+"""Regional attention: weights of regions from their content and that of the whole image."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TENSORS = ("hidden", "hidden_bias", "output", "output_bias")
 
 @dataclass(frozen=True)
 class Attention:
-    """A region weighs softplus(output · tanh(hidden · [its mean; the image's mean] + bias) + bias).
+    """The weight of a region: softplus(output · tanh(hidden · [its mean; the image's mean] + bias) + bias).
 
     The context-aware network of Kim and Yoon (BMVC 2018, section 3.2): ``hidden`` [64, 2C] and its bias
-    [64], ``output`` [64] and its bias []. ``about`` is the card: what it was trained for, on and how. Where
-    it says ``area``, the weight is multiplied with the region's share of the map.
+    [64], ``output`` [64] and its bias []. ``about`` is the card: the layer, data and settings of the
+    training. If it contains ``area``, the weight is multiplied by the region's share of the map.
     """
 
     hidden: torch.Tensor
@@ -41,23 +41,25 @@ class Attention:
     def __call__(
         self, regions: torch.Tensor, images: torch.Tensor, owner: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Weights [...] of regions by their means [..., C] and those of their images, which broadcast.
+        """Compute weights [...] of regions from their means [..., C] and those of their images (broadcast).
 
-        ``owner`` [R]: the row of ``images`` that each row of ``regions`` belongs to.
+        ``owner`` [R]: the row of ``images`` to which each row of ``regions`` belongs.
         """
-        own, around = self.hidden.chunk(2, dim=1)
-        around = images @ around.T
-        inner = regions @ own.T + (around if owner is None else around[owner]) + self.hidden_bias
-        return torch.nn.functional.softplus(torch.tanh(inner) @ self.output + self.output_bias)
+        region_weights, context = self.hidden.chunk(2, dim=1)
+        context = images @ context.T
+        activation = (
+            regions @ region_weights.T + (context if owner is None else context[owner]) + self.hidden_bias
+        )
+        return torch.nn.functional.softplus(torch.tanh(activation) @ self.output + self.output_bias)
 
     @classmethod
     def of(cls, tensors: Mapping[str, torch.Tensor], about: dict[str, Any] | None = None) -> Attention:
-        """Of its four tensors by their names."""
-        hidden, bias, output, last = (tensors[name] for name in _TENSORS)
-        return cls(hidden, bias, output, last, about or {})
+        """Create attention from its four tensors by name."""
+        hidden, bias, output, output_bias = (tensors[name] for name in _TENSORS)
+        return cls(hidden, bias, output, output_bias, about or {})
 
     def weights(self, maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-        """Weights [B, N, 1] of the regions of maps [B, C, H, W], held fixed for explanation."""
+        """Compute weights [B, N, 1] of the regions of maps [B, C, H, W], constant under differentiation."""
         channels = self.hidden.shape[1] // 2
         if maps.shape[1] != channels:
             raise WorkbenchError(
@@ -65,50 +67,50 @@ class Attention:
                 "train one for this layer"
             )
         with torch.no_grad():
-            held = maps.detach()
-            weights = self(pool(held, regions, "mean"), held.float().mean((2, 3))[:, None])
+            detached = maps.detach()
+            weights = self(pool(detached, regions, "mean"), detached.float().mean((2, 3))[:, None])
             if self.about.get("area"):
                 weights = weights * areas(regions, *maps.shape[2:])
             return weights[..., None]
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What of the card says where it comes from."""
+        """The entries of the card that describe the training data."""
         return {part: self.about[part] for part in _ORIGIN if part in self.about}
 
     def to_bytes(self) -> bytes:
-        """As a safetensors file, the card in its metadata."""
+        """Serialise to a safetensors file with the card in its metadata."""
         tensors = {name: getattr(self, name).detach().contiguous() for name in _TENSORS}
         return save(tensors, {"attention": json.dumps(self.about, ensure_ascii=False)})
 
     @classmethod
     def load(cls, path: Path | str) -> Attention:
-        """Read what ``to_bytes`` gave. Raises WorkbenchError where the file is something else."""
+        """Load a file that ``to_bytes`` produced. Raises WorkbenchError for other files."""
         try:
             with safe_open(str(path), framework="pt") as file:
                 about = json.loads((file.metadata() or {})["attention"])
-                hidden, bias, output, last = (file.get_tensor(name).float() for name in _TENSORS)
+                hidden, bias, output, output_bias = (file.get_tensor(name).float() for name in _TENSORS)
             width, channels = hidden.shape
-            shapes = [tuple(one.shape) for one in (bias, output, last)]
+            shapes = [tuple(tensor.shape) for tensor in (bias, output, output_bias)]
             if channels % 2 or shapes != [(width,), (width,), ()] or not isinstance(about, dict):
                 raise ValueError("shapes")
-            if not all(bool(one.isfinite().all()) for one in (hidden, bias, output, last)):
+            if not all(bool(tensor.isfinite().all()) for tensor in (hidden, bias, output, output_bias)):
                 raise ValueError("not finite")
         except (SafetensorError, KeyError, IndexError, TypeError, ValueError, OSError) as error:
             raise WorkbenchError(
-                f"{str(path)!r} is no regional attention ({type(error).__name__}); train it anew"
+                f"{str(path)!r} is not a regional attention ({type(error).__name__}); train it again"
             ) from None
-        return cls(hidden, bias, output, last, about)
+        return cls(hidden, bias, output, output_bias, about)
 
 
 def areas(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """The share of a map of height x width cells that each region [..., 4] covers, [...]."""
+    """Return the fraction of a map of height x width cells that each region [..., 4] covers, [...]."""
     x0, y0, x1, y1 = np.moveaxis(np.asarray(regions), -1, 0)
     return torch.from_numpy((x1 - x0) * (y1 - y0) / (height * width)).float()
 
 
 def made_for(source: MapSource) -> dict[str, str]:
-    """What an attention belongs to: the network, its weights, and the layer whose maps it weights."""
+    """Identify the network, its weights, and the layer to which trained weights belong."""
     return {
         "network": source.card.model,
         "weights": source.fingerprint,
@@ -117,7 +119,7 @@ def made_for(source: MapSource) -> dict[str, str]:
 
 
 def differences(card: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """What a card says otherwise than is wanted, in words; empty where it fits."""
+    """Describe the entries of a card that differ from those wanted; empty if none does."""
     return "; ".join(
         f"{part} {card.get(part)!r}, not {value!r}"
         for part, value in wanted.items()
@@ -126,7 +128,7 @@ def differences(card: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 
 def place(config: Config, source: MapSource) -> Path | None:
-    """The file of a pipeline's attention, shipped or trained under the name it says; None without one."""
+    """Return the file of a pipeline's attention, shipped or trained under its name; None without one."""
     step = next((step for step in config.weightings if step.name == "attention"), None)
     if step is None:
         return None
@@ -136,12 +138,12 @@ def place(config: Config, source: MapSource) -> Path | None:
 
 
 def learned(cache: Path, name: str) -> Path:
-    """Where the attention trained under a name lies."""
+    """Return the path of weights trained under a name."""
     return cache / "learned" / f"{name}.safetensors"
 
 
 def attention(config: Config, source: MapSource) -> Attention | None:
-    """The attention that a pipeline names, or None. Raises WorkbenchError where it is not there or unfit."""
+    """Load the attention of a pipeline, or None. Raises WorkbenchError if it is missing or does not fit."""
     path = place(config, source)
     if path is None:
         return None
@@ -153,13 +155,13 @@ def attention(config: Config, source: MapSource) -> Attention | None:
     try:
         status = path.stat()
     except OSError:
-        what = f"{str(path)!r} is missing" if step.learned else "none comes with this backbone"
-        raise WorkbenchError(f"step {step}: {what}; {advice}") from None
-    found = _load(path, status.st_size, status.st_mtime_ns)
-    differing = differences(found.about, made_for(source))
+        reason = f"{str(path)!r} is missing" if step.learned else "none comes with this backbone"
+        raise WorkbenchError(f"step {step}: {reason}; {advice}") from None
+    loaded = _load(path, status.st_size, status.st_mtime_ns)
+    differing = differences(loaded.about, made_for(source))
     if differing:
         raise WorkbenchError(f"step {step}: it was trained for {differing}; {advice}")
-    return found
+    return loaded
 
 
 @lru_cache(maxsize=16)

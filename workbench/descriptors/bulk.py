@@ -1,4 +1,4 @@
-"""Descriptors of a whole collection, from stored maps, and the whitenings fitted on the way."""
+"""Descriptors of a whole collection from stored maps, and the whitenings fitted to them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 
 from workbench.config import Config, Step, WorkbenchError
 from workbench.descriptors.attention import Attention, attention
+from workbench.descriptors.chunks import Chunk, merge, pool_batch
 from workbench.descriptors.describe import (
     Parts,
     Pooled,
@@ -30,16 +31,16 @@ from workbench.features.hardware import one_thread_each
 from workbench.features.maps import MapSource
 from workbench.progress import Progress, silent
 
-MOST_BYTES = 2**30  # of pooled regions that are kept between fitting and describing
-_IN_CACHE = 2**19  # numbers of maps pooled at a time: what is computed on the way stays near the processor
-
-Chunk = tuple[list[int], Pooled]
+MOST_BYTES = 2**30  # of pooled regions kept in memory between fitting and describing
 
 
 @dataclass(frozen=True)
 class Described:
-    """Descriptors [n, D] of unit length, the whitenings of regional and of later steps, the attention, and
-    what proposes the regions: ``without`` it found none in so many images."""
+    """Descriptors [n, D] of unit length, with the whitenings and models that computed them.
+
+    ``regional`` and ``final`` are the whitenings of the regional and the later steps; ``without`` is the
+    number of images for which ``proposals`` proposed no region.
+    """
 
     vectors: torch.Tensor
     regional: tuple[Whitening | None, ...]
@@ -61,26 +62,26 @@ def describe(
 ) -> Described:
     """Describe images by their stored maps, ``keys`` [scale][image].
 
-    Whitenings are fitted on the images in ``fit_on`` (rows), learned ones on ``pairs`` of rows.
-    Region vectors are pooled once and kept where they fit into MOST_BYTES, else pooled twice.
+    Whitenings are fitted to the images ``fit_on`` (rows), learned whitenings to ``pairs`` of rows. Region
+    vectors are pooled once and kept if they fit into MOST_BYTES; otherwise they are pooled twice.
     """
     with torch.no_grad():
         regional_steps, final_steps = split_steps(config)
-        weighting, known = attention(config, source), elsewhere(config, source)
-        proposed = proposals(config, source)
+        region_attention, named = attention(config, source), elsewhere(config, source)
+        proposal_model = proposals(config, source)
         scales = [
-            _Regions(source, names, scale, config, weighting, proposed, progress)
+            _PooledScale(source, names, scale, config, region_attention, proposal_model, progress)
             for scale, names in enumerate(keys)
         ]
-        regional = _fit_regional(scales, regional_steps, known, fit_on, provenance, seed)
-        parts = over_scales([_sum(regions, config, regional) for regions in scales], config)
-        vectors = parts.total.sum(1)
-        described = finish(vectors, final_steps, known, fit_on, pairs, provenance)
+        regional = _fit_regional(scales, regional_steps, named, fit_on, provenance, seed)
+        summed_parts = over_scales([_sum(regions, config, regional) for regions in scales], config)
+        vectors = summed_parts.total.sum(1)
+        described = finish(vectors, final_steps, named, fit_on, pairs, provenance)
         return replace(
             described,
             regional=tuple(regional),
-            attention=weighting,
-            proposals=proposed,
+            attention=region_attention,
+            proposals=proposal_model,
             without=scales[0].without,
         )
 
@@ -88,16 +89,16 @@ def describe(
 def finish(
     vectors: torch.Tensor,
     steps: Sequence[Step],
-    known: dict[Step, Whitening],
+    named: dict[Step, Whitening],
     fit_on: Sequence[int],
     pairs: np.ndarray | None,
     provenance: dict[str, Any],
 ) -> Described:
-    """The steps on images' vectors [n, D]: each fitted, but those ``known``, and applied."""
+    """Apply the final steps to images' vectors [n, D], fitting each step that is not in ``named``."""
     with torch.no_grad():
         parts, final = Parts(vectors[:, None]), list[Whitening | None]()
         for step in steps:
-            fitted = known.get(step) or _fit(
+            fitted = named.get(step) or _fit(
                 step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs
             )
             parts = apply_step(parts, step, fitted, together=True)
@@ -108,14 +109,14 @@ def finish(
 def describe_maps(
     maps: Sequence[torch.Tensor], config: Config, described: Described, keep: bool = False
 ) -> tuple[Parts, list[Pooled]]:
-    """Describe one image by its maps [1, C, H, W], a scale each, with whitenings already fitted."""
-    pools = [pooled(one, config, described.attention, described.proposals) for one in maps]
+    """Describe one image by its maps [1, C, H, W], one per scale, with whitenings already fitted."""
+    pools = [pooled(scale_map, config, described.attention, described.proposals) for scale_map in maps]
     parts = over_scales([summed(p, config, described.regional, keep) for p in pools], config)
     return finished(parts, config, described.final), pools
 
 
-class _Regions:
-    """The pooled regions of all images at one scale, by chunks: kept in memory, or pooled at each pass."""
+class _PooledScale:
+    """The pooled regions of all images at one scale, in chunks: kept in memory, or pooled on each pass."""
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class _Regions:
         self.source, self.keys, self.scale, self.config, self.progress = source, keys, scale, config, progress
         self.attention, self.proposed = attention, proposed
         self.kept: list[Chunk] | None = None
-        self.without = 0  # images in which nothing was proposed, known after a pass
+        self.without = 0  # images for which no region was proposed, known after a pass
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -154,60 +155,18 @@ class _Regions:
                 done += len(positions)
                 self.progress("pooling", done, len(self.keys))
         if size <= MOST_BYTES:
-            self.kept = _merged(kept)
+            self.kept = merge(kept)
 
     def _pool(self, positions: list[int], maps: torch.Tensor) -> Chunk:
-        torch.set_num_threads(1)
-        with torch.no_grad():
-            if (
-                self.config.pooling.name != "code"
-                and maps.shape[2:] == (1, 1)
-                and self.source.layer is not None
-            ):
-                spec = self.source.spec
-                raise WorkbenchError(
-                    f"layer {spec.layer or self.source.layer!r} of {spec.name} gives vectors, which have no "
-                    f"regions: use the pooling 'code', not {str(self.config.pooling)!r}"
-                )
-            if self.config.pooling.name == "max" and not self.config.weightings:
-                # A maximum is exact in half precision too.
-                return positions, pooled(maps, self.config, None, self.proposed)
-            # Proposals are filled up to as many as the batch has, so that it stays one.
-            some = len(maps) if self.proposed else max(1, _IN_CACHE // maps[0].numel())
-            parts = [
-                (
-                    positions[n * some :][:some],
-                    pooled(part.float(), self.config, self.attention, self.proposed),
-                )
-                for n, part in enumerate(maps.split(some))
-            ]
-            return _merged(parts)[0]
+        return pool_batch(self.source, self.config, self.attention, self.proposed, positions, maps)
 
 
-def _merged(chunks: list[Chunk]) -> list[Chunk]:
-    """Fewer, larger chunks: those of as many regions become one, for whitening in one product."""
-    by_count: dict[int, list[Chunk]] = {}
-    for chunk in chunks:
-        by_count.setdefault(chunk[1].vectors.shape[1], []).append(chunk)
-    merged = []
-    for same in by_count.values():
-        positions = [position for some, _ in same for position in some]
-        weights = [p.weights.expand(len(p.vectors), -1, -1) for _, p in same if p.weights is not None]
-        vectors = torch.cat([p.vectors for _, p in same])
-        regions = same[0][1].regions
-        if regions.ndim == 3:
-            regions = np.concatenate([p.regions for _, p in same])
-        without = sum(p.without for _, p in same)
-        merged.append((positions, Pooled(vectors, torch.cat(weights) if weights else None, regions, without)))
-    return merged
-
-
-def ahead(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], most: int) -> Iterator[Any]:
-    """Run jobs in threads, at most ``2·most`` ahead, and yield results in order."""
+def ahead(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], threads: int) -> Iterator[Any]:
+    """Run jobs in threads, at most ``2·threads`` ahead, and yield their results in order."""
     waiting: list[Any] = []
     for job in jobs:
         waiting.append(pool.submit(work, *job))
-        if len(waiting) > 2 * most:
+        if len(waiting) > 2 * threads:
             yield waiting.pop(0).result()
     while waiting:
         yield waiting.pop(0).result()
@@ -217,59 +176,59 @@ def _fit(
     step: Step,
     vectors: torch.Tensor,
     provenance: dict[str, Any],
-    everything: torch.Tensor | None = None,
+    all_vectors: torch.Tensor | None = None,
     pairs: np.ndarray | None = None,
 ) -> Whitening | None:
     if step.name == "power":
         return None
     if step.name == "lw":
-        assert everything is not None
+        assert all_vectors is not None
         about = {**provenance, "pairs": 0 if pairs is None else len(pairs)}
-        return Whitening.fit(everything, int(step.args[0]), "lw", pairs, about)
+        return Whitening.fit(all_vectors, int(step.args[0]), "lw", pairs, about)
     return Whitening.fit(vectors, int(step.args[0]), step.name, provenance=provenance)
 
 
 def _fit_regional(
-    scales: Sequence[_Regions],
+    scales: Sequence[_PooledScale],
     steps: Sequence[Step],
-    known: dict[Step, Whitening],
+    named: dict[Step, Whitening],
     fit_on: Sequence[int],
     provenance: dict[str, Any],
     seed: int,
 ) -> list[Whitening | None]:
-    """Fit the regional steps, but those ``known``, on a sample of the region vectors of all scales."""
-    if all(step in known or step.name == "power" for step in steps):
-        return [known.get(step) for step in steps]
-    # A lot for each image decides whether it is in the sample; others are given a lot above all.
-    lots = np.full(len(scales[0]), np.inf)
-    lots[list(fit_on)] = np.random.default_rng(seed).random(len(fit_on))
+    """Fit the regional steps that are not in ``named`` to a sample of the region vectors of all scales."""
+    if all(step in named or step.name == "power" for step in steps):
+        return [named.get(step) for step in steps]
+    # A random number per image decides whether it is in the sample; images outside ``fit_on`` never are.
+    draws = np.full(len(scales[0]), np.inf)
+    draws[list(fit_on)] = np.random.default_rng(seed).random(len(fit_on))
     vectors = []
     for regions in scales:
         for positions, chunk in regions.chunks():
-            whole = len(fit_on) * chunk.vectors.shape[1] * len(scales)
-            chosen = lots[positions] <= max(MOST_VECTORS / whole, 2 / len(fit_on))
-            kept = chunk.vectors if chosen.all() else chunk.vectors[chosen]  # mostly all: no copy
-            there = chunk.there
-            vectors.append(kept.flatten(0, 1) if there is None else kept[there[chosen]])
+            vector_count = len(fit_on) * chunk.vectors.shape[1] * len(scales)
+            chosen = draws[positions] <= max(MOST_VECTORS / vector_count, 2 / len(fit_on))
+            selected = chunk.vectors if chosen.all() else chunk.vectors[chosen]  # mostly all: no copy
+            valid = chunk.there
+            vectors.append(selected.flatten(0, 1) if valid is None else selected[valid[chosen]])
     scales[0].progress("whitening", 0, 0)
     whitenings: list[Whitening | None] = []
     parts = Parts(torch.cat(vectors)[:, None])
     for step in steps:
-        fitted = known.get(step) or _fit(step, parts.total[:, 0], provenance)
+        fitted = named.get(step) or _fit(step, parts.total[:, 0], provenance)
         whitenings.append(fitted)
         if step is not steps[-1]:
             parts = apply_step(parts, step, fitted, together=False)
     return whitenings
 
 
-def _sum(regions: _Regions, config: Config, whitenings: Sequence[Whitening | None]) -> Parts:
-    """One vector an image, [n, 1, D]."""
-    out: torch.Tensor | None = None
+def _sum(regions: _PooledScale, config: Config, whitenings: Sequence[Whitening | None]) -> Parts:
+    """Sum the regions of each image to one vector, [n, 1, D]."""
+    sums: torch.Tensor | None = None
     for positions, chunk in regions.chunks():
         vectors = summed(chunk, config, whitenings).total[:, 0]
-        if out is None:
-            out = vectors.new_zeros(len(regions), vectors.shape[1])
-        out[positions] = vectors
-    if out is None:
+        if sums is None:
+            sums = vectors.new_zeros(len(regions), vectors.shape[1])
+        sums[positions] = vectors
+    if sums is None:
         raise WorkbenchError("there is no image to describe")
-    return Parts(out[:, None])
+    return Parts(sums[:, None])

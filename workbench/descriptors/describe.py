@@ -1,9 +1,9 @@
-"""From feature maps to descriptors: pool, weight, normalise, whiten, sum.
+"""Aggregation of feature maps to descriptors: pool, weight, normalise, whiten, sum.
 
-Normalisers, weights and the scale of a power law are held fixed (detached), so that a descriptor
-is an affine function of the map and Euler's theorem takes a score apart exactly (``explain.py``).
-A descriptor is carried as the sum of its regions' contributions, each with a linear part and an
-offset that comes from centring.
+Normalisers, weights and the scale of a power law are constants under differentiation (detached), so that a
+descriptor is an affine function of the map and Euler's theorem splits a score exactly (``explain.py``). A
+descriptor is represented as the sum of its regions' contributions, each with a linear part and an offset
+from centring.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TINY = 1e-12
 
 
 class Parts(NamedTuple):
-    """What regions contribute to vectors: ``linear`` in the map, and an ``offset``; both [B, N, D]."""
+    """Contributions of regions to vectors: ``linear`` in the map, and an ``offset``; both [B, N, D]."""
 
     linear: torch.Tensor
     offset: torch.Tensor | float = 0.0
@@ -38,16 +38,18 @@ class Parts(NamedTuple):
         return self.linear + self.offset if isinstance(self.offset, torch.Tensor) else self.linear
 
     def scaled(self, factor: torch.Tensor) -> Parts:
-        held = factor.detach()
-        return Parts(self.linear * held, self.offset * held if isinstance(self.offset, torch.Tensor) else 0.0)
+        detached = factor.detach()
+        return Parts(
+            self.linear * detached, self.offset * detached if isinstance(self.offset, torch.Tensor) else 0.0
+        )
 
 
 @dataclass(frozen=True)
 class Pooled:
     """L2-normalised region vectors [B, N, C] and the weights of the regions, [B or 1, N, 1] or None.
 
-    ``regions`` are [N, 4], the same for all, or [B, N, 4], each image's own; ``without``: of how many images
-    none was proposed.
+    ``regions`` are [N, 4], the same for all images, or [B, N, 4], one set per image; ``without`` is the
+    number of images for which no region was proposed.
     """
 
     vectors: torch.Tensor
@@ -56,12 +58,12 @@ class Pooled:
     without: int = 0
 
     def of(self, image: int) -> np.ndarray:
-        """The regions [N, 4] of one of the images."""
+        """Return the regions [N, 4] of one image."""
         return self.regions if self.regions.ndim == 2 else self.regions[image]
 
     @property
     def there(self) -> torch.Tensor | None:
-        """Which of [B, N] are regions, and not there only to fill up; None where all are."""
+        """Mask [B, N] of regions that are not padding; None if there is no padding."""
         return None if self.regions.ndim == 2 or self.weights is None else self.weights[..., 0] > 0
 
 
@@ -70,35 +72,37 @@ def pooled(
 ) -> Pooled:
     """Pool maps [B, C, H, W] over the pipeline's regions.
 
-    One weight map serves both kinds of grid: with ``whole`` it weights the cells before pooling
-    (as SPoC does), with more regions it weights each region's normalised vector by its mean there.
-    ``attention`` weights regions itself. Where regions are ``proposed``, their objectness counts besides.
+    With ``whole``, cell weights apply before pooling (as in SPoC); with several regions, each region's
+    normalised vector is weighted by the mean weight of its cells. ``attention`` weights regions directly.
+    With proposals (``proposed``), the weights are also multiplied by the objectness.
     """
     if proposed is None:
-        laid, sure, without = lay_regions(config.regions, *maps.shape[2:]), None, 0
+        region_boxes, objectness, without = lay_regions(config.regions, *maps.shape[2:]), None, 0
     else:
-        laid, sure, without = proposals.lay(maps.detach(), int(config.regions.args[0]), proposed)
-    weights = attention.weights(maps, laid) if attention is not None else None
+        region_boxes, objectness, without = proposals.lay(
+            maps.detach(), int(config.regions.args[0]), proposed
+        )
+    weights = attention.weights(maps, region_boxes) if attention is not None else None
     cells = cell_weights(maps, config)  # none with attention
     if cells is not None and config.regions.name == "whole":
         maps = maps * cells
     elif cells is not None:
-        weights = region_weights(cells, laid)
-    if sure is not None:
-        weights = sure if weights is None else weights * sure
-    return Pooled(unit(pool(maps, laid, config.pooling).float()), weights, laid, without)
+        weights = region_weights(cells, region_boxes)
+    if objectness is not None:
+        weights = objectness if weights is None else weights * objectness
+    return Pooled(unit(pool(maps, region_boxes, config.pooling).float()), weights, region_boxes, without)
 
 
 def unit(vectors: torch.Tensor) -> torch.Tensor:
-    """L2-normalise the last axis, the norm held fixed; a zero vector stays zero."""
+    """L2-normalise the last axis, the norm constant under differentiation; zero vectors stay zero."""
     return vectors / vectors.detach().norm(dim=-1, keepdim=True).clamp(min=_TINY)
 
 
 def split_steps(config: Config) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """The vector steps done on each region before the sum, and those done on the image's vector.
+    """Split the vector steps into those on each region, before the sum, and those on the image's vector.
 
-    R-MAC whitens every region (Tolias et al. 2016): with more regions than one, the steps up to the
-    first PCA are regional. Learned whitening is learned from pairs of images and comes after the sum.
+    R-MAC whitens every region (Tolias et al. 2016): with several regions, the steps up to the first PCA
+    are regional. Learned whitening is learned from pairs of images and follows the sum.
     """
     steps = config.vector_steps
     if config.regions.name != "whole":
@@ -109,14 +113,16 @@ def split_steps(config: Config) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
 
 
 def apply_step(parts: Parts, step: Step, whitening: Whitening | None, together: bool) -> Parts:
-    """One vector step and the L2 normalisation after it.
+    """Apply one vector step and the L2 normalisation after it.
 
-    ``together``: the regions are summands of one vector; otherwise each is a vector of its own.
+    ``together``: the regions are summands of one vector; otherwise each region is a separate vector.
     """
     if step.name == "power":
         total = parts.total.sum(1, keepdim=True) if together else parts.total
-        held = total.detach().abs()
-        parts = parts.scaled(torch.where(held > 0, held.clamp(min=_TINY) ** (step.args[0] - 1), 0.0))
+        magnitude = total.detach().abs()
+        parts = parts.scaled(
+            torch.where(magnitude > 0, magnitude.clamp(min=_TINY) ** (step.args[0] - 1), 0.0)
+        )
     else:
         assert whitening is not None, f"{step} has not been fitted"
         projection = whitening.projection.to(parts.linear)
@@ -136,7 +142,7 @@ def normalised(parts: Parts, together: bool) -> Parts:
 def summed(
     pooled: Pooled, config: Config, whitenings: Sequence[Whitening | None], keep: bool = False
 ) -> Parts:
-    """Regional steps, weights, sum over regions, L2. ``keep`` leaves the regions apart, [B, N, D]."""
+    """Apply regional steps, weights, sum and L2; ``keep`` keeps the regions separate, [B, N, D]."""
     parts = Parts(pooled.vectors)
     for step, whitening in zip(split_steps(config)[0], whitenings, strict=False):
         parts = apply_step(parts, step, whitening, together=False)
@@ -148,9 +154,9 @@ def summed(
 
 
 def over_scales(scales: Sequence[Parts], config: Config) -> Parts:
-    """One vector from those of several image scales: their mean, for GeM their power mean with its p.
+    """Combine the vectors of several image scales by their mean, for GeM by their power mean with its p.
 
-    Radenović, Tolias and Chum (TPAMI 2019), section 5.2. Regions of all scales stand side by side.
+    Radenović, Tolias and Chum (TPAMI 2019), section 5.2. The regions of all scales are concatenated.
     """
     if len(scales) == 1:
         return scales[0]
@@ -163,15 +169,15 @@ def over_scales(scales: Sequence[Parts], config: Config) -> Parts:
         mean = torch.stack([t**power for t in totals]).mean(0) ** (1 / power)
         factors = [torch.where(mean > 0, t / mean.clamp(min=_TINY), 0.0) ** (power - 1) for t in totals]
         scales = [parts.scaled(factor) for parts, factor in zip(scales, factors, strict=True)]
-    side_by_side = Parts(
+    concatenated = Parts(
         torch.cat([parts.linear for parts in scales], 1),
         torch.cat([torch.zeros_like(parts.linear) + parts.offset for parts in scales], 1),
     )
-    return normalised(side_by_side, together=True)
+    return normalised(concatenated, together=True)
 
 
 def finished(parts: Parts, config: Config, whitenings: Sequence[Whitening | None]) -> Parts:
-    """The steps on the image's vector, after the sum over regions and scales."""
+    """Apply the steps on the image's vector, after the sum over regions and scales."""
     for step, whitening in zip(split_steps(config)[1], whitenings, strict=False):
         parts = apply_step(parts, step, whitening, together=True)
     return parts

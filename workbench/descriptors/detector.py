@@ -1,4 +1,4 @@
-"""A small Faster R-CNN on the map of a frozen backbone: where there is a thing, and its exact box."""
+"""A small Faster R-CNN on the map of a frozen backbone: region proposals and refined boxes."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from torchvision.ops import clip_boxes_to_image, roi_align
 
 from workbench.config import WorkbenchError
 
-MOST = 300  # proposals of an image
-CELLS = 5  # a side of what RoI align makes of a box: of so coarse a map, 7 would be the same cells twice
-ANCHORS = (3.0, 5.0, 8.0, 12.0)  # sides in cells: on pictures of 512 pixels, a fifth to three quarters
+MOST = 300  # proposals per image
+CELLS = 5  # side of a RoI-aligned box; on so coarse a map, 7 would repeat the same cells
+ANCHORS = (3.0, 5.0, 8.0, 12.0)  # sides in cells: in pictures of 512 pixels, a fifth to three quarters
 RATIOS = (0.5, 1.0, 2.0)  # height to width
-PICTURE = "picture."  # what tensors are called that are no weights, but JPEGs of scenes to show
+PICTURE = "picture."  # prefix of tensors that are JPEGs of scenes, not weights
 Target = dict[str, torch.Tensor]
 
 
 class Found(NamedTuple):
-    """Boxes float [n, 4] in cells (x0, y0, x1, y1), best first, and how sure they hold a thing, [n] 0…1."""
+    """Boxes float [n, 4] in cells (x0, y0, x1, y1), best first, and their objectness scores [n], 0…1."""
 
     boxes: torch.Tensor
     scores: torch.Tensor
 
 
 class Detector(torch.nn.Module):
-    """A narrow ``neck``, a region proposal network, and a head that scores boxes and moves their sides.
+    """A narrow ``neck``, a region proposal network, and a head that scores and refines boxes.
 
-    Ren, He, Girshick and Sun (NIPS 2015), of torchvision's parts and for one class, *thing*. Boxes are in
-    pixels of a picture with ``stride`` pixels a cell, as torchvision rounds its anchors to pixels.
+    Ren, He, Girshick and Sun (NIPS 2015), from torchvision's modules, for one class, *thing*. Boxes are in
+    pixels of a picture with ``stride`` pixels per cell, as torchvision rounds its anchors to pixels.
     """
 
     def __init__(self, channels: int, stride: int = 32, width: int = 128, hidden: int = 256) -> None:
@@ -72,48 +72,48 @@ class Detector(torch.nn.Module):
         )
 
     def losses(self, maps: torch.Tensor, targets: list[Target]) -> dict[str, torch.Tensor]:
-        """Faster R-CNN's four losses on maps [B, C, H, W], with each image's boxes [n, 4] in pixels."""
-        features, sized = {"0": self.neck(maps)}, pictures(maps, self.stride)
-        boxes, ours = self.rpn(sized, features, targets)
-        _, theirs = self.heads(features, boxes, sized.image_sizes, targets)
-        return {**ours, **theirs}
+        """Return Faster R-CNN's four losses on maps [B, C, H, W] with each image's boxes [n, 4] in pixels."""
+        features, image_list = {"0": self.neck(maps)}, pictures(maps, self.stride)
+        boxes, proposal_losses = self.rpn(image_list, features, targets)
+        _, head_losses = self.heads(features, boxes, image_list.image_sizes, targets)
+        return {**proposal_losses, **head_losses}
 
     def propose(self, maps: torch.Tensor) -> Found:
-        """The proposals of one map [1, C, H, W]: at most 300, no two of which overlap by 0.7 or more."""
+        """Propose boxes on one map [1, C, H, W]: at most 300, with pairwise overlap below 0.7."""
         with torch.no_grad():
             return proposed(self.rpn, [self.neck(maps.float())], pictures(maps, self.stride), self.stride)
 
     @torch.no_grad()
     def refine(self, maps: torch.Tensor, boxes: torch.Tensor) -> Found:
-        """Boxes [n, 4] of one map [1, C, H, W] moved to what they show, in their order, and scored anew."""
+        """Refine boxes [n, 4] of one map [1, C, H, W] to the objects in them, in order, with new scores."""
         pixels, sizes = boxes.float() * self.stride, pictures(maps, self.stride).image_sizes
         pooled = self.heads.box_roi_pool({"0": self.neck(maps.float())}, [pixels], sizes)
         scores, shifts = self.heads.box_predictor(self.heads.box_head(pooled))
-        moved = self.heads.box_coder.decode(shifts, [pixels])[:, 1]
-        return Found(clip_boxes_to_image(moved, sizes[0]) / self.stride, scores.softmax(1)[:, 1])
+        refined = self.heads.box_coder.decode(shifts, [pixels])[:, 1]
+        return Found(clip_boxes_to_image(refined, sizes[0]) / self.stride, scores.softmax(1)[:, 1])
 
 
 def pictures(maps: torch.Tensor, stride: int) -> ImageList:
-    """What torchvision wants to know of the pictures, which are long gone: their sizes."""
+    """Describe the sizes of the pictures of maps to torchvision, without their pixels."""
     size = maps.shape[2] * stride, maps.shape[3] * stride
     return ImageList(maps.new_zeros((len(maps), 0, *size)), [size] * len(maps))
 
 
 def proposed(
-    rpn: RegionProposalNetwork, features: list[torch.Tensor], sized: ImageList, stride: int
+    rpn: RegionProposalNetwork, features: list[torch.Tensor], image_list: ImageList, stride: int
 ) -> Found:
-    """What a region proposal network proposes in one picture, with the scores that torchvision drops."""
+    """Run a region proposal network on one picture and keep the scores that torchvision drops."""
     scores, shifts = rpn.head(features)
-    anchors = rpn.anchor_generator(sized, features)
+    anchors = rpn.anchor_generator(image_list, features)
     per_level = [level[0].numel() for level in scores]
     scores, shifts = concat_box_prediction_layers(scores, shifts)
     boxes = rpn.box_coder.decode(shifts, anchors).view(1, -1, 4)
-    kept, sure = rpn.filter_proposals(boxes, scores, sized.image_sizes, per_level)
-    return Found(kept[0] / stride, sure[0])
+    kept, objectness = rpn.filter_proposals(boxes, scores, image_list.image_sizes, per_level)
+    return Found(kept[0] / stride, objectness[0])
 
 
 class _Align(torch.nn.Module):
-    """RoI align on the one map there is (He et al. 2017); torchvision's own guesses the stride."""
+    """RoI align on a single map (He et al. 2017); torchvision's own module guesses the stride."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -127,22 +127,22 @@ class _Align(torch.nn.Module):
 
 @dataclass(frozen=True)
 class Trained:
-    """A detector ready for use, with its card: what it was trained for, on and how.
+    """A trained detector with its card: the layer, data and settings of its training.
 
-    ``pictures`` are the scenes (JPEG) in which its card's ``figures`` tell what each epoch proposed.
+    ``pictures`` are the scenes (JPEG) for which the card's ``figures`` list the proposals of each epoch.
     """
 
-    detector: Any  # proposes; and refines, where its head is there
+    detector: Any  # has ``propose`` and, if it has a head, ``refine``
     about: dict[str, Any] = field(default_factory=dict)
     pictures: tuple[bytes, ...] = ()
 
 
 def load(path: Path) -> Trained:
-    """A trained detector of a file. Raises WorkbenchError where the file is missing or something else."""
+    """Load a trained detector. Raises WorkbenchError if the file is missing or is not a detector."""
     try:
         status = path.stat()
     except OSError:
-        raise WorkbenchError(f"the proposals' weights {str(path)!r} are missing; train them anew") from None
+        raise WorkbenchError(f"the proposals' weights {str(path)!r} are missing; train them again") from None
     return _load(path, status.st_size, status.st_mtime_ns)
 
 
@@ -152,16 +152,16 @@ def _load(path: Path, size: int, changed: int) -> Trained:
         with safe_open(str(path), framework="pt") as file:
             about = json.loads((file.metadata() or {})["proposals"])
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-        shown = [name for name in tensors if name.startswith(PICTURE)]
-        pictures = tuple(tensors.pop(name).numpy().tobytes() for name in shown)
-        state = {name: one.float() for name, one in tensors.items()}
+        picture_names = [name for name in tensors if name.startswith(PICTURE)]
+        pictures = tuple(tensors.pop(name).numpy().tobytes() for name in picture_names)
+        state = {name: tensor.float() for name, tensor in tensors.items()}
         width, channels = state["neck.0.weight"].shape[:2]
         detector = Detector(channels, int(about["stride"]), width, len(state["heads.box_head.fc6.bias"]))
         detector.load_state_dict(state)
-        if not all(bool(one.isfinite().all()) for one in state.values()):
+        if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
             raise ValueError("not finite")
     except (SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise WorkbenchError(
-            f"{str(path)!r} holds no region proposals ({type(error).__name__}); train them anew"
+            f"{str(path)!r} holds no region proposals ({type(error).__name__}); train them again"
         ) from None
     return Trained(detector.eval().requires_grad_(False), about, pictures)

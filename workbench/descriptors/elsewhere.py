@@ -1,4 +1,4 @@
-"""Whitening that was fitted on another collection and kept under a name: the step ``pcaw:256:NAME``."""
+"""Whitenings fitted on another collection and stored under a name: the step ``pcaw:256:NAME``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from workbench.features.maps import MapSource
 
 
 def fits(config: Config, source: MapSource) -> dict[str, Any]:
-    """What the vectors that a pipeline whitens depend on: network, layer, pooling and the steps before."""
+    """Identify the vectors that a pipeline whitens: network, layer, pooling and the steps before."""
     steps = list(map(str, config.vector_steps))
     before = steps[: steps.index(str(config.whitenings[0]))]
     return {**made_for(source), "pooling": str(config.pooling), "before": "/".join(before) or "nothing"}
 
 
 def elsewhere(config: Config, source: MapSource) -> dict[Step, Whitening]:
-    """The whitening that a pipeline names, cut to the dimensions it asks for; empty where it is fitted here.
+    """Load the named whitening of a pipeline, cut to its dimensions; empty if it is fitted to the collection.
 
-    The directions of most variance come first, so that the first D rows are what a fit of D would keep.
-    Raises WorkbenchError where it is not there, or was fitted to other vectors.
+    The directions of most variance come first, so the first D rows equal a fit of D dimensions. Raises
+    WorkbenchError if the whitening is missing or was fitted to other vectors.
     """
     if not config.whitenings or not config.whitenings[0].learned:
         return {}
@@ -35,17 +35,17 @@ def elsewhere(config: Config, source: MapSource) -> dict[Step, Whitening]:
         status = path.stat()
     except OSError:
         raise WorkbenchError(f"step {step}: {str(path)!r} is missing; {advice}") from None
-    found = _load(path, dimensions, status.st_size, status.st_mtime_ns)
-    differing = differences(found.provenance, {"kind": step.name, **fits(config, source)})
+    whitening = _load(path, dimensions, status.st_size, status.st_mtime_ns)
+    differing = differences(whitening.provenance, {"kind": step.name, **fits(config, source)})
     if differing:
         raise WorkbenchError(f"step {step}: it was fitted for {differing}; {advice}")
-    if found.dimensions < dimensions:
-        raise WorkbenchError(f"step {step}: it keeps {found.dimensions} dimensions; ask for as many or fewer")
-    return {step: found}
+    if whitening.dimensions < dimensions:
+        raise WorkbenchError(f"step {step}: it keeps {whitening.dimensions} dimensions; use at most as many")
+    return {step: whitening}
 
 
 def _unnamed(config: Config, step: Step) -> Config:
-    """The pipeline up to its whitening, fitted on the collection itself."""
+    """Return the pipeline up to its whitening, fitted to the collection itself."""
     steps = config.description.steps
     fitted = Step(step.name, step.args)
     return Config(config.backbone, config.pooling, config.regions, (*steps[: steps.index(step)], fitted))
@@ -53,7 +53,7 @@ def _unnamed(config: Config, step: Step) -> Config:
 
 @lru_cache(maxsize=16)
 def _load(path: Path, dimensions: int, size: int, changed: int) -> Whitening:
-    whole = Whitening.load(path)
-    kept = min(dimensions, whole.dimensions)
-    about = {**whole.provenance, "asked": dimensions, "kept": kept}
-    return Whitening(whole.kind, whole.mean, whole.projection[:kept].contiguous(), about)
+    stored = Whitening.load(path)
+    kept = min(dimensions, stored.dimensions)
+    provenance = {**stored.provenance, "asked": dimensions, "kept": kept}
+    return Whitening(stored.kind, stored.mean, stored.projection[:kept].contiguous(), provenance)

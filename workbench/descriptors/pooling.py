@@ -1,4 +1,4 @@
-"""Pooling: many regions of a feature map to vectors, in one pass over the map."""
+"""Pooling: reduce many regions of a feature map to vectors, in one pass over the map."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from workbench.config import Step, WorkbenchError
 
 
 def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Step) -> torch.Tensor:
-    """Pool maps [B, C, H, W] over regions [N, 4] (x0, y0, x1, y1, ends left out): [B, N, C].
+    """Pool maps [B, C, H, W] over regions [N, 4] (x0, y0, x1, y1, ends exclusive): [B, N, C].
 
-    Regions [B, N, 4] are each map's own, as proposals are.
+    Regions [B, N, 4] give each map its own regions, as proposals do.
 
     ``scheme`` is ``max`` (MAC), ``mean`` (SPoC without its prior), ``gem:p`` (Radenović et al. 2018:
     (mean x^p)^(1/p) of the non-negative part), ``crow`` (Kalantidis et al. 2016) or ``code`` (the
     values of a map of one cell). Each is homogeneous of degree one in the maps, with CroW's weights
-    held fixed. Raises WorkbenchError where a region is empty or leaves the map.
+    constant. Raises WorkbenchError if a region is empty or leaves the map.
     """
     step = Step.parse("pooling", scheme) if isinstance(scheme, str) else scheme
     maps, regions = torch.as_tensor(maps), np.asarray(regions)
-    own = regions.ndim == 3 and maps.ndim == 4 and len(regions) == len(maps)
-    if maps.ndim != 4 or not (own or regions.ndim == 2) or regions.shape[-1] != 4 or regions.shape[-2] == 0:
+    per_map = regions.ndim == 3 and maps.ndim == 4 and len(regions) == len(maps)
+    if (
+        maps.ndim != 4
+        or not (per_map or regions.ndim == 2)
+        or regions.shape[-1] != 4
+        or regions.shape[-2] == 0
+    ):
         raise WorkbenchError(
             f"pool takes maps [B, C, H, W] and regions [N, 4] or [B, N, 4], not {maps.ndim}-D and "
             f"{regions.shape}"
@@ -41,16 +46,16 @@ def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Ste
         raise WorkbenchError(f"pooling 'code' takes a layer that gives vectors, not a {height}x{width} map")
     if step.name not in POOLINGS:
         raise WorkbenchError(f"pooling {step} is not available; valid: {', '.join(POOLINGS)}")
-    if step.name != "max" or maps.requires_grad:  # only a maximum itself is exact in half precision
+    if step.name != "max" or maps.requires_grad:  # only the maximum is exact in half precision
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
     return POOLINGS[step.name](maps, regions, *step.args)
 
 
 class _Max(torch.autograd.Function):
-    """The maximum of each region. Backward goes to the winning cells alone; those that tie share alike.
+    """The maximum of each region. The gradient goes to the maximal cells, split equally between ties.
 
-    A maximum of nought gives nothing back: it adds nothing to map x gradient, and behind a ReLU, where
-    a silent region has its noughts from, no gradient gets through anyway.
+    A maximum of zero has gradient zero: it adds nothing to map x gradient, and behind a ReLU, which causes
+    such maxima, no gradient passes.
     """
 
     @staticmethod
@@ -65,29 +70,35 @@ class _Max(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         maps, pooled = ctx.saved_tensors
         cells = maps.permute(0, 2, 3, 1).cpu().numpy()
-        sought = pooled.masked_fill(pooled == 0, torch.nan).cpu().numpy()
-        back, given = np.zeros_like(cells, order="C"), gradient.cpu().numpy()
+        maxima = pooled.masked_fill(pooled == 0, torch.nan).cpu().numpy()
+        cell_gradients, region_gradients = np.zeros_like(cells, order="C"), gradient.cpu().numpy()
         if ctx.regions.ndim == 2:
-            _credit(back, cells, sought, given, ctx.regions)
+            _credit(cell_gradients, cells, maxima, region_gradients, ctx.regions)
         else:
-            for n, regions in enumerate(ctx.regions):
-                some = slice(n, n + 1)
-                _credit(back[some], cells[some], sought[some], given[some], regions)
-        return torch.from_numpy(back).to(maps.device).permute(0, 3, 1, 2), None
+            for index, regions in enumerate(ctx.regions):
+                image = slice(index, index + 1)
+                _credit(cell_gradients[image], cells[image], maxima[image], region_gradients[image], regions)
+        return torch.from_numpy(cell_gradients).to(maps.device).permute(0, 3, 1, 2), None
 
 
 def _credit(
-    back: np.ndarray, cells: np.ndarray, sought: np.ndarray, given: np.ndarray, regions: np.ndarray
+    cell_gradients: np.ndarray,
+    cells: np.ndarray,
+    maxima: np.ndarray,
+    region_gradients: np.ndarray,
+    regions: np.ndarray,
 ) -> None:
-    """Add to ``back`` [B, H, W, C] what is ``given`` [B, N, C] to the cells that are what is ``sought``."""
-    for n, (x0, y0, x1, y1) in enumerate(regions.tolist()):
-        # In numpy, where comparing and finding take a tenth of the time.
-        wins = cells[:, y0:y1, x0:x1] == sought[:, n, None, None]
+    """Add ``region_gradients`` [B, N, C] to ``cell_gradients`` [B, H, W, C] where cells equal ``maxima``."""
+    for index, (x0, y0, x1, y1) in enumerate(regions.tolist()):
+        # In NumPy, where comparing and finding take a tenth of the time.
+        wins = cells[:, y0:y1, x0:x1] == maxima[:, index, None, None]
         image, y, x, channel = np.unravel_index(np.flatnonzero(wins), wins.shape)
         owner = image * wins.shape[3] + channel
-        alike = given[:, n].ravel() / np.bincount(owner, minlength=given[:, n].size).clip(1)
-        cell = (image * back.shape[1] + y + y0) * back.shape[2] + x + x0
-        back.reshape(-1, back.shape[3])[cell, channel] += alike[owner]
+        shared_gradient = region_gradients[:, index].ravel() / np.bincount(
+            owner, minlength=region_gradients[:, index].size
+        ).clip(1)
+        cell = (image * cell_gradients.shape[1] + y + y0) * cell_gradients.shape[2] + x + x0
+        cell_gradients.reshape(-1, cell_gradients.shape[3])[cell, channel] += shared_gradient[owner]
 
 
 def _max(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
@@ -101,19 +112,19 @@ def _mean(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
 def _gem(maps: torch.Tensor, regions: np.ndarray, p: float) -> torch.Tensor:
     positive = maps.clamp(min=0)
     # Relative to each channel's maximum, so that no power overflows; it cancels out of the result.
-    top = positive.detach().amax((2, 3)).clamp(min=1e-12)
-    mean = _mean((positive / top[:, :, None, None]) ** p, regions)
-    silent = mean <= 0  # the root has no derivative there
-    return torch.where(silent, 0.0, mean.masked_fill(silent, 1.0) ** (1 / p)) * top[:, None]
+    channel_maxima = positive.detach().amax((2, 3)).clamp(min=1e-12)
+    mean = _mean((positive / channel_maxima[:, :, None, None]) ** p, regions)
+    inactive = mean <= 0  # the root has no derivative there
+    return torch.where(inactive, 0.0, mean.masked_fill(inactive, 1.0) ** (1 / p)) * channel_maxima[:, None]
 
 
 def _crow(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-    held = maps.detach()
-    mass = held.sum(1).clamp(min=0)
+    detached = maps.detach()
+    mass = detached.sum(1).clamp(min=0)
     norm = mass.square().sum((1, 2), keepdim=True).sqrt().clamp(min=1e-12)
     cells = shares(regions, *maps.shape[2:])
     pooled = _sums(maps, (cells > 0) * (mass / norm).sqrt()[:, None].to(cells))
-    share = _mean(held.sign().clamp(min=0), regions)  # Q_k
+    share = _mean(detached.sign().clamp(min=0), regions)  # Q_k
     rarity = torch.log(share.sum(2, keepdim=True) / share.clamp(min=1e-12))
     return pooled * torch.where(share > 0, rarity, 0.0)
 
@@ -132,7 +143,7 @@ POOLINGS: dict[str, Callable[..., torch.Tensor]] = {
 
 
 def shares(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """Each region's cells with equal shares that sum to one: [N, H, W], or [B, N, H, W] of [B, N, 4]."""
+    """Return uniform weights of each region's cells, which sum to one: [N, H, W], or [B, N, H, W]."""
     x0, y0, x1, y1 = torch.as_tensor(np.asarray(regions))[..., None].unbind(-2)
     x, y = torch.arange(width), torch.arange(height)
     across, down = (x >= x0) & (x < x1), (y >= y0) & (y < y1)
@@ -140,20 +151,20 @@ def shares(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
 
 
 def _sums(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Sums of the cells of maps with the weights [N, H, W] or [B, N, H, W] of each region: one product."""
+    """Sum the cells of maps with region weights [N, H, W] or [B, N, H, W], by one matrix product."""
     cells = maps.permute(0, 2, 3, 1).flatten(1, 2)
     return torch.bmm(weights.to(maps).flatten(-2).expand(len(maps), -1, -1), cells)
 
 
 def _maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-    """The maximum of each region: over the distinct row intervals first, then over the columns of those.
+    """Return the maximum of each region: first over the distinct row intervals, then over their columns.
 
-    The ends of the row intervals cut the map into bands. Those are reduced once, in a single pass over
-    the maps, and each interval then is a run of few bands.
+    The ends of the row intervals divide the map into bands. The bands are reduced once, in a single pass
+    over the maps; each interval is then a run of a few bands.
     """
     rows, row_of = np.unique(regions[:, [1, 3]], axis=0, return_inverse=True)
     cuts = np.unique(rows)
-    # In the order in which the maps lie in memory, so that reducing runs along it.
+    # In the memory order of the maps, so that the reduction reads contiguous memory.
     axis, order = (0, (2, 3, 0, 1)) if maps.stride(1) == 1 else (2, (2, 0, 1, 3))
     covered = maps.permute(order)[cuts[0] : cuts[-1]]
     bands = torch.stack([band.amax(0) for band in covered.split(np.diff(cuts).tolist())])
@@ -163,7 +174,7 @@ def _maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
 
 
 def _own_maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-    """The maximum of each map's own regions [B, N, 4], which have no bands in common."""
+    """Return the maximum of each map's own regions [B, N, 4], which share no bands."""
     cells = maps.detach().permute(0, 2, 3, 1).float().contiguous().cpu().numpy()
     best = np.empty((*regions.shape[:2], cells.shape[3]), np.float32)
     _greatest(cells, np.ascontiguousarray(regions, np.int64), best)
@@ -174,12 +185,12 @@ def _own_maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
 def _greatest(cells: np.ndarray, regions: np.ndarray, best: np.ndarray) -> None:
     """Fill ``best`` [B, N, C] with the maxima of cells [B, H, W, C] over regions [B, N, 4]."""
     for image in range(regions.shape[0]):
-        for n in range(regions.shape[1]):
-            x0, y0, x1, y1 = regions[image, n]
-            so_far = best[image, n]
-            so_far[:] = cells[image, y0, x0]
+        for region in range(regions.shape[1]):
+            x0, y0, x1, y1 = regions[image, region]
+            maxima = best[image, region]
+            maxima[:] = cells[image, y0, x0]
             for y in range(y0, y1):
                 for x in range(x0, x1):
                     cell = cells[image, y, x]
                     for c in range(cell.shape[0]):
-                        so_far[c] = cell[c] if cell[c] > so_far[c] else so_far[c]
+                        maxima[c] = cell[c] if cell[c] > maxima[c] else maxima[c]

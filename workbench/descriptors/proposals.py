@@ -1,4 +1,4 @@
-"""The regions that a trained network proposes on a map, and how much each of them counts."""
+"""Region proposals: regions that a trained network proposes on a map, and their weights."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from workbench.descriptors.pyramid import pyramid
 from workbench.features.maps import MapSource
 
 _ORIGIN = ("collection", "scenes", "epochs", "seed")
-LEAST = 0.05  # objectness, below which a box is no proposal
+MIN_OBJECTNESS = 0.05  # boxes below this are no proposals
 
 
 class Laid(NamedTuple):
-    """Regions int64 [B, N, 4] in cells, each map's own, and their weights [B, N, 1].
+    """Regions int64 [B, N, 4] in cells, one set per map, and their weights [B, N, 1].
 
-    Of a map with fewer proposals than others the first is repeated, with weight nought. ``without``: how
-    many maps have none, and the whole map in their place.
+    A map with fewer proposals than others is padded with its first proposal at weight zero. ``without`` is
+    the number of maps without proposals, which use the whole map instead.
     """
 
     regions: np.ndarray
@@ -32,68 +32,71 @@ class Laid(NamedTuple):
 
 
 def lay(maps: torch.Tensor, count: int, trained: Trained) -> Laid:
-    """The ``count`` surest proposals of each of some maps [B, C, H, W]; their weight is the objectness.
+    """Return the ``count`` best proposals of each map [B, C, H, W]; their weight is the objectness.
 
-    A map is looked at by itself, so that its regions do not depend on its company.
+    Maps are processed one at a time, so that the regions of one do not depend on the others in the batch.
     """
     height, width = maps.shape[2:]
-    every = []
-    for one in maps.split(1):
-        found = trained.detector.propose(one)
-        sure = found.scores >= LEAST
-        cells = to_cells(found.boxes[sure].numpy(), height, width)
-        _, first = np.unique(cells, axis=0, return_index=True)  # rounding may make two of them one
+    per_map = []
+    for single_map in maps.split(1):
+        proposed = trained.detector.propose(single_map)
+        accepted = proposed.scores >= MIN_OBJECTNESS
+        cells = to_cells(proposed.boxes[accepted].numpy(), height, width)
+        _, first = np.unique(cells, axis=0, return_index=True)  # rounding may merge two proposals
         first = np.sort(first)[:count]
-        every.append((cells[first], found.scores[sure][torch.from_numpy(first)]))
-    most = max(1, *(len(cells) for cells, _ in every))
-    regions = np.empty((len(maps), most, 4), np.int64)
-    weights = torch.zeros(len(maps), most, 1)
-    for row, (cells, scores) in enumerate(every):
+        per_map.append((cells[first], proposed.scores[accepted][torch.from_numpy(first)]))
+    max_count = max(1, *(len(cells) for cells, _ in per_map))
+    regions = np.empty((len(maps), max_count, 4), np.int64)
+    weights = torch.zeros(len(maps), max_count, 1)
+    for row, (cells, scores) in enumerate(per_map):
         regions[row] = cells[0] if len(cells) else (0, 0, width, height)
         regions[row, : len(cells)] = cells
         weights[row, : len(cells), 0] = scores
         if not len(cells):
             weights[row, 0] = 1
-    return Laid(regions, weights, sum(not len(cells) for cells, _ in every))
+    return Laid(regions, weights, sum(not len(cells) for cells, _ in per_map))
 
 
 def to_cells(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Boxes float [n, 4] in cells as whole cells int64: clipped to the map, rounded, of one cell at least."""
+    """Round boxes float [n, 4] in cells to int64, clipped to the map and at least one cell in size."""
     sides = np.array([width, height])
-    near = np.rint(boxes[:, :2].clip(0, sides)).clip(0, sides - 1)
-    far = np.maximum(np.rint(boxes[:, 2:].clip(0, sides)), near + 1)
-    return np.concatenate([near, far], 1).astype(np.int64)
+    upper_left = np.rint(boxes[:, :2].clip(0, sides)).clip(0, sides - 1)
+    lower_right = np.maximum(np.rint(boxes[:, 2:].clip(0, sides)), upper_left + 1)
+    return np.concatenate([upper_left, lower_right], 1).astype(np.int64)
 
 
 def origin(trained: Trained) -> dict[str, Any]:
-    """What of the card says where the proposals come from."""
+    """Return the entries of the card that describe the training data."""
     return {part: trained.about[part] for part in _ORIGIN if part in trained.about}
 
 
 def place(config: Config, source: MapSource) -> Path:
-    """The file of a pipeline's proposals, shipped or trained under the name it says."""
+    """Return the file of a pipeline's proposals, shipped or trained under its name."""
     if config.regions.learned is not None:
         return learned(source.options.cache, config.regions.learned)
     return SHIPPED / f"proposals_{source.spec.name.replace('/', '_')}.safetensors"
 
 
 def proposals(config: Config, source: MapSource) -> Trained | None:
-    """What proposes a pipeline's regions, or None. Raises WorkbenchError where it is not there or unfit."""
+    """Load the model that proposes a pipeline's regions, or None.
+
+    Raises WorkbenchError if it is missing or does not fit.
+    """
     if config.regions.name != "proposals":
         return None
-    own = pyramid(source) if config.regions.learned is None else None
-    if own is not None:
-        return own
+    bundled = pyramid(source) if config.regions.learned is None else None
+    if bundled is not None:
+        return bundled
     path = place(config, source)
     advice = (
-        f"train some: workbench train proposals posters --backbone {config.backbone} --name NAME, then write "
+        f"train them: workbench train proposals posters --backbone {config.backbone} --name NAME, then write "
         f"proposals:{config.regions.args[0]:g}:NAME"
     )
     if not path.is_file():
-        what = f"{str(path)!r} is missing" if config.regions.learned else "none come with this backbone"
-        raise WorkbenchError(f"regions {config.regions}: {what}; {advice}")
-    found = detector.load(path)
-    differing = differences(found.about, made_for(source))
+        reason = f"{str(path)!r} is missing" if config.regions.learned else "none come with this backbone"
+        raise WorkbenchError(f"regions {config.regions}: {reason}; {advice}")
+    trained = detector.load(path)
+    differing = differences(trained.about, made_for(source))
     if differing:
         raise WorkbenchError(f"regions {config.regions}: they were trained for {differing}; {advice}")
-    return found
+    return trained

@@ -1,4 +1,4 @@
-"""Region grids on a feature map: whole, R-MAC, plain grids. A region is (x0, y0, x1, y1), ends left out."""
+"""Region grids on a feature map: whole, R-MAC, plain grids. A region is (x0, y0, x1, y1), ends exclusive."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _MOST_ALONG = 7
 def rmac(height: int, width: int, levels: int) -> np.ndarray:
     """The R-MAC grid of a map (Tolias, Sicre, Jégou, ICLR 2016, section 3.2).
 
-    Squares of side ⌊2·min(H, W)/(l+1)⌋ at levels l = 1…``levels``, from border to border, with as
-    many more along the long side as bring the overlap at level 1 nearest to 40 %. Returns int64
-    [N, 4] as (x0, y0, x1, y1) in cells, level by level: 14 regions at three levels on a square map.
+    Squares of side ⌊2·min(H, W)/(l+1)⌋ at levels l = 1…``levels``, from border to border; the number along
+    the long side is chosen for an overlap at level 1 nearest to 40 %. Returns int64 [N, 4] as
+    (x0, y0, x1, y1) in cells, level by level: 14 regions at three levels on a square map.
     """
     if min(height, width, levels) < 1:
         raise WorkbenchError(
@@ -38,26 +38,26 @@ def rmac(height: int, width: int, levels: int) -> np.ndarray:
 def _starts(length: int, side: int, count: int) -> np.ndarray:
     if count == 1:
         return np.zeros(1, np.int64)
-    # In whole numbers: with the published offset c = ⌊side/2 - 1⌋, ⌊c + i·step⌋ - c is ⌊i·step⌋.
+    # In integers: with the published offset c = ⌊side/2 - 1⌋, ⌊c + i·step⌋ - c is ⌊i·step⌋.
     return np.arange(count, dtype=np.int64) * (length - side) // (count - 1)
 
 
 def grid(height: int, width: int, rows: int, columns: int) -> np.ndarray:
-    """A grid of rows x columns cells that covers the map, [N, 4]; on a small map cells overlap."""
+    """Return a grid of rows x columns that covers the map, [N, 4]; on a small map its cells overlap."""
     ys = [(i * height // rows, -(-(i + 1) * height // rows)) for i in range(rows)]
     xs = [(i * width // columns, -(-(i + 1) * width // columns)) for i in range(columns)]
     return np.array([(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs], np.int64)
 
 
 def regions(step: Step, height: int, width: int) -> np.ndarray:
-    """The regions [N, 4] that a pipeline's region part lays on a map of height x width cells."""
+    """Return the regions [N, 4] of a pipeline's region part on a map of height x width cells."""
     whole = np.array([[0, 0, width, height]], np.int64)
     if step.name == "whole":
         return whole
     if step.name == "rmac":
         return rmac(height, width, int(step.args[0]))
-    if step.name == "rmac+":  # as the cirtorch package does: the whole map besides
+    if step.name == "rmac+":  # with the whole map, as in the cirtorch package
         return np.concatenate([whole, rmac(height, width, int(step.args[0]))])
     if step.name == "grid":
         return grid(height, width, int(step.args[0]), int(step.args[1]))
-    raise WorkbenchError(f"regions {step} are no grid; valid: whole, rmac:L, rmac+:L, grid:RxC")
+    raise WorkbenchError(f"regions {step} are not a grid; valid: whole, rmac:L, rmac+:L, grid:RxC")

@@ -1,4 +1,4 @@
-"""Weights over the cells of a map: SPoC's centre prior and the norm of each cell."""
+"""Weights of the cells of a map: SPoC's centre prior and the norm of each cell."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from workbench.descriptors.pooling import pool
 def centre_prior(height: int, width: int) -> torch.Tensor:
     """SPoC's Gaussian [H, W] about the map's centre (Babenko and Lempitsky, ICCV 2015, section 3.2).
 
-    σ is a third of the distance from the centre to the closest border; distances are taken
-    between centres of cells, so the prior is symmetric.
+    σ is a third of the distance from the centre to the nearest border; distances are measured between
+    centres of cells, so the prior is symmetric.
     """
     sigma = min(height, width) / 2 / 3
     y = torch.arange(height) + 0.5 - height / 2
@@ -22,8 +22,8 @@ def centre_prior(height: int, width: int) -> torch.Tensor:
 
 
 def cell_weights(maps: torch.Tensor, config: Config) -> torch.Tensor | None:
-    """The weight of each cell, [B or 1, 1, H, W], held fixed for explanation; None for all alike."""
-    if not config.weightings or config.weightings[0].name == "attention":  # which weights whole regions
+    """Return the weight of each cell, [B or 1, 1, H, W], constant under differentiation; None if uniform."""
+    if not config.weightings or config.weightings[0].name == "attention":  # attention weights regions
         return None
     name = config.weightings[0].name
     if name == "centre":
@@ -34,5 +34,5 @@ def cell_weights(maps: torch.Tensor, config: Config) -> torch.Tensor | None:
 
 
 def region_weights(weights: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-    """Weights of regions [B, N, 1]: the mean weight of the cells in each."""
+    """Return weights of regions [B, N, 1]: the mean weight of the cells in each."""
     return pool(weights if regions.ndim == 2 else weights.expand(len(regions), -1, -1, -1), regions, "mean")

@@ -1,4 +1,4 @@
-"""PCA, PCA whitening and learned whitening: plain arrays that know where they come from."""
+"""PCA, PCA whitening and learned whitening, as plain arrays with their provenance."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scipy.linalg import eigh
 
 from workbench.config import WorkbenchError
 
-MOST_VECTORS = 65_536  # a larger set is sampled; fewer cost precision, see docs/benchmarks.md
+MOST_VECTORS = 65_536  # larger sets are sampled; fewer vectors cost precision, see docs/benchmarks.md
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """x ↦ projection · (x - mean): mean [C], projection [D, C]; ``provenance`` says what it was fitted on."""
+    """x ↦ projection · (x - mean): mean [C], projection [D, C]; ``provenance`` describes the fit."""
 
     kind: str
     mean: torch.Tensor
@@ -41,10 +41,10 @@ class Whitening:
         pairs: np.ndarray | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> Whitening:
-        """Fit to vectors [n, C]; keeps the ``dimensions`` directions of most variance, or all there are.
+        """Fit to vectors [n, C]; keeps the ``dimensions`` directions of most variance, or all if fewer.
 
         ``pca`` rotates; ``pcaw`` also divides by the root of each eigenvalue (Jégou and Chum, ECCV
-        2012); ``lw`` is learned whitening from ``pairs`` [m, 2] of rows that match (Mikolajczyk and
+        2012); ``lw`` is learned whitening from ``pairs`` [m, 2] of matching rows (Mikolajczyk and
         Matas 2007, as used by Radenović et al. 2018). Raises WorkbenchError on too few vectors.
         """
         x = torch.as_tensor(vectors, dtype=torch.float32)
@@ -65,9 +65,9 @@ class Whitening:
             raise WorkbenchError(f"whitening {kind!r} is not known; valid: pca, pcaw, lw")
         if len(projection) == 0:
             raise WorkbenchError(f"{kind} cannot be fitted: all {len(x)} vectors are the same")
-        about = {"kind": kind, "vectors": len(x), "asked": dimensions, "kept": len(projection)}
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(kind, mean, projection.contiguous(), {**about, "when": when, **(provenance or {})})
+        fit_details = {"kind": kind, "vectors": len(x), "asked": dimensions, "kept": len(projection)}
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(kind, mean, projection.contiguous(), {**fit_details, "when": time, **(provenance or {})})
 
     def apply(self, vectors: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Project vectors [..., C] to [..., D]; L2 normalisation is left to the pipeline."""
@@ -78,9 +78,9 @@ class Whitening:
         )
 
     def to_bytes(self) -> bytes:
-        """Arrays and provenance as a safetensors file."""
-        about = json.dumps({"kind": self.kind, **self.provenance}, ensure_ascii=False)
-        return save({"mean": self.mean, "projection": self.projection}, {"whitening": about})
+        """Serialise arrays and provenance to a safetensors file."""
+        header = json.dumps({"kind": self.kind, **self.provenance}, ensure_ascii=False)
+        return save({"mean": self.mean, "projection": self.projection}, {"whitening": header})
 
     def save(self, path: Path | str) -> None:
         """Write arrays and provenance to one safetensors file."""
@@ -88,52 +88,52 @@ class Whitening:
 
     @classmethod
     def load(cls, path: Path | str) -> Whitening:
-        """Read what ``save`` wrote. Raises WorkbenchError where the file is something else."""
+        """Load a file that ``save`` wrote. Raises WorkbenchError if it is not one."""
         try:
             with safe_open(str(path), framework="pt") as file:
-                about = json.loads((file.metadata() or {})["whitening"])
-                return cls(about["kind"], file.get_tensor("mean"), file.get_tensor("projection"), about)
+                header = json.loads((file.metadata() or {})["whitening"])
+                return cls(header["kind"], file.get_tensor("mean"), file.get_tensor("projection"), header)
         except (SafetensorError, KeyError, OSError) as error:
-            raise WorkbenchError(f"{str(path)!r} is no saved whitening ({type(error).__name__})") from None
+            raise WorkbenchError(f"{str(path)!r} is not a saved whitening ({type(error).__name__})") from None
 
 
 def _principal(x: torch.Tensor, mean: torch.Tensor, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The largest eigenvalues [D] of the covariance and their directions [D, C], as far as its rank goes."""
+    """Return the largest eigenvalues [D] of the covariance and their directions [D, C], up to its rank."""
     n, channels = x.shape
     centred = (x - mean).numpy()
     gram = n < channels  # the smaller of the two matrices has the same eigenvalues
     rows = centred if gram else centred.T
-    matrix = rows @ rows.T / n  # numpy computes one half of it, it is symmetric
+    matrix = rows @ rows.T / n  # symmetric: NumPy computes one half of it
     values, vectors = _largest(matrix, dimensions)
-    # Far below the length of the vectors there is only rounding.
+    # Values far below the squared length of the vectors are rounding errors.
     length = float(np.trace(matrix, dtype=np.float64)) + float(mean @ mean)
     keep = values > max(values[0] * 1e-6, length * 1e-10)
     values, vectors = values[keep], vectors[:, keep]
     directions = (centred.T @ vectors / np.sqrt(values * n)).T if gram else vectors.T
-    # The sign is arbitrary; fixed, so that two fits are the same.
+    # The sign is arbitrary; it is fixed so that two fits are equal.
     sign = np.sign(np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1))
     return torch.from_numpy(values).float(), torch.from_numpy(directions * sign).float()
 
 
 def _largest(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest eigenvalues [D] of a symmetric matrix and their vectors [M, D], in double precision.
+    """Return the largest eigenvalues [D] of a symmetric matrix and their vectors [M, D] in double precision.
 
-    Found in single precision, which takes half the time; a Rayleigh-Ritz step in double precision
-    takes the rounding out again.
+    Computed in single precision, which takes half the time; a Rayleigh-Ritz step in double precision
+    removes the rounding error.
     """
     last = len(matrix) - 1
-    some = [max(0, last + 1 - count), last]
-    _, basis = eigh(matrix, subset_by_index=some, check_finite=False)
+    index_range = [max(0, last + 1 - count), last]
+    _, basis = eigh(matrix, subset_by_index=index_range, check_finite=False)
     basis = basis.astype(np.float64)
-    values, turned = eigh(basis.T @ (matrix.astype(np.float64) @ basis), basis.T @ basis)
-    return values[::-1].copy(), (basis @ turned)[:, ::-1].copy()
+    values, rotation = eigh(basis.T @ (matrix.astype(np.float64) @ basis), basis.T @ basis)
+    return values[::-1].copy(), (basis @ rotation)[:, ::-1].copy()
 
 
 def _learned(x: torch.Tensor, pairs: np.ndarray, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
     """P = inverse Cholesky factor of the covariance of matched differences, then PCA in that space.
 
-    There are often fewer pairs than dimensions: the covariance is shrunk towards a multiple of the
-    identity, by the share that Ledoit and Wolf (2004) derive from the data.
+    Pairs are often fewer than dimensions: the covariance is shrunk towards a multiple of the identity,
+    by the intensity that Ledoit and Wolf (2004) derive from the data.
     """
     from sklearn.covariance import ledoit_wolf_shrinkage
 
@@ -143,11 +143,11 @@ def _learned(x: torch.Tensor, pairs: np.ndarray, dimensions: int) -> tuple[torch
     average = within.trace() / len(within)
     if average <= 0:
         return mean, x[:0]
-    share = max(float(ledoit_wolf_shrinkage(differences.numpy(), assume_centered=True)), 1e-6)
-    within = (1 - share) * within + share * average * torch.eye(len(within), dtype=torch.float64)
+    shrinkage = max(float(ledoit_wolf_shrinkage(differences.numpy(), assume_centered=True)), 1e-6)
+    within = (1 - shrinkage) * within + shrinkage * average * torch.eye(len(within), dtype=torch.float64)
     root = torch.linalg.cholesky(within)
-    moved = torch.linalg.solve_triangular(root, (x - mean).double().T, upper=False)
-    _, directions = torch.linalg.eigh(moved @ moved.T / moved.shape[1])
+    transformed = torch.linalg.solve_triangular(root, (x - mean).double().T, upper=False)
+    _, directions = torch.linalg.eigh(transformed @ transformed.T / transformed.shape[1])
     directions = directions.flip(1)[:, : min(dimensions, len(x) - 1)]
     projection = torch.linalg.solve_triangular(root.T, directions, upper=True).T
     return mean, projection.float()

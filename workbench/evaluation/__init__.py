@@ -1,1 +1,1 @@
-"""From rankings to numbers: average precision, the protocols, and paired comparison."""
+"""Measures of rankings: average precision, the protocols, and paired comparison."""

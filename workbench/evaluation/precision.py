@@ -1,7 +1,7 @@
 """Average precision in its two variants, and precision and recall among the first results.
 
-Everywhere ``ranks`` are the zero-based ranks of the positives that were found, in any order,
-in a ranking from which ignored images are already removed.
+In all functions ``ranks`` are the zero-based ranks of the retrieved positives, in any order, in a
+ranking from which ignored images have already been removed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from workbench.config import WorkbenchError
 def average_precision(
     ranks: ArrayLike, positives: SupportsIndex, variant: Literal["trapezoid", "sum"] = "trapezoid"
 ) -> float:
-    """Average precision, 0…1, of one ranking; nan where there are no positives at all.
+    """Return the average precision, 0…1, of one ranking; NaN if there are no positives.
 
-    ``positives`` is how many there are, found or not. ``trapezoid`` is the area under the
+    ``positives`` is the number of positives, retrieved or not. ``trapezoid`` is the area under the
     precision-recall curve, with precision 1 before the first result (Philbin et al. 2007, VGG's
-    compute_ap); ``sum`` is the mean over the positives of the precision at their rank. The two
-    differ: never compare across. Raises WorkbenchError where the ranks cannot be those of a ranking.
+    compute_ap); ``sum`` is the mean over the positives of the precision at their rank. The variants are
+    not comparable. Raises WorkbenchError if the ranks are not those of a ranking.
     """
     r = _sorted(ranks)
     count = _whole(positives, "positives", 0)
@@ -36,19 +36,19 @@ def average_precision(
         raise WorkbenchError(f"variant {variant!r} is not known; valid: trapezoid, sum")
     if count == 0:
         return float("nan")
-    found = np.arange(r.size, dtype=np.float64)
-    precision = (found + 1) / (r + 1)
+    retrieved = np.arange(r.size, dtype=np.float64)
+    precision = (retrieved + 1) / (r + 1)
     if variant == "trapezoid":
-        before = np.where(r > 0, found / np.maximum(r, 1), 1.0)
+        before = np.where(r > 0, retrieved / np.maximum(r, 1), 1.0)
         precision = (before + precision) / 2
     return float(precision.sum() / count)
 
 
 def precision_at(ranks: ArrayLike, k: int, cap: bool = True) -> float:
-    """Share of positives, 0…1, among the first ``k`` results; 0 where none was found.
+    """Return the share of positives, 0…1, among the first ``k`` results; 0 if none was retrieved.
 
-    With ``cap``, the revisited protocol's P@k: only results down to the last positive count, so
-    that a query with fewer than ``k`` positives can still reach 1 (Radenović et al. 2018).
+    With ``cap``, P@k of the revisited protocol: only results up to the last positive count, so that a
+    query with fewer than ``k`` positives can still reach 1 (Radenović et al. 2018).
     """
     r = _sorted(ranks)
     k = _whole(k, "k", 1)
@@ -59,25 +59,25 @@ def precision_at(ranks: ArrayLike, k: int, cap: bool = True) -> float:
 
 
 def recall_at(ranks: ArrayLike, k: int) -> float:
-    """1 where a positive is among the first ``k`` results, else 0; its mean over queries is R@k."""
+    """Return 1 if a positive is among the first ``k`` results, else 0; the mean over queries is R@k."""
     r = _sorted(ranks)
     return float(r.size > 0 and r[0] < _whole(k, "k", 1))
 
 
 def interpolated_precision(ranks: ArrayLike, positives: SupportsIndex) -> NDArray[np.float64]:
-    """The precision-recall curve of one ranking: [101] precisions, at recalls 0, 0.01 … 1.
+    """Return the precision-recall curve of one ranking: [101] precisions, at recalls 0, 0.01 … 1.
 
-    Interpolated precision at a recall is the largest at that recall or a higher one, 0 where that
-    many positives were not found (Manning et al., Introduction to Information Retrieval, 2008,
-    section 8.4); nan where there are no positives at all.
+    Interpolated precision at a recall is the largest precision at that recall or a higher one, 0 if that
+    many positives were not retrieved (Manning et al., Introduction to Information Retrieval, 2008,
+    section 8.4); NaN if there are no positives.
     """
     r = _sorted(ranks)
     count = _whole(positives, "positives", 0)
     if count == 0:
         return np.full(101, np.nan)
     precision = np.arange(1, r.size + 1) / (r + 1)
-    best_from = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # behind the last: none
-    needed = np.maximum(-(-np.arange(101) * count // 100), 1)  # positives that make up that recall
+    best_from = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # 0 after the last positive
+    needed = np.maximum(-(-np.arange(101) * count // 100), 1)  # number of positives at each recall
     return best_from[np.minimum(needed - 1, r.size)]
 
 
@@ -91,7 +91,7 @@ def _sorted(ranks: ArrayLike) -> NDArray[np.int64]:
     if r.size and r[0] < 0:
         raise WorkbenchError(f"ranks: {r[0]} is negative; ranks count from 0")
     if (r[1:] == r[:-1]).any():
-        raise WorkbenchError("ranks: a rank stands twice; each result has its own")
+        raise WorkbenchError("ranks: a rank is given twice; each result has its own")
     return r
 
 

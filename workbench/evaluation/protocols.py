@@ -1,4 +1,7 @@
-"""Judging rankings by a protocol: what counts, what is removed, and the mean over queries."""
+"""Evaluation of rankings by a protocol: grades, ignored images, and the mean over queries.
+
+``collections.protocols`` defines the protocols.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from workbench.evaluation.precision import (
 CUTS = (1, 5, 10)
 JUNK = "junk"  # removed under every protocol
 _SELF = "self"
-_COUNTS = ("positives", "first_positive")  # said of each query, without a mean
+_COUNTS = ("positives", "first_positive")  # reported per query, without a mean
 _GRADES = frozenset().union(
     *(p | i for protocol in PROTOCOLS.values() for p, i in protocol.settings.values())
 )
@@ -36,12 +39,13 @@ class Scores:
     """Measures of one set of rankings, as fractions 0…1 (N-S: 0…4).
 
     ``mean_ap`` is the mAP of the protocol's headline setting. ``metrics`` holds, for each setting
-    (suffix ``_easy`` and so on where there are several), ``mAP``, ``mP@k`` (over min(k, last
+    (suffix ``_easy`` and so on if there are several), ``mAP``, ``mP@k`` (over min(k, last
     positive's rank)) and ``R@k`` (share of queries with a positive among the first k), each a mean
-    over the queries that have positives in that setting; for UKBench also ``N-S``. ``per_query`` has
-    a row for each query: ``query``, ``ap``, ``ap_<setting>``, ``positives``, ``first_positive`` (its
-    rank, from 1) and ``p_at_10``, of the headline setting but for ``ap_<setting>``. ``curves`` holds for
-    each setting the mean interpolated precision at the recalls 0, 0.01 … 1, [101], over the same queries.
+    over the queries with positives in that setting; for UKBench also ``N-S``. ``per_query`` has one
+    row per query: ``query``, ``ap``, ``ap_<setting>``, ``positives``, ``first_positive`` (its rank,
+    from 1) and ``p_at_10``; except for ``ap_<setting>`` they are of the headline setting. ``curves``
+    holds, for each setting, the mean interpolated precision at the recalls 0, 0.01 … 1, [101], over the
+    same queries.
     """
 
     mean_ap: float
@@ -51,17 +55,17 @@ class Scores:
 
 
 def evaluate(ranks: Rankings, ground_truth: GroundTruth, protocol: str | Protocol) -> Scores:
-    """Judge one ranking for each query.
+    """Evaluate one ranking per query.
 
-    ``ranks``: the database's ids best first (paths, or row numbers where the ground truth has row
-    numbers), possibly truncated: a sequence of arrays, an array [queries, database], or, where the
-    shape leaves no doubt, [database, queries] as the revisited reference evaluator has it; or a mapping
-    by query id. ``ground_truth``: for each query either {image id: grade} or {grade: [image ids]} as
-    published (other keys are left aside); ``self`` may name the query's own image, which leaves the
-    ranking unless the protocol keeps queries in the database. A mapping of query ids names the queries.
+    ``ranks``: the database's ids best first (paths, or row numbers if the ground truth has row numbers),
+    possibly truncated: a sequence of arrays; an array [queries, database] or, if the shape is unambiguous,
+    [database, queries] as in the revisited reference evaluator; or a mapping by query id.
+    ``ground_truth``: for each query either {image id: grade} or {grade: [image ids]} as published (other
+    keys are ignored); ``self`` may name the query's own image, which is removed from the ranking unless
+    the protocol keeps queries in the database. If it is a mapping, its keys name the queries.
 
     Ignored images are removed before ranks are counted; positives that were not ranked count as not
-    found. Raises WorkbenchError for rankings and ground truth that do not fit each other.
+    found. Raises WorkbenchError if rankings and ground truth do not match.
     """
     rules = _protocol(protocol)
     named = isinstance(ground_truth, Mapping)
@@ -71,13 +75,13 @@ def evaluate(ranks: Rankings, ground_truth: GroundTruth, protocol: str | Protoco
     rows = []
     totals = {setting: (np.zeros(101), 0) for setting in rules.settings}
     for (name, truth), ranking in zip(truths.items(), rankings, strict=True):
-        found = _found(np.asarray(ranking), _grades(truth, rules, name), rules, name)
-        rows.append(_measures(found, rules))
+        retrieved = _retrieve(np.asarray(ranking), _grades(truth, rules, name), rules, name)
+        rows.append(_measures(retrieved, rules))
         for setting, (total, count) in totals.items():
-            if found[setting].positives:
-                totals[setting] = total + interpolated_precision(*found[setting]), count + 1
+            if retrieved[setting].positives:
+                totals[setting] = total + interpolated_precision(*retrieved[setting]), count + 1
     curves = {s: total / count if count else np.full(101, np.nan) for s, (total, count) in totals.items()}
-    columns = list(_measures(_found(np.empty(0), {}, rules, None), rules))  # known even with no query
+    columns = list(_measures(_retrieve(np.empty(0), {}, rules, None), rules))  # defined even without queries
     values = pd.DataFrame(rows, columns=columns, dtype=np.float64)
     metrics = {name: float(values[name].mean()) for name in columns if name not in _COUNTS}
     several = len(rules.settings) > 1
@@ -101,7 +105,7 @@ def _protocol(protocol: str | Protocol) -> Protocol:
 
 
 def _rankings(ranks: Rankings, names: list[Any], named: bool) -> Sequence[ArrayLike]:
-    """One ranking for each query, in the order of the ground truth."""
+    """Return one ranking per query, in the order of the ground truth."""
     if isinstance(ranks, Mapping):
         if not named:
             raise WorkbenchError(
@@ -121,9 +125,9 @@ def _rankings(ranks: Rankings, names: list[Any], named: bool) -> Sequence[ArrayL
 
 
 def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[Any, str]:
-    """{image id: grade} of one query from either form, with the grade ``self`` for its own image."""
-    known = frozenset[str]().union(*(p | i for p, i in protocol.settings.values())) | {JUNK}
-    own = truth.get(_SELF)
+    """Return {image id: grade} of one query from either form, with grade ``self`` for its own image."""
+    valid = frozenset[str]().union(*(p | i for p, i in protocol.settings.values())) | {JUNK}
+    query_image = truth.get(_SELF)
     entries = [(key, value) for key, value in truth.items() if key != _SELF]
     grades: dict[Any, str] = {}
     if all(isinstance(value, str) for _, value in entries):
@@ -131,78 +135,78 @@ def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[An
     else:
         for key, ids in entries:
             grade = "positive" if key == "positives" else key
-            if grade not in known and grade not in _GRADES:
-                continue  # bbx and whatever else is published along
+            if grade not in valid and grade not in _GRADES:
+                continue  # bbx and other published keys
             for image in np.asarray(ids).tolist():
                 if grades.setdefault(image, grade) != grade:
                     raise WorkbenchError(
                         f"ground truth of query {query!r}: {image!r} is both {grades[image]} and {grade}; "
                         "each image has one grade"
                     )
-    foreign = set(grades.values()) - known
-    if foreign:
+    unknown = set(grades.values()) - valid
+    if unknown:
         raise WorkbenchError(
-            f"ground truth of query {query!r}: grade {min(foreign)!r} has no meaning under the protocol "
-            f"{protocol.name!r}; valid: {', '.join(sorted(known))}"
+            f"ground truth of query {query!r}: grade {min(unknown)!r} has no meaning under the protocol "
+            f"{protocol.name!r}; valid: {', '.join(sorted(valid))}"
         )
-    if own is not None:
+    if query_image is not None:
         if not protocol.query_in_database:
-            grades[own] = _SELF
+            grades[query_image] = _SELF
         elif protocol.measure == "N-S":
-            grades[own] = "positive"  # the query is one of the four, named among them or not
+            grades[query_image] = "positive"  # the query counts as one of the four, listed among them or not
     return grades
 
 
-class _Found(NamedTuple):
-    ranks: NDArray[np.int64]  # of the positives found, from 0, without what is removed
-    positives: int  # how many there are, found or not
+class _Retrieved(NamedTuple):
+    ranks: NDArray[np.int64]  # of the retrieved positives, from 0, without removed images
+    positives: int  # all of them, retrieved or not
 
 
-def _found(
+def _retrieve(
     ranking: NDArray[Any], grades: Mapping[Any, str], protocol: Protocol, query: Any
-) -> dict[str, _Found]:
-    """Where the positives of each setting stand in one query's ranking."""
+) -> dict[str, _Retrieved]:
+    """Return the ranks of the positives in each setting for one query's ranking."""
     positions = _positions(ranking, list(grades), query)
     ranked = positions >= 0
 
-    def among(some: frozenset[str]) -> NDArray[np.bool_]:
-        return np.fromiter((grade in some for grade in grades.values()), bool, len(grades))
+    def among(accepted: frozenset[str]) -> NDArray[np.bool_]:
+        return np.fromiter((grade in accepted for grade in grades.values()), bool, len(grades))
 
-    all_found = {}
+    retrieved = {}
     for setting, (positive, ignored) in protocol.settings.items():
-        wanted = among(positive)
-        removed = among(ignored | {JUNK, _SELF}) & ~wanted & ranked
-        found = np.sort(positions[wanted & ranked])
-        found -= np.searchsorted(np.sort(positions[removed]), found)  # the removed ones that stood before
-        all_found[setting] = _Found(found, int(wanted.sum()))
-    return all_found
+        positives = among(positive)
+        removed = among(ignored | {JUNK, _SELF}) & ~positives & ranked
+        ranks = np.sort(positions[positives & ranked])
+        ranks -= np.searchsorted(np.sort(positions[removed]), ranks)  # minus the removed images before each
+        retrieved[setting] = _Retrieved(ranks, int(positives.sum()))
+    return retrieved
 
 
-def _measures(all_found: Mapping[str, _Found], protocol: Protocol) -> dict[str, float]:
-    """One query's measures, under the names their means have, and its counts."""
+def _measures(retrieved: Mapping[str, _Retrieved], protocol: Protocol) -> dict[str, float]:
+    """Compute one query's measures, named like their means, and its counts."""
     row: dict[str, float] = {}
-    for setting, (found, positives) in all_found.items():
-        suffix = f"_{setting}" if len(all_found) > 1 else ""
-        row[f"mAP{suffix}"] = average_precision(found, positives, protocol.variant)
+    for setting, (ranks, positives) in retrieved.items():
+        suffix = f"_{setting}" if len(retrieved) > 1 else ""
+        row[f"mAP{suffix}"] = average_precision(ranks, positives, protocol.variant)
         for k in CUTS:
-            row[f"mP@{k}{suffix}"] = precision_at(found, k) if positives else np.nan
+            row[f"mP@{k}{suffix}"] = precision_at(ranks, k) if positives else np.nan
         for k in CUTS:
-            row[f"R@{k}{suffix}"] = recall_at(found, k) if positives else np.nan
+            row[f"R@{k}{suffix}"] = recall_at(ranks, k) if positives else np.nan
         if protocol.measure == "N-S":
-            row[f"N-S{suffix}"] = float(np.sum(found < 4)) if positives else np.nan
+            row[f"N-S{suffix}"] = float(np.sum(ranks < 4)) if positives else np.nan
         if setting == protocol.headline:
             row["positives"] = positives
-            row["first_positive"] = found[0] + 1 if found.size else np.nan
+            row["first_positive"] = ranks[0] + 1 if ranks.size else np.nan
     return row
 
 
 def _positions(ranking: NDArray[Any], wanted: list[Any], query: Any) -> NDArray[np.int64]:
-    """Where each wanted id stands in a ranking, -1 where it does not."""
+    """Return the position of each wanted id in a ranking, -1 if it is absent."""
     if ranking.ndim != 1:
         raise WorkbenchError(
             f"ranks of query {query!r}: a flat sequence of ids is needed, not {ranking.ndim}-D"
         )
-    twice = WorkbenchError(f"ranks of query {query!r}: an id stands twice; rank each image once")
+    repeated = WorkbenchError(f"ranks of query {query!r}: an id is given twice; rank each image once")
     numbers = ranking.dtype.kind in "iu"
     if ranking.size and any(isinstance(image, str) == numbers for image in wanted):
         raise WorkbenchError(
@@ -215,15 +219,15 @@ def _positions(ranking: NDArray[Any], wanted: list[Any], query: Any) -> NDArray[
         and ranking.min() >= 0
         and (size := int(ranking.max()) + 1) <= 8 * ranking.size
     ):
-        # Row numbers: to invert the permutation is several times faster than to test for membership.
+        # Row numbers: inverting the permutation is several times faster than testing for membership.
         table = np.full(size, -1, np.int32)
         table[ranking] = np.arange(ranking.size, dtype=np.int32)
         if np.count_nonzero(table >= 0) != ranking.size:
-            raise twice
+            raise repeated
         rows = np.array(wanted, dtype=np.int64)
         inside = (rows >= 0) & (rows < size)
         return np.where(inside, table[np.where(inside, rows, 0)], -1).astype(np.int64)
     index = pd.Index(ranking, dtype=ranking.dtype if numbers else object)
     if not index.is_unique:
-        raise twice
+        raise repeated
     return index.get_indexer(pd.Index(wanted, dtype=index.dtype)).astype(np.int64)

@@ -1,1 +1,1 @@
-"""Local features: keypoints, their descriptors, visual words and spatial verification."""
+"""Local features: keypoints, patches, descriptors, visual words, matching and spatial verification."""

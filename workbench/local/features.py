@@ -1,4 +1,4 @@
-"""Local features of images: keypoints with descriptors, made in parallel, and kept on disk like maps."""
+"""Local features of images: keypoints with descriptors, extracted in parallel and stored on disk."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from workbench.local import hardnet, keypoints
 from workbench.local.patches import EXTENT, cut
 from workbench.progress import Progress, silent
 
-VERSION = 2  # of this work: goes up when the same image comes to give other features
-STRIDE = 8  # pixels that sides are rounded to, so that images of like shape share a file
-_TOGETHER = 4  # images made between two looks at whether to stop
+VERSION = 2  # of this extraction: incremented when the same image yields other features
+STRIDE = 8  # pixels to which sides are rounded, so that images of similar shape share a file
+_BATCH_IMAGES = 4  # images extracted between two checks for cancellation
 
 Describe = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Features:
-    """Of one picture: keypoints float32 [n, 4], the strongest first, and their descriptors.
+    """The keypoints of one picture, float32 [n, 4], strongest first, and their descriptors.
 
-    A keypoint is x, y, size (diameter) and angle (degrees, clockwise), in pixels of the picture as it was
-    resized to ``size`` (width, height). Descriptors are as they are stored: SIFT uint8, HardNet float16.
+    A keypoint is x, y, size (diameter) and angle (degrees, clockwise), in pixels of the picture resized to
+    ``size`` (width, height). ``stored`` holds the descriptors as stored: SIFT uint8, HardNet float16.
     """
 
     points: np.ndarray
@@ -55,19 +55,19 @@ class Features:
 
     @property
     def places(self) -> np.ndarray:
-        """Where the keypoints are, as fractions of the picture's width and height, [n, 2]."""
+        """Positions of the keypoints as fractions of the picture's width and height, [n, 2]."""
         return np.asarray(self.points[:, :2] / np.array(self.size, np.float32))
 
     @property
     def boxes(self) -> np.ndarray:
-        """The square around each keypoint as wide as its patch, as fractions, clipped: [n, 4]."""
+        """The square covered by each keypoint's patch, as fractions of the picture, clipped: [n, 4]."""
         half = EXTENT * self.points[:, 2:3] / 2
         corners = np.hstack([self.points[:, :2] - half, self.points[:, :2] + half])
         return np.asarray((corners / np.tile(self.size, 2)).clip(0, 1))
 
 
 class FeatureStore(Store):
-    """The local features of one kind at one size."""
+    """Stored local features of one kind at one image size."""
 
     def _fits(self, file: Any, count: int) -> bool:
         shapes = {
@@ -86,10 +86,10 @@ class FeatureStore(Store):
         tensors = {}
         if features:
             tensors = {
-                "points": torch.from_numpy(np.concatenate([one.points for one in features])),
-                "descriptors": torch.from_numpy(np.concatenate([one.stored for one in features])),
-                "counts": torch.tensor([len(one) for one in features]),
-                "sizes": torch.tensor([one.size for one in features]),
+                "points": torch.from_numpy(np.concatenate([image.points for image in features])),
+                "descriptors": torch.from_numpy(np.concatenate([image.stored for image in features])),
+                "counts": torch.tensor([len(image) for image in features]),
+                "sizes": torch.tensor([image.size for image in features]),
             }
         self._write(keys, tensors, unreadable)
 
@@ -105,8 +105,8 @@ class FeatureStore(Store):
 
 
 @dataclass(frozen=True)
-class _Make:
-    """Makes the features of images, and keeps them."""
+class _Extractor:
+    """Extracts the features of images and stores them."""
 
     describe: Describe
     store: FeatureStore
@@ -115,20 +115,20 @@ class _Make:
         return [made(picture, self.describe) for picture in pictures]
 
     def together(self, size: tuple[int, int]) -> int:
-        return _TOGETHER
+        return _BATCH_IMAGES
 
     def keep(self, keys: Sequence[str], parts: Sequence[Any], unreadable: dict[str, str]) -> None:
-        self.store.write(keys, [one for part in parts for one in part], unreadable)
+        self.store.write(keys, [features for part in parts for features in part], unreadable)
 
 
 def made(picture: np.ndarray, describe: Describe) -> Features:
-    """The features of an RGB image uint8 [h, w, 3]."""
+    """Extract the features of an RGB image uint8 [h, w, 3]."""
     points, stored = describe(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
     return Features(points, stored, (picture.shape[1], picture.shape[0]))
 
 
 class LocalSource:
-    """One kind of local features with its store. It stands for a network, where a pipeline has none."""
+    """One kind of local features with its store, in place of a network for pipelines of local features."""
 
     layer: str | None = None
     device = "cpu"
@@ -147,7 +147,7 @@ class LocalSource:
         return cls(config.backbone, options)
 
     def fresh(self) -> bool:
-        """Whether the weights are those it began with. Raises WorkbenchError where they are gone."""
+        """Whether the weights are unchanged since opening. Raises WorkbenchError if they are missing."""
         return _fingerprint(self.path) == self.fingerprint
 
     @property
@@ -160,7 +160,7 @@ class LocalSource:
             return self._store
 
     def describe(self) -> Describe:
-        """What makes keypoints [n, 4] and descriptors [n, 128] of a grey image."""
+        """Return the function that computes keypoints [n, 4] and descriptors [n, 128] of a grey image."""
         if self.path is None:
             return keypoints.sift
         network = hardnet.describer(self.path)
@@ -174,60 +174,62 @@ class LocalSource:
     def extract(
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
     ) -> tuple[list[list[str]], dict[int, str]]:
-        """Store all features. Returns the keys [1][picture] and {position: why it is unreadable}."""
-        lost: dict[int, str] = {}
+        """Store all features. Returns the keys [1][picture] and {position: reason} of unreadable pictures."""
+        failures: dict[int, str] = {}
         items: dict[int, batches.Item] = {}
         for position, picture in enumerate(pictures):
             try:
                 items[position] = self._item(picture)
             except WorkbenchError as error:
-                lost[position] = str(error)
-        bad = extraction.fill(
+                failures[position] = str(error)
+        unreadable = extraction.fill(
             list(items.values()),
             self.store,
-            lambda: _Make(self.describe(), self.store),
+            lambda: _Extractor(self.describe(), self.store),
             progress,
             f"describing keypoints by {self.spec.name}",
         )
-        lost.update({position: bad[one.key] for position, one in items.items() if one.key in bad})
-        return [[items[n].key if n in items else "" for n in range(len(pictures))]], lost
+        failures.update(
+            {position: unreadable[item.key] for position, item in items.items() if item.key in unreadable}
+        )
+        return [[items[n].key if n in items else "" for n in range(len(pictures))]], failures
 
     def features(self, picture: Picture) -> Features | None:
-        """The stored features of one picture; None where they are not stored."""
+        """Return the stored features of one picture; None if they are not stored."""
         key = self._item(picture).key
         if key not in self.store:
             return None
-        _, found = next(self.store.read([key]))
-        return found
+        _, stored = next(self.store.read([key]))
+        return stored
 
     def _item(self, picture: Picture) -> batches.Item:
         header = images.header(picture.path)
         return batches.item(picture.path, header, picture.box, self.options.size, STRIDE, 1.0)
 
     def read(self, keys: Sequence[str]) -> Iterator[tuple[int, Features]]:
-        """Yield (position, features) of stored ones."""
+        """Yield (position, features) of stored features."""
         return self.store.read(keys)
 
     def features_of(self, picture: Image.Image) -> Features:
-        """The features of one decoded image; nothing is stored."""
+        """Extract the features of one decoded image, without storing them."""
         size = batches.target_size(*picture.size, self.options.size, STRIDE)
         return made(batches.pixels(picture, size), self.describe())
 
 
 def weights(name: str, cache: Path) -> Path | None:
-    """The file of a HardNet: the shipped one, one trained under a name, or any path. None for SIFT."""
+    """Return a HardNet's weight file: shipped, trained under a name, or any path. None for SIFT."""
     if name == "sift":
         return None
-    _, _, which = name.partition(":")
-    if not which:
+    _, _, variant = name.partition(":")
+    if not variant:
         return hardnet.SHIPPED
-    if "/" in which or "." in which:
-        return Path(which).expanduser()
-    path = cache / "learned" / f"{which}.safetensors"
+    if "/" in variant or "." in variant:
+        return Path(variant).expanduser()
+    path = cache / "learned" / f"{variant}.safetensors"
     if not path.is_file():
         raise WorkbenchError(
-            f"{name!r}: {str(path)!r} is missing; train it (workbench train hardnet FOLDER --name {which}), "
-            "or name a file with its path, as in hardnet:./checkpoint.pth"
+            f"{name!r}: {str(path)!r} is missing; train it (workbench train hardnet FOLDER --name {variant}),"
+            " or name a file with its path, as in hardnet:./checkpoint.pth"
         )
     return path
 

@@ -19,48 +19,48 @@ from workbench.local.patches import SIDE
 DIMENSIONS = 128
 PUBLISHED = 32  # channels of the first layer
 SHIPPED = Path(__file__).parents[1] / "weights" / "hardnet.safetensors"
-_TOGETHER = 64  # patches at a time: what lies between the layers stays near the processor
+_BATCH_PATCHES = 64  # described at a time, so that the intermediate results stay in the cache
 _TINY = 1e-7
 
 
 class HardNet(torch.nn.Module):
-    """Seven convolutions, each normalised over the batch, from a patch to a unit vector of 128 numbers.
+    """Seven convolutions with batch normalisation, from a patch to a unit vector of 128 numbers.
 
-    Figure 2 of the paper has ``width`` 32; half of it makes 0.6 instead of 1.3 million parameters.
+    Figure 2 of the paper has ``width`` 32; half of it gives 0.6 instead of 1.3 million parameters.
     Modules are named as in the published checkpoints.
     """
 
     def __init__(self, width: int = PUBLISHED, dropout: float = 0.0) -> None:
         super().__init__()
         layers: list[torch.nn.Module] = []
-        before = 1
+        channels_in = 1
         for channels, stride in zip((1, 1, 2, 2, 4, 4), (1, 1, 2, 1, 2, 1), strict=True):
-            after = channels * width
+            channels_out = channels * width
             layers += [
-                torch.nn.Conv2d(before, after, 3, stride, 1, bias=False),
-                torch.nn.BatchNorm2d(after, affine=False),
+                torch.nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
+                torch.nn.BatchNorm2d(channels_out, affine=False),
                 torch.nn.ReLU(),
             ]
-            before = after
+            channels_in = channels_out
         layers += [
             torch.nn.Dropout(dropout),
-            torch.nn.Conv2d(before, DIMENSIONS, SIDE // 4, bias=False),
+            torch.nn.Conv2d(channels_in, DIMENSIONS, SIDE // 4, bias=False),
             torch.nn.BatchNorm2d(DIMENSIONS, affine=False),
         ]
         self.width = width
         self.features = torch.nn.Sequential(*layers)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """Patches [n, 32, 32], of any brightness and contrast, to unit vectors float32 [n, 128]."""
+        """Describe patches [n, 32, 32], of any brightness and contrast, by unit vectors float32 [n, 128]."""
         values = patches.float()
         deviation, mean = torch.std_mean(values, dim=(1, 2), keepdim=True)
-        upright = ((values - mean) / (deviation + _TINY))[:, None]
-        out = self.features(upright.contiguous(memory_format=torch.channels_last)).flatten(1).float()
-        return torch.nn.functional.normalize(out, dim=1)
+        normalised = ((values - mean) / (deviation + _TINY))[:, None]
+        vectors = self.features(normalised.contiguous(memory_format=torch.channels_last)).flatten(1).float()
+        return torch.nn.functional.normalize(vectors, dim=1)
 
 
 class Describer:
-    """A trained network ready to describe: normalisations folded into the convolutions before them."""
+    """A trained network for inference, with batch normalisation folded into the convolutions."""
 
     def __init__(self, model: HardNet) -> None:
         model = model.eval().requires_grad_(False)
@@ -75,32 +75,32 @@ class Describer:
         self.model.features = torch.nn.Sequential(*folded).to(memory_format=torch.channels_last)
 
     def __call__(self, patches: np.ndarray) -> np.ndarray:
-        """Patches uint8 [n, 32, 32] to unit vectors float32 [n, 128]."""
+        """Describe patches uint8 [n, 32, 32] by unit vectors float32 [n, 128]."""
         parts = [np.zeros((0, DIMENSIONS), np.float32)]
         with torch.inference_mode():
-            for some in torch.from_numpy(patches).split(_TOGETHER):
-                if len(some):
-                    parts.append(self.model(some).numpy())
+            for batch in torch.from_numpy(patches).split(_BATCH_PATCHES):
+                if len(batch):
+                    parts.append(self.model(batch).numpy())
         return np.concatenate(parts)
 
 
 def load(path: Path) -> HardNet:
-    """A network from a file that was trained here, or from a published checkpoint, of any width.
+    """Load a network of any width from a file trained here or from a published checkpoint.
 
-    Raises WorkbenchError where the file is missing, damaged or something else; nothing is unpickled.
+    Raises WorkbenchError if the file is missing, damaged or not a HardNet; nothing is unpickled.
     """
     if not path.is_file():
         raise WorkbenchError(f"HardNet's weights {str(path)!r} are missing; check the path")
-    named = {str(name).removeprefix("module."): one for name, one in read(path).items()}
-    state = {name: one for name, one in named.items() if isinstance(one, torch.Tensor)}
+    named = {str(name).removeprefix("module."): tensor for name, tensor in read(path).items()}
+    state = {name: tensor for name, tensor in named.items() if isinstance(tensor, torch.Tensor)}
     first = state.get("features.0.weight")
     if first is None or first.shape[1:] != (1, 3, 3) or not len(first):
-        raise WorkbenchError(f"weight file {str(path)!r} is no HardNet: it lacks 'features.0.weight'")
-    with torch.device("meta"):  # of any width without the memory: who knows what the file says
-        wanted = {name: one.shape for name, one in HardNet(len(first)).state_dict().items()}
+        raise WorkbenchError(f"weight file {str(path)!r} is not a HardNet: it lacks 'features.0.weight'")
+    with torch.device("meta"):  # allocates no memory, whatever width an untrusted file declares
+        wanted = {name: tensor.shape for name, tensor in HardNet(len(first)).state_dict().items()}
     for name, shape in wanted.items():
         if name not in state and not name.endswith("num_batches_tracked"):
-            raise WorkbenchError(f"weight file {str(path)!r} is no whole HardNet: it lacks {name!r}")
+            raise WorkbenchError(f"weight file {str(path)!r} is an incomplete HardNet: it lacks {name!r}")
         if name in state and state[name].shape != shape:
             raise WorkbenchError(
                 f"weight file {str(path)!r} does not fit HardNet: {name!r} is {list(state[name].shape)}, "
@@ -112,7 +112,7 @@ def load(path: Path) -> HardNet:
 
 
 def card(path: Path) -> dict[str, Any]:
-    """What a file trained here says of itself; nothing of others."""
+    """Return the card of a file trained here; empty for other files."""
     try:
         with safe_open(str(path), framework="pt") as file:
             return dict(json.loads((file.metadata() or {})["card"]))
@@ -121,7 +121,7 @@ def card(path: Path) -> dict[str, Any]:
 
 
 def describer(path: Path) -> Describer:
-    """The network of a file, ready to describe; the last few stay in memory while their files do."""
+    """Return the network of a file for inference; the last four are cached while the files are unchanged."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Keypoints where differences of Gaussians are extreme (SIFT), and RootSIFT, which describes them."""
+"""Keypoints at extrema of differences of Gaussians (SIFT), and their RootSIFT descriptors."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any
 import cv2
 import numpy as np
 
-MOST = 1000  # keypoints an image, the strongest
-CONTRAST = 0.02  # of OpenCV's threshold; half its default, so that dull photos have keypoints too
-LEAST_SIDE = 8  # pixels, below which an image is not looked at
+MOST = 1000  # keypoints per image, the strongest
+CONTRAST = 0.02  # OpenCV's contrast threshold; half its default, so that low-contrast photos have keypoints
+MIN_SIDE = 8  # pixels; smaller images have no keypoints
 
 
 def detect(grey: np.ndarray, most: int = MOST) -> np.ndarray:
-    """The strongest keypoints of a grey image uint8 [h, w]: float32 [n, 4], the strongest first.
+    """Detect the strongest keypoints of a grey image uint8 [h, w]: float32 [n, 4], strongest first.
 
-    Each is x, y, size (diameter) in pixels and angle in degrees, clockwise as one looks at the image (Lowe,
-    IJCV 2004, sections 3 to 5). One place has several where its gradients have several main directions.
-    An image without any, as one of a single colour, gives none.
+    Each is x, y, size (diameter) in pixels and angle in degrees, clockwise as seen in the image (Lowe, IJCV
+    2004, sections 3 to 5). A position has several keypoints if its gradients have several main directions.
+    An image without structure, such as one of a single colour, has none.
     """
     return as_array(_detected(grey, most))
 
 
 def sift(grey: np.ndarray, most: int = MOST) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints [n, 4] as ``detect`` gives them, and their SIFT descriptors uint8 [n, 128]."""
-    found = _detected(grey, most)
-    if not found:
-        return as_array(found), np.zeros((0, 128), np.uint8)
-    described, values = _detector().compute(grey, found)
-    return as_array(described), np.asarray(values).round().clip(0, 255).astype(np.uint8)
+    """Return keypoints [n, 4] as ``detect`` does, and their SIFT descriptors uint8 [n, 128]."""
+    keypoints = _detected(grey, most)
+    if not keypoints:
+        return as_array(keypoints), np.zeros((0, 128), np.uint8)
+    points, values = _detector().compute(grey, keypoints)
+    return as_array(points), np.asarray(values).round().clip(0, 255).astype(np.uint8)
 
 
 def root(sift: np.ndarray) -> np.ndarray:
-    """RootSIFT: SIFT [n, 128] at unit sum, its square root taken: unit vectors float32 [n, 128].
+    """RootSIFT: square roots of SIFT [n, 128] scaled to unit sum; unit vectors float32 [n, 128].
 
     Euclidean distance then compares the histograms by the Hellinger kernel (Arandjelović and Zisserman,
     CVPR 2012, section 2).
@@ -41,21 +41,21 @@ def root(sift: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(values / np.maximum(values.sum(1, keepdims=True), 1e-12)))
 
 
-def as_array(found: Any) -> np.ndarray:
-    """OpenCV's keypoints as float32 [n, 4]."""
-    rows = [(*one.pt, one.size, one.angle) for one in found]
+def as_array(keypoints: Any) -> np.ndarray:
+    """Convert OpenCV's keypoints to float32 [n, 4]."""
+    rows = [(*point.pt, point.size, point.angle) for point in keypoints]
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
 def _detected(grey: np.ndarray, most: int) -> list[Any]:
-    if min(grey.shape) < LEAST_SIDE:
+    if min(grey.shape) < MIN_SIDE:
         return []
-    found = _detector().detect(grey, None)
-    found = sorted(found, key=lambda one: (-one.response, one.pt, one.size, one.angle))
-    return found[:most]
+    points = _detector().detect(grey, None)
+    points = sorted(points, key=lambda point: (-point.response, point.pt, point.size, point.angle))
+    return points[:most]
 
 
 def _detector() -> Any:
-    create: Any = getattr(cv2, "SIFT_create")  # noqa: B009  # its types do not know it
-    # Without ``enable_precise_upscale`` every keypoint lies a quarter of a pixel too far right and down.
+    create: Any = getattr(cv2, "SIFT_create")  # noqa: B009  # missing from OpenCV's type stubs
+    # Without ``enable_precise_upscale`` every keypoint is shifted by a quarter pixel to the right and down.
     return create(contrastThreshold=CONTRAST, enable_precise_upscale=True)

@@ -1,4 +1,4 @@
-"""Spatial verification: which keypoints of two images match, and whether one view explains them."""
+"""Spatial verification: match the keypoints of two images and fit a geometric model to the matches."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from workbench.progress import Progress, silent
 from workbench.search.found import Found, ordered
 from workbench.search.shortlist import behind
 
-RATIO = 0.85  # of the distances to the nearest and the next nearest, above which a match is not trusted
-NEAR = 0.01  # of the picture's longer side, within which a point must fall to be an inlier
-FEWEST = 8  # inliers at different places, below which a model is taken for chance
-GROWTH = 30.0  # times in area, that one view may be the larger
+RATIO = 0.85  # largest accepted ratio of the distances to the nearest and second nearest descriptor
+NEAR = 0.01  # inlier threshold, as a fraction of the picture's longer side
+FEWEST = 8  # inliers at different positions, below which a model is rejected as chance
+GROWTH = 30.0  # largest accepted ratio of areas between the two views
 Kind = Literal["homography", "affine"]
 _NAMES: dict[Kind, str] = {"homography": "homography", "affine": "affinity"}
-_SPREAD = 0.02  # of the picture's longer side, that inliers must extend across at least
+_SPREAD = 0.02  # least extent of the inliers, as a fraction of the picture's longer side
 _ROUNDS = 2000  # of sampling, at most
-_SURE = 0.999
+_SURE = 0.999  # confidence at which sampling stops
 
 
 @dataclass(frozen=True)
 class Verified:
-    """Matches of a query's keypoints with an image's, and what a homography makes of them.
+    """Matches between the keypoints of a query and an image, and the homography fitted to them.
 
     ``pairs`` [m, 2] are rows of both, ``distances`` [m] those of the descriptors, ``ratios`` [m] the distance
-    to the nearest over that to the next. ``inside`` [m] are those that ``model`` [3, 3] (pixels of the query
-    to pixels of the image) explains; ``inliers`` counts them at different places, 0 where the model was
-    turned down, and then ``why`` says so.
+    to the nearest over that to the second nearest. ``inside`` [m] marks the matches that ``model`` [3, 3]
+    (pixels of the query to pixels of the image) explains; ``inliers`` counts them at different positions. If
+    the model was rejected, ``inliers`` is 0 and ``why`` states the reason.
     """
 
     pairs: np.ndarray = field(repr=False)
@@ -50,69 +50,69 @@ class Verified:
 def matched(
     query: np.ndarray, image: np.ndarray, ratio: float = RATIO
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Matches of unit vectors [n, D] with others [k, D]: pairs [m, 2], distances and ratios [m].
+    """Match unit vectors [n, D] with others [k, D]: pairs [m, 2], distances and ratios [m].
 
-    The nearest of one another, where the next nearest is further by the ratio of Lowe (2004, section 7.1).
+    A pair is mutually nearest and passes the ratio test of Lowe (2004, section 7.1).
     """
     nothing = np.zeros((0, 2), int), np.zeros(0, np.float32), np.zeros(0, np.float32)
     if not len(query) or not len(image):
         return nothing
     cosines = (torch.from_numpy(query) @ torch.from_numpy(image).T).numpy()
-    back = cosines.argmax(0)
-    best = cosines.argmax(1)
-    rows = np.flatnonzero(back[best] == np.arange(len(query)))
-    first = cosines[rows, best[rows]]
-    among = cosines[rows]
-    among[np.arange(len(rows)), best[rows]] = -2
-    nearest, next_nearest = (np.sqrt((2 - 2 * c).clip(min=0)) for c in (first, among.max(1)))
+    nearest_query = cosines.argmax(0)
+    nearest_image = cosines.argmax(1)
+    rows = np.flatnonzero(nearest_query[nearest_image] == np.arange(len(query)))
+    best_cosines = cosines[rows, nearest_image[rows]]
+    others = cosines[rows]
+    others[np.arange(len(rows)), nearest_image[rows]] = -2
+    nearest, next_nearest = (np.sqrt((2 - 2 * c).clip(min=0)) for c in (best_cosines, others.max(1)))
     ratios = nearest / np.maximum(next_nearest, 1e-9)
     kept = ratios <= ratio
-    return np.stack([rows, best[rows]], 1)[kept], nearest[kept], ratios[kept]
+    return np.stack([rows, nearest_image[rows]], 1)[kept], nearest[kept], ratios[kept]
 
 
 def verify(query: Features, image: Features, ratio: float = RATIO, kind: Kind = "homography") -> Verified:
     """Match two pictures' keypoints and fit a homography to the matches (OpenCV's USAC with MAGSAC++ scores).
 
-    ``affine`` fits an affinity instead, which sees no perspective. The model is turned down where it mirrors,
-    folds the picture over, makes it GROWTH times larger or smaller, or where the inliers are few or lie on a
-    line or a point (Philbin et al., CVPR 2007, section 4, verify so by affinities). The same pair always
-    gives the same result.
+    ``affine`` fits an affinity instead, without perspective. The model is rejected if it mirrors or folds the
+    picture, if it changes its area by more than GROWTH, or if the inliers are few or lie on a line or a point
+    (Philbin et al., CVPR 2007, section 4, verify affinities in this way). The same pair always gives the
+    same result.
     """
     pairs, distances, ratios = matched(query.descriptors, image.descriptors, ratio)
-    here, there = query.points[pairs[:, 0], :2], image.points[pairs[:, 1], :2]
+    query_points, image_points = query.points[pairs[:, 0], :2], image.points[pairs[:, 1], :2]
     none = np.zeros(len(pairs), bool)
 
-    def no(why: str) -> Verified:
+    def reject(why: str) -> Verified:
         return Verified(pairs, distances, ratios, none, 0, None, why)
 
     if not len(query) or not len(image):
-        return no("no keypoints in " + ("the query" if not len(query) else "the image"))
+        return reject("no keypoints in " + ("the query" if not len(query) else "the image"))
     if len(pairs) < FEWEST:
-        return no(f"{len(pairs)} matches are too few")
-    model, inside = fitted(here, there, NEAR * max(image.size), ratios, kind)
+        return reject(f"{len(pairs)} matches are too few")
+    model, inside = fitted(query_points, image_points, NEAR * max(image.size), ratios, kind)
     if model is None:
-        return no(f"no {_NAMES[kind]} fits")
-    inliers = _places(here[inside], there[inside])
+        return reject(f"no {_NAMES[kind]} fits")
+    inliers = _distinct_positions(query_points[inside], image_points[inside])
     if inliers < FEWEST:
-        return no(f"{inliers} inliers are too few")
-    why = degenerate(model, here[inside], there[inside], query.size, image.size)
-    return no(why) if why else Verified(pairs, distances, ratios, inside, inliers, model)
+        return reject(f"{inliers} inliers are too few")
+    why = degenerate(model, query_points[inside], image_points[inside], query.size, image.size)
+    return reject(why) if why else Verified(pairs, distances, ratios, inside, inliers, model)
 
 
 def fitted(
-    here: np.ndarray, there: np.ndarray, near: float, ratios: np.ndarray, kind: Kind = "homography"
+    source: np.ndarray, target: np.ndarray, near: float, ratios: np.ndarray, kind: Kind = "homography"
 ) -> tuple[np.ndarray | None, np.ndarray]:
-    """A model [3, 3] from points [m, 2] to others, and which of them it takes within ``near`` pixels."""
-    order = np.argsort(ratios, kind="stable")  # the best first, for progressive sampling
+    """Fit a model [3, 3] from points [m, 2] to others, and mark its inliers within ``near`` pixels, [m]."""
+    order = np.argsort(ratios, kind="stable")  # best matches first, for progressive sampling
     settings: Any = cv2.UsacParams()
     settings.threshold, settings.confidence, settings.maxIterations = near, _SURE, _ROUNDS
     settings.sampler, settings.score = cv2.SAMPLING_PROSAC, cv2.SCORE_METHOD_MAGSAC
     settings.loMethod, settings.loIterations, settings.loSampleSize = cv2.LOCAL_OPTIM_SIGMA, 5, 14
     settings.randomGeneratorState, settings.isParallel = 0, False
-    inside = np.zeros(len(here), bool)
+    inside = np.zeros(len(source), bool)
     try:
-        find: Any = cv2.findHomography if kind == "homography" else cv2.estimateAffine2D
-        model, mask = find(here[order], there[order], settings)
+        fit: Any = cv2.findHomography if kind == "homography" else cv2.estimateAffine2D
+        model, mask = fit(source[order], target[order], settings)
     except cv2.error:
         return None, inside
     if model is None or not np.isfinite(model).all():
@@ -123,22 +123,22 @@ def fitted(
 
 def degenerate(
     model: np.ndarray,
-    here: np.ndarray,
-    there: np.ndarray,
+    source: np.ndarray,
+    target: np.ndarray,
     size: tuple[int, int],
     other_size: tuple[int, int],
 ) -> str:
-    """Why a homography cannot be one of two views of a thing, by its inliers [m, 2]; empty where it can."""
-    x, y = here.astype(np.float64).T
+    """Return why a homography cannot relate two views of an object, by its inliers [m, 2]; empty if valid."""
+    x, y = source.astype(np.float64).T
     weight = model[2, 0] * x + model[2, 1] * y + model[2, 2]
     if weight.min() * weight.max() <= 0:
         return "the picture is folded over"
-    area = np.linalg.det(model) / weight**3  # of the derivative's determinant
+    area = np.linalg.det(model) / weight**3  # determinant of the derivative
     if (area <= 0).any():
         return "the picture is mirrored"
     if np.median(area) > GROWTH or np.median(area) < 1 / GROWTH:
         return f"the picture changes its area {np.median(area):.2g} times"
-    for points, sides in ((here, size), (there, other_size)):
+    for points, sides in ((source, size), (target, other_size)):
         spread = np.linalg.svd(points - points.mean(0), compute_uv=False)[-1] / np.sqrt(len(points))
         if spread < _SPREAD * max(sides) / 2:
             return "the inliers lie on a line"
@@ -147,17 +147,17 @@ def degenerate(
 
 def reranked(
     query: Features,
-    found: Found,
+    ranking: Found,
     features: Callable[[int], Features],
     first: int,
     progress: Progress = silent,
 ) -> Found:
-    """A ranking with its ``first`` results verified: those that are come first, by their inliers.
+    """Verify the ``first`` results of a ranking; verified images come first, by their number of inliers.
 
-    A verified image scores the number of its inliers, and with as many as another what it scored before (cut
-    to less than one). The others stay behind them as they were, so do images without keypoints.
+    A verified image scores its number of inliers plus its previous score, clipped below one, to break ties.
+    The other images follow in their previous order; so do images without keypoints.
     """
-    rows = found.rows[:first]
+    rows = ranking.rows[:first]
 
     def count(row: int) -> int:
         torch.set_num_threads(1)
@@ -166,23 +166,23 @@ def reranked(
     inliers = np.zeros(len(rows), np.float32)
     with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
         try:
-            for done, kept in enumerate(pool.map(count, rows.tolist())):
-                progress("verifying", done, len(rows))
-                inliers[done] = kept
+            for completed, inlier_count in enumerate(pool.map(count, rows.tolist())):
+                progress("verifying", completed, len(rows))
+                inliers[completed] = inlier_count
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not verify the rest
+            pool.shutdown(wait=False, cancel_futures=True)  # on cancellation: skip the remaining images
             raise
-    sure = inliers > 0
-    scores = inliers + found.scores[:first].clip(0, 0.999)
-    return behind(ordered(rows[sure], scores[sure].astype(np.float32)), found)
+    accepted = inliers > 0
+    scores = inliers + ranking.scores[:first].clip(0, 0.999)
+    return behind(ordered(rows[accepted], scores[accepted].astype(np.float32)), ranking)
 
 
-def verified(found: Found) -> Found:
-    """Of a ranking that ``reranked`` made, the images that were verified."""
-    sure = found.scores >= FEWEST
-    return Found(found.rows[sure], found.scores[sure])
+def verified(ranking: Found) -> Found:
+    """Return the verified images of a ranking that ``reranked`` produced."""
+    accepted = ranking.scores >= FEWEST
+    return Found(ranking.rows[accepted], ranking.scores[accepted])
 
 
-def _places(here: np.ndarray, there: np.ndarray) -> int:
-    """How many matches there are at different places: several keypoints of one place count once."""
-    return min(len(np.unique(np.round(points), axis=0)) for points in (here, there)) if len(here) else 0
+def _distinct_positions(source: np.ndarray, target: np.ndarray) -> int:
+    """Count matches at different positions: several keypoints at one position count once."""
+    return min(len(np.unique(np.round(points), axis=0)) for points in (source, target)) if len(source) else 0

@@ -22,7 +22,7 @@ from workbench.progress import Progress, silent
 from workbench.search import cells
 from workbench.writing import replace_file
 
-A_WORD = 32  # descriptors a word, that k-means learns from at most
+DESCRIPTORS_PER_WORD = 32  # for k-means, at most
 ROUNDS = 10  # of k-means
 MOST_BYTES = 2**32  # of the images' vectors
 
@@ -32,7 +32,7 @@ class Words:
     """A collection in visual words. ``centroids`` [k, 128] are the vocabulary, ``idf`` [k] its weights.
 
     The words of the i-th picture's keypoints, in their order, are ``words[starts[i]:starts[i + 1]]``.
-    ``asked`` is how many words were wished for; there are fewer where there are fewer descriptors.
+    ``asked`` is the requested number of words; there are fewer if there are fewer descriptors.
     """
 
     centroids: np.ndarray = field(repr=False)
@@ -43,33 +43,33 @@ class Words:
 
     @property
     def size(self) -> int:
-        """Numbers of a vector: the words, or one where there is none."""
+        """Dimensions of a vector: the number of words, at least one."""
         return max(1, len(self.centroids))
 
     @cached_property
     def index(self) -> Any:
-        """What finds the nearest word."""
+        """The index that finds the nearest word."""
         return nearest(self.centroids)
 
     def of(self, row: int) -> np.ndarray:
-        """The words of a picture's keypoints, int32 [n]."""
+        """Return the words of a picture's keypoints, int32 [n]."""
         return np.asarray(self.words[self.starts[row] : self.starts[row + 1]])
 
     def named(self, features: Features) -> np.ndarray:
-        """The words of any picture's keypoints: the nearest centroids, int32 [n]."""
+        """Assign any picture's keypoints to words, the nearest centroids: int32 [n]."""
         return assigned(features.descriptors, self.index)
 
     def vector(self, words: np.ndarray) -> np.ndarray:
-        """Counts times idf at unit length, float32 [k] (Sivic and Zisserman, ICCV 2003, section 4).
+        """Return counts times idf at unit length, float32 [k] (Sivic and Zisserman, ICCV 2003, section 4).
 
-        Nought where there is no word, or only words that every image has.
+        Zero if there is no word, or only words that every image has.
         """
         counts = np.bincount(words, minlength=self.size).astype(np.float32)
         weighted = counts[: len(self.idf)] * self.idf if len(self.idf) else counts * 0
         return np.asarray(weighted / max(float(np.linalg.norm(weighted)), 1e-12))
 
     def vectors(self) -> np.ndarray:
-        """Those of all pictures, float32 [n, k]."""
+        """Return the vectors of all pictures, float32 [n, k]."""
         return np.stack([self.vector(self.of(row)) for row in range(len(self.starts) - 1)])
 
 
@@ -80,86 +80,94 @@ def describe(
     fit_on: Sequence[int],
     progress: Progress = silent,
 ) -> Words:
-    """Pictures in ``count`` words, by their stored features; those of ``fit_on`` make the vocabulary.
+    """Describe pictures by ``count`` words of their stored features; those in ``fit_on`` make the vocabulary.
 
-    It is kept on disk with the words of the pictures, and read where nothing has changed. Raises
-    WorkbenchError where vectors of so many words do not fit into memory.
+    The vocabulary and the words of the pictures are cached on disk and read again if nothing has changed.
+    Raises WorkbenchError if vectors of this many words do not fit into memory.
     """
     if 4 * count * len(keys) > MOST_BYTES:
         raise WorkbenchError(
             f"bow:{count}: vectors of {len(keys):,} images take {4 * count * len(keys) / 1e9:.1f} GB; "
             f"take at most {MOST_BYTES // (4 * len(keys)):,} words"
         )
-    of = blake2b(digest_size=12)
-    for word in (source.store.folder.name, count, source.options.seed, ROUNDS, A_WORD, *fit_on, *keys):
-        of.update(f"{word} ".encode())
-    path = source.options.cache / "words" / f"{of.hexdigest()}.safetensors"
-    found = _read(path)
-    if found is None:
-        found = _made(source, keys, count, fit_on, progress)
-        with contextlib.suppress(WorkbenchError):  # a cache that cannot be written costs time, not the words
-            replace_file(path, save(found))
-    starts = np.append(0, np.cumsum(found["counts"]))
-    words = found["words"]
+    digest = blake2b(digest_size=12)
+    for part in (
+        source.store.folder.name,
+        count,
+        source.options.seed,
+        ROUNDS,
+        DESCRIPTORS_PER_WORD,
+        *fit_on,
+        *keys,
+    ):
+        digest.update(f"{part} ".encode())
+    path = source.options.cache / "words" / f"{digest.hexdigest()}.safetensors"
+    cached = _read(path)
+    if cached is None:
+        cached = _learn(source, keys, count, fit_on, progress)
+        with contextlib.suppress(WorkbenchError):  # an unwritable cache costs time, not the words
+            replace_file(path, save(cached))
+    starts = np.append(0, np.cumsum(cached["counts"]))
+    words = cached["words"]
     fitted = set(fit_on)
     rows = [np.unique(words[starts[row] : starts[row + 1]]) for row in sorted(fitted)]
     images_with = np.bincount(
-        np.concatenate([np.empty(0, np.int32), *rows]), minlength=len(found["centroids"])
+        np.concatenate([np.empty(0, np.int32), *rows]), minlength=len(cached["centroids"])
     )
     idf = np.log(len(fitted) / np.maximum(images_with, 1)).astype(np.float32)
-    return Words(found["centroids"], idf, words, starts, count)
+    return Words(cached["centroids"], idf, words, starts, count)
 
 
 def nearest(centroids: np.ndarray) -> Any:
-    """An exact index of centroids [k, D]."""
+    """Build an exact index of centroids [k, D]."""
     index = faiss.IndexFlatL2(hardnet.DIMENSIONS)
     index.add(np.ascontiguousarray(centroids, np.float32))
     return index
 
 
 def assigned(descriptors: np.ndarray, index: Any) -> np.ndarray:
-    """The nearest of an index's centroids to each descriptor [n, D], int32 [n]."""
+    """Return the nearest centroid of an index for each descriptor [n, D], int32 [n]."""
     if not len(descriptors) or not index.ntotal:
         return np.zeros(0, np.int32)
     with cells.threads(len(descriptors) * index.ntotal * index.d):
         return np.asarray(index.search(np.ascontiguousarray(descriptors), 1)[1][:, 0], np.int32)
 
 
-def _made(
+def _learn(
     source: LocalSource, keys: Sequence[str], count: int, fit_on: Sequence[int], progress: Progress
 ) -> dict[str, np.ndarray]:
-    """The vocabulary, and the words of every picture."""
+    """Learn the vocabulary and assign the keypoints of every picture to words."""
     fitted = np.isin(np.arange(len(keys)), list(fit_on))
     features: dict[int, Features] = dict(source.read(keys))  # memory-mapped: nothing is copied yet
     counts = np.array([len(features[row]) for row in range(len(keys))], np.int64)
-    everything = int(counts[fitted].sum())
+    total = int(counts[fitted].sum())
     rng = np.random.default_rng([source.options.seed, 6])
-    share = min(1.0, A_WORD * count / max(1, everything))
-    some = [np.empty((0, hardnet.DIMENSIONS), np.float32)]
-    for done, row in enumerate(np.flatnonzero(fitted).tolist()):
-        progress("drawing descriptors", done, int(fitted.sum()))
-        drawn = rng.random(counts[row]) < share if share < 1 else slice(None)
-        some.append(features[row].descriptors[drawn])
-    train = np.concatenate(some)
+    share = min(1.0, DESCRIPTORS_PER_WORD * count / max(1, total))
+    sampled = [np.empty((0, hardnet.DIMENSIONS), np.float32)]
+    for completed, row in enumerate(np.flatnonzero(fitted).tolist()):
+        progress("drawing descriptors", completed, int(fitted.sum()))
+        chosen = rng.random(counts[row]) < share if share < 1 else slice(None)
+        sampled.append(features[row].descriptors[chosen])
+    train = np.concatenate(sampled)
     words = min(count, len(train))
     centroids = np.zeros((0, hardnet.DIMENSIONS), np.float32)
     if words:
         centroids = cells.means(train, words, source.options.seed, progress, rounds=ROUNDS)
-    named, index = [np.empty(0, np.int32)], nearest(centroids)
+    assigned_words, index = [np.empty(0, np.int32)], nearest(centroids)
     for row in range(len(keys)):
         progress("naming words", row, len(keys))
-        named.append(assigned(features[row].descriptors, index))
-    return {"centroids": centroids, "words": np.concatenate(named), "counts": counts}
+        assigned_words.append(assigned(features[row].descriptors, index))
+    return {"centroids": centroids, "words": np.concatenate(assigned_words), "counts": counts}
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """What was kept; None where it is not there, or damaged, and is made anew."""
+    """Read cached words; None if they are missing or damaged, and must be computed again."""
     try:
-        found = load_file(path)
-        if int(found["counts"].sum()) != len(found["words"]):
+        cached = load_file(path)
+        if int(cached["counts"].sum()) != len(cached["words"]):
             return None
-        if len(found["words"]) and int(found["words"].max()) >= len(found["centroids"]):
+        if len(cached["words"]) and int(cached["words"].max()) >= len(cached["centroids"]):
             return None
     except (OSError, SafetensorError, KeyError):
         return None
-    return found
+    return cached

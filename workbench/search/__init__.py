@@ -1,1 +1,1 @@
-"""Descriptors to rankings."""
+"""Search among vectors: indexes, rankings, query expansion and re-ranking."""

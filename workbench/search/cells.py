@@ -1,4 +1,4 @@
-"""The cells of an inverted index: by k-means, or by two halves quantised apart (inverted multi-index)."""
+"""Coarse quantizers, which assign vectors to the cells of an inverted index: k-means or multi-index."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from workbench.config import Step, WorkbenchError
 from workbench.progress import Progress, silent
 
 ROUNDS = 20  # of k-means
-A_CELL = 256  # training vectors a centroid, at most
+A_CELL = 256  # training vectors per centroid, at most
 _CHUNK = 2**16  # vectors read at a time
-_SMALL = 2**28  # multiplications that one thread does before two have found together on a busy machine
+_SMALL = 2**28  # multiplications below which one thread is faster than starting several on a busy machine
 
 
 @dataclass(frozen=True)
 class Cells:
-    """``count`` cells. Each vector belongs to one; a query probes those nearest to it first."""
+    """``count`` cells. Each vector belongs to one cell; a query probes its nearest cells first."""
 
     quantizer: Any  # a faiss.Index of the centroids
     count: int
     shared_bytes: int
 
     def assign(self, vectors: np.ndarray) -> np.ndarray:
-        """The cell of each vector [n, D], int64 [n]."""
+        """Return the cell of each vector [n, D], int64 [n]."""
         return np.concatenate([np.empty(0, np.int64), *(self.probe(c, 1)[:, 0] for c in chunks(vectors))])
 
     def probe(self, queries: np.ndarray, nprobe: int) -> np.ndarray:
-        """The ``nprobe`` nearest cells of each query [Q, D], nearest first, int64 [Q, nprobe]."""
+        """Return the ``nprobe`` nearest cells of each query [Q, D], nearest first, int64 [Q, nprobe]."""
         with threads(len(queries) * self.shared_bytes // 4):
             return probe(self.quantizer, np.ascontiguousarray(queries, np.float32), nprobe)
 
 
 def probe(quantizer: Any, queries: np.ndarray, nprobe: int) -> np.ndarray:
-    """As ``Cells.probe``, for the quantiser of an index. Equally near cells go by their numbers.
+    """Do the work of ``Cells.probe`` for the quantizer of an index. Ties go by the number of the cell.
 
-    Where FAISS's own multi-index is asked for many cells, it names some with nearly equal sums twice and
-    others never, so the sums of all pairs of halves are sorted here.
+    FAISS's own multi-index, probed for many cells, returns some with nearly equal sums twice and omits
+    others, so the sums of all pairs of halves are sorted here.
     """
     quantizer = faiss.downcast_index(quantizer)
     if nprobe == 1 or not isinstance(quantizer, faiss.MultiIndexQuantizer):
@@ -51,19 +51,19 @@ def probe(quantizer: Any, queries: np.ndarray, nprobe: int) -> np.ndarray:
     first, second = (
         (book**2).sum(1) - 2 * part @ book.T for book, part in zip(books, np.hsplit(queries, 2), strict=True)
     )
-    found = np.empty((len(queries), nprobe), np.int64)
+    cells = np.empty((len(queries), nprobe), np.int64)
     for query in range(len(queries)):
-        sums = (second[query][:, None] + first[query][None]).ravel()  # the first half counts quickest
-        few = np.argpartition(sums, nprobe - 1)[:nprobe] if nprobe < sums.size else np.arange(sums.size)
-        found[query] = few[np.lexsort((few, sums[few]))]
-    return found
+        sums = (second[query][:, None] + first[query][None]).ravel()  # cell = second * 2^b + first
+        nearest = np.argpartition(sums, nprobe - 1)[:nprobe] if nprobe < sums.size else np.arange(sums.size)
+        cells[query] = nearest[np.lexsort((nearest, sums[nearest]))]
+    return cells
 
 
 def shortened(cells: Cells, vectors: np.ndarray) -> Cells:
-    """Cells of ``ivf`` with centroids as long as makes the rest of vectors [n, D] beyond them shortest.
+    """Scale the centroids of ``ivf`` so that the residuals of vectors [n, D] become as short as possible.
 
-    Spherical k-means has them at unit length, and then what is left of a vector may be longer than the
-    vector. One factor for all, the mean of x·c, changes neither the cells nor the order of probing.
+    Spherical k-means yields unit centroids, and the residual may then be longer than the vector. One
+    factor for all centroids, the mean of x·c, changes neither the cells nor the order of probing.
     """
     centroids = cells.quantizer.reconstruct_n(0, cells.count)
     factor = float((vectors * centroids[cells.assign(vectors)]).sum(1).mean())
@@ -73,12 +73,12 @@ def shortened(cells: Cells, vectors: np.ndarray) -> Cells:
 
 
 def fit(step: Step, vectors: np.ndarray, seed: int = 0, progress: Progress = silent) -> Cells:
-    """Cells learned from vectors [n, D] of unit length, which may be a memory map.
+    """Learn cells from vectors [n, D] of unit length, which may be a memory map.
 
-    ``ivf``: spherical k-means, cells by inner product (FAISS would default to L2). ``imi``: the inverted
+    ``ivf``: spherical k-means, cells by inner product (the default of FAISS is L2). ``imi``: the inverted
     multi-index (Babenko and Lempitsky, CVPR 2012): 2^b centroids for each half of the dimensions, 4^b cells.
-    FAISS has those by L2 only, which orders the cells of a unit vector as |c|² − 2 q·c; what is in them
-    is still scored by inner product. Raises WorkbenchError where there are too few vectors.
+    FAISS supports multi-index cells by L2 only, which orders the cells of a unit vector by |c|² − 2 q·c;
+    the vectors in them are scored by inner product. Raises WorkbenchError on too few vectors.
     """
     n, dimensions = vectors.shape
     centroids = int(step.args[0]) if step.name == "ivf" else 2 ** int(step.args[0])
@@ -90,7 +90,7 @@ def fit(step: Step, vectors: np.ndarray, seed: int = 0, progress: Progress = sil
         )
     if step.name == "imi" and dimensions % 2:
         raise WorkbenchError(
-            f"index {step}: it halves the vectors, and {dimensions} dimensions have no half; "
+            f"index {step}: it splits vectors in two halves, and {dimensions} dimensions cannot be halved; "
             f"reduce them first, as by pcaw:{dimensions - 1}"
         )
     train = sample(vectors, A_CELL * centroids, seed)
@@ -117,11 +117,11 @@ def means(
     spherical: bool = False,
     rounds: int = ROUNDS,
 ) -> np.ndarray:
-    """k-means centroids float32 [count, D] of vectors [n, D]; can be stopped between two rounds."""
-    found: np.ndarray | None = None
-    for done in range(rounds):
-        progress("training centroids", done, rounds)
-        one = faiss.Kmeans(
+    """Return k-means centroids float32 [count, D] of vectors [n, D]; can be cancelled between iterations."""
+    centroids: np.ndarray | None = None
+    for completed in range(rounds):
+        progress("training centroids", completed, rounds)
+        clustering = faiss.Kmeans(
             vectors.shape[1],
             count,
             niter=1,
@@ -131,39 +131,39 @@ def means(
             max_points_per_centroid=max(1, len(vectors)),
         )
         with threads(vectors.size * count):
-            one.train(vectors, init_centroids=found)
-        if found is not None and np.array_equal(found, one.centroids):
+            clustering.train(vectors, init_centroids=centroids)
+        if centroids is not None and np.array_equal(centroids, clustering.centroids):
             break
-        found = one.centroids
-    assert found is not None
-    return np.ascontiguousarray(found, np.float32)
+        centroids = clustering.centroids
+    assert centroids is not None
+    return np.ascontiguousarray(centroids, np.float32)
 
 
-def sample(vectors: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """At most so many of the vectors, drawn without replacement, in their order, float32."""
-    if len(vectors) > most:
-        rows = np.sort(np.random.default_rng(seed).choice(len(vectors), most, replace=False))
+def sample(vectors: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Draw at most ``limit`` vectors without replacement, in their order, as float32."""
+    if len(vectors) > limit:
+        rows = np.sort(np.random.default_rng(seed).choice(len(vectors), limit, replace=False))
         vectors = vectors[rows]
     return np.ascontiguousarray(vectors, np.float32)
 
 
 def threads(multiplications: int) -> AbstractContextManager[None]:
-    """FAISS in one thread where there is little to do, or else in all."""
+    """Limit FAISS to one thread if there is little to compute; otherwise use all threads."""
     return one_thread() if multiplications < _SMALL else nullcontext()
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """FAISS in this thread alone; the other threads of the process keep theirs."""
-    threads = faiss.omp_get_max_threads()
+    """Limit FAISS to the calling thread; other threads of the process keep their setting."""
+    previous = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
         yield
     finally:
-        faiss.omp_set_num_threads(threads)
+        faiss.omp_set_num_threads(previous)
 
 
 def chunks(vectors: np.ndarray) -> Iterator[np.ndarray]:
-    """The vectors, some at a time, float32."""
+    """Yield the vectors in chunks, float32."""
     for start in range(0, len(vectors), _CHUNK):
         yield np.ascontiguousarray(vectors[start : start + _CHUNK], np.float32)

@@ -1,4 +1,4 @@
-"""An index of binary codes, alone or in the cells of an inverted index."""
+"""An index of binary codes, searched exhaustively or within the cells of an inverted index."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from workbench.search.spherical import Spheres
 
 @dataclass(frozen=True)
 class CodeIndex:
-    """Codes uint8 [N, B/8] in the order of their cells, and of the database within a cell.
+    """Codes uint8 [N, B/8], sorted by cell and, within a cell, by row of the database.
 
-    Scores: the share of equal bits for ``lsh`` and ``itq``, minus the spherical Hamming distance for ``sh``.
-    Of ``cells``, ``starts`` says where they begin among the codes and ``rows`` whose codes they are.
+    Scores are the fraction of equal bits for ``lsh`` and ``itq``, and the negative spherical Hamming
+    distance for ``sh``. The codes of cell i are ``starts[i]`` … ``starts[i + 1]``; ``rows`` are their rows.
     """
 
     steps: tuple[Step, ...]
@@ -35,7 +35,6 @@ class CodeIndex:
     starts: np.ndarray | None = field(default=None, repr=False)  # int64 [cells + 1]
     rows: np.ndarray | None = field(default=None, repr=False)  # uint32 [N]
     probes: int = 0  # cells
-    approximate: ClassVar[bool] = True
     ties: ClassVar[bool] = True
 
     @property
@@ -63,52 +62,55 @@ class CodeIndex:
 
     @property
     def warning(self) -> str:
-        """What to know of these codes, or nothing."""
+        """The warning of the coder; empty if there is none."""
         return self.coder.warning
 
     def encode(self, queries: np.ndarray) -> np.ndarray:
-        """Codes uint8 [Q, B/8] of vectors [Q, D]."""
+        """Encode vectors [Q, D] as codes uint8 [Q, B/8]."""
         return self.coder.encode(np.ascontiguousarray(queries, np.float32))
 
     def codes(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Codes uint8 [n, B/8] of some rows of the database."""
+        """Return the codes uint8 [n, B/8] of rows of the database."""
         rows = np.asarray(rows, np.int64)
         if self.rows is not None:
-            place = np.empty(self.size, np.uint32)
-            place[self.rows] = np.arange(self.size, dtype=np.uint32)
-            rows = place[rows]
+            positions = np.empty(self.size, np.uint32)
+            positions[self.rows] = np.arange(self.size, dtype=np.uint32)
+            rows = positions[rows]
         return self.packed[rows]
 
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Found]:
-        """The best ``k`` for each query [Q, D]; None: all in the probed cells. Equal scores go by row."""
+        """Return the best ``k`` for each query [Q, D]; None: all in the probed cells. Ties go by row."""
         queries = np.ascontiguousarray(queries, np.float32)
-        asked = self.encode(queries)
+        query_codes = self.encode(queries)
 
-        def some(start: int) -> list[Found]:
+        def search_batch(start: int) -> list[Found]:
             part = slice(start, start + hamming.TOGETHER)
             visits = None if self.cells is None else self._visits(queries[part])
-            found = hamming.nearest(asked[part], self.packed, self._distance, k, visits, self.rows)
-            return [Found(rows, self._scores(distances)) for rows, distances in found]
+            nearest = hamming.nearest(query_codes[part], self.packed, self._distance, k, visits, self.rows)
+            return [Found(rows, self._scores(distances)) for rows, distances in nearest]
 
         groups = range(0, len(queries), hamming.TOGETHER)
         if len(groups) == 1:
-            return some(0)
+            return search_batch(0)
         with ThreadPoolExecutor(faiss.omp_get_max_threads()) as threads:
-            return [found for group in threads.map(some, groups) for found in group]
+            return [ranking for group in threads.map(search_batch, groups) for ranking in group]
 
     def _visits(self, queries: np.ndarray) -> list[Visit]:
-        """Each probed cell that holds something, with the queries that probe it."""
+        """List the non-empty probed cells with the queries that probe them."""
         assert self.cells is not None and self.starts is not None
         probed = self.cells.probe(queries, self.probes)
-        full = (probed >= 0) & (np.diff(self.starts)[probed] > 0)
-        query, place = np.nonzero(full)
-        cell = probed[query, place]
-        order = np.argsort(cell, kind="stable")
-        found, first = np.unique(cell[order], return_index=True)
-        asking = np.split(query[order], first[1:])
-        visits = [Visit(self.starts[c], self.starts[c + 1], q) for c, q in zip(found, asking, strict=False)]
-        lost = np.flatnonzero(~full.any(1))  # all their cells are empty
-        return [*visits, Visit(0, self.size, lost)] if len(lost) else visits
+        filled = (probed >= 0) & (np.diff(self.starts)[probed] > 0)
+        query_positions, probe_positions = np.nonzero(filled)
+        probed_cells = probed[query_positions, probe_positions]
+        order = np.argsort(probed_cells, kind="stable")
+        visited, first = np.unique(probed_cells[order], return_index=True)
+        queries_of_cells = np.split(query_positions[order], first[1:])
+        visits = [
+            Visit(self.starts[c], self.starts[c + 1], q)
+            for c, q in zip(visited, queries_of_cells, strict=False)
+        ]
+        unanswered = np.flatnonzero(~filled.any(1))  # all their cells are empty: compare every code
+        return [*visits, Visit(0, self.size, unanswered)] if len(unanswered) else visits
 
     @property
     def _distance(self) -> hamming.Distance:
@@ -118,7 +120,7 @@ class CodeIndex:
         return 0 - distances if isinstance(self.coder, Spheres) else 1 - distances / np.float32(self.bits)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All there is to save, as arrays; ``from_state`` makes the same index of it."""
+        """Return the arrays to save; ``from_state`` restores the index from them."""
         state = {"codes": self.packed, **self.coder.state()}
         if self.cells is not None and self.starts is not None and self.rows is not None:
             state |= {"starts": self.starts, "rows": self.rows}
@@ -128,29 +130,31 @@ class CodeIndex:
 
     @classmethod
     def from_state(cls, steps: Sequence[Step], state: dict[str, np.ndarray]) -> CodeIndex:
-        """The index that ``state`` was taken of, made by the same steps."""
+        """Restore the index with these steps from the arrays that ``state`` returned."""
         coder = (Spheres if steps[-1].name == "sh" else Hyperplanes).from_state(state)
         if "cells" not in state:
             return cls(tuple(steps), coder, state["codes"])
         quantizer = faiss.deserialize_index(state["cells"])
-        found = Cells(quantizer, len(state["starts"]) - 1, int(state["cell_bytes"][0]))
+        coarse_quantizer = Cells(quantizer, len(state["starts"]) - 1, int(state["cell_bytes"][0]))
         probes = int(steps[0].args[1])
-        return cls(tuple(steps), coder, state["codes"], found, state["starts"], state["rows"], probes)
+        return cls(
+            tuple(steps), coder, state["codes"], coarse_quantizer, state["starts"], state["rows"], probes
+        )
 
 
 def build(
     steps: Sequence[Step], vectors: np.ndarray, seed: int = 0, progress: Progress = silent
 ) -> CodeIndex:
-    """Codes of vectors [N, D], which may be a memory map: they are read in chunks.
+    """Encode vectors [N, D], which may be a memory map: they are read in chunks.
 
-    ``steps`` are a code, ``lsh``, ``itq`` or ``sh``, and before it perhaps an inverted index. Raises
-    WorkbenchError, before any training, where the vectors do not fit them.
+    ``steps`` are a code (``lsh``, ``itq`` or ``sh``), optionally after an inverted index. Raises
+    WorkbenchError, before any training, if the vectors do not fit the steps.
     """
     *inverted, code = steps
     bits, (n, dimensions) = int(code.args[0]), vectors.shape
     if code.name == "itq":
         hyperplanes.check(bits, n, dimensions)
-    found = cells.fit(inverted[0], vectors, seed, progress) if inverted else None
+    coarse_quantizer = cells.fit(inverted[0], vectors, seed, progress) if inverted else None
     coder: Spheres | Hyperplanes
     if code.name == "lsh":
         coder = hyperplanes.lsh(dimensions, bits, seed)
@@ -159,19 +163,21 @@ def build(
     else:
         coder = spherical.fit(vectors, bits, seed, progress)
     packed = np.empty((n, bits // 8), np.uint8)
-    assigned = np.zeros(n if found else 0, np.int64)
+    assigned = np.zeros(n if coarse_quantizer else 0, np.int64)
     done = 0
     for chunk in cells.chunks(vectors):
         progress("filling the index", done, n)
         part = slice(done, done + len(chunk))
         packed[part] = coder.encode(chunk)
-        if found:
-            assigned[part] = found.assign(chunk)
+        if coarse_quantizer:
+            assigned[part] = coarse_quantizer.assign(chunk)
         done += len(chunk)
     progress("filling the index", n, n)
-    if not found:
+    if not coarse_quantizer:
         return CodeIndex(tuple(steps), coder, packed)
     order = np.argsort(assigned, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(assigned, minlength=found.count))])
+    starts = np.concatenate([[0], np.cumsum(np.bincount(assigned, minlength=coarse_quantizer.count))])
     probes = int(inverted[0].args[1])
-    return CodeIndex(tuple(steps), coder, packed[order], found, starts, order.astype(np.uint32), probes)
+    return CodeIndex(
+        tuple(steps), coder, packed[order], coarse_quantizer, starts, order.astype(np.uint32), probes
+    )

@@ -1,4 +1,4 @@
-"""Query expansion and its counterpart on the database: vectors moved towards their neighbours."""
+"""Query expansion and database-side augmentation: vectors averaged with their nearest neighbours."""
 
 from __future__ import annotations
 
@@ -10,46 +10,47 @@ from workbench.progress import Progress, silent
 from workbench.search.found import Found
 from workbench.search.neighbours import nearest
 
-_SMALLEST = 1e-6  # length of a sum, below which its direction is rounding
-_TOGETHER = 2**23  # numbers of neighbours gathered at a time
+_MIN_LENGTH = 1e-6  # of a sum; the direction of a shorter one is only rounding error
+_BATCH_NUMBERS = 2**23  # numbers of neighbours gathered at a time
+_BATCH_NUMBERS = 2**23  # numbers of neighbours gathered at a time
 
 
 def expanded(
-    queries: np.ndarray, database: np.ndarray, found: Sequence[Found], n: int, alpha: float = 0.0
+    queries: np.ndarray, database: np.ndarray, rankings: Sequence[Found], n: int, alpha: float = 0.0
 ) -> np.ndarray:
-    """Queries [Q, D] with the first ``n`` of what each ``found`` in a database [N, D]: unit vectors [Q, D].
+    """Expand queries [Q, D] with the first ``n`` results of their rankings in a database [N, D].
 
-    Average query expansion (AQE, Chum et al. 2007) is the mean of the query and its first n
-    results. Alpha query expansion (Radenović, Tolias and Chum 2019) weighs a result by its
-    cosine with the query to the power ``alpha``, a negative one by nought, and the query by one; with
-    alpha 0 it is AQE. Cosines are exact, however approximate the search was. A query that its results
-    cancel out stays as it is.
+    Average query expansion (AQE, Chum et al. 2007) is the mean of the query and its first n results.
+    Alpha query expansion (Radenović, Tolias and Chum 2019) weights each result by its cosine with the
+    query to the power ``alpha`` (zero where the cosine is negative) and the query by one; with alpha 0
+    it equals AQE. Cosines are computed exactly, even where the search was approximate. Returns unit
+    vectors [Q, D]; a query whose sum with its results is zero is returned unchanged.
     """
-    summed = np.array(queries, np.float32)
-    for query, its, ranking in zip(queries, summed, found, strict=True):
-        near = database[ranking.rows[:n]]
-        weights = np.maximum(near @ query, 0) ** np.float32(alpha)  # 0⁰ is 1: AQE takes all n
-        its += weights @ near
-    return _unit(summed, queries)
+    sums = np.array(queries, np.float32)
+    for query, total, ranking in zip(queries, sums, rankings, strict=True):
+        neighbours = database[ranking.rows[:n]]
+        weights = np.maximum(neighbours @ query, 0) ** np.float32(alpha)  # 0⁰ is 1: AQE takes all n
+        total += weights @ neighbours
+    return _unit(sums, queries)
 
 
 def augmented(database: np.ndarray, n: int, progress: Progress = silent) -> np.ndarray:
-    """A database [N, D] where each vector is the mean of itself and its ``n`` nearest: unit vectors [N, D].
+    """Replace each vector of a database [N, D] by the mean of itself and its ``n`` nearest neighbours.
 
-    Database-side feature augmentation (Turcot and Lowe 2009; on descriptors Arandjelović and Zisserman
-    2012). A vector that its neighbours cancel out stays as it is.
+    Database-side feature augmentation (Turcot and Lowe 2009; for global descriptors Arandjelović and
+    Zisserman 2012). Returns unit vectors [N, D]; a vector whose sum with its neighbours is zero stays.
     """
     rows, _ = nearest(database, n + 1, progress)
-    summed = np.empty(database.shape, np.float32)
-    together = max(1, _TOGETHER // max(1, rows.shape[1] * database.shape[1]))
-    for start in range(0, len(rows), together):
+    sums = np.empty(database.shape, np.float32)
+    batch_size = max(1, _BATCH_NUMBERS // max(1, rows.shape[1] * database.shape[1]))
+    for start in range(0, len(rows), batch_size):
         progress("augmenting the database", start, len(rows))
-        summed[start : start + together] = database[rows[start : start + together]].sum(1)
-    return _unit(summed, database)
+        sums[start : start + batch_size] = database[rows[start : start + batch_size]].sum(1)
+    return _unit(sums, database)
 
 
-def _unit(summed: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    """Sums [n, D] at unit length, float32; where one has no direction, the vector it was made for."""
-    lengths = np.linalg.norm(summed, axis=1, keepdims=True)
-    unit = summed / np.maximum(lengths, _SMALLEST)
-    return np.asarray(np.where(lengths > _SMALLEST, unit, otherwise), np.float32)
+def _unit(sums: np.ndarray, fallback: np.ndarray) -> np.ndarray:
+    """Scale sums [n, D] to unit length, float32; a sum of zero is replaced by its row of ``fallback``."""
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    unit = sums / np.maximum(lengths, _MIN_LENGTH)
+    return np.asarray(np.where(lengths > _MIN_LENGTH, unit, fallback), np.float32)

@@ -1,4 +1,4 @@
-"""Relevance feedback: a query moved towards what was liked and away from what was not."""
+"""Relevance feedback: move a query towards liked results and away from disliked ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Method = Literal["rocchio", "svm"]
 
 @dataclass(frozen=True)
 class Feedback:
-    """Images of the collection judged good (``liked``) or bad results, and the method that learns of them."""
+    """Images marked as good (``liked``) or bad (``disliked``) results, and the method that uses them."""
 
     liked: tuple[str, ...] = ()
     disliked: tuple[str, ...] = ()
@@ -32,9 +32,9 @@ class Feedback:
 
 
 def combined(queries: Any) -> torch.Tensor:
-    """Several queries [Q, D] as one [D]: their mean, of unit length.
+    """Combine several queries [Q, D] into one [D]: their mean, at unit length.
 
-    Average query combining, as AQE does with images found (Chum et al. 2007, section 3.2).
+    Average query combining, as AQE averages retrieved images (Chum et al. 2007, section 3.2).
     """
     return F.normalize(torch.as_tensor(queries).mean(0), dim=0)
 
@@ -45,8 +45,8 @@ def rocchio(
     """``alpha * query + beta * mean(liked) - gamma * mean(disliked)``, [D] of unit length.
 
     ``query`` is [D], ``liked`` [P, D] and ``disliked`` [N, D]; either may be empty. Rocchio 1971, with
-    the weights of Manning et al. 2008, section 9.1.1. Nothing is cut at nought as term weights are:
-    descriptors have a sign.
+    the weights of Manning et al. 2008, section 9.1.1. Negative values are kept, unlike for term weights:
+    descriptors are signed.
     """
     moved = alpha * torch.as_tensor(query)
     for weight, group in ((beta, torch.as_tensor(liked)), (-gamma, torch.as_tensor(disliked))):
@@ -56,11 +56,11 @@ def rocchio(
 
 
 def linear_svm(query: Any, liked: Any, disliked: Any) -> torch.Tensor:
-    """The direction [D], of unit length, that parts query and ``liked`` [P, D] from ``disliked`` [N, D].
+    """Return the direction [D] that separates the query and ``liked`` [P, D] from ``disliked`` [N, D].
 
-    The normal of a linear SVM with both classes weighted alike, so that scores are ``x @ w`` (Tong and
-    Chang 2001 rank by the distance from its plane, which is the same order). The query is a positive.
-    Raises WorkbenchError without a negative.
+    The unit normal of a linear SVM with balanced class weights, so that scores are ``x @ w`` (Tong and
+    Chang 2001 rank by the distance from its plane, which gives the same order). The query is a positive
+    example. Raises WorkbenchError without a negative example.
     """
     query, liked, disliked = (torch.as_tensor(vectors) for vectors in (query, liked, disliked))
     if not len(disliked):
@@ -77,10 +77,10 @@ def linear_svm(query: Any, liked: Any, disliked: Any) -> torch.Tensor:
 def refined(
     query: torch.Tensor, database: torch.Tensor, rows: Mapping[str, int], feedback: Feedback
 ) -> torch.Tensor:
-    """The query [D] after feedback on images of the database [N, D], whose ``rows`` go by their ids."""
+    """Apply feedback on images of the database [N, D] to a query [D]; ``rows`` maps image ids to rows."""
     for image in (*feedback.liked, *feedback.disliked):
         if image not in rows:
-            raise WorkbenchError(f"{image!r} is no image of the collection: feedback is given on results")
+            raise WorkbenchError(f"{image!r} is not an image of the collection; give feedback on results")
     liked, disliked = (database[[rows[i] for i in group]] for group in (feedback.liked, feedback.disliked))
     learn = rocchio if feedback.method == "rocchio" else linear_svm
     return learn(query, liked, disliked)

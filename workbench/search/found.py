@@ -1,4 +1,4 @@
-"""What a search found, query by query."""
+"""Rankings of queries, and the interface of an index that produces them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 
 class Found(NamedTuple):
-    """One query's ranking: rows of the database, best first, int64 [k], and their scores, float32 [k].
+    """The ranking of one query: rows of the database, best first, int64 [k], and scores float32 [k].
 
-    Scores never rise, and equal scores keep the database's order. What is not in it was not reached.
+    Scores never increase; ties keep the database's order. Images that the search did not reach are absent.
     """
 
     rows: np.ndarray
@@ -19,30 +19,28 @@ class Found(NamedTuple):
 
 
 class Index(Protocol):
-    """A database [N, D] that can be searched by inner product or by what stands for it; more is better."""
+    """A database [N, D] searchable by inner product or an approximation of it; higher scores are better."""
 
     @property
-    def name(self) -> str: ...  # the steps that made it, as in ``ivf:64,pq:16``
+    def name(self) -> str: ...  # the steps that built it, as in ``ivf:64,pq:16``
     @property
-    def size(self) -> int: ...  # vectors in it
+    def size(self) -> int: ...  # number of vectors
     @property
-    def bytes(self) -> float: ...  # that each of them takes, without what all share
+    def bytes(self) -> float: ...  # per vector, without the shared bytes
     @property
     def shared_bytes(self) -> int: ...  # centroids, codebooks, rotations
     @property
-    def approximate(self) -> bool: ...
-    @property
-    def ties(self) -> bool: ...  # whether distances are counts, so that many are equal
+    def ties(self) -> bool: ...  # whether distances are counts, so that many scores are equal
 
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Found]:
-        """The best ``k`` for each query [Q, D] float32; None: all that the index reaches. Never none."""
+        """Return the best ``k`` rows (None: all within reach; at least one) for each query [Q, D] float32."""
         ...
 
 
 def ordered(rows: np.ndarray, scores: np.ndarray) -> Found:
-    """Rows [k] with scores [k] in any order as a ranking; rows below nought and scores of nan are dropped."""
+    """Sort rows [k] by scores [k], best first; rows below zero and NaN scores are dropped."""
     if len(rows) > 1 and scores.dtype == np.float32 and (scores[1:] < scores[:-1]).all() and rows.min() >= 0:
-        return Found(rows, scores)  # as it comes from a search, mostly
+        return Found(rows, scores)  # already sorted, as most searches return them
     kept = (rows >= 0) & ~np.isnan(scores)
     rows, scores = rows[kept].astype(np.int64, copy=False), scores[kept].astype(np.float32, copy=False)
     order = np.lexsort((rows, -scores))
@@ -50,10 +48,10 @@ def ordered(rows: np.ndarray, scores: np.ndarray) -> Found:
 
 
 class Rankings(Sequence[Any]):
-    """The rankings of many queries [Q, D], searched some at a time as they are read.
+    """The rankings of many queries, searched in batches when they are read.
 
-    ``search`` answers some queries, given their positions; ``shown`` makes of a position and its Found what
-    is read (its rows, where it is None). ``together`` queries are searched at a time.
+    ``search`` ranks a slice of query positions; ``shown`` converts (position, ranking) to the item that
+    is read (None: the rows). ``together`` is the number of queries in a batch.
     """
 
     def __init__(
@@ -76,11 +74,11 @@ class Rankings(Sequence[Any]):
     def __getitem__(self, position: Any) -> Any:
         if isinstance(position, slice):
             return [self[i] for i in range(*position.indices(len(self)))]
-        found = self.found(position)
-        return found.rows if self._shown is None else self._shown(position % len(self), found)
+        ranking = self.found(position)
+        return ranking.rows if self._shown is None else self._shown(position % len(self), ranking)
 
     def found(self, position: int) -> Found:
-        """The ranking of one query with its scores."""
+        """Return the ranking of one query with its scores."""
         if not -len(self) <= position < len(self):
             raise IndexError(position)
         position %= len(self)

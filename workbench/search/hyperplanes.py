@@ -1,4 +1,4 @@
-"""Codes of one bit a hyperplane, for the side a vector is on: random hyperplanes and ITQ, both by FAISS."""
+"""Codes with one bit per hyperplane, the side of a vector: random hyperplanes and ITQ, by FAISS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAMPLE = 2**16  # vectors to learn from, at most
 
 @dataclass(frozen=True)
 class Hyperplanes:
-    """A linear map and the signs of what comes out of it."""
+    """A linear map followed by the sign of each output."""
 
     coder: Any  # a faiss.IndexPreTransform
 
@@ -34,7 +34,7 @@ class Hyperplanes:
         return ""
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
-        """Codes uint8 [n, B/8] of vectors [n, D]; bit b, the lowest of a byte first, is hyperplane b's."""
+        """Encode vectors [n, D] as codes uint8 [n, B/8]; bit b (lowest of a byte first) is hyperplane b."""
         with cells.threads(vectors.size * self.bits):
             return np.asarray(self.coder.sa_encode(np.ascontiguousarray(vectors, np.float32)))
 
@@ -47,10 +47,10 @@ class Hyperplanes:
 
 
 def lsh(dimensions: int, bits: int, seed: int = 0) -> Hyperplanes:
-    """Random hyperplanes through the origin: two vectors at an angle t differ in a share t/pi of the bits.
+    """Draw random hyperplanes through the origin: vectors at angle t differ in a fraction t/pi of the bits.
 
-    Charikar, STOC 2002, section 3. Up to D of the hyperplanes are at right angles to each other, which
-    keeps that share and lowers its variance (Ji et al., NIPS 2012); more than D share the directions evenly.
+    Charikar, STOC 2002, section 3. Up to D hyperplanes are mutually orthogonal, which keeps that fraction
+    and lowers its variance (Ji et al., NIPS 2012); more than D hyperplanes are spread evenly.
     """
     rotation = faiss.RandomRotationMatrix(dimensions, bits)
     with cells.one_thread():
@@ -59,28 +59,28 @@ def lsh(dimensions: int, bits: int, seed: int = 0) -> Hyperplanes:
 
 
 def itq(vectors: np.ndarray, bits: int, seed: int = 0, progress: Progress = silent) -> Hyperplanes:
-    """Iterative quantisation of vectors [n, D]: PCA, then the rotation that brings them nearest to corners.
+    """Learn iterative quantization (ITQ) of vectors [n, D]: PCA, then a rotation that minimises the rounding.
 
-    Gong and Lazebnik, CVPR 2011, by FAISS, which brings centred vectors to unit length before. Learns from
-    at most ``SAMPLE`` of them. Raises WorkbenchError where there are fewer dimensions or vectors than bits.
+    Gong and Lazebnik, CVPR 2011, by FAISS, which first normalises the centred vectors. Learns from at most
+    ``SAMPLE`` vectors. Raises WorkbenchError if there are fewer dimensions or vectors than bits.
     """
     check(bits, *vectors.shape)
-    progress("turning the axes", 0, 0)
+    progress("learning the rotation", 0, 0)
     train = cells.sample(vectors, SAMPLE, seed)
     rotation = faiss.ITQTransform(vectors.shape[1], bits, True)
     rotation.itq.seed = seed
-    rotation.max_train_per_dim = len(train)  # FAISS would take a sample of its own
-    with cells.one_thread():  # its many small products wait for one another where other programs run
+    rotation.max_train_per_dim = len(train)  # otherwise FAISS samples the vectors a second time
+    with cells.one_thread():  # many small products: threads would wait for each other on a busy machine
         rotation.train(train)
     return _signs(rotation)
 
 
 def check(bits: int, vectors: int, dimensions: int) -> None:
-    """Raise WorkbenchError where ITQ cannot make so many bits of so many vectors and dimensions."""
+    """Raise WorkbenchError if ITQ cannot learn this number of bits from the vectors and dimensions."""
     if bits > dimensions:
         valid = f"itq:{dimensions // 8 * 8} or fewer bits, " if dimensions >= 8 else ""
         raise WorkbenchError(
-            f"index itq:{bits}: it turns {dimensions} dimensions and cannot make more bits of them; "
+            f"index itq:{bits}: it rotates {dimensions} dimensions and cannot produce more bits than those; "
             f"valid: {valid}lsh:{bits}, sh:{bits}"
         )
     if vectors < bits:

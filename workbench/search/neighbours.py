@@ -1,4 +1,4 @@
-"""Exact nearest neighbours of a database among itself: what graphs, maps and expansions are made of."""
+"""Exact k-nearest-neighbour graph of a database, for diffusion, k-reciprocal re-ranking and maps."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import torch
 
 from workbench.progress import Progress, silent
 
-_TOGETHER = 2**24  # scores held at a time, 64 MiB: a look at whether to stop some times a second
+_BATCH_SCORES = 2**24  # scores in memory at a time, 64 MiB: progress is reported several times a second
 
 
 def nearest(vectors: np.ndarray, k: int, progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest of unit vectors [N, D], each itself first: rows int32 and cosines float32, both [N, k].
+    """Find the k nearest of unit vectors [N, D] among themselves, each vector being its own first.
 
-    ``k`` above N gives all N. Cosines never rise along a row, and equal ones keep the database's order.
-    Exact, and holds no more than the result and a block of scores. (No slower than ``faiss.knn``, which
-    does not put a vector before its duplicates.)
+    Returns rows int32 and cosines float32, both [N, k]; a ``k`` above N is reduced to N. Cosines never
+    increase along a row, and ties keep the database's order. Exact; memory holds the result and one
+    block of scores. (As fast as ``faiss.knn``, which does not put a vector before its duplicates.)
     """
     k = min(k, len(vectors))
-    with warnings.catch_warnings():  # that a memory map is not to be written to, and it is not
+    with warnings.catch_warnings():  # torch warns about read-only memory maps; nothing is written to it
         warnings.simplefilter("ignore")
         database = torch.from_numpy(vectors)
     rows = np.empty((len(vectors), k), np.int32)
     cosines = np.empty((len(vectors), k), np.float32)
-    together = max(1, _TOGETHER // max(1, len(vectors)))
-    for start in range(0, len(vectors), together):
+    batch_size = max(1, _BATCH_SCORES // max(1, len(vectors)))
+    for start in range(0, len(vectors), batch_size):
         progress("finding neighbours", start, len(vectors))
-        scores = database[start : start + together] @ database.T
-        own = torch.arange(len(scores))
-        scores[own, start + own] = torch.inf  # before its duplicates
+        scores = database[start : start + batch_size] @ database.T
+        offsets = torch.arange(len(scores))
+        scores[offsets, start + offsets] = torch.inf  # each vector before its duplicates
         best = scores.topk(k, dim=1)
-        found, near = best.indices.numpy(), best.values.numpy()
-        order = np.lexsort((found, -near), axis=1)
-        rows[start : start + len(scores)] = np.take_along_axis(found, order, 1)
-        cosines[start : start + len(scores)] = np.take_along_axis(near, order, 1).clip(max=1)
+        indices, values = best.indices.numpy(), best.values.numpy()
+        order = np.lexsort((indices, -values), axis=1)
+        rows[start : start + len(scores)] = np.take_along_axis(indices, order, 1)
+        cosines[start : start + len(scores)] = np.take_along_axis(values, order, 1).clip(max=1)
     return rows, cosines

@@ -1,4 +1,4 @@
-"""A ranking as a table, and who moved in it."""
+"""A ranking as a table, and the change of ranks between two rankings."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from workbench.search.found import Found
 
 
 def ranking(
-    found: Found,
+    ranking: Found,
     ids: Sequence[str],
     relevance: Callable[[str], str],
     k: int | None = None,
-    before: Found | None = None,
+    previous: Found | None = None,
 ) -> pd.DataFrame:
-    """The first ``k`` (None: all) of the images ``ids`` [N] that were found, best first.
+    """Tabulate the first ``k`` (None: all) results of ``ranking`` among the images ``ids`` [N], best first.
 
-    Columns: rank (from 1), image_id, score, relevance and, with what was found ``before``, moved: by how
-    many places an image rose since, negative where it fell. What was not found then, or is not now, stands
-    behind all that was.
+    Columns: rank (from 1), image_id, score, relevance and, with a ``previous`` ranking, moved:
+    the number of positions by which an image rose since, negative where it fell. An image that is
+    missing from a ranking counts as placed behind all images in it.
     """
-    named = found.rows < len(ids)  # synthetic distractors have no name
-    rows, scores = found.rows[named], found.scores[named]
+    named = ranking.rows < len(ids)  # synthetic distractors have no name
+    rows, scores = ranking.rows[named], ranking.scores[named]
     table = pd.DataFrame(
         {
             "rank": np.arange(1, len(rows) + 1)[:k],
@@ -33,14 +33,14 @@ def ranking(
             "relevance": [relevance(ids[row]) for row in rows[:k]],
         }
     )
-    if before is not None:
-        size = len(ids) + int(max(found.rows.max(initial=0), before.rows.max(initial=0)))
-        table["moved"] = (places(before, size) - places(found, size))[rows[:k]]
+    if previous is not None:
+        size = len(ids) + int(max(ranking.rows.max(initial=0), previous.rows.max(initial=0)))
+        table["moved"] = (places(previous, size) - places(ranking, size))[rows[:k]]
     return table
 
 
-def places(found: Found, size: int) -> np.ndarray:
-    """The place of each of ``size`` images, from 0 for the best, int64 [size]."""
-    places = np.full(size, len(found.rows))
-    places[found.rows] = np.arange(len(found.rows))
-    return places
+def places(ranking: Found, size: int) -> np.ndarray:
+    """Return the position of each of ``size`` images, 0 for the best, int64 [size]."""
+    positions = np.full(size, len(ranking.rows))
+    positions[ranking.rows] = np.arange(len(ranking.rows))
+    return positions

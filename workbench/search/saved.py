@@ -1,4 +1,4 @@
-"""Indexes in files that know what they are of: version, steps, fingerprint of the vectors, checksum."""
+"""Read and write index files with a version, the steps, the fingerprint of the vectors and a checksum."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from workbench.search.indexes import FaissIndex
 from workbench.writing import replacing
 
 _MAGIC = b"RWINDEX\x01"  # the last byte is the version of the format
-_SUM = 32  # bytes of the SHA-256 of all that follows it
+_SUM = 32  # bytes of the SHA-256 of everything after it
 
 
 def fingerprint(vectors: np.ndarray, *about: Any) -> str:
-    """What vectors [N, D], and whatever else decides an index, are known by: 32 hexadecimal digits."""
+    """Return 32 hexadecimal digits that identify vectors [N, D] and all other inputs of an index."""
     digest = blake2b(json.dumps([*vectors.shape, *map(str, about)]).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(vectors, np.float32).data)
     return digest.hexdigest()
 
 
 def write(path: Path, index: Index, of: str) -> None:
-    """Keep an index of the vectors with the fingerprint ``of``; the file is whole or absent.
+    """Write an index of the vectors with the fingerprint ``of``; the file is complete or absent.
 
-    Raises WorkbenchError for exact search, which has nothing to keep, and OSError where it cannot be written.
+    Raises WorkbenchError for exact search, which has nothing to save, and OSError if writing fails.
     """
-    about: dict[str, Any] = {"steps": index.name, "vectors": of, "faiss": faiss.__version__}
+    fields: dict[str, Any] = {"steps": index.name, "vectors": of, "faiss": faiss.__version__}
     if isinstance(index, FaissIndex):
-        about |= {"bytes": index.bytes, "shared_bytes": index.shared_bytes}
+        fields |= {"bytes": index.bytes, "shared_bytes": index.shared_bytes}
         payload = faiss.serialize_index(index.index).tobytes()
     elif isinstance(index, CodeIndex):
         payload = save({name: np.ascontiguousarray(array) for name, array in index.state().items()})
     else:
         raise WorkbenchError(f"the index {index.name!r} is the vectors themselves: there is nothing to save")
-    header = json.dumps(about).encode()
+    header = json.dumps(fields).encode()
     body = len(header).to_bytes(8, "little") + header
     digest = sha256(body)
     digest.update(payload)
@@ -51,33 +51,33 @@ def write(path: Path, index: Index, of: str) -> None:
 
 
 def read(path: Path, of: str | None = None) -> Index:
-    """The index that ``write`` kept; ``of``: the fingerprint of the vectors it must be of.
+    """Read the index that ``write`` stored; ``of`` is the fingerprint its vectors must have.
 
-    Raises WorkbenchError where the file is missing, truncated, damaged, of another version, of other
-    vectors, or something else altogether. Nothing in it is looked at before its checksum is right.
+    Raises WorkbenchError if the file is missing, truncated, damaged, of another version or of other vectors,
+    or is not an index. The content is parsed only after its checksum has been verified.
     """
     try:
-        whole = memoryview(path.read_bytes())
+        content = memoryview(path.read_bytes())
     except OSError as error:
         raise WorkbenchError(f"index {str(path)!r} cannot be read ({error.strerror})") from None
     start = len(_MAGIC) + _SUM
-    if whole[: len(_MAGIC) - 1] != _MAGIC[:-1] or len(whole) < start + 8:
-        raise WorkbenchError(f"{str(path)!r} is no saved index; build it again")
-    if whole[: len(_MAGIC)] != _MAGIC:
-        version = whole[len(_MAGIC) - 1]
-        raise WorkbenchError(f"index {str(path)!r} is of format {version}, not {_MAGIC[-1]}; build it again")
-    body = whole[start:]
-    if sha256(body).digest() != whole[len(_MAGIC) : start]:
+    if content[: len(_MAGIC) - 1] != _MAGIC[:-1] or len(content) < start + 8:
+        raise WorkbenchError(f"{str(path)!r} is not a saved index; build it again")
+    if content[: len(_MAGIC)] != _MAGIC:
+        version = content[len(_MAGIC) - 1]
+        raise WorkbenchError(f"index {str(path)!r} has format {version}, not {_MAGIC[-1]}; build it again")
+    body = content[start:]
+    if sha256(body).digest() != content[len(_MAGIC) : start]:
         raise WorkbenchError(
             f"index {str(path)!r} is truncated or damaged: its checksum is wrong; build it again"
         )
     length = int.from_bytes(body[:8], "little")
-    about, payload = json.loads(bytes(body[8 : 8 + length])), body[8 + length :]
-    if of is not None and about["vectors"] != of:
+    fields, payload = json.loads(bytes(body[8 : 8 + length])), body[8 + length :]
+    if of is not None and fields["vectors"] != of:
         raise WorkbenchError(f"index {str(path)!r} is of other vectors; build it again")
-    steps = parse_index(about["steps"])
-    if "bytes" not in about:
+    steps = parse_index(fields["steps"])
+    if "bytes" not in fields:
         return CodeIndex.from_state(steps, load(bytes(payload)))
     index = faiss.deserialize_index(np.frombuffer(payload, np.uint8))
     probes = int(steps[0].args[1]) if len(steps[0].args) > 1 else 0
-    return FaissIndex(steps, index, about["bytes"], about["shared_bytes"], probes)
+    return FaissIndex(steps, index, fields["bytes"], fields["shared_bytes"], probes)

@@ -1,4 +1,4 @@
-"""The first results of a search, ranked again, and the rest behind them as it was."""
+"""Re-rank the first results of a search and keep the others, in their order, behind them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import numpy as np
 from workbench.search.found import Found, ordered
 
 
-def cosines(query: np.ndarray, database: np.ndarray, found: Found, first: int) -> Found:
-    """The ``first`` results of a query [D], ranked by their exact cosines in a database [N, D]."""
-    rows = found.rows[:first]
+def cosines(query: np.ndarray, database: np.ndarray, ranking: Found, first: int) -> Found:
+    """Rank the ``first`` results of a query [D] by their exact cosines in a database [N, D]."""
+    rows = ranking.rows[:first]
     return ordered(rows, np.asarray(database[rows] @ query, np.float32))
 
 
-def behind(again: Found, found: Found) -> Found:
-    """Results ranked ``again``, and behind them the others of ``found`` in the order they had there.
+def behind(reranked: Found, ranking: Found) -> Found:
+    """Append to the results ranked ``reranked`` the other results of ``ranking``, in their previous order.
 
-    The others' scores are all lowered alike, so that what was equal stays equal, until the best of them
-    stands just below the last of those ranked again; where it did before, they stay.
+    The scores of the others are lowered by one common amount, so that ties stay ties, until the best
+    of them is just below the last re-ranked result; they are unchanged where they were below already.
     """
-    rest = np.ones(found.rows.max(initial=-1) + 1, bool)
-    rest[again.rows] = False
-    kept = rest[found.rows]
-    if not len(again.rows) or not kept.any():
-        return again if len(again.rows) else found
-    scores = found.scores[kept].astype(np.float64)
-    below = np.nextafter(again.scores.min(), np.float32(-np.inf))
-    lowered = np.minimum(scores - max(0.0, scores[0] - below), below).astype(np.float32)
-    rows, scores = np.append(again.rows, found.rows[kept]), np.append(again.scores, lowered)
-    equal = np.diff(scores) == 0
-    tied = np.append(equal, False) | np.append(False, equal)  # also what rounding has made equal
+    outside = np.ones(ranking.rows.max(initial=-1) + 1, bool)
+    outside[reranked.rows] = False
+    others = outside[ranking.rows]
+    if not len(reranked.rows) or not others.any():
+        return reranked if len(reranked.rows) else ranking
+    scores = ranking.scores[others].astype(np.float64)
+    limit = np.nextafter(reranked.scores.min(), np.float32(-np.inf))
+    lower = np.minimum(scores - max(0.0, scores[0] - limit), limit).astype(np.float32)
+    rows, scores = np.append(reranked.rows, ranking.rows[others]), np.append(reranked.scores, lower)
+    same = np.diff(scores) == 0
+    tied = np.append(same, False) | np.append(False, same)  # includes ties created by rounding
     rows[tied] = rows[tied][np.lexsort((rows[tied], -scores[tied]))]
     return Found(rows, scores)

@@ -1,15 +1,15 @@
-"""Synthetic distractors: vectors drawn near a collection's own, as many as wanted and never all in memory.
+"""Synthetic distractors: any number of vectors similar to those of a collection, streamed in chunks.
 
 The smoothed bootstrap with shrinkage (Silverman and Young 1987, section 2.3; Silverman 1986, section
-6.4.1): one of the vectors x of mean m, drawn at random, plus noise e of their covariance,
+6.4.1): a randomly drawn vector x, plus noise e of the vectors' covariance, where m is their mean,
 
     y = m + (x - m + h e) / sqrt(1 + h^2),    h = (4 / (n (d + 2)))^(1 / (d + 4)),
 
-so that mean and covariance stay what they are; h is Silverman's bandwidth (1986, equation 4.14) for n
-vectors of d dimensions. Then unit length. Where all vectors are one, all that is drawn is that one.
+so that mean and covariance are preserved; h is Silverman's bandwidth (1986, equation 4.14) for n vectors
+of d dimensions. The result is scaled to unit length. If all vectors are equal, every draw equals them.
 
-Distractors are drawn with h without end: y = m + e, the Gaussian of that mean and covariance. In many
-dimensions h is below one, and what is drawn near an image has a cosine of some 0.7 with it: among a
+Distractors are drawn with infinite h: y = m + e, the Gaussian with that mean and covariance. In many
+dimensions h is below one, and a vector drawn near an image has a cosine of about 0.7 with it: among a
 million distractors each positive would have a thousand near-copies that count as negatives.
 """
 
@@ -33,10 +33,10 @@ _ROWS, _NUMBERS = 16_384, 2**21  # of a chunk, at most
 def draw(
     vectors: np.ndarray, count: int, seed: int = 0, bandwidth: float | None = None
 ) -> Iterator[np.ndarray]:
-    """``count`` vectors of unit length near ``vectors`` [n, D], in chunks [m, D] float32.
+    """Yield ``count`` unit vectors distributed like ``vectors`` [n, D], in chunks [m, D] float32.
 
-    ``bandwidth``: h, Silverman's where it is None, or ``math.inf``. Fewer of the same seed are the first of
-    more. Raises WorkbenchError where there are none, or not all are finite.
+    ``bandwidth`` is h (None: Silverman's), or ``math.inf``. With the same seed, a smaller ``count`` yields
+    the first vectors of a larger one. Raises WorkbenchError if there are no vectors or not all are finite.
     """
     for chunk in smoothed(vectors, count, seed, bandwidth):
         lengths = np.linalg.norm(chunk, axis=1, keepdims=True)
@@ -46,9 +46,9 @@ def draw(
 def smoothed(
     vectors: np.ndarray, count: int, seed: int = 0, bandwidth: float | None = None
 ) -> Iterator[np.ndarray]:
-    """As ``draw``, before all are brought to unit length: with the mean and covariance of ``vectors``."""
+    """Like ``draw``, but before scaling to unit length: with the mean and covariance of ``vectors``."""
     if vectors.ndim != 2 or not vectors.size:
-        raise WorkbenchError(f"distractors are drawn near vectors [n, D], not {tuple(vectors.shape)}")
+        raise WorkbenchError(f"distractors are drawn from vectors [n, D], not {tuple(vectors.shape)}")
     n, dimensions = vectors.shape
     mean, factor = _moments(vectors)
     if bandwidth is None:
@@ -58,27 +58,27 @@ def smoothed(
     centre = mean.astype(np.float32)
     rows = max(1, min(_ROWS, _NUMBERS // dimensions))
     for number, start in enumerate(range(0, count, rows)):
-        # Whole chunks, each of a seed of its own: fewer vectors are then the same ones, to the bit.
-        which, normal = (np.random.default_rng([seed, number, part]) for part in (0, 1))
-        chunk = vectors[which.integers(0, n, rows)].astype(np.float32, copy=False) - centre
+        # Whole chunks, each with its own seed: a smaller count then yields identical vectors.
+        choice, noise_source = (np.random.default_rng([seed, number, part]) for part in (0, 1))
+        chunk = vectors[choice.integers(0, n, rows)].astype(np.float32, copy=False) - centre
         chunk *= np.float32(shrinkage)
-        chunk += normal.standard_normal((rows, len(noise)), np.float32) @ noise
+        chunk += noise_source.standard_normal((rows, len(noise)), np.float32) @ noise
         chunk += centre
         yield chunk[: count - start]
 
 
 def _moments(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [D] and a factor [r, D] of the covariance, that is factor^T factor, of rank r (dividing by n)."""
+    """Return the mean [D] and a factor F [r, D] of the covariance (dividing by n): F^T F, of rank r."""
     n, dimensions = vectors.shape
     total, products = np.zeros(dimensions), np.zeros((dimensions, dimensions))
-    origin = vectors[0].astype(np.float64)  # near the mean, so that nothing is lost in the difference
+    origin = vectors[0].astype(np.float64)  # near the mean, to avoid cancellation
     for start in range(0, n, _ROWS):
-        some = vectors[start : start + _ROWS]
-        finite = np.isfinite(some).all(1)
+        batch = vectors[start : start + _ROWS]
+        finite = np.isfinite(batch).all(1)
         if not finite.all():
             row = start + int(finite.argmin())
-            raise WorkbenchError(f"vector {row} is not finite: no distractor can be drawn near it")
-        centred = some - origin
+            raise WorkbenchError(f"vector {row} is not finite: no distractors can be drawn from it")
+        centred = batch - origin
         total += centred.sum(0)
         products += centred.T @ centred
     shift = total / n
@@ -90,32 +90,34 @@ def _moments(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def extended(
     vectors: np.ndarray, count: int, seed: int, folder: Path, progress: Progress = silent
 ) -> np.memmap:
-    """``vectors`` [n, D] and ``count`` distractors like them behind, a memory map [n + count, D] float32.
+    """Append ``count`` distractors to ``vectors`` [n, D]: a memory map [n + count, D] float32.
 
-    Its file lies in ``folder`` without a name: it goes with the array, or with the process however that
-    ends. Raises WorkbenchError where the disk has no room for it or the folder cannot be written.
+    Its file in ``folder`` has no name: it is removed when the array is freed or the process ends, however
+    that happens. Raises WorkbenchError if the disk has too little room or the folder cannot be written.
     """
     n, dimensions = vectors.shape
     needed = 4 * (n + count) * dimensions
     drawn = draw(vectors, count, seed, math.inf)
-    what = f"{count:,} synthetic distractors take {needed / 1e9:,.1f} GB in {str(folder)!r}"
+    subject = f"{count:,} synthetic distractors take {needed / 1e9:,.1f} GB in {str(folder)!r}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if (free := shutil.disk_usage(folder).free) < needed:
-            raise WorkbenchError(f"{what}, where {free / 1e9:,.1f} GB are free; take fewer, or another cache")
+            raise WorkbenchError(
+                f"{subject}, where {free / 1e9:,.1f} GB are free; take fewer, or another cache"
+            )
         with tempfile.TemporaryFile(dir=folder) as file:
-            # Written, not mapped: a full disk is then an error, and not the end of the process.
+            # Written, not mapped: a full disk then raises an error instead of killing the process.
             for start in range(0, n, _ROWS):
                 file.write(np.ascontiguousarray(vectors[start : start + _ROWS], np.float32).data)
-            done = 0
+            written = 0
             for chunk in drawn:
-                progress("drawing distractors", done, count)
+                progress("drawing distractors", written, count)
                 file.write(chunk.data)
-                done += len(chunk)
+                written += len(chunk)
             file.flush()
-            progress("drawing distractors", done, count)
+            progress("drawing distractors", written, count)
             return np.memmap(file, np.float32, "r+", shape=(n + count, dimensions))
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         why = "it is full" if full else error.strerror or str(error)
-        raise WorkbenchError(f"{what}, which failed ({why}); take fewer, or another cache") from None
+        raise WorkbenchError(f"{subject}, which failed ({why}); take fewer, or another cache") from None
