@@ -124,5 +124,5 @@ def test_making_a_map_can_be_stopped(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         bench.embedding(PIPELINE, stop)
     assert "finding neighbours" in heard
-    assert not embedding._alone.locked()
+    assert not embedding._umap_lock.locked()
     assert len(bench.embedding(PIPELINE)) == 12

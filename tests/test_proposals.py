@@ -212,7 +212,7 @@ def test_where_nothing_is_proposed_the_whole_map_stands_and_it_is_said(bench: Wo
     np.testing.assert_allclose(found["score"], whole["score"], atol=1e-5)
     ready = bench._ready(pipeline, lambda *_: None)
     assert (
-        f"in {len(ready.pictures)} images nothing was proposed: the whole map stands for them"
+        f"{len(ready.pictures)} images have no proposed region: the whole map is used for them"
         in _warnings(ready)
     )
 
