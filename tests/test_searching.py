@@ -102,7 +102,7 @@ def test_explanations_add_up_to_the_score_of_a_product_code(bench: Workbench) ->
     for steps in ("pq:4", "ivf:4,pq:4", "opq:4"):
         ranking = bench.search(query, pipeline=f"{BASE}/{steps}", k=5)
         for image, score in zip(ranking["image_id"], ranking["score"], strict=True):
-            why = bench.explain(query, image, f"{BASE}/{steps}")
+            why = bench.explain(query, image, pipeline=f"{BASE}/{steps}")
             assert why.score == pytest.approx(score, abs=1e-5)
             assert why.constant != 0
             for heat in (
@@ -119,7 +119,7 @@ def test_an_explanation_needs_the_image_not_to_be_reached(bench: Workbench) -> N
     reached = set(bench.search(query, pipeline=pipeline, k=None)["image_id"])
     missed = next(image for image in bench.collection.images if image not in reached)
     exact = bench.search(query, pipeline=BASE, k=None).set_index("image_id")["score"]
-    assert bench.explain(query, missed, pipeline).score == pytest.approx(exact[missed], abs=1e-4)
+    assert bench.explain(query, missed, pipeline=pipeline).score == pytest.approx(exact[missed], abs=1e-4)
 
 
 def test_equal_distances_are_bounded_from_both_sides(bench: Workbench) -> None:

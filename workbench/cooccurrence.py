@@ -14,7 +14,7 @@ from workbench.described import Ready, mapped
 from workbench.descriptors.describe import Parts, apply_step, pooled, split_steps, summed
 from workbench.progress import Progress, silent
 
-MOST_IMAGES = 500
+MAX_IMAGES = 500
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _whitened_vectors(described: Ready, progress: Progress) -> tuple[torch.Tenso
     regional, final = split_steps(config)
     at_regions = config.whitenings[0] in regional
     steps, fitted = (regional, descriptors.regional) if at_regions else (final, descriptors.final)
-    rows = range(min(len(described.collection.images), MOST_IMAGES))
+    rows = range(min(len(described.collection.images), MAX_IMAGES))
     keys = [described.keys[0][row] for row in rows]
     vectors = []
     for done, (_, maps) in enumerate(mapped(described.source).batches(keys, 0)):

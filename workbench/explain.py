@@ -97,7 +97,7 @@ def cell_contributions(
     gradients = torch.autograd.grad((parts.linear * others).sum(), leaves)
     height, width = leaves[0].shape[2:]
     heat = torch.zeros(len(others), height, width)
-    charges = _charges(parts, others)
+    charges = _centring_contributions(parts, others)
     start = 0
     for leaf, gradient, pooled in zip(leaves, gradients, pools, strict=True):
         scale_heat = (leaf.detach() * gradient).sum(1)
@@ -119,7 +119,7 @@ def _region_vectors(
         return parts.total, pools
 
 
-def _charges(parts: Parts, others: torch.Tensor) -> torch.Tensor:
+def _centring_contributions(parts: Parts, others: torch.Tensor) -> torch.Tensor:
     """The part of each region's score that is due to centring, [B, N]."""
     if not isinstance(parts.offset, torch.Tensor):
         return torch.zeros(parts.linear.shape[:2])

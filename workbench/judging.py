@@ -36,8 +36,8 @@ from workbench.searching import Searcher
 
 FEW = 3  # vectors per dimension; with fewer, whitening mostly amplifies noise
 TIMED = 20  # queries whose search is timed
-FIRST = 100  # results of each query that are kept
-VERIFIED = 64  # queries whose local features are held at a time
+KEPT_RESULTS = 100  # results of each query that are kept
+FEATURE_BATCH = 64  # queries whose local features are held at a time
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def judge(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     first: dict[int, Found] = {}
 
     def keep_first(position: int, ranking: Found) -> NDArray[np.int64]:
-        first[position] = Found(ranking.rows[:FIRST].copy(), ranking.scores[:FIRST].copy())
+        first[position] = Found(ranking.rows[:KEPT_RESULTS].copy(), ranking.scores[:KEPT_RESULTS].copy())
         progress("ranking", position, len(vectors))
         return ranking.rows
 
@@ -99,7 +99,7 @@ def judge(searcher: Searcher, progress: Progress = silent) -> Evaluation:
 
         batch_size = exact.TOGETHER // max(1, searcher.index.size)
         if searcher.keypoints:
-            batch_size = min(batch_size, VERIFIED)
+            batch_size = min(batch_size, FEATURE_BATCH)
         return protocols.evaluate(Rankings(search, len(vectors), batch_size, ranked_rows), truth, protocol)
 
     scores = evaluate(keep_first)
