@@ -56,7 +56,7 @@ class Task(NamedTuple):
     title: str
     queries: Sequence[int]
     database: Sequence[int]
-    truth: list[dict[Any, Any]]
+    ground_truth: list[dict[Any, Any]]
     protocol: Any
 
 
@@ -172,10 +172,8 @@ def weighted(
         weights = dict(zip(CONTROLS, (even, area * even, centre * even), strict=True))
         means, around = pool(maps, grid, "mean"), maps.mean((2, 3))[:, None]
         for kind, trained in trained_attentions.items():
-            area_weights = area if KINDS[kind].area else even
-            weights |= {
-                f"{kind} {n}": attend(means, around) * area_weights for n, attend in enumerate(trained)
-            }
+            factors = area if KINDS[kind].area else even
+            weights |= {f"{kind} {n}": attend(means, around) * factors for n, attend in enumerate(trained)}
         apart = Pooled(pools.vectors, None, grid)
         regions = summed(apart, described.config, described.described.regional, keep=True).total
         cells = shares(grid, height, width).flatten(1)
@@ -208,7 +206,7 @@ def table(task: Task, vectors: dict[str, torch.Tensor], inside: dict[str, float]
             order = (
                 (vectors[name][list(task.queries)] @ database.T).sort(descending=True, stable=True).indices
             )
-            scores.append(protocols.evaluate(list(order.numpy()), task.truth, task.protocol))
+            scores.append(protocols.evaluate(list(order.numpy()), task.ground_truth, task.protocol))
         ap = np.mean([seed.per_query["ap"] for seed in scores], axis=0)
         metrics = [name for name in scores[0].metrics if name.startswith("mAP")]
         mean_aps = [100 * seed.mean_ap for seed in scores]

@@ -68,7 +68,9 @@ CANCEL = (
     """[...panel.querySelectorAll("button")].find((element) => element.textContent === "Cancel").click();"""
 )
 RANKED = "grid.getAttribute('aria-busy') === 'false' && grid.textContent !== before.grid"
-SEEN = "[...grid.querySelectorAll('figure')].slice(0, %d).every((figure) => figure.querySelector('img')?.naturalWidth)"
+SEEN = "[...grid.querySelectorAll('figure')].slice(0, %d)" + (
+    ".every((figure) => figure.querySelector('img')?.naturalWidth)"
+)
 MAP = "/^mAP .*\\d/.test(panel.querySelector('.wb-numbers')?.textContent) && " + (
     "panel.querySelector('.wb-numbers').textContent !== before.numbers"
 )
