@@ -40,7 +40,7 @@ BATCH = 8  # pairs of photos whose patches are compared with each other
 Describe = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of a grey image and keypoints [n, 4]
 
 
-class Described(NamedTuple):
+class DescribedPhoto(NamedTuple):
     """A photo's keypoints and, by each method, their descriptors."""
 
     points: np.ndarray
@@ -70,15 +70,17 @@ def grey_of(path: Path) -> np.ndarray:
     return np.asarray(cv2.cvtColor(pixels(images.load(path), size), cv2.COLOR_RGB2GRAY))
 
 
-def describe(grey: np.ndarray, methods: dict[str, hardnet.Describer]) -> Described:
+def describe(grey: np.ndarray, methods: dict[str, hardnet.Describer]) -> DescribedPhoto:
     points, sift = keypoints.sift(grey)
     patches = cut(grey, points)
-    return Described(
+    return DescribedPhoto(
         points, {"RootSIFT": keypoints.root(sift), **{n: d(patches) for n, d in methods.items()}}
     )
 
 
-def inliers(first: Described, second: Described, method: str, ratio: float) -> tuple[int, int, np.ndarray]:
+def inliers(
+    first: DescribedPhoto, second: DescribedPhoto, method: str, ratio: float
+) -> tuple[int, int, np.ndarray]:
     """The numbers of inliers of a fundamental matrix and of matches, and the inlying pairs [m, 2]."""
     pairs, _, _ = matched(first.descriptors[method], second.descriptors[method], ratio)
     if len(pairs) < 8:
@@ -107,12 +109,12 @@ def photo_pairs(scenes: Path) -> list[tuple[Path, Path]]:
 def matching(scenes: Path, methods: dict[str, hardnet.Describer]) -> None:
     """Print the inliers of pairs of photos of one scene, and false positives among their patches."""
     pairs = photo_pairs(scenes)
-    photos: dict[Path, Described] = {}
+    photos: dict[Path, DescribedPhoto] = {}
     for path in {path for pair in pairs for path in pair}:
         photos[path] = describe(grey_of(path), methods)
     names = ["RootSIFT", *methods]
     rows = []
-    union: list[tuple[Described, Described, np.ndarray]] = []
+    union: list[tuple[DescribedPhoto, DescribedPhoto, np.ndarray]] = []
     for ratio in RATIOS:
         counts = {name: np.zeros((len(pairs), 2)) for name in names}
         for row, (first, second) in enumerate(pairs):
@@ -148,7 +150,7 @@ def matching(scenes: Path, methods: dict[str, hardnet.Describer]) -> None:
 
 
 def print_false_positives(
-    title: str, names: Sequence[str], pairs: Sequence[tuple[Described, Described, np.ndarray]]
+    title: str, names: Sequence[str], pairs: Sequence[tuple[DescribedPhoto, DescribedPhoto, np.ndarray]]
 ) -> None:
     """Print the false positives at 95 % recall of matching keypoints, given by their rows [m, 2]."""
     positive_distances: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -184,7 +186,7 @@ def print_false_positives(
 
 def warped(
     scenes: Path, methods: dict[str, hardnet.Describer]
-) -> Iterator[tuple[Described, Described, np.ndarray]]:
+) -> Iterator[tuple[DescribedPhoto, DescribedPhoto, np.ndarray]]:
     """Every eighth photo of the scenes, a synthetic view of it by a known homography, and their matches."""
     for number, path in enumerate(islice(sorted(scenes.glob("*/*.jpg")), None, None, 8)):
         header = images.header(path)

@@ -123,20 +123,20 @@ def row(index: str, count: int, handle: int, folder: Path) -> dict[str, float]:
     seconds: dict[str, float] = defaultdict(float)
     step, step_started = "", time.perf_counter()
 
-    def progress(what: str, done: int, total: int) -> None:
+    def progress(name: str, done: int, total: int) -> None:
         nonlocal step, step_started
         now = time.perf_counter()
         seconds[step] += now - step_started
-        step, step_started = what, now
+        step, step_started = name, now
 
     memory = Memory()
     built = indexes.build(steps, vectors, 0, progress)
     progress("", 0, 0)
-    built.search(queries[:1], FOUND)  # what is computed at first use is not timed
+    built.search(queries[:1], FOUND)  # work at first use is not timed
     started = time.perf_counter()
     rankings = built.search(queries, FOUND)
     search_seconds = (time.perf_counter() - started) / len(queries)
-    add = sum(value for what, value in seconds.items() if what in FILLING)
+    add = sum(value for name, value in seconds.items() if name in FILLING)
     return {
         "train": sum(seconds.values()) - add,
         "add": add,
@@ -199,7 +199,7 @@ def print_estimates(measured: dict[str, dict[str, float]]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--row"]:
-        name, size, number, place = sys.argv[2:]
-        print(json.dumps(row(name, int(size), int(number), Path(place))))
+        index, size, number, folder = sys.argv[2:]
+        print(json.dumps(row(index, int(size), int(number), Path(folder))))
     else:
         main()
