@@ -120,9 +120,9 @@ def relevance(collection: Collection, query: Asked) -> Callable[[str], str]:
     grades: Mapping[str, str] = collection.relevance.get(entry.id, {}) if entry else {}
     has_truth = entry is not None and entry.id in collection.relevance
 
-    def relevance_of(image: str) -> str:
+    def grade_of(image: str) -> str:
         if entry is not None and image == entry.image and image not in grades:
             return "query"
         return grades.get(image, "negative" if has_truth else "unknown")
 
-    return relevance_of
+    return grade_of

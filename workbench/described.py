@@ -65,13 +65,13 @@ class Ready:
 
     def row(self, query: Query | None) -> int | None:
         """The row of a query of the collection; None without a query, or if its picture could not be read."""
-        picture = query and query_picture(self.collection, query)
+        picture = query and picture_of(self.collection, query)
         return self.pictures.index(picture) if picture in self.pictures else None
 
     def query_rows(self) -> list[int]:
         """The row of each query, in the collection's order."""
         row_of = {picture: row for row, picture in enumerate(self.pictures)}
-        return [row_of[query_picture(self.collection, query)] for query in self.collection.queries]
+        return [row_of[picture_of(self.collection, query)] for query in self.collection.queries]
 
     def truth(self) -> list[dict[Any, Any]]:
         """The ground truth {row: grade} of each query; under ``self`` is the row of its own image."""
@@ -111,7 +111,7 @@ class Ready:
         )
 
 
-def query_picture(collection: Collection, query: Query) -> Picture:
+def picture_of(collection: Collection, query: Query) -> Picture:
     """The picture that is described for a query: its image, cropped to its box."""
     return Picture(collection.path(query.image), query.box)
 
@@ -222,7 +222,7 @@ class Describer:
                     f"its report names {len(collection.problems)}"
                 )
             database = [Picture(collection.path(image)) for image in collection.images]
-            queries = [query_picture(collection, query) for query in collection.queries]
+            queries = [picture_of(collection, query) for query in collection.queries]
             pictures = list(dict.fromkeys([*database, *queries]))
             keys, unreadable = source.extract(pictures, scales, progress)
             if not unreadable:
@@ -249,7 +249,7 @@ def matching_rows(collection: Collection, pictures: Sequence[Picture]) -> np.nda
     row_of = {picture: row for row, picture in enumerate(pictures)}
     image_at = {image: row for row, image in enumerate(collection.images)}
     pairs = [
-        (row_of[query_picture(collection, query)], image_at[image])
+        (row_of[picture_of(collection, query)], image_at[image])
         for query in collection.queries
         for image, grade in collection.relevance[query.id].items()
         if grade != "junk"

@@ -83,10 +83,10 @@ def heatmaps(
     with torch.enable_grad():
         leaves = [scale_maps.detach().requires_grad_(True) for scale_maps in maps]
         parts, pools = describe_maps(leaves, config, descriptors, keep=True)
-        return cell_contributions(leaves, pools, parts, others[:, None])
+        return spread(leaves, pools, parts, others[:, None])
 
 
-def cell_contributions(
+def spread(
     leaves: Sequence[torch.Tensor], pools: Sequence[Pooled], parts: Parts, others: torch.Tensor
 ) -> torch.Tensor:
     """Split inner products of regions with others [B, 1 or N, D] over the first scale's cells [B, H, W].

@@ -15,7 +15,7 @@ import torch
 
 from workbench.config import WorkbenchError
 from workbench.descriptors.describe import Parts, Pooled
-from workbench.explain import cell_contributions
+from workbench.explain import spread
 from workbench.one import Classes, One, Regions
 from workbench.region_search import pool_regions, region_parts
 from workbench.search.sets import Nearest
@@ -61,7 +61,7 @@ class _DescribedMap(NamedTuple):
 
     def heat(self, others: torch.Tensor) -> np.ndarray:
         """The inner products of the regions with others [N, D], split over the cells: [H, W]."""
-        return cell_contributions([self.leaf], [self.pools], self.parts, others[None])[0].numpy()
+        return spread([self.leaf], [self.pools], self.parts, others[None])[0].numpy()
 
 
 def of_image(region_sets: One, query: Regions, image: str) -> Voters:

@@ -92,7 +92,7 @@ def judge(searcher: Searcher, progress: Progress = silent) -> Evaluation:
         progress("ranking", position, len(vectors))
         return ranking.rows
 
-    def evaluate(ranked_rows: Callable[[int, Found], NDArray[np.int64]]) -> protocols.Scores:
+    def scores_of(ranked_rows: Callable[[int, Found], NDArray[np.int64]]) -> protocols.Scores:
         def search(batch: slice) -> list[Found]:
             features = searcher.features(rows[batch])
             return searcher.search(vectors[batch], junk[batch], progress, features=features)
@@ -102,11 +102,11 @@ def judge(searcher: Searcher, progress: Progress = silent) -> Evaluation:
             batch_size = min(batch_size, FEATURE_BATCH)
         return protocols.evaluate(Rankings(search, len(vectors), batch_size, ranked_rows), truth, protocol)
 
-    scores = evaluate(keep_first)
+    scores = scores_of(keep_first)
     metrics = dict(scores.metrics)
     if searcher.index.ties and not searcher.rerankers:
         for name, favour in (("mAP_optimistic", True), ("mAP_pessimistic", False)):
-            metrics[name] = evaluate(
+            metrics[name] = scores_of(
                 lambda query, ranking, favour=favour: untied(ranking, truth[query], favour)  # type: ignore[misc]
             ).mean_ap
     measured_costs = costs(searcher)

@@ -65,14 +65,14 @@ class Searcher:
         started = time.perf_counter()
         rankings = self.index.search(vectors)
         timings["search"] = time.perf_counter() - started
-        for step, reranker in self.rerankers:
+        for step, rerank in self.rerankers:
             started = time.perf_counter()
             if step.name == "nojunk":
                 rankings = [
                     _without(*pair) for pair in zip(rankings, junk or [()] * len(rankings), strict=True)
                 ]
             else:
-                vectors, rankings = reranker(vectors, rankings, features, progress)
+                vectors, rankings = rerank(vectors, rankings, features, progress)
             timings[str(step)] = time.perf_counter() - started
         return rankings
 
@@ -194,8 +194,8 @@ def build_searcher(
         if step.name != "dba":
             started = time.perf_counter()
             verified = bool(rerankers) and rerankers[-1][0].name == "sv"
-            reranker = again_by(step, vectors, index, progress, described, keypoints, verified)
-            rerankers.append((step, reranker))
+            rerank = again_by(step, vectors, index, progress, described, keypoints, verified)
+            rerankers.append((step, rerank))
             seconds[str(step)] = time.perf_counter() - started
     notes = (*index_warnings(config, index), *cache_warnings)
     return Searcher(config, described, vectors, index, tuple(rerankers), seconds, notes, keypoints)
