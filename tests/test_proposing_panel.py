@@ -95,7 +95,7 @@ def test_elsewhere_nothing_is_trained_or_measured_and_it_is_said(panel: Proposin
     assert panel.name.value == "mine-2"  # a name that is free
     panel.train(None)
     assert panel.session.wait(60)
-    assert panel.session.failed and "has no outlines" in panel.session.message
+    assert panel.session.failed and "knows no outlines" in panel.session.message
     panel.name.value = "mine"
     with pytest.raises(WorkbenchError, match="is there already"):
         panel.train(None)

@@ -84,8 +84,8 @@ def test_the_table_has_a_row_each(measured: Tradeoff) -> None:
     [
         ("ivf:5000", "5000"),
         ("pq:7", "do not divide"),
-        ("aqe:5", "is no index"),
-        ("nonsense", "is no index"),
+        ("aqe:5", "is not an index"),
+        ("nonsense", "is not an index"),
         ("pq:4,lsh:64", "keep one"),
         ("itq:256", "256"),
     ],
