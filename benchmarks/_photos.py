@@ -1,4 +1,4 @@
-"""The photos that benchmarks are run on, beside the checkout."""
+"""The photos for benchmarks, in the folder ``shared`` beside the checkout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def photos(split: str) -> list[tuple[Path, str]]:
 
 
 def grocery(split: str) -> Path:
-    """They as a file ``path,label``."""
+    """A CSV file ``path,label`` of the grocery photos of a split."""
     target = Path(tempfile.gettempdir()) / f"grocery_{split}.csv"
     with target.open("w", newline="") as file:
         csv.writer(file).writerows([("path", "label"), *photos(split)])

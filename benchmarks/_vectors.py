@@ -1,4 +1,4 @@
-"""The descriptors of the embedded collection, near which the benchmarks draw as many as they need."""
+"""The descriptors of the embedded collection, around which benchmarks draw as many vectors as they need."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from workbench.progress import silent
 PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:128"
 
 
-def own_vectors() -> np.ndarray:
-    """Those of the database of ``posters``, [n, 128] float32."""
+def poster_vectors() -> np.ndarray:
+    """The descriptors of the database of ``posters``, [n, 128] float32."""
     bench = workbench.open("posters")
-    ready = Describer(bench.collection, bench.options).describe(Config.parse(PIPELINE), silent)
-    return np.ascontiguousarray(ready.database.numpy())
+    described = Describer(bench.collection, bench.options).describe(Config.parse(PIPELINE), silent)
+    return np.ascontiguousarray(described.database.numpy())

@@ -1,4 +1,4 @@
-"""What becomes of the mean in an explanation: heat on the target with it left apart, or charged to cells."""
+"""The offset of centring in an explanation, as one constant or distributed over cells: heat on the target."""
 
 from __future__ import annotations
 
@@ -23,42 +23,49 @@ PAIRS = 100
 
 
 def main() -> None:
+    """Print the share of positive heat on the target, for pairs of a query and one of its positives."""
     bench = workbench.open("posters")
     collection = bench.collection
-    known = [
+    positives = [
         (query, image)
         for query in collection.queries
         for image, grade in collection.relevance[query.id].items()
         if grade != "junk"
     ]
-    chosen = [known[i] for i in np.random.default_rng(0).choice(len(known), PAIRS, replace=False)]
+    chosen = [positives[i] for i in np.random.default_rng(0).choice(len(positives), PAIRS, replace=False)]
     rows = []
     for pipeline in PIPELINES:
         config = Config.parse(pipeline)
-        ready = bench._describer.describe(config, silent)
-        query_row = dict(zip([q.id for q in collection.queries], ready.query_rows(), strict=True))
+        described = bench._describer.describe(config, silent)
+        query_row = dict(zip([q.id for q in collection.queries], described.query_rows(), strict=True))
         results = []
         for query, image in chosen:
-            asked, found = ready.maps(query_row[query.id]), ready.maps(collection.images.index(image))
-            leaf = found[0].clone().requires_grad_(True)
-            q = describe_maps(asked, config, ready.described, keep=True)[0]
-            d = describe_maps([leaf], config, ready.described, keep=True)[0]
-            score = float(q.total.sum(1)[0] @ d.total.sum(1)[0].detach())
-            linear = q.linear.sum(1)[0] @ d.linear.sum(1)[0]
+            query_maps = described.maps(query_row[query.id])
+            image_maps = described.maps(collection.images.index(image))
+            leaf = image_maps[0].clone().requires_grad_(True)
+            query_parts = describe_maps(query_maps, config, described.described, keep=True)[0]
+            image_parts = describe_maps([leaf], config, described.described, keep=True)[0]
+            score = float(query_parts.total.sum(1)[0] @ image_parts.total.sum(1)[0].detach())
+            linear = query_parts.linear.sum(1)[0] @ image_parts.linear.sum(1)[0]
             (gradient,) = torch.autograd.grad(linear, leaf)
-            apart = (leaf.detach() * gradient).sum(1)[0].numpy()
-            charged = heatmaps(found, q.total.sum(1), config, ready.described)[0].numpy()
+            with_constant = (leaf.detach() * gradient).sum(1)[0].numpy()
+            query_vector = query_parts.total.sum(1)
+            distributed = heatmaps(image_maps, query_vector, config, described.described)[0].numpy()
             header = images.header(collection.path(image))
-            seen = Target(collection.quadrilaterals[query.id, image], (0, 0, header.width, header.height))
-            inside = coverage(seen, *apart.shape)
+            corners = collection.quadrilaterals[query.id, image]
+            cells = coverage(Target(corners, (0, 0, header.width, header.height)), *with_constant.shape)
             constant = (score - float(linear.detach())) / score
-            results.append(
-                (constant, share_inside(apart, inside), share_inside(charged, inside), inside.mean())
-            )
-        constant, apart_share, charged_share, even = np.array(results).T
-        shares = [f"{100 * share.mean():.1f}" for share in (apart_share, charged_share, even)]
+            heat_shares = (share_inside(heat, cells) for heat in (with_constant, distributed))
+            results.append((constant, *heat_shares, cells.mean()))
+        constant, *heat_shares = np.array(results).T
+        shares = [f"{100 * share.mean():.1f}" for share in heat_shares]
         rows.append([pipeline, f"{np.median(constant):.1f}", *shares])
-    columns = ["pipeline", "constant / score (median)", "offset as a constant, %", "charged to cells, %"]
+    columns = [
+        "pipeline",
+        "constant / score (median)",
+        "offset as a constant, %",
+        "distributed over cells, %",
+    ]
     print(f"{PAIRS} pairs of a query and a positive of posters: share of positive heat on the target\n")
     print_table([*columns, "evenly spread, %"], rows)
 

@@ -1,4 +1,4 @@
-"""Binary codes beside what FAISS has: encoding beside ITQ, searching 10^6 of them beside Hamming search."""
+"""Binary codes against FAISS: encoding against ITQ, and searching 10^6 codes against its Hamming search."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from functools import partial
 
 import faiss
 import numpy as np
-from _table import print_table, verdict
-from _vectors import own_vectors
-from searching import at_most, in_turn
+from _table import print_table
+from _timing import at_least, at_most, fastest_in_turn
+from _vectors import poster_vectors
 
 from workbench.config import Step
 from workbench.search import hyperplanes, spherical, synthetic
@@ -18,38 +18,40 @@ CODES, ENCODED, QUERIES, K, RUNS = 1_000_000, 200_000, 64, 100, 20
 
 
 def main() -> None:
-    own = own_vectors()
-    encoding(own)
-    searching(own)
+    vectors = poster_vectors()
+    encoding(vectors)
+    searching(vectors)
 
 
-def encoding(own: np.ndarray) -> None:
-    """At 128 bits, as ITQ makes no more of them than there are dimensions."""
-    x = np.concatenate(list(synthetic.draw(own, ENCODED)))
-    spheres, planes = spherical.fit(x, 128), hyperplanes.itq(x, 128)
-    ours, theirs = in_turn(partial(spheres.encode, x), partial(planes.coder.sa_encode, x), RUNS)
-    print(f"Encoding {ENCODED:,} vectors of {x.shape[1]} numbers in 128 bits\n")
+def encoding(vectors: np.ndarray) -> None:
+    """Print encoding speeds at 128 bits: ITQ makes no more bits than there are dimensions."""
+    drawn = np.concatenate(list(synthetic.draw(vectors, ENCODED)))
+    spheres, planes = spherical.fit(drawn, 128), hyperplanes.itq(drawn, 128)
+    ours, theirs = fastest_in_turn(
+        partial(spheres.encode, drawn), partial(planes.coder.sa_encode, drawn), RUNS
+    )
+    print(f"Encoding {ENCODED:,} vectors of {drawn.shape[1]} numbers in 128 bits\n")
     speeds = [f"{ENCODED / seconds:,.0f}" for seconds in (ours, theirs)]
     columns = ["spherical hashing, vectors/s", "ITQ by FAISS, vectors/s", "spherical / ITQ"]
-    print_table(columns, [[*speeds, verdict(theirs / ours, 0.5)]])
+    print_table(columns, [[*speeds, at_least(theirs / ours, 0.5)]])
 
 
-def searching(own: np.ndarray) -> None:
-    """Our times include encoding the queries; those of FAISS begin with their codes."""
-    train = np.concatenate(list(synthetic.draw(own, spherical.SAMPLE)))
-    queries = np.concatenate(list(synthetic.draw(own, QUERIES, seed=1)))
+def searching(vectors: np.ndarray) -> None:
+    """Print search times. Those of the workbench include encoding the queries, those of FAISS do not."""
+    train = np.concatenate(list(synthetic.draw(vectors, spherical.SAMPLE)))
+    queries = np.concatenate(list(synthetic.draw(vectors, QUERIES, seed=1)))
     rows = []
     for name in ("lsh", "sh"):
-        coder = spherical.fit(train, 256) if name == "sh" else hyperplanes.lsh(own.shape[1], 256)
-        packed = np.concatenate([coder.encode(chunk) for chunk in synthetic.draw(own, CODES)])
+        coder = spherical.fit(train, 256) if name == "sh" else hyperplanes.lsh(vectors.shape[1], 256)
+        packed = np.concatenate([coder.encode(chunk) for chunk in synthetic.draw(vectors, CODES)])
         ours, bare = CodeIndex((Step(name, (256.0,)),), coder, packed), faiss.IndexBinaryFlat(256)
         bare.add(packed)
         for threads in sorted({1, faiss.omp_get_max_threads()}):
             faiss.omp_set_num_threads(threads)
             for size in (1, QUERIES):
-                some = queries[:size]
-                call = partial(bare.search, coder.encode(some), K)
-                a, b = in_turn(partial(ours.search, some, K), call, RUNS)
+                batch = queries[:size]
+                bare_search = partial(bare.search, coder.encode(batch), K)
+                a, b = fastest_in_turn(partial(ours.search, batch, K), bare_search, RUNS)
                 times = [f"{1000 / size * seconds:.2f}" for seconds in (a, b)]
                 rows.append([str(ours.name), str(threads), str(size), *times, at_most(a / b, 2)])
     print(f"The best {K} of {CODES:,} codes of 256 bits\n")

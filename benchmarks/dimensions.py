@@ -1,4 +1,4 @@
-"""What smaller descriptors and indexes lose on ``posters``: mAP against dimensions, and of each index."""
+"""The mAP of smaller descriptors and of indexes on ``posters``: by dimensions, and by index."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from _table import print_table
 import workbench
 
 DIMENSIONS = (16, 32, 64, 128, 256, 512)
-DESCRIPTORS = {  # the mean over the whole map is what the network's classifier reads: its neural code
+DESCRIPTORS = {  # the mean over the whole map is the input of the network's classifier: its neural code
     "R-MAC, PCA": "max/rmac:3/pca",
     "R-MAC, whitened": "max/rmac:3/pcaw",
     "neural code, PCA": "mean/whole/pca",
@@ -33,14 +33,14 @@ def main() -> None:
     print("posters, mAP medium in per cent, by dimensions\n")
     print_table(["", *map(str, DIMENSIONS)], rows)
 
-    trade, rows = bench.tradeoff((), PIPELINE), []
+    tradeoff, rows = bench.tradeoff((), pipeline=PIPELINE), []
     for index in INDEXES:
-        one = trade.measure(index)
-        shares = [*one.recall.values(), one.mean_ap, one.lost]
-        sizes = [f"{one.bytes:.0f}", f"{one.shared_bytes / 1024:.0f}"]
+        measures = tradeoff.measure(index)
+        shares = [*measures.recall.values(), measures.mean_ap, measures.lost]
+        sizes = [f"{measures.bytes:.0f}", f"{measures.shared_bytes / 1024:.0f}"]
         rows.append([index, *(f"{100 * share:.1f}" for share in shares), *sizes])
     print(f"posters, {PIPELINE}\n")
-    recalls = [f"recall@{k} %" for k in one.recall]
+    recalls = [f"recall@{k} %" for k in measures.recall]
     print_table(["index", *recalls, "mAP medium %", "lost", "bytes an image", "shared, KB"], rows)
 
 

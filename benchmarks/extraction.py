@@ -1,8 +1,8 @@
 """Extraction of 200 photos against the bare model, and against one image at a time.
 
-The bare model runs on batches that are ready in memory, in the same precision and shapes, as it
-comes from its library, with the better of two batch sizes. One image at a time is how the field's
-reference packages describe images: decode, resize, float32, a batch of one.
+The bare model, unchanged from its library, runs on batches in memory, in the same precision and shapes, with
+the better of two batch sizes. One image at a time is how the field's reference packages describe images:
+decode, resize, float32, a batch of one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _table import best, print_table, verdict
+from _table import print_table
+from _timing import at_least, fastest
 from PIL import Image
 
 import workbench
@@ -28,7 +29,7 @@ IMAGES, SIZE, RUNS = 200, 512, 2
 
 
 def bare(source: MapSource, precision: str) -> torch.nn.Module:
-    """The model as its library makes it: nothing folded, in the same precision."""
+    """The model unchanged from its library, without folded layers, in the given precision."""
     model: torch.nn.Module = models.build(source.card).eval()
     return model.to(getattr(torch, precision))
 
@@ -48,19 +49,23 @@ def measure(name: str, paths: list[Path]) -> list[str]:
 
     items = [batches.item(path, images.header(path), None, SIZE, 32, 1.0) for path in paths]
     plain = bare(source, precision).to(memory_format=torch.channels_last)
-    batches: dict[int, list[torch.Tensor]] = {}
-    for together in (2, batches.BATCH):
-        parts = [b[i : i + together] for b in batches.plan(items) for i in range(0, len(b), together)]
-        batches[together] = [
+    inputs: dict[int, list[torch.Tensor]] = {}
+    for batch_size in (2, batches.BATCH):
+        parts = [
+            batch[i : i + batch_size]
+            for batch in batches.plan(items)
+            for i in range(0, len(batch), batch_size)
+        ]
+        inputs[batch_size] = [
             torch.rand(len(part), 3, *part[0].size[::-1])
             .to(getattr(torch, precision))
             .to(memory_format=torch.channels_last)
             for part in parts
         ]
 
-    def bare_on(together: int) -> None:
+    def bare_on(batch_size: int) -> None:
         with torch.inference_mode():
-            for batch in batches[together]:
+            for batch in inputs[batch_size]:
                 run(plain, source.layer, batch)
 
     eager = bare(source, "float32")
@@ -75,12 +80,12 @@ def measure(name: str, paths: list[Path]) -> list[str]:
                 run(eager, source.layer, ((pixels - mean) / std)[None])
 
     ours()  # warm
-    seconds = best(ours, RUNS)
-    model = min(best(lambda t=together: bare_on(t), RUNS) for together in batches)
-    single = best(one_at_a_time, 1)
+    seconds = fastest(ours, RUNS)
+    model = min(fastest(lambda t=batch_size: bare_on(t), RUNS) for batch_size in inputs)
+    single = fastest(one_at_a_time, 1)
     shutil.rmtree(folder)
     speed = [f"{len(paths) / s:.1f}" for s in (seconds, model, single)]
-    return [name, precision, *speed, verdict(model / seconds, 0.85), verdict(single / seconds, 2.5)]
+    return [name, precision, *speed, at_least(model / seconds, 0.85), at_least(single / seconds, 2.5)]
 
 
 def main() -> None:

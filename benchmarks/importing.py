@@ -1,20 +1,22 @@
-"""``import workbench`` in a fresh process, against importing torch."""
+"""The time of ``import workbench`` in a fresh process, against importing torch."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-from _table import best, print_table
+from _table import print_table
+from _timing import fastest
 
 
-def start(code: str) -> float:
-    return best(lambda: subprocess.run([sys.executable, "-c", code], check=True), 5)
+def seconds(code: str) -> float:
+    """Seconds of a fresh Python process that runs the code."""
+    return fastest(lambda: subprocess.run([sys.executable, "-c", code], check=True), 5)
 
 
 def main() -> None:
-    nothing = start("pass")
-    ours, torch = (start(f"import {name}") - nothing for name in ("workbench", "torch"))
+    empty = seconds("pass")
+    ours, torch = (seconds(f"import {name}") - empty for name in ("workbench", "torch"))
     print_table(["import workbench, s", "import torch, s"], [[f"{ours:.3f}", f"{torch:.2f}"]])
 
 

@@ -1,7 +1,8 @@
-"""Fine-tuning for search: what a similar training set gives, what it costs on other photos, neural codes.
+"""Fine-tuning for search: its gain on similar photos, its loss on other photos, and neural codes.
 
-Settings are chosen by the mAP of held-out training images (seed 0), then trained from three seeds and judged
-on test sets that had no say. What is trained already is used again: the run may be broken off and goes on.
+Settings are chosen by the mAP of held-out training images (seed 0), then trained from three seeds and
+evaluated on test sets that were not used for the choice. Trained files are saved, so that an interrupted run
+can be continued.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ TRIED = {
 
 
 if not DATASETS.is_dir():
-    print(f"Without the photos in {str(DATASETS)!r} there is nothing to train on.")
+    print(f"The photos in {str(DATASETS)!r} are missing, so nothing can be trained.")
     sys.exit()
-TESTS = {  # name → what is opened, and how
+TESTS = {  # name → arguments of ``workbench.open``
     "grocery, test": {"name": str(grocery("test"))},
     "scenes": {"name": str(DATASETS / "scenes"), "labels": "folders"},
     "scenes among 1,000 photos": {
@@ -58,11 +59,15 @@ PAIRS = {  # trained on → tested on
 }
 
 
-def trained(name: str, settings: Settings, seed: int, on: str = "grocery") -> Path:
-    """The file of a training, which is done where it has not been yet."""
-    collection = open_csv(grocery("train")) if on == "grocery" else open_folder(DATASETS / on, "folders")
+def trained(name: str, settings: Settings, seed: int, training_set: str = "grocery") -> Path:
+    """The trained file, trained now unless it is saved."""
+    collection = (
+        open_csv(grocery("train"))
+        if training_set == "grocery"
+        else open_folder(DATASETS / training_set, "folders")
+    )
     options = Options(size=SIZE, seed=seed, cache=default_cache())
-    name = f"benchmark-{on}-{name}-{seed}"
+    name = f"benchmark-{training_set}-{name}-{seed}"
     path = options.cache / "learned" / f"{name}.safetensors"
     if path.is_file() and not path.with_suffix(".training").exists():
         return path
@@ -73,42 +78,42 @@ def trained(name: str, settings: Settings, seed: int, on: str = "grocery") -> Pa
     return finetune(collection, options, name, BACKBONE, settings, report=report)
 
 
-def tried() -> dict[str, float]:
-    """Print what was tried; the mAP on the held-out images that each came to."""
-    rows, found = [], {}
+def try_settings() -> dict[str, float]:
+    """Print a table of the tried settings, and return the mAP of each on the held-out images."""
+    rows, mean_aps = [], {}
     for name, settings in TRIED.items():
         try:
-            about = card(trained(name, settings, SEEDS[0]))
+            details = card(trained(name, settings, SEEDS[0]))
         except WorkbenchError as error:
             rows.append([name, str(error), "", "", "", ""])
             continue
-        found[name] = max(epoch["mean_ap"] for epoch in about["figures"][1:])
-        before = about["figures"][0]["mean_ap"]
-        said = [settings.loss, str(settings.blocks), f"{settings.rate:g}", str(about["kept"])]
-        rows.append([*said, f"{100 * before:.1f}", f"{100 * found[name]:.1f}"])
+        mean_aps[name] = max(epoch["mean_ap"] for epoch in details["figures"][1:])
+        before = details["figures"][0]["mean_ap"]
+        columns = [settings.loss, str(settings.blocks), f"{settings.rate:g}", str(details["kept"])]
+        rows.append([*columns, f"{100 * before:.1f}", f"{100 * mean_aps[name]:.1f}"])
     print_table(["loss", "blocks", "rate", "best epoch", "held out, before %", "held out, after %"], rows)
-    return found
+    return mean_aps
 
 
 def aps(test: str, backbone: str, descriptor: str = f"{POOLING}/whole") -> np.ndarray:
-    """AP of each query of a test set."""
+    """The AP of each query of a test set."""
     bench = workbench.open(**TESTS[test], size=SIZE)
     evaluation = bench.evaluate(f"{backbone}/{descriptor}", localise=False)
     return evaluation.per_query["ap"].to_numpy(np.float64)
 
 
 def transfer(chosen: str) -> None:
-    """Print what training on each set, from each seed, does to each test set."""
+    """Print the change of mAP on each test set by training on each set, from each seed."""
     rows = []
-    for on, tests in PAIRS.items():
-        files = [f"file:{trained(chosen, TRIED[chosen], seed, on)}" for seed in SEEDS]
+    for training_set, tests in PAIRS.items():
+        files = [f"file:{trained(chosen, TRIED[chosen], seed, training_set)}" for seed in SEEDS]
         for test in tests:
             before = aps(test, BACKBONE)
             after = np.stack([aps(test, file) for file in files])
-            found = paired_difference(before, after.mean(0))
-            seeds = " · ".join(f"{100 * np.nanmean(one):.1f}" for one in after)
-            interval = f"{100 * found.mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
-            rows.append([on, test, f"{100 * np.nanmean(before):.1f}", seeds, interval])
+            change = paired_difference(before, after.mean(0))
+            seeds = " · ".join(f"{100 * np.nanmean(seed_ap):.1f}" for seed_ap in after)
+            interval = f"{100 * change.mean:+.1f} ({100 * change.low:+.1f} to {100 * change.high:+.1f})"
+            rows.append([training_set, test, f"{100 * np.nanmean(before):.1f}", seeds, interval])
     columns = ["trained on", "tested on", "before, mAP %", "after, of each seed", "difference, 95 % interval"]
     print_table(columns, rows)
 
@@ -119,23 +124,27 @@ def neural_codes(backbones: dict[str, list[str]]) -> None:
     for descriptor in ("mean/whole", f"{POOLING}/whole"):
         for name, files in backbones.items():
             steps = [f"/pca:{dimensions}" for dimensions in DIMENSIONS] + [""]
-            of_each = [
+            file_mean_aps = [
                 [np.nanmean(aps("grocery, test", file, descriptor + step)) for step in steps]
                 for file in files
             ]
-            rows.append([descriptor, name, *(f"{100 * mean_ap:.1f}" for mean_ap in np.mean(of_each, 0))])
+            rows.append(
+                [descriptor, name, *(f"{100 * mean_ap:.1f}" for mean_ap in np.mean(file_mean_aps, 0))]
+            )
     print_table(["descriptor", "backbone", *map(str, DIMENSIONS), "all 1280"], rows)
 
 
 def main() -> None:
-    found = tried()
-    chosen = max(found, key=lambda name: found[name])
+    mean_aps = try_settings()
+    chosen = max(mean_aps, key=lambda name: mean_aps[name])
     print(f"Chosen: {chosen}\n", flush=True)
     transfer(chosen)
-    retrained = max((name for name in found if TRIED[name].loss == "classification"), key=lambda n: found[n])
+    retrained = max(
+        (name for name in mean_aps if TRIED[name].loss == "classification"), key=lambda n: mean_aps[n]
+    )
     files = [f"file:{trained(chosen, TRIED[chosen], seed)}" for seed in SEEDS]
-    code = [f"file:{trained(retrained, TRIED[retrained], SEEDS[0])}"]
-    kinds = {"untrained": [BACKBONE], f"{retrained}, seed {SEEDS[0]}": code}
+    retrained_files = [f"file:{trained(retrained, TRIED[retrained], SEEDS[0])}"]
+    kinds = {"untrained": [BACKBONE], f"{retrained}, seed {SEEDS[0]}": retrained_files}
     neural_codes(kinds | {f"{chosen}, mean of {len(SEEDS)} seeds": files})
 
 

@@ -1,8 +1,8 @@
-"""ONE on ``grocery`` among ``imagenet_sample``: classes and rankings by one search of regions, beside a
-linear probe on the frozen network and plain nearest neighbours of global descriptors.
+"""ONE on ``grocery`` among ``imagenet_sample``: classes and rankings by one search of regions, against a
+linear probe on the frozen network and against nearest neighbours of global descriptors.
 
-The database are grocery's 972 training photos, and for mAP besides 1,000 other photos as negatives; 648 test
-photos ask. Intervals are of 95 %, by bootstrap over the queries.
+The database is grocery's 972 training photos, and for mAP also 1,000 other photos as negatives; the queries
+are 648 test photos. Intervals are of 95 %, by bootstrap over the queries.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SAMPLES = 2000
 class Data(NamedTuple):
     """A described database, the rows of queries and of labelled images, and both kinds of labels."""
 
-    ready: Ready
+    described: Ready
     queries: list[int]
     labelled: list[int]
     labels: list[Mapping[str, str]]  # fine, coarse
@@ -59,6 +59,7 @@ def table(split: str) -> list[dict[str, str]]:
 
 
 def collection() -> Path:
+    """A CSV file of the photos: training photos are the database, test photos the queries."""
     target = Path(tempfile.gettempdir()) / "grocery_one.csv"
     rows = [("path", "label", "split")]
     for split, use in (("train", "database"), ("test", "query")):
@@ -69,81 +70,97 @@ def collection() -> Path:
 
 
 def data(bench: workbench.Workbench, pipeline: str) -> Data:
-    ready = Describer(bench.collection, bench.options).describe(Config.parse(pipeline).description, silent)
-    truth = {DATASETS / "grocery" / row["path"]: row for s in ("train", "test") for row in table(s)}
+    """Describe the photos by a pipeline, and read their labels."""
+    described = Describer(bench.collection, bench.options).describe(
+        Config.parse(pipeline).description, silent
+    )
+    label_rows = {DATASETS / "grocery" / row["path"]: row for s in ("train", "test") for row in table(s)}
     names = [*bench.collection.images, *(query.image for query in bench.collection.queries)]
-    row_of = {name: truth[path] for name in names if (path := bench.collection.path(name)) in truth}
+    row_of = {name: label_rows[path] for name in names if (path := bench.collection.path(name)) in label_rows}
     labels = [{name: row[kind] for name, row in row_of.items()} for kind in ("fine_label", "coarse_label")]
-    labelled = [n for n, name in enumerate(ready.collection.images) if name in row_of]
-    return Data(ready, ready.query_rows(), labelled, labels)
+    labelled = [n for n, name in enumerate(described.collection.images) if name in row_of]
+    return Data(described, described.query_rows(), labelled, labels)
 
 
-def classes(found: Data, kind: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """The numbers of the classes of labelled images and of queries, and how many there are."""
-    labels, ids = found.labels[kind], found.ready.collection.images
+def classes(photos: Data, kind: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """The class numbers of labelled images and of queries, and the number of classes."""
+    labels, ids = photos.labels[kind], photos.described.collection.images
     names = sorted(set(labels.values()))
-    ours = np.array([names.index(labels[ids[row]]) for row in found.labelled])
-    theirs = np.array([names.index(labels[query.image]) for query in found.ready.collection.queries])
-    return ours, theirs, len(names)
+    image_classes = np.array([names.index(labels[ids[row]]) for row in photos.labelled])
+    query_classes = np.array(
+        [names.index(labels[query.image]) for query in photos.described.collection.queries]
+    )
+    return image_classes, query_classes, len(names)
 
 
-def row_of(name: str, found: Data, right: list[np.ndarray], scores: np.ndarray, size: float) -> list[str]:
-    """A row of the table: accuracies by fine and coarse labels, and mAP by fine ones among distractors."""
+def row_of(name: str, photos: Data, correct: list[np.ndarray], scores: np.ndarray, size: float) -> list[str]:
+    """A row of the table: accuracies by fine and coarse labels, and mAP by fine labels among distractors."""
     ranks = np.argsort(-scores, axis=1, kind="stable")
-    per_query = protocols.evaluate(ranks, found.ready.truth(), "labels").per_query["ap"].to_numpy()
-    return [name, *(interval(values) for values in (*right, per_query)), f"{size:.0f}"]
+    per_query = protocols.evaluate(ranks, photos.described.truth(), "labels").per_query["ap"].to_numpy()
+    return [name, *(interval(values) for values in (*correct, per_query)), f"{size:.0f}"]
 
 
 def interval(values: np.ndarray) -> str:
+    """The mean in per cent, with its bootstrap interval."""
     drawn = np.random.default_rng(0).integers(0, len(values), (SAMPLES, len(values)))
     low, high = np.percentile(np.asarray(values, float)[drawn].mean(1), [2.5, 97.5])
     return f"{100 * np.mean(values):.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def by_neighbours(bench: workbench.Workbench, pipeline: str, k: int) -> list[str]:
-    found = data(bench, pipeline)
-    vectors = found.ready.described.vectors.numpy()
-    scores = vectors[found.queries] @ found.ready.database.numpy().T
-    nearest = np.argsort(-scores[:, found.labelled], axis=1, kind="stable")[:, :k]
-    right = []
+    """The row of classification by the k nearest neighbours."""
+    photos = data(bench, pipeline)
+    vectors = photos.described.described.vectors.numpy()
+    scores = vectors[photos.queries] @ photos.described.database.numpy().T
+    nearest = np.argsort(-scores[:, photos.labelled], axis=1, kind="stable")[:, :k]
+    correct = []
     for kind in (0, 1):
-        ours, theirs, count = classes(found, kind)
-        votes = np.zeros((len(theirs), count))
-        for place in range(k):  # the nearest decides where votes are equal
-            np.add.at(votes, (np.arange(len(theirs)), ours[nearest[:, place]]), 1 + 1e-3 / (1 + place))
-        right.append(votes.argmax(1) == theirs)
-    return row_of(f"{k} nearest, `{pipeline}`", found, right, scores, 4 * vectors.shape[1])
+        image_classes, query_classes, count = classes(photos, kind)
+        votes = np.zeros((len(query_classes), count))
+        for rank in range(k):  # a tie goes to the class of the nearest
+            np.add.at(
+                votes, (np.arange(len(query_classes)), image_classes[nearest[:, rank]]), 1 + 1e-3 / (1 + rank)
+            )
+        correct.append(votes.argmax(1) == query_classes)
+    return row_of(f"{k} nearest, `{pipeline}`", photos, correct, scores, 4 * vectors.shape[1])
 
 
 def by_probe(bench: workbench.Workbench) -> list[str]:
-    found = data(bench, GLOBAL[0])
-    vectors = found.ready.described.vectors.numpy()
-    right, scores = [], np.zeros(0)
+    """The row of classification by a linear probe."""
+    photos = data(bench, GLOBAL[0])
+    vectors = photos.described.described.vectors.numpy()
+    correct, scores = [], np.zeros(0)
     for kind in (0, 1):
-        ours, theirs, _ = classes(found, kind)
-        probe = LogisticRegression(C=100, max_iter=2000).fit(vectors[found.labelled], ours)
-        right.append(probe.predict(vectors[found.queries]) == theirs)
+        image_classes, query_classes, _ = classes(photos, kind)
+        probe = LogisticRegression(C=100, max_iter=2000).fit(vectors[photos.labelled], image_classes)
+        correct.append(probe.predict(vectors[photos.queries]) == query_classes)
         if kind == 0:
-            alike = probe.predict_proba(vectors) ** 0.5
-            scores = alike[found.queries] @ alike[: len(found.ready.database)].T
-    return row_of(f"linear probe, `{GLOBAL[0]}`", found, right, scores, 4 * vectors.shape[1])
+            probabilities = probe.predict_proba(vectors) ** 0.5
+            scores = probabilities[photos.queries] @ probabilities[: len(photos.described.database)].T
+    return row_of(f"linear probe, `{GLOBAL[0]}`", photos, correct, scores, 4 * vectors.shape[1])
 
 
 def by_one(bench: workbench.Workbench, pipeline: str) -> list[str]:
-    found = data(bench, pipeline)
-    made = one.index(found.ready, Config.parse(pipeline), RegionSearch(), silent)
-    distances, right = [], ([], [])
-    known = [classes(found, kind) for kind in (0, 1)]
-    for n, row in enumerate(found.queries):
-        nearest = made.sets.nearest(one.regions_of(found.ready, found.ready.maps(row)[0]).vectors)
+    """The row of classification by ONE."""
+    photos = data(bench, pipeline)
+    region_sets = one.build_region_sets(photos.described, Config.parse(pipeline), RegionSearch(), silent)
+    distances, correct = [], ([], [])
+    class_numbers = [classes(photos, kind) for kind in (0, 1)]
+    for number, row in enumerate(photos.queries):
+        nearest = region_sets.sets.nearest(
+            one.regions_of(photos.described, photos.described.maps(row)[0]).vectors
+        )
         distances.append(nearest.distances.mean(0))
-        some = Nearest(nearest.distances[:, found.labelled], nearest.rows[:, found.labelled])
-        for kind, (ours, theirs, count) in enumerate(known):
-            right[kind].append(one.by_class(some, ours, count).distances.mean(0).argmin() == theirs[n])
-    codes = made.sets.codes
-    each = 4 * made.sets.vectors.shape[1] if codes is None else codes.shape[1]
-    size = each * made.sets.starts[-1] / len(made.sets)
-    return row_of(f"ONE, `{pipeline}`", found, [*map(np.array, right)], -np.array(distances), size)
+        labelled = Nearest(nearest.distances[:, photos.labelled], nearest.rows[:, photos.labelled])
+        for kind, (image_classes, query_classes, count) in enumerate(class_numbers):
+            correct[kind].append(
+                one.by_class(labelled, image_classes, count).distances.mean(0).argmin()
+                == query_classes[number]
+            )
+    codes = region_sets.sets.codes
+    region_bytes = 4 * region_sets.sets.vectors.shape[1] if codes is None else codes.shape[1]
+    size = region_bytes * region_sets.sets.starts[-1] / len(region_sets.sets)
+    return row_of(f"ONE, `{pipeline}`", photos, [*map(np.array, correct)], -np.array(distances), size)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What bfloat16 extraction costs: the same pipelines on maps extracted in float32 and in bfloat16."""
+"""The cost of extraction in bfloat16: the same pipelines on maps extracted in float32 and in bfloat16."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIPELINES = [
 
 
 def main() -> None:
-    """A folder with labelled subfolders may be named as well."""
+    """Print the mAP in both precisions, on ``posters`` and on labelled folders given as arguments."""
     rows = []
     for name in ["posters", *sys.argv[1:]]:
         benches = {
@@ -24,14 +24,14 @@ def main() -> None:
             for precision in ("float32", "bfloat16")
         }
         for pipeline in PIPELINES:
-            exact, short = (benches[p].evaluate(pipeline, localise=False) for p in ("float32", "bfloat16"))
-            change = 100 * (short.per_query["ap"] - exact.per_query["ap"])
+            single, half = (benches[p].evaluate(pipeline, localise=False) for p in ("float32", "bfloat16"))
+            change = 100 * (half.per_query["ap"] - single.per_query["ap"])
             rows.append(
                 [
-                    exact.collection,
+                    single.collection,
                     pipeline,
-                    f"{100 * exact.mean_ap:.2f}",
-                    f"{100 * short.mean_ap:.2f}",
+                    f"{100 * single.mean_ap:.2f}",
+                    f"{100 * half.mean_ap:.2f}",
                     f"{change.mean():+.2f}",
                     f"{change.abs().max():.1f}",
                 ]

@@ -1,4 +1,4 @@
-"""Region proposals on ``posters``: their recall beside grids, what they do to mAP, and how well boxes fit."""
+"""Region proposals on ``posters``: their recall, their mAP, and the overlap of located boxes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from workbench.recalling import proposal_recall
 
 REGIONS = ("whole", "rmac:3", "rmac:5", "grid:3x3", "proposals:5", "proposals:20", "proposals:50")
 BACKBONE = "efficientnet_lite0"
-OF_RMAC = "benchmark-rmac"  # the whitening that R-MAC's regions are fitted with, for all regions
+RMAC_WHITENING = "benchmark-rmac"  # fitted on R-MAC's regions, and applied to all regions
 
 
 def recalls(bench: workbench.Workbench) -> None:
-    ready = Describer(bench.collection, bench.options).describe(
+    """Print the recall of targets by the first n regions."""
+    described = Describer(bench.collection, bench.options).describe(
         Config.parse(f"{BACKBONE}/max/proposals:20"), silent
     )
     unseen = {
@@ -32,11 +33,11 @@ def recalls(bench: workbench.Workbench) -> None:
     }
     for title, wanted in (
         ("all posters", lambda image: True),
-        ("posters of series that training did not show", lambda image: image in unseen),
+        ("posters of series that were not in training", lambda image: image in unseen),
     ):
-        for least in (0.5, 0.7):
-            print(f"Recall %, {title}, IoU from {least}\n")
-            table = proposal_recall(ready, least=least, wanted=wanted)
+        for min_iou in (0.5, 0.7):
+            print(f"Recall %, {title}, IoU from {min_iou}\n")
+            table = proposal_recall(described, least=min_iou, wanted=wanted)
             rows = [
                 [str(int(count)), *(f"{100 * value:.1f}" for value in values)]
                 for count, *values in table.to_numpy()
@@ -45,12 +46,13 @@ def recalls(bench: workbench.Workbench) -> None:
 
 
 def descriptors(bench: workbench.Workbench) -> None:
-    keep(bench.collection, bench.options, f"{BACKBONE}/max/rmac:3/pcaw:256", OF_RMAC)
+    """Print mAP and localisation by regions and whitening."""
+    keep(bench.collection, bench.options, f"{BACKBONE}/max/rmac:3/pcaw:256", RMAC_WHITENING)
     rows = []
     for regions in REGIONS:
-        for whitening in ("", "/pcaw:256", f"/pcaw:256:{OF_RMAC}"):
+        for whitening in ("", "/pcaw:256", f"/pcaw:256:{RMAC_WHITENING}"):
             pipeline = f"{BACKBONE}/max/{regions}{whitening}"
-            found = bench.evaluate(pipeline).metrics
+            metrics = bench.evaluate(pipeline).metrics
             names = (
                 "mAP_easy",
                 "mAP_medium",
@@ -59,7 +61,7 @@ def descriptors(bench: workbench.Workbench) -> None:
                 "localisation_box",
                 "localisation_box_bounds",
             )
-            rows.append([f"`{pipeline}`", *(f"{100 * found[name]:.1f}" for name in names)])
+            rows.append([f"`{pipeline}`", *(f"{100 * metrics[name]:.1f}" for name in names)])
     print_table(
         ["pipeline", "mAP easy %", "medium %", "hard %", "heat on target %", "IoU outline %", "IoU bounds %"],
         rows,
@@ -67,7 +69,7 @@ def descriptors(bench: workbench.Workbench) -> None:
 
 
 def located(bench: workbench.Workbench) -> None:
-    """What locating begins with and ends at, and in which scenes there was nothing to begin with."""
+    """Print the overlap of the located region and box with the outline, and the scenes without a proposal."""
     collection = bench.collection
     pairs = [
         (query, image, corners)
@@ -77,25 +79,28 @@ def located(bench: workbench.Workbench) -> None:
     rows = []
     for regions in ("rmac:3", "proposals:20"):
         for whitening in ("", "/pcaw:256"):
-            pipeline, found = f"{BACKBONE}/max/{regions}{whitening}", []
+            pipeline, measures = f"{BACKBONE}/max/{regions}{whitening}", []
             for query, image, corners in pairs:
-                one = bench.locate(query, image, pipeline)
-                x0, y0, x1, y1 = one.region
-                overlaps = [outline_overlap(box, corners, one.size) for box in (one.region, one.box)]
-                found.append([*overlaps, (x1 - x0) * (y1 - y0) / (one.size[0] * one.size[1])])
-            rows.append([f"`{pipeline}`", *(f"{100 * share:.1f}" for share in np.mean(found, axis=0))])
+                location = bench.locate(query, image, pipeline=pipeline)
+                x0, y0, x1, y1 = location.region
+                overlaps = [
+                    outline_overlap(box, corners, location.size) for box in (location.region, location.box)
+                ]
+                measures.append([*overlaps, (x1 - x0) * (y1 - y0) / (location.size[0] * location.size[1])])
+            rows.append([f"`{pipeline}`", *(f"{100 * share:.1f}" for share in np.mean(measures, axis=0))])
     print_table(["pipeline", "IoU of the region %", "of the box %", "picture covered by the region %"], rows)
-    shown = {image for _, image in collection.quadrilaterals}
+    with_poster = {image for _, image in collection.quadrilaterals}
     boxes = {
-        image: bench.activations(image, f"{BACKBONE}/max/proposals:20").regions for image in collection.images
+        image: bench.activations(image, pipeline=f"{BACKBONE}/max/proposals:20").regions
+        for image in collection.images
     }
-    none = [image for image, some in boxes.items() if some.tolist() == [[0, 0, 1, 1]]]
-    right = sum(image not in shown for image in none)
-    print(f"{len(none)} of {len(boxes)} scenes have no proposal, {right} of them no poster")
+    without_proposal = [image for image, regions in boxes.items() if regions.tolist() == [[0, 0, 1, 1]]]
+    correct = sum(image not in with_poster for image in without_proposal)
+    print(f"{len(without_proposal)} of {len(boxes)} scenes have no proposal, {correct} of them no poster")
 
 
 if __name__ == "__main__":
-    made = workbench.open("posters")
-    recalls(made)
-    descriptors(made)
-    located(made)
+    posters = workbench.open("posters")
+    recalls(posters)
+    descriptors(posters)
+    located(posters)

@@ -1,4 +1,4 @@
-"""What re-ranking gains and costs: mAP and milliseconds a query, alone and among synthetic distractors."""
+"""The gain and the cost of re-ranking: mAP and milliseconds, alone and among synthetic distractors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ALPHAS = (0.99, 0.9)
 
 
 def measure(distractors: str, step: str, alpha: float = ALPHAS[0]) -> list[str]:
-    """A line of the table; ``alpha`` is the diffusion's."""
+    """A row of the table; ``alpha`` is the parameter of diffusion."""
     diffusion.ALPHA = alpha
     bench = workbench.open("posters", distractors=distractors)
     evaluation = bench.evaluate("/".join(filter(None, (PIPELINE, step))), localise=False)
     timings = evaluation.provenance["timings"]
-    own = f"{step}, α = {alpha:g}" if alpha != ALPHAS[0] else step or "none"
+    title = f"{step}, α = {alpha:g}" if alpha != ALPHAS[0] else step or "none"
     return [
-        own,
+        title,
         *(f"{100 * evaluation.metrics[f'mAP_{setting}']:.1f}" for setting in SETTINGS),
         f"{timings['milliseconds']:.2f}",
         f"{timings.get(f'seconds to make {step}', 0):.2f}",
@@ -32,15 +32,15 @@ def measure(distractors: str, step: str, alpha: float = ALPHAS[0]) -> list[str]:
 
 
 def popularity(distractors: str, alpha: float) -> float:
-    """Rank correlation of the diffused scores with the root of the images' degree, a mean over queries."""
+    """The rank correlation of diffused scores and the root of the images' degree, averaged over queries."""
     diffusion.ALPHA = alpha
     bench = workbench.open("posters", distractors=distractors)
     searcher = bench._searcher(PIPELINE, silent)
     queries = searcher.ready.described.vectors[searcher.ready.query_rows()]
-    edges = diffusion.graph(searcher.vectors, 50)
-    ranked = diffusion.rerank(queries.cpu().numpy(), searcher.vectors, searcher.search(queries), edges, 50)
-    roots = np.sqrt(edges.sum(1))
-    return float(np.mean([spearmanr(found.scores, roots[found.rows])[0] for found in ranked]))
+    graph = diffusion.graph(searcher.vectors, 50)
+    rankings = diffusion.rerank(queries.cpu().numpy(), searcher.vectors, searcher.search(queries), graph, 50)
+    roots = np.sqrt(graph.sum(1))
+    return float(np.mean([spearmanr(ranking.scores, roots[ranking.rows])[0] for ranking in rankings]))
 
 
 def main() -> None:
@@ -49,8 +49,10 @@ def main() -> None:
         print(f"posters, distractors: {distractors or 'none'}\n")
         lines = [measure(distractors, step) for step in STEPS]
         print_table(columns, [*lines, measure(distractors, "diffusion:50", ALPHAS[1])])
-        said = ", ".join(f"{popularity(distractors, alpha):.2f} with α = {alpha:g}" for alpha in ALPHAS)
-        print(f"Rank correlation of diffused scores with the root of the degree: {said}\n")
+        correlations = ", ".join(
+            f"{popularity(distractors, alpha):.2f} with α = {alpha:g}" for alpha in ALPHAS
+        )
+        print(f"Rank correlation of diffused scores with the root of the degree: {correlations}\n")
 
 
 if __name__ == "__main__":

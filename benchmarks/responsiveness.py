@@ -1,4 +1,4 @@
-"""How soon the panels answer, in a real browser on the embedded collection, against what is aimed at."""
+"""The response times of the panels in a real browser, on the embedded collection, against their aims."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.browser.lab import Lab, start_lab
 
 TIMES = 10
-POOLINGS = ("mean", "gem:3", "crow", "max")  # the last is what the panel begins with
-PAUSE = 20  # seconds that somebody looks at the first ranking, while poolings are described ahead
+POOLINGS = ("mean", "gem:3", "crow", "max")  # the panel starts with the last
+PAUSE = 20  # seconds at the first ranking, in which poolings are described in advance
 PANEL = """import time, threading
 from pathlib import Path
 import workbench
@@ -40,7 +40,7 @@ bench = workbench.open(scenes, cache=tempfile.mkdtemp())
 session = Session(bench, pipeline="efficientnet_lite0/max/whole")
 session.observe(settled, "message")
 query_panel(bench, session)"""
-# Milliseconds of the page's clock from an act to the frame in which each of the conditions first holds.
+# Milliseconds in the page from an action to the first frame in which each of the conditions holds.
 WATCH = """({ act, until, seconds }) => new Promise((resolve, reject) => {
   const panel = [...document.querySelectorAll(".wb-panel")].at(-1);
   const grid = panel.querySelector("[aria-label='Ranked images']");
@@ -61,13 +61,15 @@ WATCH = """({ act, until, seconds }) => new Promise((resolve, reject) => {
   requestAnimationFrame(look);
 })"""
 CHOOSE = """const selects = [...panel.querySelectorAll("select")];
-const select = selects.find((one) => one.labels[0]?.textContent === "Pooling");
+const select = selects.find((element) => element.labels[0]?.textContent === "Pooling");
 select.value = %r; select.dispatchEvent(new Event("change", { bubbles: true }));"""
 PICK = "panel.querySelectorAll('[aria-label=\"Queries\"] [role=option]')[%d].click();"
-CANCEL = """[...panel.querySelectorAll("button")].find((one) => one.textContent === "Cancel").click();"""
+CANCEL = (
+    """[...panel.querySelectorAll("button")].find((element) => element.textContent === "Cancel").click();"""
+)
 RANKED = "grid.getAttribute('aria-busy') === 'false' && grid.textContent !== before.grid"
-SEEN = (
-    "[...grid.querySelectorAll('figure')].slice(0, %d).every((one) => one.querySelector('img')?.naturalWidth)"
+SEEN = "[...grid.querySelectorAll('figure')].slice(0, %d)" + (
+    ".every((figure) => figure.querySelector('img')?.naturalWidth)"
 )
 MAP = "/^mAP .*\\d/.test(panel.querySelector('.wb-numbers')?.textContent) && " + (
     "panel.querySelector('.wb-numbers').textContent !== before.numbers"
@@ -83,24 +85,25 @@ def quiet(page: Page) -> None:
 
 
 def watch(page: Page, act: str, until: dict[str, str]) -> dict[str, float]:
+    """Act in the page, and return the milliseconds until each condition holds (see WATCH)."""
     times: dict[str, float] = page.evaluate(WATCH, {"act": act, "until": until, "seconds": 120})
     return times
 
 
 def stamps(lab: Lab) -> list[float]:
-    """When the kernel had something ready, in seconds of the clock that all processes share."""
+    """The times at which the kernel had a result ready, in seconds since the epoch."""
     path = lab.folder / "stamps"
     return [float(line) for line in path.read_text().split()] if path.exists() else []
 
 
-def painted(lab: Lab, times: dict[str, float], known: int) -> float:
-    """Milliseconds from the ranking being ready in the kernel to 200 results on screen."""
-    return 1000 * (times["began"] - stamps(lab)[known]) + times["all"]
+def painted(lab: Lab, times: dict[str, float], seen: int) -> float:
+    """Milliseconds from the ranking in the kernel to 200 results on screen; ``seen`` stamps are older."""
+    return 1000 * (times["began"] - stamps(lab)[seen]) + times["all"]
 
 
-def row(what: str, aim: int, times: Sequence[float]) -> list[str]:
-    median, most = statistics.median(times), max(times)
-    return [what, f"{median:.0f}", f"{most:.0f}", f"{aim}" + ("" if median <= aim else " (missed)")]
+def row(title: str, aim: int, times: Sequence[float]) -> list[str]:
+    median, largest = statistics.median(times), max(times)
+    return [title, f"{median:.0f}", f"{largest:.0f}", f"{aim}" + ("" if median <= aim else " (missed)")]
 
 
 def changes(lab: Lab, page: Page) -> list[list[str]]:
@@ -113,23 +116,23 @@ def changes(lab: Lab, page: Page) -> list[list[str]]:
         figure = f"grid.querySelectorAll('figure')[{number}].click();"
         marked = f"grid.querySelectorAll('figure')[{number}].ariaCurrent === 'true'"
         click.append(watch(page, figure, {"marked": marked})["marked"])
-        known = len(stamps(lab))
+        seen = len(stamps(lab))
         value = POOLINGS[number % len(POOLINGS)]
         dimmed = "grid.getAttribute('aria-busy') === 'true'"
         times = watch(page, CHOOSE % value, {**until, "dimmed": dimmed, "map": MAP})
         dimming.append(times["dimmed"])
         ranked.append(times["first"])
         mean.append(times["map"])
-        same.append(painted(lab, times, known))
+        same.append(painted(lab, times, seen))
         quiet(page)
-        known = len(stamps(lab))
+        seen = len(stamps(lab))
         times = watch(page, PICK % (number * 4 + 5), until)
-        other.append(painted(lab, times, known))
+        other.append(painted(lab, times, seen))
         quiet(page)
     return [
         row("click on a result → marked", 100, click),
         row("changed pooling → ranking dimmed", 100, dimming),
-        # What was described before is still at hand, so the first time of each pooling counts by itself.
+        # Described poolings stay in memory, so the first time of each pooling is listed separately.
         row(
             "changed pooling, at once, for the first time → new ranking painted",
             500,
@@ -144,7 +147,7 @@ def changes(lab: Lab, page: Page) -> list[list[str]]:
 
 
 def changes_after_a_pause(lab: Lab, page: Page) -> list[list[str]]:
-    """What is one choice away is described while nobody waits."""
+    """Changes of the pooling after a pause, in which pipelines one choice away are described in advance."""
     lab.run(page, lab.write("looked-at.ipynb", PANEL, EMBEDDED))
     page.wait_for_function("document.querySelectorAll('figure').length >= 200", timeout=400_000)
     quiet(page)
@@ -167,16 +170,16 @@ def cancelling(lab: Lab, page: Page) -> list[list[str]]:
     for _ in range(TIMES):
         page.wait_for_function(RUNNING, timeout=120_000)
         page.wait_for_timeout(500)
-        known = len(stamps(lab))
-        said = "panel.querySelector('.wb-messages').textContent.includes('Cancelled')"
-        times = watch(page, CANCEL, {"said": said})
-        shown.append(times["said"])
-        while len(stamps(lab)) == known:
+        seen = len(stamps(lab))
+        cancelled = "panel.querySelector('.wb-messages').textContent.includes('Cancelled')"
+        times = watch(page, CANCEL, {"cancelled": cancelled})
+        shown.append(times["cancelled"])
+        while len(stamps(lab)) == seen:
             time.sleep(0.01)
-        idle.append(1000 * (stamps(lab)[known] - times["began"]))
+        idle.append(1000 * (stamps(lab)[seen] - times["began"]))
         page.get_by_role("button", name="Run", exact=True).last.click()
     return [
-        row("Cancel during extraction → said so", 500, shown),
+        row("Cancel during extraction → message", 500, shown),
         row("Cancel during extraction → worker idle", 500, idle),
     ]
 

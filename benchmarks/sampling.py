@@ -1,4 +1,4 @@
-"""What whitening loses when it is fitted to the regions of a part of the images, drawn at random."""
+"""The mAP of whitening that is fitted to the regions of a random part of the images."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
 
 def main() -> None:
     rows = []
-    for most in (65_536, 8_192, 4_096):
-        bulk.MOST_VECTORS = most
+    for limit in (65_536, 8_192, 4_096):
+        bulk.MOST_VECTORS = limit
         evaluation = workbench.open("posters").evaluate(PIPELINE, localise=False)
         vectors = evaluation.provenance["whitening"][0]["vectors"]
         rows.append([PIPELINE, str(vectors), f"{100 * evaluation.mean_ap:.1f}"])

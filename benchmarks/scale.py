@@ -1,8 +1,8 @@
-"""How indexes grow from 10^4 to 10^7 vectors of 128 numbers, and what 10^9 and all videos would need.
+"""Time and memory of indexes of 10^4 to 10^7 vectors of 128 numbers, and an estimate for 10^9 and all videos.
 
-The vectors are drawn near the descriptors of the embedded collection, into one memory-mapped file
-without a name; each row of the table is a process of its own, so that none hides another's memory.
-``python benchmarks/scale.py --most 7`` goes up to 10^7 (5 GB of disk); 10^6 without it.
+The vectors are drawn around the descriptors of the embedded collection into one memory-mapped temporary file.
+Each row of the table is measured in a process of its own, so that its memory is not hidden by another's.
+``python benchmarks/scale.py --most 7`` goes up to 10^7 (5 GB of disk); without it up to 10^6.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ from pathlib import Path
 
 import numpy as np
 from _table import print_table
-from _vectors import own_vectors
+from _vectors import poster_vectors
 
 from workbench.config import parse_index
 from workbench.opening import default_cache
 from workbench.search import indexes, synthetic
 
 INDEXES = ("exact", "ivf:{cells}", "ivf:{cells},pq:16", "ivf:{cells},sh:128", "pq:16", "sh:128", "hnsw:16")
-LARGEST = {"hnsw:16": 6}  # one thread links them, so that the graph is the same every time: hours for 10^7
+LARGEST = {"hnsw:16": 6}  # built by one thread, so that the graph is reproducible: hours for 10^7
 QUERIES, NEAREST, FOUND = 100, 10, 100
-FILLING = ("filling the index", "linking", "encoding")  # steps of a build that look at every vector
+FILLING = ("filling the index", "linking", "encoding")  # build steps that read every vector
 MACHINE = 256e9  # bytes of memory
-VIDEOS, SECONDS, RATE = 5e9, 300, 30  # the mean length is assumed; the rest is the lecture's example
+VIDEOS, SECONDS, RATE = 5e9, 300, 30  # the mean length is assumed; the rest is an example from the lecture
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    asked.add_argument("--most", type=int, default=6, choices=range(4, 8), help="10^MOST vectors (6)")
-    asked.add_argument(
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--most", type=int, default=6, choices=range(4, 8), help="10^MOST vectors (6)")
+    parser.add_argument(
         "--least", type=int, default=4, choices=range(4, 8), help="from 10^LEAST vectors on (4)"
     )
-    least, most = (getattr(asked.parse_args(), name) for name in ("least", "most"))
-    own = own_vectors()
-    rows, at_most = [], {}
+    least, most = (getattr(parser.parse_args(), name) for name in ("least", "most"))
+    posters = poster_vectors()
+    rows, largest = [], {}
     default_cache().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=default_cache()) as file, tempfile.TemporaryDirectory() as folder:
-        for chunk in synthetic.draw(own, 10**most, seed=0):
+        for chunk in synthetic.draw(posters, 10**most, seed=0):
             file.write(chunk.data)
         file.flush()
-        queries = np.concatenate(list(synthetic.draw(own, QUERIES, seed=1)))
+        queries = np.concatenate(list(synthetic.draw(posters, QUERIES, seed=1)))
         np.save(Path(folder) / "queries.npy", queries)
-        vectors = np.memmap(file, np.float32, "r", shape=(10**most, own.shape[1]))
+        vectors = np.memmap(file, np.float32, "r", shape=(10**most, posters.shape[1]))
         for power in range(least, most + 1):
             np.save(Path(folder) / "nearest.npy", nearest(queries, vectors[: 10**power]))
             for pattern in INDEXES:
@@ -69,7 +69,7 @@ def main() -> None:
                 done = subprocess.run(command, pass_fds=[file.fileno()], stdout=subprocess.PIPE, check=True)
                 measured = json.loads(done.stdout)
                 rows.append([f"10^{power}", f"`{index}`", *line(measured)])
-                at_most[pattern] = measured
+                largest[pattern] = measured
                 print(*rows[-1], file=sys.stderr, flush=True)
     print_table(
         [
@@ -86,7 +86,7 @@ def main() -> None:
         ],
         rows,
     )
-    on_paper(at_most)
+    print_estimates(largest)
 
 
 def line(measured: dict[str, float]) -> list[str]:
@@ -106,56 +106,60 @@ def nearest(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """The nearest rows of each query by exact search, best first, [Q, 10], from a file read in chunks."""
     rows, scores = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
     for start in range(0, len(vectors), 2**16):
-        some = queries @ vectors[start : start + 2**16].T
-        few = np.argpartition(-some, min(NEAREST, some.shape[1] - 1), axis=1)[:, :NEAREST]
-        rows = np.concatenate([rows, few + start], axis=1)
-        scores = np.concatenate([scores, np.take_along_axis(some, few, axis=1)], axis=1)
+        products = queries @ vectors[start : start + 2**16].T
+        best = np.argpartition(-products, min(NEAREST, products.shape[1] - 1), axis=1)[:, :NEAREST]
+        rows = np.concatenate([rows, best + start], axis=1)
+        scores = np.concatenate([scores, np.take_along_axis(products, best, axis=1)], axis=1)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :NEAREST]
-        rows, scores = (np.take_along_axis(one, order, axis=1) for one in (rows, scores))
+        rows, scores = (np.take_along_axis(values, order, axis=1) for values in (rows, scores))
     return rows
 
 
 def row(index: str, count: int, handle: int, folder: Path) -> dict[str, float]:
-    """Build and search one index, in this process alone."""
+    """Build and search one index in this process, and return its measures."""
     queries, truth = np.load(folder / "queries.npy"), np.load(folder / "nearest.npy")
     vectors = np.memmap(os.fdopen(handle, "r+b"), np.float32, "r+", shape=(count, queries.shape[1]))
     steps = parse_index(index)
     seconds: dict[str, float] = defaultdict(float)
-    doing, since = "", time.perf_counter()
+    step, step_started = "", time.perf_counter()
 
-    def progress(what: str, done: int, total: int) -> None:
-        nonlocal doing, since
+    def progress(name: str, done: int, total: int) -> None:
+        nonlocal step, step_started
         now = time.perf_counter()
-        seconds[doing] += now - since
-        doing, since = what, now
+        seconds[step] += now - step_started
+        step, step_started = name, now
 
     memory = Memory()
     built = indexes.build(steps, vectors, 0, progress)
     progress("", 0, 0)
-    built.search(queries[:1], FOUND)  # whatever is made at first use
+    built.search(queries[:1], FOUND)  # work at first use is not timed
     started = time.perf_counter()
-    found = built.search(queries, FOUND)
-    took = (time.perf_counter() - started) / len(queries)
-    add = sum(value for what, value in seconds.items() if what in FILLING)
+    rankings = built.search(queries, FOUND)
+    search_seconds = (time.perf_counter() - started) / len(queries)
+    add = sum(value for name, value in seconds.items() if name in FILLING)
     return {
         "train": sum(seconds.values()) - add,
         "add": add,
         "bytes": built.bytes,
         "memory": memory.peak(),
-        "resident": status("VmHWM"),  # ru_maxrss would go on from the parent's
-        "search": took,
-        "first": float(np.mean([one.rows[0] == t[0] for one, t in zip(found, truth, strict=True)])),
-        "within": float(np.mean([np.isin(t, one.rows).mean() for one, t in zip(found, truth, strict=True)])),
+        "resident": status("VmHWM"),  # ru_maxrss would include the parent's
+        "search": search_seconds,
+        "first": float(
+            np.mean([ranking.rows[0] == t[0] for ranking, t in zip(rankings, truth, strict=True)])
+        ),
+        "within": float(
+            np.mean([np.isin(t, ranking.rows).mean() for ranking, t in zip(rankings, truth, strict=True)])
+        ),
     }
 
 
 def status(name: str) -> float:
-    """Bytes of this process's memory, as Linux counts them."""
+    """Bytes of a memory counter of this process in Linux."""
     return 1024.0 * int(Path("/proc/self/status").read_text().partition(f"{name}:")[2].split()[0])
 
 
 class Memory:
-    """The most memory of its own that this process had, libraries included, pages of mapped files not."""
+    """The peak of this process's own memory, including libraries, without pages of mapped files."""
 
     def __init__(self) -> None:
         self._peak, self._stop = 0.0, threading.Event()
@@ -172,17 +176,17 @@ class Memory:
         return self._peak
 
 
-def on_paper(measured: dict[str, dict[str, float]]) -> None:
-    """Bytes and machines for 10^9 vectors, and for a vector of every frame of five billion videos."""
+def print_estimates(measured: dict[str, dict[str, float]]) -> None:
+    """Print bytes and machines for 10^9 vectors, and for a vector of every frame of five billion videos."""
     frames = VIDEOS * SECONDS * RATE
     print(f"{VIDEOS:.0e} videos of {SECONDS} s (assumed) at {RATE} frames a second: {frames:.2g} frames\n")
     rows = []
-    for pattern, one in measured.items():
-        billion, all_frames = one["bytes"] * 1e9, one["bytes"] * frames
+    for pattern, measures in measured.items():
+        billion, all_frames = measures["bytes"] * 1e9, measures["bytes"] * frames
         rows.append(
             [
                 f"`{pattern.format(cells='N')}`",
-                f"{one['bytes']:.0f}",
+                f"{measures['bytes']:.0f}",
                 f"{billion / 1e9:,.0f}",
                 f"{int(-(-billion // MACHINE)):,}",
                 f"{all_frames / 1e15:,.2f}",
@@ -195,7 +199,7 @@ def on_paper(measured: dict[str, dict[str, float]]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--row"]:
-        name, size, number, place = sys.argv[2:]
-        print(json.dumps(row(name, int(size), int(number), Path(place))))
+        index, size, number, folder = sys.argv[2:]
+        print(json.dumps(row(index, int(size), int(number), Path(folder))))
     else:
         main()

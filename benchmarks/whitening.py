@@ -1,7 +1,7 @@
-"""Whitening fitted on one collection and applied to another: where should it be learned?
+"""Whitening fitted on one collection and applied to another: a comparison of training collections.
 
-R-MAC with the embedded backbone. What is kept, is fitted once. Differences are from no whitening, paired by
-query, with a 95 % bootstrap interval.
+R-MAC with the embedded backbone. Whitenings are saved, and fitted once. Differences are from no whitening,
+paired by query, with a 95 % bootstrap interval.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RMAC, DIMENSIONS = "efficientnet_lite0/max/rmac:3", 128
 
 
 def collections() -> tuple[dict[str, Workbench], dict[str, Workbench]]:
-    """Those to fit on and those to test on, by name."""
+    """The collections to fit on and the collections to test on, by name."""
     fitted, tested = {"posters": workbench.open("posters")}, {"posters": workbench.open("posters")}
     for name in ("imagenet_sample", "scenes"):
         if (DATASETS / name).is_dir():
@@ -39,20 +39,20 @@ def main() -> None:
     steps = {"no whitening": ""}
     for kind in ("pcaw", "lw"):
         steps[f"{kind}, itself"] = f"/{kind}:{DIMENSIONS}"
-        for where, bench in fitted.items():
+        for collection, bench in fitted.items():
             if kind == "lw" and bench.collection.protocol is None:
                 continue
-            name = f"benchmark-{kind}-{where.replace(' ', '-').replace('_', '-')}"
+            name = f"benchmark-{kind}-{collection.replace(' ', '-').replace('_', '-')}"
             if not learned(bench.options.cache, name).is_file():
                 print(f"fitting {name}", file=sys.stderr)
                 keep(bench.collection, bench.options, f"{RMAC}/{kind}:{DIMENSIONS}", name)
-            steps[f"{kind}, {where}"] = f"/{kind}:{DIMENSIONS}:{name}"
+            steps[f"{kind}, {collection}"] = f"/{kind}:{DIMENSIONS}:{name}"
     rows = []
     for title, step in steps.items():
         row = [title]
         for name, bench in tested.items():
             if title.endswith(name):
-                row.append("")  # as by itself
+                row.append("")  # the same as fitted on itself
                 continue
             ap = bench.evaluate(f"{RMAC}{step}", localise=False).per_query["ap"].to_numpy()
             plain = bench.evaluate(RMAC, localise=False).per_query["ap"].to_numpy()

@@ -1,6 +1,6 @@
 """The lecture's table: bags of words, verification, expansion, global descriptors, and both together.
 
-Of each pipeline mAP on the embedded posters and on multi-view photos; differences are paired by query.
+The mAP of each pipeline on the embedded posters and on multi-view photos; differences are paired by query.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CHOICES = [f"sift/bow:{n}/whole" for n in (256, 1024, 4096, 8192)]
 
 
 def words(*steps: str) -> list[str]:
-    """Bags of words of both descriptors, each with those steps."""
+    """Pipelines of bags of words, by each descriptor and each of the steps."""
     return [f"{name}/bow:4096/whole{step}" for name in ("sift", "hardnet") for step in steps]
 
 
@@ -30,7 +30,7 @@ POSTERS = [
     *(f"{GLOBAL}/pcaw:256/sv:50:{name}{then}" for name in ("sift", "hardnet") for then in ("", "/aqe:5")),
     f"{GLOBAL}/sv:50:hardnet",
 ]
-# A query of scenes has some twenty others to find among 187, and whitening hurts there.
+# A query of scenes has about twenty positives among 187 images, and whitening lowers its mAP.
 SCENES = [
     *words("", "/power:0.5"),
     *(f"sift/bow:4096/whole{steps}" for steps in ("/he:24", "/power:0.5/sv:25", "/power:0.5/sv:25/aqe:5")),
@@ -40,13 +40,13 @@ SCENES = [
 
 
 def table(title: str, bench: Workbench, pipelines: list[str], base: str) -> None:
-    """Print measures of pipelines, and each one's difference from ``base``."""
-    start = ap(bench, base)
+    """Print the measures of pipelines, and their differences from ``base``."""
+    base_ap = ap(bench, base)
     rows = []
     for pipeline in pipelines:
         print(title, pipeline, file=sys.stderr, flush=True)
         evaluation = bench.evaluate(pipeline, localise=False)
-        change = paired_difference(start, ap(bench, pipeline))
+        change = paired_difference(base_ap, ap(bench, pipeline))
         settings = [name for name in evaluation.metrics if name.startswith("mAP")]
         pair = next((v for n, v in evaluation.provenance["timings"].items() if "a pair" in n), None)
         rows.append(
@@ -65,6 +65,7 @@ def table(title: str, bench: Workbench, pipelines: list[str], base: str) -> None
 
 
 def ap(bench: Workbench, pipeline: str) -> np.ndarray:
+    """The AP of each query."""
     return bench.evaluate(pipeline, localise=False).per_query["ap"].to_numpy(np.float64)
 
 

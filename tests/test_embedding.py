@@ -122,7 +122,7 @@ def test_making_a_map_can_be_stopped(folder: Path, tmp_path: Path) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        bench.embedding(PIPELINE, stop)
+        bench.embedding(PIPELINE, progress=stop)
     assert "finding neighbours" in heard
-    assert not embedding._alone.locked()
+    assert not embedding._umap_lock.locked()
     assert len(bench.embedding(PIPELINE)) == 12

@@ -38,8 +38,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_all_parts_add_up_to_the_score(bench: Workbench, pipeline: str) -> None:
     query, other = bench.collection.images[2], bench.collection.images[7]
-    ranked = bench.one(query, pipeline, k=None).set_index("image_id")["score"]
-    classes = bench.classify(query, pipeline).set_index("label")
+    ranked = bench.one(query, pipeline=pipeline, k=None).set_index("image_id")["score"]
+    classes = bench.classify(query, pipeline=pipeline).set_index("label")
     cases: list[tuple[dict[str, Any], float]] = [
         ({"image_id": other}, ranked[other]),
         ({"label": "kind1"}, classes["score"]["kind1"]),
@@ -57,7 +57,7 @@ def test_all_parts_add_up_to_the_score(bench: Workbench, pipeline: str) -> None:
 
 def test_votes_are_those_that_classified(bench: Workbench) -> None:
     query = bench.collection.images[2]
-    first = bench.classify(query, PIPELINES[1]).iloc[0]
+    first = bench.classify(query, pipeline=PIPELINES[1]).iloc[0]
     why = bench.evidence(query, label=first["label"], pipeline=PIPELINES[1])
     assert query not in why.image_heatmaps
     for region, image, place, contribution in why.votes.itertuples(index=False, name=None):
@@ -70,8 +70,8 @@ def test_votes_are_those_that_classified(bench: Workbench) -> None:
 
 def test_with_one_region_it_is_the_explanation_of_retrieval(bench: Workbench) -> None:
     query, other = bench.collection.images[2], bench.collection.images[7]
-    why = bench.evidence(query, other, pipeline=f"{NETWORK}/max/whole/pcaw:6")
-    plain = bench.explain(query, other, f"{NETWORK}/max/whole/pcaw:6")
+    why = bench.evidence(query, image_id=other, pipeline=f"{NETWORK}/max/whole/pcaw:6")
+    plain = bench.explain(query, other, pipeline=f"{NETWORK}/max/whole/pcaw:6")
     assert why.score == pytest.approx(plain.score, abs=1e-5)
     np.testing.assert_allclose(why.query_heatmap, plain.query_heatmap, atol=1e-5)
     np.testing.assert_allclose(why.image_heatmaps[other], plain.image_heatmap, atol=1e-5)
@@ -79,7 +79,7 @@ def test_with_one_region_it_is_the_explanation_of_retrieval(bench: Workbench) ->
 
 def test_a_picture_that_is_not_of_the_collection(bench: Workbench, tmp_path: Path) -> None:
     picture = bench.picture(bench.collection.images[4])
-    why = bench.evidence(picture, bench.collection.images[4], pipeline=PIPELINES[0])
+    why = bench.evidence(picture, image_id=bench.collection.images[4], pipeline=PIPELINES[0])
     assert why.score == pytest.approx(1, abs=2e-2)  # the file is a JPEG's decoding, the same pixels
 
 

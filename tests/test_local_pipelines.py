@@ -86,10 +86,10 @@ def test_a_query_that_shows_nothing_finds_nothing_and_does_not_fail(bench: Workb
         assert len(ranking) == len(bench.collection.images)
         if "bow" in pipeline:
             assert not ranking["score"].any()
-    found = bench.match("empty/tiny.png", "coffee/0.png", BOW)
+    found = bench.match("empty/tiny.png", "coffee/0.png", pipeline=BOW)
     assert found.inliers == 0 and found.verified.why == "no keypoints in the query"
     assert len(found.table) == len(found.words) == 0
-    why = bench.explain("empty/one colour.png", "coffee/0.png", BOW)
+    why = bench.explain("empty/one colour.png", "coffee/0.png", pipeline=BOW)
     assert why.score == 0 and not why.query_heatmap.any() and len(why.region_pairs) == 0
 
 
@@ -115,10 +115,10 @@ def test_a_decoded_picture_and_a_crop_are_described_as_the_file_is(bench: Workbe
                 bench.search(name, pipeline=pipeline)["score"],
                 rtol=1e-5,
             )
-    cropped = bench.search(name, (0, 0, 120, 90), f"{BOW}/sv:10", k=3)
+    cropped = bench.search(name, box=(0, 0, 120, 90), pipeline=f"{BOW}/sv:10", k=3)
     assert cropped["image_id"].iloc[0] == name and cropped["score"].iloc[0] > 8
     with pytest.raises(WorkbenchError, match="holds no pixel"):
-        bench.search(name, (500, 0, 600, 90), BOW)
+        bench.search(name, box=(500, 0, 600, 90), pipeline=BOW)
 
 
 @settings(
@@ -135,7 +135,7 @@ def test_explanations_of_words_add_up_to_the_score(
     bench: Workbench, steps: str, query: str, image: str
 ) -> None:
     pipeline = BOW + steps
-    why = bench.explain(query, image, pipeline)
+    why = bench.explain(query, image, pipeline=pipeline)
     scores = bench.search(query, pipeline=pipeline, k=None).set_index("image_id")["score"]
     assert why.score == pytest.approx(scores[image], abs=1e-4)
     for parts in (why.query_heatmap, why.image_heatmap, why.region_pairs["contribution"].to_numpy()):
@@ -159,33 +159,33 @@ def test_two_keypoints_of_one_word_add_its_weight_squared_over_both_lengths(benc
     rows = ready.image_rows()
     names = [ready.words.of(rows[image]) for image in ("coffee/0.png", "coffee/1.png")]
     lengths = [np.linalg.norm(np.bincount(n, minlength=200) * ready.words.idf) for n in names]
-    why = bench.explain("coffee/0.png", "coffee/1.png", BOW)
+    why = bench.explain("coffee/0.png", "coffee/1.png", pipeline=BOW)
     assert len(why.region_pairs)
     for _, pair in why.region_pairs.head(20).iterrows():
         asked = names[0][int(pair["query_region"])]
         assert asked == names[1][int(pair["image_region"])]
         expected = ready.words.idf[asked] ** 2 / (lengths[0] * lengths[1])
         assert pair["contribution"] == pytest.approx(expected, rel=1e-4)
-    table = bench.match("coffee/0.png", "coffee/1.png", BOW).words
+    table = bench.match("coffee/0.png", "coffee/1.png", pipeline=BOW).words
     assert table["contribution"].sum() == pytest.approx(why.score, abs=1e-5)
     first = table.iloc[0]
     assert first["in_query"] == (names[0] == first["word"]).sum()
 
 
 def test_matches_name_the_keypoints_and_words_of_both(bench: Workbench) -> None:
-    found = bench.match("chelsea/0.png", "chelsea/2.png", f"{GLOBAL}/sv:10")
+    found = bench.match("chelsea/0.png", "chelsea/2.png", pipeline=f"{GLOBAL}/sv:10")
     assert found.inliers >= 8
     assert found.table["inlier"].sum() >= found.inliers
     assert found.table["distance"].is_monotonic_increasing and (found.table["ratio"] <= 0.85).all()
     assert "word" not in found.table and len(found.words) == 0
-    named = bench.match("chelsea/0.png", "chelsea/2.png", BOW)
+    named = bench.match("chelsea/0.png", "chelsea/2.png", pipeline=BOW)
     pd.testing.assert_frame_equal(named.table.drop(columns="word"), found.table)
     assert (named.table["word"] >= 0).mean() > 0.3
 
 
 def test_nearest_patches_are_those_of_a_plain_search(bench: Workbench) -> None:
     image, keypoint = "astronaut/0.png", 5
-    found = bench.nearest_patches(image, keypoint, BOW, k=6)
+    found = bench.nearest_patches(image, keypoint, pipeline=BOW, k=6)
     assert image not in set(found["image_id"]) and found["image_id"].is_unique
     assert found["distance"].is_monotonic_increasing
     ready, keypoints = bench._keypoints(BOW, silent)
@@ -198,17 +198,17 @@ def test_nearest_patches_are_those_of_a_plain_search(bench: Workbench) -> None:
     expected = sorted(best, key=lambda name: best[name])[:6]
     assert found["image_id"].tolist() == expected
     np.testing.assert_allclose(found["distance"], [best[name] for name in expected], atol=1e-3)
-    assert bench.patches(image, [keypoint], BOW).shape == (1, 32, 32)
+    assert bench.patches(image, [keypoint], pipeline=BOW).shape == (1, 32, 32)
     with pytest.raises(WorkbenchError, match=r"keypoint 100000 is not in this picture; it has \d+"):
-        bench.nearest_patches(image, 100_000, BOW)
+        bench.nearest_patches(image, 100_000, pipeline=BOW)
 
 
 @pytest.mark.parametrize(
     "look",
     [
-        lambda bench: bench.activations("coffee/0.png", BOW),
-        lambda bench: bench.contributions("coffee/0.png", "coffee/1.png", BOW),
-        lambda bench: bench.nearest_regions("coffee/0.png", 0, BOW),
+        lambda bench: bench.activations("coffee/0.png", pipeline=BOW),
+        lambda bench: bench.contributions("coffee/0.png", "coffee/1.png", pipeline=BOW),
+        lambda bench: bench.nearest_regions("coffee/0.png", 0, pipeline=BOW),
         lambda bench: bench.cooccurrence(f"{BOW}/pca:6"),
     ],
 )

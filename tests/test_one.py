@@ -39,7 +39,7 @@ def test_ranked_by_the_mean_of_nearest_regions(bench: Workbench) -> None:
     query, images = bench.collection.images[2], bench.collection.images
     asked = regions(bench, query)
     expected = {one: 1 - squared(asked, regions(bench, one)).min(1).mean() / 2 for one in images}
-    found = bench.one(query, PIPELINE, k=None)
+    found = bench.one(query, pipeline=PIPELINE, k=None)
     assert found["image_id"].to_list() == sorted(images, key=lambda one: -expected[one])
     np.testing.assert_allclose(found["score"], sorted(expected.values(), reverse=True), atol=1e-5)
     assert list(found.columns) == ["rank", "image_id", "score", "relevance"]
@@ -49,7 +49,7 @@ def test_ranked_by_the_mean_of_nearest_regions(bench: Workbench) -> None:
 def test_classes_by_the_same_distances_and_their_votes(bench: Workbench) -> None:
     query = next(one for one in bench.collection.images if one.startswith("kind1/"))
     asked, labels = regions(bench, query), bench.collection.labels
-    found = bench.classify(query, PIPELINE)
+    found = bench.classify(query, pipeline=PIPELINE)
     assert sorted(found["label"]) == ["kind0", "kind1", "kind2", "kind3"] and found["label"][0] == "kind1"
     for label, score, images, votes in found.itertuples(index=False, name=None):
         members = [one for one in bench.collection.images if labels[one] == label and one != query]
@@ -66,37 +66,40 @@ def test_classes_by_the_same_distances_and_their_votes(bench: Workbench) -> None
 
 def test_a_class_of_the_query_alone_stands_last(bench: Workbench) -> None:
     query = next(one for one in bench.collection.images if one.startswith("kind3/"))
-    found = bench.classify(query, PIPELINE)
+    found = bench.classify(query, pipeline=PIPELINE)
     last = found.iloc[-1]
     assert (
         last["label"] == "kind3" and np.isnan(last["score"]) and last["images"] == 0 and last["votes"] == []
     )
     assert found["score"][:3].notna().all()
     other = next(one for one in bench.collection.images if one.startswith("kind0/"))
-    assert bench.classify(other, PIPELINE).set_index("label").loc["kind3", "images"] == 1
+    assert bench.classify(other, pipeline=PIPELINE).set_index("label").loc["kind3", "images"] == 1
 
 
 def test_a_file_of_the_collection_has_no_vote_itself(bench: Workbench) -> None:
     query = bench.collection.images[0]
-    by_path = bench.classify(bench.collection.path(query), PIPELINE)
-    assert by_path["label"].to_list() == bench.classify(query, PIPELINE)["label"].to_list()
+    by_path = bench.classify(bench.collection.path(query), pipeline=PIPELINE)
+    assert by_path["label"].to_list() == bench.classify(query, pipeline=PIPELINE)["label"].to_list()
     assert all(vote.image_id != query for votes in by_path["votes"] for vote in votes)
 
 
 def test_codes_and_asking_offline(bench: Workbench) -> None:
     coded, query = f"{PIPELINE}/pq:3", bench.collection.images[3]
-    online, offline = bench.one(query, coded, k=None), bench.one(query, coded, k=None, online=False)
+    online, offline = (
+        bench.one(query, pipeline=coded, k=None),
+        bench.one(query, pipeline=coded, k=None, online=False),
+    )
     assert offline["image_id"][0] == query and offline["score"][0] == pytest.approx(1, abs=1e-5)
     assert online["score"][0] < 1  # from what it is to what its codes stand for
-    exactly = bench.one(query, PIPELINE, k=None)
+    exactly = bench.one(query, pipeline=PIPELINE, k=None)
     assert np.abs(online.set_index("image_id")["score"] - exactly.set_index("image_id")["score"]).max() < 0.3
-    alike = bench.one(query, PIPELINE, k=None, online=False)
+    alike = bench.one(query, pipeline=PIPELINE, k=None, online=False)
     np.testing.assert_allclose(alike["score"], exactly["score"], atol=1e-5)
 
 
 def test_with_one_region_it_is_plain_search(bench: Workbench) -> None:
     pipeline, query = f"{NETWORK}/mean/whole", bench.collection.images[5]
-    plain, found = bench.search(query, pipeline=pipeline, k=None), bench.one(query, pipeline, k=None)
+    plain, found = bench.search(query, pipeline=pipeline, k=None), bench.one(query, pipeline=pipeline, k=None)
     assert plain["image_id"].to_list() == found["image_id"].to_list()
     np.testing.assert_allclose(plain["score"], found["score"], atol=1e-5)
 
@@ -104,11 +107,11 @@ def test_with_one_region_it_is_plain_search(bench: Workbench) -> None:
 def test_what_cannot_be(bench: Workbench, tmp_path: Path) -> None:
     query = bench.collection.images[0]
     with pytest.raises(WorkbenchError, match="k is 0"):
-        bench.one(query, PIPELINE, k=0)
+        bench.one(query, pipeline=PIPELINE, k=0)
     with pytest.raises(WorkbenchError, match=r"index ivf:4.*valid: exact, pq:M, opq:M"):
-        bench.one(query, f"{PIPELINE}/ivf:4")
+        bench.one(query, pipeline=f"{PIPELINE}/ivf:4")
     with pytest.raises(WorkbenchError, match="can only be asked online"):
-        bench.classify(query, PIPELINE, box=(0, 0, 50, 50), online=False)
+        bench.classify(query, pipeline=PIPELINE, box=(0, 0, 50, 50), online=False)
     bare = wb.open(folder_of(tmp_path, 3), cache=bench.options.cache, size=160)
     with pytest.raises(WorkbenchError, match=r"has no labels, so there are no classes"):
-        bare.classify(bare.collection.images[0], f"{NETWORK}/mean/grid:2x2")
+        bare.classify(bare.collection.images[0], pipeline=f"{NETWORK}/mean/grid:2x2")

@@ -155,7 +155,7 @@ def test_whitening_is_not_fitted_to_what_fills_up(bench: Workbench) -> None:
     """The whitening's vectors are as many as there are proposals."""
     pipeline = PIPELINE.replace("proposals:6", "proposals:99")
     ready = bench._ready(pipeline, lambda *_: None)
-    counts = [len(bench.activations(image, pipeline).regions) for image in bench.collection.images]
+    counts = [len(bench.activations(image, pipeline=pipeline).regions) for image in bench.collection.images]
     whitening = ready.described.regional[0]
     assert isinstance(whitening, Whitening)
     assert whitening.provenance["vectors"] == sum(counts) and len(set(counts)) > 1
@@ -176,32 +176,36 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 def test_search_explain_and_look(bench: Workbench) -> None:
     first, second = bench.collection.images[:2]
     ranking = bench.search(first, pipeline=PIPELINE, k=None).set_index("image_id")
-    why = bench.explain(first, second, PIPELINE)
+    why = bench.explain(first, second, pipeline=PIPELINE)
     assert why.score == pytest.approx(ranking.loc[second, "score"], abs=1e-5)
     assert why.image_heatmap.sum() == pytest.approx(why.score, abs=1e-4)
-    seen = bench.activations(second, PIPELINE)
+    seen = bench.activations(second, pipeline=PIPELINE)
     np.testing.assert_allclose(seen.regions, why.image_regions)
     assert (np.diff(seen.weights) <= 0).all() and (seen.weights >= 0.05).all()
     assert len(seen.levels) == len(seen.regions) == len(seen.norms)
-    nearest = bench.nearest_regions(first, 0, PIPELINE, k=3)
+    nearest = bench.nearest_regions(first, 0, pipeline=PIPELINE, k=3)
     assert len(nearest) == 3 and first not in set(nearest["image_id"])
-    assert len(bench.activations(first, PIPELINE, layer="layer2").regions) == 1  # they are of another layer
+    assert (
+        len(bench.activations(first, pipeline=PIPELINE, layer="layer2").regions) == 1
+    )  # they are of another layer
 
 
 def test_locating_is_the_region_most_alike(bench: Workbench) -> None:
     first, second = bench.collection.images[:2]
-    found = bench.locate(first, second, PIPELINE)
+    found = bench.locate(first, second, pipeline=PIPELINE)
     width, height = bench.picture(second).size
     assert 0 <= found.box[0] <= found.box[2] <= width and 0 <= found.box[1] <= found.box[3] <= height
     shares = np.array(found.region) / np.tile([width, height], 2)
-    assert np.abs(bench.activations(second, PIPELINE).regions - shares).sum(1).min() < 1e-6
+    assert np.abs(bench.activations(second, pipeline=PIPELINE).regions - shares).sum(1).min() < 1e-6
     table = bench.search(first, pipeline=PIPELINE, k=4, locate=True)
     row = table.set_index("image_id").loc[table["image_id"][1]]
-    assert tuple(row[["x0", "y0", "x1", "y1"]]) == pytest.approx(bench.locate(first, row.name, PIPELINE).box)
-    grid = bench.locate(first, second, f"{NETWORK}/max/grid:2x2")
+    assert tuple(row[["x0", "y0", "x1", "y1"]]) == pytest.approx(
+        bench.locate(first, row.name, pipeline=PIPELINE).box
+    )
+    grid = bench.locate(first, second, pipeline=f"{NETWORK}/max/grid:2x2")
     assert grid.box == grid.region
     with pytest.raises(WorkbenchError, match=r"'nowhere.jpg' is not an image"):
-        bench.locate(first, "nowhere.jpg", PIPELINE)
+        bench.locate(first, "nowhere.jpg", pipeline=PIPELINE)
 
 
 def test_where_nothing_is_proposed_the_whole_map_stands_and_it_is_said(bench: Workbench) -> None:
@@ -212,7 +216,7 @@ def test_where_nothing_is_proposed_the_whole_map_stands_and_it_is_said(bench: Wo
     np.testing.assert_allclose(found["score"], whole["score"], atol=1e-5)
     ready = bench._ready(pipeline, lambda *_: None)
     assert (
-        f"in {len(ready.pictures)} images nothing was proposed: the whole map stands for them"
+        f"{len(ready.pictures)} images have no proposed region: the whole map is used for them"
         in _warnings(ready)
     )
 

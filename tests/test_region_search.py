@@ -54,7 +54,7 @@ def regions_of(bench: Workbench, image: str, pipeline: str) -> tuple[np.ndarray,
 def test_as_a_plain_loop_finds_them(bench: Workbench, pipeline: str) -> None:
     image = bench.collection.images[5]
     boxes, vectors = regions_of(bench, image, pipeline)
-    np.testing.assert_allclose(bench.activations(image, pipeline).regions, boxes)
+    np.testing.assert_allclose(bench.activations(image, pipeline=pipeline).regions, boxes)
     number = len(vectors) // 2
     expected = []
     for other in bench.collection.images:
@@ -64,7 +64,7 @@ def test_as_a_plain_loop_finds_them(bench: Workbench, pipeline: str) -> None:
             best = int(np.argmax(scores))
             expected.append((scores[best], other, there[best]))
     expected.sort(key=lambda one: -one[0])
-    found = bench.nearest_regions(image, number, pipeline, k=10)
+    found = bench.nearest_regions(image, number, pipeline=pipeline, k=10)
     assert list(found.columns) == ["rank", "image_id", "x0", "y0", "x1", "y1", "score"]
     assert found["rank"].to_list() == list(range(1, 11))
     assert found["image_id"].to_list() == [name for _, name, _ in expected[:10]]
@@ -74,7 +74,7 @@ def test_as_a_plain_loop_finds_them(bench: Workbench, pipeline: str) -> None:
 
 def test_with_one_region_they_are_the_search_results(bench: Workbench) -> None:
     image, pipeline = bench.collection.images[2], PIPELINES[-1]
-    found = bench.nearest_regions(image, 0, pipeline, k=6)
+    found = bench.nearest_regions(image, 0, pipeline=pipeline, k=6)
     ranking = bench.search(image, pipeline=pipeline, k=None)
     others = ranking[ranking["image_id"] != image].head(6)
     assert found["image_id"].to_list() == others["image_id"].to_list()
@@ -85,53 +85,53 @@ def test_too_many_regions_are_described_anew_and_found_the_same(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, pipeline = bench.collection.images[0], PIPELINES[0]
-    kept = bench.nearest_regions(image, 1, pipeline)
+    kept = bench.nearest_regions(image, 1, pipeline=pipeline)
     monkeypatch.setattr(region_search, "MOST_BYTES", 1000)
     seen: list[str] = []
     other = workbench.open(bench.collection.root, cache=bench.options.cache, size=192)
     for _ in range(2):
-        anew = other.nearest_regions(image, 1, pipeline, progress=lambda what, *_: seen.append(what))
+        anew = other.nearest_regions(image, 1, pipeline=pipeline, progress=lambda what, *_: seen.append(what))
         np.testing.assert_allclose(anew["score"], kept["score"], atol=1e-5)
         assert anew["image_id"].to_list() == kept["image_id"].to_list()
     assert seen.count("describing regions") >= 2
 
 
 def test_a_picture_of_ones_own_and_a_file_may_ask(bench: Workbench, tmp_path: Path) -> None:
-    own = bench.nearest_regions(picture(3, kind=3), 0, PIPELINES[0])
+    own = bench.nearest_regions(picture(3, kind=3), 0, pipeline=PIPELINES[0])
     assert len(own) == 12 and own["score"].is_monotonic_decreasing
     image = bench.collection.images[4]
-    by_file = bench.nearest_regions(bench.collection.path(image), 0, PIPELINES[0], k=50)
+    by_file = bench.nearest_regions(bench.collection.path(image), 0, pipeline=PIPELINES[0], k=50)
     assert len(by_file) == len(bench.collection.images) - 1  # the image itself is left out by its path too
     assert image not in set(by_file["image_id"])
-    cropped = bench.nearest_regions(image, 0, PIPELINES[0], box=(0, 0, 60, 60))
+    cropped = bench.nearest_regions(image, 0, pipeline=PIPELINES[0], box=(0, 0, 60, 60))
     assert image not in set(cropped["image_id"])
 
 
 def test_wrong_input_and_cancel(bench: Workbench) -> None:
     image = bench.collection.images[0]
     with pytest.raises(WorkbenchError, match="region 99 is not in this image"):
-        bench.nearest_regions(image, 99, PIPELINES[0])
+        bench.nearest_regions(image, 99, pipeline=PIPELINES[0])
     with pytest.raises(WorkbenchError, match="k is 0"):
-        bench.nearest_regions(image, 0, PIPELINES[0], k=0)
+        bench.nearest_regions(image, 0, pipeline=PIPELINES[0], k=0)
 
     def stop(what: str, done: int, total: int) -> None:
         if what == "describing regions":
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        bench.nearest_regions(image, 0, "efficientnet_lite0/max/grid:2x2", progress=stop)
+        bench.nearest_regions(image, 0, pipeline="efficientnet_lite0/max/grid:2x2", progress=stop)
 
 
 def test_other_layers_and_scores_of_any_two_pictures(bench: Workbench) -> None:
     first, second = bench.collection.images[:2]
-    deep = bench.activations(first, PIPELINES[0])
-    early = bench.activations(first, PIPELINES[0], layer="block2")
+    deep = bench.activations(first, pipeline=PIPELINES[0])
+    early = bench.activations(first, pipeline=PIPELINES[0], layer="block2")
     assert early.maps.shape[1] > deep.maps.shape[1] and len(early.regions) == len(deep.regions)
     ranking = bench.search(first, pipeline=PIPELINES[0], k=None).set_index("image_id")
-    parts = bench.contributions(second, first, PIPELINES[0])
+    parts = bench.contributions(second, first, pipeline=PIPELINES[0])
     assert parts.score == pytest.approx(ranking.loc[second, "score"], abs=1e-5)
-    why = bench.explain(first, second, PIPELINES[0])
+    why = bench.explain(first, second, pipeline=PIPELINES[0])
     np.testing.assert_allclose(parts.heat.sum(0), why.image_heatmap, atol=1e-5)
-    boxed = bench.contributions(second, first, PIPELINES[0], other_box=(0, 0, 70, 70))
-    ranking = bench.search(first, (0, 0, 70, 70), PIPELINES[0], k=None).set_index("image_id")
+    boxed = bench.contributions(second, first, pipeline=PIPELINES[0], other_box=(0, 0, 70, 70))
+    ranking = bench.search(first, box=(0, 0, 70, 70), pipeline=PIPELINES[0], k=None).set_index("image_id")
     assert boxed.score == pytest.approx(ranking.loc[second, "score"], abs=1e-4)

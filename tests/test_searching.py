@@ -70,7 +70,10 @@ def test_every_search_gives_a_whole_ranking_and_a_number(bench: Workbench, steps
 def test_approximation_is_said_where_the_number_is(bench: Workbench) -> None:
     assert not any("approximate" in said for said in bench.evaluate(BASE).warnings)
     said = bench.evaluate(f"{BASE}/ivf:4:1,pq:4").warnings
-    assert "approximate index: ivf:4:1 looks at 1 of 4 cells, images in others count as not found" in said
+    assert (
+        "approximate index: ivf:4:1 searches 1 of 4 cells, and images in other cells count as not found"
+        in said
+    )
     assert any(s.startswith("approximate index: scores are of codes by pq:4, 11 bytes") for s in said)
     # 48 images allow 2^5 centroids: 4 · 5 bits are 3 bytes, and the number of the image is 8.
     assert any("32 centroids, not 256" in s for s in said)
@@ -99,7 +102,7 @@ def test_explanations_add_up_to_the_score_of_a_product_code(bench: Workbench) ->
     for steps in ("pq:4", "ivf:4,pq:4", "opq:4"):
         ranking = bench.search(query, pipeline=f"{BASE}/{steps}", k=5)
         for image, score in zip(ranking["image_id"], ranking["score"], strict=True):
-            why = bench.explain(query, image, f"{BASE}/{steps}")
+            why = bench.explain(query, image, pipeline=f"{BASE}/{steps}")
             assert why.score == pytest.approx(score, abs=1e-5)
             assert why.constant != 0
             for heat in (
@@ -116,7 +119,7 @@ def test_an_explanation_needs_the_image_not_to_be_reached(bench: Workbench) -> N
     reached = set(bench.search(query, pipeline=pipeline, k=None)["image_id"])
     missed = next(image for image in bench.collection.images if image not in reached)
     exact = bench.search(query, pipeline=BASE, k=None).set_index("image_id")["score"]
-    assert bench.explain(query, missed, pipeline).score == pytest.approx(exact[missed], abs=1e-4)
+    assert bench.explain(query, missed, pipeline=pipeline).score == pytest.approx(exact[missed], abs=1e-4)
 
 
 def test_equal_distances_are_bounded_from_both_sides(bench: Workbench) -> None:
@@ -207,7 +210,7 @@ def test_building_can_be_stopped(bench: Workbench) -> None:
 def test_a_slow_index_is_kept_on_disk_and_a_damaged_one_made_anew(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.searching.WORTH", 0.0)
+    monkeypatch.setattr("workbench.engine.index_cache.MIN_SECONDS", 0.0)
     ready = bench._describer.describe(Config.parse(BASE), silent)
     config = Config.parse(f"{BASE}/ivf:5,pq:8")
     folder: Path = bench.options.cache / "indexes"
@@ -222,6 +225,6 @@ def test_a_slow_index_is_kept_on_disk_and_a_damaged_one_made_anew(
         np.testing.assert_array_equal(a.rows, b.rows)
     file.write_bytes(file.read_bytes()[:-9])
     mended = Searchers().of(ready, config)
-    assert any("made anew" in said and "checksum" in said for said in mended.notes)
+    assert any("built again" in said and "checksum" in said for said in mended.notes)
     np.testing.assert_array_equal(mended.search(ready.database)[0].rows, expected[0].rows)
-    assert not any("anew" in said for said in Searchers().of(ready, config).notes)
+    assert not any("built again" in said for said in Searchers().of(ready, config).notes)

@@ -30,7 +30,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 
 @pytest.fixture(scope="module")
 def measured(bench: Workbench) -> Tradeoff:
-    return bench.tradeoff(["exact", "ivf:8", "ivf:8:1", "ivf:8:8", "pq:4", "lsh:64", "hnsw:8"], PIPELINE)
+    return bench.tradeoff(
+        ["exact", "ivf:8", "ivf:8:1", "ivf:8:8", "pq:4", "lsh:64", "hnsw:8"], pipeline=PIPELINE
+    )
 
 
 def test_exact_search_loses_nothing_and_an_index_that_looks_at_all_cells_neither(measured: Tradeoff) -> None:
@@ -60,7 +62,7 @@ def test_more_probes_find_more_and_train_nothing_again(measured: Tradeoff) -> No
 def test_recall_is_the_share_of_the_exact_first_that_are_found(measured: Tradeoff) -> None:
     index, _ = measured.index("ivf:8:1")
     shares = []
-    for query, own in zip(measured.queries, measured._own, strict=True):
+    for query, own in zip(measured.queries, measured._own_rows, strict=True):
         exact = np.argsort(-measured.database @ query, kind="stable")
         first = [row for row in exact if row != own][:10]
         found = [row for row in index.search(query[None])[0].rows if row != own][:10]
@@ -81,14 +83,14 @@ def test_the_table_has_a_row_each(measured: Tradeoff) -> None:
     [
         ("ivf:5000", "5000"),
         ("pq:7", "do not divide"),
-        ("aqe:5", "is no index"),
-        ("nonsense", "is no index"),
+        ("aqe:5", "is not an index"),
+        ("nonsense", "is not an index"),
         ("pq:4,lsh:64", "keep one"),
         ("itq:256", "256"),
     ],
 )
 def test_what_is_impossible_says_why_and_the_others_go_on(bench: Workbench, index: str, said: str) -> None:
-    made = bench.tradeoff([index, "exact"], PIPELINE)
+    made = bench.tradeoff([index, "exact"], pipeline=PIPELINE)
     first, second = made.measured.values()
     assert said in first.error
     assert np.isnan(first.mean_ap)
@@ -98,7 +100,7 @@ def test_what_is_impossible_says_why_and_the_others_go_on(bench: Workbench, inde
 
 def test_without_ground_truth_recall_is_measured_and_map_is_not(tmp_path: Path) -> None:
     bench = workbench.open(folder_of(tmp_path / "photos", 12), cache=tmp_path / "cache")
-    made = bench.tradeoff(["exact", "pq:4", "lsh:32"], "efficientnet_lite0/mean/whole/pca:8")
+    made = bench.tradeoff(["exact", "pq:4", "lsh:32"], pipeline="efficientnet_lite0/mean/whole/pca:8")
     assert made.measured["exact"].recall[10] == 1.0
     assert 0 < made.measured["pq:4"].recall[10] <= 1.0
     assert made.table["mean_ap"].isna().all() and made.table["lost"].isna().all()
@@ -107,7 +109,9 @@ def test_without_ground_truth_recall_is_measured_and_map_is_not(tmp_path: Path) 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_tiny_collections_give_numbers_or_a_sentence(tmp_path: Path, count: int) -> None:
     bench = workbench.open(folder_of(tmp_path / "photos", count), cache=tmp_path / "cache")
-    made = bench.tradeoff(["exact", "ivf:64", "hnsw:32", "lsh:64", "sh:64"], "efficientnet_lite0/mean/whole")
+    made = bench.tradeoff(
+        ["exact", "ivf:64", "hnsw:32", "lsh:64", "sh:64"], pipeline="efficientnet_lite0/mean/whole"
+    )
     for one in made.measured.values():
         assert one.error or one.queries_per_second > 0
     assert "64" in made.measured["ivf:64"].error
@@ -123,7 +127,7 @@ def test_measuring_can_be_stopped(bench: Workbench) -> None:
     def stop(what: str, done: int, total: int) -> None:
         raise Cancelled
 
-    made = bench.tradeoff((), PIPELINE)
+    made = bench.tradeoff((), pipeline=PIPELINE)
     with pytest.raises(Cancelled):
         made.measure("ivf:8", stop)
     assert made.measured == {}

@@ -192,7 +192,7 @@ def test_an_index_that_is_none_is_refused(session: Session) -> None:
     panel.more.value = "ivf:16:2,pq:8"
     assert panel.chips.options[-1] == "ivf:16:2,pq:8" == panel.chips.chosen[-1]
     panel.more.value = "<img src=x>"
-    assert session.failed and "is no index" in session.message
+    assert session.failed and "is not an index" in session.message
     assert panel.chips.options[-1] == "ivf:16:2,pq:8"
 
 

@@ -1,4 +1,4 @@
-"""Where a layer responds to a picture, and which of its channels, cells and regions make a score."""
+"""The response of a layer to a picture, and the contributions of channels and regions to a score."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from workbench.features.maps import MapSource, Options
 
 @dataclass(frozen=True)
 class Activations:
-    """A picture's map at one layer, and what its pipeline's regions make of it.
+    """A picture's map at one layer, and the pipeline's regions on it.
 
-    ``maps`` [C, H, W]; ``cells`` [H, W] are the pipeline's weights of the cells (ones where it weights
-    none). ``regions`` [N, 4] are fractions of width and height, ``levels`` [N] those of R-MAC from 1
-    (0: the whole map, or no levels), ``weights`` [N] what each region's vector is multiplied with, and
-    ``norms`` [N] the L2 norm of that vector before it is made a unit vector.
+    ``maps`` [C, H, W]; ``cells`` [H, W] are the pipeline's weights of the cells (ones if it has no
+    weighting). ``regions`` [N, 4] are fractions of width and height, ``levels`` [N] their levels in R-MAC
+    from 1 (0: the whole map, or no levels), ``weights`` [N] the factors of the regions' vectors, and
+    ``norms`` [N] the L2 norms of these vectors before normalisation.
     """
 
     maps: np.ndarray = field(repr=False)
@@ -40,9 +40,10 @@ class Activations:
     norms: np.ndarray = field(repr=False)
 
     def heat(self, kind: str, channel: int = 0) -> np.ndarray:
-        """The map as one picture [H, W]: ``norm`` (L2 over channels), ``max``, ``mean``, or one ``channel``.
+        """The map as one image [H, W]: ``norm`` (L2 over channels), ``max``, ``mean``, or one ``channel``.
 
-        The mean is what sum pooling adds up, the maximum the most that any channel says in a cell.
+        Sum pooling adds up the mean; the maximum is the strongest response of any channel in a cell. Raises
+        WorkbenchError for an unknown kind or channel.
         """
         if kind == "channel" and not 0 <= channel < len(self.maps):
             raise WorkbenchError(f"channel {channel} is not in this layer; it has 0 to {len(self.maps) - 1}")
@@ -57,7 +58,7 @@ class Activations:
 
 @dataclass(frozen=True)
 class Contributions:
-    """A score taken apart over the channels, cells and regions of one of its two pictures.
+    """The contributions of the channels, cells and regions of one picture to its score with another.
 
     ``heat`` [C, H, W] sums to ``score``; summed over channels it is the heatmap of ``explain``.
     ``regions`` [N] are the contributions of the regions at the first scale.
@@ -69,38 +70,38 @@ class Contributions:
 
     @property
     def channels(self) -> np.ndarray:
-        """What each channel contributes [C]; sums to the score."""
+        """The contribution of each channel [C]; they sum to the score."""
         return np.asarray(self.heat.sum((1, 2)))
 
     def strongest(self, count: int) -> list[int]:
-        """The channels that matter most, for or against, the strongest first."""
+        """The channels with the largest contributions by absolute value, the strongest first."""
         return [int(c) for c in np.argsort(-np.abs(self.channels), kind="stable")[:count]]
 
 
 def activations(
     maps: torch.Tensor, config: Config, attention: Attention | None = None, proposals: Trained | None = None
 ) -> Activations:
-    """What a pipeline, with its attention and what proposes its regions, sees in a map [1, C, H, W].
+    """The cells, regions and weights of a pipeline, with its attention and proposals, on a map [1, C, H, W].
 
-    Raises WorkbenchError where the layer gives vectors.
+    Raises WorkbenchError if the layer gives vectors.
     """
     height, width = maps.shape[2:]
     if (height, width) == (1, 1):
         raise WorkbenchError(
-            f"{config.backbone} gives vectors here, which have no map to show: a fully connected layer "
-            "answers for the whole picture; choose a convolutional layer"
+            f"{config.backbone} gives vectors, which have no map to show: a fully connected layer responds "
+            "to the whole picture; choose a convolutional layer"
         )
     with torch.no_grad():
         cells = cell_weights(maps, config)
-        inner = maps * cells if cells is not None and config.regions.name == "whole" else maps
+        weighted = maps * cells if cells is not None and config.regions.name == "whole" else maps
         pools = pooled(maps, config, attention, proposals)
-        norms = pool(inner, pools.regions, config.pooling).norm(dim=-1)[0]
+        norms = pool(weighted, pools.regions, config.pooling).norm(dim=-1)[0]
     weights = torch.ones(len(norms)) if pools.weights is None else pools.weights[0, :, 0]
     return Activations(
         maps[0].numpy(),
         np.ones((height, width), np.float32) if cells is None else cells[0, 0].numpy(),
         pools.of(0) / np.array([width, height, width, height], float),
-        levels_of(config.regions, height, width)[: len(norms)],  # of proposals there may be fewer
+        levels_of(config.regions, height, width)[: len(norms)],  # there may be fewer proposals
         weights.numpy(),
         norms.numpy(),
     )
@@ -117,62 +118,68 @@ def levels_of(step: Step, height: int, width: int) -> np.ndarray:
 
 
 def contributions(
-    maps: Sequence[torch.Tensor], other: torch.Tensor, config: Config, described: Described
+    maps: Sequence[torch.Tensor], other: torch.Tensor, config: Config, descriptors: Described
 ) -> Contributions:
-    """Take the score with another image's descriptor [D] apart over the maps [1, C, H, W], a scale each.
+    """Split the score with another image's descriptor [D] over the maps [1, C, H, W], one for each scale.
 
-    Map x gradient, as in ``explain``. What centring takes away is linear in the mean, so it too splits
-    over channels, by Euler's theorem; a channel counts for what it has beyond the average image.
+    Map × gradient, as in ``explain``. The offset of centring is linear in the mean, so by Euler's theorem it
+    splits over channels too: the contribution of a channel is relative to the average image.
     """
-    described, mean = _with_mean_to_derive_by(described)
+    descriptors, mean = _with_mean_to_derive_by(descriptors)
     with torch.enable_grad():
-        leaves = [one.detach().clone().requires_grad_(True) for one in maps]
-        parts, pools = describe_maps(leaves, config, described, keep=True)
+        leaves = [scale_maps.detach().clone().requires_grad_(True) for scale_maps in maps]
+        parts, pools = describe_maps(leaves, config, descriptors, keep=True)
         gradients = torch.autograd.grad((parts.linear[0] @ other).sum(), leaves, retain_graph=True)
         charges = _charges(parts, other, mean, leaves[0].shape[1])
     height, width = maps[0].shape[2:]
     heat = torch.zeros(leaves[0].shape[1:])
     start = 0
-    for leaf, gradient, pools_here in zip(leaves, gradients, pools, strict=True):
-        here, count = (leaf.detach() * gradient)[0], len(pools_here.of(0))
-        even = shares(pools_here.of(0), *leaf.shape[2:])
-        here += torch.einsum("nc,nhw->chw", charges[start : start + count], even)
-        start += count
-        heat += overlaps(here.shape[1], height) @ here @ overlaps(here.shape[2], width).T
+    for leaf, gradient, scale_pools in zip(leaves, gradients, pools, strict=True):
+        regions = scale_pools.of(0)
+        scale_heat = (leaf.detach() * gradient)[0]
+        even = shares(regions, *leaf.shape[2:])
+        scale_heat += torch.einsum("nc,nhw->chw", charges[start : start + len(regions)], even)
+        start += len(regions)
+        rows, columns = overlaps(scale_heat.shape[1], height), overlaps(scale_heat.shape[2], width)
+        heat += rows @ scale_heat @ columns.T
     total = parts.total[0].detach() @ other
     return Contributions(float(total.sum()), heat.numpy(), total[: len(pools[0].of(0))].numpy())
 
 
-def _with_mean_to_derive_by(described: Described) -> tuple[Described, torch.Tensor | None]:
-    """The same with the whitening's mean, which is over channels, as a leaf; a pipeline has one at most."""
-    whitening = next((w for w in (*described.regional, *described.final) if w is not None), None)
+def _with_mean_to_derive_by(descriptors: Described) -> tuple[Described, torch.Tensor | None]:
+    """The descriptors with the mean [C] of their whitening as a leaf that takes a gradient, and this leaf.
+
+    A pipeline has at most one whitening; without one the leaf is None.
+    """
+    whitening = next((w for w in (*descriptors.regional, *descriptors.final) if w is not None), None)
     if whitening is None:
-        return described, None
+        return descriptors, None
     mean = whitening.mean.detach().clone().requires_grad_(True)
-    leaf = replace(whitening, mean=mean)
+    with_leaf = replace(whitening, mean=mean)
     regional, final = (
-        tuple(leaf if w is whitening else w for w in steps) for steps in (described.regional, described.final)
+        tuple(with_leaf if w is whitening else w for w in steps)
+        for steps in (descriptors.regional, descriptors.final)
     )
-    return replace(described, regional=regional, final=final), mean
+    return replace(descriptors, regional=regional, final=final), mean
 
 
 def _charges(parts: Parts, other: torch.Tensor, mean: torch.Tensor | None, channels: int) -> torch.Tensor:
-    """What centring takes from (or gives to) each region's part of the score, by channel: [N, C]."""
+    """The part of each region's score that is due to centring, by channel: [N, C]."""
     count = parts.linear.shape[1]
     if mean is None or not isinstance(parts.offset, torch.Tensor):
         return torch.zeros(count, channels)
-    taken = parts.offset.expand_as(parts.linear)[0] @ other
-    (slopes,) = torch.autograd.grad(taken, mean, torch.eye(count), is_grads_batched=True)
+    offsets = parts.offset.expand_as(parts.linear)[0] @ other
+    (slopes,) = torch.autograd.grad(offsets, mean, torch.eye(count), is_grads_batched=True)
     return torch.as_tensor(slopes * mean.detach())
 
 
 def map_layers(card: Card) -> list[str]:
-    """The named layers of a backbone that give maps, in the order of the table."""
+    """The named layers of a backbone that give maps, in the order of its card."""
     return [name for name in card.layers if name not in ("pool", "logits") and not name.startswith("fc")]
 
 
 def at_layer(config: Config, layer: str) -> Config:
-    """The pipeline cut at another layer of its backbone, one with a map: ``code`` gives way to ``max``.
+    """The pipeline at another layer of its backbone that gives maps: ``code`` is replaced by ``max``.
 
     Regional attention and proposals, which are trained for one layer, are left out.
     """
@@ -185,7 +192,7 @@ def at_layer(config: Config, layer: str) -> Config:
 
 
 def layer_source(backbone: str, options: Options) -> MapSource:
-    """A backbone cut at any layer, for the maps of single pictures, which are not stored."""
+    """A backbone cut at any layer, for maps of single pictures that are not stored."""
     source = _layer_source(backbone, options)
     if not source.fresh():
         _layer_source.cache_clear()
@@ -193,6 +200,6 @@ def layer_source(backbone: str, options: Options) -> MapSource:
     return source
 
 
-@lru_cache(maxsize=2)  # networks: looking through the layers loads each once
+@lru_cache(maxsize=2)  # networks, so that choosing another layer need not load it again
 def _layer_source(backbone: str, options: Options) -> MapSource:
     return MapSource(Spec.parse(backbone), "max", options)

@@ -1,4 +1,4 @@
-"""What may be asked of a collection: names, files and pictures, as queries, maps, vectors and relevance."""
+"""Resolve a query (id, file or image) to picture, maps, descriptor and relevance."""
 
 from __future__ import annotations
 
@@ -11,115 +11,118 @@ from PIL import Image, ImageOps
 from workbench.collections import images
 from workbench.collections.collection import Box, Collection, Query
 from workbench.config import WorkbenchError
-from workbench.described import Keypoints, Ready, mapped
+from workbench.described import Ready, mapped
 from workbench.descriptors.bulk import describe_maps
 from workbench.descriptors.describe import Parts, finished
+from workbench.engine.keypoints import Keypoints
 from workbench.features.maps import Picture
 from workbench.local.features import Features, LocalSource
 
-Asked = str | Path | Image.Image  # a query's name, an image's name, a file, a decoded image
+Asked = str | Path | Image.Image  # the id of a query or of an image, a file, or a decoded image
 
 
-def named(collection: Collection, asked: Asked) -> Query | None:
-    """The query of that name, or an image of that name as a query; None for anything else."""
-    if isinstance(asked, Image.Image):
+def named(collection: Collection, query: Asked) -> Query | None:
+    """The query with this id, or the image with this id as a query; None for anything else."""
+    if isinstance(query, Image.Image):
         return None
-    name = str(asked)
-    for query in collection.queries:
-        if query.id == name:
-            return query
+    name = str(query)
+    for entry in collection.queries:
+        if entry.id == name:
+            return entry
     return Query(name, name) if name in collection.images else None
 
 
-def required(collection: Collection, asked: Asked) -> Query | None:
-    """As ``named``. Raises WorkbenchError where it is no file either."""
-    query = named(collection, asked)
-    if query is None and not isinstance(asked, Image.Image) and not Path(asked).expanduser().is_file():
+def required(collection: Collection, query: Asked) -> Query | None:
+    """As ``named``. Raises WorkbenchError if the query is no id, no file and no image."""
+    entry = named(collection, query)
+    if entry is None and not isinstance(query, Image.Image) and not Path(query).expanduser().is_file():
         raise WorkbenchError(
-            f"query {str(asked)!r} is neither a query nor an image of {collection.name!r}, nor a file"
+            f"query {str(query)!r} is neither a query nor an image of {collection.name!r}, nor a file"
         )
-    return query
+    return entry
 
 
-def file_of(collection: Collection, asked: Asked) -> Path | None:
-    """The file of what is asked; None for a decoded image."""
-    if isinstance(asked, Image.Image):
+def file_of(collection: Collection, query: Asked) -> Path | None:
+    """The file of a query; None for a decoded image."""
+    if isinstance(query, Image.Image):
         return None
-    query = named(collection, asked)
-    return collection.path(query.image) if query else Path(asked).expanduser()
+    entry = named(collection, query)
+    return collection.path(entry.image) if entry else Path(query).expanduser()
 
 
-def picture(collection: Collection, asked: Asked, box: Box | None = None) -> Image.Image:
-    """What the network sees of it, as RGB: upright, and cropped to ``box`` or to the query's own."""
-    if isinstance(asked, Image.Image):
-        upright = images.rgb(ImageOps.exif_transpose(asked))  # as its file would be read
+def picture(collection: Collection, query: Asked, box: Box | None = None) -> Image.Image:
+    """The RGB image that the network gets: upright, and cropped to ``box`` or else to the query's own box."""
+    if isinstance(query, Image.Image):
+        upright = images.rgb(ImageOps.exif_transpose(query))  # as its file would be read
         return upright if box is None else images.crop_to(upright, box)
-    query, path = named(collection, asked), file_of(collection, asked)
+    entry, path = named(collection, query), file_of(collection, query)
     assert path is not None
     try:
-        return images.load(path, box or (query.box if query else None))
+        return images.load(path, box or (entry.box if entry else None))
     except WorkbenchError as error:
-        raise WorkbenchError(f"image {str(asked)!r}: {error}") from None
+        raise WorkbenchError(f"image {str(query)!r}: {error}") from None
 
 
-def maps(ready: Ready, asked: Asked, box: Box | None = None) -> list[torch.Tensor]:
-    """Its maps [1, C, H, W], a scale each: stored ones of the collection, or made now."""
-    row = _row(ready, asked, box)
+def maps(described: Ready, query: Asked, box: Box | None = None) -> list[torch.Tensor]:
+    """The maps [1, C, H, W] of a query, one for each scale: stored or computed now."""
+    row = _row(described, query, box)
     if row is not None:
-        return ready.maps(row)
-    return mapped(ready.source).maps_of(picture(ready.collection, asked, box), ready.config.scales)
+        return described.maps(row)
+    image = picture(described.collection, query, box)
+    return mapped(described.source).maps_of(image, described.config.scales)
 
 
-def features(ready: Ready, keypoints: Keypoints, asked: Asked, box: Box | None = None) -> Features:
-    """Its local features: stored ones of the collection, or made now."""
-    row = _row(ready, asked, box)
-    return keypoints.of(row) if row is not None else local(keypoints.source, ready.collection, asked, box)
+def features(described: Ready, keypoints: Keypoints, query: Asked, box: Box | None = None) -> Features:
+    """The local features of a query: stored features of the collection, or computed now."""
+    row = _row(described, query, box)
+    if row is not None:
+        return keypoints.of(row)
+    return local(keypoints.source, described.collection, query, box)
 
 
-def local(source: LocalSource, collection: Collection, asked: Asked, box: Box | None = None) -> Features:
-    """Its local features, where the collection need not be described: stored ones, or made now."""
-    query, path = required(collection, asked), file_of(collection, asked)
+def local(source: LocalSource, collection: Collection, query: Asked, box: Box | None = None) -> Features:
+    """The local features of a query, stored or computed now, for a collection that need not be described."""
+    entry, path = required(collection, query), file_of(collection, query)
     if path is not None:
-        own = box or (query.box if query else None)
-        stored = source.features(Picture(path, own)) if path.is_file() else None
+        crop = box or (entry.box if entry else None)
+        stored = source.features(Picture(path, crop)) if path.is_file() else None
         if stored is not None:
             return stored
-    return source.features_of(picture(collection, asked, box))
+    return source.features_of(picture(collection, query, box))
 
 
-def vector(ready: Ready, asked: Asked, box: Box | None = None) -> torch.Tensor:
-    """Its descriptor [1, D]."""
-    row = _row(ready, asked, box)
+def vector(described: Ready, query: Asked, box: Box | None = None) -> torch.Tensor:
+    """The descriptor [1, D] of a query."""
+    row = _row(described, query, box)
     if row is not None:
-        return ready.described.vectors[row : row + 1]
+        return described.described.vectors[row : row + 1]
     with torch.no_grad():
-        if ready.words is not None:
-            assert isinstance(ready.source, LocalSource)
-            found = ready.source.features_of(picture(ready.collection, asked, box))
-            counted = torch.from_numpy(ready.words.vector(ready.words.named(found)))
-            parts = finished(Parts(counted[None, None]), ready.config, ready.described.final)
+        if described.words is not None:
+            assert isinstance(described.source, LocalSource)
+            keypoints = described.source.features_of(picture(described.collection, query, box))
+            bag = torch.from_numpy(described.words.vector(described.words.named(keypoints)))
+            parts = finished(Parts(bag[None, None]), described.config, described.described.final)
         else:
-            parts, _ = describe_maps(maps(ready, asked, box), ready.config, ready.described)
+            parts, _ = describe_maps(maps(described, query, box), described.config, described.described)
         return parts.total.sum(1)
 
 
-def _row(ready: Ready, asked: Asked, box: Box | None) -> int | None:
-    query = required(ready.collection, asked)
-    return ready.row(query) if box is None else None
+def _row(described: Ready, query: Asked, box: Box | None) -> int | None:
+    entry = required(described.collection, query)
+    return described.row(entry) if box is None else None
 
 
-def relevance(collection: Collection, asked: Asked) -> Callable[[str], str]:
-    """What is known of an image: its grade, ``negative``, ``query`` for itself, or ``unknown``.
-
-    A query that is cropped otherwise still asks for what its name asks for.
+def relevance(collection: Collection, query: Asked) -> Callable[[str], str]:
+    """A function from image id to relevance: the grade, ``negative``, ``query`` for the query's own image, or
+    ``unknown``. A query keeps its ground truth if it is cropped to another box.
     """
-    query = named(collection, asked)
-    grades: Mapping[str, str] = collection.relevance.get(query.id, {}) if query else {}
-    judged = query is not None and query.id in collection.relevance
+    entry = named(collection, query)
+    grades: Mapping[str, str] = collection.relevance.get(entry.id, {}) if entry else {}
+    has_truth = entry is not None and entry.id in collection.relevance
 
-    def of(image: str) -> str:
-        if query is not None and image == query.image and image not in grades:
+    def grade_of(image: str) -> str:
+        if entry is not None and image == entry.image and image not in grades:
             return "query"
-        return grades.get(image, "negative" if judged else "unknown")
+        return grades.get(image, "negative" if has_truth else "unknown")
 
-    return of
+    return grade_of

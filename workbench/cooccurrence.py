@@ -1,4 +1,4 @@
-"""Which numbers of a descriptor rise and fall together, and what whitening does to that."""
+"""Correlations between the dimensions of a descriptor, before whitening and after it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from workbench.described import Ready, mapped
 from workbench.descriptors.describe import Parts, apply_step, pooled, split_steps, summed
 from workbench.progress import Progress, silent
 
-MOST_IMAGES = 500
+MAX_IMAGES = 500
 
 
 @dataclass(frozen=True)
 class Cooccurrence:
-    """Correlations among numbers of the vectors that a pipeline whitens, before it and after it.
+    """Correlations between dimensions of the vectors that a pipeline whitens, before and after whitening.
 
-    ``before`` [k, k]: of the k dimensions (``dimensions``, by number) that share most with others, those
-    that belong together side by side; ``after`` [k, k]: of the first k directions of the whitening.
-    ``shared`` is the mean of r² over all pairs of dimensions, before and after, and ``spectrum`` the share
-    of variance [D] of each principal direction, before and after.
+    ``before`` [k, k]: among the k dimensions (``dimensions``, by number) that correlate most with others,
+    similar ones side by side; ``after`` [k, k]: among the first k directions of the whitening. ``shared`` is
+    the mean of r² over all pairs of dimensions, before and after, and ``spectrum`` the share of variance [D]
+    of each principal direction, before and after. ``vectors`` is the number of vectors.
     """
 
     before: np.ndarray
@@ -35,48 +35,48 @@ class Cooccurrence:
     vectors: int
 
 
-def cooccurrence(ready: Ready, k: int = 64, progress: Progress = silent) -> Cooccurrence:
-    """Take the vectors that the pipeline whitens, of up to 500 images: regions, where it whitens regions.
+def cooccurrence(described: Ready, k: int = 64, progress: Progress = silent) -> Cooccurrence:
+    """Correlate the vectors that the pipeline whitens, images or regions, of up to 500 images.
 
-    What often occurs together counts several times in a sum of squares, which whitening undoes (Jégou and
-    Chum, ECCV 2012, section 4). Raises WorkbenchError where the pipeline has no whitening.
+    Visual elements that often occur together count several times in a sum of squares, which whitening
+    corrects (Jégou and Chum, ECCV 2012, section 4). Raises WorkbenchError if the pipeline has no whitening.
     """
-    if not ready.config.whitenings:
+    if not described.config.whitenings:
         raise WorkbenchError(
-            f"{str(ready.config)!r} has no whitening: name it, as in {ready.config}/pcaw:256"
+            f"{str(described.config)!r} has no whitening: name it, as in {described.config}/pcaw:256"
         )
-    before, after = _around(ready, progress)
+    before, after = _whitened_vectors(described, progress)
     return compared(before.double().numpy(), after.double().numpy(), k)
 
 
 def compared(before: np.ndarray, after: np.ndarray, k: int) -> Cooccurrence:
-    """Of vectors [n, C] and what they become, [n, D]."""
-    own, whitened = _correlations(before), _correlations(after)
-    shares = (own**2).sum(0)
-    chosen = np.sort(np.argsort(-shares, kind="stable")[:k])
-    chosen = chosen[_grouped(own[np.ix_(chosen, chosen)])]
+    """The correlations of vectors [n, C] and of the same vectors after whitening, [n, D]."""
+    correlations, whitened = _correlations(before), _correlations(after)
+    totals = (correlations**2).sum(0)
+    chosen = np.sort(np.argsort(-totals, kind="stable")[:k])
+    chosen = chosen[_grouped(correlations[np.ix_(chosen, chosen)])]
     spectrum = _spectrum(before), _spectrum(after)
-    shared = _shared(own), _shared(whitened)
-    few = min(k, len(whitened))
+    shared = _mean_squared(correlations), _mean_squared(whitened)
+    size = min(k, len(whitened))
     return Cooccurrence(
-        own[np.ix_(chosen, chosen)], whitened[:few, :few], chosen, shared, spectrum, len(before)
+        correlations[np.ix_(chosen, chosen)], whitened[:size, :size], chosen, shared, spectrum, len(before)
     )
 
 
-def _around(ready: Ready, progress: Progress) -> tuple[torch.Tensor, torch.Tensor]:
+def _whitened_vectors(described: Ready, progress: Progress) -> tuple[torch.Tensor, torch.Tensor]:
     """The vectors before the whitening [n, C] and after it [n, D], of unit length."""
-    config, described = ready.config, ready.described
+    config, descriptors = described.config, described.described
     regional, final = split_steps(config)
     at_regions = config.whitenings[0] in regional
-    steps, fitted = (regional, described.regional) if at_regions else (final, described.final)
-    rows = range(min(len(ready.collection.images), MOST_IMAGES))
-    keys = [ready.keys[0][row] for row in rows]
+    steps, fitted = (regional, descriptors.regional) if at_regions else (final, descriptors.final)
+    rows = range(min(len(described.collection.images), MAX_IMAGES))
+    keys = [described.keys[0][row] for row in rows]
     vectors = []
-    for done, (_, maps) in enumerate(mapped(ready.source).batches(keys, 0)):
+    for done, (_, maps) in enumerate(mapped(described.source).batches(keys, 0)):
         progress("pooling", done, 0)
-        pools = pooled(maps.float(), config, described.attention, described.proposals)
-        own = pools.vectors.flatten(0, 1) if pools.there is None else pools.vectors[pools.there]
-        parts = Parts(own[:, None]) if at_regions else summed(pools, config, ())
+        pools = pooled(maps.float(), config, descriptors.attention, descriptors.proposals)
+        regions = pools.vectors.flatten(0, 1) if pools.there is None else pools.vectors[pools.there]
+        parts = Parts(regions[:, None]) if at_regions else summed(pools, config, ())
         vectors.append(parts.total[:, 0])
     parts = Parts(torch.cat(vectors)[:, None])
     for step, whitening in zip(steps, fitted, strict=True):
@@ -88,25 +88,26 @@ def _around(ready: Ready, progress: Progress) -> tuple[torch.Tensor, torch.Tenso
 
 
 def _correlations(vectors: np.ndarray) -> np.ndarray:
-    """Of all pairs of columns; those that never change correlate with none."""
+    """The correlations of all pairs of columns; those of a constant column are 0."""
     centred = vectors - vectors.mean(0)
     lengths = np.linalg.norm(centred, axis=0)
     scaled = centred / np.where(lengths > 0, lengths, 1)
     return np.asarray(scaled.T @ scaled)
 
 
-def _shared(correlations: np.ndarray) -> float:
+def _mean_squared(correlations: np.ndarray) -> float:
+    """The mean of r² over all pairs of different columns."""
     pairs = len(correlations) * (len(correlations) - 1)
     return float(((correlations**2).sum() - (np.diag(correlations) ** 2).sum()) / max(pairs, 1))
 
 
 def _grouped(correlations: np.ndarray) -> np.ndarray:
-    """An order in which dimensions that correlate stand side by side."""
+    """An order in which correlated dimensions are side by side."""
     if len(correlations) < 3:
         return np.arange(len(correlations))
-    apart = np.clip(1 - np.abs(correlations), 0, 1)
-    np.fill_diagonal(apart, 0)
-    tree = linkage(squareform(apart, checks=False), "average", optimal_ordering=True)
+    distances = np.clip(1 - np.abs(correlations), 0, 1)
+    np.fill_diagonal(distances, 0)
+    tree = linkage(squareform(distances, checks=False), "average", optimal_ordering=True)
     return np.asarray(leaves_list(tree))
 
 

@@ -1,11 +1,11 @@
-"""Exact explanation: a score taken apart into the cells and the pairs of regions that make it.
+"""Exact explanation: split a score into the contributions of cells and of pairs of regions.
 
-With its normalisers held fixed every descriptor here is an affine function of the feature map.
-Pooling is positively homogeneous of degree one, so by Euler's theorem map x gradient, summed over
-the cells, gives the linear part of the score back. What centring takes away from a region is
-charged in equal parts to its cells, so that heat means *more than the average image has there*,
-and the heatmaps add up to the score itself. (Left as one constant, the same for both images, it is
-several times the score, and the heat sits less on the target: see docs/explanations.md.)
+With its normalisers held fixed every descriptor here is an affine function of the feature map. Pooling is
+positively homogeneous of degree one, so by Euler's theorem map × gradient, summed over the cells, is the
+linear part of the score. The offset of centring is distributed equally over the cells of each region, so that
+heat is relative to the average image, and the heatmaps sum to the score itself. (As one constant, the same
+for both images, the offset would be several times the score, and less of the heat would be on the target: see
+docs/explanations.md.)
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Explanation:
     """A score and its parts. Each heatmap [H, W], plus ``constant``, sums to ``score``.
 
     ``region_pairs`` has a row for each pair, strongest first: query_region and image_region (rows of
-    ``query_regions`` and ``image_regions``, boxes [N, 4] as fractions of the picture's width and
-    height) and their contribution; those sum to the same. ``constant`` is what no cell can be
-    charged with; centring is charged to cells, so it is nought.
+    ``query_regions`` and ``image_regions``, boxes [N, 4] as fractions of the picture's width and height) and
+    their contribution; these sum to the same. ``constant`` is the part that belongs to no cell. It is zero
+    here, because the offset of centring is distributed over the cells.
     """
 
     score: float
@@ -46,13 +46,13 @@ def explain(
     query_maps: Sequence[torch.Tensor],
     image_maps: Sequence[torch.Tensor],
     config: Config,
-    described: Described,
+    descriptors: Described,
 ) -> Explanation:
-    """Explain the inner product of two images' descriptors, by their maps [1, C, H, W], a scale each."""
-    query, query_pools = _described(query_maps, config, described)
-    image, image_pools = _described(image_maps, config, described)
-    q, d = query[0].sum(0), image[0].sum(0)
-    contributions = (query[0] @ image[0].T).numpy()
+    """Explain the inner product of two images' descriptors by their maps [1, C, H, W], one for each scale."""
+    query_parts, query_pools = _region_vectors(query_maps, config, descriptors)
+    image_parts, image_pools = _region_vectors(image_maps, config, descriptors)
+    query, image = query_parts[0].sum(0), image_parts[0].sum(0)
+    contributions = (query_parts[0] @ image_parts[0].T).numpy()
     order = np.argsort(-contributions, axis=None, kind="stable")
     rows, columns = np.unravel_index(order, contributions.shape)
     pairs = pd.DataFrame(
@@ -63,9 +63,9 @@ def explain(
         }
     )
     return Explanation(
-        float(q @ d),
-        heatmaps(query_maps, d[None], config, described)[0].numpy(),
-        heatmaps(image_maps, q[None], config, described)[0].numpy(),
+        float(query @ image),
+        heatmaps(query_maps, image[None], config, descriptors)[0].numpy(),
+        heatmaps(image_maps, query[None], config, descriptors)[0].numpy(),
         pairs,
         _boxes(query_pools, query_maps),
         _boxes(image_pools, image_maps),
@@ -73,58 +73,61 @@ def explain(
 
 
 def heatmaps(
-    maps: Sequence[torch.Tensor], others: torch.Tensor, config: Config, described: Described
+    maps: Sequence[torch.Tensor], others: torch.Tensor, config: Config, descriptors: Described
 ) -> torch.Tensor:
-    """What each cell contributes to each image's score with its other image: [B, H, W].
+    """The contribution of each cell to each image's score with its other image: [B, H, W].
 
-    ``maps`` are [B, C, H, W], a scale each, ``others`` the other images' descriptors [B, D]. Cells
-    are those of the first scale; the heat of further scales is laid onto them, mass for mass.
+    ``maps`` are [B, C, H, W], one for each scale, ``others`` the other images' descriptors [B, D]. Cells are
+    those of the first scale; the heat of further scales is resampled to them, and its sum is kept.
     """
     with torch.enable_grad():
-        leaves = [one.detach().requires_grad_(True) for one in maps]
-        parts, pools = describe_maps(leaves, config, described, keep=True)
+        leaves = [scale_maps.detach().requires_grad_(True) for scale_maps in maps]
+        parts, pools = describe_maps(leaves, config, descriptors, keep=True)
         return spread(leaves, pools, parts, others[:, None])
 
 
 def spread(
     leaves: Sequence[torch.Tensor], pools: Sequence[Pooled], parts: Parts, others: torch.Tensor
 ) -> torch.Tensor:
-    """The inner products of regions with others [B, 1 or N, D] on the cells of the first scale: [B, H, W].
+    """Split inner products of regions with others [B, 1 or N, D] over the first scale's cells [B, H, W].
 
-    ``parts`` are the regions of ``pools``, made of the ``leaves``, maps [B, C, H, W] that take a gradient.
+    ``parts`` are the described regions of ``pools``, computed from the ``leaves``: maps [B, C, H, W] that
+    take a gradient, one for each scale.
     """
     gradients = torch.autograd.grad((parts.linear * others).sum(), leaves)
     height, width = leaves[0].shape[2:]
     heat = torch.zeros(len(others), height, width)
-    charges = _charges(parts, others)
+    charges = _centring_contributions(parts, others)
     start = 0
     for leaf, gradient, pooled in zip(leaves, gradients, pools, strict=True):
-        here = (leaf.detach() * gradient).sum(1)
+        scale_heat = (leaf.detach() * gradient).sum(1)
         count = pooled.regions.shape[-2]
-        charged = charges[:, start : start + count, None, None]
-        here += (charged * shares(pooled.regions, *leaf.shape[2:])).sum(1)
+        scale_charges = charges[:, start : start + count, None, None]
+        scale_heat += (scale_charges * shares(pooled.regions, *leaf.shape[2:])).sum(1)
         start += count
-        heat += overlaps(here.shape[1], height) @ here @ overlaps(here.shape[2], width).T
+        rows, columns = overlaps(scale_heat.shape[1], height), overlaps(scale_heat.shape[2], width)
+        heat += rows @ scale_heat @ columns.T
     return heat
 
 
-def _described(
-    maps: Sequence[torch.Tensor], config: Config, described: Described
+def _region_vectors(
+    maps: Sequence[torch.Tensor], config: Config, descriptors: Described
 ) -> tuple[torch.Tensor, list[Pooled]]:
+    """The parts [1, N, D] of an image's descriptor by region, and the regions of each scale."""
     with torch.no_grad():
-        parts, pools = describe_maps(maps, config, described, keep=True)
+        parts, pools = describe_maps(maps, config, descriptors, keep=True)
         return parts.total, pools
 
 
-def _charges(parts: Parts, others: torch.Tensor) -> torch.Tensor:
-    """What centring takes from (or gives to) each region's part of the score, [B, N]."""
+def _centring_contributions(parts: Parts, others: torch.Tensor) -> torch.Tensor:
+    """The part of each region's score that is due to centring, [B, N]."""
     if not isinstance(parts.offset, torch.Tensor):
         return torch.zeros(parts.linear.shape[:2])
     return (parts.offset.detach().expand_as(parts.linear) * others).sum(2)
 
 
 def overlaps(source: int, target: int) -> torch.Tensor:
-    """How much of each of ``source`` equal intervals lies in each of ``target``; columns sum to one."""
+    """The share of each of ``source`` equal intervals in each of ``target``: [target, source]."""
     if source == target:
         return torch.eye(source)
     t, s = torch.arange(target)[:, None], torch.arange(source)[None]

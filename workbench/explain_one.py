@@ -1,7 +1,7 @@
-"""Exact evidence of ONE: how near a query is to an image, or to a class, taken apart into votes and cells.
+"""Exact explanation of ONE: split the score of an image, or of a class, into votes and cells.
 
 Each of the query's regions votes by its nearest neighbour. A vote is an inner product of two regions, and
-each side of it is taken apart over its cells as in ``explain``.
+each side of it is split over its cells as in ``explain``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from workbench.config import WorkbenchError
 from workbench.descriptors.describe import Parts, Pooled
 from workbench.explain import spread
 from workbench.one import Classes, One, Regions
-from workbench.region_search import pools_of, region_parts
+from workbench.region_search import pool_regions, region_parts
 from workbench.search.sets import Nearest
 
 
 class Voters(NamedTuple):
-    """The region of the database that each of Q regions voted by (rows [Q] of the sets), and the score."""
+    """The nearest region in the database of each of Q query regions (rows [Q] of the sets), and the score."""
 
     rows: np.ndarray
     score: float
@@ -33,10 +33,10 @@ class Evidence:
     """The score of an image or of a class, and its parts.
 
     ``votes`` has a row for each region of the query, strongest first: query_region, image_id, image_region
-    (rows of ``query_regions`` and ``image_regions``, boxes [N, 4] as shares of width and height) and
-    contribution. Their sum, that of the query's heatmap [H, W] and that of all images' heatmaps each give,
-    with ``constant``, the score. The constant is nought where regions are kept as they are; with product
-    codes it is what those change.
+    (rows of ``query_regions`` and ``image_regions``, boxes [N, 4] as fractions of width and height) and
+    contribution. The sum of the votes, the sum of the query's heatmap [H, W] and the sum of all images'
+    heatmaps each give the score, with ``constant`` added. The constant is zero if regions are stored exactly;
+    with product codes it is the change of the score by the codes.
     """
 
     score: float
@@ -48,8 +48,8 @@ class Evidence:
     constant: float = 0.0
 
 
-class _Seen(NamedTuple):
-    """A map [1, C, H, W] that takes a gradient, its regions, and these described."""
+class _DescribedMap(NamedTuple):
+    """A map [1, C, H, W] that takes a gradient, its regions, and their descriptors."""
 
     leaf: torch.Tensor
     pools: Pooled
@@ -60,20 +60,20 @@ class _Seen(NamedTuple):
         return self.pools.of(0) / np.tile(self.leaf.shape[:1:-1], 2)
 
     def heat(self, others: torch.Tensor) -> np.ndarray:
-        """The inner products of its regions with others [N, D], on its cells."""
+        """The inner products of the regions with others [N, D], split over the cells: [H, W]."""
         return spread([self.leaf], [self.pools], self.parts, others[None])[0].numpy()
 
 
-def of_image(one: One, query: Regions, image: str) -> Voters:
-    """Who votes for an image. Raises WorkbenchError for an unknown one."""
-    row = one.ready.image_rows().get(image)
+def of_image(region_sets: One, query: Regions, image: str) -> Voters:
+    """The voters for an image. Raises WorkbenchError for an unknown image."""
+    row = region_sets.ready.image_rows().get(image)
     if row is None:
-        raise WorkbenchError(f"{image!r} is not an image of {one.ready.collection.name!r}")
-    return _voters(one.sets.nearest(query.vectors), row)
+        raise WorkbenchError(f"{image!r} is not an image of {region_sets.ready.collection.name!r}")
+    return _voters(region_sets.sets.nearest(query.vectors), row)
 
 
 def of_class(compared: Classes, label: str) -> Voters:
-    """Who votes for a class. Raises WorkbenchError for an unknown one, or one of no image but the query."""
+    """The voters for a class. Raises WorkbenchError if it is unknown or the query is its only image."""
     if label not in compared.names:
         valid = ", ".join(compared.names[:20]) + (", …" if len(compared.names) > 20 else "")
         raise WorkbenchError(f"{label!r} is not a label; valid: {valid}")
@@ -87,46 +87,51 @@ def _voters(nearest: Nearest, column: int) -> Voters:
     return Voters(nearest.rows[:, column], float(1 - nearest.distances[:, column].mean() / 2))
 
 
-def evidence(one: One, maps: torch.Tensor, voted: Voters) -> Evidence:
-    """Take a score apart, by the map [1, C, H, W] of the query and who voted."""
-    ids = one.ready.collection.images
-    owners = np.searchsorted(one.sets.starts, voted.rows, "right") - 1
-    asked = _seen(one, maps)
-    theirs = torch.zeros_like(asked.parts.linear[0])  # of each region of the query, its neighbour
-    places = np.zeros(len(owners), np.int64)
-    shown: dict[int, _Seen] = {}
-    for owner in np.unique(owners):
-        seen = shown[int(owner)] = _seen(one, one.ready.maps(int(owner))[0])
-        mine = np.flatnonzero(owners == owner)
-        # What is kept twice in a map is kept once in the sets.
-        places[mine] = np.abs(seen.boxes[None] - one.boxes[voted.rows[mine]][:, None]).sum(2).argmin(1)
-        theirs[mine] = seen.parts.total.detach()[0, places[mine]]
-    ours = asked.parts.total.detach()[0]
-    values = ((ours * theirs).sum(1) / len(ours)).numpy()
-    heats = {}
-    for owner, seen in shown.items():
-        others = torch.zeros_like(seen.parts.linear[0])
-        mine = np.flatnonzero(owners == owner)
-        others.index_add_(0, torch.from_numpy(places[mine]), ours[mine] / len(ours))
-        heats[ids[owner]] = seen.heat(others)
+def evidence(region_sets: One, maps: torch.Tensor, voters: Voters) -> Evidence:
+    """Split a score, given the map [1, C, H, W] of the query and the voters."""
+    ids = region_sets.ready.collection.images
+    image_rows = np.searchsorted(region_sets.sets.starts, voters.rows, "right") - 1
+    query = _describe(region_sets, maps)
+    query_vectors = query.parts.total.detach()[0]
+    neighbours = torch.zeros_like(query.parts.linear[0])  # of each region of the query
+    neighbour_regions = np.zeros(len(image_rows), np.int64)
+    described: dict[int, _DescribedMap] = {}
+    for row in np.unique(image_rows):
+        image = described[int(row)] = _describe(region_sets, region_sets.ready.maps(int(row))[0])
+        voting = np.flatnonzero(image_rows == row)
+        # Regions are found by their boxes: a box that is repeated in a map is stored once in the sets.
+        distances = np.abs(image.boxes[None] - region_sets.boxes[voters.rows[voting]][:, None]).sum(2)
+        neighbour_regions[voting] = distances.argmin(1)
+        neighbours[voting] = image.parts.total.detach()[0, neighbour_regions[voting]]
+    contributions = ((query_vectors * neighbours).sum(1) / len(query_vectors)).numpy()
+    heatmaps = {}
+    for row, image in described.items():
+        others = torch.zeros_like(image.parts.linear[0])
+        voting = np.flatnonzero(image_rows == row)
+        regions = torch.from_numpy(neighbour_regions[voting])
+        others.index_add_(0, regions, query_vectors[voting] / len(query_vectors))
+        heatmaps[ids[row]] = image.heat(others)
     votes = pd.DataFrame(
         {
-            "query_region": np.arange(len(owners)),
-            "image_id": [ids[owner] for owner in owners],
-            "image_region": places,
-            "contribution": values.astype(float),
+            "query_region": np.arange(len(image_rows)),
+            "image_id": [ids[row] for row in image_rows],
+            "image_region": neighbour_regions,
+            "contribution": contributions.astype(float),
         }
     ).sort_values("contribution", ascending=False, kind="stable", ignore_index=True)
-    heat = asked.heat(theirs / len(ours))
-    boxes = {ids[owner]: seen.boxes for owner, seen in shown.items()}
-    coded = one.sets.codes is not None
-    constant = voted.score - float(values.sum()) if coded else 0.0
-    score = voted.score if coded else float(values.sum())
-    return Evidence(score, heat, asked.boxes, heats, boxes, votes, constant)
+    query_heatmap = query.heat(neighbours / len(query_vectors))
+    boxes = {ids[row]: image.boxes for row, image in described.items()}
+    score = float(contributions.sum())
+    constant = 0.0
+    if region_sets.sets.codes is not None:
+        score, constant = voters.score, voters.score - score
+    return Evidence(score, query_heatmap, query.boxes, heatmaps, boxes, votes, constant)
 
 
-def _seen(one: One, maps: torch.Tensor) -> _Seen:
+def _describe(region_sets: One, maps: torch.Tensor) -> _DescribedMap:
+    described = region_sets.ready
     with torch.enable_grad():
         leaf = maps.detach().float().requires_grad_(True)
-        pools = pools_of(leaf, one.ready)
-        return _Seen(leaf, pools, region_parts(pools, one.ready.config, one.ready.described))
+        pools = pool_regions(leaf, described)
+        parts = region_parts(pools, described.config, described.described)
+        return _DescribedMap(leaf, pools, parts)

@@ -1,8 +1,8 @@
-"""Exact explanation of a bag of words: a score taken apart into keypoints, and pairs of them.
+"""Exact explanation of a bag of words: split a score over keypoints and pairs of keypoints.
 
-An image's vector is the sum of its keypoints' words, each with its weight. With normalisers held fixed, as
-in ``explain``, two keypoints of one word add idf² over both images' lengths to the score, and others nothing,
-unless a later step mixes words (``pca``).
+An image's vector is the weighted sum of its keypoints' words. With normalisers held fixed, as in ``explain``,
+two keypoints of the same word add idf² over both images' lengths to the score, and two of different words add
+nothing, unless a later step mixes words (``pca``).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from workbench.explain import Explanation
 from workbench.local.features import Features
 from workbench.local.words import Words
 
-CELL = 16  # pixels a cell of a heatmap, of the picture as it was described
+CELL = 16  # pixels per cell of a heatmap, at the size at which the picture was described
 
 
 def explain_words(
-    query: Features, image: Features, words: Words, config: Config, described: Described
+    query: Features, image: Features, words: Words, config: Config, descriptors: Described
 ) -> Explanation:
     """Explain the inner product of two pictures' bags of words by their keypoints.
 
-    The regions are the keypoints' patches, in order. ``region_pairs`` names those pairs that contribute.
+    The regions are the keypoints' patches, in order. ``region_pairs`` lists the pairs that contribute.
     """
-    asked, found = words.named(query), words.named(image)
-    parts = [_parts(names, words, (asked, found), config, described) for names in (asked, found)]
-    q, d = (part.total[0].sum(0) for part in parts)
-    contributions = (parts[0].total[0] @ parts[1].total[0].T).numpy()
+    names = words.named(query), words.named(image)
+    query_parts, image_parts = (_keypoint_parts(own, words, names, config, descriptors) for own in names)
+    query_vector, image_vector = query_parts.sum(0), image_parts.sum(0)
+    contributions = (query_parts @ image_parts.T).numpy()
     rows, columns = np.nonzero(contributions)
     values = contributions[rows, columns]
     order = np.argsort(-values, kind="stable")
@@ -43,9 +43,9 @@ def explain_words(
         }
     )
     return Explanation(
-        float(q @ d),
-        heatmap(query, parts[0].total[0] @ d),
-        heatmap(image, parts[1].total[0] @ q),
+        float(query_vector @ image_vector),
+        heatmap(query, query_parts @ image_vector),
+        heatmap(image, image_parts @ query_vector),
         pairs,
         query.boxes,
         image.boxes,
@@ -53,46 +53,51 @@ def explain_words(
 
 
 def shares(
-    names: np.ndarray, other: torch.Tensor, words: Words, config: Config, described: Described
+    names: np.ndarray, other: torch.Tensor, words: Words, config: Config, descriptors: Described
 ) -> np.ndarray:
-    """What each keypoint, of the words ``names`` [n], adds to the score with a vector [D]: float32 [n].
+    """The contribution of each keypoint to the score with a vector [D]: float32 [n].
 
-    As the sums over the pairs of ``explain_words`` are, without the pairs.
+    ``names`` [n] are the keypoints' words. The result is equal to the sums over the pairs of
+    ``explain_words``, without computing the pairs.
     """
     if not len(names):
         return np.zeros(0, np.float32)
     counts = np.bincount(names, minlength=words.size).astype(np.float32)
     weighted = torch.from_numpy(counts[: len(words.idf)] * words.idf)[None, None].requires_grad_(True)
     with torch.enable_grad():
-        parts = finished(normalised(Parts(weighted), together=True), config, described.final)
+        parts = finished(normalised(Parts(weighted), together=True), config, descriptors.final)
         (slope,) = torch.autograd.grad((parts.linear[0, 0] * other).sum(), weighted)
     linear = (slope[0, 0].numpy() * words.idf)[names]
     offset = float(parts.offset[0, 0].detach() @ other) if isinstance(parts.offset, torch.Tensor) else 0.0
     return np.asarray(linear + offset / len(names), np.float32)
 
 
-def heatmap(features: Features, shares: torch.Tensor | np.ndarray) -> np.ndarray:
-    """The keypoints' shares [n] summed over cells of 16 pixels, [H, W]."""
+def heatmap(features: Features, contributions: torch.Tensor | np.ndarray) -> np.ndarray:
+    """The contributions of keypoints [n] summed over cells of 16 pixels: [H, W]."""
     width, height = (max(1, -(-side // CELL)) for side in features.size)
     x, y = (features.points[:, axis] // CELL for axis in (0, 1))
-    at = y.clip(0, height - 1).astype(int) * width + x.clip(0, width - 1).astype(int)
-    return np.bincount(at, np.asarray(shares, float), height * width).reshape(height, width)
+    cells = y.clip(0, height - 1).astype(int) * width + x.clip(0, width - 1).astype(int)
+    return np.bincount(cells, np.asarray(contributions, float), height * width).reshape(height, width)
 
 
-def _parts(
+def _keypoint_parts(
     names: np.ndarray,
     words: Words,
-    both: tuple[np.ndarray, np.ndarray],
+    both_names: tuple[np.ndarray, np.ndarray],
     config: Config,
-    described: Described,
-) -> Parts:
-    """The keypoints as parts [1, n, D] of their picture's vector; D are only the words that matter."""
+    descriptors: Described,
+) -> torch.Tensor:
+    """The parts [n, D] of a picture's vector by keypoint.
+
+    Without a whitening, D are only the words of the two pictures.
+    """
     columns = np.arange(words.size)
     if not config.whitenings:
-        columns = np.unique(np.concatenate(both)) if len(both[0]) + len(both[1]) else columns[:1]
+        has_keypoints = len(both_names[0]) + len(both_names[1]) > 0
+        columns = np.unique(np.concatenate(both_names)) if has_keypoints else columns[:1]
     linear = torch.zeros(1, len(names), len(columns))
-    at = np.searchsorted(columns, names)
+    positions = np.searchsorted(columns, names)
     if len(names):
-        linear[0, np.arange(len(names)), at] = torch.from_numpy(words.idf[names])
+        linear[0, np.arange(len(names)), positions] = torch.from_numpy(words.idf[names])
     with torch.no_grad():
-        return finished(normalised(Parts(linear), together=True), config, described.final)
+        return finished(normalised(Parts(linear), together=True), config, descriptors.final).total[0]

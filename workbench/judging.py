@@ -1,10 +1,10 @@
-"""A described collection judged by its protocol: numbers, and what must be said beside them."""
+"""Evaluate a described collection by its protocol: measures, costs, provenance and warnings."""
 
 from __future__ import annotations
 
 import platform
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 from workbench.collections import images
 from workbench.collections.collection import Box, Collection, Protocol, Query
 from workbench.config import VERSION, WorkbenchError
-from workbench.described import Keypoints, Ready
+from workbench.described import Ready
 from workbench.descriptors.proposals import origin
+from workbench.descriptors.whitening import Whitening
+from workbench.engine.keypoints import Keypoints
 from workbench.evaluation import protocols
 from workbench.explain_words import heatmap, shares
-from workbench.local.features import Features, LocalSource
+from workbench.local.features import LocalSource
+from workbench.local.words import Words
 from workbench.localisation import Target, coverage, mean_share, share_inside
 from workbench.locating import mean_overlap
 from workbench.progress import Progress, silent
@@ -31,20 +34,20 @@ from workbench.search import exact
 from workbench.search.found import Found, Rankings
 from workbench.searching import Searcher
 
-FEW = 3  # vectors a dimension, below which whitening mostly amplifies noise
+FEW = 3  # vectors per dimension; with fewer, whitening mostly amplifies noise
 TIMED = 20  # queries whose search is timed
-FIRST = 100  # results of each query that are kept
-VERIFIED = 64  # queries whose local features are held at a time
+KEPT_RESULTS = 100  # results of each query that are kept
+FEATURE_BATCH = 64  # queries whose local features are held at a time
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A pipeline's numbers on a collection, with what made them. Measures are fractions 0…1.
+    """The measures of a pipeline on a collection, and their provenance. Measures are fractions 0…1.
 
-    ``curves`` holds for each setting of the protocol the mean precision [101] at recalls 0, 0.01 … 1.
-    ``costs`` are ``bytes`` an image in memory and ``milliseconds`` a query (see ``costs``). ``rankings``
-    holds each query's first 100 results: query, rank (from 1), image_id, score. Where an index counts
-    differing bits, ``metrics`` has the mAP with equal distances resolved for the positives
+    ``curves`` holds the mean precision [101] at recalls 0, 0.01 … 1 for each setting of the protocol.
+    ``costs`` are ``bytes`` per image in memory and ``milliseconds`` per query (see ``costs``). ``rankings``
+    holds the first 100 results of each query: query, rank (from 1), image_id, score. If the index counts
+    differing bits, ``metrics`` also has the mAP with equal distances resolved for the positives
     (``mAP_optimistic``) and against them (``mAP_pessimistic``); mAP itself keeps the database's order.
     """
 
@@ -62,7 +65,7 @@ class Evaluation:
 
 
 def require_ground_truth(collection: Collection) -> Protocol:
-    """The collection's protocol. Raises WorkbenchError where nothing is known of what should be found."""
+    """The collection's protocol. Raises WorkbenchError if the collection has no ground truth."""
     if collection.protocol is None or not collection.queries:
         raise WorkbenchError(
             f"{collection.name!r} has no ground truth, so there is no mAP: open it with labels='folders' "
@@ -72,215 +75,223 @@ def require_ground_truth(collection: Collection) -> Protocol:
 
 
 def judge(searcher: Searcher, progress: Progress = silent) -> Evaluation:
-    """Rank the database for every query and judge the rankings by the collection's protocol."""
-    ready = searcher.ready
-    collection = ready.collection
+    """Rank the database for every query and evaluate the rankings by the collection's protocol.
+
+    Raises WorkbenchError if the collection has no ground truth.
+    """
+    described = searcher.ready
+    collection = described.collection
     protocol = require_ground_truth(collection)
-    vectors, junk = ready.described.vectors[ready.query_rows()], [*map(searcher.junk_of, collection.queries)]
-    rows, truth = ready.query_rows(), ready.truth()
+    rows, truth = described.query_rows(), described.truth()
+    vectors = described.described.vectors[rows]
+    junk = [searcher.junk_of(query) for query in collection.queries]
     first: dict[int, Found] = {}
 
-    def note(position: int, found: Found) -> NDArray[np.int64]:
-        first[position] = Found(found.rows[:FIRST].copy(), found.scores[:FIRST].copy())
+    def keep_first(position: int, ranking: Found) -> NDArray[np.int64]:
+        first[position] = Found(ranking.rows[:KEPT_RESULTS].copy(), ranking.scores[:KEPT_RESULTS].copy())
         progress("ranking", position, len(vectors))
-        return found.rows
+        return ranking.rows
 
-    def ranked(shown: Callable[[int, Found], NDArray[np.int64]]) -> protocols.Scores:
-        def search(some: slice) -> list[Found]:
-            return searcher.search(
-                vectors[some], junk[some], progress, features=_features(searcher, rows[some])
-            )
+    def scores_of(ranked_rows: Callable[[int, Found], NDArray[np.int64]]) -> protocols.Scores:
+        def search(batch: slice) -> list[Found]:
+            features = searcher.features(rows[batch])
+            return searcher.search(vectors[batch], junk[batch], progress, features=features)
 
-        together = exact.TOGETHER // max(1, searcher.index.size)
+        batch_size = exact.TOGETHER // max(1, searcher.index.size)
         if searcher.keypoints:
-            together = min(together, VERIFIED)
-        return protocols.evaluate(Rankings(search, len(vectors), together, shown), truth, protocol)
+            batch_size = min(batch_size, FEATURE_BATCH)
+        return protocols.evaluate(Rankings(search, len(vectors), batch_size, ranked_rows), truth, protocol)
 
-    judged = ranked(note)
-    metrics = dict(judged.metrics)
-    if searcher.index.ties and not searcher.again:
+    scores = scores_of(keep_first)
+    metrics = dict(scores.metrics)
+    if searcher.index.ties and not searcher.rerankers:
         for name, favour in (("mAP_optimistic", True), ("mAP_pessimistic", False)):
-            metrics[name] = ranked(lambda at, found, f=favour: untied(found, truth[at], f)).mean_ap  # type: ignore[misc]
-    spent = costs(searcher)
+            metrics[name] = scores_of(
+                lambda query, ranking, favour=favour: untied(ranking, truth[query], favour)  # type: ignore[misc]
+            ).mean_ap
+    measured_costs = costs(searcher)
     return Evaluation(
         str(searcher.config),
         collection.name,
         protocol.name,
-        judged.mean_ap,
+        scores.mean_ap,
         metrics,
-        judged.per_query.assign(query=[query.id for query in collection.queries]),
-        _provenance(searcher, spent),
-        [*_warnings(ready), *searcher.notes, *_tied(metrics)],
-        judged.curves,
-        {name: spent[name] for name in ("bytes", "milliseconds")},
-        _first(ready, first),
+        scores.per_query.assign(query=[query.id for query in collection.queries]),
+        _provenance(searcher, measured_costs),
+        [*_warnings(described), *searcher.notes, *_tie_warnings(metrics)],
+        scores.curves,
+        {name: measured_costs[name] for name in ("bytes", "milliseconds")},
+        _first_results(described, first),
     )
 
 
-def untied(found: Found, grades: Mapping[Any, str], favour: bool) -> NDArray[np.int64]:
-    """The rows [k] of a ranking with those of equal scores reordered: positives first, or last.
+def untied(ranking: Found, grades: Mapping[Any, str], favour: bool) -> NDArray[np.int64]:
+    """The rows [k] of a ranking, those of equal scores reordered: positives first if ``favour``, else last.
 
-    Every graded image is taken for a positive: what a setting ignores is removed from its ranking anyway.
+    Every graded image counts as a positive: images that a setting ignores are removed from its ranking
+    anyway.
     """
-    graded = np.isin(found.rows, [row for row in grades if row != "self"])
-    return found.rows[np.lexsort((graded ^ favour, -found.scores))]
+    graded = np.isin(ranking.rows, [row for row in grades if row != "self"])
+    return ranking.rows[np.lexsort((graded ^ favour, -ranking.scores))]
 
 
-def _tied(metrics: Mapping[str, float]) -> Iterator[str]:
+def _tie_warnings(metrics: Mapping[str, float]) -> Iterator[str]:
     if "mAP_optimistic" in metrics:
         low, high = (100 * metrics[f"mAP_{name}"] for name in ("pessimistic", "optimistic"))
         yield (
-            "equal distances keep the collection's order; with all of them resolved against or for the "
-            f"positives the mAP would be {low:.1f} or {high:.1f} %"
+            "images at equal distances keep the collection's order; if all ties were resolved against or for "
+            f"the positives, the mAP would be {low:.1f} or {high:.1f} %"
         )
 
 
-def _first(ready: Ready, first: Mapping[int, Found]) -> pd.DataFrame:
+def _first_results(described: Ready, first: Mapping[int, Found]) -> pd.DataFrame:
     """The first results of every query as a table."""
-    images = ready.collection.images
-    rows = np.concatenate([np.empty(0, np.int64), *(found.rows for found in first.values())])
-    lengths = [len(found.rows) for found in first.values()]
+    images = described.collection.images
+    rows = np.concatenate([np.empty(0, np.int64), *(ranking.rows for ranking in first.values())])
+    lengths = [len(ranking.rows) for ranking in first.values()]
+    query_ids = np.array([described.collection.queries[position].id for position in first], object)
+    ranks = [np.arange(1, length + 1, dtype=np.int32) for length in lengths]
+    scores = [ranking.scores for ranking in first.values()]
     return pd.DataFrame(
         {
-            "query": np.array([ready.collection.queries[at].id for at in first], object).repeat(lengths),
-            "rank": np.concatenate(
-                [np.empty(0, np.int32), *(np.arange(1, n + 1, dtype=np.int32) for n in lengths)]
-            ),
+            "query": query_ids.repeat(lengths),
+            "rank": np.concatenate([np.empty(0, np.int32), *ranks]),
             "image_id": [
                 images[row] if row < len(images) else f"synthetic distractor {row - len(images)}"
                 for row in rows
             ],
-            "score": np.concatenate([np.empty(0, np.float32), *(found.scores for found in first.values())]),
+            "score": np.concatenate([np.empty(0, np.float32), *scores]),
         }
     )
 
 
 def costs(searcher: Searcher) -> dict[str, float]:
-    """What a pipeline costs in use: ``bytes`` an image, and ``milliseconds`` a query, in all and by step.
+    """The cost of using a pipeline: ``bytes`` per image, and ``milliseconds`` per query, total and by step.
 
-    Bytes are those of its code or of its vector in single precision. Milliseconds are the time to search,
-    rank and re-rank all that the index reaches for one ready descriptor, the median of at most 20 queries,
-    as fast as this machine is.
+    ``bytes`` is the size of the code, or of the vector in single precision. Milliseconds are the time to
+    search, rank and re-rank all images that the index reaches for one given descriptor: the median of at most
+    20 queries on this machine.
     """
     rows, queries = searcher.ready.query_rows()[:TIMED], searcher.ready.collection.queries
-    clocks: list[dict[str, float]] = []
+    query_timings: list[dict[str, float]] = []
     for row, query in zip(rows, queries, strict=False):
-        clock: dict[str, float] = {}
+        timings: dict[str, float] = {}
         searcher.search(
             searcher.ready.described.vectors[row : row + 1],
             [searcher.junk_of(query)],
-            clock=clock,
-            features=_features(searcher, [row]),
+            timings=timings,
+            features=searcher.features([row]),
         )
-        clocks.append(clock)
+        query_timings.append(timings)
 
     def median(seconds: list[float]) -> float:
         return 1000 * statistics.median(seconds) if seconds else float("nan")
 
     steps = {
-        f"milliseconds {step}": median([c[step] for c in clocks]) for step in (clocks[0] if clocks else ())
+        f"milliseconds {step}": median([timings[step] for timings in query_timings])
+        for step in (query_timings[0] if query_timings else ())
     }
     for step in searcher.config.reranking_steps:
         if step.name == "sv":
             pairs = min(step.args[0], searcher.index.size)
             steps[f"milliseconds {step}, a pair"] = steps.get(f"milliseconds {step}", float("nan")) / pairs
-    return {"bytes": searcher.bytes, "milliseconds": median([sum(c.values()) for c in clocks]), **steps}
+    total = median([sum(timings.values()) for timings in query_timings])
+    return {"bytes": searcher.bytes, "milliseconds": total, **steps}
 
 
-def _features(searcher: Searcher, rows: Sequence[int]) -> list[Features]:
-    """The local features of rows, where re-ranking compares them."""
-    return [searcher.keypoints.of(row) for row in rows] if searcher.keypoints else []
+def localisation(described: Ready, progress: Progress) -> dict[str, float]:
+    """The mean share of the score's positive heat on the target, over each query and its positives.
 
-
-def localisation(ready: Ready, progress: Progress) -> dict[str, float]:
-    """Over each query and its positives: the share of the score's positive heat on the target.
-
-    ``localisation`` is of the heat in the image found, ``localisation_query`` of that in the
-    query; ``…_even`` is what heat spread evenly over the picture would have there; of pipelines with a map
-    also how well boxes fit (``locating``). Empty where the ground truth knows no outlines.
+    ``localisation`` is of the heat in the result image, ``localisation_query`` of the heat in the query;
+    ``…_even`` is the share that evenly spread heat would have. For pipelines with a map also the overlap of
+    the located boxes (see ``mean_overlap``). Empty if the ground truth has no outlines.
     """
-    if not ready.collection.quadrilaterals:
+    if not described.collection.quadrilaterals:
         return {}
-    collection, vectors = ready.collection, ready.described.vectors
-    row_of = ready.image_rows()
+    collection, vectors = described.collection, described.described.vectors
+    row_of = described.image_rows()
     pairs = [
         (query, query_row, image)
-        for query, query_row in zip(collection.queries, ready.query_rows(), strict=True)
+        for query, query_row in zip(collection.queries, described.query_rows(), strict=True)
         for image, grade in collection.relevance[query.id].items()
         if grade != "junk" and (query.id, image) in collection.quadrilaterals
     ]
 
-    def seen(query: Query, image: str, box: Box | None) -> Target:
+    def target(query: Query, image: str, box: Box | None) -> Target:
         header = images.header(collection.path(image))
         return Target(collection.quadrilaterals[query.id, image], box or (0, 0, header.width, header.height))
 
-    def sides(query_side: bool) -> Iterator[tuple[Target, int, torch.Tensor]]:
+    def side(of_query: bool) -> Iterator[tuple[Target, int, torch.Tensor]]:
         for done, (query, query_row, image) in enumerate(pairs):
-            progress("locating", done + query_side * len(pairs), 2 * len(pairs))
-            if query_side:
-                yield seen(query, query.image, query.box), query_row, vectors[row_of[image]]
+            progress("locating", done + of_query * len(pairs), 2 * len(pairs))
+            if of_query:
+                yield target(query, query.image, query.box), query_row, vectors[row_of[image]]
             else:
-                yield seen(query, image, None), row_of[image], vectors[query_row]
+                yield target(query, image, None), row_of[image], vectors[query_row]
 
-    found, found_even = _mean_share(ready, sides(False))
-    asked, asked_even = _mean_share(ready, sides(True))
+    image_share, image_even = _mean_share(described, side(of_query=False))
+    query_share, query_even = _mean_share(described, side(of_query=True))
     return {
-        "localisation": found,
-        "localisation_even": found_even,
-        "localisation_query": asked,
-        "localisation_query_even": asked_even,
-        **(mean_overlap(ready, progress) if ready.words is None else {}),
+        "localisation": image_share,
+        "localisation_even": image_even,
+        "localisation_query": query_share,
+        "localisation_query_even": query_even,
+        **(mean_overlap(described, progress) if described.words is None else {}),
     }
 
 
-def _mean_share(ready: Ready, pairs: Iterator[tuple[Target, int, torch.Tensor]]) -> tuple[float, float]:
-    """As ``mean_share``, of the heat of pictures by their rows."""
-    if ready.words is None:
-        maps_of = lru_cache(maxsize=1)(ready.maps)  # a query's pairs follow one another
-        mapped = ((target, maps_of(row), other) for target, row, other in pairs)
-        return mean_share(mapped, ready.config, ready.described)
-    assert isinstance(ready.source, LocalSource)
-    keypoints, found, even = Keypoints(ready.source, ready.keys[0]), [], []
+def _mean_share(described: Ready, pairs: Iterator[tuple[Target, int, torch.Tensor]]) -> tuple[float, float]:
+    """As ``mean_share``, for pictures given by their rows."""
+    if described.words is None:
+        maps_of = lru_cache(maxsize=1)(described.maps)  # the pairs of a query follow each other
+        map_pairs = ((target, maps_of(row), other) for target, row, other in pairs)
+        return mean_share(map_pairs, described.config, described.described)
+    assert isinstance(described.source, LocalSource)
+    keypoints = Keypoints(described.source, described.keys[0])
+    on_target, even = [], []
     for target, row, other in pairs:
-        values = shares(ready.words.of(row), other, ready.words, ready.config, ready.described)
+        names = described.words.of(row)
+        values = shares(names, other, described.words, described.config, described.described)
         heat = heatmap(keypoints.of(row), values)
         cells = coverage(target, *heat.shape)
-        found.append(share_inside(heat, cells))
+        on_target.append(share_inside(heat, cells))
         even.append(float(cells.mean()))
-    return float(np.nanmean(found)), float(np.mean(even))
+    return float(np.nanmean(on_target)), float(np.mean(even))
 
 
-def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any]:
-    ready = searcher.ready
-    protocol = require_ground_truth(ready.collection)
-    fitted = [w.provenance for w in (*ready.described.regional, *ready.described.final) if w is not None]
-    attention, proposed = ready.described.attention, ready.described.proposals
+def _provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[str, Any]:
+    """The collection, protocol, settings, trained parts, timings and versions behind an evaluation."""
+    described = searcher.ready
+    protocol = require_ground_truth(described.collection)
+    descriptors, source = described.described, described.source
+    fitted = [w.provenance for w in (*descriptors.regional, *descriptors.final) if w is not None]
+    attention, proposals = descriptors.attention, descriptors.proposals
     return {
-        "collection": ready.collection.name,
+        "collection": described.collection.name,
         "protocol": protocol.name,
         "ap_variant": protocol.variant,
         "protocol_note": protocol.note,
-        "images": len(ready.collection.images),
-        "queries": len(ready.collection.queries),
-        "unreadable": len(ready.collection.problems),
-        "size": ready.source.options.size,
-        "precision": ready.source.precision,
-        "device": ready.source.device,
-        "weights": ready.source.fingerprint,
-        "seed": ready.source.options.seed,
-        "dimensions": ready.described.vectors.shape[1],
+        "images": len(described.collection.images),
+        "queries": len(described.collection.queries),
+        "unreadable": len(described.collection.problems),
+        "size": source.options.size,
+        "precision": source.precision,
+        "device": source.device,
+        "weights": source.fingerprint,
+        "seed": source.options.seed,
+        "dimensions": descriptors.vectors.shape[1],
         "whitening": fitted,
         **({} if attention is None else {"attention": attention.origin}),
-        **({} if proposed is None else {"proposals": origin(proposed)}),
-        **({} if ready.words is None else {"vocabulary": _vocabulary(ready)}),
+        **({} if proposals is None else {"proposals": origin(proposals)}),
+        **({} if described.words is None else {"vocabulary": _vocabulary(described)}),
         **({} if searcher.keypoints is None else {"verified by": searcher.keypoints.source.spec.name}),
         "index": searcher.index.name,
         "shared_bytes": searcher.index.shared_bytes,
-        "distractors": ready.source.options.distractors,
-        "seconds": round(ready.seconds + sum(searcher.built.values()), 3),
+        "distractors": source.options.distractors,
+        "seconds": round(described.seconds + sum(searcher.build_seconds.values()), 3),
         "timings": {
-            **{f"seconds to make {part}": round(seconds, 3) for part, seconds in searcher.built.items()},
-            **{name: round(value, 3) for name, value in spent.items() if name.startswith("milliseconds")},
+            **{f"seconds to make {part}": round(s, 3) for part, s in searcher.build_seconds.items()},
+            **{name: round(ms, 3) for name, ms in measured_costs.items() if name.startswith("milliseconds")},
         },
         "versions": {
             "workbench": VERSION,
@@ -292,51 +303,54 @@ def _provenance(searcher: Searcher, spent: Mapping[str, float]) -> dict[str, Any
     }
 
 
-def _vocabulary(ready: Ready) -> dict[str, Any]:
-    assert ready.words is not None
-    counts = np.diff(ready.words.starts)[: len(ready.collection.images)]
+def _vocabulary(described: Ready) -> dict[str, Any]:
+    assert described.words is not None
+    counts = np.diff(described.words.starts)[: len(described.collection.images)]
     return {
-        "words": len(ready.words.centroids),
+        "words": len(described.words.centroids),
         "keypoints an image": round(float(counts.mean()), 1),
-        "collection": ready.collection.name,
+        "collection": described.collection.name,
     }
 
 
-def _warnings(ready: Ready) -> list[str]:
-    said = [*ready.collection.notes]
-    if ready.words is not None:
-        said.append("the vocabulary was learned on the evaluated collection")
-        if len(ready.words.centroids) < ready.words.asked:
-            few = len(ready.words.centroids)
-            said.append(f"there are {few} words, not {ready.words.asked}: there are no more descriptors")
-        if empty := int((np.diff(ready.words.starts)[: len(ready.collection.images)] == 0).sum()):
-            said.append(f"{empty} images have no keypoint: they score nought, and rank last")
-    if ready.source.spec.random:
-        said.append("random weights: this backbone was never trained")
-    for whitening in (*ready.described.regional, *ready.described.final):
-        if whitening is None:
-            continue
-        own = whitening.provenance.get("collection", "") == ready.collection.name
-        with_truth = " with its ground truth" if whitening.kind == "lw" else ""
-        where = (
-            "the evaluated collection"
-            if own
-            else f"another collection, {whitening.provenance['collection']!r}"
+def _warnings(described: Ready) -> list[str]:
+    """The warnings about a described collection that are shown with its measures."""
+    collection, descriptors = described.collection, described.described
+    warnings = [*collection.notes]
+    if described.words is not None:
+        warnings += _vocabulary_warnings(described.words, len(collection.images))
+    if described.source.spec.random:
+        warnings.append("random weights: this backbone was never trained")
+    for whitening in (*descriptors.regional, *descriptors.final):
+        if whitening is not None:
+            warnings += _whitening_warnings(whitening, collection.name)
+    if without := descriptors.without:
+        warnings.append(f"{without} images have no proposed region: the whole map is used for them")
+    attention = descriptors.attention
+    if attention is not None and attention.origin.get("collection") == collection.name:
+        warnings.append("attention was trained on a collection of this name")
+    if collection.problems:
+        warnings.append(f"{len(collection.problems)} images could not be read and are left out")
+    return warnings
+
+
+def _vocabulary_warnings(words: Words, images: int) -> Iterator[str]:
+    yield "the vocabulary was learned on the evaluated collection"
+    if (count := len(words.centroids)) < words.asked:
+        yield f"the vocabulary has {count} words, not {words.asked}: there are too few descriptors for more"
+    if empty := int((np.diff(words.starts)[:images] == 0).sum()):
+        yield f"{empty} images have no keypoints: their score is 0 and they rank last"
+
+
+def _whitening_warnings(whitening: Whitening, collection: str) -> Iterator[str]:
+    provenance, kind = whitening.provenance, whitening.kind
+    same = provenance.get("collection", "") == collection
+    where = "the evaluated collection" if same else f"another collection, {provenance['collection']!r}"
+    yield f"{kind} was fitted on {where}" + (" with its ground truth" if kind == "lw" else "")
+    wanted, kept = provenance["asked"], provenance["kept"]
+    if kind == "pcaw" and kept * FEW > provenance["vectors"]:
+        yield (
+            f"{kind} was fitted on {provenance['vectors']} vectors for {kept} dimensions: it amplifies noise"
         )
-        said.append(f"{whitening.kind} was fitted on {where}{with_truth}")
-        asked, kept = whitening.provenance["asked"], whitening.provenance["kept"]
-        if whitening.kind == "pcaw" and kept * FEW > whitening.provenance["vectors"]:
-            few = whitening.provenance["vectors"]
-            said.append(
-                f"{whitening.kind} was fitted on {few} vectors for {kept} dimensions: it amplifies noise"
-            )
-        if kept < asked:
-            said.append(f"{whitening.kind} keeps {kept} of {asked} dimensions: the vectors have no more")
-    if without := ready.described.without:
-        said.append(f"in {without} images nothing was proposed: the whole map stands for them")
-    attention = ready.described.attention
-    if attention is not None and attention.origin.get("collection") == ready.collection.name:
-        said.append("attention was trained on a collection of this name")
-    if ready.collection.problems:
-        said.append(f"{len(ready.collection.problems)} images could not be read and are left out")
-    return said
+    if kept < wanted:
+        yield f"{kind} keeps {kept} of {wanted} dimensions: the vectors span no more"

@@ -26,9 +26,10 @@ from workbench.collections import images
 from workbench.collections.collection import Box, Collection
 from workbench.config import Config, Step, WorkbenchError
 from workbench.cooccurrence import Cooccurrence, cooccurrence
-from workbench.described import KEPT, Describer, Keypoints, Ready, mapped
+from workbench.described import KEPT, Describer, Ready, mapped
 from workbench.descriptors.proposals import proposals
 from workbench.embedding import embedding
+from workbench.engine.keypoints import Keypoints
 from workbench.evaluation.comparison import Comparison
 from workbench.explain import Explanation, explain
 from workbench.explain_one import Evidence, evidence, of_class, of_image

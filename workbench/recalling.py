@@ -1,4 +1,4 @@
-"""How many regions does it take to have what matters among them? Proposals beside grids that do not look."""
+"""Recall of targets by the first n regions: proposals compared with grids and sliding windows."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from workbench.evaluation.boxes import bounds, recall
 from workbench.progress import Progress, silent
 
 COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 300)
-_LEVELS = 12  # of the grids: more regions than are asked for
+_LEVELS = 12  # of the grids: more regions than the largest count
 _RATIOS = (1.0, 0.5, 2.0)  # height to width, as of Faster R-CNN's anchors
 
 
-def sliding(height: float, width: float, levels: int) -> np.ndarray:
-    """Windows that slide over a picture by half their side, [N, 4], at levels 1…``levels``, largest first.
+def sliding_windows(height: float, width: float, levels: int) -> np.ndarray:
+    """Windows [N, 4] that slide over a picture by at most half their side, the largest first.
 
-    At level l their area is that of R-MAC's squares, (2·min(H, W)/(l+1))², with sides as 1:1, 1:2 and 2:1 as
-    far as the picture is large enough; they lie from border to border.
+    At level l, 1…``levels``, their area is that of R-MAC's squares, (2·min(H, W)/(l+1))², with sides in the
+    ratios 1:1, 1:2 and 2:1 as far as the picture is large enough. They cover the picture from border to
+    border.
     """
     windows = []
     for level in range(1, levels + 1):
@@ -38,56 +39,54 @@ def sliding(height: float, width: float, levels: int) -> np.ndarray:
     return np.array(windows)
 
 
-def truth(collection: Collection) -> dict[str, np.ndarray]:
-    """The bounding boxes [n, 4], in pixels, of what is asked for in each image, less what is junk."""
+def target_boxes(collection: Collection) -> dict[str, np.ndarray]:
+    """The bounding boxes [n, 4] in pixels of the targets in each image, without junk."""
     boxes: dict[str, list[np.ndarray]] = {}
     rows = set(collection.images)
     for (query, image), corners in collection.quadrilaterals.items():
         if image in rows and collection.relevance[query].get(image, "junk") != "junk":
             header = images.header(collection.path(image))
             boxes.setdefault(image, []).append(bounds(corners, (header.width, header.height)))
-    return {image: np.array(some) for image, some in boxes.items()}
+    return {image: np.array(image_boxes) for image, image_boxes in boxes.items()}
 
 
 def proposal_recall(
-    ready: Ready,
+    described: Ready,
     counts: Sequence[int] = COUNTS,
     least: float = 0.5,
     wanted: Callable[[str], bool] = lambda image: True,
     progress: Progress = silent,
 ) -> pd.DataFrame:
-    """The share of things of which one of the first n regions has an IoU of ``least``, for each n.
+    """The share of targets of which one of the first n regions has an IoU of ``least``, for each n.
 
-    A row for each of ``counts``. Columns: ``proposals`` of the pipeline; ``moved``, the same after Faster
-    R-CNN's head; ``rmac``, the grid level by level; ``sliding``, windows of three shapes. ``wanted`` picks
-    images. Raises WorkbenchError where nothing is proposed, or the ground truth knows no outlines.
+    A row for each of ``counts``. Columns: ``proposals`` of the pipeline; ``moved``, the same boxes refined by
+    Faster R-CNN's head; ``rmac``, the grid level by level; ``sliding``, windows of three shapes. ``wanted``
+    selects images. Raises WorkbenchError if the pipeline has no proposals, or the ground truth no outlines.
     """
-    trained = ready.described.proposals
+    trained = described.described.proposals
     if trained is None:
-        raise WorkbenchError(f"{ready.config} proposes no regions; valid: …/proposals:20")
-    boxes = truth(ready.collection)
-    if not boxes:
-        raise WorkbenchError(f"{ready.collection.name!r} knows no outlines to look for; valid: posters")
-    found: dict[str, list[np.ndarray]] = {"proposals": [], "moved": [], "rmac": [], "sliding": []}
-    shown = [image for image in boxes if wanted(image)]
-    rows = ready.image_rows()
-    for done, image in enumerate(shown):
-        progress("proposing", done, len(shown))
-        maps = ready.maps(rows[image])[0]
-        header = images.header(ready.collection.path(image))
+        raise WorkbenchError(f"{described.config} proposes no regions; valid: …/proposals:20")
+    targets = target_boxes(described.collection)
+    if not targets:
+        raise WorkbenchError(
+            f"{described.collection.name!r} has no outlines of targets to look for; valid: posters"
+        )
+    regions: dict[str, list[np.ndarray]] = {"proposals": [], "moved": [], "rmac": [], "sliding": []}
+    selected = [image for image in targets if wanted(image)]
+    rows = described.image_rows()
+    for done, image in enumerate(selected):
+        progress("proposing", done, len(selected))
+        maps = described.maps(rows[image])[0]
+        header = images.header(described.collection.path(image))
         height, width = maps.shape[2:]
-        pixels = np.tile([header.width / width, header.height / height], 2)
+        cell_size = np.tile([header.width / width, header.height / height], 2)  # pixels per cell
         proposed = trained.detector.propose(maps).boxes
-        found["proposals"].append(proposed.numpy() * pixels)
+        regions["proposals"].append(proposed.numpy() * cell_size)
         if hasattr(trained.detector, "refine"):
             proposed = trained.detector.refine(maps, proposed).boxes
-        found["moved"].append(proposed.numpy() * pixels)
-        found["rmac"].append(rmac(height, width, min(_LEVELS, 2 * min(height, width) - 1)) * pixels)
-        found["sliding"].append(sliding(header.height, header.width, _LEVELS))
-    there = [boxes[image] for image in shown]
-    return pd.DataFrame(
-        {
-            "regions": list(counts),
-            **{name: recall(some, there, counts, least) for name, some in found.items()},
-        }
-    )
+        regions["moved"].append(proposed.numpy() * cell_size)
+        regions["rmac"].append(rmac(height, width, min(_LEVELS, 2 * min(height, width) - 1)) * cell_size)
+        regions["sliding"].append(sliding_windows(header.height, header.width, _LEVELS))
+    selected_targets = [targets[image] for image in selected]
+    recalls = {name: recall(boxes, selected_targets, counts, least) for name, boxes in regions.items()}
+    return pd.DataFrame({"regions": list(counts), **recalls})

@@ -1,4 +1,4 @@
-"""What does a region find? Its nearest regions in a whole collection, by exact search."""
+"""Find the regions of a collection that are nearest to one region, by exact search."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workbench.descriptors.describe import Parts, Pooled, apply_step, finished, 
 from workbench.features.hardware import one_thread_each
 from workbench.progress import Progress
 
-MOST_BYTES = 2**28  # of region vectors that are kept for the next question
+MOST_BYTES = 2**28  # most bytes of region vectors that are kept for the next search
 
 
 class Chunk(NamedTuple):
@@ -30,107 +30,110 @@ class Chunk(NamedTuple):
     vectors: torch.Tensor
 
 
-def pools_of(maps: torch.Tensor, ready: Ready) -> Pooled:
-    """The regions of maps [B, C, H, W], without their weights: each is to count for what it is."""
-    return pooled(maps, ready.config, None, ready.described.proposals)
+def pool_regions(maps: torch.Tensor, described: Ready) -> Pooled:
+    """The regions of maps [B, C, H, W] without their weights: each region is searched on its own."""
+    return pooled(maps, described.config, None, described.described.proposals)
 
 
-def region_parts(pools: Pooled, config: Config, described: Described) -> Parts:
-    """Each region described as an image of that region alone would be: parts [B, N, D] of unit length.
+def region_parts(pools: Pooled, config: Config, descriptors: Described) -> Parts:
+    """Describe each region as if it were a whole image: parts [B, N, D] of unit length.
 
-    That is, the vector steps of the pipeline, regional and final, without the sum over regions.
+    That is, apply the vector steps of the pipeline, regional and final, without the sum over regions.
     """
     parts = Parts(pools.vectors)
-    for step, whitening in zip(split_steps(config)[0], described.regional, strict=True):
+    for step, whitening in zip(split_steps(config)[0], descriptors.regional, strict=True):
         parts = apply_step(parts, step, whitening, together=False)
     shape = parts.linear.shape[:2]
-    alone = finished(_each(parts, lambda one: one.flatten(0, 1)[:, None]), config, described.final)
-    return _each(alone, lambda one: one[:, 0].unflatten(0, shape))
+    as_images = _reshaped(parts, lambda tensor: tensor.flatten(0, 1)[:, None])
+    described = finished(as_images, config, descriptors.final)
+    return _reshaped(described, lambda tensor: tensor[:, 0].unflatten(0, shape))
 
 
-def _each(parts: Parts, shaped: Callable[[torch.Tensor], torch.Tensor]) -> Parts:
-    offset = shaped(parts.offset) if isinstance(parts.offset, torch.Tensor) else parts.offset
-    return Parts(shaped(parts.linear), offset)
+def _reshaped(parts: Parts, reshape: Callable[[torch.Tensor], torch.Tensor]) -> Parts:
+    offset = reshape(parts.offset) if isinstance(parts.offset, torch.Tensor) else parts.offset
+    return Parts(reshape(parts.linear), offset)
 
 
-def region_vectors(pools: Pooled, config: Config, described: Described) -> torch.Tensor:
-    """As ``region_parts``, the vectors [B, N, D] alone."""
-    return region_parts(pools, config, described).total
+def region_vectors(pools: Pooled, config: Config, descriptors: Described) -> torch.Tensor:
+    """The vectors [B, N, D] of ``region_parts``."""
+    return region_parts(pools, config, descriptors).total
 
 
 class RegionSearch:
-    """Remembers the regions of the pipeline that was asked last, where they fit into MOST_BYTES."""
+    """Search regions, and keep those of the last pipeline in memory if they fit into MOST_BYTES."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: tuple[Ready, list[Chunk]] | None = None
+        self._cached: tuple[Ready, list[Chunk]] | None = None
 
     def nearest(
         self,
-        ready: Ready,
+        described: Ready,
         maps: torch.Tensor,
         region: int,
         k: int,
         path: Path | None,
         progress: Progress,
     ) -> pd.DataFrame:
-        """The ``k`` regions of the collection most like one region of a map [1, C, H, W], one an image.
+        """The ``k`` images with the regions most similar to one region of a map [1, C, H, W].
 
-        Of the first scale. Columns: rank, image_id, x0, y0, x1, y1 (fractions of the image), score.
-        The image of that ``path``, which the region is from, is left out. Raises WorkbenchError for an
-        unknown region.
+        At the first scale. Columns: rank, image_id, x0, y0, x1, y1 (fractions of the image), score. The image
+        at ``path``, which the region is from, is left out. Raises WorkbenchError for an unknown region or k <
+        1.
         """
         with torch.no_grad():
             if k < 1:
                 raise WorkbenchError(f"k is {k}; it is the number of regions to find, from 1")
-            query = region_vectors(pools_of(maps, ready), ready.config, ready.described)[0]
+            pools = pool_regions(maps, described)
+            query = region_vectors(pools, described.config, described.described)[0]
             if not 0 <= region < len(query):
                 raise WorkbenchError(
                     f"region {region} is not in this image; its regions are 0 to {len(query) - 1}"
                 )
-            ids = ready.collection.images
+            ids = described.collection.images
             scores, boxes = np.full(len(ids), -np.inf), np.zeros((len(ids), 4))
-            for chunk in self.chunks(ready, progress):
-                similar = chunk.vectors @ query[region]
-                best = similar.argmax(1)
-                scores[chunk.rows] = similar.gather(1, best[:, None])[:, 0].numpy()
+            for chunk in self.chunks(described, progress):
+                similarities = chunk.vectors @ query[region]
+                best = similarities.argmax(1)
+                scores[chunk.rows] = similarities.gather(1, best[:, None])[:, 0].numpy()
                 boxes[chunk.rows] = np.take_along_axis(chunk.boxes, best.numpy()[:, None, None], 1)[:, 0]
-        own = [row for row, image in enumerate(ids) if ready.collection.path(image) == path]
-        scores[own] = -np.inf
+        left_out = [row for row, image in enumerate(ids) if described.collection.path(image) == path]
+        scores[left_out] = -np.inf
         order = np.argsort(-scores, kind="stable")[:k]
         order = order[np.isfinite(scores[order])]
-        found = pd.DataFrame({"rank": np.arange(1, len(order) + 1), "image_id": [ids[row] for row in order]})
-        found[["x0", "y0", "x1", "y1"]] = boxes[order]
-        return found.assign(score=scores[order])
+        table = pd.DataFrame({"rank": np.arange(1, len(order) + 1), "image_id": [ids[row] for row in order]})
+        table[["x0", "y0", "x1", "y1"]] = boxes[order]
+        return table.assign(score=scores[order])
 
-    def chunks(self, ready: Ready, progress: Progress) -> Iterator[Chunk]:
+    def chunks(self, described: Ready, progress: Progress) -> Iterator[Chunk]:
         """The regions of all images of the database, a batch at a time."""
         with self._lock:
-            known = self._kept
-        if known is not None and known[0] is ready:
-            yield from known[1]
+            cached = self._cached
+        if cached is not None and cached[0] is described:
+            yield from cached[1]
             return
 
-        def work(rows: list[int], maps: torch.Tensor) -> Chunk:
+        def describe_chunk(rows: list[int], maps: torch.Tensor) -> Chunk:
             torch.set_num_threads(1)
             with torch.no_grad():
-                pools = pools_of(maps.float(), ready)
-                vectors = region_vectors(pools, ready.config, ready.described)
+                pools = pool_regions(maps.float(), described)
+                vectors = region_vectors(pools, described.config, described.described)
             boxes = pools.regions / np.array([*maps.shape[:1:-1]] * 2, float)
             return Chunk(rows, np.broadcast_to(boxes, (len(rows), *boxes.shape[-2:])), vectors)
 
-        kept: list[Chunk] = []
-        size, done, count = 0, 0, len(ready.collection.images)
+        chunks: list[Chunk] = []
+        size, done, count = 0, 0, len(described.collection.images)
+        batches = mapped(described.source).batches(described.keys[0][:count], 0)
         with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
-            for chunk in ahead(pool, work, mapped(ready.source).batches(ready.keys[0][:count], 0), threads):
+            for chunk in ahead(pool, describe_chunk, batches, threads):
                 size += chunk.vectors.nbytes
                 if size <= MOST_BYTES:
-                    kept.append(chunk)
+                    chunks.append(chunk)
                 else:
-                    kept.clear()
+                    chunks.clear()
                 yield chunk
                 done += len(chunk.rows)
                 progress("describing regions", done, count)
         if size <= MOST_BYTES:
             with self._lock:
-                self._kept = ready, kept
+                self._cached = described, chunks

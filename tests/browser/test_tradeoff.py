@@ -94,5 +94,5 @@ def test_names_are_text_and_an_index_that_is_none_is_refused(
     field = part.get_by_role("textbox", name="Another index")
     field.fill("<img src=x onerror=alert(1)>")
     field.press("Enter")
-    expect(region(panel, "Messages")).to_contain_text("is no index")
+    expect(region(panel, "Messages")).to_contain_text("is not an index")
     assert page.locator("img[src='x']").count() == 0

@@ -1,0 +1,47 @@
+"""The local features of a collection's pictures, read from their store by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from workbench.local.features import Features, LocalSource
+
+NO_FEATURES = Features(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8), (1, 1))
+SAMPLE = 20  # pictures whose features are averaged for ``bytes``
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """The local features of a described collection's pictures, by row. The last ones read stay in memory."""
+
+    source: LocalSource
+    keys: list[str]
+
+    def of(self, row: int) -> Features:
+        """The features of a picture; empty if the row does not exist or the picture could not be read."""
+        key = self.keys[row] if row < len(self.keys) else ""
+        return _features(self.source, key) if key in self.source.store else NO_FEATURES
+
+    def stored(self, count: int) -> Iterator[tuple[int, Features]]:
+        """Yield (row, features) of those of the first ``count`` pictures that could be read."""
+        rows = [row for row in range(count) if self.keys[row] in self.source.store]
+        for position, features in self.source.read([self.keys[row] for row in rows]):
+            yield rows[position], features
+
+    @property
+    def bytes(self) -> float:
+        """The mean size of a picture's features, over the first 20 pictures."""
+        sample = [self.of(row) for row in range(min(SAMPLE, len(self.keys)))]
+        return sum(features.points.nbytes + features.stored.nbytes for features in sample) / max(
+            1, len(sample)
+        )
+
+
+@lru_cache(maxsize=1024)
+def _features(source: LocalSource, key: str) -> Features:
+    _, features = next(source.read([key]))
+    return Features(features.points.copy(), features.stored.copy(), features.size)
