@@ -30,9 +30,9 @@ from workbench.descriptors.pooling import pool, shares
 from workbench.descriptors.weighting import centre_prior, region_weights
 from workbench.evaluation import protocols
 from workbench.evaluation.comparison import paired_difference
-from workbench.learning.attention import Settings, fit
-from workbench.learning.composites import composites, decoded
-from workbench.learning.lesson import Lesson
+from workbench.learning.attention.composites import composites, decoded
+from workbench.learning.attention.data import Lesson
+from workbench.learning.attention.train import Settings, fit
 from workbench.localisation import Target, coverage
 from workbench.pipeline import Workbench
 from workbench.progress import silent

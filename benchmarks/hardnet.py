@@ -22,9 +22,9 @@ from workbench.collections.folder import open_folder
 from workbench.evaluation.comparison import paired_difference
 from workbench.features.extraction import pixels, target_size
 from workbench.features.maps import Options
-from workbench.learning.hardest import false_positives
-from workbench.learning.hardnet import Settings, train
-from workbench.learning.places import APART, found_again, view
+from workbench.learning.hardnet.loss import false_positives
+from workbench.learning.hardnet.patch_pairs import APART, found_again, view
+from workbench.learning.hardnet.train import Settings, train
 from workbench.local import hardnet, keypoints
 from workbench.local.features import STRIDE
 from workbench.local.patches import cut

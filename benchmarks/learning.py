@@ -21,7 +21,7 @@ from workbench.config import WorkbenchError
 from workbench.evaluation.comparison import paired_difference
 from workbench.features.maps import Options
 from workbench.learning.descent import Epoch, Settings
-from workbench.learning.finetuning import card, finetune
+from workbench.learning.finetuning.train import card, finetune
 from workbench.opening import default_cache
 
 BACKBONE, POOLING, SIZE = "efficientnet_lite0", "gem:3", 320

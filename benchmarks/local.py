@@ -16,9 +16,9 @@ from scipy import sparse
 from searching import at_most, in_turn
 
 from workbench.features.hardware import hold_memory
-from workbench.learning.hardest import loss
-from workbench.learning.hardnet import started
-from workbench.learning.places import view
+from workbench.learning.hardnet.loss import loss
+from workbench.learning.hardnet.patch_pairs import view
+from workbench.learning.hardnet.train import started
 from workbench.local import hardnet
 from workbench.local.features import Features, made
 from workbench.local.inverted import InvertedFile

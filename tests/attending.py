@@ -12,13 +12,13 @@ from tests.extracting import NETWORK
 from workbench.collections.collection import Collection
 from workbench.descriptors.attention import Attention
 from workbench.features.maps import Options
-from workbench.learning.attention import Settings, train
+from workbench.learning.attention.train import Settings, train
 from workbench.progress import Progress, silent
 
 QUICK = Settings(composites=12, epochs=3, batch=8, levels=2)
 CONTEXT = multiprocessing.get_context("forkserver")
 # imported once for all processes
-CONTEXT.set_forkserver_preload(["timm", "torchvision", "workbench.learning.attention"])
+CONTEXT.set_forkserver_preload(["timm", "torchvision", "workbench.learning.attention.train"])
 
 
 def options_in(cache: Path) -> Options:

@@ -22,8 +22,8 @@ from tests.pictures import folder_of
 from workbench.config import Config, WorkbenchError
 from workbench.descriptors.attention import learned
 from workbench.features.maps import MapSource
-from workbench.learning.attention import Settings, train
-from workbench.learning.lesson import Lesson
+from workbench.learning.attention.data import Lesson
+from workbench.learning.attention.train import Settings, train
 from workbench.progress import Cancelled
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tests.pictures import picture
-from workbench.learning.composites import SHARE, composites, decoded, write
+from workbench.learning.attention.composites import SHARE, composites, decoded, write
 
 
 def test_composites_show_the_centre_of_their_photo() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from workbench.config import WorkbenchError
-from workbench.learning.epochs import Epoch, Plan, descend
+from workbench.learning.trainer import Epoch, Plan, descend
 
 
 def _plan(**changed: float) -> Plan:

@@ -20,12 +20,12 @@ from workbench.config import Config, WorkbenchError
 from workbench.features import weights
 from workbench.features.backbones import Spec
 from workbench.features.maps import MapSource, Options
-from workbench.learning import losses
-from workbench.learning.chain import chain, split
 from workbench.learning.descent import Epoch, Settings
-from workbench.learning.finetuning import card, finetune
-from workbench.learning.labelled import hold_out, labelled
-from workbench.learning.tuned import Tuned, mean_ap
+from workbench.learning.finetuning import losses
+from workbench.learning.finetuning.blocks import chain, split
+from workbench.learning.finetuning.model import Tuned, mean_ap
+from workbench.learning.finetuning.train import card, finetune
+from workbench.learning.finetuning.training_set import hold_out, labelled
 from workbench.progress import Cancelled, silent
 
 KINDS = 4

@@ -13,8 +13,8 @@ from tests.pictures import folder_of, picture
 from workbench.collections.folder import open_folder
 from workbench.collections.labels import open_csv
 from workbench.config import WorkbenchError
-from workbench.learning.finetuning import card
-from workbench.learning.labelled import labelled
+from workbench.learning.finetuning.train import card
+from workbench.learning.finetuning.training_set import labelled
 
 KINDS = 4
 

@@ -16,12 +16,12 @@ from workbench.collections.folder import open_folder
 from workbench.config import WorkbenchError
 from workbench.features import weights
 from workbench.features.backbones import Spec
-from workbench.learning import losses
-from workbench.learning.batches import by_class
-from workbench.learning.chain import chain, split
-from workbench.learning.labelled import hold_out, labelled
-from workbench.learning.tuned import mean_ap
-from workbench.learning.views import view
+from workbench.learning.finetuning import losses
+from workbench.learning.finetuning.augmentation import view
+from workbench.learning.finetuning.blocks import chain, split
+from workbench.learning.finetuning.model import mean_ap
+from workbench.learning.finetuning.sampler import by_class
+from workbench.learning.finetuning.training_set import hold_out, labelled
 
 KINDS = 4
 

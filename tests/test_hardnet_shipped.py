@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from tests.things import THINGS, thing
-from workbench.learning.hardest import false_positives
-from workbench.learning.places import found_again, view
+from workbench.learning.hardnet.loss import false_positives
+from workbench.learning.hardnet.patch_pairs import found_again, view
 from workbench.local import hardnet, keypoints
 from workbench.local.patches import cut
 from workbench.local.verification import matched

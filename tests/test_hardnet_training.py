@@ -25,8 +25,8 @@ from tests.pictures import folder_of
 from workbench.cli import main
 from workbench.collections.folder import open_folder
 from workbench.config import WorkbenchError
-from workbench.learning.hardest import false_positives, hardest, loss
-from workbench.learning.hardnet import Epoch, train
+from workbench.learning.hardnet.loss import false_positives, hardest, loss
+from workbench.learning.hardnet.train import Epoch, train
 from workbench.local.hardnet import HardNet, card, load
 from workbench.progress import Cancelled
 

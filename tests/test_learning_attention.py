@@ -19,10 +19,10 @@ from workbench.descriptors.attention import Attention, areas
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import rmac
 from workbench.features.maps import MapSource, Options, Picture
-from workbench.learning.attention import Settings, attended, start, train
-from workbench.learning.composites import composites
-from workbench.learning.epochs import Epoch
-from workbench.learning.regions import pool_once
+from workbench.learning.attention.composites import composites
+from workbench.learning.attention.region_pool import pool_once
+from workbench.learning.attention.train import Settings, attended, start, train
+from workbench.learning.trainer import Epoch
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_the_mean_of_regions_by_hand(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_gradient_reaches_the_attention_alone(folder: Path, tmp_path: Path) -> None:
-    from workbench.learning.lesson import _classifier
+    from workbench.learning.attention.data import _classifier
 
     source = MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options_in(tmp_path))
     keys, _ = source.extract([Picture(path) for path in sorted(folder.glob("*.jpg"))[:4]])

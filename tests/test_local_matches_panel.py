@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 import workbench
 from tests.things import folder_of_things
 from workbench.config import Config
-from workbench.learning.hardnet import started
+from workbench.learning.hardnet.train import started
 from workbench.panels import Session
 from workbench.panels.explanation import Explanation
 from workbench.panels.layout import show

@@ -15,9 +15,9 @@ from workbench.collections.collection import PROTOCOLS, Collection, Query
 from workbench.collections.folder import open_folder
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options
-from workbench.learning.hardnet import Settings, train
-from workbench.learning.other_photos import further, groups, partners
-from workbench.learning.places import carried, grey_photo, places
+from workbench.learning.hardnet.multiview import further, groups, partners
+from workbench.learning.hardnet.patch_pairs import carried, grey_photo, places
+from workbench.learning.hardnet.train import Settings, train
 from workbench.local import hardnet
 from workbench.local.keypoints import detect
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from tests.things import thing
 from workbench.config import WorkbenchError
-from workbench.learning.places import (
+from workbench.learning.hardnet.patch_pairs import (
     ALIKE,
     APART,
     TURNED,

@@ -20,8 +20,8 @@ from workbench.descriptors import detector
 from workbench.descriptors.detector import Detector
 from workbench.features.hardware import one_thread_each
 from workbench.features.maps import Options
-from workbench.learning import scenes
-from workbench.learning.proposals import Epoch, Settings, train
+from workbench.learning.proposals import scenes
+from workbench.learning.proposals.train import Epoch, Settings, train
 from workbench.pipeline import Workbench
 from workbench.progress import Cancelled
 

@@ -15,10 +15,10 @@ import workbench
 from tests.pictures import folder_of
 from tests.things import folder_of_things
 from workbench.config import WorkbenchError
-from workbench.learning import sampling
-from workbench.learning.hardest import loss
-from workbench.learning.hardnet import described, started
-from workbench.learning.sampling import AT_ONCE, EACH, UNTRAINED, Lesson, lesson, network
+from workbench.learning.hardnet import inspection as sampling
+from workbench.learning.hardnet.inspection import AT_ONCE, EACH, UNTRAINED, Lesson, lesson, network
+from workbench.learning.hardnet.loss import loss
+from workbench.learning.hardnet.train import described, started
 from workbench.local.hardnet import SHIPPED
 from workbench.panels import Session
 from workbench.panels.sampling_view import TAKEN, SamplingView, shown

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.things import thing
-from workbench.learning.places import carried, view
+from workbench.learning.hardnet.patch_pairs import carried, view
 from workbench.local.features import Features, made
 from workbench.local.keypoints import sift
 from workbench.local.verification import (

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections.poster_photos import read_photos
-from workbench.learning.places import view
+from workbench.learning.hardnet.patch_pairs import view
 
 THINGS = ("astronaut", "coffee", "chelsea", "coins", "hubble_deep_field")
 SIZE = (240, 180)

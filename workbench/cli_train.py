@@ -50,8 +50,8 @@ def attention(
 ) -> None:
     """Train regional attention on a collection's photos, to be used as the step attention:NAME."""
     from workbench.descriptors.attention import Attention
-    from workbench.learning.attention import Settings, train
-    from workbench.learning.epochs import Epoch
+    from workbench.learning.attention.train import Settings, train
+    from workbench.learning.trainer import Epoch
 
     def report(epoch: Epoch) -> None:
         losses = f"loss {epoch.loss:.3f}, held out {epoch.validation:.3f}"
@@ -83,7 +83,7 @@ def backbone(
 ) -> None:
     """Fine-tune a backbone for search on a labelled collection, to be used as the backbone file:PATH."""
     from workbench.learning.descent import Epoch, Settings
-    from workbench.learning.finetuning import card, finetune
+    from workbench.learning.finetuning.train import card, finetune
 
     def report(epoch: Epoch) -> None:
         fell = "untrained" if epoch.loss is None else f"loss {epoch.loss:.3f}"
@@ -118,7 +118,7 @@ def hardnet(
     ] = False,
 ) -> None:
     """Train HardNet's local descriptors on any photos, to be used as the backbone hardnet:NAME."""
-    from workbench.learning.hardnet import Epoch, Settings, train
+    from workbench.learning.hardnet.train import Epoch, Settings, train
     from workbench.local.hardnet import card
 
     def report(epoch: Epoch) -> None:
@@ -147,7 +147,7 @@ def proposals(
     rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 1e-3,
 ) -> None:
     """Train region proposals on scenes made like those of posters, to be used as proposals:20:NAME."""
-    from workbench.learning.proposals import FIRST, Epoch, Settings, train
+    from workbench.learning.proposals.train import FIRST, Epoch, Settings, train
 
     def report(epoch: Epoch) -> None:
         found = (

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from workbench.config import WorkbenchError
-from workbench.learning import checkpoints, losses
-from workbench.learning.batches import by_class
-from workbench.learning.tuned import Tuned
+from workbench.learning import checkpoints
+from workbench.learning.finetuning import losses
+from workbench.learning.finetuning.model import Tuned
+from workbench.learning.finetuning.sampler import by_class
 from workbench.progress import Progress, silent
 
 HEAD = 10  # times the rate, for a classifier's new layer

@@ -16,8 +16,8 @@ from workbench.config import Config, WorkbenchError
 from workbench.descriptors import detector
 from workbench.descriptors.attention import SHIPPED, learned
 from workbench.descriptors.detector import Trained
-from workbench.learning import proposals
-from workbench.learning.shelf import names
+from workbench.learning.proposals import train as proposals
+from workbench.learning.registry import names
 from workbench.panels.pipelines import replaced
 from workbench.panels.results import percent
 from workbench.panels.session import Session

@@ -9,8 +9,10 @@ from typing import Any
 
 import ipywidgets as W
 
-from workbench.learning import attention, descent, losses
-from workbench.learning.shelf import Kind, Trained
+from workbench.learning import descent
+from workbench.learning.attention import train as attention
+from workbench.learning.finetuning import losses
+from workbench.learning.registry import Kind, Trained
 
 WHAT: list[tuple[str, Kind]] = [
     ("Fine-tune the backbone", "backbone"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.learning import descent
-from workbench.learning.shelf import Kind, Trained
+from workbench.learning.registry import Kind, Trained
 from workbench.panels.results import percent
 from workbench.panels.widgets.table import column
 

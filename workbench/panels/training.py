@@ -11,8 +11,9 @@ import ipywidgets as W
 
 from workbench.config import Config, WorkbenchError, is_local
 from workbench.descriptors.attention import learned
-from workbench.learning import attention, finetuning
-from workbench.learning.shelf import Kind, Trained, names, shelf, shipped
+from workbench.learning.attention import train as attention
+from workbench.learning.finetuning import train as finetuning
+from workbench.learning.registry import Kind, Trained, names, shelf, shipped
 from workbench.panels import trained as words
 from workbench.panels.before_after import BeforeAfter
 from workbench.panels.pipelines import part, replaced

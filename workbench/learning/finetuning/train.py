@@ -23,13 +23,14 @@ from workbench.descriptors.attention import learned
 from workbench.features import weights
 from workbench.features.backbones import Spec, architecture
 from workbench.features.maps import MapSource, Options, Picture
-from workbench.learning import checkpoints, losses
-from workbench.learning.chain import chain, split
+from workbench.learning import checkpoints
 from workbench.learning.descent import Epoch, Settings, best, descend
-from workbench.learning.labelled import hold_out, labelled
-from workbench.learning.tuned import Tuned, mean_ap
-from workbench.learning.views import frozen_views
-from workbench.learning.writing import alone, require_name
+from workbench.learning.finetuning import losses
+from workbench.learning.finetuning.augmentation import frozen_views
+from workbench.learning.finetuning.blocks import chain, split
+from workbench.learning.finetuning.model import Tuned, mean_ap
+from workbench.learning.finetuning.training_set import hold_out, labelled
+from workbench.learning.workspace import alone, require_name
 from workbench.progress import Progress, silent
 from workbench.writing import replace_file
 

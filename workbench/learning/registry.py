@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from workbench.config import WorkbenchError
 from workbench.descriptors.attention import SHIPPED, learned
 from workbench.features.backbones import BACKBONES, Spec
-from workbench.learning import attention, descent
+from workbench.learning import descent
+from workbench.learning.attention import train as attention
 
 Kind = Literal["backbone", "attention"]
 

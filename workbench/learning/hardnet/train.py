@@ -21,10 +21,10 @@ from workbench.descriptors.attention import learned
 from workbench.features.hardware import hold_memory
 from workbench.features.maps import Options
 from workbench.learning import checkpoints
-from workbench.learning.hardest import false_positives, loss
-from workbench.learning.other_photos import further, groups, partners
-from workbench.learning.places import Batch, Further, Places, batch, batches, collect
-from workbench.learning.writing import alone, require_name
+from workbench.learning.hardnet.loss import false_positives, loss
+from workbench.learning.hardnet.multiview import further, groups, partners
+from workbench.learning.hardnet.patch_pairs import Batch, Further, Places, batch, batches, collect
+from workbench.learning.workspace import alone, require_name
 from workbench.local.hardnet import HardNet
 from workbench.progress import Progress, silent
 from workbench.writing import replace_file

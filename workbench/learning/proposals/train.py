@@ -22,8 +22,9 @@ from workbench.descriptors.detector import PICTURE, Detector, Target
 from workbench.evaluation.boxes import recall
 from workbench.features.hardware import hold_memory, one_thread_each
 from workbench.features.maps import MapSource, Options, Picture
-from workbench.learning import checkpoints, scenes
-from workbench.learning.writing import alone, require_name
+from workbench.learning import checkpoints
+from workbench.learning.proposals import scenes
+from workbench.learning.workspace import alone, require_name
 from workbench.progress import Progress, silent
 from workbench.writing import replace_file
 

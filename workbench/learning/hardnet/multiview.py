@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.learning.places import Further, found_again, grey_photo
+from workbench.learning.hardnet.patch_pairs import Further, found_again, grey_photo
 from workbench.local.features import Features
 from workbench.local.keypoints import detect, sift
 from workbench.local.patches import cut

@@ -15,10 +15,10 @@ from workbench.config import Config, WorkbenchError
 from workbench.descriptors.attention import Attention, learned, made_for
 from workbench.features.hardware import one_thread_each
 from workbench.features.maps import Options
-from workbench.learning.epochs import Epoch, Plan, Tensors, descend
-from workbench.learning.lesson import Lesson
-from workbench.learning.regions import Batch, Regions
-from workbench.learning.writing import alone, require_name
+from workbench.learning.attention.data import Lesson
+from workbench.learning.attention.region_pool import Batch, Regions
+from workbench.learning.trainer import Epoch, Plan, Tensors, descend
+from workbench.learning.workspace import alone, require_name
 from workbench.progress import Progress, silent
 from workbench.writing import replace_file
 

@@ -13,8 +13,8 @@ from workbench.collections.collection import Collection
 from workbench.config import Config, WorkbenchError
 from workbench.features import weights
 from workbench.features.maps import MapSource, Options, Picture
-from workbench.learning.composites import FEWEST, decoded, write
-from workbench.learning.regions import Regions, pool_once
+from workbench.learning.attention.composites import FEWEST, decoded, write
+from workbench.learning.attention.region_pool import Regions, pool_once
 from workbench.progress import Progress, silent
 
 MOST_PHOTOS = 2000  # of a large collection, drawn by the seed

@@ -14,9 +14,9 @@ from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options
-from workbench.learning.hardest import MARGIN, hardest
-from workbench.learning.hardnet import described, started
-from workbench.learning.places import Batch, Places, batch, collect
+from workbench.learning.hardnet.loss import MARGIN, hardest
+from workbench.learning.hardnet.patch_pairs import Batch, Places, batch, collect
+from workbench.learning.hardnet.train import described, started
 from workbench.local.features import weights
 from workbench.local.hardnet import HardNet, load
 from workbench.progress import Progress, silent
