@@ -22,8 +22,10 @@ from workbench.collections.folder import open_folder
 from workbench.evaluation.comparison import paired_difference
 from workbench.features.extraction import pixels, target_size
 from workbench.features.maps import Options
+from workbench.learning.hardnet.batches import APART
+from workbench.learning.hardnet.correspondence import match_keypoints
 from workbench.learning.hardnet.loss import false_positives
-from workbench.learning.hardnet.patch_pairs import APART, found_again, view
+from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.learning.hardnet.train import Settings, train
 from workbench.local import hardnet, keypoints
 from workbench.local.features import STRIDE
@@ -178,9 +180,9 @@ def warped(scenes: Path, methods: dict[str, hardnet.Describer]) -> Iterator[tupl
         header = images.header(path)
         size = target_size(header.width, header.height, SIDE, STRIDE)
         photo = pixels(images.load(path), size)
-        other, matrix = view(photo, np.random.default_rng([9, number]))
+        other, matrix = random_view(photo, np.random.default_rng([9, number]))
         one, two = seen(np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)), methods), seen(other, methods)
-        yield one, two, found_again(one.points, two.points, matrix)
+        yield one, two, match_keypoints(one.points, two.points, matrix)
 
 
 def main() -> None:

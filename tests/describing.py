@@ -19,7 +19,8 @@ from tests.things import THINGS, thing
 from workbench.collections.folder import open_folder
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options, Picture
-from workbench.learning.hardnet.train import Epoch, Settings, train
+from workbench.learning.hardnet.train import Settings, train
+from workbench.learning.trainer import Epoch
 from workbench.local.features import LocalSource
 from workbench.progress import Progress, silent
 

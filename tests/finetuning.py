@@ -16,8 +16,8 @@ import torch
 from workbench.collections.folder import open_folder
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options
-from workbench.learning.descent import Epoch, Settings
-from workbench.learning.finetuning.train import finetune
+from workbench.learning.finetuning.train import Settings, finetune
+from workbench.learning.trainer import Epoch
 from workbench.progress import Progress, silent
 
 NETWORK = "timm:test_resnet@random"

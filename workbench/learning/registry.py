@@ -1,4 +1,4 @@
-"""What was trained with a cache, finished or half-way: names, cards, and the pipelines they make."""
+"""The trainings of a cache, finished or interrupted: names, cards, and the pipelines that use them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from safetensors import SafetensorError, safe_open
 from workbench.config import WorkbenchError
 from workbench.descriptors.attention import SHIPPED, learned
 from workbench.features.backbones import BACKBONES, Spec
-from workbench.learning import descent
-from workbench.learning.attention import train as attention
+from workbench.learning.attention.train import Settings as AttentionSettings
+from workbench.learning.checkpoints import read_header
+from workbench.learning.finetuning.train import Settings as FinetuningSettings
 
 Kind = Literal["backbone", "attention"]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training: its file (which may not be there yet), its card, and whether a checkpoint ``waits``.
+    """A training: its ``path`` (which may not exist yet), its card, and whether a checkpoint ``waits``.
 
-    The card is what the file says of itself, or where a training waits what its checkpoint says: data,
-    settings, ``seed`` and the ``figures`` of each epoch. ``shipped``: it came with the package.
+    The card is that of the finished file, or of the checkpoint if there is one: data, settings, ``seed`` and
+    the ``figures`` of each epoch. ``shipped``: it is part of the package.
     """
 
     name: str
@@ -36,27 +37,27 @@ class Trained:
 
     @property
     def usable(self) -> bool:
-        """Whether a pipeline can name it."""
+        """Whether a pipeline can use it, because its file exists."""
         return self.path.is_file()
 
     @property
-    def settings(self) -> descent.Settings | attention.Settings:
-        """What it was trained with."""
-        made: Any = descent.Settings if self.kind == "backbone" else attention.Settings
-        return made(**{one.name: self.card[one.name] for one in fields(made) if one.name in self.card})
+    def settings(self) -> FinetuningSettings | AttentionSettings:
+        """The settings of the training."""
+        cls: Any = FinetuningSettings if self.kind == "backbone" else AttentionSettings
+        return cls(**{field.name: self.card[field.name] for field in fields(cls) if field.name in self.card})
 
     @property
     def base(self) -> str:
-        """The backbone that it was trained from, or on."""
+        """The backbone that was fine-tuned, or whose map the attention weights."""
         if self.kind == "backbone":
             return str(self.card["base"])
-        network = str(self.card["network"])  # of a card that is older than its ``backbone``
-        named = next((name for name, one in BACKBONES.items() if one.model == network), f"timm:{network}")
+        network = str(self.card["network"])  # for cards that are older than the entry ``backbone``
+        named = next((name for name, card in BACKBONES.items() if card.model == network), f"timm:{network}")
         return str(self.card.get("backbone", named))
 
     @property
     def backbone(self) -> str:
-        """The backbone of a pipeline that uses it."""
+        """The backbone of a pipeline that uses the training."""
         if self.kind == "attention":
             return self.base
         layer = Spec.parse(self.base).layer
@@ -64,94 +65,87 @@ class Trained:
 
     @property
     def weighting(self) -> str:
-        """The step of an attention."""
+        """The weighting step of an attention."""
         return "attention" if self.shipped else f"attention:{self.name}"
 
     @property
     def pipelines(self) -> tuple[str, str]:
-        """The description that it was trained through, before and after."""
+        """The pipelines of the trained description, before and after training."""
         settings = self.settings
-        if isinstance(settings, descent.Settings):
-            return tuple(f"{one}/{settings.pooling}/whole" for one in (self.base, self.backbone))  # type: ignore[return-value]
+        if isinstance(settings, FinetuningSettings):
+            return f"{self.base}/{settings.pooling}/whole", f"{self.backbone}/{settings.pooling}/whole"
         before = f"{self.base}/max/rmac:{settings.levels}"
         return before, f"{before}/{self.weighting}"
 
 
 def shelf(cache: Path) -> dict[str, Trained]:
-    """All that was trained, by name, the newest first; what is no training or is damaged is left out."""
+    """All trainings of a cache by name, the newest first; damaged and other files are left out."""
     folder = learned(cache.absolute(), "x").parent
-    found = {path.stem: path for path in folder.glob("*.safetensors")}
-    waiting = {path.parent.stem: path for path in folder.glob("*.training/checkpoint.safetensors")}
-    made = {name: _finished(name, path) for name, path in found.items()}
-    made |= {name: _waiting(name, path) or made.get(name) for name, path in waiting.items()}
+    files = {path.stem: path for path in folder.glob("*.safetensors")}
+    checkpoints = {path.parent.stem: path for path in folder.glob("*.training/checkpoint.safetensors")}
+    by_name = {name: _read_file(name, path) for name, path in files.items()}
+    by_name |= {name: _read_checkpoint(name, path) or by_name.get(name) for name, path in checkpoints.items()}
 
-    def changed(one: Trained) -> float:
-        place = waiting[one.name] if one.waits else one.path
-        return place.stat().st_mtime if place.is_file() else 0.0
+    def modified(training: Trained) -> float:
+        path = checkpoints[training.name] if training.waits else training.path
+        return path.stat().st_mtime if path.is_file() else 0.0
 
-    there = [one for one in made.values() if one is not None]
-    return {one.name: one for one in sorted(there, key=changed, reverse=True)}
+    valid = [training for training in by_name.values() if training is not None]
+    return {training.name: training for training in sorted(valid, key=modified, reverse=True)}
 
 
 def names(cache: Path) -> set[str]:
-    """The names that are taken, by trainings and by whatever else lies beside them, such as whitenings."""
+    """The names in use, by trainings and by other files of the same folder, such as whitenings."""
     folder = learned(cache, "x").parent
     return {path.stem for ending in ("safetensors", "training") for path in folder.glob(f"*.{ending}")}
 
 
 def shipped() -> Iterator[Trained]:
-    """What comes trained with the package."""
+    """The trainings that are part of the package."""
     for path in sorted(SHIPPED.glob("*.safetensors")):
-        one = _finished(path.stem, path)
-        if one is not None:
-            yield Trained(one.name, one.kind, path, one.card, shipped=True)
+        training = _read_file(path.stem, path)
+        if training is not None:
+            yield Trained(training.name, training.kind, path, training.card, shipped=True)
 
 
-def _finished(name: str, path: Path) -> Trained | None:
-    said = _metadata(path)
-    kind: Kind = "backbone" if "backbone" in said else "attention"
-    card = said.get("card" if kind == "backbone" else "attention")
-    return _sound(Trained(name, kind, path, card)) if isinstance(card, dict) else None
+def _read_file(name: str, path: Path) -> Trained | None:
+    metadata = _metadata(path)
+    kind: Kind = "backbone" if "backbone" in metadata else "attention"
+    card = metadata.get("card" if kind == "backbone" else "attention")
+    return _valid(Trained(name, kind, path, card)) if isinstance(card, dict) else None
 
 
-def _waiting(name: str, path: Path) -> Trained | None:
-    said, file = _metadata(path), path.parent.with_suffix(".safetensors")
-    try:
-        if "said" in said:
-            card = {**said["said"]["plan"], **_figures(said["said"])}
-            return _sound(Trained(name, "backbone", file, card, True))
-        plan = said["plan"]
-        card = {**plan, **plan["about"], **_figures(said)}
-        return _sound(Trained(name, "attention", file, card, True))
-    except (KeyError, TypeError):
+def _read_checkpoint(name: str, path: Path) -> Trained | None:
+    header = read_header(path)
+    if header is None:
         return None
+    card = {**header["plan"], "figures": header["epochs"]}
+    kind: Kind = "backbone" if "base" in card else "attention"
+    return _valid(Trained(name, kind, path.parent.with_suffix(".safetensors"), card, waits=True))
 
 
-def _sound(one: Trained) -> Trained | None:
-    """The training if its card says what is asked of it, else None."""
-    measure = "mean_ap" if one.kind == "backbone" else "validation"
+def _valid(training: Trained) -> Trained | None:
+    """The training if its card has the entries that are needed, else None."""
+    measure = "mean_ap" if training.kind == "backbone" else "validation"
     try:
-        numbers = [int(figure["number"]) + float(figure[measure]) for figure in one.card["figures"]]
-        return one if numbers and all(one.pipelines) and one.card["seed"] is not None else None
+        numbers = [int(figure["number"]) + float(figure[measure]) for figure in training.card["figures"]]
+        complete = numbers and all(training.pipelines) and training.card["seed"] is not None
+        return training if complete else None
     except (WorkbenchError, KeyError, TypeError, ValueError):
         return None
 
 
-def _figures(said: dict[str, Any]) -> dict[str, Any]:
-    return {"figures": list(said["epochs"])}
-
-
 def _metadata(path: Path) -> dict[str, Any]:
-    """The metadata of a safetensors file, taken for JSON where they are; nothing where it is damaged."""
+    """The metadata of a safetensors file, parsed as JSON where possible; empty if the file is damaged."""
     try:
         with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
+            texts = file.metadata() or {}
     except (OSError, SafetensorError):
         return {}
-    said: dict[str, Any] = {}
-    for key, text in metadata.items():
+    metadata: dict[str, Any] = {}
+    for key, text in texts.items():
         try:
-            said[key] = json.loads(text)
+            metadata[key] = json.loads(text)
         except ValueError:
-            said[key] = text
-    return said
+            metadata[key] = text
+    return metadata

@@ -1,139 +1,239 @@
-"""Epochs of training by Adam, which may be broken off anywhere and go on to the same result."""
+"""The training loop: epochs, checkpoints, resuming to the same result, early stopping, divergence."""
 
 from __future__ import annotations
 
-import json
+import abc
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from workbench.config import WorkbenchError
+from workbench.learning.checkpoints import Checkpoint, Tensors
 from workbench.progress import Progress, silent
-from workbench.writing import replace_file
-
-Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to: mean losses over what was trained on, and over what was held out."""
+    """Result of an epoch: the mean training loss, and ``measures`` by name on the data held out.
+
+    Number 0 is the untrained model, whose ``loss`` is None.
+    """
 
     number: int
-    loss: float
-    validation: float
+    loss: float | None
+    measures: dict[str, Any]
+
+    def __str__(self) -> str:
+        loss = "untrained" if self.loss is None else f"loss {self.loss:.3f}"
+        values = [f"{name} {value:.3f}" for name, value in self.measures.items() if isinstance(value, float)]
+        return f"epoch {self.number}: " + ", ".join([loss, *values])
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a flat dictionary, as cards and checkpoints store it."""
+        return {"number": self.number, "loss": self.loss, **self.measures}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Epoch:
+        """The epoch that ``as_dict`` gave. Raises KeyError if ``values`` is something else."""
+        rest = {name: value for name, value in values.items() if name not in ("number", "loss")}
+        return cls(values["number"], values["loss"], rest)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """``epochs`` at most, fewer after ``patience`` without a better validation; ``batch`` items a step of
-    Adam at ``rate``. ``seed`` is of the order; ``about``: whatever else must be the same to go on."""
+Report = Callable[[Epoch], None]
 
-    epochs: int
-    batch: int
+
+def no_report(epoch: Epoch) -> None:
+    """Ignore the epoch."""
+
+
+class TrainingSettings:
+    """Base class of the settings of a training, which are frozen dataclasses with a learning ``rate``."""
+
+    MINIMA: ClassVar[dict[str, int]] = {}  # by the name of the setting
     rate: float
-    patience: int
-    seed: int
-    about: dict[str, Any]
+
+    def validate(self) -> None:
+        """Raises WorkbenchError if a setting is out of range."""
+        for name, minimum in self.MINIMA.items():
+            if getattr(self, name) < minimum:
+                raise WorkbenchError(f"{name} {getattr(self, name)}: take {minimum} or more")
+        if not 0 < self.rate < math.inf:
+            raise WorkbenchError(f"rate {self.rate:g}: take a number above 0")
 
 
-def descend(
-    parameters: Tensors,
-    loss: Callable[[np.ndarray], torch.Tensor],
-    training: Sequence[int],
-    held_out: Sequence[int],
-    plan: Plan,
-    checkpoint: Path,
-    progress: Progress = silent,
-    report: Callable[[Epoch], None] | None = None,
-) -> tuple[Tensors, list[Epoch]]:
-    """Minimise the mean ``loss`` of items; returns the parameters of the best epoch, and all epochs.
+class Task(abc.ABC):
+    """A model to train, its data and its optimiser, as ``train_epochs`` runs them.
 
-    ``parameters`` are changed. Raises WorkbenchError where the loss is no longer finite: the checkpoint of
-    the epoch before stays.
+    ``epochs`` is the largest number of epochs; after ``patience`` epochs without a better value of
+    ``objective`` (the name of a measure) training stops. ``maximise`` tells whether larger values are better.
+    ``return_best``: at the end the model has the weights of the best epoch instead of the last.
+    ``validate_untrained``: measure the untrained model as epoch 0. ``clip_norm`` limits the gradient's norm.
+    Learning rates are those that the optimiser's groups begin with, times ``rate_factor``.
     """
-    for one in parameters.values():
-        one.requires_grad_(True)
-    adam = torch.optim.Adam(parameters.values(), plan.rate)
-    best, epochs = _resume(parameters, adam, plan, checkpoint)
-    for past in epochs:
-        if report:
-            report(past)
-    while len(epochs) < plan.epochs and not _stale(epochs, plan.patience):
-        number = len(epochs) + 1
-        order = np.random.default_rng([plan.seed, number]).permutation(np.asarray(training))
-        total = 0.0
-        for start in range(0, len(order), plan.batch):
-            progress(f"training, epoch {number} of {plan.epochs}", start, len(order))
-            some = order[start : start + plan.batch]
-            value = loss(some)
-            adam.zero_grad()
-            value.backward()
-            adam.step()
-            total += float(value.detach()) * len(some)
-        with torch.no_grad():
-            parts = [held_out[n : n + plan.batch] for n in range(0, len(held_out), plan.batch)]
-            validation = sum(float(loss(np.asarray(part))) * len(part) for part in parts) / len(held_out)
-        done = Epoch(number, total / len(order), validation)
-        if not math.isfinite(done.loss + done.validation):
-            raise WorkbenchError(
-                f"training diverged in epoch {number} (loss {done.loss:g}, held out {validation:g}); take "
-                f"a smaller learning rate than {plan.rate:g}. The epochs before are kept"
-            )
-        if done.validation < min((past.validation for past in epochs), default=math.inf):
-            best = {name: one.detach().clone() for name, one in parameters.items()}
-        epochs.append(done)
-        _keep(parameters, adam, best, epochs, plan, checkpoint)
-        if report:
-            report(done)
-    return best, epochs
+
+    model: torch.nn.Module
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    epochs: int
+    patience: int | None = None
+    objective: str = ""
+    maximise: bool = False
+    return_best: bool = False
+    validate_untrained: bool = False
+    clip_norm: float | None = None
+
+    def __init__(self, model: torch.nn.Module, optimiser: torch.optim.Optimizer, epochs: int) -> None:
+        self.model, self.optimiser, self.epochs = model, optimiser, epochs
+        self.scaler = torch.amp.GradScaler("cuda", enabled=False)
+
+    @abc.abstractmethod
+    def batches(self, epoch: int) -> Sequence[Any]:
+        """The batches of an epoch (from 1); the same at each call."""
+
+    @abc.abstractmethod
+    def loss(self, batch: Any) -> torch.Tensor:
+        """The loss of a batch, a scalar with its gradient."""
+
+    @abc.abstractmethod
+    def validate(self, progress: Progress) -> dict[str, Any]:
+        """Measures on the data held out, by name; a float that is not finite means divergence."""
+
+    def position(self, epoch: int, batch: int, batches: int) -> tuple[int, int]:
+        """The step number (from 0) of a batch of an epoch, and the number of steps of the whole training."""
+        return (epoch - 1) * batches + batch, self.epochs * batches
+
+    def rate_factor(self, epoch: int, step: int, steps: int) -> float:
+        """The factor of the learning rates in a step."""
+        return 1.0
+
+    def mean_loss(self, losses: Sequence[float], batches: Sequence[Any]) -> float:
+        """The loss of an epoch from those of its batches."""
+        return sequential_sum(losses) / len(losses)
+
+    def publish(self, epochs: Sequence[Epoch]) -> None:
+        """Called after each epoch that is the best so far, before its checkpoint is written."""
+        return None
 
 
-def _stale(epochs: Sequence[Epoch], patience: int) -> bool:
-    if not epochs:
-        return False
-    best = min(epochs, key=lambda epoch: epoch.validation)
-    return len(epochs) - best.number >= patience
+def train_epochs(
+    task: Task,
+    checkpoint: Path,
+    plan: Mapping[str, Any],
+    progress: Progress = silent,
+    report: Report = no_report,
+) -> list[Epoch]:
+    """Train ``task.model`` until its last epoch or until early stopping; returns all epochs.
+
+    The state is written to ``checkpoint`` after each epoch. If there is a checkpoint of an equal ``plan``,
+    training continues from it, to the same result as without the interruption. ``report`` is called with each
+    epoch, those of the checkpoint included; ``progress`` may raise Cancelled. Raises WorkbenchError if the
+    loss or a measure is not finite, or the disk is full; the last checkpoint stays.
+    """
+    rates = [float(group["lr"]) for group in task.optimiser.param_groups]
+    epochs, best = _resume(task, checkpoint, plan)
+    if not epochs and task.validate_untrained:
+        epochs = [Epoch(0, None, task.validate(progress))]
+    for epoch in epochs:
+        report(epoch)
+    while (number := _trained(epochs) + 1) <= task.epochs and not _stopped_early(task, epochs):
+        batches = task.batches(number)
+        losses: list[float] = []
+        for index, batch in enumerate(batches):
+            step, steps = task.position(number, index, len(batches))
+            progress(f"training, epoch {number} of {task.epochs}", step, steps)
+            factor = task.rate_factor(number, step, steps)
+            for group, rate in zip(task.optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            losses.append(_step(task, batch))
+            if not math.isfinite(losses[-1]):
+                raise _divergence(number, epochs, rates[0])
+        measures = task.validate(progress)
+        if not all(math.isfinite(value) for value in measures.values() if isinstance(value, float)):
+            raise _divergence(number, epochs, rates[0])
+        epochs.append(Epoch(number, task.mean_loss(losses, batches), measures))
+        if best_epoch(epochs, task.objective, task.maximise) is epochs[-1]:
+            if task.return_best:
+                best = {name: tensor.detach().clone() for name, tensor in task.model.state_dict().items()}
+            task.publish(epochs)
+        Checkpoint(
+            dict(plan),
+            [epoch.as_dict() for epoch in epochs],
+            task.model.state_dict(),
+            task.optimiser.state_dict()["state"],
+            task.scaler.state_dict(),
+            best,
+        ).save(checkpoint)
+        report(epochs[-1])
+    if best:
+        task.model.load_state_dict(best)
+    return epochs
 
 
-def _keep(
-    parameters: Tensors, adam: Any, best: Tensors, epochs: Sequence[Epoch], plan: Plan, path: Path
-) -> None:
-    tensors = {f"best.{name}": one for name, one in best.items()}
-    for name, one in parameters.items():
-        tensors[f"now.{name}"] = one.detach().clone()
-        for key, value in adam.state[one].items():
-            tensors[f"adam.{name}.{key}"] = value.clone()
-    said = {"plan": json.dumps(asdict(plan)), "epochs": json.dumps([asdict(epoch) for epoch in epochs])}
-    replace_file(path, save(tensors, said))
+def best_epoch(epochs: Sequence[Epoch], objective: str, maximise: bool) -> Epoch | None:
+    """The first trained epoch with the best value of a measure; without ``objective`` the last epoch.
+
+    None if no epoch is trained.
+    """
+    trained = [epoch for epoch in epochs if epoch.number > 0]
+    if not trained or not objective:
+        return trained[-1] if trained else None
+    choose = max if maximise else min
+    return choose(trained, key=lambda epoch: epoch.measures[objective])
 
 
-def _resume(parameters: Tensors, adam: Any, plan: Plan, path: Path) -> tuple[Tensors, list[Epoch]]:
-    """Take up a checkpoint of the same plan; without one, begin."""
-    start = {name: one.detach().clone() for name, one in parameters.items()}
+def warmup_then_linear(step: int, steps: int) -> float:
+    """A factor of the learning rate: rising over the first tenth of the steps, then falling to zero."""
+    warmup = max(1, steps // 10)
+    return min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
+
+
+def sequential_sum(values: Sequence[float]) -> float:
+    """Add from first to last, unlike Python's ``sum``, which from 3.12 on compensates for rounding."""
+    return float(np.cumsum(values)[-1])
+
+
+def _step(task: Task, batch: Any) -> float:
+    """Take a step of the optimiser; returns the loss before it."""
+    loss = task.loss(batch)
+    task.optimiser.zero_grad()
+    torch.as_tensor(task.scaler.scale(loss)).backward()
+    if task.clip_norm is not None:
+        task.scaler.unscale_(task.optimiser)
+        torch.nn.utils.clip_grad_norm_(task.model.parameters(), task.clip_norm)
+    task.scaler.step(task.optimiser)
+    task.scaler.update()
+    return float(loss.detach())
+
+
+def _resume(task: Task, path: Path, plan: Mapping[str, Any]) -> tuple[list[Epoch], Tensors]:
+    """Restore the task from a checkpoint that fits; returns its epochs and the best weights."""
+    checkpoint = Checkpoint.load(path)
+    if checkpoint is None or not checkpoint.fits(plan, task.model):
+        return [], {}
     try:
-        with safe_open(str(path), framework="pt") as file:
-            said = file.metadata() or {}
-            if json.loads(said["plan"]) != json.loads(json.dumps(asdict(plan))):
-                return start, []
-            epochs = [Epoch(**epoch) for epoch in json.loads(said["epochs"])]
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        with torch.no_grad():
-            for name, one in parameters.items():
-                one.copy_(tensors[f"now.{name}"])
-                adam.state[one] = {
-                    key: tensors[f"adam.{name}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")
-                }
-        return {name: tensors[f"best.{name}"] for name in parameters}, epochs
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError):
-        with torch.no_grad():
-            for name, one in parameters.items():
-                one.copy_(start[name])
-        adam.state.clear()
-        return start, []
+        epochs = [Epoch.of(values) for values in checkpoint.epochs]
+    except KeyError:
+        return [], {}
+    task.model.load_state_dict(checkpoint.model)
+    task.optimiser.load_state_dict({**task.optimiser.state_dict(), "state": checkpoint.optimiser})
+    task.scaler.load_state_dict(checkpoint.scaler)
+    return epochs, checkpoint.best
+
+
+def _trained(epochs: Sequence[Epoch]) -> int:
+    return epochs[-1].number if epochs else 0
+
+
+def _stopped_early(task: Task, epochs: Sequence[Epoch]) -> bool:
+    best = best_epoch(epochs, task.objective, task.maximise)
+    return best is not None and task.patience is not None and _trained(epochs) - best.number >= task.patience
+
+
+def _divergence(number: int, epochs: Sequence[Epoch], rate: float) -> WorkbenchError:
+    kept = "the epochs before it are kept" if _trained(epochs) else "no epoch is kept"
+    return WorkbenchError(f"training diverged in epoch {number}: take a smaller rate than {rate:g}; {kept}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -109,7 +109,7 @@ class TrainingPanel:
         self.draw()
 
         def report(epoch: Any) -> None:
-            live.figures.append(asdict(epoch))
+            live.figures.append(epoch.as_dict())
             self.read()
             self.draw()
 

@@ -1,4 +1,4 @@
-"""What attention is trained on: photos and composites of them, pooled once, and the frozen classifier."""
+"""Training data of attention: photos and composites of them, their pooled regions, the frozen classifier."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from workbench.collections.collection import Collection
 from workbench.config import Config, WorkbenchError
 from workbench.features import weights
 from workbench.features.maps import MapSource, Options, Picture
-from workbench.learning.attention.composites import FEWEST, decoded, write
-from workbench.learning.attention.region_pool import Regions, pool_once
+from workbench.learning.attention.composites import FEWEST, decode_photos, write_composites
+from workbench.learning.attention.region_pool import RegionPool, pool_regions
+from workbench.learning.photos import draw_photos
 from workbench.progress import Progress, silent
 
 MOST_PHOTOS = 2000  # of a large collection, drawn by the seed
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """A collection's ``photos`` to learn from, and the network whose ``classifier`` teaches."""
+class TrainingData:
+    """The ``photos`` of a collection to train on, and the network whose ``classifier`` gives the loss."""
 
     collection: Collection
     source: MapSource
@@ -31,95 +32,77 @@ class Lesson:
     backbone: str
 
     @classmethod
-    def of(cls, collection: Collection, options: Options, backbone: str) -> Lesson:
-        """Raises WorkbenchError where photos are too few, or the backbone has no linear classifier."""
+    def of(cls, collection: Collection, options: Options, backbone: str) -> TrainingData:
+        """Raises WorkbenchError if there are too few photos or the backbone has no linear classifier."""
         source = MapSource.of(Config.parse(f"{backbone}/max/whole"), options)
-        return cls(collection, source, _classifier(source), _photos(collection, options.seed), backbone)
+        photos = draw_photos(collection, MOST_PHOTOS, options.seed)
+        _require_enough(collection, photos)
+        return cls(collection, source, linear_classifier(source), photos, backbone)
 
     def classes(self) -> torch.Tensor:
-        """The class of each photo, by its label or by its name up to the first ``_``; sorted, they must be
-        the classifier's classes, as in folders of ImageNet."""
+        """The class number of each photo, by its label or by its file name up to the first ``_``.
+
+        The sorted labels must be the classifier's classes, as in folders of ImageNet. Raises WorkbenchError
+        if their numbers differ.
+        """
         photos = [*self.collection.images, *(photo for photo, _ in self.collection.problems)]
         labels = self.collection.labels or {photo: Path(photo).name.split("_")[0] for photo in photos}
-        every = sorted(set(labels.values()))
-        if len(every) != len(self.classifier.weight):
+        names = sorted(set(labels.values()))
+        if len(names) != len(self.classifier.weight):
             raise WorkbenchError(
-                f"{self.collection.name!r} has {len(every)} labels, but the classifier knows "
+                f"{self.collection.name!r} has {len(names)} labels, but the classifier knows "
                 f"{len(self.classifier.weight)} classes, which must be the same in the same order; train "
                 "without labels"
             )
-        return torch.tensor([every.index(labels[photo]) for photo in self.photos])
+        return torch.tensor([names.index(labels[photo]) for photo in self.photos])
 
-    def readable(self, progress: Progress = silent) -> Lesson:
-        """Without the photos that cannot be read, which go to the collection's report.
+    def readable(self, progress: Progress = silent) -> TrainingData:
+        """A copy without the unreadable photos, which are added to the collection's report.
 
-        Maps of the others go to the cache's store, as those of any pipeline do.
+        The maps of the other photos are written to the cache's store, as those of any pipeline. Raises
+        WorkbenchError if too few are left.
         """
         paths = [self.collection.path(photo) for photo in self.photos]
-        _, lost = self.source.extract([Picture(path) for path in paths], 1, progress)
-        collection = self.collection.without((self.photos[row], why) for row, why in lost.items())
-        photos = [photo for row, photo in enumerate(self.photos) if row not in lost]
-        return replace(self, collection=_enough(collection, photos), photos=photos)
+        _, unreadable = self.source.extract([Picture(path) for path in paths], 1, progress)
+        collection = self.collection.without((self.photos[row], why) for row, why in unreadable.items())
+        photos = [photo for row, photo in enumerate(self.photos) if row not in unreadable]
+        _require_enough(collection, photos)
+        return replace(self, collection=collection, photos=photos)
 
     def pictures(
-        self, composites: int, levels: int, work: Path, progress: Progress = silent
-    ) -> tuple[Regions, np.ndarray]:
-        """The regions of all photos and then of composites of them, and the photo (row) that each shows.
+        self, composites: int, levels: int, folder: Path, progress: Progress = silent
+    ) -> tuple[RegionPool, np.ndarray]:
+        """The regions of all photos and then of composites of them, and the photo (row) that each shows [n].
 
-        Composites and their maps go to the folder ``work``, from which the next call takes what is there.
-        Raises WorkbenchError where a photo cannot be read.
+        Composites and their maps are written to ``folder`` and reused by the next call. Raises WorkbenchError
+        if a photo cannot be read or the disk is full.
         """
         options = self.source.options
         paths = [self.collection.path(photo) for photo in self.photos]
         try:
-            work.mkdir(parents=True, exist_ok=True)
-            clear = decoded(paths, options.size, progress)
-            made = write(clear, composites, options.seed, work / "composites", progress)
+            folder.mkdir(parents=True, exist_ok=True)
+            photos = decode_photos(paths, options.size, progress)
+            written = write_composites(photos, composites, options.seed, folder / "composites", progress)
         except OSError as error:
             raise WorkbenchError(
-                f"training cannot write to {str(work)!r} ({error.strerror or error}): free some space, or "
-                "choose another place with --cache; what is there is used by the next run"
+                f"training cannot write to {str(folder)!r} ({error.strerror or error}): free some space, or "
+                "choose another place with --cache; the next run reuses the files that are there"
             ) from None
-        del clear
-        theirs = MapSource(self.source.spec, "max", replace(options, cache=work))
+        del photos  # frees their memory
+        composite_source = MapSource(self.source.spec, "max", replace(options, cache=folder))
         keys = _extract(self.source, paths, progress)
-        made_keys = _extract(theirs, [path for path, _ in made], progress)
-        after = (([len(keys) + row for row in rows], maps) for rows, maps in theirs.batches(made_keys, 0))
-        regions = pool_once(
-            chain(self.source.batches(keys, 0), after), len(keys) + len(made), levels, work, progress
+        composite_keys = _extract(composite_source, [path for path, _ in written], progress)
+        composite_batches = (
+            ([len(keys) + row for row in rows], maps)
+            for rows, maps in composite_source.batches(composite_keys, 0)
         )
-        return regions, np.array([*range(len(keys)), *(photo for _, photo in made)])
+        batches = chain(self.source.batches(keys, 0), composite_batches)
+        regions = pool_regions(batches, len(keys) + len(written), levels, folder, progress)
+        return regions, np.array([*range(len(keys)), *(photo for _, photo in written)])
 
 
-def _extract(source: MapSource, paths: list[Path], progress: Progress) -> list[str]:
-    keys, lost = source.extract([Picture(path) for path in paths], 1, progress)
-    if lost:
-        row, why = next(iter(lost.items()))
-        raise WorkbenchError(f"photo {paths[row].name!r} cannot be used: {why}")
-    return keys[0]
-
-
-def _enough(collection: Collection, photos: list[str]) -> Collection:
-    if len(photos) < FEWEST:
-        raise WorkbenchError(
-            f"{collection.name!r} has {len(photos)} readable photos, too few to train attention on; "
-            f"take {FEWEST} or more, better some hundreds"
-        )
-    return collection
-
-
-def _photos(collection: Collection, seed: int) -> list[str]:
-    """The images to train on, in order; of a large collection some, drawn by the seed."""
-    photos = [image for image in collection.images if not collection.is_distractor(image)]
-    _enough(collection, photos)
-    if len(photos) > MOST_PHOTOS:
-        drawn = np.random.default_rng(seed).choice(len(photos), MOST_PHOTOS, replace=False)
-        photos = [photos[row] for row in sorted(drawn)]
-    return photos
-
-
-def _classifier(source: MapSource) -> torch.nn.Linear:
-    """The backbone's own last layer, from the map's mean to logits. Raises WorkbenchError without one."""
+def linear_classifier(source: MapSource) -> torch.nn.Linear:
+    """The backbone's frozen last layer, from the map's mean to logits. Raises WorkbenchError without one."""
     model = weights.load(
         source.spec, source.layer, source.options.weights, "cpu", "float32", source.options.seed
     ).model
@@ -132,3 +115,19 @@ def _classifier(source: MapSource) -> torch.nn.Linear:
         f"{source.spec.name} has no classifier of one linear layer, through which attention is trained; "
         "valid: efficientnet_lite0, resnet18, resnet50, resnet101, mobilenet_v2"
     )
+
+
+def _extract(source: MapSource, paths: list[Path], progress: Progress) -> list[str]:
+    keys, unreadable = source.extract([Picture(path) for path in paths], 1, progress)
+    if unreadable:
+        row, why = next(iter(unreadable.items()))
+        raise WorkbenchError(f"photo {paths[row].name!r} cannot be used: {why}")
+    return keys[0]
+
+
+def _require_enough(collection: Collection, photos: list[str]) -> None:
+    if len(photos) < FEWEST:
+        raise WorkbenchError(
+            f"{collection.name!r} has {len(photos)} readable photos, too few to train attention on; "
+            f"take {FEWEST} or more, better some hundreds"
+        )

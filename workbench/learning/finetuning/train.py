@@ -1,41 +1,72 @@
-"""Fine-tuning a backbone for search, on a labelled collection: its last blocks, through the pooling."""
+"""Fine-tune the last blocks of a backbone for search on a labelled collection, through the pooling."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
-import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.config import Config, WorkbenchError
-from workbench.descriptors.attention import learned
 from workbench.features import weights
 from workbench.features.backbones import Spec, architecture
 from workbench.features.maps import MapSource, Options, Picture
 from workbench.learning import checkpoints
-from workbench.learning.descent import Epoch, Settings, best, descend
 from workbench.learning.finetuning import losses
 from workbench.learning.finetuning.augmentation import frozen_views
 from workbench.learning.finetuning.blocks import chain, split
-from workbench.learning.finetuning.model import Tuned, mean_ap
+from workbench.learning.finetuning.model import TrainedBlocks
+from workbench.learning.finetuning.task import FinetuningTask, HeldOut, Views
 from workbench.learning.finetuning.training_set import hold_out, labelled
-from workbench.learning.workspace import alone, require_name
+from workbench.learning.photos import digest
+from workbench.learning.trainer import Epoch, Report, TrainingSettings, best_epoch, no_report, train_epochs
+from workbench.learning.workspace import Workspace
 from workbench.progress import Progress, silent
 from workbench.writing import replace_file
 
-POOLINGS = ("max", "mean", "gem")  # CroW holds weights fixed, through which no gradient passes
-LEAST = {"epochs": 1, "classes": 2, "each": 2, "views": 1, "side": 64, "patience": 1}
+POOLINGS = ("max", "mean", "gem")  # CroW holds its weights fixed, so no gradient passes
+
+
+@dataclass(frozen=True)
+class Settings(TrainingSettings):
+    """Settings of fine-tuning the last ``blocks`` by AdamW, whose ``rate`` falls to zero as a cosine.
+
+    A batch has ``each`` images of up to ``classes`` classes; an image is seen in one of ``views`` fixed views
+    of ``side`` pixels. ``held_out`` is the share of images to validate on, and ``patience`` the number of
+    epochs without a better validation after which training stops.
+    """
+
+    MINIMA: ClassVar[dict[str, int]] = {
+        "epochs": 1, "classes": 2, "each": 2, "views": 1, "side": 64, "patience": 1
+    }  # fmt: skip
+
+    loss: losses.Name = "triplet"
+    pooling: str = "gem:3"
+    blocks: int = 4
+    epochs: int = 8
+    rate: float = 3e-4
+    classes: int = 16
+    each: int = 4
+    views: int = 4
+    side: int = 224
+    held_out: float = 0.2
+    patience: int = 3
+
+    def validate(self) -> None:
+        pooling = Config.parse(f"x/{self.pooling}/whole").pooling
+        if pooling.name not in POOLINGS:
+            raise WorkbenchError(f"pooling {self.pooling}: fine-tuning takes {', '.join(POOLINGS)}")
+        if self.loss not in losses.NAMES:
+            raise WorkbenchError(f"loss {self.loss!r} is not known; valid: {', '.join(losses.NAMES)}")
+        super().validate()
+        if not 0 < self.held_out < 1:
+            raise WorkbenchError(f"held_out {self.held_out:g}: take a share between 0 and 1")
 
 
 def finetune(
@@ -45,121 +76,87 @@ def finetune(
     backbone: str = "efficientnet_lite0",
     settings: Settings | None = None,
     progress: Progress = silent,
-    report: Callable[[Epoch], None] = lambda epoch: None,
+    report: Report = no_report,
     command: str = "",
 ) -> Path:
-    """Fine-tune a backbone on a labelled collection; the best epoch's file is the backbone ``file:PATH``.
+    """Fine-tune a backbone on a labelled collection; returns the file of the backbone ``file:PATH``.
 
-    The blocks before the trained ones run once; their maps are kept in the cache, for other settings too.
-    ``report`` hears of each epoch, number 0 being the untrained backbone. A checkpoint is kept after each:
-    broken off at any moment, or cancelled by ``progress``, the same call goes on to the same result. Raises
-    WorkbenchError where there are no labels, nothing to validate on, a diverging loss or a full disk.
+    The file holds the best epoch. The blocks before the trained ones run once; their maps are kept in the
+    cache and serve other settings too. ``report`` is called with each epoch, number 0 being the untrained
+    backbone. A checkpoint is written after each epoch: if interrupted, the same call continues from it, to
+    the same result. Raises WorkbenchError if there are no labels or nothing to validate on, the loss diverges
+    or the disk is full.
     """
     settings = settings or Settings()
-    source = MapSource.of(_checked(backbone, name, settings), options)
-    data = labelled(collection, progress)
-    training, held = hold_out(data, settings.held_out, options.seed)
-    place = learned(options.cache, name)
-    work = place.with_suffix(".training")
-    if source.spec.name == f"file:{place}":
+    workspace = Workspace.of(options.cache, name)
+    settings.validate()
+    source = MapSource.of(Config.parse(f"{backbone}/{settings.pooling}/whole"), options)
+    if source.spec.name == f"file:{workspace.file}":
         raise WorkbenchError(f"{name!r} would overwrite the backbone it is trained from; choose another name")
+    data = labelled(collection, progress)
+    training, held_out = hold_out(data, settings.held_out, options.seed)
     model = weights.whole(source.spec, source.layer, options.weights, options.seed)
     stages = chain(model, source.card, source.layer)
     cut, last = split(stages, settings.blocks, source.spec.name)
     frozen = MapSource(replace(source.spec, layer=cut), "", options)
-    tuned = Tuned(last, Config.parse(f"x/{settings.pooling}/whole").pooling, source.device, source.precision)
+    pooling = Config.parse(f"x/{settings.pooling}/whole").pooling
+    blocks = TrainedBlocks(last, pooling, source.device, source.precision)
     about = {
         **{"base": backbone, "weights": source.fingerprint, "layer": source.layer or "last"},
         **{"collection": collection.name, "labels": len(data.names), "notes": list(data.notes)},
-        **{"images": len(training), "held_out_images": len(held), **asdict(settings)},
+        **{"images": len(training), "held_out_images": len(held_out), **asdict(settings)},
         **{"seed": options.seed, "size": options.size, "precision": source.precision},
     }
+    plan = {**about, "digest": digest(_identity(data.pictures), [data.classes.tolist()])}
     pictures = [data.pictures[row] for row in training]
-    seen = _digest(pictures, cut, source.fingerprint, source.precision, settings.side, options.seed)
-    plan = {**about, "digest": _digest(data.pictures, data.classes.tolist())}
+    views_digest = digest(
+        _identity(pictures), [cut, source.fingerprint, source.precision, settings.side, options.seed]
+    )
 
-    def save(state: checkpoints.Tensors, epochs: Sequence[Epoch], kept: Epoch) -> None:
-        figures = {"kept": kept.number, "figures": [asdict(epoch) for epoch in epochs]}
-        said = json.dumps({**about, **figures, "command": command}, ensure_ascii=False)
-        metadata = {"backbone": _network(source.spec), "card": said}
-        replace_file(place, checkpoints.to_bytes(state, metadata))
+    def write(state: checkpoints.Tensors, epochs: Sequence[Epoch], kept: Epoch) -> None:
+        figures = {"kept": kept.number, "figures": [epoch.as_dict() for epoch in epochs]}
+        text = json.dumps({**about, **figures, "command": command}, ensure_ascii=False)
+        metadata = {"backbone": _architecture(source.spec), "card": text}
+        replace_file(workspace.file, checkpoints.to_bytes(state, metadata))
 
     def publish(epochs: Sequence[Epoch]) -> None:
-        parts = tuple(f"{path}." for path, _ in stages)
-        trained = {key: one for key, one in model.state_dict().items() if key.startswith(parts)}
-        save(trained, epochs, epochs[-1])
+        prefixes = tuple(f"{path}." for path, _ in stages)
+        state = {key: tensor for key, tensor in model.state_dict().items() if key.startswith(prefixes)}
+        write(state, epochs, epochs[-1])
 
-    with alone(work, name):
-        if not place.is_file():  # taken away: what was best so far is not in the checkpoint
-            (work / "checkpoint.safetensors").unlink(missing_ok=True)
-        keys, lost = frozen.extract([data.pictures[row] for row in held], 1, progress)
-        for row, why in lost.items():
-            raise WorkbenchError(f"image {data.ids[held[row]]!r} cannot be used: {why}")
-        views = frozen_views(
-            frozen.network,
-            pictures,
-            settings.views,
-            settings.side,
-            options.seed,
-            options.cache / "views" / seen,
-            progress,
+    with workspace.training_lock():
+        if not workspace.file.is_file():  # deleted since: the checkpoint does not contain the best epoch
+            workspace.checkpoint.unlink(missing_ok=True)
+        keys, unreadable = frozen.extract([data.pictures[row] for row in held_out], 1, progress)
+        for row, why in unreadable.items():
+            raise WorkbenchError(f"image {data.ids[held_out[row]]!r} cannot be used: {why}")
+        folder = options.cache / "views" / views_digest
+        maps = frozen_views(
+            frozen.network, pictures, settings.views, settings.side, options.seed, folder, progress
         )
-        epochs = descend(
-            tuned,
-            losses.loss(settings.loss, tuned.channels(views[0]), len(data.names)),
-            views,
-            data.classes[training],
-            lambda: _validation(tuned, frozen.batches(keys[0], 0), data.classes[held], progress),
+        criterion = losses.loss(settings.loss, blocks.channels(maps[0]), len(data.names))
+        task = FinetuningTask(
+            blocks,
+            criterion,
+            Views(maps, data.classes[training], settings.classes, settings.each, options.seed),
+            HeldOut(frozen, keys[0], data.classes[held_out]),
+            settings.rate,
+            settings.epochs,
             publish,
-            settings,
-            options.seed,
-            work / "checkpoint.safetensors",
-            plan,
-            progress,
-            report,
         )
-        kept = best(epochs)
-        if kept and kept != epochs[-1]:  # its card is to tell of the epochs after it, too
-            save(load_file(place), epochs, kept)
-        shutil.rmtree(work, ignore_errors=True)
-    return place
-
-
-def _checked(backbone: str, name: str, settings: Settings) -> Config:
-    """The pipeline that is trained. Raises WorkbenchError where a setting cannot be."""
-    require_name(name)
-    config = Config.parse(f"{backbone}/{settings.pooling}/whole")
-    if config.pooling.name not in POOLINGS:
-        raise WorkbenchError(f"pooling {settings.pooling}: fine-tuning takes {', '.join(POOLINGS)}")
-    if settings.loss not in losses.NAMES:
-        raise WorkbenchError(f"loss {settings.loss!r} is not known; valid: {', '.join(losses.NAMES)}")
-    for field, least in LEAST.items():
-        if getattr(settings, field) < least:
-            raise WorkbenchError(f"{field} {getattr(settings, field)}: take {least} or more")
-    if not 0 < settings.rate < math.inf:
-        raise WorkbenchError(f"rate {settings.rate:g}: take a number above 0")
-    if not 0 < settings.held_out < 1:
-        raise WorkbenchError(f"held_out {settings.held_out:g}: take a share between 0 and 1")
-    return config
-
-
-def _validation(
-    tuned: Tuned, batches: Iterable[tuple[list[int], torch.Tensor]], classes: np.ndarray, progress: Progress
-) -> float:
-    """mAP of the pictures held out; nan where their descriptors are no longer numbers."""
-    order: list[int] = []
-    parts = []
-    with torch.no_grad():
-        for positions, maps in batches:
-            progress("validating", len(order), len(classes))
-            order += positions
-            parts.append(tuned(maps).cpu())
-    vectors = torch.cat(parts)
-    return mean_ap(vectors, classes[order]) if bool(vectors.isfinite().all()) else math.nan
+        task.patience = settings.patience
+        epochs = train_epochs(task, workspace.checkpoint, plan, progress, report)
+        kept = best_epoch(epochs, task.objective, task.maximise)
+        if kept and kept != epochs[-1]:  # its card contains the epochs after it, too
+            write(load_file(workspace.file), epochs, kept)
+        return workspace.finish()
 
 
 def card(path: Path) -> dict[str, Any]:
-    """What a fine-tuned file says of itself: data, settings, seed, figures of each epoch, command."""
+    """The card of a fine-tuned file: data, settings, seed, figures of each epoch, command.
+
+    Raises WorkbenchError if the file is something else.
+    """
     try:
         with safe_open(str(path), framework="pt") as file:
             return dict(json.loads((file.metadata() or {})["card"]))
@@ -167,14 +164,13 @@ def card(path: Path) -> dict[str, Any]:
         raise WorkbenchError(f"{str(path)!r} is no fine-tuned backbone ({type(error).__name__})") from None
 
 
-def _network(spec: Spec) -> str:
-    """The architecture, as the metadata of a weight file name it."""
+def _architecture(spec: Spec) -> str:
+    """The name of the architecture, as the metadata of weight files state it."""
     if spec.name.startswith("file:"):
         return architecture(Path(spec.name.removeprefix("file:")))
     return spec.name
 
 
-def _digest(pictures: Sequence[Picture], *more: object) -> str:
-    """Twelve hex digits that change with the pictures, and what else is given."""
-    known = [(images.header(picture.path).fingerprint, picture.box) for picture in pictures]
-    return hashlib.blake2b(json.dumps([known, more]).encode(), digest_size=6).hexdigest()
+def _identity(pictures: Sequence[Picture]) -> list[Any]:
+    """Fingerprints and boxes, which change with the pictures."""
+    return [(images.header(picture.path).fingerprint, picture.box) for picture in pictures]

@@ -1,4 +1,4 @@
-"""Other photos of what a photo shows, and which of its keypoints are found again there."""
+"""Patches from other photos of the same object: by outlines in the ground truth, or by verified matches."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ import numpy as np
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.learning.hardnet.patch_pairs import Further, found_again, grey_photo
+from workbench.learning.hardnet.correspondence import match_keypoints
+from workbench.learning.hardnet.patch_pairs import MorePatches, read_grey
 from workbench.local.features import Features
 from workbench.local.keypoints import detect, sift
 from workbench.local.patches import cut
 from workbench.local.verification import verify
 
-MOST = 3  # other photos of each, drawn by the seed
+MOST = 3  # partners used of each photo, drawn by the seed
 
 
-def partners(collection: Collection, photos: Sequence[str]) -> dict[str, dict[str, str]]:
-    """For each photo the others that show the same, each with what tells: a query's id, or ``""``.
+def find_partners(collection: Collection, photos: Sequence[str]) -> dict[str, dict[str, str]]:
+    """For each photo the others that show the same object, with the id of the query that says so, or ``""``.
 
-    By the ground truth's outlines, which give the homography exactly, or else by labels: those pairs have to
-    be verified.
+    If the ground truth has outlines, those define the pairs (and exact homographies); otherwise equal labels
+    do, and the pairs have to be verified.
     """
-    shown: dict[str, list[tuple[str, str]]] = {}
+    members: dict[str, list[tuple[str, str]]] = {}
     for query, image in collection.quadrilaterals:
         if collection.relevance.get(query, {}).get(image) != "junk":
-            shown.setdefault(query, []).append((image, query))
-    if not shown:
+            members.setdefault(query, []).append((image, query))
+    if not members:
         for image, label in collection.labels.items():
-            shown.setdefault(label, []).append((image, ""))
-    found: dict[str, dict[str, str]] = {photo: {} for photo in photos}
-    for members in shown.values():
-        for (one, by), (other, _) in combinations(members, 2):
-            if one in found and other in found:
-                found[one][other] = found[other][one] = by
-    return found
+            members.setdefault(label, []).append((image, ""))
+    partners: dict[str, dict[str, str]] = {photo: {} for photo in photos}
+    for group in members.values():
+        for (first, query), (second, _) in combinations(group, 2):
+            if first in partners and second in partners:
+                partners[first][second] = partners[second][first] = query
+    return partners
 
 
-def groups(photos: Sequence[str], partners: dict[str, dict[str, str]]) -> np.ndarray:
-    """The number of the group [n] of each photo: those that show the same, directly or through others."""
+def group_partners(photos: Sequence[str], partners: dict[str, dict[str, str]]) -> np.ndarray:
+    """The group number [n] of each photo: partners, directly or through others, are in one group."""
     number = {photo: row for row, photo in enumerate(photos)}
     group = np.arange(len(photos))
     for photo, others in partners.items():
@@ -51,48 +52,51 @@ def groups(photos: Sequence[str], partners: dict[str, dict[str, str]]) -> np.nda
     return group
 
 
-def further(
+def patches_in_partners(
     collection: Collection, photo: str, partners: dict[str, str], side: int, rng: np.random.Generator
-) -> Further:
-    """What adds to a photo's places the patches that are seen of them in others (see ``places``)."""
+) -> MorePatches:
+    """A function that finds the patches of a photo's keypoints in its partners (see ``find_places``)."""
     names = sorted(partners)
     drawn = rng.permutation(len(names))[:MOST]
 
-    def found(grey: np.ndarray, points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def more_patches(grey: np.ndarray, points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for name in (names[row] for row in sorted(drawn)):
-            other = grey_photo(collection.path(name), side)
-            by = partners[name]
-            if by:
-                corners = [
-                    _corners(collection, by, image, seen) for image, seen in ((photo, grey), (name, other))
+            other = read_grey(collection.path(name), side)
+            query = partners[name]
+            if query:
+                outlines = [
+                    _outline(collection, query, image, pixels)
+                    for image, pixels in ((photo, grey), (name, other))
                 ]
-                pairs, others = _known(points, detect(other), *corners)
+                other_points = detect(other)
+                pairs = _match_inside(points, other_points, *outlines)
             else:
-                pairs, others = _verified(grey, other)
-            yield pairs[:, 0], cut(other, others[pairs[:, 1]])
+                pairs, other_points = _match_verified(grey, other)
+            yield pairs[:, 0], cut(other, other_points[pairs[:, 1]])
 
-    return found
+    return more_patches
 
 
-def _corners(collection: Collection, query: str, image: str, seen: np.ndarray) -> np.ndarray:
-    """The outline [4, 2] of what a query asks for, in pixels of an image as it is ``seen``."""
+def _outline(collection: Collection, query: str, image: str, pixels: np.ndarray) -> np.ndarray:
+    """The outline [4, 2] of a query's object in an image, in the coordinates of the resized ``pixels``."""
     header = images.header(collection.path(image))
-    scale = np.array(seen.shape[::-1]) / (header.width, header.height)
+    scale = np.array(pixels.shape[::-1]) / (header.width, header.height)
     return np.asarray(np.array(collection.quadrilaterals[query, image]) * scale, np.float32)
 
 
-def _known(
-    points: np.ndarray, others: np.ndarray, here: np.ndarray, there: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints found again by the homography of two outlines, of those inside the first."""
-    inside = [cv2.pointPolygonTest(here, point, False) >= 0 for point in points[:, :2].tolist()]
+def _match_inside(
+    points: np.ndarray, others: np.ndarray, outline: np.ndarray, other_outline: np.ndarray
+) -> np.ndarray:
+    """Pairs int [m, 2] of keypoints inside an outline with others, by the homography of the two outlines."""
+    inside = [cv2.pointPolygonTest(outline, point, False) >= 0 for point in points[:, :2].tolist()]
     rows = np.flatnonzero(inside)
-    pairs = found_again(points[rows], others, np.asarray(cv2.getPerspectiveTransform(here, there), float))
-    return np.stack([rows[pairs[:, 0]], pairs[:, 1]], 1), others
+    matrix = np.asarray(cv2.getPerspectiveTransform(outline, other_outline), float)
+    pairs = match_keypoints(points[rows], others, matrix)
+    return np.stack([rows[pairs[:, 0]], pairs[:, 1]], 1)
 
 
-def _verified(grey: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints matched by RootSIFT that one homography explains: the inliers of spatial verification."""
-    here, there = (Features(*sift(one), (one.shape[1], one.shape[0])) for one in (grey, other))
-    found = verify(here, there)
-    return found.pairs[found.inside], there.points
+def _match_verified(grey: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs int [m, 2] of RootSIFT matches that are inliers of a homography, and the other keypoints."""
+    features = [Features(*sift(pixels), (pixels.shape[1], pixels.shape[0])) for pixels in (grey, other)]
+    verified = verify(*features)
+    return verified.pairs[verified.inside], features[1].points

@@ -1,15 +1,12 @@
-"""Training HardNet on places seen several times (Mishchuk, Mishkin, Radenović and Matas, NIPS 2017)."""
+"""Train HardNet on pairs of patches (Mishchuk, Mishkin, Radenović and Matas, NIPS 2017)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,29 +14,44 @@ import torch
 from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.config import WorkbenchError
-from workbench.descriptors.attention import learned
 from workbench.features.hardware import hold_memory
 from workbench.features.maps import Options
-from workbench.learning import checkpoints
+from workbench.learning.checkpoints import to_bytes
+from workbench.learning.hardnet.batches import Batch, draw_batch, draw_batches
 from workbench.learning.hardnet.loss import false_positives, loss
-from workbench.learning.hardnet.multiview import further, groups, partners
-from workbench.learning.hardnet.patch_pairs import Batch, Further, Places, batch, batches, collect
-from workbench.learning.workspace import alone, require_name
+from workbench.learning.hardnet.multiview import find_partners, group_partners, patches_in_partners
+from workbench.learning.hardnet.patch_pairs import MorePatches, Places, collect_places
+from workbench.learning.photos import digest, draw_photos
+from workbench.learning.trainer import (
+    Report,
+    Task,
+    TrainingSettings,
+    no_report,
+    train_epochs,
+    warmup_then_linear,
+)
+from workbench.learning.workspace import Workspace
 from workbench.local.hardnet import HardNet
 from workbench.progress import Progress, silent
-from workbench.writing import replace_file
 
 MOST_PHOTOS = 4000  # of a large collection, drawn by the seed
 DECAY = 1e-4
 HELD_OUT = 0.05  # of the photos
-LEAST = {"width": 1, "steps": 1, "views": 1, "at_once": 2, "each": 2, "every": 1}
+HELD_OUT_BATCHES = 8
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How HardNet is trained: by AdamW, whose ``rate`` rises over the first tenth of the ``steps`` and then
-    falls to nought. A batch has ``each`` places of ``at_once`` photos; a photo is seen as it is and in
-    ``views`` made of it. Every ``every`` steps it is validated and kept."""
+class Settings(TrainingSettings):
+    """Settings of HardNet's training by AdamW.
+
+    The ``rate`` rises over the first tenth of the ``steps`` and then falls to zero. A batch has ``each``
+    places of ``at_once`` photos; a photo is seen as it is and in ``views`` generated from it. An epoch has
+    ``every`` steps. ``width`` is the number of channels of the first layer, 32 as published.
+    """
+
+    MINIMA: ClassVar[dict[str, int]] = {
+        "width": 1, "steps": 1, "views": 1, "at_once": 2, "each": 2, "every": 1
+    }  # fmt: skip
 
     width: int = 16
     steps: int = 700
@@ -50,146 +62,119 @@ class Settings:
     every: int = 100
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What ``every`` steps came to: their mean loss, and of held-out pairs the share of mismatches that
-    are nearer than the 95 % nearest matches (0…1, the smaller the better)."""
-
-    number: int
-    loss: float
-    false_positives: float
-
-
 def train(
     collection: Collection,
     options: Options,
     name: str,
     settings: Settings | None = None,
     progress: Progress = silent,
-    report: Callable[[Epoch], None] = lambda epoch: None,
+    report: Report = no_report,
     command: str = "",
     real: bool = False,
 ) -> Path:
-    """Train HardNet on any photos: the file of the backbone ``hardnet:name``. Labels are not needed.
+    """Train HardNet on any photos; returns the file of the backbone ``hardnet:name``.
 
-    ``real``: places are sought in other photos of the same thing besides (see ``other_photos``), and no two
-    photos of one thing are in a batch. Broken off at any moment, the same call goes on from the last
-    checkpoint. Raises WorkbenchError where photos are too few or show too little, the loss diverges, or the
-    disk is full.
+    ``real``: take patches from other photos of the same object, too (see ``multiview``); then no two photos
+    of an object are in a batch. If interrupted, the same call continues from the last checkpoint. Raises
+    WorkbenchError if there are too few photos or keypoints, the loss diverges, or the disk is full.
     """
     settings = settings or Settings()
-    require_name(name)
-    for field, least in LEAST.items():
-        if getattr(settings, field) < least:
-            raise WorkbenchError(f"{field} {getattr(settings, field)}: take {least} or more")
-    if not 0 < settings.rate < math.inf:
-        raise WorkbenchError(f"rate {settings.rate:g}: take a number above 0")
-    photos, lost = _photos(collection, options.seed, progress)
+    workspace = Workspace.of(options.cache, name)
+    settings.validate()
+    photos, unreadable = _readable_photos(collection, options.seed, progress)
     if not photos:
         raise WorkbenchError(f"{collection.name!r} has no photo that can be read")
-    place = learned(options.cache, name)
-    work = place.with_suffix(".training")
-    with alone(work, name):
+    with workspace.training_lock():
         paths = [collection.path(photo) for photo in photos]
-        known = _partners(collection, photos) if real else {}
-        group = groups(photos, known)
-        seen = _digest(paths, settings.views, options.size, options.seed, *(["real"] if real else []))
+        partners = _require_partners(collection, photos) if real else {}
+        fingerprints = [images.header(path).fingerprint for path in paths]
+        key = digest(fingerprints, [settings.views, options.size, options.seed, *(["real"] if real else [])])
 
-        def others(row: int) -> Further:
+        def more_patches(row: int) -> MorePatches:
             rng = np.random.default_rng([options.seed, 5, row])
-            return further(collection, photos[row], known[photos[row]], options.size, rng)
+            return patches_in_partners(collection, photos[row], partners[photos[row]], options.size, rng)
 
-        found = collect(
+        places = collect_places(
             paths,
             settings.views,
             options.size,
             options.seed,
-            options.cache / "places" / seen,
+            options.cache / "places" / key,
             progress,
-            others if real else None,
+            more_patches if real else None,
         )
-        training, held = _held_out(found, group, settings, options.seed)
         about = {
             **asdict(settings),
-            **{"collection": collection.name, "photos": len(photos), "unreadable": len(lost)},
-            **{"places": len(found.photo), "patches": len(found.patches), "seed": options.seed},
-            **{"size": options.size, "threads": torch.get_num_threads(), "digest": seen},
+            **{"collection": collection.name, "photos": len(photos), "unreadable": unreadable},
+            **{"places": len(places.photo), "patches": len(places.patches), "seed": options.seed},
+            **{"size": options.size, "threads": torch.get_num_threads(), "digest": key},
             **({"real": True} if real else {}),
         }
-        model, epochs = descend(
-            found, training, held, settings, about, work / "checkpoint.safetensors", progress, report
+        task = HardNetTask(places, group_partners(photos, partners), settings, options.seed)
+        epochs = train_epochs(task, workspace.checkpoint, about, progress, report)
+        card = {**about, "figures": [epoch.as_dict() for epoch in epochs], "command": command}
+        state = {n: t.half() if t.is_floating_point() else t for n, t in task.model.state_dict().items()}
+        return workspace.finish(to_bytes(state, {"card": json.dumps(card, ensure_ascii=False)}))
+
+
+class HardNetTask(Task):
+    """HardNet as a task of the trainer: the loss on hardest negatives, false positives on held-out photos."""
+
+    def __init__(self, places: Places, group: np.ndarray, settings: Settings, seed: int) -> None:
+        self.places, self.settings, self.seed = places, settings, seed
+        self.training, held_out = _hold_out(places, group, settings, seed)
+        first_photos = [photos[0] for photos in held_out]
+        self.held_out = draw_batches(
+            places, first_photos, (seed, 2), HELD_OUT_BATCHES, settings.at_once, settings.each
         )
-        card = {**about, "figures": [asdict(epoch) for epoch in epochs], "command": command}
-        state = {n: t.half() if t.is_floating_point() else t for n, t in model.state_dict().items()}
-        replace_file(place, checkpoints.to_bytes(state, {"card": json.dumps(card, ensure_ascii=False)}))
-        shutil.rmtree(work, ignore_errors=True)
-    return place
+        if all((pairs.overlap | np.eye(len(pairs.overlap), dtype=bool)).all() for pairs in self.held_out):
+            raise WorkbenchError(
+                "all places of the photos held out overlap: take more photos, with more detail"
+            )
+        hold_memory()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network = initial_network(settings.width)
+        adam = torch.optim.AdamW(self.network.parameters(), settings.rate, weight_decay=DECAY)
+        super().__init__(self.network, adam, -(-settings.steps // settings.every))
+
+    def batches(self, epoch: int) -> range:
+        """The numbers of the epoch's steps, by which ``loss`` draws its batch."""
+        first = (epoch - 1) * self.settings.every
+        return range(first, min(first + self.settings.every, self.settings.steps))
+
+    def position(self, epoch: int, batch: int, batches: int) -> tuple[int, int]:
+        return (epoch - 1) * self.settings.every + batch, self.settings.steps
+
+    def rate_factor(self, epoch: int, step: int, steps: int) -> float:
+        return warmup_then_linear(step, steps)
+
+    def loss(self, batch: int) -> torch.Tensor:
+        photo_rng = np.random.default_rng([self.seed, 6, batch])
+        photos = [group[int(photo_rng.integers(len(group)))] for group in self.training]
+        rng = np.random.default_rng([self.seed, 3, batch])
+        pairs = draw_batch(self.places, photos, rng, self.settings.at_once, self.settings.each)
+        self.network.train()
+        return loss(*describe_pairs(self.network, pairs), torch.from_numpy(pairs.overlap))
+
+    def mean_loss(self, losses: Sequence[float], batches: Sequence[int]) -> float:
+        return float(np.mean(losses))
+
+    def validate(self, progress: Progress) -> dict[str, Any]:
+        """The share of mismatches, 0…1, that are nearer than the 95 % nearest matches: smaller is better."""
+        matching, mismatching = [], []
+        with torch.no_grad():
+            for pairs in self.held_out:
+                anchors, positives = describe_pairs(self.network.eval(), pairs)
+                distances = (2 - 2 * anchors @ positives.T).numpy()
+                matching.append(np.diagonal(distances))
+                mismatching.append(distances[~pairs.overlap & ~np.eye(len(distances), dtype=bool)])
+        share = false_positives(np.concatenate(matching), np.concatenate(mismatching))
+        return {"false_positives": share}
 
 
-def descend(
-    places: Places,
-    training: Sequence[Sequence[np.ndarray]],
-    held: Sequence[Sequence[np.ndarray]],
-    settings: Settings,
-    about: dict[str, Any],
-    checkpoint: Path,
-    progress: Progress = silent,
-    report: Callable[[Epoch], None] = lambda epoch: None,
-) -> tuple[HardNet, list[Epoch]]:
-    """Train on the places of each photo of each group, ``training``; validate on those ``held`` out.
-
-    Resumes the checkpoint.
-    """
-    seed = int(about["seed"])
-    hold_memory()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = started(settings.width)
-    adam = torch.optim.AdamW(model.parameters(), settings.rate, weight_decay=DECAY)
-    said = checkpoints.resume(checkpoint, model, adam, about)
-    epochs = [Epoch(**one) for one in said["epochs"]] if said else []
-    for one in epochs:
-        report(one)
-    first_of = [photos[0] for photos in held]
-    validation = list(batches(places, first_of, (seed, 2), 8, settings.at_once, settings.each))
-    if all((pairs.overlap | np.eye(len(pairs.overlap), dtype=bool)).all() for pairs in validation):
-        raise WorkbenchError("all places of the photos held out overlap: take more photos, with more detail")
-    total = -(-settings.steps // settings.every)
-    while len(epochs) < total:
-        model.train()
-        first = len(epochs) * settings.every
-        losses = []
-        for step in range(first, min(first + settings.every, settings.steps)):
-            progress(f"training HardNet, step {step} of {settings.steps}", step, settings.steps)
-            for group in adam.param_groups:
-                group["lr"] = settings.rate * _share(step, settings.steps)
-            rng = np.random.default_rng([seed, 3, step])
-            of_each = np.random.default_rng([seed, 6, step])
-            photos = [of[int(of_each.integers(len(of)))] for of in training]
-            pairs = batch(places, photos, rng, settings.at_once, settings.each)
-            value = loss(*described(model, pairs), torch.from_numpy(pairs.overlap))
-            adam.zero_grad()
-            value.backward()
-            adam.step()
-            losses.append(float(value.detach()))
-            if not math.isfinite(losses[-1]):
-                raise _diverged(step, settings)
-        wrong = validated(model, validation)
-        if not math.isfinite(wrong):
-            raise _diverged(step, settings)
-        epochs.append(Epoch(len(epochs) + 1, float(np.mean(losses)), wrong))
-        checkpoints.keep(
-            checkpoint,
-            model.state_dict(),
-            adam,
-            {"plan": about, "epochs": [asdict(one) for one in epochs]},
-        )
-        report(epochs[-1])
-    return model.eval(), epochs
-
-
-def started(width: int) -> HardNet:
-    """A network to begin with: orthogonal weights, as published, by torch's current random numbers."""
+def initial_network(width: int) -> HardNet:
+    """A network with orthogonal weights, as published, drawn from torch's global generator."""
     model = HardNet(width)
     for layer in model.features:
         if isinstance(layer, torch.nn.Conv2d):
@@ -197,92 +182,61 @@ def started(width: int) -> HardNet:
     return model.to(memory_format=torch.channels_last)
 
 
-def described(model: HardNet, pairs: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Unit vectors of both sides of a batch, [n, 128] each."""
-    both = torch.from_numpy(np.concatenate([pairs.anchors, pairs.positives]))
-    anchors, positives = model(both).chunk(2)
+def describe_pairs(model: HardNet, pairs: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unit vectors of both patches of each pair, [n, 128] each."""
+    patches = torch.from_numpy(np.concatenate([pairs.anchors, pairs.positives]))
+    anchors, positives = model(patches).chunk(2)
     return anchors, positives
 
 
-def validated(model: HardNet, held: Sequence[Batch]) -> float:
-    """The false positives at 95 % recall of held-out batches: each pair against all that do not match."""
-    matching, mismatching = [], []
-    with torch.no_grad():
-        for pairs in held:
-            anchors, positives = described(model.eval(), pairs)
-            distances = (2 - 2 * anchors @ positives.T).numpy()
-            matching.append(np.diagonal(distances))
-            mismatching.append(distances[~pairs.overlap & ~np.eye(len(distances), dtype=bool)])
-    return false_positives(np.concatenate(matching), np.concatenate(mismatching))
-
-
-def _diverged(step: int, settings: Settings) -> WorkbenchError:
-    return WorkbenchError(
-        f"training diverged at step {step}: take a smaller rate than {settings.rate:g}; "
-        "the steps before the last checkpoint are kept"
-    )
-
-
-def _share(step: int, steps: int) -> float:
-    """Of the rate: up over the first tenth, then down to nought."""
-    warm = max(1, steps // 10)
-    return min((step + 1) / warm, (steps - step) / max(1, steps - warm))
-
-
-def _photos(collection: Collection, seed: int, progress: Progress) -> tuple[list[str], dict[str, str]]:
-    """The readable photos to train on, in order; of a large collection some, drawn by the seed."""
-    photos = [image for image in collection.images if not collection.is_distractor(image)]
-    if len(photos) > MOST_PHOTOS:
-        drawn = np.random.default_rng(seed).choice(len(photos), MOST_PHOTOS, replace=False)
-        photos = [photos[row] for row in sorted(drawn)]
-    lost = {}
-    for done, photo in enumerate(photos):
-        progress("checking photos", done, len(photos))
+def _readable_photos(collection: Collection, seed: int, progress: Progress) -> tuple[list[str], int]:
+    """The readable photos to train on, in order, and the number of unreadable ones."""
+    drawn = draw_photos(collection, MOST_PHOTOS, seed)
+    photos = []
+    for done, photo in enumerate(drawn):
+        progress("checking photos", done, len(drawn))
         try:
             images.load(collection.path(photo), at_least=(32, 32))
-        except WorkbenchError as error:
-            lost[photo] = str(error)
-    return [photo for photo in photos if photo not in lost], lost
+        except WorkbenchError:
+            continue
+        photos.append(photo)
+    return photos, len(drawn) - len(photos)
 
 
-def _partners(collection: Collection, photos: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Which photos show the same. Raises WorkbenchError where that is known of none."""
-    known = partners(collection, photos)
-    if not any(known.values()):
+def _require_partners(collection: Collection, photos: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The photos that show the same object. Raises WorkbenchError if there are none."""
+    partners = find_partners(collection, photos)
+    if not any(partners.values()):
         raise WorkbenchError(
-            f"{collection.name!r} tells of no two photos that they show the same: open it with "
+            f"{collection.name!r} has no two photos that are known to show the same object: open it with "
             "labels='folders' (--labels folders) where subfolders are labels, or leave out --real"
         )
-    return known
+    return partners
 
 
-def _held_out(
+def _hold_out(
     places: Places, group: np.ndarray, settings: Settings, seed: int
 ) -> tuple[list[list[np.ndarray]], list[list[np.ndarray]]]:
-    """The places of the photos to train on and of those held out, by groups [n] of photos of one thing.
+    """The places of each photo, by groups [n] of photos of one object: for training, and held out.
 
-    Photos that have too few are left out. Where all that are drawn to be held out have, the next group is.
+    Photos with fewer than ``each`` places are left out. If that leaves no held-out group, the next one of the
+    training is held out. Raises WorkbenchError if too few are left.
     """
     numbers = np.unique(group)
     order = np.random.default_rng([seed, 4]).permutation(len(numbers))
-    held = max(1, round(HELD_OUT * len(numbers)))
+    count = max(1, round(HELD_OUT * len(numbers)))
 
-    def enough(some: np.ndarray) -> list[list[np.ndarray]]:
-        of = (places.of(np.flatnonzero(group == number)) for number in numbers[some])
-        usable = ([rows for rows in photos if len(rows) >= settings.each] for photos in of)
-        return [photos for photos in usable if photos]
+    def usable(rows: np.ndarray) -> list[list[np.ndarray]]:
+        groups = (places.of(np.flatnonzero(group == number)) for number in numbers[rows])
+        large = ([photo for photo in photos if len(photo) >= settings.each] for photos in groups)
+        return [photos for photos in large if photos]
 
-    training, out = enough(order[held:]), enough(order[:held])
-    if len(training) > 2 and not out:
-        out.append(training.pop(0))
-    if len(training) < 2 or not out:
+    training, held_out = usable(order[count:]), usable(order[:count])
+    if len(training) > 2 and not held_out:
+        held_out.append(training.pop(0))
+    if len(training) < 2 or not held_out:
         raise WorkbenchError(
-            f"{len(training) + len(out)} photos have {settings.each} places that are found again in "
+            f"{len(training) + len(held_out)} photos have {settings.each} places that are found again in "
             "other views, too few to train on and to validate; take more photos, or photos with more detail"
         )
-    return training, out
-
-
-def _digest(paths: Sequence[Path], *more: object) -> str:
-    known = [images.header(path).fingerprint for path in paths]
-    return hashlib.blake2b(json.dumps([known, more]).encode(), digest_size=6).hexdigest()
+    return training, held_out
