@@ -57,13 +57,13 @@ def train(
     progress: Progress = silent,
     report: Report = no_report,
     command: str = "",
-    begun: Callable[[tuple[bytes, ...]], None] = lambda pictures: None,
+    report_scenes: Callable[[tuple[bytes, ...]], None] = lambda pictures: None,
 ) -> Path:
     """Train region proposals for a backbone's map; returns the file of ``proposals:20:name``.
 
     The collection must be ``posters``: scenes are generated with other seeds than its own pictures, which
-    stay unseen. The backbone is not changed. ``begun`` is called with the held-out scenes (JPEG) of the
-    ``boxes`` of each epoch, before the first epoch. If interrupted, the same call continues from the last
+    stay unseen. The backbone is not changed. ``report_scenes`` is called with the held-out scenes (JPEG) of
+    the ``boxes`` of each epoch, before the first epoch. If interrupted, the same call continues from the last
     checkpoint, to the same result. Raises WorkbenchError for another collection, a diverging loss or a full
     disk.
     """
@@ -83,7 +83,7 @@ def train(
         held_out = write_scenes(held_out_count, options.seed, folder / "held_out", True, progress)
         held_out = sorted(held_out, key=lambda scene: not len(scene.boxes))  # the shown ones contain posters
         pictures = tuple(_small_jpeg(scene.path) for scene in held_out[:SHOWN])
-        begun(pictures)
+        report_scenes(pictures)
         training, validation = (SceneMaps.extract(source, part, progress) for part in (scenes, held_out))
         about = {
             **made_for(source),
