@@ -191,7 +191,8 @@ def test_a_full_disk_is_reported_and_the_next_run_continues(
         most = (cache / CHECKPOINT).stat().st_size - 1
         (cache / CHECKPOINT).unlink()
     message = Run(task, data, cache, most).end()
-    assert "cannot be written" in message and "--cache" in message and "\n" not in message
+    assert "cannot be written" in message and "\n" not in message
+    assert "--cache" in message or message.startswith("the store ")
     assert not list(cache.rglob("*.part"))
     assert Run(task, data, cache).end() == ""
     assert (cache / FILE).read_bytes() == undisturbed
@@ -210,8 +211,8 @@ def test_a_second_process_is_refused(task: str, data: Path, cache: Path) -> None
 
 def test_divergence_is_reported_and_the_checkpoint_stays(task: str, data: Path, cache: Path) -> None:
     (cache / FILE).unlink(missing_ok=True)
-    with pytest.raises(WorkbenchError, match=r"diverged in epoch \d: take a smaller rate than 1e\+30; "):
-        train(task, data, cache, rate=1e30)
+    with pytest.raises(WorkbenchError, match=r"diverged in epoch \d: take a smaller rate than 1e\+38; "):
+        train(task, data, cache, rate=1e38)
     assert not (cache / FILE).exists()
 
 

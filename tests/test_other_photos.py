@@ -142,7 +142,7 @@ def test_patches_of_other_photos_are_added_to_the_places(things: Collection) -> 
 
 
 def test_training_uses_other_photos_and_records_it(things: Collection, tmp_path: Path) -> None:
-    options = Options(size=SIDE, cache=tmp_path)
+    options = Options(size=160, cache=tmp_path)
     settings = Settings(width=2, steps=4, views=1, at_once=4, each=8, every=2)
     path = train(things, options, "both", settings, real=True)
     about = hardnet.card(path)

@@ -7,8 +7,9 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -42,6 +43,20 @@ class Scene(NamedTuple):
     boxes: np.ndarray
 
 
+class Posters(Sequence[Pixels]):
+    """Posters of these numbers as RGBA pixels, each rendered when it is first used."""
+
+    def __init__(self, photos: Photos, numbers: Sequence[int]) -> None:
+        self._numbers = numbers
+        self._render = cache(lambda number: np.asarray(poster(photos, number).convert("RGBA")))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self._render(self._numbers[row])
+
+
 def write_scenes(
     count: int, seed: int, folder: Path, held_out: bool = False, progress: Progress = silent
 ) -> list[Scene]:
@@ -53,7 +68,7 @@ def write_scenes(
     folder.mkdir(parents=True, exist_ok=True)
     photos = read_photos()
     numbers = [n for n in range(len(SERIES) * MEMBERS) if (n // MEMBERS in HELD_OUT) == held_out]
-    posters = [np.asarray(poster(photos, number).convert("RGBA")) for number in numbers]
+    posters = Posters(photos, numbers)
 
     def scene_of(number: int) -> Scene:
         path = folder / f"{number:06}.jpg"
