@@ -70,8 +70,8 @@ def test_batches_differ_by_number_and_are_reproducible(made: Lesson, bench: Work
     assert not np.array_equal(first.places, other.places)
     from_cache = lesson(bench.collection, bench.options)
     np.testing.assert_array_equal(from_cache.draw(1).positives, other.positives)
-    losses = [made.seen(first, network(UNTRAINED, bench.options)).loss for _ in range(2)]
-    np.testing.assert_array_equal(*losses)
+    losses, repeated_losses = (made.seen(first, network(UNTRAINED, bench.options)).loss for _ in range(2))
+    np.testing.assert_array_equal(losses, repeated_losses)
 
 
 def test_networks_by_name(bench: Workbench) -> None:

@@ -97,6 +97,6 @@ def _match_inside(
 
 def _match_verified(grey: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs int [m, 2] of RootSIFT matches that are inliers of a homography, and the other keypoints."""
-    features = [Features(*sift(pixels), (pixels.shape[1], pixels.shape[0])) for pixels in (grey, other)]
-    verified = verify(*features)
-    return verified.pairs[verified.inside], features[1].points
+    first, second = (Features(*sift(pixels), (pixels.shape[1], pixels.shape[0])) for pixels in (grey, other))
+    verified = verify(first, second)
+    return verified.pairs[verified.inside], second.points
