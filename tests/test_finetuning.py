@@ -189,8 +189,8 @@ def test_grocery_improves_the_embedded_backbone(shared: Path, tmp_path: Path) ->
     paths = sorted((shared / "datasets" / "grocery" / "train" / "Fruit").rglob("*.jpg"))
     table.write_text("path,label\n" + "".join(f"{path},{path.parent.name}\n" for path in paths))
     epochs: list[Epoch] = []
-    settings = Settings(blocks=2, epochs=2, views=2, rate=3e-4)
+    settings = Settings(blocks=2, epochs=1, views=1, rate=3e-4)
     small = Options(size=224, cache=tmp_path)
     finetune(open_csv(table), small, "fruit", settings=settings, report=epochs.append)
-    values = [epoch.measures["mean_ap"] for epoch in epochs]
-    assert max(values) > values[0] + 0.03
+    before, after = (epoch.measures["mean_ap"] for epoch in epochs)
+    assert after > before + 0.03
