@@ -30,9 +30,9 @@ from workbench.descriptors.pooling import pool, shares
 from workbench.descriptors.weighting import centre_prior, region_weights
 from workbench.evaluation import protocols
 from workbench.evaluation.comparison import paired_difference
-from workbench.learning.attention import Settings, fit
-from workbench.learning.composites import composites, decoded
-from workbench.learning.lesson import Lesson
+from workbench.learning.attention.composites import composites, decode_photos
+from workbench.learning.attention.data import TrainingData
+from workbench.learning.attention.train import Settings, fit
 from workbench.localisation import Target, coverage
 from workbench.pipeline import Workbench
 from workbench.progress import silent
@@ -72,14 +72,14 @@ def attentions() -> dict[str, list[Attention]]:
         paths = {kind: learned(bench.options.cache, f"{kind}-{seed}") for kind in KINDS}
         missing = [kind for kind in KINDS if not paths[kind].exists()]
         if missing:
-            lesson = Lesson.of(bench.collection, bench.options, "efficientnet_lite0").readable()
+            data = TrainingData.of(bench.collection, bench.options, "efficientnet_lite0").readable()
             with tempfile.TemporaryDirectory() as folder:
                 print(f"seed {seed}: making composites", file=sys.stderr)
-                regions, shown = lesson.pictures(1000, 5, Path(folder))
+                regions, shown = data.pictures(1000, 5, Path(folder))
                 for kind in missing:
                     print(f"training {kind}-{seed}", file=sys.stderr)
                     checkpoint = Path(folder) / kind
-                    trained = fit(lesson, regions, shown, KINDS[kind], checkpoint, report=_print_epoch)
+                    trained = fit(data, regions, shown, KINDS[kind], checkpoint, report=_print_epoch)
                     replace_file(paths[kind], trained.to_bytes())
         for kind in KINDS:
             attentions.setdefault(kind, []).append(Attention.load(paths[kind]))
@@ -125,7 +125,7 @@ def cluttered(
 ) -> tuple[Workbench, Targets]:
     """Queries pasted into clutter, as composites for training are, against a database of clean photos."""
     drawn = np.random.default_rng(7).permutation(len(shown))[:CLUTTERED]
-    photos = decoded([shown[row][0] for row in drawn], 512)
+    photos = decode_photos([shown[row][0] for row in drawn], 512)
     rows: list[tuple[Any, ...]] = [(*photo, "database") for photo in database]
     targets: Targets = {}
     pictures = folder / title

@@ -22,9 +22,11 @@ from workbench.collections.folder import open_folder
 from workbench.evaluation.comparison import paired_difference
 from workbench.features.batches import pixels, target_size
 from workbench.features.maps import Options
-from workbench.learning.hardest import false_positives
-from workbench.learning.hardnet import Settings, train
-from workbench.learning.places import APART, found_again, view
+from workbench.learning.hardnet.batches import APART
+from workbench.learning.hardnet.correspondence import match_keypoints
+from workbench.learning.hardnet.loss import false_positives
+from workbench.learning.hardnet.patch_pairs import random_view
+from workbench.learning.hardnet.train import Settings, train
 from workbench.local import hardnet, keypoints
 from workbench.local.features import STRIDE
 from workbench.local.patches import cut
@@ -192,10 +194,10 @@ def warped(
         header = images.header(path)
         size = target_size(header.width, header.height, SIDE, STRIDE)
         photo = pixels(images.load(path), size)
-        view_grey, homography = view(photo, np.random.default_rng([9, number]))
+        view_grey, homography = random_view(photo, np.random.default_rng([9, number]))
         first = describe(np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)), methods)
         second = describe(view_grey, methods)
-        yield first, second, found_again(first.points, second.points, homography)
+        yield first, second, match_keypoints(first.points, second.points, homography)
 
 
 def main() -> None:

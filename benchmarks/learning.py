@@ -21,8 +21,8 @@ from workbench.collections.labels import open_csv
 from workbench.config import WorkbenchError
 from workbench.evaluation.comparison import paired_difference
 from workbench.features.maps import Options
-from workbench.learning.descent import Epoch, Settings
-from workbench.learning.finetuning import card, finetune
+from workbench.learning.finetuning.train import Settings, card, finetune
+from workbench.learning.trainer import Epoch
 from workbench.opening import default_cache
 
 BACKBONE, POOLING, SIZE = "efficientnet_lite0", "gem:3", 320

@@ -16,9 +16,9 @@ from _timing import at_least, at_most, fastest, fastest_in_turn
 from scipy import sparse
 
 from workbench.features.hardware import hold_memory
-from workbench.learning.hardest import loss
-from workbench.learning.hardnet import started
-from workbench.learning.places import view
+from workbench.learning.hardnet.loss import loss
+from workbench.learning.hardnet.patch_pairs import random_view
+from workbench.learning.hardnet.train import initial_network
 from workbench.local import hardnet
 from workbench.local.features import Features, made
 from workbench.local.inverted import InvertedFile
@@ -50,7 +50,7 @@ def describing() -> None:
     patches = np.random.default_rng(0).integers(0, 255, (PATCHES, 32, 32)).astype(np.uint8)
     rows = []
     for width in (16, hardnet.PUBLISHED):
-        describe = hardnet.Describer(started(width))
+        describe = hardnet.Describer(initial_network(width))
         ours, product = fastest_in_turn(partial(describe, patches), lambda: [a @ a for _ in range(50)], RUNS)
         rate, product_rate = PATCHES * flops(width) / ours / 1e9, 50 * 2 * 1024**3 / product / 1e9
         numbers = (flops(width) / 1e6, PATCHES / ours, rate, product_rate)
@@ -63,7 +63,7 @@ def describing() -> None:
 
 def training() -> None:
     """Print the time of a training step on 512 pairs, before ``hold_memory`` keeps freed memory and after."""
-    model = started(16)
+    model = initial_network(16)
     patches = torch.randint(0, 255, (1024, 32, 32), dtype=torch.uint8)
 
     def step() -> None:
@@ -87,7 +87,7 @@ def verifying() -> None:
     noise = [rng.integers(0, 255, (480 // n, 640 // n, 3)).astype(np.uint8) for n in (4, 8, 32)]
     layers = [cv2.resize(layer, (640, 480), interpolation=cv2.INTER_CUBIC).astype(float) for layer in noise]
     photo = np.mean(layers, axis=0).astype(np.uint8)
-    other, _ = view(photo, np.random.default_rng(3))
+    other, _ = random_view(photo, np.random.default_rng(3))
     query, image = made(photo, sift), made(np.repeat(other[..., None], 3, 2), sift)
     rows = []
     for title, pair in (("a view of it", (query, image)), ("another", (query, shuffled(image)))):

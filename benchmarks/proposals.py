@@ -10,7 +10,7 @@ from workbench.collections.poster_art import MEMBERS
 from workbench.config import Config
 from workbench.described import Describer
 from workbench.evaluation.boxes import outline_overlap
-from workbench.learning.scenes import HELD_OUT
+from workbench.learning.proposals.scenes import HELD_OUT
 from workbench.learning.whitening import keep
 from workbench.progress import silent
 from workbench.recalling import proposal_recall

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 
 import torch
@@ -12,13 +11,10 @@ from tests.extracting import NETWORK
 from workbench.collections.collection import Collection
 from workbench.descriptors.attention import Attention
 from workbench.features.maps import Options
-from workbench.learning.attention import Settings, train
+from workbench.learning.attention.train import Settings, train
 from workbench.progress import Progress, silent
 
 QUICK = Settings(composites=12, epochs=3, batch=8, levels=2)
-CONTEXT = multiprocessing.get_context("forkserver")
-# imported once for all processes
-CONTEXT.set_forkserver_preload(["timm", "torchvision", "workbench.learning.attention"])
 
 
 def options_in(cache: Path) -> Options:
@@ -34,8 +30,7 @@ def trained(folder: Path, cache: Path, settings: Settings = QUICK, progress: Pro
     return Attention.load(path)
 
 
-def same(one: Attention, other: Attention) -> bool:
-    return all(
-        torch.equal(getattr(one, name), getattr(other, name))
-        for name in ("hidden", "hidden_bias", "output", "output_bias")
-    )
+def same(first: Attention, second: Attention) -> bool:
+    """Whether all parameters are equal."""
+    names = ("hidden", "hidden_bias", "output", "output_bias")
+    return all(torch.equal(getattr(first, name), getattr(second, name)) for name in names)

@@ -1,4 +1,4 @@
-"""Local features of a few small photographs, and HardNet trained on them, here or in another process."""
+"""Local features of a few small photographs, here or in another process, and HardNet trained on them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import resource
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -19,7 +18,8 @@ from tests.things import THINGS, thing
 from workbench.collections.folder import open_folder
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options, Picture
-from workbench.learning.hardnet import Epoch, Settings, train
+from workbench.learning.hardnet.train import Settings, train
+from workbench.learning.trainer import Report, no_report
 from workbench.local.features import LocalSource
 from workbench.progress import Progress, silent
 
@@ -44,7 +44,7 @@ def trained(
     cache: Path,
     name: str = "mine",
     progress: Progress = silent,
-    report: Callable[[Epoch], None] = lambda epoch: None,
+    report: Report = no_report,
     **changed: Any,
 ) -> Path:
     settings = replace(SETTINGS, **changed)
@@ -69,9 +69,9 @@ def files(place: Path) -> dict[str, bytes]:
 
 
 class Run:
-    """A training (of no ``source``) or the making of features, in another process."""
+    """The extraction of local features of a ``source`` in another process."""
 
-    def __init__(self, folder: Path, cache: Path, source: str = "", most: int | None = None) -> None:
+    def __init__(self, folder: Path, cache: Path, source: str, most: int | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["tests.describing"])
         self.news, theirs = context.Pipe(duplex=False)
@@ -80,7 +80,7 @@ class Run:
         theirs.close()
 
     def reached(self, word: object) -> None:
-        """Wait until it says that word: ``begun``, or the number of a training's report."""
+        """Wait for that word: ``begun``."""
         while self.news.poll(120):
             if self.news.recv() == word:
                 return
@@ -111,10 +111,7 @@ def _run(folder: Path, cache: Path, source: str, most: int | None, news: Connect
     news.send("begun")
     error = []
     try:
-        if source:
-            described(source, folder, cache)
-        else:
-            trained(folder, cache, report=lambda epoch: news.send(epoch.number))
+        described(source, folder, cache)
     except WorkbenchError as caught:
         error.append(str(caught))
     news.send(error)

@@ -1,4 +1,4 @@
-"""Regional attention as a step of a pipeline: its formula, its files, and scores that still add up."""
+"""Regional attention as a step of a pipeline: its formula, its files, exact explanations."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import workbench as wb
+from tests.attending import same
 from tests.extracting import NETWORK, source
 from tests.pictures import folder_of
 from workbench.activations import activations, at_layer
@@ -64,8 +65,8 @@ def test_the_formula_by_hand() -> None:
     assert by_area.flatten().tolist() == pytest.approx(halves, rel=1e-6)
 
 
-def test_regions_that_know_their_images_are_weighted_alike() -> None:
-    """Training has the regions of many images one after the other, describing has them by image."""
+def test_weights_by_owner_equal_weights_by_image() -> None:
+    """Training has the regions of many images in one tensor, description has them by image."""
     attention = random_attention(5)
     regions, images = torch.rand(4, 7, 5), torch.rand(4, 5)
     together = attention(regions, images[:, None])
@@ -89,9 +90,9 @@ def test_weights_multiply_regions_of_unit_length() -> None:
     assert not pools.weights.requires_grad
 
 
-def test_attention_that_tells_no_regions_apart_is_plain_rmac(folder: Path, tmp_path: Path) -> None:
-    even = Attention(torch.zeros(8, 2 * CHANNELS), torch.zeros(8), torch.zeros(8), torch.tensor(3.0))
-    bench = bench_with(folder, tmp_path, even)
+def test_equal_weights_are_plain_rmac(folder: Path, tmp_path: Path) -> None:
+    equal = Attention(torch.zeros(8, 2 * CHANNELS), torch.zeros(8), torch.zeros(8), torch.tensor(3.0))
+    bench = bench_with(folder, tmp_path, equal)
     for whitening in ("", "/pcaw:6"):
         ranked = [
             bench.search("kind0/000.jpg", pipeline=f"{NETWORK}/max/rmac:5{step}{whitening}", k=None)
@@ -115,30 +116,28 @@ def test_explanations_add_up(folder: Path, tmp_path: Path, steps: str, area: boo
     assert plain.score != why.score
 
 
-def test_the_attention_panel_sees_the_weights(folder: Path, tmp_path: Path) -> None:
+def test_activations_contain_the_weights(folder: Path, tmp_path: Path) -> None:
     bench = bench_with(folder, tmp_path, random_attention())
     config = Config.parse(f"{NETWORK}/max/rmac:3/attention:mine")
-    seen = bench.activations("kind0/000.jpg", config)
-    assert seen.weights.std() > 0 and len(seen.weights) == len(seen.regions)
-    maps = torch.from_numpy(seen.maps)[None]
-    assert np.allclose(seen.weights, activations(maps, config, random_attention()).weights, atol=1e-4)
-    # At another layer there is none to be trained for: its regions weigh alike.
+    found = bench.activations("kind0/000.jpg", config)
+    assert found.weights.std() > 0 and len(found.weights) == len(found.regions)
+    maps = torch.from_numpy(found.maps)[None]
+    assert np.allclose(found.weights, activations(maps, config, random_attention()).weights, atol=1e-4)
+    # Attention is trained for one layer: regions of another have equal weights.
     assert "attention" not in str(at_layer(config, "layer1"))
     assert (bench.activations("kind0/000.jpg", config, layer="layer1").weights == 1).all()
 
 
-def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
+def test_a_file_round_trip(tmp_path: Path) -> None:
     attention = random_attention(about={"seed": 3, "figures": [1.5], "command": "workbench train …"})
     path = tmp_path / "a.safetensors"
     path.write_bytes(attention.to_bytes())
-    again = Attention.load(path)
-    assert again.about == attention.about
-    assert torch.equal(again.hidden, attention.hidden) and torch.equal(
-        again.output_bias, attention.output_bias
-    )
+    loaded = Attention.load(path)
+    assert loaded.about == attention.about
+    assert same(loaded, attention)
 
 
-def test_training_anew_under_the_same_name_is_noticed(folder: Path, tmp_path: Path) -> None:
+def test_a_replaced_file_is_noticed(folder: Path, tmp_path: Path) -> None:
     bench = bench_with(folder, tmp_path, random_attention())
     pipeline = f"{NETWORK}/max/rmac:3/attention:mine/pcaw:6"
     first = bench.search("kind0/000.jpg", pipeline=pipeline, k=None)
@@ -147,27 +146,28 @@ def test_training_anew_under_the_same_name_is_noticed(folder: Path, tmp_path: Pa
     assert not np.allclose(first["score"], second["score"], atol=1e-5)
 
 
-def test_what_is_said_beside_a_number(folder: Path, tmp_path: Path) -> None:
+def test_provenance_and_warnings(folder: Path, tmp_path: Path) -> None:
     pipeline = f"{NETWORK}/max/rmac:3/attention:mine"
-    elsewhere = bench_with(folder, tmp_path, random_attention(), collection="photos of others", seed=3)
-    evaluation = elsewhere.evaluate(pipeline)
+    other = bench_with(folder, tmp_path, random_attention(), collection="photos of others", seed=3)
+    evaluation = other.evaluate(pipeline)
     assert evaluation.provenance["attention"] == {"collection": "photos of others", "seed": 3}
-    assert not any("attention" in said for said in evaluation.warnings)
-    here = bench_with(folder, tmp_path, random_attention(), collection=folder.name)
+    assert not any("attention" in warning for warning in evaluation.warnings)
+    itself = bench_with(folder, tmp_path, random_attention(), collection=folder.name)
     assert any(
-        "attention was trained on a collection of this name" in s for s in here.evaluate(pipeline).warnings
+        "attention was trained on a collection of this name" in warning
+        for warning in itself.evaluate(pipeline).warnings
     )
-    assert "attention" not in here.evaluate(f"{NETWORK}/max/rmac:3").provenance
+    assert "attention" not in itself.evaluate(f"{NETWORK}/max/rmac:3").provenance
 
 
 def _tensors(**changed: torch.Tensor) -> dict[str, torch.Tensor]:
-    right = {
+    valid = {
         "hidden": torch.zeros(8, 2 * CHANNELS),
         "hidden_bias": torch.zeros(8),
         "output": torch.zeros(8),
         "output_bias": torch.zeros(()),
     }
-    return right | changed
+    return valid | changed
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def _tensors(**changed: torch.Tensor) -> dict[str, torch.Tensor]:
     ],
     ids=["three are missing", "odd", "no matrix", "too wide", "not a number"],
 )
-def test_bad_tensors(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
+def test_tensors_that_are_not_valid(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
     path = tmp_path / "bad.safetensors"
     save_file(tensors, path, {"attention": json.dumps({})})
     with pytest.raises(WorkbenchError, match=r"bad\.safetensors.*is not a regional attention"):
@@ -189,7 +189,7 @@ def test_bad_tensors(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"{}" * 50])
-def test_bad_files(folder: Path, tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_valid(folder: Path, tmp_path: Path, content: bytes) -> None:
     bench = bench_with(folder, tmp_path, random_attention())
     learned(tmp_path, "mine").write_bytes(content)
     with pytest.raises(WorkbenchError, match="is not a regional attention"):
@@ -197,16 +197,16 @@ def test_bad_files(folder: Path, tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "said"),
+    ("about", "message"),
     [
         ({"network": "resnet18"}, "network 'resnet18', not 'test_resnet'"),
         ({"layer": "layer1"}, "layer 'layer1', not 'last'"),
         ({"weights": "01234567"}, "weights '01234567', not 'random0'"),
     ],
 )
-def test_files_for_another_map(folder: Path, tmp_path: Path, about: dict[str, str], said: str) -> None:
+def test_files_for_another_map(folder: Path, tmp_path: Path, about: dict[str, str], message: str) -> None:
     bench = bench_with(folder, tmp_path, random_attention(), **about)
-    with pytest.raises(WorkbenchError, match=said):
+    with pytest.raises(WorkbenchError, match=message):
         bench.evaluate(f"{NETWORK}/max/rmac:3/attention:mine")
 
 
@@ -229,8 +229,8 @@ def test_names(folder: Path, tmp_path: Path) -> None:
         bench.evaluate(f"{NETWORK}/max/rmac:3/attention:absent")
 
 
-def test_what_ships() -> None:
-    """Small, for the embedded backbone's last map, and with a card that says where it comes from."""
+def test_shipped_weights() -> None:
+    """Small, for the embedded backbone's last map, with a complete card."""
     for path in SHIPPED.glob("attention*.safetensors"):
         assert path.stat().st_size < 2**20
         attention = Attention.load(path)

@@ -1,20 +1,19 @@
-"""What fine-tuning cannot be done on or with, and what it says."""
+"""Fine-tuning with collections and settings that are not valid: the messages."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.finetuning import Run, train
+from tests.finetuning import train
 from tests.pictures import folder_of, picture
 from workbench.collections.folder import open_folder
 from workbench.collections.labels import open_csv
 from workbench.config import WorkbenchError
-from workbench.learning.finetuning import card
-from workbench.learning.labelled import labelled
+from workbench.learning.finetuning.train import card
+from workbench.learning.finetuning.training_set import labelled
 
 KINDS = 4
 
@@ -24,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder_of(tmp_path_factory.mktemp("kinds"), 32, kinds=KINDS)
 
 
-def test_what_is_left_out_is_said(folder: Path, tmp_path: Path) -> None:
+def test_notes_on_images_left_out(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "photos")
     (tmp_path / "photos" / "alone").mkdir()
     picture(99).save(tmp_path / "photos" / "alone" / "only.jpg")
@@ -38,7 +37,7 @@ def test_what_is_left_out_is_said(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"name": "../net"}, "small letters"),
         ({"pooling": "crow"}, "pooling crow: fine-tuning takes max, mean, gem"),
@@ -49,35 +48,25 @@ def test_what_is_left_out_is_said(folder: Path, tmp_path: Path) -> None:
         ({"backbone": "file:/nowhere.safetensors"}, "nowhere"),
     ],
 )
-def test_settings_that_cannot_be(folder: Path, tmp_path: Path, changed: dict[str, str], said: str) -> None:
-    with pytest.raises(WorkbenchError, match=said):
+def test_settings_that_are_not_valid(
+    folder: Path, tmp_path: Path, changed: dict[str, str], message: str
+) -> None:
+    with pytest.raises(WorkbenchError, match=message):
         train(folder, tmp_path, **changed)  # type: ignore[arg-type]
 
 
-def test_a_collection_without_labels_is_said(folder: Path) -> None:
+def test_a_collection_without_labels(folder: Path) -> None:
     with pytest.raises(WorkbenchError, match="no labels to learn from"):
         labelled(open_folder(folder))
 
 
-def test_one_label_is_said(folder: Path, tmp_path: Path) -> None:
+def test_a_single_label(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "one.csv"
     table.write_text("path,label\n" + "".join(f"{folder}/kind0/{n:03}.jpg,a\n" for n in (0, 4)))
     with pytest.raises(WorkbenchError, match="two such labels or more"):
         labelled(open_csv(table))
 
 
-def test_nothing_to_validate_on_is_said(tmp_path: Path) -> None:
+def test_nothing_to_validate_on(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="no label has four or more images"):
         train(folder_of(tmp_path / "few", 6, kinds=2), tmp_path)
-
-
-def test_two_at_a_time_are_refused(folder: Path, tmp_path: Path) -> None:
-    run = Run(folder, tmp_path)
-    run.reached(0)
-    os.kill(run.process.pid or 0, 19)  # SIGSTOP
-    try:
-        with pytest.raises(WorkbenchError, match="being trained by another process"):
-            train(folder, tmp_path)
-    finally:
-        run.process.kill()
-        run.process.join(60)

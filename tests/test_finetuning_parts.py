@@ -1,4 +1,4 @@
-"""What fine-tuning is made of: losses by hand, batches, what is held out, views, chains of blocks."""
+"""Parts of fine-tuning: losses by hand, batches, held-out images, views, chains of blocks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from workbench.collections.folder import open_folder
 from workbench.config import WorkbenchError
 from workbench.features import models
 from workbench.features.backbones import Spec
-from workbench.learning import losses
-from workbench.learning.batches import by_class
-from workbench.learning.chain import chain, split
-from workbench.learning.labelled import hold_out, labelled
-from workbench.learning.tuned import mean_ap
-from workbench.learning.views import view
+from workbench.learning.finetuning import losses
+from workbench.learning.finetuning.augmentation import view
+from workbench.learning.finetuning.blocks import chain, split
+from workbench.learning.finetuning.model import mean_ap
+from workbench.learning.finetuning.sampler import batches_by_class
+from workbench.learning.finetuning.training_set import hold_out, labelled
 
 KINDS = 4
 
@@ -38,26 +38,26 @@ CLASSES = torch.tensor([0, 0, 1])
 MATCH, NEAR = 1.0, 2 * np.sin(np.pi / 12)  # distances of 0° to 60°, and of 60° to 90°
 
 
-def test_contrastive_loss_takes_each_hardest_mismatch() -> None:
+def test_contrastive_loss_uses_the_hardest_mismatch_of_each() -> None:
     # Each vector has one mismatch nearest; those of 0° and 90° are √2 away, beyond the margin.
     pushed = losses.CONTRASTIVE_MARGIN - NEAR  # of 60°, and of 90° whose nearest mismatch is 60°
     value = losses.loss("contrastive", 2, 2)(VECTORS, CLASSES)
     assert float(value) == pytest.approx(MATCH + pushed, abs=1e-5)
 
 
-def test_triplet_loss_takes_the_triplets_that_are_not_apart() -> None:
-    # Of the two triplets, (0°, 60°, 90°) is apart by √2 - 1 > margin; (60°, 0°, 90°) is not.
+def test_triplet_loss_uses_the_triplets_that_violate_the_margin() -> None:
+    # Of the two triplets, (0°, 60°, 90°) satisfies the margin by √2 - 1; (60°, 0°, 90°) does not.
     value = losses.loss("triplet", 2, 2)(VECTORS, CLASSES)
     assert float(value) == pytest.approx(MATCH - NEAR + losses.TRIPLET_MARGIN, abs=1e-5)
 
 
-def test_a_new_classifier_knows_nothing() -> None:
+def test_a_new_classifier_has_the_loss_of_chance() -> None:
     value = losses.loss("classification", 2, 5)(VECTORS, CLASSES)
     assert value.item() == pytest.approx(np.log(5), abs=1e-6)
 
 
 def test_mean_ap_of_vectors_by_hand() -> None:
-    # 0° ranks 60° before 90°: 1. 60° ranks 90° before 0°: 1/2. 90° is alone and asks for nothing.
+    # 0° ranks 60° before 90°: 1. 60° ranks 90° before 0°: 1/2. 90° has no positive.
     assert mean_ap(VECTORS, CLASSES.numpy()) == pytest.approx(0.75)
 
 
@@ -70,21 +70,24 @@ def test_mean_ap_of_vectors_by_hand() -> None:
     st.integers(2, 4),
     st.integers(0, 99),
 )
-def test_every_batch_has_several_classes_alike(sizes: list[int], at_once: int, each: int, seed: int) -> None:
+def test_every_batch_has_several_classes_alike(
+    sizes: list[int], per_batch: int, each: int, seed: int
+) -> None:
     classes = np.repeat(np.arange(len(sizes)), sizes)
-    batches = by_class(classes, at_once, each, (seed,))
+    batches = batches_by_class(classes, per_batch, each, (seed,))
     for batch in batches:
-        found, counts = np.unique(classes[batch], return_counts=True)
-        assert 2 <= len(found) <= at_once
+        numbers, counts = np.unique(classes[batch], return_counts=True)
+        assert 2 <= len(numbers) <= per_batch
         assert (counts == each).all()
     left_out = set(range(len(classes))) - set(np.concatenate(batches).tolist())
-    assert len(set(classes[list(left_out)].tolist())) <= 1  # a rest of one class, without a mismatch
+    assert len(set(classes[list(left_out)].tolist())) <= 1  # a remainder of one class, without a mismatch
     assert all(
-        (a == b).all() for a, b in zip(batches, by_class(classes, at_once, each, (seed,)), strict=True)
+        (a == b).all()
+        for a, b in zip(batches, batches_by_class(classes, per_batch, each, (seed,)), strict=True)
     )
 
 
-def test_two_of_each_class_stay_to_be_trained_on(folder: Path) -> None:
+def test_two_of_each_class_are_trained_on(folder: Path) -> None:
     data = labelled(open_folder(folder, "folders"))
     training, held = hold_out(data, 0.9, 0)
     assert np.bincount(data.classes[training]).tolist() == [2] * KINDS
@@ -99,23 +102,23 @@ def test_posters_are_labelled_by_their_queries(posters_cache: Path) -> None:
     assert all(data.pictures[row].box for row, name in enumerate(data.ids) if name.startswith("queries/"))
 
 
-def test_views_differ_and_are_the_same_again() -> None:
+def test_views_differ_by_seed_and_are_reproducible() -> None:
     image = picture(0, (300, 90))
-    one, other, again = (view(image, 64, np.random.default_rng(seed)) for seed in (1, 2, 1))
-    assert one.shape == (64, 64, 3) and one.dtype == np.uint8
-    assert (one == again).all() and (one != other).any()
+    first, other, repeated = (view(image, 64, np.random.default_rng(seed)) for seed in (1, 2, 1))
+    assert first.shape == (64, 64, 3) and first.dtype == np.uint8
+    assert (first == repeated).all() and (first != other).any()
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "mobilenet_v2", "vgg16", "convnext_tiny"])
-def test_the_table_is_chains_of_blocks(name: str) -> None:
+def test_backbones_are_chains_of_blocks(name: str) -> None:
     spec = Spec(name, random=True)
     layer = spec.module("gem")
     model = models.whole(spec, layer, None, 0)
     stages = chain(model, spec.card(), layer)
     cut, last = split(stages, 2, name)
-    trained = {id(one) for one in last.parameters()}
+    trained = {id(parameter) for parameter in last.parameters()}
     assert 0 < len(trained) < len(list(model.parameters()))
-    assert not trained & {id(one) for one in model.get_submodule(cut).parameters()}
+    assert not trained & {id(parameter) for parameter in model.get_submodule(cut).parameters()}
 
 
 def test_a_transformer_is_no_chain() -> None:

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 
 from tests.things import THINGS, thing
-from workbench.learning.hardest import false_positives
-from workbench.learning.places import found_again, view
+from workbench.learning.hardnet.correspondence import match_keypoints
+from workbench.learning.hardnet.loss import false_positives
+from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.local import hardnet, keypoints
 from workbench.local.patches import cut
 from workbench.local.verification import matched
@@ -28,13 +29,13 @@ def test_it_tells_patches_apart_better_than_rootsift_on_photos_it_never_saw() ->
     right: dict[str, list[int]] = {"RootSIFT": [], "HardNet": []}
     for number, name in enumerate(THINGS):
         photo = np.asarray(thing(name).resize((480, 360)))
-        other, matrix = view(photo, np.random.default_rng([7, number]))
+        other, matrix = random_view(photo, np.random.default_rng([7, number]))
         sides = []
         for grey in (np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)), other):
             points, sift = keypoints.sift(grey)
             sides.append((points, {"RootSIFT": keypoints.root(sift), "HardNet": describe(cut(grey, points))}))
         (here, ours), (there, theirs) = sides
-        pairs = found_again(here, there, matrix)
+        pairs = match_keypoints(here, there, matrix)
         truth = set(map(tuple, pairs.tolist()))
         assert len(pairs) >= 30
         for method in wrong:

@@ -1,4 +1,4 @@
-"""Training regional attention: what it moves, and what it learns."""
+"""Training regional attention: pooled regions, the gradient, and what the weights learn."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from workbench.descriptors.attention import Attention, areas
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import rmac
 from workbench.features.maps import MapSource, Options, Picture
-from workbench.learning.attention import Settings, attended, start, train
-from workbench.learning.composites import composites
-from workbench.learning.epochs import Epoch
-from workbench.learning.regions import pool_once
+from workbench.learning.attention.composites import composites
+from workbench.learning.attention.data import linear_classifier
+from workbench.learning.attention.region_pool import RegionPool, pool_regions
+from workbench.learning.attention.train import Settings, attend, initial_parameters, train
+from workbench.learning.trainer import Epoch
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +31,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder_of(tmp_path_factory.mktemp("photos"), 12)
 
 
-def test_regions_are_pooled_as_descriptors_pool_them(folder: Path, tmp_path: Path) -> None:
-    source = MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options_in(tmp_path))
-    pictures = [Picture(path) for path in sorted(folder.glob("*.jpg"))]
-    keys, _ = source.extract(pictures)
-    regions = pool_once(source.batches(keys[0], 0), len(keys[0]), 2, tmp_path)
+@pytest.fixture
+def source(tmp_path: Path) -> MapSource:
+    return MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options_in(tmp_path))
+
+
+def pooled(source: MapSource, folder: Path, count: int, scratch: Path) -> RegionPool:
+    """The regions at two levels of the first pictures of a folder."""
+    keys, _ = source.extract([Picture(path) for path in sorted(folder.glob("*.jpg"))[:count]])
+    return pool_regions(source.batches(keys[0], 0), len(keys[0]), 2, scratch)
+
+
+def test_regions_are_pooled_as_descriptors_pool_them(folder: Path, source: MapSource, tmp_path: Path) -> None:
+    regions = pooled(source, folder, 12, tmp_path)
     for number in (0, 1, 2, 7):
-        maps = source.maps_of(Image.open(pictures[number].path))[0]
+        maps = source.maps_of(Image.open(folder / f"{number:03}.jpg"))[0]
         height, width = maps.shape[2:]
         grid = rmac(height, width, 2)
         batch = regions.batch([number])
@@ -46,75 +55,71 @@ def test_regions_are_pooled_as_descriptors_pool_them(folder: Path, tmp_path: Pat
         assert torch.allclose(batch.images[0], maps.mean((2, 3))[0], atol=2e-3, rtol=2e-3)
     both = regions.batch([7, 0])
     assert torch.equal(both.maxima[both.owner == 1], regions.batch([0]).maxima)
-    assert not [path for path in tmp_path.iterdir() if path.name != "maps"]  # nothing is left lying about
+    assert [path.name for path in tmp_path.iterdir()] == ["maps"]  # no temporary file is left
 
 
-def test_the_mean_of_regions_by_hand(folder: Path, tmp_path: Path) -> None:
-    source = MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options_in(tmp_path))
-    keys, _ = source.extract([Picture(path) for path in sorted(folder.glob("*.jpg"))[:3]])
-    batch = pool_once(source.batches(keys[0], 0), len(keys[0]), 2, tmp_path).batch([2, 1])
-    parameters = start(batch.images.shape[1], 0)
+def test_the_mean_of_regions_by_hand(folder: Path, source: MapSource, tmp_path: Path) -> None:
+    batch = pooled(source, folder, 3, tmp_path).batch([2, 1])
+    parameters = initial_parameters(batch.images.shape[1], 0)
     weights = Attention.of(parameters)(batch.means, batch.images[batch.owner])
     for area in (False, True):
-        found = attended(parameters, batch, area)
+        attended = attend(parameters, batch, area)
         for row in (0, 1):
-            mine = batch.owner == row
-            weight = weights[mine] * (batch.areas[mine] if area else 1)
-            expected = (weight[:, None] * batch.maxima[mine]).mean(0)
-            assert torch.allclose(found[row], expected, atol=1e-5)
+            rows = batch.owner == row
+            weight = weights[rows] * (batch.areas[rows] if area else 1)
+            expected = (weight[:, None] * batch.maxima[rows]).mean(0)
+            assert torch.allclose(attended[row], expected, atol=1e-5)
 
 
-def test_the_gradient_reaches_the_attention_alone(folder: Path, tmp_path: Path) -> None:
-    from workbench.learning.lesson import _classifier
-
-    source = MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options_in(tmp_path))
-    keys, _ = source.extract([Picture(path) for path in sorted(folder.glob("*.jpg"))[:4]])
-    batch = pool_once(source.batches(keys[0], 0), len(keys[0]), 2, tmp_path).batch([0, 1, 2, 3])
-    parameters = {name: one.requires_grad_(True) for name, one in start(batch.images.shape[1], 0).items()}
-    classifier = _classifier(source)
-    loss = torch.nn.functional.cross_entropy(classifier(attended(parameters, batch, False)), torch.arange(4))
-    loss.backward()
-    assert all(one.grad is not None and one.grad.abs().sum() > 0 for one in parameters.values())
-    assert all(one.grad is None and not one.requires_grad for one in classifier.parameters())
+def test_the_gradient_reaches_the_attention_alone(folder: Path, source: MapSource, tmp_path: Path) -> None:
+    batch = pooled(source, folder, 4, tmp_path).batch([0, 1, 2, 3])
+    parameters = torch.nn.ParameterDict(initial_parameters(batch.images.shape[1], 0))
+    classifier = linear_classifier(source)
+    logits = classifier(attend(parameters, batch, False))
+    torch.nn.functional.cross_entropy(logits, torch.arange(4)).backward()
+    assert len(list(parameters.parameters())) == 4
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in parameters.parameters())
+    assert all(p.grad is None and not p.requires_grad for p in classifier.parameters())
 
 
-def test_training_lowers_the_loss_and_ships_a_card(folder: Path, tmp_path: Path) -> None:
+def test_training_lowers_the_loss_and_writes_a_card(folder: Path, tmp_path: Path) -> None:
     epochs: list[Epoch] = []
-    settings = replace(QUICK, epochs=6, rate=1e-2, patience=6)
-    said: set[str] = set()
+    labels: set[str] = set()
     path = train(
         collection_of(folder),
         options_in(tmp_path),
         "mine",
         NETWORK,
-        settings,
-        lambda what, done, total: said.add(what),
+        replace(QUICK, epochs=6, rate=1e-2, patience=6),
+        lambda label, done, total: labels.add(label),
         epochs.append,
         "workbench train attention photos --name mine",
     )
     assert [epoch.number for epoch in epochs] == [1, 2, 3, 4, 5, 6]
-    assert epochs[-1].loss < epochs[0].loss
-    assert {"making composites", "pooling regions", "training, epoch 1 of 6"} <= said
+    losses = [epoch.loss for epoch in epochs if epoch.loss is not None]
+    assert losses[-1] < losses[0]
+    assert {"making composites", "pooling regions", "training, epoch 1 of 6"} <= labels
     about = Attention.load(path).about
     assert about["command"] == "workbench train attention photos --name mine"
     assert not about["area"] and about["photos"] == 12 and about["collection"] == folder.name
-    assert about["kept"] == min(epochs, key=lambda epoch: epoch.validation).number
-    assert [path.name for path in path.parent.iterdir()] == ["mine.safetensors"]  # what it worked on is gone
-    evaluated = wb.open(folder, cache=tmp_path, size=128, device="cpu", precision="float32")
-    found = evaluated.search("000.jpg", pipeline=f"{NETWORK}/max/rmac:2/attention:mine")
-    assert found["image_id"][0] == "000.jpg"
+    assert about["kept"] == min(epochs, key=lambda epoch: epoch.measures["validation"]).number
+    assert about["figures"] == [epoch.as_dict() for epoch in epochs]
+    assert [path.name for path in path.parent.iterdir()] == ["mine.safetensors"]  # the folder is deleted
+    bench = wb.open(folder, cache=tmp_path, size=128, device="cpu", precision="float32")
+    ranking = bench.search("000.jpg", pipeline=f"{NETWORK}/max/rmac:2/attention:mine")
+    assert ranking["image_id"][0] == "000.jpg"
 
 
 @pytest.mark.slow
 def test_it_learns_to_look_at_a_pasted_photo(tmp_path: Path) -> None:
-    """The embedded backbone on photographs that come with scikit-image: on composites it never saw, attention
-    puts a larger share of its weight on the pasted photo than regions that weigh alike do."""
+    """The embedded backbone on photographs of scikit-image: on composites that it never saw, attention puts a
+    larger share of its weight on the pasted photo than equal weights do."""
     from skimage import data
 
     photos = []
     for name in ("astronaut", "coffee", "chelsea", "rocket", "stereo_motorcycle"):
-        found = getattr(data, name)()
-        image = Image.fromarray(found[0] if isinstance(found, tuple) else found)
+        pixels = getattr(data, name)()
+        image = Image.fromarray(pixels[0] if isinstance(pixels, tuple) else pixels)
         image.thumbnail((320, 320))
         photos += [image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), image.rotate(90, expand=True)]
     (tmp_path / "photos").mkdir()
@@ -126,16 +131,16 @@ def test_it_learns_to_look_at_a_pasted_photo(tmp_path: Path) -> None:
     attention = Attention.load(path)
     source = MapSource.of(Config.parse("efficientnet_lite0/max/whole"), options)
     shares = []
-    for one in composites([photo.convert("RGB") for photo in photos], 30, seed=99):
-        maps = source.maps_of(one.picture)[0]
+    for composite in composites([photo.convert("RGB") for photo in photos], 30, seed=99):
+        maps = source.maps_of(composite.picture)[0]
         height, width = maps.shape[2:]
         grid = rmac(height, width, 3)
-        scale = np.array([width, height] * 2) / np.array([*one.picture.size] * 2)
-        x0, y0, x1, y1 = np.array(one.box) * scale
+        scale = np.array([width, height] * 2) / np.array([*composite.picture.size] * 2)
+        x0, y0, x1, y1 = np.array(composite.box) * scale
         across = (np.minimum(grid[:, 2], x1) - np.maximum(grid[:, 0], x0)).clip(0)
         down = (np.minimum(grid[:, 3], y1) - np.maximum(grid[:, 1], y0)).clip(0)
         inside = across * down / ((grid[:, 2] - grid[:, 0]) * (grid[:, 3] - grid[:, 1]))
         weights = attention.weights(maps, grid)[0, :, 0].numpy()
         shares.append([(weights * inside).sum() / weights.sum(), inside.mean()])
-    learnt, even = np.mean(shares, 0)
-    assert learnt > even + 0.03
+    trained, equal = np.mean(shares, 0)
+    assert trained > equal + 0.03

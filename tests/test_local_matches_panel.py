@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 import workbench
 from tests.things import folder_of_things
 from workbench.config import Config
-from workbench.learning.hardnet import started
+from workbench.learning.hardnet.train import initial_network
 from workbench.panels import Session
 from workbench.panels.explanation import Explanation
 from workbench.panels.layout import show
@@ -37,7 +37,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Workbench:
     (cache / "learned").mkdir()
     torch.manual_seed(3)
     card = {"card": '{"views": 4, "figures": []}'}
-    state = {name: one.contiguous() for name, one in started(4).state_dict().items()}
+    state = {name: one.contiguous() for name, one in initial_network(4).state_dict().items()}
     save_file(state, cache / "learned" / "mine.safetensors", card)
     return workbench.open(folder, labels="folders", cache=cache, size=256)
 

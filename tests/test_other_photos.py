@@ -1,4 +1,4 @@
-"""Photos of the same thing as sources of matching patches: by known outlines, and by verified matches."""
+"""Other photos of an object as sources of matching patches: by known outlines, and by verified matches."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from workbench.collections.collection import PROTOCOLS, Collection, Query
 from workbench.collections.folder import open_folder
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options
-from workbench.learning.hardnet import Settings, train
-from workbench.learning.other_photos import further, groups, partners
-from workbench.learning.places import carried, grey_photo, places
+from workbench.learning.hardnet.correspondence import transform_keypoints
+from workbench.learning.hardnet.multiview import find_partners, group_partners, patches_in_partners
+from workbench.learning.hardnet.patch_pairs import find_places, read_grey
+from workbench.learning.hardnet.train import Settings, train
 from workbench.local import hardnet
 from workbench.local.keypoints import detect
 
@@ -56,20 +57,20 @@ def outlined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Collection, np.n
     return collection, matrix
 
 
-def test_partners_share_a_label_and_groups_hold_them_together(things: Collection) -> None:
+def test_partners_share_a_label_and_a_group(things: Collection) -> None:
     photos = list(things.images)
-    found = partners(things, photos)
-    assert found["coffee/0.png"] == {"coffee/1.png": "", "coffee/2.png": ""}
-    number = dict(zip(photos, groups(photos, found).tolist(), strict=True))
-    assert len(set(number.values())) == len(THINGS) + 1  # the empty ones share a label, too
+    partners = find_partners(things, photos)
+    assert partners["coffee/0.png"] == {"coffee/1.png": "", "coffee/2.png": ""}
+    number = dict(zip(photos, group_partners(photos, partners).tolist(), strict=True))
+    assert len(set(number.values())) == len(THINGS) + 1  # the empty images share a label, too
     for name in THINGS:
         assert len({number[f"{name}/{n}.png"] for n in range(3)}) == 1
-    some = ["coffee/0.png", "coins/1.png"]
-    assert partners(things, some) == {"coffee/0.png": {}, "coins/1.png": {}}
-    assert groups(some, partners(things, some)).tolist() == [0, 1]
+    two = ["coffee/0.png", "coins/1.png"]
+    assert find_partners(things, two) == {"coffee/0.png": {}, "coins/1.png": {}}
+    assert group_partners(two, find_partners(things, two)).tolist() == [0, 1]
 
 
-def test_photos_are_of_one_group_also_through_others(outlined: tuple[Collection, np.ndarray]) -> None:
+def test_photos_are_in_one_group_also_through_others(outlined: tuple[Collection, np.ndarray]) -> None:
     collection, _ = outlined
     chained = replace(
         collection,
@@ -82,36 +83,36 @@ def test_photos_are_of_one_group_also_through_others(outlined: tuple[Collection,
         },
     )
     photos = ["c.png", "a.png", "b.png"]
-    assert groups(photos, partners(chained, photos)).tolist() == [0, 0, 0]
-    assert partners(chained, photos)["a.png"] == {"b.png": "q"}  # what is chained is not matched
+    assert group_partners(photos, find_partners(chained, photos)).tolist() == [0, 0, 0]
+    assert find_partners(chained, photos)["a.png"] == {"b.png": "q"}  # indirect partners are not matched
 
 
-def test_known_outlines_give_the_keypoints_that_the_homography_does(
+def test_known_outlines_match_keypoints_by_their_homography(
     outlined: tuple[Collection, np.ndarray],
 ) -> None:
     collection, matrix = outlined
-    found = partners(collection, collection.images)
-    assert found == {"a.png": {"b.png": "q"}, "b.png": {"a.png": "q"}, "c.png": {}}  # junk is no partner
-    grey = grey_photo(collection.path("a.png"), SIDE)
+    partners = find_partners(collection, collection.images)
+    assert partners == {"a.png": {"b.png": "q"}, "b.png": {"a.png": "q"}, "c.png": {}}  # junk is no partner
+    grey = read_grey(collection.path("a.png"), SIDE)
     points = detect(grey)
-    ((rows, patches),) = further(collection, "a.png", found["a.png"], 480, np.random.default_rng(0))(
-        grey, points
-    )
+    ((rows, patches),) = patches_in_partners(
+        collection, "a.png", partners["a.png"], 480, np.random.default_rng(0)
+    )(grey, points)
     assert len(rows) == len(patches) >= 15
     assert len(set(rows.tolist())) == len(rows)
     outline = np.array(CORNERS, np.float32)
     assert all(cv2.pointPolygonTest(outline, p, False) >= 0 for p in points[rows, :2].tolist())
-    others = detect(grey_photo(collection.path("b.png"), 480))
-    right = carried(points[rows], matrix)[:, :2]
-    apart = np.linalg.norm(right[:, None] - others[None, :, :2], axis=2).min(1)
-    assert (apart <= 0.25 * points[rows, 2] * 2 + 1.5).all()
+    others = detect(read_grey(collection.path("b.png"), 480))
+    expected = transform_keypoints(points[rows], matrix)[:, :2]
+    distance = np.linalg.norm(expected[:, None] - others[None, :, :2], axis=2).min(1)
+    assert (distance <= 0.25 * points[rows, 2] * 2 + 1.5).all()
 
 
-def test_photos_of_a_label_are_matched_where_verified(things: Collection) -> None:
-    found = partners(things, things.images)
-    grey = grey_photo(things.path("coins/0.png"), SIDE)
+def test_photos_of_a_label_are_matched_if_verified(things: Collection) -> None:
+    partners = find_partners(things, things.images)
+    grey = read_grey(things.path("coins/0.png"), SIDE)
     parts = list(
-        further(things, "coins/0.png", found["coins/0.png"], SIDE, np.random.default_rng(0))(
+        patches_in_partners(things, "coins/0.png", partners["coins/0.png"], SIDE, np.random.default_rng(0))(
             grey, detect(grey)
         )
     )
@@ -119,29 +120,29 @@ def test_photos_of_a_label_are_matched_where_verified(things: Collection) -> Non
     assert max(len(rows) for rows, _ in parts) >= 20
     for rows, patches in parts:
         assert patches.shape == (len(rows), 32, 32)
-    empty = grey_photo(things.path("empty/thin.png"), SIDE)
-    for rows, patches in further(
+    empty = read_grey(things.path("empty/thin.png"), SIDE)
+    for rows, patches in patches_in_partners(
         things, "empty/thin.png", {"coffee/0.png": ""}, SIDE, np.random.default_rng(0)
     )(empty, detect(empty)):
         assert len(rows) == len(patches) == 0
 
 
-def test_what_is_found_in_other_photos_joins_the_places(things: Collection) -> None:
+def test_patches_of_other_photos_are_added_to_the_places(things: Collection) -> None:
     photo = np.asarray(thing("coins"))
-    found = partners(things, things.images)["coins/0.png"]
-    alone, counts, _ = places(photo, 1, np.random.default_rng(1))
-    joined, more, _ = places(
+    partners = find_partners(things, things.images)["coins/0.png"]
+    patches, counts, _ = find_places(photo, 1, np.random.default_rng(1))
+    more_patches, more_counts, _ = find_places(
         photo,
         1,
         np.random.default_rng(1),
-        further(things, "coins/0.png", found, SIDE, np.random.default_rng(0)),
+        patches_in_partners(things, "coins/0.png", partners, SIDE, np.random.default_rng(0)),
     )
-    assert len(joined) > len(alone) and len(more) > len(counts)
-    assert more.max() > counts.max() == 2
+    assert len(more_patches) > len(patches) and len(more_counts) > len(counts)
+    assert more_counts.max() > counts.max() == 2
 
 
-def test_training_takes_other_photos_in_and_says_so(things: Collection, tmp_path: Path) -> None:
-    options = Options(size=SIDE, cache=tmp_path)
+def test_training_uses_other_photos_and_records_it(things: Collection, tmp_path: Path) -> None:
+    options = Options(size=160, cache=tmp_path)
     settings = Settings(width=2, steps=4, views=1, at_once=4, each=8, every=2)
     path = train(things, options, "both", settings, real=True)
     about = hardnet.card(path)
@@ -151,7 +152,7 @@ def test_training_takes_other_photos_in_and_says_so(things: Collection, tmp_path
     assert len(about["figures"]) == 2
 
 
-def test_a_collection_that_tells_of_no_pair_is_refused(tmp_path: Path) -> None:
+def test_a_collection_without_known_pairs_is_refused(tmp_path: Path) -> None:
     folder = folder_of_things(tmp_path / "things", views=1, empty=False)
-    with pytest.raises(WorkbenchError, match="tells of no two photos"):
+    with pytest.raises(WorkbenchError, match="has no two photos that are known to show the same object"):
         train(open_folder(folder), Options(cache=tmp_path / "cache"), "none", real=True)

@@ -1,4 +1,4 @@
-"""Places seen several times: geometry by hand, views where the homography says, files taken up, batches."""
+"""Places: geometry of keypoints by hand, random views and their homographies, batches, stored files."""
 
 from __future__ import annotations
 
@@ -14,37 +14,32 @@ from safetensors.numpy import save_file
 
 from tests.things import thing
 from workbench.config import WorkbenchError
-from workbench.learning.places import (
-    ALIKE,
-    APART,
-    TURNED,
-    Places,
-    batch,
-    batches,
-    carried,
-    collect,
-    found_again,
-    places,
-    view,
+from workbench.learning.hardnet.batches import APART, draw_batch, draw_batches
+from workbench.learning.hardnet.correspondence import (
+    ANGLE,
+    SCALE_RATIO,
+    match_keypoints,
+    transform_keypoints,
 )
+from workbench.learning.hardnet.patch_pairs import Places, collect_places, find_places, random_view
 from workbench.local.patches import cut
 from workbench.progress import Cancelled
 
 SIDE, VIEWS = 160, 2
 
 
-def same(one: Places, other: Places) -> bool:
+def same(first: Places, second: Places) -> bool:
     return all(
-        np.array_equal(getattr(one, name), getattr(other, name))
+        np.array_equal(getattr(first, name), getattr(second, name))
         for name in ("patches", "starts", "photo", "at")
     )
 
 
-# -- where a homography takes keypoints --
+# -- keypoints under a homography --
 
 
 def similarity(scale: float, degrees: float, shift: tuple[float, float]) -> np.ndarray:
-    """Clockwise as one looks at the picture, for y goes down."""
+    """Clockwise in the picture, because y points down."""
     c, s = scale * np.cos(np.deg2rad(degrees)), scale * np.sin(np.deg2rad(degrees))
     return np.array([[c, -s, shift[0]], [s, c, shift[1]], [0, 0, 1]])
 
@@ -56,7 +51,7 @@ def keypoints(*rows: tuple[float, float, float, float]) -> np.ndarray:
 def test_twice_as_large_and_turned_by_hand() -> None:
     """x = 10 + 2 (5 cos 30 - 7 sin 30), y = -3 + 2 (5 sin 30 + 7 cos 30); 350 degrees and 30 are 20."""
     points = keypoints((5, 7, 4, 350), (0, 0, 3, 45))
-    found = carried(points, similarity(2, 30, (10, -3)))
+    found = transform_keypoints(points, similarity(2, 30, (10, -3)))
     half = 3**0.5 / 2
     first = [10 + 2 * (5 * half - 3.5), -3 + 2 * (2.5 + 7 * half), 8, 20]
     np.testing.assert_allclose(found, [first, [10.0, -3, 6, 75]], atol=1e-6)
@@ -65,60 +60,60 @@ def test_twice_as_large_and_turned_by_hand() -> None:
 def test_stretched_and_in_perspective_by_hand() -> None:
     """Three times as wide: a direction of 45 degrees leans to atan(1/3), the area is thrice. At x = 1 of
     u = x/(1+x), v = y/(1+x): du/dx = 1/4, dv/dx = -y/4, dv/dy = 1/2."""
-    wide = carried(keypoints((2, 5, 4, 45)), np.diag([3.0, 1, 1]))
+    wide = transform_keypoints(keypoints((2, 5, 4, 45)), np.diag([3.0, 1, 1]))
     np.testing.assert_allclose(wide, [[6, 5, 4 * 3**0.5, np.rad2deg(np.arctan(1 / 3))]], atol=1e-6)
     matrix = np.array([[1.0, 0, 0], [0, 1, 0], [1, 0, 1]])
-    found = carried(keypoints((1, 6, 8, 0), (1, 6, 8, 90)), matrix)
+    found = transform_keypoints(keypoints((1, 6, 8, 0), (1, 6, 8, 90)), matrix)
     ahead = np.rad2deg(np.arctan2(-6 / 4, 1 / 4)) % 360
     np.testing.assert_allclose(found, [[0.5, 3, 8 / 8**0.5, ahead], [0.5, 3, 8 / 8**0.5, 90]], atol=1e-5)
 
 
 def scattered(rng: np.random.Generator, count: int) -> np.ndarray:
-    places, sizes = rng.uniform(0, 200, (count, 2)), rng.uniform(2, 30, count)
-    return np.column_stack([places, sizes, rng.uniform(0, 360, count)]).astype(np.float32)
+    positions, sizes = rng.uniform(0, 200, (count, 2)), rng.uniform(2, 30, count)
+    return np.column_stack([positions, sizes, rng.uniform(0, 360, count)]).astype(np.float32)
 
 
 def homography_of(rng: np.random.Generator) -> np.ndarray:
-    """Any view of a picture that lies wholly before the camera."""
+    """A random view of a picture that lies wholly in front of the camera."""
     matrix = similarity(rng.uniform(0.3, 3), rng.uniform(0, 360), (rng.uniform(-90, 90), 5)) @ np.array(
         [[1, rng.uniform(-0.5, 0.5), 0], [0, rng.uniform(0.5, 2), 0], [*rng.uniform(-1e-3, 1e-3, 2), 1]]
     )
-    return np.asarray(matrix * rng.choice([-2.0, 1.0, 3.0]))  # of any scale it is the same
+    return np.asarray(matrix * rng.choice([-2.0, 1.0, 3.0]))  # the scale of the matrix does not matter
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**31))
-def test_carried_there_and_back(seed: int) -> None:
+def test_the_inverse_homography_restores_keypoints(seed: int) -> None:
     rng = np.random.default_rng(seed)
     points, matrix = scattered(rng, 20), homography_of(rng)
-    back = carried(carried(points, matrix), np.linalg.inv(matrix))
+    back = transform_keypoints(transform_keypoints(points, matrix), np.linalg.inv(matrix))
     np.testing.assert_allclose(back[:, :3], points[:, :3], rtol=1e-5, atol=1e-3)
     assert (abs((back[:, 3] - points[:, 3] + 180) % 360 - 180) < 1e-2).all()
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31))
-def test_keypoints_found_again_are_one_to_one_and_fit(seed: int) -> None:
+def test_matches_are_one_to_one_and_within_the_tolerances(seed: int) -> None:
     rng = np.random.default_rng(seed)
     points, matrix = scattered(rng, 40), homography_of(rng)
-    moved = carried(points, matrix)
+    moved = transform_keypoints(points, matrix)
     copies = moved[rng.integers(0, 40, 60)]
     copies = copies + rng.normal(0, 1, copies.shape) * [0.4, 0.4, 0, 12]
     copies[:, 2] *= np.exp(rng.normal(0, 0.2, 60))
-    pairs = found_again(points, copies.astype(np.float32), matrix)
+    pairs = match_keypoints(points, copies.astype(np.float32), matrix)
     assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == len(pairs)
     a, b = moved[pairs[:, 0]], copies[pairs[:, 1]]
     apart = np.linalg.norm(a[:, :2] - b[:, :2], axis=1)
     assert (apart <= 0.25 * np.minimum(a[:, 2], b[:, 2]) + 0.501).all()
-    assert (np.maximum(a[:, 2] / b[:, 2], b[:, 2] / a[:, 2]) <= ALIKE + 1e-3).all()
-    assert (abs((a[:, 3] - b[:, 3] + 180) % 360 - 180) <= TURNED + 0.01).all()
-    assert len(found_again(points, moved.astype(np.float32), matrix)) == 40
-    assert len(found_again(points, moved.astype(np.float32), similarity(1, 0, (5e4, 0)) @ matrix)) == 0
+    assert (np.maximum(a[:, 2] / b[:, 2], b[:, 2] / a[:, 2]) <= SCALE_RATIO + 1e-3).all()
+    assert (abs((a[:, 3] - b[:, 3] + 180) % 360 - 180) <= ANGLE + 0.01).all()
+    assert len(match_keypoints(points, moved.astype(np.float32), matrix)) == 40
+    assert len(match_keypoints(points, moved.astype(np.float32), similarity(1, 0, (5e4, 0)) @ matrix)) == 0
 
 
-def test_of_several_the_nearest_is_found_and_others_not_at_all() -> None:
-    """By hand: of size 8, 2.5 pixels beside is found, 2.6 is not; nor 1.36 as large, nor turned by 21."""
-    one = np.eye(3)
+def test_the_nearest_of_several_matches_and_others_do_not() -> None:
+    """For size 8, 2.5 pixels away matches, 2.6 does not; nor 1.36 times as large, nor turned by 21°."""
+    identity = np.eye(3)
     points = keypoints((50, 50, 8, 355))
     for other, fits in [
         ((52.5, 50, 8, 355), True),
@@ -129,82 +124,82 @@ def test_of_several_the_nearest_is_found_and_others_not_at_all() -> None:
         ((50, 50, 8, 14), True),
         ((50, 50, 8, 16), False),
     ]:
-        assert len(found_again(points, keypoints(other), one)) == fits, other
+        assert len(match_keypoints(points, keypoints(other), identity)) == fits, other
     several = keypoints((51, 50, 8, 0), (50.5, 50, 8, 0), (49, 50, 8, 0))
-    assert found_again(points, several, one).tolist() == [[0, 1]]
-    assert found_again(several, points, one).tolist() == [[1, 0]]
+    assert match_keypoints(points, several, identity).tolist() == [[0, 1]]
+    assert match_keypoints(several, points, identity).tolist() == [[1, 0]]
     for a, b in ((points[:0], points), (points, points[:0])):
-        assert found_again(a, b, one).shape == (0, 2)
+        assert match_keypoints(a, b, identity).shape == (0, 2)
 
 
 # -- views --
 
 
 def test_a_view_shows_each_spot_where_its_homography_says() -> None:
-    """Centres of gravity of dark spots on white: were pixels' corners taken for their middles, the medians of
-    views would be 0.27 pixels beside on the mean."""
+    """Centroids of dark spots on white: with pixels' corners in place of their centres, the medians of
+    views would be 0.27 pixels off on average."""
     across, down = np.meshgrid(np.arange(400), np.arange(300))
     spots = keypoints(*((x, y, 8, 0) for x in range(80, 360, 60) for y in range(70, 260, 55)))
     picture = np.full((300, 400), 255.0)
     for x, y, _, _ in spots:
         picture -= 200 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * 3**2))
     photo = np.repeat(picture.clip(0, 255).astype(np.uint8)[..., None], 3, 2)
-    beside = []
+    errors = []
     for seed in range(20):
-        off = []
-        seen, matrix = view(photo, np.random.default_rng(seed))
-        assert seen.shape == (300, 400) and seen.dtype == np.uint8
-        for x, y, size, _ in carried(spots, matrix):
+        offsets = []
+        view, matrix = random_view(photo, np.random.default_rng(seed))
+        assert view.shape == (300, 400) and view.dtype == np.uint8
+        for x, y, size, _ in transform_keypoints(spots, matrix):
             r = int(1.6 * size)
             left, top = round(x) - r, round(y) - r
             if left < 0 or top < 0 or left + 2 * r >= 400 or top + 2 * r >= 300:
                 continue
-            part = seen[top : top + 2 * r + 1, left : left + 2 * r + 1].astype(float)
+            part = view[top : top + 2 * r + 1, left : left + 2 * r + 1].astype(float)
             dark = (np.median(part) - 25 - part).clip(0)
             if dark.sum() > 300:
                 at = np.arange(-r, r + 1)
                 middle = dark.sum(0) @ at / dark.sum(), dark.sum(1) @ at / dark.sum()
-                off.append([round(x) + middle[0] - x, round(y) + middle[1] - y])
-        if len(off) >= 4:
-            beside.append(abs(np.median(off, 0)))
-    assert len(beside) >= 12 and np.mean(beside) < 0.1
+                offsets.append([round(x) + middle[0] - x, round(y) + middle[1] - y])
+        if len(offsets) >= 4:
+            errors.append(abs(np.median(offsets, 0)))
+    assert len(errors) >= 12 and np.mean(errors) < 0.1
 
 
 def test_a_view_is_the_same_again_and_another_by_another_seed() -> None:
     photo = np.asarray(thing("coffee"))
-    one, again, other = (view(photo, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert np.array_equal(one[0], again[0]) and np.array_equal(one[1], again[1])
-    assert not np.array_equal(one[0], other[0]) and not np.array_equal(one[1], other[1])
+    first, repeated, other = (random_view(photo, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first[0], repeated[0]) and np.array_equal(first[1], repeated[1])
+    assert not np.array_equal(first[0], other[0]) and not np.array_equal(first[1], other[1])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (9, 5), (12, 300)])
 def test_photos_of_any_shape_do_not_raise(size: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
-    patches, counts, at = places(noise, 1, np.random.default_rng(0))
+    patches, counts, at = find_places(noise, 1, np.random.default_rng(0))
     assert len(patches) == counts.sum() and len(at) == len(counts)
 
 
-def alike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The correlation of patches [n, 32, 32] with others."""
-    x, y = (one.reshape(len(one), -1).astype(float) for one in (a, b))
-    x, y = (one - one.mean(1, keepdims=True) for one in (x, y))
+    x, y = (patches.reshape(len(patches), -1).astype(float) for patches in (a, b))
+    x, y = (values - values.mean(1, keepdims=True) for values in (x, y))
     return np.asarray((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1))
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea"])
-def test_patches_of_a_place_show_the_same(name: str) -> None:
+def test_patches_of_a_place_correlate(name: str) -> None:
     photo = np.asarray(thing(name))
-    patches, counts, at = places(photo, 3, np.random.default_rng(0))
+    patches, counts, at = find_places(photo, 3, np.random.default_rng(0))
     starts = np.append(0, counts.cumsum())
     assert len(counts) > 60 and counts.min() >= 2 and counts.max() <= 4
-    # The first is the photo's own: there it is, at that place and size and some angle.
+    # The first patch is from the photo itself: at that position and size, and some angle.
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     upright = cut(grey, np.column_stack([at, np.zeros(len(at))]).astype(np.float32))
     disc = np.hypot(*np.meshgrid(np.arange(32) - 15.5, np.arange(32) - 15.5)) < 15
-    own = patches[starts[:-1]]
-    np.testing.assert_allclose(own[:, disc].mean(1), upright[:, disc].mean(1), atol=6)
+    originals = patches[starts[:-1]]
+    np.testing.assert_allclose(originals[:, disc].mean(1), upright[:, disc].mean(1), atol=6)
     others = patches[starts[:-1] + 1]
-    matching, wrong = alike(own, others), alike(own, np.roll(others, 7, 0))
+    matching, wrong = correlation(originals, others), correlation(originals, np.roll(others, 7, 0))
     assert np.median(matching) > 0.75 and np.mean(matching > 0.3) > 0.95
     assert abs(np.median(wrong)) < 0.25
 
@@ -212,8 +207,8 @@ def test_patches_of_a_place_show_the_same(name: str) -> None:
 # -- batches --
 
 
-def some_places(photos: int, each: int, seed: int = 0) -> Places:
-    """Places whose patches tell which they are: brightness is the place, one pixel which of its patches."""
+def labelled_places(photos: int, each: int, seed: int = 0) -> Places:
+    """Places whose patches are labelled: brightness is the place, one pixel the number of the patch."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(2, 5, photos * each)
     starts = np.append(0, counts.cumsum())
@@ -229,50 +224,53 @@ def some_places(photos: int, each: int, seed: int = 0) -> Places:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 8), st.integers(1, 12))
 def test_a_batch_holds_two_patches_of_each_of_its_places(seed: int, at_once: int, each: int) -> None:
-    made = some_places(6, 8)
-    found = batch(made, made.of(np.arange(6)), np.random.default_rng(seed), at_once, each)
+    places = labelled_places(6, 8)
+    pairs = draw_batch(places, places.of(np.arange(6)), np.random.default_rng(seed), at_once, each)
     count = min(at_once, 6) * min(each, 8)
-    assert len(found.places) == len(set(found.places)) == count
-    assert len(set(made.photo[found.places])) == min(at_once, 6)
+    assert len(pairs.places) == len(set(pairs.places)) == count
+    assert len(set(places.photo[pairs.places])) == min(at_once, 6)
     corners = [(0, 1), (0, 30), (1, 0), (30, 0), (31, 1), (31, 30), (1, 31), (30, 31)]
-    shown = []
-    for side in (found.anchors, found.positives):
+    labels = []
+    for side in (pairs.anchors, pairs.positives):
         assert side.shape == (count, 32, 32) and side.flags.c_contiguous
-        assert (side[:, 10, 10] == found.places).all()
+        assert (side[:, 10, 10] == pairs.places).all()
         (corner,) = [c for c in corners if (side[:, c[0], c[1]] >= 200).all()]
-        shown.append((corner, side[:, corner[0], corner[1]]))
-    assert shown[0][0] == shown[1][0]  # turned and mirrored alike
-    assert (shown[0][1] != shown[1][1]).all()  # two patches, not one twice
-    # Overlapping places, one by one.
-    for i, a in enumerate(found.places):
-        for j, b in enumerate(found.places):
-            near = np.hypot(*(made.at[a, :2] - made.at[b, :2])) < APART * max(made.at[a, 2], made.at[b, 2])
-            assert found.overlap[i, j] == (i != j and made.photo[a] == made.photo[b] and near)
+        labels.append((corner, side[:, corner[0], corner[1]]))
+    assert labels[0][0] == labels[1][0]  # rotated and mirrored in the same way
+    assert (labels[0][1] != labels[1][1]).all()  # two patches, not one twice
+    for i, a in enumerate(pairs.places):
+        for j, b in enumerate(pairs.places):
+            near = np.hypot(*(places.at[a, :2] - places.at[b, :2])) < APART * max(
+                places.at[a, 2], places.at[b, 2]
+            )
+            assert pairs.overlap[i, j] == (i != j and places.photo[a] == places.photo[b] and near)
 
 
-def test_every_patch_and_each_of_eight_ways_comes_up() -> None:
-    made = some_places(2, 4)
-    photos, ways, drawn = made.of(np.arange(2)), set(), set()
-    for one in batches(made, photos, (5,), 80, 2, 4):
-        marked = np.argwhere(one.anchors[0] >= 200)[0]
-        ways.add(tuple(marked.tolist()))
-        for place, side in zip([*one.places] * 2, [*one.anchors, *one.positives], strict=True):
+def test_every_patch_and_each_of_eight_transforms_is_drawn() -> None:
+    places = labelled_places(2, 4)
+    photos, transforms, drawn = places.of(np.arange(2)), set(), set()
+    for pairs in draw_batches(places, photos, (5,), 80, 2, 4):
+        marked = np.argwhere(pairs.anchors[0] >= 200)[0]
+        transforms.add(tuple(marked.tolist()))
+        for place, side in zip([*pairs.places] * 2, [*pairs.anchors, *pairs.positives], strict=True):
             drawn.add((int(place), int(side.max())))
-    assert len(ways) == 8
-    assert len(drawn) == len(made.patches)
+    assert len(transforms) == 8
+    assert len(drawn) == len(places.patches)
 
 
-def test_batches_are_always_the_same() -> None:
-    made = some_places(3, 6)
-    photos = made.of(np.arange(3))
-    one, again, other = (list(batches(made, photos, seed, 3, 2, 4)) for seed in ((1, 2), (1, 2), (1, 3)))
-    for a, b, c in zip(one, again, other, strict=True):
+def test_equal_seeds_give_equal_batches() -> None:
+    places = labelled_places(3, 6)
+    photos = places.of(np.arange(3))
+    first, repeated, other = (
+        draw_batches(places, photos, seed, 3, 2, 4) for seed in ((1, 2), (1, 2), (1, 3))
+    )
+    for a, b, c in zip(first, repeated, other, strict=True):
         assert np.array_equal(a.anchors, b.anchors) and np.array_equal(a.positives, b.positives)
         assert not np.array_equal(a.places, c.places)
-    assert not np.array_equal(one[0].places, one[1].places)
+    assert not np.array_equal(first[0].places, first[1].places)
 
 
-# -- many photos, a file each --
+# -- stored files, one a photo --
 
 
 @pytest.fixture(scope="module")
@@ -285,54 +283,54 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def made(paths: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Places]:
+def collected(paths: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Places]:
     folder = tmp_path_factory.mktemp("places") / "x"
-    return folder, collect(paths, VIEWS, SIDE, 0, folder)
+    return folder, collect_places(paths, VIEWS, SIDE, 0, folder)
 
 
-def test_what_is_kept_is_what_was_made(paths: list[Path], made: tuple[Path, Places]) -> None:
-    folder, places = made
+def test_stored_places_equal_computed_ones(paths: list[Path], collected: tuple[Path, Places]) -> None:
+    folder, places = collected
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert sorted(before) == [f"{number:06}.safetensors" for number in range(5)]
-    again = collect(paths, VIEWS, SIDE, 0, folder)
-    assert same(again, places)
+    stored = collect_places(paths, VIEWS, SIDE, 0, folder)
+    assert same(stored, places)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert (again.at[:, :2] > -1).all() and (again.at[:, :2] < SIDE).all()
-    assert not same(collect(paths, VIEWS, SIDE, 1, folder.with_name("other seed")), places)
+    assert (stored.at[:, :2] > -1).all() and (stored.at[:, :2] < SIDE).all()
+    assert not same(collect_places(paths, VIEWS, SIDE, 1, folder.with_name("other seed")), places)
 
 
-def test_places_stand_by_photo(made: tuple[Path, Places]) -> None:
-    _, places = made
+def test_places_are_ordered_by_photo(collected: tuple[Path, Places]) -> None:
+    _, places = collected
     count = len(places.photo)
     assert count > 40 and places.at.shape == (count, 3) and len(places.starts) == count + 1
     assert places.patches.shape == (places.starts[-1], 32, 32)
-    several = np.diff(places.starts)
-    assert several.min() >= 2 and several.max() == VIEWS + 1
+    counts = np.diff(places.starts)
+    assert counts.min() >= 2 and counts.max() == VIEWS + 1
     assert set(places.photo) == {1, 2, 3, 4}  # the first, of one colour, has none
     rows = places.of(np.array([3, 0, 1]))
     np.testing.assert_array_equal(rows[0], np.flatnonzero(places.photo == 3))
     assert len(rows[1]) == 0 and rows[2][0] == 0
 
 
-def test_broken_off_and_taken_up_is_the_same(
-    paths: list[Path], made: tuple[Path, Places], tmp_path: Path
+def test_an_interrupted_collection_continues_to_the_same_places(
+    paths: list[Path], collected: tuple[Path, Places], tmp_path: Path
 ) -> None:
-    def stop(what: str, done: int, total: int) -> None:
-        assert (what, total) == ("looking for places", 5)
+    def stop(label: str, done: int, total: int) -> None:
+        assert (label, total) == ("looking for places", 5)
         if done == 2:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        collect(paths, VIEWS, SIDE, 0, tmp_path / "x", stop)
+        collect_places(paths, VIEWS, SIDE, 0, tmp_path / "x", stop)
     assert len(list((tmp_path / "x").iterdir())) >= 3
-    assert same(collect(paths, VIEWS, SIDE, 0, tmp_path / "x"), made[1])
+    assert same(collect_places(paths, VIEWS, SIDE, 0, tmp_path / "x"), collected[1])
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "other tensors", "patches gone", "scalar"])
-def test_a_damaged_file_is_made_anew(
-    paths: list[Path], made: tuple[Path, Places], tmp_path: Path, damage: str
+def test_a_damaged_file_is_replaced(
+    paths: list[Path], collected: tuple[Path, Places], tmp_path: Path, damage: str
 ) -> None:
-    folder, places = made
+    folder, places = collected
     path, whole = folder / "000002.safetensors", (folder / "000002.safetensors").read_bytes()
     zeros = {"counts": np.array([2, 2]), "keypoints": np.zeros((2, 3), np.float32)}
     if damage == "other tensors":
@@ -343,19 +341,19 @@ def test_a_damaged_file_is_made_anew(
         save_file({**zeros, "counts": np.array(4), "patches": np.zeros((4, 32, 32), np.uint8)}, path)
     else:
         path.write_bytes({"truncated": whole[:-9], "empty": b"", "text": b"no places at all"}[damage])
-    assert same(collect(paths, VIEWS, SIDE, 0, folder), places)
+    assert same(collect_places(paths, VIEWS, SIDE, 0, folder), places)
     assert path.read_bytes() == whole
 
 
-def test_nothing_found_again_is_said(tmp_path: Path) -> None:
+def test_photos_without_places(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
     with pytest.raises(WorkbenchError, match="no keypoint of any photo was found again"):
-        collect([tmp_path / "white.png"], VIEWS, SIDE, 0, tmp_path / "x")
+        collect_places([tmp_path / "white.png"], VIEWS, SIDE, 0, tmp_path / "x")
     with pytest.raises(WorkbenchError, match="no keypoint of any photo was found again"):
-        collect([], VIEWS, SIDE, 0, tmp_path / "x")
+        collect_places([], VIEWS, SIDE, 0, tmp_path / "x")
 
 
 def test_a_photo_that_vanishes_is_named(paths: list[Path], tmp_path: Path) -> None:
     gone = tmp_path / "gone.png"
     with pytest.raises(WorkbenchError, match=r"photo '.*gone\.png' cannot be used: the file is missing"):
-        collect([paths[1], gone], VIEWS, SIDE, 0, tmp_path / "x")
+        collect_places([paths[1], gone], VIEWS, SIDE, 0, tmp_path / "x")

@@ -10,7 +10,7 @@ import workbench as wb
 from workbench.collections.poster_art import MEMBERS
 from workbench.descriptors import detector
 from workbench.descriptors.attention import SHIPPED
-from workbench.learning.scenes import HELD_OUT
+from workbench.learning.proposals.scenes import HELD_OUT
 from workbench.recalling import proposal_recall
 
 PIPELINE = "efficientnet_lite0/max/proposals:20"

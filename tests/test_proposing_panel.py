@@ -20,8 +20,8 @@ from tests.proposing import keep, untrained
 from workbench.config import WorkbenchError
 from workbench.descriptors.attention import SHIPPED, learned
 from workbench.descriptors.detector import PICTURE
-from workbench.learning import proposals
 from workbench.learning.checkpoints import to_bytes
+from workbench.learning.proposals import train as proposals
 from workbench.panels import Session
 from workbench.panels.proposing import ELSEWHERE, OUTLINES, Proposing, curve_of, in_words, recall_lines
 from workbench.pipeline import Workbench

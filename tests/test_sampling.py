@@ -1,4 +1,4 @@
-"""HardNet's sampling, by hand and on real photographs, and its view."""
+"""Inspection of HardNet's batches on real photographs, and its view."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import workbench
 from tests.pictures import folder_of
 from tests.things import folder_of_things
 from workbench.config import WorkbenchError
-from workbench.learning import sampling
-from workbench.learning.hardest import loss
-from workbench.learning.hardnet import described, started
-from workbench.learning.sampling import AT_ONCE, EACH, UNTRAINED, Lesson, lesson, network
+from workbench.learning.hardnet import inspection
+from workbench.learning.hardnet.inspection import AT_ONCE, EACH, UNTRAINED, Lesson, lesson, network
+from workbench.learning.hardnet.loss import loss
+from workbench.learning.hardnet.train import describe_pairs, initial_network
 from workbench.local.hardnet import SHIPPED
 from workbench.panels import Session
 from workbench.panels.sampling_view import TAKEN, SamplingView, shown
@@ -32,7 +32,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Workbench:
     folder = folder_of_things(tmp_path_factory.mktemp("things"), views=2)
     (cache / "learned").mkdir()
     torch.manual_seed(1)
-    state = {name: one.contiguous() for name, one in started(4).state_dict().items()}
+    state = {name: tensor.contiguous() for name, tensor in initial_network(4).state_dict().items()}
     save_file(state, cache / "learned" / "mine.safetensors", {"card": '{"views": 4}'})
     return workbench.open(folder, labels="folders", cache=cache, size=256)
 
@@ -42,38 +42,36 @@ def made(bench: Workbench) -> Lesson:
     return lesson(bench.collection, bench.options)
 
 
-def test_a_batch_is_as_in_training_and_its_loss_too(made: Lesson, bench: Workbench) -> None:
+def test_a_batch_and_its_loss_are_those_of_training(made: Lesson, bench: Workbench) -> None:
     pairs, model = made.draw(0), network(UNTRAINED, bench.options)
     sampled = made.seen(pairs, model)
     assert len(sampled) == AT_ONCE * EACH
     with torch.no_grad():
-        sides = described(model, pairs)
+        vectors = describe_pairs(model, pairs)
     assert sampled.loss.mean() == pytest.approx(
-        float(loss(*sides, torch.from_numpy(pairs.overlap))), abs=1e-5
+        float(loss(*vectors, torch.from_numpy(pairs.overlap))), abs=1e-5
     )
-    distances = torch.cdist(*sides).numpy()
-    every = np.arange(len(sampled))
+    distances = torch.cdist(*vectors).numpy()
+    rows = np.arange(len(sampled))
     np.testing.assert_allclose(sampled.matching, distances.diagonal(), atol=1e-3)
-    np.testing.assert_allclose(sampled.row_distance, distances[every, sampled.by_row], atol=1e-3)
-    np.testing.assert_allclose(sampled.column_distance, distances[sampled.by_column, every], atol=1e-3)
+    np.testing.assert_allclose(sampled.row_distance, distances[rows, sampled.by_row], atol=1e-3)
+    np.testing.assert_allclose(sampled.column_distance, distances[sampled.by_column, rows], atol=1e-3)
     np.testing.assert_array_equal(sampled.from_row, sampled.row_distance <= sampled.column_distance)
-    assert not (sampled.by_row == every).any() and not (sampled.by_column == every).any()
-    assert (
-        not pairs.overlap[every, sampled.by_row].any() and not pairs.overlap[sampled.by_column, every].any()
-    )
+    assert not (sampled.by_row == rows).any() and not (sampled.by_column == rows).any()
+    assert not pairs.overlap[rows, sampled.by_row].any() and not pairs.overlap[sampled.by_column, rows].any()
     taken = np.minimum(sampled.row_distance, sampled.column_distance)
     np.testing.assert_allclose(sampled.loss, np.maximum(0, 1 + sampled.matching - taken), atol=1e-5)
     assert set(sampled.photos) <= set(bench.collection.images)
 
 
-def test_batches_differ_and_are_the_same_again(made: Lesson, bench: Workbench) -> None:
-    first, again, other = made.draw(0), made.draw(0), made.draw(1)
-    np.testing.assert_array_equal(first.anchors, again.anchors)
+def test_batches_differ_by_number_and_are_reproducible(made: Lesson, bench: Workbench) -> None:
+    first, repeated, other = made.draw(0), made.draw(0), made.draw(1)
+    np.testing.assert_array_equal(first.anchors, repeated.anchors)
     assert not np.array_equal(first.places, other.places)
-    repeated = lesson(bench.collection, bench.options)
-    np.testing.assert_array_equal(repeated.draw(1).positives, other.positives)
-    one, same = (made.seen(first, network(UNTRAINED, bench.options)).loss for _ in range(2))
-    np.testing.assert_array_equal(one, same)
+    from_cache = lesson(bench.collection, bench.options)
+    np.testing.assert_array_equal(from_cache.draw(1).positives, other.positives)
+    losses, repeated_losses = (made.seen(first, network(UNTRAINED, bench.options)).loss for _ in range(2))
+    np.testing.assert_array_equal(losses, repeated_losses)
 
 
 def test_networks_by_name(bench: Workbench) -> None:
@@ -88,7 +86,7 @@ def test_networks_by_name(bench: Workbench) -> None:
             network("hardnet", bench.options)
 
 
-def test_photos_that_show_too_little_are_refused(cache: Path, tmp_path: Path) -> None:
+def test_photos_without_places_are_refused(cache: Path, tmp_path: Path) -> None:
     for number in range(3):
         Image.new("RGB", (96, 96), (80, 90, 10 * number)).save(tmp_path / f"{number}.png")
     bench = workbench.open(tmp_path, cache=cache, size=128)
@@ -102,9 +100,9 @@ def test_photos_that_show_too_little_are_refused(cache: Path, tmp_path: Path) ->
         lesson(bench.collection, bench.options)
 
 
-def test_of_many_photos_some_are_drawn(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "PHOTOS", 3)
-    monkeypatch.setattr(sampling, "EACH", 1)
+def test_a_large_collection_is_sampled(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "PHOTOS", 3)
+    monkeypatch.setattr(inspection, "EACH", 1)
     bench = workbench.open(folder_of(tmp_path, 8), cache=cache, size=128)
     few = lesson(bench.collection, bench.options)
     assert len(few.photos) == 3 and set(few.photos) < set(bench.collection.images)

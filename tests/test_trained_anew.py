@@ -1,4 +1,4 @@
-"""A weight file trained anew under the same name, while a workbench that used it is open."""
+"""A weight file that is replaced under the same name, while a workbench that used it is open."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from safetensors.torch import save_file
 
 import workbench as wb
 from tests.pictures import folder_of
-from workbench.config import WorkbenchError
+from workbench.config import Config, WorkbenchError
+from workbench.described import Describer
 from workbench.pipeline import Workbench
+from workbench.progress import silent
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def bench(tmp_path: Path) -> Workbench:
 
 
 def written(path: Path, seed: int) -> Path:
-    """A small network of random weights, in a file that says what it is."""
+    """A small network of random weights, in a file whose metadata name the architecture."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = timm.create_model("test_resnet", pretrained=False)
@@ -31,11 +33,11 @@ def written(path: Path, seed: int) -> Path:
     return path
 
 
-def test_what_is_found_and_explained_is_of_the_new_weights(bench: Workbench, tmp_path: Path) -> None:
+def test_rankings_and_explanations_use_the_new_weights(bench: Workbench, tmp_path: Path) -> None:
     net, other = written(tmp_path / "net.safetensors", 1), written(tmp_path / "other.safetensors", 2)
     query, image = bench.collection.images[:2]
 
-    def found(path: Path) -> list[tuple[str, float]]:
+    def ranked(path: Path) -> list[tuple[str, float]]:
         ranking = bench.search(query, pipeline=f"file:{path}/mean/whole")
         return list(zip(ranking["image_id"], ranking["score"], strict=True))
 
@@ -45,18 +47,18 @@ def test_what_is_found_and_explained_is_of_the_new_weights(bench: Workbench, tmp
     def heat(path: Path) -> np.ndarray:
         return bench.activations(query, f"file:{path}/mean/whole", layer="layer2").maps
 
-    def judged(path: Path) -> str:
+    def fingerprint(path: Path) -> str:
         return str(bench.evaluate(f"file:{path}/mean/whole").provenance["weights"])
 
-    before = found(net), score(net), heat(net), judged(net)
+    before = ranked(net), score(net), heat(net), fingerprint(net)
     written(net, 2)
-    assert found(net) == found(other) != before[0]
+    assert ranked(net) == ranked(other) != before[0]
     assert score(net) == score(other) != before[1]
     assert np.array_equal(heat(net), heat(other)) and not np.array_equal(heat(net), before[2])
-    assert judged(net) == judged(other) != before[3]
+    assert fingerprint(net) == fingerprint(other) != before[3]
 
 
-def test_one_that_is_gone_is_said(bench: Workbench, tmp_path: Path) -> None:
+def test_a_deleted_file_is_reported(bench: Workbench, tmp_path: Path) -> None:
     net = written(tmp_path / "net.safetensors", 1)
     query = bench.collection.images[0]
     bench.search(query, pipeline=f"file:{net}/mean/whole")
@@ -67,6 +69,8 @@ def test_one_that_is_gone_is_said(bench: Workbench, tmp_path: Path) -> None:
 
 def test_unchanged_weights_are_loaded_and_described_once(bench: Workbench, tmp_path: Path) -> None:
     net = written(tmp_path / "net.safetensors", 1)
-    first = bench._ready(f"file:{net}/mean/whole", lambda *_: None)
-    assert bench._ready(f"file:{net}/mean/whole", lambda *_: None) is first
-    assert bench._ready(f"file:{net}/max/whole", lambda *_: None).source is first.source
+    describer = Describer(bench.collection, bench.options)
+    mean, pooled_by_max = (Config.parse(f"file:{net}/{pooling}/whole") for pooling in ("mean", "max"))
+    first = describer.describe(mean, silent)
+    assert describer.describe(mean, silent) is first
+    assert describer.describe(pooled_by_max, silent).source is first.source

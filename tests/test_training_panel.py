@@ -19,7 +19,7 @@ from tests.extracting import NETWORK
 from tests.finetuning import SETTINGS
 from tests.pictures import folder_of
 from workbench.descriptors.attention import learned
-from workbench.learning.shelf import names, shelf
+from workbench.learning.registry import names, shelf
 from workbench.panels import Session
 from workbench.panels.configuration import Configuration
 from workbench.panels.messages import Messages

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.things import thing
-from workbench.learning.places import carried, view
+from workbench.learning.hardnet.correspondence import transform_keypoints
+from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.local.features import Features, made
 from workbench.local.keypoints import sift
 from workbench.local.verification import (
@@ -42,29 +43,31 @@ def alike(points: np.ndarray, moved: np.ndarray, seed: int = 1) -> tuple[Feature
 @pytest.mark.parametrize("model", [SHIFT, TILT])
 def test_a_known_homography_is_found(model: np.ndarray) -> None:
     points = scattered(60)
-    found = verify(*alike(points, carried(points, model)))
+    found = verify(*alike(points, transform_keypoints(points, model)))
     assert found.inliers == 60 and found.inside.all() and not found.why
     assert found.model is not None
     corners = np.array([[20, 20, 6, 0], [200, 20, 6, 0], [200, 200, 6, 0], [20, 200, 6, 0]], float)
     np.testing.assert_allclose(
-        carried(corners, found.model)[:, :2], carried(corners, model)[:, :2], atol=0.05
+        transform_keypoints(corners, found.model)[:, :2],
+        transform_keypoints(corners, model)[:, :2],
+        atol=0.05,
     )
 
 
 def test_an_affinity_is_found_and_sees_no_perspective() -> None:
     points = scattered(60)
     flat = np.array([[1.2, 0.3, 10], [-0.2, 0.9, 30], [0, 0, 1]])
-    found = verify(*alike(points, carried(points, flat)), kind="affine")
+    found = verify(*alike(points, transform_keypoints(points, flat)), kind="affine")
     assert found.inliers == 60 and found.model is not None
     np.testing.assert_allclose(found.model, flat, atol=0.01)
     steep = np.array([[1.0, 0, 0], [0, 1, 0], [2e-3, 1e-3, 1]])
-    pair = alike(points, carried(points, steep))
+    pair = alike(points, transform_keypoints(points, steep))
     assert verify(*pair).inliers == 60 > verify(*pair, kind="affine").inliers
 
 
 def test_wrong_matches_are_left_outside() -> None:
     points = scattered(60)
-    moved = carried(points, TILT)
+    moved = transform_keypoints(points, TILT)
     wrong = np.arange(0, 60, 3)
     moved[wrong, :2] = np.random.default_rng(3).uniform(0, 300, (len(wrong), 2))
     found = verify(*alike(points, moved))
@@ -76,7 +79,7 @@ def test_wrong_matches_are_left_outside() -> None:
 
 def test_matches_of_one_place_count_once() -> None:
     points = np.repeat(scattered(20), 3, axis=0)  # three directions at each place
-    found = verify(*alike(points, carried(points, SHIFT)))
+    found = verify(*alike(points, transform_keypoints(points, SHIFT)))
     assert found.inside.sum() == 60
     assert found.inliers == 20
 
@@ -91,7 +94,7 @@ def test_matches_of_one_place_count_once() -> None:
 )
 def test_what_cannot_be_a_view_is_turned_down(model: np.ndarray, why: str) -> None:
     points = scattered(40)
-    found = verify(*alike(points, carried(points, model)))
+    found = verify(*alike(points, transform_keypoints(points, model)))
     assert found.inliers == 0 and found.model is None and not found.inside.any()
     assert why in found.why
 
@@ -111,7 +114,7 @@ def test_points_on_a_line_folds_and_mirrors_are_turned_down() -> None:
 def test_pictures_without_keypoints_and_with_few_are_said() -> None:
     nothing = Features(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8), SIZE)
     some, _ = alike(scattered(30), scattered(30))
-    few, moved = alike(scattered(FEWEST - 1), carried(scattered(FEWEST - 1), SHIFT))
+    few, moved = alike(scattered(FEWEST - 1), transform_keypoints(scattered(FEWEST - 1), SHIFT))
     assert verify(nothing, some).why == "no keypoints in the query"
     assert verify(some, nothing).why == "no keypoints in the image"
     assert verify(few, moved).why == f"{FEWEST - 1} matches are too few"
@@ -146,12 +149,12 @@ def test_matches_are_those_of_the_plain_definition(seed: int, here: int, there: 
 
 def test_a_photo_and_a_view_of_it_are_verified_the_same_each_time() -> None:
     photo = np.asarray(thing("coffee"))
-    other, model = view(photo, np.random.default_rng(4))
+    other, model = random_view(photo, np.random.default_rng(4))
     pair = made(photo, sift), made(np.repeat(other[..., None], 3, 2), sift)
     found, again = verify(*pair), verify(*pair)
     assert found.inliers >= 20
     np.testing.assert_array_equal(found.inside, again.inside)
-    right = carried(pair[0].points[found.pairs[found.inside, 0]], model)[:, :2]
+    right = transform_keypoints(pair[0].points[found.pairs[found.inside, 0]], model)[:, :2]
     apart = np.linalg.norm(right - pair[1].points[found.pairs[found.inside, 1], :2], axis=1)
     assert np.mean(apart < 4) > 0.95
     assert verify(pair[0], made(np.asarray(thing("chelsea")), sift)).inliers == 0
@@ -159,8 +162,8 @@ def test_a_photo_and_a_view_of_it_are_verified_the_same_each_time() -> None:
 
 def test_verified_images_come_first_and_the_rest_stays_as_it_was() -> None:
     points = scattered(40)
-    query, same = alike(points, carried(points, SHIFT))
-    _, half = alike(points, np.vstack([carried(points[:20], SHIFT), scattered(20, 9, 380)]))
+    query, same = alike(points, transform_keypoints(points, SHIFT))
+    _, half = alike(points, np.vstack([transform_keypoints(points[:20], SHIFT), scattered(20, 9, 380)]))
     other, _ = alike(scattered(40, 5), scattered(40, 6), seed=7)
     nothing = Features(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.float16), SIZE)
     pictures = {0: other, 1: nothing, 2: half, 3: same, 4: same}

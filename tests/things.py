@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections.poster_photos import read_photos
-from workbench.learning.places import view
+from workbench.learning.hardnet.patch_pairs import random_view
 
 THINGS = ("astronaut", "coffee", "chelsea", "coins", "hubble_deep_field")
 SIZE = (240, 180)
@@ -26,7 +26,7 @@ def folder_of_things(root: Path, views: int = 4, empty: bool = True) -> Path:
         photo = thing(name)
         photo.save(root / name / "0.png")
         for number in range(1, views + 1):
-            seen, _ = view(np.asarray(photo), np.random.default_rng([kind, number]))
+            seen, _ = random_view(np.asarray(photo), np.random.default_rng([kind, number]))
             Image.fromarray(seen).save(root / name / f"{number}.png")
     if empty:
         (root / "empty").mkdir()

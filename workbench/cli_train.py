@@ -1,15 +1,18 @@
-"""``workbench train …``: what is trained, on a collection of one's own."""
+"""``workbench train …``: train a model on a collection."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from workbench.cli_options import Opening, opens
 from workbench.console import percent, progress_bar
+
+if TYPE_CHECKING:
+    from workbench.learning.trainer import Epoch
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train on a collection of one's own.")
 NAME = Annotated[str, typer.Option(help="small letters, digits, - and _")]
@@ -22,7 +25,7 @@ def whitening(
     pipeline: Annotated[str, typer.Argument(help="with pca, pcaw or lw, of as many dimensions as wanted")],
     name: NAME,
 ) -> None:
-    """Fit a pipeline's whitening on a collection, to be used on others as the step pcaw:256:NAME."""
+    """Fit a pipeline's whitening on a collection, for use on others as the step pcaw:256:NAME."""
     from workbench.config import Config
     from workbench.learning.whitening import keep
 
@@ -44,29 +47,24 @@ def attention(
     targets: Annotated[
         str, typer.Option(help="predictions: any photos; labels: those of the classifier's classes, in order")
     ] = "predictions",
-    composites: Annotated[int, typer.Option(help="photos among clutter, to be made of the photos")] = 1000,
+    composites: Annotated[int, typer.Option(help="pictures generated of photos among clutter")] = 1000,
     epochs: Annotated[int, typer.Option(help="at most")] = 8,
-    area: Annotated[bool, typer.Option("--area", help="regions count by their areas besides")] = False,
+    area: Annotated[bool, typer.Option("--area", help="multiply weights with the regions' areas")] = False,
 ) -> None:
-    """Train regional attention on a collection's photos, to be used as the step attention:NAME."""
+    """Train regional attention on a collection's photos, for use as the step attention:NAME."""
     from workbench.descriptors.attention import Attention
-    from workbench.learning.attention import Settings, train
-    from workbench.learning.epochs import Epoch
+    from workbench.learning.attention.train import Settings, train
 
     def report(epoch: Epoch) -> None:
-        losses = f"loss {epoch.loss:.3f}, held out {epoch.validation:.3f}"
-        print(f"epoch {epoch.number}: {losses}", file=sys.stderr)
+        _print_epoch(epoch, f"held out {epoch.measures['validation']:.3f}")
 
     settings = Settings(targets, composites, epochs, area=area)
-    command = shlex.join(["workbench", *sys.argv[1:]])
     with progress_bar() as progress:
         bench = opened(progress)
-        path = train(bench.collection, bench.options, name, backbone, settings, progress, report, command)
+        path = train(bench.collection, bench.options, name, backbone, settings, progress, report, _command())
     about = Attention.load(path).about
-    if about["unreadable"]:
-        print(f"note: {about['unreadable']} photos could not be read and are left out", file=sys.stderr)
-    use = f"{backbone}/max/rmac:5/attention:{name}"
-    print(f"epoch {about['kept']} is written to {path}; use it as {use}")
+    _note_unreadable(about["unreadable"])
+    print(_written(about["kept"], path, f"{backbone}/max/rmac:5/attention:{name}"))
 
 
 @app.command()
@@ -79,29 +77,27 @@ def backbone(
     loss: Annotated[str, typer.Option(help="contrastive, triplet or classification")] = "triplet",
     blocks: Annotated[int, typer.Option(help="how many of the last blocks are trained")] = 4,
     epochs: Annotated[int, typer.Option(help="at most")] = 8,
-    rate: Annotated[float, typer.Option(help="of learning, at the beginning")] = 3e-4,
+    rate: Annotated[float, typer.Option(help="learning rate of the first epoch")] = 3e-4,
 ) -> None:
-    """Fine-tune a backbone for search on a labelled collection, to be used as the backbone file:PATH."""
-    from workbench.learning.descent import Epoch, Settings
-    from workbench.learning.finetuning import card, finetune
+    """Fine-tune a backbone for search on a labelled collection, for use as the backbone file:PATH."""
+    from workbench.learning.finetuning.train import Settings, card, finetune
 
     def report(epoch: Epoch) -> None:
-        fell = "untrained" if epoch.loss is None else f"loss {epoch.loss:.3f}"
-        print(f"epoch {epoch.number}: {fell}, held-out mAP {percent(epoch.mean_ap)} %", file=sys.stderr)
+        _print_epoch(epoch, f"held-out mAP {percent(epoch.measures['mean_ap'])} %")
 
     settings = Settings(cast(Any, loss), pooling, blocks, epochs, rate)
-    command = shlex.join(["workbench", *sys.argv[1:]])
     with progress_bar() as progress:
         bench = opened(progress)
-        path = finetune(bench.collection, bench.options, name, backbone, settings, progress, report, command)
+        path = finetune(
+            bench.collection, bench.options, name, backbone, settings, progress, report, _command()
+        )
     about = card(path)
     for note in about["notes"]:
         print(f"note: {note}", file=sys.stderr)
     before, kept = (about["figures"][number]["mean_ap"] for number in (0, about["kept"]))
     if kept <= before:
         print("note: no epoch was better than the untrained backbone; try another --rate", file=sys.stderr)
-    use = f"file:{path}/{pooling}/whole --size {about['size']}"
-    print(f"epoch {about['kept']} is written to {path}; use it as {use}")
+    print(_written(about["kept"], path, f"file:{path}/{pooling}/whole --size {about['size']}"))
 
 
 @app.command()
@@ -111,28 +107,26 @@ def hardnet(
     name: NAME,
     width: Annotated[int, typer.Option(help="channels of the first layer; 32 as published")] = 16,
     steps: Annotated[int, typer.Option(help="of 512 pairs each")] = 700,
-    views: Annotated[int, typer.Option(help="that are made of each photo")] = 4,
-    rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 2e-3,
+    views: Annotated[int, typer.Option(help="generated from each photo")] = 4,
+    rate: Annotated[float, typer.Option(help="highest learning rate")] = 2e-3,
     real: Annotated[
-        bool, typer.Option("--real", help="other photos of the same thing besides, by outlines or labels")
+        bool,
+        typer.Option("--real", help="also use other photos of the same object, by outlines or labels"),
     ] = False,
 ) -> None:
-    """Train HardNet's local descriptors on any photos, to be used as the backbone hardnet:NAME."""
-    from workbench.learning.hardnet import Epoch, Settings, train
+    """Train HardNet's local descriptors on any photos, for use as the backbone hardnet:NAME."""
+    from workbench.learning.hardnet.train import Settings, train
     from workbench.local.hardnet import card
 
     def report(epoch: Epoch) -> None:
-        wrong = f"{100 * epoch.false_positives:.2f} % false positives at 95 % recall"
-        print(f"epoch {epoch.number}: loss {epoch.loss:.3f}, held out {wrong}", file=sys.stderr)
+        share = 100 * epoch.measures["false_positives"]
+        _print_epoch(epoch, f"held out {share:.2f} % false positives at 95 % recall")
 
-    command = shlex.join(["workbench", *sys.argv[1:]])
     settings = Settings(width, steps, rate, views)
     with progress_bar() as progress:
         bench = opened(progress)
-        path = train(bench.collection, bench.options, name, settings, progress, report, command, real)
-    lost = card(path)["unreadable"]
-    if lost:
-        print(f"note: {lost} photos could not be read and are left out", file=sys.stderr)
+        path = train(bench.collection, bench.options, name, settings, progress, report, _command(), real)
+    _note_unreadable(card(path)["unreadable"])
     print(f"written to {path}; use it as hardnet:{name}/bow:4096/whole")
 
 
@@ -142,23 +136,40 @@ def proposals(
     opened: Opening,
     name: NAME,
     backbone: Annotated[str, typer.Option(help="a convolutional backbone")] = "efficientnet_lite0",
-    scenes: Annotated[int, typer.Option(help="to be made, of other seeds than the collection's")] = 3000,
-    epochs: Annotated[int, typer.Option(help="passes over them")] = 5,
-    rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 1e-3,
+    scenes: Annotated[int, typer.Option(help="generated from other seeds than the collection's")] = 3000,
+    epochs: Annotated[int, typer.Option(help="passes over the scenes")] = 5,
+    rate: Annotated[float, typer.Option(help="highest learning rate")] = 1e-3,
 ) -> None:
-    """Train region proposals on scenes made like those of posters, to be used as proposals:20:NAME."""
-    from workbench.learning.proposals import FIRST, Epoch, Settings, train
+    """Train region proposals on generated scenes like those of posters, for use as proposals:20:NAME."""
+    from workbench.learning.proposals.train import FIRST, Settings, train
 
     def report(epoch: Epoch) -> None:
-        found = (
-            f"{percent(epoch.recall)} % found by {FIRST} proposals, {percent(epoch.refined)} % moved to fit"
+        recall, refined = (percent(epoch.measures[name]) for name in ("recall", "refined"))
+        _print_epoch(
+            epoch, f"held-out recall of {FIRST} proposals {recall} %, of refined proposals {refined} %"
         )
-        what = "untrained" if epoch.loss is None else f"epoch {epoch.number}: loss {epoch.loss:.3f}"
-        print(f"{what}, held out {found}", file=sys.stderr)
 
     settings = Settings(scenes, epochs, rate=rate)
-    command = shlex.join(["workbench", *sys.argv[1:]])
     with progress_bar() as progress:
         bench = opened(progress)
-        path = train(bench.collection, bench.options, name, backbone, settings, progress, report, command)
+        path = train(bench.collection, bench.options, name, backbone, settings, progress, report, _command())
     print(f"written to {path}; use it as {backbone}/max/proposals:20:{name}")
+
+
+def _command() -> str:
+    """The command line, which cards record."""
+    return shlex.join(["workbench", *sys.argv[1:]])
+
+
+def _print_epoch(epoch: Epoch, measures: str) -> None:
+    loss = "untrained" if epoch.loss is None else f"loss {epoch.loss:.3f}"
+    print(f"epoch {epoch.number}: {loss}, {measures}", file=sys.stderr)
+
+
+def _note_unreadable(count: int) -> None:
+    if count:
+        print(f"note: {count} photos could not be read and are left out", file=sys.stderr)
+
+
+def _written(epoch: int, path: Any, use: str) -> str:
+    return f"epoch {epoch} is written to {path}; use it as {use}"

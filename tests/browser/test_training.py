@@ -15,7 +15,7 @@ from tests.browser.steps import CELLS, ERRORS, opening, region, select
 
 pytestmark = pytest.mark.browser
 WAITS = """from tests.finetuning import SETTINGS, NETWORK
-from workbench.learning.finetuning import finetune
+from workbench.learning.finetuning.train import finetune
 from workbench.progress import Cancelled
 
 def stop(epoch):

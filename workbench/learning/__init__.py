@@ -1,1 +1,1 @@
-"""What is trained. The core never imports from here."""
+"""Trainings: whitening, attention, fine-tuning, HardNet and region proposals. Search imports none."""

@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.collections.collection import Query
 from workbench.evaluation.comparison import paired_difference
 from workbench.judging import Evaluation
-from workbench.learning.shelf import Trained
+from workbench.learning.registry import Trained
 from workbench.panels.results import percent
 from workbench.panels.session import DEBOUNCE, Session
 from workbench.panels.study import Asked, study

@@ -19,7 +19,7 @@ from workbench.config import (
 from workbench.features.backbones import BACKBONES, Spec
 from workbench.features.maps import Options
 from workbench.features.weights import availability
-from workbench.learning.shelf import shelf
+from workbench.learning.registry import shelf
 from workbench.panels.local_features import known
 
 NONE = ""  # a part that is left out of the string

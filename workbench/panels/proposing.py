@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -16,8 +15,9 @@ from workbench.config import Config, WorkbenchError
 from workbench.descriptors import detector
 from workbench.descriptors.attention import SHIPPED, learned
 from workbench.descriptors.detector import Trained
-from workbench.learning import proposals
-from workbench.learning.shelf import names
+from workbench.learning.proposals import train as proposals
+from workbench.learning.registry import names
+from workbench.learning.trainer import Epoch
 from workbench.panels.pipelines import replaced
 from workbench.panels.results import percent
 from workbench.panels.session import Session
@@ -127,8 +127,8 @@ class Proposing:
         live: list[dict[str, Any]] = []
         shown: list[bytes] = []
 
-        def report(epoch: proposals.Epoch) -> None:
-            live.append(asdict(epoch))
+        def report(epoch: Epoch) -> None:
+            live.append(epoch.as_dict())
             self._show(list(live), tuple(shown))
 
         given = bench.collection, bench.options, name, backbone, None, progress, report, SOURCE

@@ -9,8 +9,10 @@ from typing import Any
 
 import ipywidgets as W
 
-from workbench.learning import attention, descent, losses
-from workbench.learning.shelf import Kind, Trained
+from workbench.learning.attention import train as attention
+from workbench.learning.finetuning import losses
+from workbench.learning.finetuning import train as finetuning
+from workbench.learning.registry import Kind, Trained
 
 WHAT: list[tuple[str, Kind]] = [
     ("Fine-tune the backbone", "backbone"),
@@ -22,7 +24,7 @@ class Recipe:
     """The controls of a training. Settings that have none stay as they were in what was picked."""
 
     def __init__(self, changed: Callable[[Any], None]) -> None:
-        self._rest: dict[Kind, Any] = {"backbone": descent.Settings(), "attention": attention.Settings()}
+        self._rest: dict[Kind, Any] = {"backbone": finetuning.Settings(), "attention": attention.Settings()}
         first, second = self._rest["backbone"], self._rest["attention"]
         self.what = W.Dropdown(description="What is trained", options=WHAT)
         self.name = W.Text(description="Training name", placeholder="small letters, digits, - and _")

@@ -8,8 +8,8 @@ from typing import Any
 
 import ipywidgets as W
 
-from workbench.learning import sampling
-from workbench.learning.sampling import AT_ONCE, EACH, UNTRAINED, Lesson, Sampled
+from workbench.learning.hardnet import inspection as sampling
+from workbench.learning.hardnet.inspection import AT_ONCE, EACH, UNTRAINED, Lesson, Sampled
 from workbench.panels.local_features import here, known
 from workbench.panels.session import Session
 from workbench.panels.widgets.patches import Cell, PatchRows, cell

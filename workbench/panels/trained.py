@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.learning import descent
-from workbench.learning.shelf import Kind, Trained
+from workbench.learning.finetuning import train as finetuning
+from workbench.learning.registry import Kind, Trained
 from workbench.panels.results import percent
 from workbench.panels.widgets.table import column
 
@@ -57,7 +57,7 @@ def row(one: Trained, running: bool = False) -> dict[str, Any]:
 
 def _what(one: Trained) -> str:
     settings = one.settings
-    if isinstance(settings, descent.Settings):
+    if isinstance(settings, finetuning.Settings):
         return f"{settings.blocks} block{'s' * (settings.blocks != 1)} of {short(one.base)}, {settings.loss}"
     return f"attention of {short(one.base)}, by {settings.targets}"
 
@@ -70,7 +70,7 @@ def short(backbone: str) -> str:
 def card(one: Trained) -> str:
     """What a card says, in a sentence or two."""
     said, settings = one.card, one.settings
-    if isinstance(settings, descent.Settings):
+    if isinstance(settings, finetuning.Settings):
         words = [
             f"{said['images']:,} images of {said['labels']:,} labels, {said['held_out_images']:,} held out",
             f"through {settings.pooling} over the whole map",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,9 @@ import ipywidgets as W
 
 from workbench.config import Config, WorkbenchError, is_local
 from workbench.descriptors.attention import learned
-from workbench.learning import attention, finetuning
-from workbench.learning.shelf import Kind, Trained, names, shelf, shipped
+from workbench.learning.attention import train as attention
+from workbench.learning.finetuning import train as finetuning
+from workbench.learning.registry import Kind, Trained, names, shelf, shipped
 from workbench.panels import trained as words
 from workbench.panels.before_after import BeforeAfter
 from workbench.panels.pipelines import part, replaced
@@ -108,7 +109,7 @@ class TrainingPanel:
         self.draw()
 
         def report(epoch: Any) -> None:
-            live.figures.append(asdict(epoch))
+            live.figures.append(epoch.as_dict())
             self.read()
             self.draw()
 

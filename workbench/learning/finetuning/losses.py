@@ -1,4 +1,4 @@
-"""What is minimised: contrastive and triplet losses on hard negatives, or the softmax of a classifier."""
+"""Losses of fine-tuning: contrastive and triplet on hard negatives, or a classifier's cross entropy."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SCALE = 16.0  # of the cosines, before the softmax
 
 
 class Contrastive(torch.nn.Module):
-    """Matches are drawn together, each vector's hardest mismatch is pushed to a margin (Hadsell et al. 2006).
+    """Contrastive loss of all matches and of each vector's hardest mismatch (Hadsell et al. 2006).
 
-    Called with unit vectors [B, C] and classes [B], as the others here.
+    Called with unit vectors [B, C] and classes [B], as the other losses here.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Contrastive(torch.nn.Module):
 
 
 class Triplet(torch.nn.Module):
-    """A match should be nearer than a mismatch by a margin (Schroff et al. 2015); triplets that are not."""
+    """Triplet loss (Schroff et al. 2015) of the triplets that violate the margin."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,8 +42,10 @@ class Triplet(torch.nn.Module):
 
 
 class Classification(torch.nn.Module):
-    """Cross entropy of a linear classifier of the training labels, as Neural Codes were retrained
-    (Babenko et al. 2014); on unit vectors, scaled, for cosines are what will be searched by."""
+    """Cross entropy of a linear classifier of the training labels, as in Neural Codes (Babenko et al. 2014).
+
+    Its input is scaled unit vectors, because search compares cosines.
+    """
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -56,7 +58,7 @@ class Classification(torch.nn.Module):
 
 
 def loss(name: Name, channels: int, classes: int) -> torch.nn.Module:
-    """The loss of that name, for vectors of ``channels`` numbers and so many classes."""
+    """The loss of a name, for vectors of ``channels`` dimensions and a number of ``classes``."""
     if name == "classification":
         return Classification(channels, classes)
     return Contrastive() if name == "contrastive" else Triplet()

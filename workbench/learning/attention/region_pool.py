@@ -1,4 +1,4 @@
-"""Regions of many pictures, pooled once and kept in half precision on disk for training."""
+"""Pooled regions of many pictures, computed once and kept in half precision on disk for training."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from workbench.config import Step, WorkbenchError
 from workbench.descriptors.attention import areas
 from workbench.descriptors.bulk import ahead
 from workbench.descriptors.pooling import pool
-from workbench.descriptors.regions import regions as lay_regions
+from workbench.descriptors.regions import regions as grid_of
 from workbench.features.hardware import one_thread_each
 from workbench.progress import Progress, silent
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Some pictures' regions, one after the other: maxima and means [R, C], areas (shares) [R], the picture
-    ``owner`` [R] that each belongs to, and the pictures' means [B, C]."""
+class RegionBatch:
+    """The R regions of B pictures, one picture after the other.
+
+    ``maxima`` and ``means`` [R, C], ``areas`` [R] as shares of the map, ``owner`` [R] the row of the picture
+    of each region, and ``images`` [B, C] the pictures' means.
+    """
 
     maxima: torch.Tensor
     means: torch.Tensor
@@ -33,10 +36,10 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Regions:
+class RegionPool:
     """The regions of n pictures: rows ``starts[i]`` … ``starts[i] + counts[i]`` of ``pooled`` [R, 2, C].
 
-    ``pooled`` is memory-mapped, maximum and mean of each region; ``areas`` [R]; ``images`` [n, C].
+    ``pooled`` is memory-mapped, the maximum and the mean of each region; ``areas`` [R]; ``images`` [n, C].
     """
 
     pooled: np.ndarray
@@ -45,50 +48,50 @@ class Regions:
     starts: np.ndarray
     counts: np.ndarray
 
-    def batch(self, pictures: Sequence[int] | np.ndarray) -> Batch:
-        """The regions of some pictures, in single precision."""
+    def batch(self, pictures: Sequence[int] | np.ndarray) -> RegionBatch:
+        """The regions of the pictures of these rows, in single precision."""
         rows = np.concatenate([np.arange(self.starts[i], self.starts[i] + self.counts[i]) for i in pictures])
         pooled = torch.from_numpy(self.pooled[rows]).float()
         owner = torch.from_numpy(np.repeat(np.arange(len(pictures)), self.counts[pictures]))
-        return Batch(
-            pooled[:, 0], pooled[:, 1], self.areas[rows], owner, self.images[torch.as_tensor(pictures)]
-        )
+        images = self.images[torch.as_tensor(pictures)]
+        return RegionBatch(pooled[:, 0], pooled[:, 1], self.areas[rows], owner, images)
 
 
-def pool_once(
+def pool_regions(
     batches: Iterator[tuple[list[int], torch.Tensor]],
     count: int,
     levels: int,
     folder: Path,
     progress: Progress = silent,
-) -> Regions:
+) -> RegionPool:
     """Pool the R-MAC regions of ``count`` pictures from batches of (their rows, maps [B, C, H, W]).
 
-    Raises WorkbenchError where the disk of ``folder`` is full.
+    Raises WorkbenchError if the disk of ``folder`` is full.
     """
     step = Step("rmac", (levels,))
 
-    def work(
-        positions: list[int], maps: torch.Tensor
+    def pool_batch(
+        rows: list[int], maps: torch.Tensor
     ) -> tuple[list[int], np.ndarray, torch.Tensor, np.ndarray]:
         torch.set_num_threads(1)
         with torch.no_grad():
             cells = maps.float()
-            grid = lay_regions(step, *cells.shape[2:])
-            both = torch.stack([pool(cells, grid, "max"), pool(cells, grid, "mean")], 2)
-            return positions, both.half().numpy(), cells.mean((2, 3)), areas(grid, *cells.shape[2:]).numpy()
+            grid = grid_of(step, *cells.shape[2:])
+            pooled = torch.stack([pool(cells, grid, "max"), pool(cells, grid, "mean")], 2)
+            shares = areas(grid, *cells.shape[2:]).numpy()
+            return rows, pooled.half().numpy(), cells.mean((2, 3)), shares
 
     starts, counts = np.zeros(count, np.int64), np.zeros(count, np.int64)
     images: list[torch.Tensor] = [torch.empty(0)] * count
-    covered: list[np.ndarray] = []
+    all_shares: list[np.ndarray] = []
     total = done = 0
-    # Without a name on the disk: the file is gone with its last user, however that ends.
+    # A file without a name: the system deletes it after its last user, however that ends.
     with (
         tempfile.TemporaryFile(dir=folder) as file,
         one_thread_each() as threads,
         ThreadPoolExecutor(threads) as workers,
     ):
-        for positions, pooled, means, shares in ahead(workers, work, batches, threads):
+        for rows, pooled, means, shares in ahead(workers, pool_batch, batches, threads):
             try:
                 file.write(pooled.tobytes())
                 file.flush()
@@ -97,12 +100,14 @@ def pool_once(
                     f"the regions to train on cannot be written to {str(folder)!r} "
                     f"({error.strerror or error}): free some space, or choose another place with --cache"
                 ) from None
-            for row, (position, mean) in enumerate(zip(positions, means, strict=True)):
-                images[position] = mean
-                starts[position], counts[position] = total + row * len(shares), len(shares)
-            covered.append(np.tile(shares, len(positions)))
-            total += len(shares) * len(positions)
-            done += len(positions)
+            for position, (row, mean) in enumerate(zip(rows, means, strict=True)):
+                images[row] = mean
+                starts[row], counts[row] = total + position * len(shares), len(shares)
+            all_shares.append(np.tile(shares, len(rows)))
+            total += len(shares) * len(rows)
+            done += len(rows)
             progress("pooling regions", done, count)
-        kept = np.memmap(file, np.float16, "r", shape=(total, 2, len(images[0])))
-    return Regions(kept, torch.from_numpy(np.concatenate(covered)), torch.stack(images), starts, counts)
+        stored = np.memmap(file, np.float16, "r", shape=(total, 2, len(images[0])))
+    return RegionPool(
+        stored, torch.from_numpy(np.concatenate(all_shares)), torch.stack(images), starts, counts
+    )

@@ -1,9 +1,7 @@
-"""HardNet's sampling looked at: a batch as in training, and the hardest negatives a network finds in it."""
+"""Inspect HardNet's batches: a batch as in training, and the hardest negatives that a network finds in it."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,14 +12,16 @@ from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.config import WorkbenchError
 from workbench.features.maps import Options
-from workbench.learning.hardest import MARGIN, hardest
-from workbench.learning.hardnet import described, started
-from workbench.learning.places import Batch, Places, batch, collect
+from workbench.learning.hardnet.batches import Batch, draw_batch
+from workbench.learning.hardnet.loss import MARGIN, distance_matrix, hardest
+from workbench.learning.hardnet.patch_pairs import Places, collect_places
+from workbench.learning.hardnet.train import describe_pairs, initial_network
+from workbench.learning.photos import digest, draw_photos
 from workbench.local.features import weights
 from workbench.local.hardnet import HardNet, load
 from workbench.progress import Progress, silent
 
-UNTRAINED = "untrained"  # the name of a network of random weights, as training begins with
+UNTRAINED = "untrained"  # the name of a network with initial weights, as at the start of training
 PHOTOS = 24  # of the collection, drawn by the seed
 VIEWS = 3
 SIDE = 400  # pixels of a photo's longer side
@@ -31,12 +31,12 @@ _WIDTH = 16
 
 @dataclass(frozen=True)
 class Sampled:
-    """A batch of n pairs as a network sees it.
+    """A batch of n pairs with the distances of a network's descriptors.
 
     For each pair [n]: the distance ``matching``; ``by_row``, the other positive nearest to its anchor, and
     ``by_column``, the other anchor nearest to its positive, with their distances; ``from_row``, whether the
-    first of them is the nearer and so the negative that is taken; and the ``loss``. ``photos`` [n] name
-    the images that the places are of.
+    first of them is the nearer and so the negative that the loss takes; and the ``loss``. ``photos`` [n] are
+    the ids of the images of the places.
     """
 
     pairs: Batch = field(repr=False)
@@ -55,7 +55,10 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Lesson:
-    """The places that batches are drawn from: those of each photo that has enough, and the photos' names."""
+    """The places to draw batches from: ``usable`` has the rows of each photo with enough of them.
+
+    ``photos`` are the ids of the images by their row in ``places``.
+    """
 
     places: Places
     photos: tuple[str, ...]
@@ -63,51 +66,47 @@ class Lesson:
     seed: int
 
     def draw(self, number: int) -> Batch:
-        """The batch of that number; always the same."""
+        """The batch of a number; always the same."""
         rng = np.random.default_rng([self.seed, 9, number])
-        return batch(self.places, self.usable, rng, AT_ONCE, EACH)
+        return draw_batch(self.places, self.usable, rng, AT_ONCE, EACH)
 
     def seen(self, pairs: Batch, model: HardNet) -> Sampled:
-        """A batch as that network sees it."""
+        """Distances, hardest negatives and loss of a batch in a network's descriptors."""
         with torch.no_grad():
-            anchors, positives = described(model, pairs)
-            found = hardest(anchors, positives, torch.from_numpy(pairs.overlap))
-            distances = (2 - 2 * anchors @ positives.T).clamp(min=1e-6).sqrt().numpy()
-        every = np.arange(len(distances))
-        by_row, by_column = found.by_row.numpy(), found.by_column.numpy()
-        matching = found.matching.numpy()
+            anchors, positives = describe_pairs(model, pairs)
+            mined = hardest(anchors, positives, torch.from_numpy(pairs.overlap))
+            distances = distance_matrix(anchors, positives).numpy()
+        rows = np.arange(len(distances))
+        by_row, by_column = mined.by_row.numpy(), mined.by_column.numpy()
+        matching = mined.matching.numpy()
         return Sampled(
             pairs,
             tuple(self.photos[self.places.photo[row]] for row in pairs.places),
             matching,
             by_row,
             by_column,
-            distances[every, by_row],
-            distances[by_column, every],
-            found.from_row.numpy(),
-            np.maximum(0, MARGIN + matching - found.distance.numpy()),
+            distances[rows, by_row],
+            distances[by_column, rows],
+            mined.from_row.numpy(),
+            np.maximum(0, MARGIN + matching - mined.distance.numpy()),
         )
 
 
 def lesson(collection: Collection, options: Options, progress: Progress = silent) -> Lesson:
-    """Places of a few photos of a collection, found again in views made of them; kept in the cache.
+    """Find the places of some photos of a collection in generated views; they are kept in the cache.
 
-    Raises WorkbenchError where the photos show too little.
+    Raises WorkbenchError if the photos have too few places.
     """
-    photos = [image for image in collection.images if not collection.is_distractor(image)]
-    if len(photos) > PHOTOS:
-        drawn = np.random.default_rng([options.seed, 9]).choice(len(photos), PHOTOS, replace=False)
-        photos = [photos[row] for row in sorted(drawn)]
-    photos = [photo for photo in photos if _large(collection, photo)]
+    drawn = draw_photos(collection, PHOTOS, (options.seed, 9))
+    photos = [photo for photo in drawn if _is_large(collection, photo)]
     if not photos:
         raise WorkbenchError(f"{collection.name!r} has no photo of 32 pixels and more to sample from")
     paths = [collection.path(photo) for photo in photos]
     side = min(SIDE, options.size)
-    known = [images.header(path).fingerprint for path in paths]
-    digest = hashlib.blake2b(json.dumps([known, VIEWS, side, options.seed]).encode(), digest_size=6)
-    folder = options.cache / "places" / digest.hexdigest()
-    places = collect(paths, VIEWS, side, options.seed, folder, progress)
-    usable = _enough(places, len(photos))
+    key = digest([images.header(path).fingerprint for path in paths], VIEWS, side, options.seed)
+    places = collect_places(paths, VIEWS, side, options.seed, options.cache / "places" / key, progress)
+    rows: Sequence[np.ndarray] = places.of(np.arange(len(photos)))
+    usable = [photo for photo in rows if len(photo) >= EACH]
     if len(usable) < 2:
         raise WorkbenchError(
             f"{len(usable)} of {len(photos)} photos have {EACH} places that are found again in other views, "
@@ -117,9 +116,10 @@ def lesson(collection: Collection, options: Options, progress: Progress = silent
 
 
 def network(name: str, options: Options) -> HardNet:
-    """The network of that name: ``untrained``, ``hardnet`` as shipped, or ``hardnet:NAME``.
+    """The network of a name: ``untrained``, ``hardnet`` as shipped, or ``hardnet:NAME``.
 
-    An untrained one normalises over the batch, as in the first step of training; others as in use.
+    An untrained one normalises over the batch, as in the first step of training; others as in use. Raises
+    WorkbenchError if the name is something else or its file is missing.
     """
     if name != UNTRAINED:
         path = weights(name, options.cache)
@@ -128,10 +128,10 @@ def network(name: str, options: Options) -> HardNet:
         return load(path).eval()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        return started(_WIDTH).train()
+        return initial_network(_WIDTH).train()
 
 
-def _large(collection: Collection, photo: str) -> bool:
+def _is_large(collection: Collection, photo: str) -> bool:
     """Whether a photo can be read and is large enough for a patch."""
     try:
         size = images.header(collection.path(photo))
@@ -139,8 +139,3 @@ def _large(collection: Collection, photo: str) -> bool:
     except WorkbenchError:
         return False
     return min(size.width, size.height) >= 32
-
-
-def _enough(places: Places, photos: int) -> list[np.ndarray]:
-    rows: Sequence[np.ndarray] = places.of(np.arange(photos))
-    return [one for one in rows if len(one) >= EACH]

@@ -1,4 +1,4 @@
-"""A network as a chain of blocks: the first of them frozen, the last of them trained."""
+"""A network as a chain of blocks, the first of which are frozen and the last trained."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from workbench.config import WorkbenchError
 from workbench.features.backbones import Card
 from workbench.features.network import run
 
-Stage = tuple[str, torch.nn.Module]  # a module and its path
+Stage = tuple[str, torch.nn.Module]  # the path of a module, and the module
 _NORMS = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.LayerNorm, torch.nn.GroupNorm)
 
 
 def chain(model: torch.nn.Module, card: Card, layer: str | None) -> list[Stage]:
-    """The modules whose outputs, each fed into the next, end in the map of ``layer``.
+    """The modules whose outputs, each the input of the next, end in the map of ``layer``.
 
-    Raises WorkbenchError where a network is no such chain, as transformers are not: that is tried.
+    This is verified on a random image. Raises WorkbenchError if the network is no such chain, as
+    transformers.
     """
     side = max(64, 4 * card.stride)
     values = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     stages = []
     with torch.inference_mode():
         wanted = run(model.eval(), layer, values)
-        for path, module in _flat(model):
+        for path, module in _flatten(model):
             try:
                 values = module(values)
-            except Exception:  # modules raise what they like on what is not meant for them
+            except Exception:  # modules raise any error on input that is not meant for them
                 break
             stages.append((path, module))
             if torch.equal(values, wanted):
@@ -41,7 +42,8 @@ def chain(model: torch.nn.Module, card: Card, layer: str | None) -> list[Stage]:
 def split(stages: list[Stage], blocks: int, name: str) -> tuple[str, torch.nn.Sequential]:
     """The path of the last frozen module, and the last ``blocks`` blocks as one module.
 
-    A block is a convolution with what follows it, or a residual unit.
+    A block is a convolution with the modules that follow it, or a residual unit. Raises WorkbenchError if the
+    network ``name`` has too few blocks.
     """
     starts = [
         n
@@ -56,9 +58,9 @@ def split(stages: list[Stage], blocks: int, name: str) -> tuple[str, torch.nn.Se
     return stages[first - 1][0], torch.nn.Sequential(*(module for _, module in stages[first:]))
 
 
-def _flat(module: torch.nn.Module, path: str = "") -> Iterator[Stage]:
+def _flatten(module: torch.nn.Module, path: str = "") -> Iterator[Stage]:
     for name, child in module.named_children():
         if isinstance(child, torch.nn.Sequential):
-            yield from _flat(child, f"{path}{name}.")
+            yield from _flatten(child, f"{path}{name}.")
         else:
             yield f"{path}{name}", child

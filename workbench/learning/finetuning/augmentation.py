@@ -1,4 +1,4 @@
-"""Views of pictures, a few fixed ones of each, and what the frozen part of a network makes of them."""
+"""Fixed random views of pictures, and the maps that the frozen part of a network computes from them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from workbench.features.network import Network
 from workbench.progress import Progress, silent
 from workbench.writing import full, replacing
 
-AREA = (0.35, 1.0)  # of the picture, that a view shows
+AREA = (0.35, 1.0)  # share of the picture that a view shows
 ASPECT = (3 / 4, 4 / 3)
-LIGHT = (0.7, 1.3)  # brightness and contrast, times the picture's own
-TOGETHER = 16  # views through the network at a time
+LIGHT = (0.7, 1.3)  # factors of brightness and of contrast
+BATCH = 16  # views through the network at a time
 
 
 def view(picture: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
-    """A part of a picture, drawn at random (Szegedy et al. 2015, section 6), [side, side, 3] in uint8.
+    """A random crop of a picture (Szegedy et al. 2015, section 6), uint8 [side, side, 3].
 
-    Half of them are mirrored, and all differ in light.
+    It is mirrored with probability 1/2, and brightness and contrast are changed.
     """
     width, height = picture.size
     area, aspect = rng.uniform(*AREA) * width * height, np.exp(rng.uniform(*np.log(ASPECT)))
@@ -53,10 +53,10 @@ def frozen_views(
     folder: Path,
     progress: Progress = silent,
 ) -> list[np.ndarray]:
-    """For each of ``count`` views, the network's maps of all pictures, float16 [n, h, w, C], memory-mapped.
+    """The network's maps of all pictures in ``count`` views, each float16 [n, h, w, C], memory-mapped.
 
-    A file of ``folder`` each, so that what was made before is used again; ``network`` is called only where
-    there is work. Raises WorkbenchError where the disk does not take them.
+    Each view is a file of ``folder``, which later calls reuse; ``network`` is called only if one is missing.
+    Raises WorkbenchError if the disk is full.
     """
     paths = [folder / f"view{number}.npy" for number in range(count)]
     if not all(path.is_file() for path in paths):
@@ -66,8 +66,8 @@ def frozen_views(
             extraction.acquire(lock, progress)
             for number, path in enumerate(paths):
                 if not path.is_file():
-                    what = f"view {number + 1} of {count} through the frozen part"
-                    _make(network(), pictures, side, (seed, 2, number), path, partial(progress, what))
+                    label = f"view {number + 1} of {count} through the frozen part"
+                    _write_view(network(), pictures, side, (seed, 2, number), path, partial(progress, label))
         except OSError as error:
             raise full(folder, error) from None
         finally:
@@ -75,30 +75,30 @@ def frozen_views(
     return [np.load(path, mmap_mode="r") for path in paths]
 
 
-def _make(
+def _write_view(
     network: Network,
     pictures: Sequence[Picture],
     side: int,
     seed: tuple[int, ...],
     path: Path,
-    tell: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> None:
-    """Write one view of all pictures. Each core takes batches of its own, from decoding to the maps."""
+    """Write a view of all pictures. Each core decodes and describes batches of its own."""
 
     def maps(rows: range) -> np.ndarray:
         torch.set_num_threads(1)
-        seen = []
+        views = []
         for row in rows:
             picture = images.load(pictures[row].path, pictures[row].box, at_least=(2 * side, 2 * side))
-            seen.append(view(picture, side, np.random.default_rng([*seed, row])))
-        return extraction.run(network, seen).contiguous().numpy()
+            views.append(view(picture, side, np.random.default_rng([*seed, row])))
+        return extraction.run(network, views).contiguous().numpy()
 
-    every = range(len(pictures))
-    parts = [every[start : start + TOGETHER] for start in every[::TOGETHER]]
+    rows = range(len(pictures))
+    parts = [rows[start : start + BATCH] for start in rows[::BATCH]]
     with (
-        replacing(path, unique=False) as made,
+        replacing(path, unique=False) as unfinished,
         one_thread_each(),
-        made.open("wb") as file,
+        unfinished.open("wb") as file,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         try:
@@ -108,6 +108,6 @@ def _make(
                     header = {"descr": "<f2", "fortran_order": False, "shape": shape}
                     write_array_header_1_0(file, header)
                 file.write(values.tobytes())
-                tell(part.stop, len(pictures))
+                progress(part.stop, len(pictures))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not make the rest

@@ -1,0 +1,1 @@
+"""Train regional attention: composites of photos, pooled regions, the weights and their training."""

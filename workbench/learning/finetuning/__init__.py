@@ -1,0 +1,1 @@
+"""Fine-tune the last blocks of a backbone on a labelled collection."""

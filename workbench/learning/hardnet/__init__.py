@@ -1,0 +1,1 @@
+"""Train HardNet: pairs of patches, batches of them, the loss on the hardest negatives."""

@@ -1,0 +1,1 @@
+"""Train region proposals on generated scenes."""
