@@ -1,4 +1,4 @@
-"""What processes of their own do in the tests of extraction; each is forked with torch imported already."""
+"""Extraction in other processes, which are forked with torch already imported."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Run:
         theirs.close()
 
     def begun(self) -> None:
-        """Wait until it is about to work."""
+        """Wait until it has started."""
         assert self.news.poll(60), "extraction did not begin"
         assert self.news.recv() == "begun"
 
     def end(self) -> tuple[int, str]:
-        """Wait for its end: peak memory in bytes, and the error it met or nothing."""
+        """Wait for its end; return the peak memory in bytes and the error message, empty without an error."""
         while self.news.poll(60):
             word = self.news.recv()
             if word != "begun":
@@ -57,7 +57,7 @@ class Run:
 
 
 def _extract(folder: Path, cache: Path, backbone: str, size: int, most: int | None, news: Connection) -> None:
-    if most is not None:  # bytes a file may have; with the signal ignored, writing more is an error
+    if most is not None:  # bytes for each file; with the signal ignored, writing more raises OSError
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     news.send("begun")

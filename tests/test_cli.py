@@ -1,4 +1,8 @@
-"""The command line as a newcomer uses it: output, JSON alone, exit status and one sentence on errors."""
+"""The command line: output, JSON without anything else, exit statuses and one-sentence errors.
+
+Commands run in this process through ``main``, which turns errors into a sentence and an exit status
+(typer's CliRunner would call the app below it).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,13 @@ from PIL import Image
 from workbench.cli import main
 from workbench.lab import FIRST, bring_notebooks
 
+ROOT = Path(__file__).parents[1]
 FAST = "efficientnet_lite0/max/rmac:2"
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two labels of three pictures each: noise of two colours, with a name that is HTML."""
+    """Two labels of three images each: noise in two colours, with one file name that is HTML."""
     root = tmp_path_factory.mktemp("photos")
     generator = np.random.default_rng(0)
     for label, colour in (("red", (220, 40, 40)), ("blue", (40, 40, 220))):
@@ -39,7 +44,7 @@ def run(capsys: pytest.CaptureFixture[str], cache: Path, *arguments: str) -> tup
 
 
 def test_evaluate_json_is_only_json(photos: Path, tmp_path: Path) -> None:
-    """In a process of its own, so that whatever a library prints would be seen."""
+    """In another process, so that output of any library, on import too, would be seen."""
     command = [
         sys.executable,
         "-m",
@@ -156,7 +161,7 @@ def test_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0 and "embedded" in out and "dinov2_small" in out
 
 
-def test_doctor_says_what_is_wrong_and_how_to_mend_it(
+def test_doctor_reports_problems_and_how_to_repair_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, out, _ = run(capsys, tmp_path, "doctor")
@@ -167,25 +172,34 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(
 
 
 def test_a_torchvision_that_does_not_fit_is_named(tmp_path: Path) -> None:
-    """What importing the registry's torchvision beside a processor-only torch raises."""
+    """In a process of its own, whose torchvision raises what the registry's does beside a CPU-only torch."""
     (tmp_path / "torchvision").mkdir()
     broken = "raise RuntimeError('operator torchvision::nms does not exist')"
     (tmp_path / "torchvision" / "__init__.py").write_text(broken)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    for arguments, status in ((["doctor"], 1), (["evaluate", "posters", FAST], 2)):
-        done = subprocess.run(
-            [sys.executable, "-m", "workbench.cli", *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-        )
-        assert done.returncode == status, done.stderr
-        assert "pip install torch torchvision together" in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
+    code = f"""
+from workbench.cli import main
+for arguments in (["doctor"], ["evaluate", "posters", "{FAST}"]):
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        print("status", ended.code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, end = done.stdout.split("status ")
+    assert (second.split()[0], end.split()[0]) == ("1", "2")
+    sentence = "pip install torch torchvision together"
+    assert sentence in first and sentence in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_notebooks_are_brought_from_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As from a wheel: they are copied, and what somebody has changed stays."""
+    """As from a wheel: they are copied, and a changed copy is kept."""
     package = tmp_path / "site" / "workbench"
     (package / "notebooks").mkdir(parents=True)
     source = Path(__file__).parents[1] / "notebooks" / FIRST

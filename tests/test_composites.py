@@ -1,4 +1,4 @@
-"""Composites: what they show, and that they are the same for a seed."""
+"""Composites: their content, and that a seed gives the same ones."""
 
 from __future__ import annotations
 

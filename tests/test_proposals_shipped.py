@@ -1,4 +1,4 @@
-"""The proposals that come with the package, on posters that they never saw."""
+"""The proposals that come with the package, on posters that were held out of their training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import workbench as wb
+from tests.benches import described
 from workbench.collections.poster_art import MEMBERS
 from workbench.descriptors import detector
 from workbench.descriptors.attention import SHIPPED
@@ -24,7 +25,7 @@ def test_they_find_posters_that_training_did_not_show(posters_cache: Path) -> No
         for image in grades
         if int(query[1:]) // MEMBERS in HELD_OUT
     }
-    ready = bench._ready(PIPELINE, lambda *_: None)
+    ready = described(bench, PIPELINE)
     found = proposal_recall(ready, (5, 20), 0.7, unseen.__contains__).set_index("regions")
     assert found["proposals"][20] > 0.75 and found["rmac"][20] < 0.25
     assert found["moved"][5] > found["proposals"][5]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import workbench
+from tests.benches import described
 from tests.pictures import folder_of, picture
 from workbench import region_search
 from workbench.config import Config, WorkbenchError
@@ -33,7 +34,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 def regions_of(bench: Workbench, image: str, pipeline: str) -> tuple[np.ndarray, torch.Tensor]:
     """Boxes and vectors of an image's regions, written out for pipelines with at most one PCA."""
     config = Config.parse(pipeline)
-    ready = bench._describer.describe(config, lambda *_: None)
+    ready = described(bench, pipeline)
     maps = ready.maps(ready.image_rows()[image])[0]
     pools = pooled(maps, config)
     whitening = next((w for w in (*ready.described.regional, *ready.described.final) if w), None)
@@ -90,9 +91,9 @@ def test_too_many_regions_are_described_anew_and_found_the_same(
     seen: list[str] = []
     other = workbench.open(bench.collection.root, cache=bench.options.cache, size=192)
     for _ in range(2):
-        anew = other.nearest_regions(image, 1, pipeline, progress=lambda what, *_: seen.append(what))
-        np.testing.assert_allclose(anew["score"], kept["score"], atol=1e-5)
-        assert anew["image_id"].to_list() == kept["image_id"].to_list()
+        again = other.nearest_regions(image, 1, pipeline, progress=lambda what, *_: seen.append(what))
+        np.testing.assert_allclose(again["score"], kept["score"], atol=1e-5)
+        assert again["image_id"].to_list() == kept["image_id"].to_list()
     assert seen.count("describing regions") >= 2
 
 

@@ -1,4 +1,4 @@
-"""Spherical hashing: the balance and independence of Heo et al., CVPR 2012, and what cannot be balanced."""
+"""Spherical hashing: the balance and independence of Heo et al., CVPR 2012, and unbalanced data."""
 
 from __future__ import annotations
 
