@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.pictures import folder_of, noise_of
+
 if TYPE_CHECKING:
     from workbench.panels import Session
     from workbench.pipeline import Workbench
@@ -51,10 +53,50 @@ def posters_cache() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def bench24(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """A bench of 24 photos of 4 kinds. No test changes its files; what it stores and remembers grows."""
+    from tests.benches import opened
+
+    folder = folder_of(tmp_path_factory.mktemp("photos24"), 24, kinds=4)
+    return opened(folder, tmp_path_factory.mktemp("cache24"))
+
+
+@pytest.fixture(scope="session")
+def bench48(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """A bench of 48 photos of 6 kinds. No test changes its files; what it stores and remembers grows."""
+    from tests.benches import opened
+
+    folder = folder_of(tmp_path_factory.mktemp("photos48"), 48, kinds=6)
+    return opened(folder, tmp_path_factory.mktemp("cache48"))
+
+
+@pytest.fixture(scope="session")
+def posters(posters_cache: Path) -> Workbench:
+    """A bench of the embedded collection."""
+    import workbench
+
+    return workbench.open("posters", cache=posters_cache)
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache of a module's tests."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Images of noise, a folder for each kind; the module's ``NOISE`` is (kinds, images of each kind)."""
+    return noise_of(tmp_path_factory.mktemp("photos"), *request.module.NOISE)
+
+
+@pytest.fixture(scope="module")
+def bench(folder: Path, cache: Path) -> Workbench:
+    """A bench of the module's ``folder`` and ``cache``."""
+    import workbench
+
+    return workbench.open(folder, labels="folders", cache=cache)
 
 
 @pytest.fixture

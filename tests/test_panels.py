@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 import workbench
-from tests.pictures import noise_of
 from workbench.config import WorkbenchError
 from workbench.panels import Session, query_panel
 from workbench.panels.configuration import Configuration
@@ -23,19 +22,8 @@ from workbench.panels.session import session_of
 from workbench.panels.widgets.region import Text
 from workbench.pipeline import Workbench
 
-LABELS, EACH = 5, 13
+NOISE = LABELS, EACH = 5, 13
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five kinds of noise, thirteen images of each, in a folder for each kind."""
-    return noise_of(tmp_path_factory.mktemp("photos"), LABELS, EACH)
-
-
-@pytest.fixture(scope="module")
-def bench(folder: Path, cache: Path) -> Workbench:
-    return workbench.open(folder, labels="folders", cache=cache)
 
 
 def settled(session: Session) -> Session:

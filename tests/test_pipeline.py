@@ -14,9 +14,8 @@ import torch
 from PIL import Image
 
 import workbench as wb
-from tests.benches import mean_ap_of
+from tests.benches import mean_ap_of, opened
 from tests.extracting import NETWORK, source
-from tests.pictures import folder_of
 from workbench.config import Config
 from workbench.described import Describer
 from workbench.features.network import Network
@@ -29,18 +28,19 @@ STEPS = ["pca:8", "pcaw:8", "lw:8", "power", "norm/pcaw:8"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six pictures of each of four kinds, of three shapes."""
-    return folder_of(tmp_path_factory.mktemp("photos"), COUNT, kinds=KINDS)
-
-
-def opened(folder: Path, cache: Path, labels: str = "folders") -> Workbench:
-    return wb.open(folder, labels, cache=cache, size=128, device="cpu", precision="float32")
+def bench(bench24: Workbench) -> Workbench:
+    return bench24
 
 
 @pytest.fixture(scope="module")
-def bench(folder: Path, cache: Path) -> Workbench:
-    return opened(folder, cache)
+def folder(bench: Workbench) -> Path:
+    """Six photos of each of four kinds, in three shapes."""
+    return bench.collection.root
+
+
+@pytest.fixture(scope="module")
+def cache(bench: Workbench) -> Path:
+    return bench.options.cache
 
 
 @pytest.fixture

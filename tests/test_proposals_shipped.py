@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-import workbench as wb
 from tests.benches import described
 from workbench.collections.poster_art import MEMBERS
 from workbench.descriptors import detector
 from workbench.descriptors.attention import SHIPPED
 from workbench.learning.scenes import HELD_OUT
+from workbench.pipeline import Workbench
 from workbench.recalling import proposal_recall
 
 PIPELINE = "efficientnet_lite0/max/proposals:20"
 
 
-def test_they_find_posters_that_training_did_not_show(posters_cache: Path) -> None:
-    bench = wb.open("posters", cache=posters_cache)
+def test_they_find_posters_that_training_did_not_show(posters: Workbench) -> None:
     unseen = {
         image
-        for query, grades in bench.collection.relevance.items()
+        for query, grades in posters.collection.relevance.items()
         for image in grades
         if int(query[1:]) // MEMBERS in HELD_OUT
     }
-    ready = described(bench, PIPELINE)
+    ready = described(posters, PIPELINE)
     found = proposal_recall(ready, (5, 20), 0.7, unseen.__contains__).set_index("regions")
     assert found["proposals"][20] > 0.75 and found["rmac"][20] < 0.25
     assert found["moved"][5] > found["proposals"][5]
 
 
-def test_boxes_lie_on_what_was_asked_for(posters_cache: Path) -> None:
-    bench = wb.open("posters", cache=posters_cache)
-    corners = bench.collection.quadrilaterals["p04", "scenes/319.jpg"]
-    found = bench.locate("p04", "scenes/319.jpg", PIPELINE)
+def test_boxes_lie_on_what_was_asked_for(posters: Workbench) -> None:
+    corners = posters.collection.quadrilaterals["p04", "scenes/319.jpg"]
+    found = posters.locate("p04", "scenes/319.jpg", PIPELINE)
     outline = np.concatenate([np.min(corners, 0), np.max(corners, 0)])
     sides = np.tile(found.size, 2)
     assert np.abs(np.array(found.box) / sides - outline.clip(0, sides) / sides).max() < 0.1

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-import workbench
-from tests.benches import described
-from tests.pictures import folder_of, picture
+from tests.benches import described, opened
+from tests.pictures import picture
 from workbench import region_search
 from workbench.config import Config, WorkbenchError
 from workbench.descriptors.describe import pooled
@@ -26,9 +25,8 @@ PIPELINES = [
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("photos"), 18, kinds=4)
-    return workbench.open(folder, cache=tmp_path_factory.mktemp("cache"), size=192)
+def bench(bench24: Workbench) -> Workbench:
+    return bench24
 
 
 def regions_of(bench: Workbench, image: str, pipeline: str) -> tuple[np.ndarray, torch.Tensor]:
@@ -89,7 +87,7 @@ def test_too_many_regions_are_described_anew_and_found_the_same(
     kept = bench.nearest_regions(image, 1, pipeline)
     monkeypatch.setattr(region_search, "MOST_BYTES", 1000)
     seen: list[str] = []
-    other = workbench.open(bench.collection.root, cache=bench.options.cache, size=192)
+    other = opened(bench.collection.root, bench.options.cache)
     for _ in range(2):
         again = other.nearest_regions(image, 1, pipeline, progress=lambda what, *_: seen.append(what))
         np.testing.assert_allclose(again["score"], kept["score"], atol=1e-5)

@@ -30,9 +30,8 @@ MEDIUM = PROTOCOLS["revisited"]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("photos"), 48, kinds=6)
-    return workbench.open(folder, labels="folders", cache=tmp_path_factory.mktemp("cache"))
+def bench(bench48: Workbench) -> Workbench:
+    return bench48
 
 
 @pytest.fixture

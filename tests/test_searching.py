@@ -11,7 +11,6 @@ import pytest
 import workbench as wb
 from tests.benches import described, mean_ap_of
 from tests.extracting import NETWORK
-from tests.pictures import folder_of
 from workbench.collections.collection import PROTOCOLS, Protocol
 from workbench.config import Config
 from workbench.evaluation import protocols
@@ -39,10 +38,8 @@ AGAIN = ["aqe:3", "alphaqe:3:2", "dba:2", "diffusion:5", "kreciprocal:4:2:0.3", 
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("photos"), COUNT, kinds=KINDS)
-    cache = tmp_path_factory.mktemp("cache")
-    return wb.open(folder, "folders", cache=cache, size=128, device="cpu", precision="float32")
+def bench(bench48: Workbench) -> Workbench:
+    return bench48
 
 
 @pytest.mark.parametrize(
