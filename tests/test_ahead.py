@@ -41,10 +41,10 @@ def test_neighbours_differ_in_pooling_or_in_regions_and_use_the_same_maps() -> N
     assert list(neighbours("alexnet@fc6/code/whole")) == []
 
 
-def work_left(bench: Workbench) -> list[str]:
-    """The steps reported when the neighbours are searched by: none where they are described."""
+def work_left(bench: Workbench, *pipelines: str) -> list[str]:
+    """The steps reported when these pipelines search: none where they are described in memory."""
     steps: list[str] = []
-    for pipeline in neighbours(PIPELINE):
+    for pipeline in pipelines:
         bench.search(
             bench.collection.images[0], pipeline=pipeline, progress=lambda step, *_: steps.append(step)
         )
@@ -55,9 +55,9 @@ def test_neighbours_are_described_while_the_session_is_idle(session: Session) ->
     worker = Ahead(session)
     session.refresh()
     assert session.wait(60) and worker.runner.wait(60)
-    assert work_left(session.bench) == []
+    assert work_left(session.bench, *neighbours(PIPELINE)) == []
     other = workbench.open(session.bench.collection.root, cache=session.bench.options.cache)
-    assert work_left(other) != []  # nothing is described in its memory
+    assert work_left(other, PIPELINE) != []
     assert not session.jobs and not session.failed
 
 
@@ -81,4 +81,4 @@ def test_it_stops_for_other_work_and_goes_on_after_it(session: Session) -> None:
     session.run("other", lambda progress: progress("other work", 1, 1))
     assert stopped.wait(10)
     assert session.wait(60) and worker.runner.wait(60)
-    assert work_left(session.bench) == []
+    assert work_left(session.bench, *neighbours(PIPELINE)) == []

@@ -207,9 +207,8 @@ def test_heat_on_targets_comes_though_another_query_stopped_it(session: Session)
     outlined[query.id, query.image] = outlined[query.id, image]
     bench = Workbench(replace(session.bench.collection, quadrilaterals=outlined), session.bench.options)
     other = Session(bench, pipeline=session.pipeline)
-    other.choose(query.id)
-    settled(other)
-    measured = other.evaluation.metrics["localisation"]
+    other.refresh()
+    measured = settled(other).evaluation.metrics["localisation"]
     other.evaluation = evaluation  # as it stands where the second half was cancelled
     assert "localisation" not in other.evaluation.metrics
     other.choose(list(session.queries)[3])

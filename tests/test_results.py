@@ -258,7 +258,7 @@ def test_ten_quick_changes_run_the_last_one_only(session: Session) -> None:
     assert ranked == [session.pipeline] == pipelines[-1:]
 
 
-def test_memory_stays_flat_over_200_changes(session: Session) -> None:
+def test_memory_stays_flat_over_100_changes(session: Session) -> None:
     results = Results(session)
     pipelines = [f"efficientnet_lite0/{pooling}/whole" for pooling in ("max", "mean", "gem:3", "crow")]
     names = list(session.queries)
@@ -273,21 +273,24 @@ def test_memory_stays_flat_over_200_changes(session: Session) -> None:
 
     def held() -> tuple[int, int]:
         gc.collect()
-        return tracemalloc.get_traced_memory()[0], live_widgets()
+        snapshot = tracemalloc.take_snapshot().filter_traces(tools)
+        return sum(trace.size for trace in snapshot.traces), live_widgets()
 
+    # What tracing itself keeps, and the lines that coverage has seen, are not the panel's.
+    tools = [tracemalloc.Filter(False, f"*{name}*") for name in ("tracemalloc", "coverage")]
     tracemalloc.start()
     try:
-        for number in range(50):  # caches fill
+        for number in range(25):  # caches fill
             change(number)
         memory, widgets = held()
-        for number in range(200):
+        for number in range(100):
             change(number)
         after, still = held()
     finally:
         tracemalloc.stop()
     assert not session.failed, session.message
     assert still == widgets
-    assert after - memory < 500_000  # bytes; a ranking left behind at each change would be 1 to 2 MB
+    assert after - memory < 250_000  # bytes; a ranking left behind at each change would be 0.5 to 1 MB
 
 
 # Where it is.
