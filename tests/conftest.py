@@ -101,12 +101,12 @@ def bench(folder: Path, cache: Path) -> Workbench:
 
 @pytest.fixture
 def session(bench: Workbench, request: pytest.FixtureRequest) -> Iterator[Session]:
-    """A session of the module's ``bench``, at its ``PIPELINE``; nothing may run on after the test."""
+    """A session of the module's ``bench`` at its ``PIPELINE``; nothing may still run after the test."""
     from workbench.panels import Session
 
-    one = Session(bench, pipeline=request.module.PIPELINE)
-    yield one
-    assert one.wait(120)
+    session = Session(bench, pipeline=request.module.PIPELINE)
+    yield session
+    assert session.wait(120)
 
 
 def system_browser() -> str | None:

@@ -48,11 +48,11 @@ class Run:
     def end(self) -> tuple[int, str]:
         """Wait for its end; return the peak memory in bytes and the error message, empty without an error."""
         while self.news.poll(60):
-            word = self.news.recv()
-            if word != "begun":
+            message = self.news.recv()
+            if message != "begun":
                 self.process.join(60)
                 assert self.process.exitcode == 0
-                return word
+                return message
         raise AssertionError("extraction did not end")
 
 
@@ -70,10 +70,10 @@ def _extract(folder: Path, cache: Path, backbone: str, size: int, most: int | No
 
 
 def stored(cache: Path) -> dict[str, bytes]:
-    """The files of all stores below a cache and their bytes, the lock apart."""
-    found = {}
+    """The content of all files of the stores below a cache, except locks."""
+    files = {}
     for path in sorted((cache / "maps").rglob("*")):
         if path.is_file() and path.name != ".lock":
-            with contextlib.suppress(FileNotFoundError):  # renamed this moment, by a process at work
-                found[str(path.relative_to(cache))] = path.read_bytes()
-    return found
+            with contextlib.suppress(FileNotFoundError):  # renamed meanwhile by another process
+                files[str(path.relative_to(cache))] = path.read_bytes()
+    return files
