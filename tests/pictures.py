@@ -40,7 +40,7 @@ def with_a_class_of_one(root: Path) -> Path:
 
 
 def noise_of(root: Path, kinds: int, each: int, spread: float = 40) -> Path:
-    """Small images of coloured squares with noise of standard deviation ``spread``, a folder for each kind."""
+    """Small images of coloured squares with noise of deviation ``spread``, in a folder for each kind."""
     noise = np.random.default_rng(0)
     for kind in range(kinds):
         (root / f"kind {kind}").mkdir()
