@@ -5,6 +5,8 @@ BIN := .venv/bin
 # What trains for an hour is started by name: docs/learning.md.
 TRAINING := $(addprefix benchmarks/,attention.py hardnet.py learning.py whitening.py words.py)
 BENCHMARKS := $(sort $(filter-out benchmarks/_% $(TRAINING),$(wildcard benchmarks/*.py)))
+# Two processes of one thread each (tests/conftest.py); a file of tests, or a group that it names, stays in one.
+WORKERS := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .PHONY: lab test notebooks bench clean browser
@@ -17,7 +19,7 @@ test: .venv/installed-for-tests browser
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	WORKBENCH_QUICK=1 $(BIN)/pytest --nbmake --nbmake-timeout=600 tests $(NOTEBOOKS) $(ARGS)
+	WORKBENCH_QUICK=1 $(BIN)/pytest $(WORKERS) --durations=10 --nbmake --nbmake-timeout=600 tests $(NOTEBOOKS) $(ARGS)
 
 # The notebooks with their full parameters; make test runs them with small ones.
 notebooks: .venv/installed-for-tests
@@ -28,7 +30,7 @@ bench: .venv/installed
 
 # data/ and the cache of collections stay.
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A browser for the tests: one that is there, Debian's, or Playwright's own.

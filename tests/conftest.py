@@ -1,4 +1,4 @@
-"""What several tests need: the optional folder of real data, the cache, and a browser."""
+"""Fixtures for several test files, one thread for each process, and the order of the tests."""
 
 from __future__ import annotations
 
@@ -12,21 +12,28 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.pictures import folder_of, noise_of
+
 if TYPE_CHECKING:
     from workbench.panels import Session
     from workbench.pipeline import Workbench
 
+# One thread for each worker and each process that it starts, so that two workers share two cores. The
+# libraries read these as they are loaded: set them before any import of torch, faiss, numpy or numba.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 ROOT = Path(__file__).parents[1]
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 NO_BROWSER = "no browser: install chromium (or run: python -m playwright install chromium)"
-_without_browser = pytest.StashKey[int]()
 
-# Speed is measured by benchmarks: a busy machine is no failure.
+# Speed is measured by the benchmarks; a test does not fail on a busy machine.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background, where Ctrl+C is ignored:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # programs under test inherit that
+# A process that is started in the background ignores SIGINT, and so would the programs under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +47,36 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def posters_cache() -> Path:
-    """The cache of all tests: the posters and their feature maps are made once and used again."""
+    """The cache that all tests and runs share: posters and their feature maps are made once."""
     folder = Path(os.environ.get("WORKBENCH_CACHE") or ROOT / "data")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def bench24(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """A bench of 24 photos of 4 kinds. No test changes its files; what it stores and remembers grows."""
+    from tests.benches import opened
+
+    folder = folder_of(tmp_path_factory.mktemp("photos24"), 24, kinds=4)
+    return opened(folder, tmp_path_factory.mktemp("cache24"))
+
+
+@pytest.fixture(scope="session")
+def bench48(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """A bench of 48 photos of 6 kinds. No test changes its files; what it stores and remembers grows."""
+    from tests.benches import opened
+
+    folder = folder_of(tmp_path_factory.mktemp("photos48"), 48, kinds=6)
+    return opened(folder, tmp_path_factory.mktemp("cache48"))
+
+
+@pytest.fixture(scope="session")
+def posters(posters_cache: Path) -> Workbench:
+    """A bench of the embedded collection."""
+    import workbench
+
+    return workbench.open("posters", cache=posters_cache)
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +85,28 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Images of noise, a folder for each kind; the module's ``NOISE`` is (kinds, images of each kind)."""
+    return noise_of(tmp_path_factory.mktemp("photos"), *request.module.NOISE)
+
+
+@pytest.fixture(scope="module")
+def bench(folder: Path, cache: Path) -> Workbench:
+    """A bench of the module's ``folder`` and ``cache``."""
+    import workbench
+
+    return workbench.open(folder, labels="folders", cache=cache)
+
+
 @pytest.fixture
 def session(bench: Workbench, request: pytest.FixtureRequest) -> Iterator[Session]:
-    """A session of the module's ``bench``, at its ``PIPELINE``; nothing may run on after the test."""
+    """A session of the module's ``bench`` at its ``PIPELINE``; nothing may still run after the test."""
     from workbench.panels import Session
 
-    one = Session(bench, pipeline=request.module.PIPELINE)
-    yield one
-    assert one.wait(120)
+    session = Session(bench, pipeline=request.module.PIPELINE)
+    yield session
+    assert session.wait(120)
 
 
 def system_browser() -> str | None:
@@ -75,16 +122,40 @@ def has_browser() -> bool:
         return Path(playwright.chromium.executable_path).exists()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Make each file a group that one worker runs, unless its tests name another; long groups first."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        groups.setdefault(_group(item), []).append(item)
+    items[:] = [item for group in sorted(groups.values(), key=_rank) for item in group]
     needing = [item for item in items if item.get_closest_marker("browser")]
     if needing and not has_browser():
-        config.stash[_without_browser] = len(needing)
         for item in needing:
             item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    count = config.stash.get(_without_browser, 0)
+def _group(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("xdist_group")
+    assert marker is not None
+    return str(marker.args[0] if marker.args else marker.kwargs["name"])
+
+
+def _rank(items: list[pytest.Item]) -> tuple[int, int]:
+    """The place of a group in the order: browser tests, notebooks, then files by their slow tests."""
+    if any(item.get_closest_marker("browser") for item in items):
+        return 0, 0
+    if items[0].path.suffix == ".ipynb":
+        return 1, 0
+    return 2, -sum(item.get_closest_marker("slow") is not None for item in items)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    count = sum(NO_BROWSER in str(report.longrepr) for report in skipped)
     if count:
         terminalreporter.section("BROWSER TESTS WERE SKIPPED", sep="!", red=True, bold=True)
         terminalreporter.write_line(f"{count} tests did not run; {NO_BROWSER}", red=True)

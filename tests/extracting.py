@@ -1,4 +1,4 @@
-"""What processes of their own do in the tests of extraction; each is forked with torch imported already."""
+"""Extraction in other processes, which are forked with torch already imported."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ class Run:
         theirs.close()
 
     def begun(self) -> None:
-        """Wait until it is about to work."""
+        """Wait until it has started."""
         assert self.news.poll(60), "extraction did not begin"
         assert self.news.recv() == "begun"
 
     def end(self) -> tuple[int, str]:
-        """Wait for its end: peak memory in bytes, and the error it met or nothing."""
+        """Wait for its end; return the peak memory in bytes and the error message, empty without an error."""
         while self.news.poll(60):
-            word = self.news.recv()
-            if word != "begun":
+            message = self.news.recv()
+            if message != "begun":
                 self.process.join(60)
                 assert self.process.exitcode == 0
-                return word
+                return message
         raise AssertionError("extraction did not end")
 
 
 def _extract(folder: Path, cache: Path, backbone: str, size: int, most: int | None, news: Connection) -> None:
-    if most is not None:  # bytes a file may have; with the signal ignored, writing more is an error
+    if most is not None:  # bytes for each file; with the signal ignored, writing more raises OSError
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     news.send("begun")
@@ -70,10 +70,10 @@ def _extract(folder: Path, cache: Path, backbone: str, size: int, most: int | No
 
 
 def stored(cache: Path) -> dict[str, bytes]:
-    """The files of all stores below a cache and their bytes, the lock apart."""
-    found = {}
+    """The content of all files of the stores below a cache, except locks."""
+    files = {}
     for path in sorted((cache / "maps").rglob("*")):
         if path.is_file() and path.name != ".lock":
-            with contextlib.suppress(FileNotFoundError):  # renamed this moment, by a process at work
-                found[str(path.relative_to(cache))] = path.read_bytes()
-    return found
+            with contextlib.suppress(FileNotFoundError):  # renamed meanwhile by another process
+                files[str(path.relative_to(cache))] = path.read_bytes()
+    return files

@@ -1,4 +1,4 @@
-"""Pictures made from a seed: coloured blobs under a little noise, the same on every machine."""
+"""Images generated from a seed: coloured blobs with a little noise, the same on every machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHAPES = ((128, 96), (96, 128), (120, 120))  # width, height
 
 
 def picture(seed: int, size: tuple[int, int] = SHAPES[0], kind: int | None = None) -> Image.Image:
-    """A picture of (width, height); those of one ``kind`` share their blobs and differ by noise."""
+    """An image of (width, height); images of the same ``kind`` share their blobs and differ by noise."""
     ground = np.random.default_rng([1, seed if kind is None else kind]).integers(0, 255, (4, 5, 3))
     blobs = Image.fromarray(ground.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
     noise = np.random.default_rng([2, seed]).normal(0, 25, (size[1], size[0], 3))
@@ -22,17 +22,17 @@ def picture(seed: int, size: tuple[int, int] = SHAPES[0], kind: int | None = Non
 def folder_of(
     root: Path, count: int, shapes: Sequence[tuple[int, int]] = SHAPES, kinds: int | None = None
 ) -> Path:
-    """A folder of ``count`` JPEG files; with ``kinds``, a subfolder for each."""
+    """Write ``count`` JPEG files; with ``kinds``, in a subfolder for each kind."""
     for seed in range(count):
         kind = None if kinds is None else seed % kinds
-        place = root if kind is None else root / f"kind{kind}"
-        place.mkdir(parents=True, exist_ok=True)
-        picture(seed, shapes[seed % len(shapes)], kind).save(place / f"{seed:03}.jpg", quality=90)
+        folder = root if kind is None else root / f"kind{kind}"
+        folder.mkdir(parents=True, exist_ok=True)
+        picture(seed, shapes[seed % len(shapes)], kind).save(folder / f"{seed:03}.jpg", quality=90)
     return root
 
 
 def with_a_class_of_one(root: Path) -> Path:
-    """Thirteen pictures of four kinds, less all but the first of ``kind3``."""
+    """Thirteen images of four kinds, of which all but the first of ``kind3`` are removed."""
     folder = folder_of(root, 13, kinds=4)
     for path in sorted((folder / "kind3").iterdir())[1:]:
         path.unlink()
@@ -40,7 +40,7 @@ def with_a_class_of_one(root: Path) -> Path:
 
 
 def noise_of(root: Path, kinds: int, each: int, spread: float = 40) -> Path:
-    """Small pictures of coloured squares under noise of that deviation, a folder for each kind."""
+    """Small images of coloured squares with noise of deviation ``spread``, in a folder for each kind."""
     noise = np.random.default_rng(0)
     for kind in range(kinds):
         (root / f"kind {kind}").mkdir()

@@ -1,4 +1,4 @@
-"""Region proposals of random weights, for tests that need some and not good ones."""
+"""Region proposals with random weights, for tests that need any proposals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.writing import replace_file
 
 
 def untrained(channels: int, bias: float = 0.0, seed: int = 0) -> Trained:
-    """A detector as it is before training. ``bias`` makes it surer of everything, or less sure."""
+    """A detector before training; ``bias`` is added to the logit of every proposal."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Detector(channels, width=8, hidden=8)
@@ -27,7 +27,7 @@ def untrained(channels: int, bias: float = 0.0, seed: int = 0) -> Trained:
 
 
 def keep(options: Options, backbone: str, name: str, bias: float = 0.0) -> Path:
-    """Keep an untrained one for a backbone, under a name, as training does."""
+    """Save an untrained detector for a backbone under a name, as training does."""
     source = MapSource.of(Config.parse(f"{backbone}/max/whole"), options)
     channels = source.network()(torch.zeros(1, 64, 64, 3, dtype=torch.uint8)).shape[1]
     state = untrained(channels, bias).detector.state_dict()

@@ -1,4 +1,4 @@
-"""Vectors, exact searches over them, and what every ranking must be, for tests of re-ranking."""
+"""Vectors, exact searches over them and the properties of any ranking, for tests of re-ranking."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def search(queries: np.ndarray, database: np.ndarray, k: int | None = None) -> l
 
 @st.composite
 def searched(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[Found]]:
-    """Queries, a database of 1 to 12 vectors, some of them equal or opposite, and what was found of it."""
+    """Queries, a database of 1 to 12 vectors, some of them equal or opposite, and the rankings."""
     kinds = drawn(draw(st.integers(1, 6)), draw(st.integers(0, 999)), draw(st.integers(1, 4)))
     kinds = np.concatenate([kinds, -kinds])
     which = st.integers(0, len(kinds) - 1)

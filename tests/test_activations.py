@@ -1,4 +1,4 @@
-"""Heat of a layer, and scores taken apart over channels: by hand, and as properties."""
+"""Heatmaps of a layer and scores split over channels: by hand, and as properties."""
 
 from __future__ import annotations
 

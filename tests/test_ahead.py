@@ -1,4 +1,4 @@
-"""Describing ahead: what is one choice away, and only while nothing else is to be done."""
+"""Prefetching: pipelines that differ by one choice are described while nothing else runs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import workbench
 from workbench.config import Config
 from workbench.panels import Session, ahead
 from workbench.panels.ahead import Ahead, neighbours
+from workbench.pipeline import Workbench
 from workbench.progress import Progress
 
 PIPELINE = "efficientnet_lite0/max/rmac:2"
@@ -40,12 +41,23 @@ def test_neighbours_differ_in_pooling_or_in_regions_and_use_the_same_maps() -> N
     assert list(neighbours("alexnet@fc6/code/whole")) == []
 
 
+def work_left(bench: Workbench, *pipelines: str) -> list[str]:
+    """The steps reported when these pipelines search: none where they are described in memory."""
+    steps: list[str] = []
+    for pipeline in pipelines:
+        bench.search(
+            bench.collection.images[0], pipeline=pipeline, progress=lambda step, *_: steps.append(step)
+        )
+    return steps
+
+
 def test_neighbours_are_described_while_the_session_is_idle(session: Session) -> None:
     worker = Ahead(session)
     session.refresh()
     assert session.wait(60) and worker.runner.wait(60)
-    described = set(session.bench._describer._ready)
-    assert set(neighbours(PIPELINE)) <= described
+    assert work_left(session.bench, *neighbours(PIPELINE)) == []
+    other = workbench.open(session.bench.collection.root, cache=session.bench.options.cache)
+    assert work_left(other, PIPELINE) != []
     assert not session.jobs and not session.failed
 
 
@@ -69,4 +81,4 @@ def test_it_stops_for_other_work_and_goes_on_after_it(session: Session) -> None:
     session.run("other", lambda progress: progress("other work", 1, 1))
     assert stopped.wait(10)
     assert session.wait(60) and worker.runner.wait(60)
-    assert set(neighbours(PIPELINE)) <= set(session.bench._describer._ready)
+    assert work_left(session.bench, *neighbours(PIPELINE)) == []

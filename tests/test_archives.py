@@ -1,4 +1,4 @@
-"""Archives that would leave their folder, or are none."""
+"""Archives whose members would leave their folder, and files that are not archives."""
 
 from __future__ import annotations
 

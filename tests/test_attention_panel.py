@@ -20,9 +20,8 @@ PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("photos"), 18, kinds=4)
-    return workbench.open(folder, labels="folders", cache=cache, size=192)
+def bench(bench24: Workbench) -> Workbench:
+    return bench24
 
 
 @pytest.fixture

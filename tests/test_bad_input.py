@@ -1,4 +1,4 @@
-"""Folders as people have them, end to end: broken files, odd names, too few images, files that change."""
+"""Real folders end to end: broken files, odd names, too few images, files that change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overlaps and recall worked out by hand."""
+"""Overlap and recall of boxes, computed by hand."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def panel(bench: Workbench) -> Iterator[Classes]:
 
 
 def settled(session: Session) -> None:
-    for _ in range(3):  # the ranking, the answer and the votes start one another
+    for _ in range(3):  # the ranking starts the answer, which starts the votes
         assert session.wait(120)
     assert not session.failed, session.message
 

@@ -1,4 +1,8 @@
-"""The command line as a newcomer uses it: output, JSON alone, exit status and one sentence on errors."""
+"""The command line: output, JSON without anything else, exit statuses and one-sentence errors.
+
+Commands run in this process through ``main``, which turns errors into a sentence and an exit status
+(typer's CliRunner would call the app below it).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,13 @@ from PIL import Image
 from workbench.cli import main
 from workbench.lab import FIRST, bring_notebooks
 
+ROOT = Path(__file__).parents[1]
 FAST = "efficientnet_lite0/max/rmac:2"
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two labels of three pictures each: noise of two colours, with a name that is HTML."""
+    """Two labels of three images each: noise in two colours, with one file name that is HTML."""
     root = tmp_path_factory.mktemp("photos")
     generator = np.random.default_rng(0)
     for label, colour in (("red", (220, 40, 40)), ("blue", (40, 40, 220))):
@@ -39,7 +44,7 @@ def run(capsys: pytest.CaptureFixture[str], cache: Path, *arguments: str) -> tup
 
 
 def test_evaluate_json_is_only_json(photos: Path, tmp_path: Path) -> None:
-    """In a process of its own, so that whatever a library prints would be seen."""
+    """In another process, so that output of any library, on import too, would be seen."""
     command = [
         sys.executable,
         "-m",
@@ -67,17 +72,15 @@ def test_evaluate_json_is_only_json(photos: Path, tmp_path: Path) -> None:
     assert first["provenance"]["ap_variant"] == "sum"
 
 
-def test_evaluate_table(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = run(capsys, tmp_path, "evaluate", str(photos), FAST, "--labels", "folders")
+def test_evaluate_table(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, cache, "evaluate", str(photos), FAST, "--labels", "folders")
     assert status == 0
     assert FAST in out and "protocol labels" in out and "100.0" in out
 
 
-def test_search(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = str(photos / "red" / "a.jpg")
-    status, out, _ = run(
-        capsys, tmp_path, "search", str(photos), name, "-k", "3", "--json", "--pipeline", FAST
-    )
+    status, out, _ = run(capsys, cache, "search", str(photos), name, "-k", "3", "--json", "--pipeline", FAST)
     assert status == 0
     records = json.loads(out)
     assert [r["rank"] for r in records] == [1, 2, 3]
@@ -85,17 +88,17 @@ def test_search(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert all(r["image_id"].startswith("red/") for r in records)
     assert records[0]["image_id"] == "red/a.jpg" and records[0]["score"] == pytest.approx(1, abs=1e-3)
     status, out, _ = run(
-        capsys, tmp_path, "search", str(photos), name, "--box", "0,0,64,64", "--pipeline", FAST, "-k", "2"
+        capsys, cache, "search", str(photos), name, "--box", "0,0,64,64", "--pipeline", FAST, "-k", "2"
     )
     assert status == 0 and "red/" in out
 
 
 def test_explain_writes_a_page_without_active_content(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "why.html"
     arguments = ["explain", str(photos), "red/a.jpg", "red/<script>alert(1)<.jpg", "--out", str(page)]
-    status, out, _ = run(capsys, tmp_path, *arguments, "--pipeline", FAST)
+    status, out, _ = run(capsys, cache, *arguments, "--pipeline", FAST)
     assert status == 0 and str(page) in out
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text and "&lt;script&gt;alert(1)&lt;.jpg" in text
@@ -140,10 +143,10 @@ def test_explain_writes_a_page_without_active_content(
     ],
 )
 def test_wrong_input_gives_status_2_and_one_sentence(
-    arguments: list[str], said: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], said: str, photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [a.replace("{photos}", str(photos)) for a in arguments]
-    status, out, err = run(capsys, Path() if arguments == ["frob"] else tmp_path, *arguments)
+    status, out, err = run(capsys, Path() if arguments == ["frob"] else cache, *arguments)
     assert status == 2 and out == ""
     assert said in err and err.startswith("workbench: ") and err.count("\n") == 1
     assert "Traceback" not in err
@@ -156,7 +159,7 @@ def test_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0 and "embedded" in out and "dinov2_small" in out
 
 
-def test_doctor_says_what_is_wrong_and_how_to_mend_it(
+def test_doctor_reports_problems_and_how_to_repair_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, out, _ = run(capsys, tmp_path, "doctor")
@@ -167,25 +170,34 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(
 
 
 def test_a_torchvision_that_does_not_fit_is_named(tmp_path: Path) -> None:
-    """What importing the registry's torchvision beside a processor-only torch raises."""
+    """In a process of its own, whose torchvision raises what the registry's does beside a CPU-only torch."""
     (tmp_path / "torchvision").mkdir()
     broken = "raise RuntimeError('operator torchvision::nms does not exist')"
     (tmp_path / "torchvision" / "__init__.py").write_text(broken)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    for arguments, status in ((["doctor"], 1), (["evaluate", "posters", FAST], 2)):
-        done = subprocess.run(
-            [sys.executable, "-m", "workbench.cli", *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-        )
-        assert done.returncode == status, done.stderr
-        assert "pip install torch torchvision together" in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
+    code = f"""
+from workbench.cli import main
+for arguments in (["doctor"], ["evaluate", "posters", "{FAST}"]):
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        print("status", ended.code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, end = done.stdout.split("status ")
+    assert (second.split()[0], end.split()[0]) == ("1", "2")
+    sentence = "pip install torch torchvision together"
+    assert sentence in first and sentence in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_notebooks_are_brought_from_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As from a wheel: they are copied, and what somebody has changed stays."""
+    """As from a wheel: they are copied, and a changed copy is kept."""
     package = tmp_path / "site" / "workbench"
     (package / "notebooks").mkdir(parents=True)
     source = Path(__file__).parents[1] / "notebooks" / FIRST
@@ -200,14 +212,14 @@ def test_notebooks_are_brought_from_an_installation(tmp_path: Path, monkeypatch:
     assert (empty / "notebooks" / FIRST).read_text() == "mine"
 
 
-def test_classify_and_locate(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_classify_and_locate(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     alone = photos / "lone" / "one.png"
     alone.parent.mkdir()
     Image.new("RGB", (96, 64), (30, 160, 30)).save(alone)
     asked = "classify", str(photos), "lone/one.png", "--labels", "folders"
     pipeline = "--pipeline", "efficientnet_lite0/mean/grid:2x2"
     try:
-        status, out, _ = run(capsys, tmp_path, *asked, *pipeline, "--json")
+        status, out, _ = run(capsys, cache, *asked, *pipeline, "--json")
         classes = json.loads(out)
         assert status == 0 and [one["label"] for one in classes][2] == "lone"
         assert classes[2]["score"] is None and classes[2]["votes"] == [] and classes[2]["images"] == 0
@@ -215,16 +227,16 @@ def test_classify_and_locate(photos: Path, tmp_path: Path, capsys: pytest.Captur
         assert np.mean([vote["similarity"] for vote in classes[0]["votes"]]) == pytest.approx(
             classes[0]["score"], abs=1e-5
         )
-        status, out, _ = run(capsys, tmp_path, "classify", str(photos), "red/a.jpg", *asked[3:], *pipeline)
+        status, out, _ = run(capsys, cache, "classify", str(photos), "red/a.jpg", *asked[3:], *pipeline)
         assert status == 0 and out.index("red") < out.index("blue")
     finally:
         alone.unlink()
         alone.parent.rmdir()
     located = "search", str(photos), "red/a.jpg", "--pipeline", FAST, "--locate"
-    status, out, _ = run(capsys, tmp_path, *located, "--json")
+    status, out, _ = run(capsys, cache, *located, "--json")
     first = json.loads(out)[0]
     assert status == 0 and 0 <= first["x0"] < first["x1"] <= 128 and 0 <= first["y0"] < first["y1"] <= 96
-    status, out, _ = run(capsys, tmp_path, *located, "-k", "2")
+    status, out, _ = run(capsys, cache, *located, "-k", "2")
     assert status == 0 and "box" in out.splitlines()[1]
-    status, out, err = run(capsys, tmp_path, "classify", str(photos), "red/a.jpg", *pipeline)
+    status, out, err = run(capsys, cache, "classify", str(photos), "red/a.jpg", *pipeline)
     assert status != 0 and "has no labels" in err

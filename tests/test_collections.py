@@ -1,11 +1,13 @@
-"""Folders of one's own, and the names under which collections are opened."""
+"""The user's own folders, and the names under which collections are opened."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,32 +92,35 @@ def test_links_in_circles_end_and_folders_outside_are_followed_once(tmp_path: Pa
     assert len([n for n in names if n.endswith("c.jpg")]) == 1 and problems == ()
 
 
+def drop_rights() -> None:
+    """Make this process that of a user without special rights: root may open any folder."""
+    Image.init()  # imports what may not be readable afterwards
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
 @pytest.fixture
-def without_rights() -> Iterator[Path]:
-    """A folder that everyone may enter, and this process as a user without special rights."""
+def public_folder() -> Iterator[Path]:
+    """A folder that every user may enter, which pytest's own are not."""
     root = Path(tempfile.mkdtemp())
     root.chmod(0o777)
-    was = os.geteuid()
-    if was == 0:
-        os.seteuid(65534)
-    try:
-        yield root
-    finally:
-        if was == 0:
-            os.seteuid(0)
-        for folder in root.iterdir():
-            folder.chmod(0o777)
-        shutil.rmtree(root)
+    yield root
+    for folder in root.iterdir():
+        folder.chmod(0o777)
+    shutil.rmtree(root)
 
 
-def test_a_closed_folder_is_reported_and_a_closed_root_is_an_error(without_rights: Path) -> None:
-    pictures(without_rights, "a.jpg", "closed/b.jpg")
-    (without_rights / "closed").chmod(0)
-    collection = open_folder(without_rights)
-    assert collection.images == ("a.jpg",)
-    assert collection.problems == (("closed", "the folder cannot be opened: Permission denied"),)
-    with pytest.raises(WorkbenchError, match="Permission denied"):
-        open_folder(without_rights / "closed")
+def test_a_closed_folder_is_reported_and_a_closed_root_is_an_error(public_folder: Path) -> None:
+    """In a process of its own, as the user belongs to the process."""
+    pictures(public_folder, "a.jpg", "closed/b.jpg")
+    (public_folder / "closed").chmod(0)
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(1, context, initializer=drop_rights) as unprivileged:
+        collection = unprivileged.submit(open_folder, public_folder).result(60)
+        assert collection.images == ("a.jpg",)
+        assert collection.problems == (("closed", "the folder cannot be opened: Permission denied"),)
+        with pytest.raises(WorkbenchError, match="Permission denied"):
+            unprivileged.submit(open_folder, public_folder / "closed").result(60)
 
 
 def test_folders_that_are_none_or_hold_nothing_are_errors(tmp_path: Path) -> None:

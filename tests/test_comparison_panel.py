@@ -31,11 +31,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def bench(folder: Path, cache: Path) -> Workbench:
-    return workbench.open(folder, labels="folders", cache=cache)
-
-
 def settled(session: Session) -> None:
     assert session.wait(120)
     assert not session.failed, session.message

@@ -1,4 +1,4 @@
-"""What occurs together in descriptors, before whitening and after it."""
+"""Co-occurrence in descriptors before and after whitening."""
 
 from __future__ import annotations
 

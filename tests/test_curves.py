@@ -1,4 +1,4 @@
-"""Precision-recall curves and costs, against values worked out by hand."""
+"""Precision-recall curves and costs against values computed by hand."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_it_follows_a_curve_past_what_is_nearer() -> None:
 
 
 def test_it_starts_from_a_querys_k_nearest_and_never_more_than_ten() -> None:
-    """On a graph without edges what is reached is what it starts from."""
+    """On a graph without edges, diffusion returns its start."""
     database, query = drawn(30, 0, 2), drawn(1, 1, 2)
     database[database @ query[0] < 0] *= -1
     found, edges = search(query, database), sparse.csr_array((30, 30))

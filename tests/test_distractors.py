@@ -1,4 +1,4 @@
-"""Distractors from a folder: names, files, labels, what is said of them, and that they only lower numbers."""
+"""Distractors from a folder: names, files, labels, notes, and that they only lower the mAP."""
 
 from __future__ import annotations
 

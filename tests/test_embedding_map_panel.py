@@ -6,31 +6,19 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench
-from tests.pictures import noise_of
 from workbench.collections.collection import PROTOCOLS, Collection, Query
 from workbench.panels import Session
 from workbench.panels.embedding_map import AP, CLUSTER, LABEL, SIMILARITY, EmbeddingMap
 from workbench.panels.map_colours import CLASSES, NONE, OTHER, answers, classes, own_query, values
 from workbench.pipeline import Workbench
 
-LABELS, EACH = 3, 6
+NOISE = LABELS, EACH = 3, 6
 PIPELINE = "efficientnet_lite0/max/rmac:2"
 OTHER_PIPELINE = "efficientnet_lite0/mean/whole"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return noise_of(tmp_path_factory.mktemp("photos"), LABELS, EACH)
-
-
-@pytest.fixture(scope="module")
-def bench(folder: Path, cache: Path) -> Workbench:
-    return workbench.open(folder, labels="folders", cache=cache)
 
 
 def settled(session: Session, panel: EmbeddingMap) -> None:

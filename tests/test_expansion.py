@@ -30,7 +30,7 @@ def test_average_expansion_by_hand() -> None:
 
 def test_alpha_expansion_by_hand() -> None:
     found = search(QUERY, DATABASE)
-    # Weights 0.8³ = 0.512 and 0.6³ = 0.216; the cosines 0 and -0.6 count nought.
+    # Weights 0.8³ = 0.512 and 0.6³ = 0.216; the cosines 0 and -0.6 have weight zero.
     expected = unit([[1 + 0.512 * 0.8 + 0.216 * 0.6, 0.512 * 0.6 - 0.216 * 0.8]])
     for n in (2, 3, 4):
         np.testing.assert_allclose(expanded(QUERY, DATABASE, found, n, 3), expected, atol=1e-6)

@@ -114,7 +114,7 @@ def test_max_pooling_credits_the_winning_cells() -> None:
 
 
 def test_centring_is_charged_to_the_cells_of_its_region() -> None:
-    """A cell counts for what it has beyond the mean, so the constant is nought."""
+    """A cell contributes its difference from the mean, so the constant is zero."""
     config = Config.parse("x/mean/whole/pca:2")
     mean, projection = torch.tensor([0.6, 0.2]), torch.eye(2)
     described = Described(torch.zeros(1, 2), (), (Whitening("pca", mean, projection),))

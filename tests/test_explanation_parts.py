@@ -1,4 +1,4 @@
-"""The parts of a score and of a difference, by hand."""
+"""The parts of a score and of a difference of scores, computed by hand."""
 
 from __future__ import annotations
 

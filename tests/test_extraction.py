@@ -1,4 +1,4 @@
-"""Extraction that is killed, cancelled, doubled, starved of space and misled: the store stays right."""
+"""Extraction that is killed, cancelled, run twice at once, or out of disk space leaves a correct store."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What one run that nothing disturbs leaves in the store."""
+    """The content of the store after an undisturbed run."""
     cache = tmp_path_factory.mktemp("undisturbed")
     assert Run(photos, cache).end()[1] == ""
     # 25 pictures of each of six shapes, eight a file, less the empty picture
@@ -52,7 +52,7 @@ def undisturbed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 @pytest.mark.slow
 def test_killed_at_random_moments(photos: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    """Most kills come shortly after a run has stored something, some before; runs that end begin anew."""
+    """Most kills come shortly after something was stored, some before; a run that ends is started again."""
     chance, cache, kills, midway, pause = random.Random(1), tmp_path, 0, 0, 0.1
     while kills < 12 or midway < 8:
         before = len(stored(cache))

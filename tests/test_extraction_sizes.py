@@ -1,4 +1,4 @@
-"""What an image is resized to, which images share a batch, and when one is another."""
+"""The size of resized images, the batches they share, and the keys that tell images apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Relevance feedback and combined queries: values worked out by hand, and properties."""
+"""Relevance feedback and combined queries: values computed by hand, and properties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HardNet: the paper's figures, what its input may be, folding, files of others, and files that are none."""
+"""HardNet: the paper's figures, valid inputs, folding, files of other implementations, and damaged files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a ground truth's pickle must never do."""
+"""A ground truth's pickle must never run code."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_arrays_of_objects_by_raw_memory_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_pickle_cannot_change_how_the_next_is_read(tmp_path: Path) -> None:
-    """BUILD may set attributes of what a pickle names; the stand-ins are made anew for each file."""
+    """BUILD may set attributes of the classes that a pickle names; each file gets new stand-ins."""
     buffer = io.BytesIO()
     buffer.write(b"\x80\x02cnumpy\nndarray\nN}X\x0c\x00\x00\x00__setstate__K\x05s\x86b.")
     pickletools.dis(buffer.getvalue(), out=io.StringIO())  # it is well formed

@@ -1,4 +1,4 @@
-"""Image files as people have them: each is read correctly or refused with its reason."""
+"""Image files of many kinds: each is read correctly or refused with its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indexes by inner product: what they reach, what they cost, and what they refuse."""
+"""Indexes by inner product: their recall, their cost, and invalid parameters."""
 
 from __future__ import annotations
 

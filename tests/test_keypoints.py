@@ -1,7 +1,10 @@
-"""Keypoints of pictures whose blobs are known, turned pictures, pictures without any; RootSIFT by hand."""
+"""Keypoints of images with known blobs, rotated images and images without any; RootSIFT by hand."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,8 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tests.things import thing
-from workbench.local import keypoints
-from workbench.local.keypoints import MOST, detect, root, sift
+from workbench.local.keypoints import CONTRAST, MOST, as_array, detect, root, sift
 
 
 def blob(x: float, y: float, sigma: float, size: tuple[int, int] = (160, 120)) -> np.ndarray:
@@ -107,9 +109,11 @@ def test_sift_describes_the_keypoints_that_detect_names(most: int) -> None:
     np.testing.assert_array_equal(points, detect(picture, most))
     assert described.shape == (len(points), 128) and described.dtype == np.uint8
     # Of each keypoint its own: described alone, it is described the same, but for rounding.
-    again = keypoints._detected(picture, most)
+    create: Any = getattr(cv2, "SIFT_create")  # noqa: B009  # OpenCV's types lack it
+    detector = create(contrastThreshold=CONTRAST, enable_precise_upscale=True)
+    keypoint_at = {tuple(as_array([keypoint])[0]): keypoint for keypoint in detector.detect(picture, None)}
     for row in (0, len(points) // 2, len(points) - 1):
-        _, alone = keypoints._detector().compute(picture, [again[row]])
+        _, alone = detector.compute(picture, [keypoint_at[tuple(points[row])]])
         np.testing.assert_allclose(alone[0], described[row], atol=3)
 
 

@@ -1,4 +1,4 @@
-"""Tables of labelled images: splits, boxes, paths, and what a bad table is told."""
+"""Tables of labelled images: splits, boxes, paths, and errors in a table."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_splits_and_query_boxes(tmp_path: Path) -> None:
     assert collection.images == ("a.jpg", "b.jpg")
     assert [(q.id, q.image, q.box) for q in collection.queries] == [
         ("q.jpg", "q.jpg", (1, 2, 20, 20.5)),
-        ("q.jpg#2", "q.jpg", (5, 5, 30, 20)),  # the row that stands twice counts once
+        ("q.jpg#2", "q.jpg", (5, 5, 30, 20)),  # a row that is given twice counts once
     ]
     assert dict(collection.relevance["q.jpg"]) == {"a.jpg": "positive", "b.jpg": "positive"}
     assert dict(collection.relevance["q.jpg#2"]) == {"b.jpg": "positive"}

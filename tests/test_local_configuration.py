@@ -1,4 +1,4 @@
-"""Pipelines of keypoints in the Configuration panel, and what the panels of maps say of them."""
+"""Pipelines of keypoints in the Configuration panel, and the messages of panels that need feature maps."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ipywidgets.widgets.widget import _instances
 from PIL import Image
 from safetensors.torch import save_file
 
 import workbench
+from tests.benches import live_widgets
 from tests.things import folder_of_things
 from workbench.config import Config
 from workbench.learning.hardnet.train import initial_network
@@ -272,13 +272,13 @@ def test_folded_away_it_computes_nothing(bench: Workbench, tmp_path: Path) -> No
 def test_hundreds_of_changes_leave_no_widgets_behind(panel: LocalMatches, session: Session) -> None:
     panel.pick([0, 0])
     settled(session)
-    before = len(_instances)
+    before = live_widgets()
     for image in session.bench.collection.images[:8]:
         session.image = image
         settled(session)
         panel.pick([0, 1])
         settled(session)
-    assert len(_instances) == before
+    assert live_widgets() == before
 
 
 def test_before_anything_is_ranked_it_says_what_to_do(cache: Path, tmp_path: Path) -> None:

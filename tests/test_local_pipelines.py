@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import workbench as wb
+from tests.benches import described, mean_ap_of
 from tests.extracting import NETWORK
 from tests.things import EMPTY, THINGS, folder_of_things, thing
 from workbench.config import WorkbenchError
+from workbench.described import Keypoints
 from workbench.explain_words import shares
+from workbench.local.features import LocalSource
 from workbench.pipeline import Workbench
-from workbench.progress import Cancelled, silent
+from workbench.progress import Cancelled
 
 BOW = "sift/bow:200/whole"
 GLOBAL = f"{NETWORK}/mean/whole"
@@ -53,7 +56,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 def test_every_pipeline_ranks_everything_and_what_shows_nothing_last(bench: Workbench, pipeline: str) -> None:
     evaluation = bench.evaluate(pipeline)
     assert evaluation.pipeline == pipeline
-    assert 0 < evaluation.mean_ap <= 1
+    assert evaluation.mean_ap == pytest.approx(mean_ap_of(evaluation, bench.collection))
     words = "/bow" in pipeline
     assert any("3 images have no keypoint" in said for said in evaluation.warnings) == words
     for name in THINGS[:2]:
@@ -143,7 +146,7 @@ def test_explanations_of_words_add_up_to_the_score(
     assert why.region_pairs["contribution"].is_monotonic_decreasing
     assert ((why.query_regions >= 0) & (why.query_regions <= 1)).all()
     # The quick way that localisation takes says the same of every keypoint.
-    ready = bench._ready(pipeline, silent)
+    ready = described(bench, pipeline)
     assert ready.words is not None
     row = ready.image_rows()[image]
     other = ready.described.vectors[ready.image_rows()[query]]
@@ -154,7 +157,7 @@ def test_explanations_of_words_add_up_to_the_score(
 
 
 def test_two_keypoints_of_one_word_add_its_weight_squared_over_both_lengths(bench: Workbench) -> None:
-    ready = bench._ready(BOW, silent)
+    ready = described(bench, BOW)
     assert ready.words is not None
     rows = ready.image_rows()
     names = [ready.words.of(rows[image]) for image in ("coffee/0.png", "coffee/1.png")]
@@ -188,7 +191,9 @@ def test_nearest_patches_are_those_of_a_plain_search(bench: Workbench) -> None:
     found = bench.nearest_patches(image, keypoint, pipeline=BOW, k=6)
     assert image not in set(found["image_id"]) and found["image_id"].is_unique
     assert found["distance"].is_monotonic_increasing
-    ready, keypoints = bench._keypoints(BOW, silent)
+    ready = described(bench, BOW)
+    assert isinstance(ready.source, LocalSource)
+    keypoints = Keypoints(ready.source, ready.keys[0])
     asked = keypoints.of(ready.image_rows()[image]).descriptors[keypoint]
     best = {}
     for row, other in enumerate(bench.collection.images):

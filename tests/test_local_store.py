@@ -1,4 +1,4 @@
-"""Local features on disk: read as written, killed and taken up, foreign files, changed pictures, kinds."""
+"""Local features on disk: read as written, resumed after a kill, foreign files, changed images, kinds."""
 
 from __future__ import annotations
 
@@ -125,9 +125,9 @@ def test_a_file_that_is_not_whole_is_dropped_and_the_others_stay(
     (damaged,) = tmp_path.iterdir()
     store.write(["d"], [features(4, 2)], {})
     damage(damaged)
-    anew = FeatureStore(tmp_path)
+    reopened = FeatureStore(tmp_path)
     assert not damaged.exists()
-    assert "a" not in anew and same(dict(anew.read(["d"]))[0], features(4, 2))
+    assert "a" not in reopened and same(dict(reopened.read(["d"]))[0], features(4, 2))
 
 
 def test_a_file_damaged_under_an_open_store(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(
     folder: Path, network: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, bytes]]:
-    """What runs that nothing disturbs leave, by kind."""
+    """The content of the store after undisturbed runs, by kind."""
     left = {}
     for kind in ("sift", network):
         cache = tmp_path_factory.mktemp("undisturbed")
@@ -212,7 +212,7 @@ def test_keypoints_are_those_of_the_resized_picture(network: str, tmp_path: Path
 
 
 def test_hardnet_describes_the_patches_of_its_keypoints(network: str, tmp_path: Path) -> None:
-    """By the plain network, patch by patch, to what half a float keeps."""
+    """By the plain network, patch by patch, within the precision of float16."""
     photo = tmp_path / "photos" / "one.png"
     photo.parent.mkdir()
     thing("coins").save(photo)

@@ -1,4 +1,4 @@
-"""Nearest neighbours of a database among itself."""
+"""Nearest neighbours within a database."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_some_at_a_time_and_from_a_memory_map_are_the_same(
     np.save(tmp_path / "vectors.npy", vectors)
     rows, cosines = nearest(vectors, 6)
     monkeypatch.setattr(neighbours, "_BATCH_SCORES", 7 * 30)
-    told: list[int] = []
+    reported: list[int] = []
     again, near = nearest(
-        np.load(tmp_path / "vectors.npy", mmap_mode="r"), 6, lambda what, done, total: told.append(done)
+        np.load(tmp_path / "vectors.npy", mmap_mode="r"), 6, lambda what, done, total: reported.append(done)
     )
     np.testing.assert_array_equal(again, rows)
     np.testing.assert_allclose(near, cosines, atol=1e-6)
-    assert told == [0, 7, 14, 21, 28]
+    assert reported == [0, 7, 14, 21, 28]
 
 
 def test_the_search_can_be_stopped() -> None:

@@ -1,4 +1,4 @@
-"""ONE against a plain loop; classes, votes, and what cannot be."""
+"""ONE against a plain loop; classes, votes, and invalid requests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import workbench as wb
+from tests.benches import described
 from tests.extracting import NETWORK
 from tests.pictures import folder_of, with_a_class_of_one
 from workbench.config import WorkbenchError
-from workbench.one import Vote
+from workbench.one import Vote, regions_of
 from workbench.pipeline import Workbench
 
 PIPELINE = f"{NETWORK}/mean/grid:2x2/pca:6"
@@ -25,9 +26,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 
 def regions(bench: Workbench, image: str, pipeline: str = PIPELINE) -> np.ndarray:
     """Region descriptors of an image, by the pipeline on crops of nothing but themselves."""
-    from workbench.one import regions_of
-
-    ready = bench._ready(pipeline, lambda *_: None)
+    ready = described(bench, pipeline)
     return regions_of(ready, ready.maps(ready.image_rows()[image])[0]).vectors
 
 

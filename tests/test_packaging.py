@@ -1,4 +1,4 @@
-"""What is installed is what the checkout holds: wheel, dependencies, notebooks, README."""
+"""The wheel holds the content of the checkout; dependencies, notebooks and README are consistent."""
 
 import ast
 import json
@@ -93,7 +93,7 @@ def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
 
 
-def test_version_is_said_once_alike() -> None:
+def test_both_versions_agree() -> None:
     import workbench
 
     assert workbench.__version__ == PROJECT["version"]

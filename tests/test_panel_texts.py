@@ -1,4 +1,4 @@
-"""What the panels offer and say: options, pipelines in plain words, numbers."""
+"""Texts of the panels: options, summaries of pipelines, numbers."""
 
 from __future__ import annotations
 

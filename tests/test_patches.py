@@ -1,4 +1,4 @@
-"""Patches around keypoints: crops, turns, smoothing and borders worked out by hand."""
+"""Patches around keypoints: crops, rotations, smoothing and borders computed by hand."""
 
 from __future__ import annotations
 

@@ -14,10 +14,13 @@ import torch
 from PIL import Image
 
 import workbench as wb
+from tests.benches import mean_ap_of, opened
 from tests.extracting import NETWORK, source
-from tests.pictures import folder_of
+from workbench.config import Config
+from workbench.described import Describer
 from workbench.features.network import Network
 from workbench.pipeline import Workbench
+from workbench.progress import silent
 
 COUNT, KINDS = 24, 4
 STEPS = ["pca:8", "pcaw:8", "lw:8", "power", "norm/pcaw:8"]
@@ -25,18 +28,19 @@ STEPS = ["pca:8", "pcaw:8", "lw:8", "power", "norm/pcaw:8"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six pictures of each of four kinds, of three shapes."""
-    return folder_of(tmp_path_factory.mktemp("photos"), COUNT, kinds=KINDS)
-
-
-def opened(folder: Path, cache: Path, labels: str = "folders") -> Workbench:
-    return wb.open(folder, labels, cache=cache, size=128, device="cpu", precision="float32")
+def bench(bench24: Workbench) -> Workbench:
+    return bench24
 
 
 @pytest.fixture(scope="module")
-def bench(folder: Path, cache: Path) -> Workbench:
-    return opened(folder, cache)
+def folder(bench: Workbench) -> Path:
+    """Six photos of each of four kinds, in three shapes."""
+    return bench.collection.root
+
+
+@pytest.fixture(scope="module")
+def cache(bench: Workbench) -> Path:
+    return bench.options.cache
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ PRODUCT = itertools.product(POOLINGS, REGIONS, ("", "/centre", "/norm"))
 )
 def test_every_product_of_parts(bench: Workbench, pipeline: str) -> None:
     evaluation = bench.evaluate(f"{NETWORK}/{pipeline}")
-    assert 0 < evaluation.mean_ap <= 1
+    assert evaluation.mean_ap == pytest.approx(mean_ap_of(evaluation, bench.collection))
     assert len(evaluation.per_query) == COUNT
     table = bench.search("kind1/001.jpg", pipeline=f"{NETWORK}/{pipeline}", k=None)
     assert sorted(table["image_id"]) == sorted(bench.collection.images)
@@ -157,7 +161,8 @@ def test_boxes_of_a_table(folder: Path, cache: Path, tmp_path: Path) -> None:
     table.write_text("\n".join(["path,label,split,x0,y0,x1,y1", *rows]), encoding="utf-8")
     bench = opened(table, cache, "none")
     (query,) = bench.collection.queries
-    assert bench.evaluate(f"{NETWORK}/max/whole").metrics["mAP"] > 0
+    evaluation = bench.evaluate(f"{NETWORK}/max/whole")
+    assert evaluation.metrics["mAP"] == pytest.approx(mean_ap_of(evaluation, bench.collection))
     by_id = bench.search(query.id, pipeline=f"{NETWORK}/max/whole", k=None)
     assert query.image not in set(by_id["image_id"])
     close(bench.search(folder / "kind0" / "000.jpg", query.box, f"{NETWORK}/max/whole", k=None), by_id)
@@ -234,9 +239,9 @@ def test_pipelines_that_cannot_be(bench: Workbench, pipeline: str, said: str) ->
 def test_posters(posters_cache: Path, calls: list[int]) -> None:
     """The embedded collection: queries are cropped, and not in the database."""
     bench = wb.open("posters", cache=posters_cache)
-    first = bench.evaluate("efficientnet_lite0/max/rmac:3/pcaw:128")
+    first = bench.evaluate("efficientnet_lite0/max/rmac:3/pcaw:128", localise=False)
     calls.clear()
-    second = bench.evaluate("efficientnet_lite0/mean/whole/centre/pcaw:128")
+    second = bench.evaluate("efficientnet_lite0/mean/whole/centre/pcaw:128", localise=False)
     assert calls == []
     assert first.protocol == "revisited" and len(first.per_query) == 60
     assert first.mean_ap == first.metrics["mAP_medium"] != second.mean_ap
@@ -255,14 +260,18 @@ def test_described_pipelines_are_kept_as_far_as_memory_goes(
     folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = opened(folder, cache)
-    query = bench.collection.images[0]
-    pipelines = [f"efficientnet_lite0/gem:{power}/whole" for power in range(1, 5)]
-    bench.search(query, pipeline=pipelines[0])
-    size = bench._describer._ready[pipelines[0]].described.vectors.nbytes
-    monkeypatch.setattr("workbench.described.MOST_BYTES", 2 * size)
-    for pipeline in pipelines[1:]:
-        bench.search(query, pipeline=pipeline)
-    assert list(bench._describer._ready) == pipelines[-2:]
+    describer = Describer(bench.collection, bench.options)
+    configs = [Config.parse(f"{NETWORK}/gem:{power}/whole") for power in range(1, 5)]
+    first = describer.describe(configs[0], silent)
+    assert describer.describe(configs[0], silent) is first
+    monkeypatch.setattr("workbench.described.MOST_BYTES", 2 * first.described.vectors.nbytes)
+    _, second, third, fourth = (describer.describe(config, silent) for config in configs)
+    # The last two are held. What is asked for again becomes the newest.
+    assert describer.describe(configs[2], silent) is third
+    assert describer.describe(configs[3], silent) is fourth
+    assert describer.describe(configs[0], silent) is not first
+    assert describer.describe(configs[1], silent) is not second
     monkeypatch.setattr("workbench.described.MOST_BYTES", 1)
-    bench.search(query, pipeline=pipelines[0])
-    assert list(bench._describer._ready) == pipelines[:1]
+    newest = describer.describe(configs[2], silent)
+    assert describer.describe(configs[2], silent) is newest  # one at least is held
+    assert describer.describe(configs[3], silent) is not fourth

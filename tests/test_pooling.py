@@ -122,7 +122,7 @@ def test_the_gradient_of_a_maximum_is_that_of_each_region_alone(
     (ours,) = torch.autograd.grad(pooled, maps, given_back)
     (theirs,) = torch.autograd.grad(expected, maps, given_back)
     torch.testing.assert_close(maps * ours, maps * theirs, rtol=1e-5, atol=1e-6)
-    if not steps:  # no maximum is nought
+    if not steps:  # no maximum is zero
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 

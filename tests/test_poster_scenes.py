@@ -1,4 +1,4 @@
-"""How a poster is seen: the camera, what is covered and the grade, worked out by hand."""
+"""Views of a poster: camera, occlusion and grade, computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded collection: its bytes, its geometry worked out by hand, and what interrupts its making."""
+"""The embedded collection: its bytes, its geometry computed by hand, and interrupted generation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regions that differ by image: how they are laid, pooled, weighted, explained and found."""
+"""Regions that differ by image: proposals, pooling, weighting, explanation and search."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import workbench as wb
+from tests.benches import described
 from tests.extracting import NETWORK
 from tests.pictures import folder_of
 from tests.proposing import keep, untrained
@@ -27,14 +28,13 @@ from workbench.descriptors.weighting import centre_prior
 from workbench.descriptors.whitening import Whitening
 from workbench.explain import explain
 from workbench.features.maps import Options
-from workbench.judging import _warnings
 from workbench.pipeline import Workbench
 
 CHANNELS = 12
 
 
 class Fixed(NamedTuple):
-    """Proposes for a map what its first cell says: so many boxes, and none where that is nought."""
+    """Propose the first n boxes for a map, where n is the value of its first cell."""
 
     boxes: torch.Tensor
     scores: torch.Tensor
@@ -154,7 +154,7 @@ def test_own_regions_are_pooled_as_each_map_alone(
 def test_whitening_is_not_fitted_to_what_fills_up(bench: Workbench) -> None:
     """The whitening's vectors are as many as there are proposals."""
     pipeline = PIPELINE.replace("proposals:6", "proposals:99")
-    ready = bench._ready(pipeline, lambda *_: None)
+    ready = described(bench, pipeline)
     counts = [len(bench.activations(image, pipeline=pipeline).regions) for image in bench.collection.images]
     whitening = ready.described.regional[0]
     assert isinstance(whitening, Whitening)
@@ -166,11 +166,11 @@ PIPELINE = f"{NETWORK}/max/proposals:6:mine/pcaw:8"
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("pictures"), 8)
+    folder = folder_of(tmp_path_factory.mktemp("pictures"), 8, kinds=2)
     cache = tmp_path_factory.mktemp("cache")
     keep(Options(size=160, cache=cache), NETWORK, "mine", 1.0)
     keep(Options(size=160, cache=cache), NETWORK, "unsure", -30.0)
-    return wb.open(folder, cache=cache, size=160)
+    return wb.open(folder, "folders", cache=cache, size=160)
 
 
 def test_search_explain_and_look(bench: Workbench) -> None:
@@ -214,11 +214,9 @@ def test_where_nothing_is_proposed_the_whole_map_stands_and_it_is_said(bench: Wo
     found = bench.search(bench.collection.images[0], pipeline=pipeline, k=None)
     assert found["image_id"].to_list() == whole["image_id"].to_list()
     np.testing.assert_allclose(found["score"], whole["score"], atol=1e-5)
-    ready = bench._ready(pipeline, lambda *_: None)
-    assert (
-        f"{len(ready.pictures)} images have no proposed region: the whole map is used for them"
-        in _warnings(ready)
-    )
+    count = len(bench.collection.images)
+    sentence = f"{count} images have no proposed region: the whole map is used for them"
+    assert sentence in bench.evaluate(pipeline).warnings
 
 
 def test_missing_unfit_and_damaged(bench: Workbench, tmp_path: Path) -> None:

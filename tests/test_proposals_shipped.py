@@ -1,39 +1,48 @@
-"""The proposals that come with the package, on posters that they never saw."""
+"""The proposals that come with the package, on posters that were held out of their training."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
-import workbench as wb
+from tests.benches import described
 from workbench.collections.poster_art import MEMBERS
 from workbench.descriptors import detector
 from workbench.descriptors.attention import SHIPPED
 from workbench.learning.proposals.scenes import HELD_OUT
+from workbench.pipeline import Workbench
 from workbench.recalling import proposal_recall
 
 PIPELINE = "efficientnet_lite0/max/proposals:20"
+SCENE = "scenes/319.jpg"  # of the query p04
 
 
-def test_they_find_posters_that_training_did_not_show(posters_cache: Path) -> None:
-    bench = wb.open("posters", cache=posters_cache)
-    unseen = {
+@pytest.fixture(scope="module")
+def unseen(posters: Workbench) -> Workbench:
+    """The scenes that show a poster held out of the training, and one scene more."""
+    collection = posters.collection
+    shown = {
         image
-        for query, grades in bench.collection.relevance.items()
+        for query, grades in collection.relevance.items()
         for image in grades
         if int(query[1:]) // MEMBERS in HELD_OUT
     }
-    ready = bench._ready(PIPELINE, lambda *_: None)
-    found = proposal_recall(ready, (5, 20), 0.7, unseen.__contains__).set_index("regions")
+    images = tuple(image for image in collection.images if image in shown or image == SCENE)
+    return Workbench(replace(collection, images=images), posters.options)
+
+
+def test_they_find_posters_that_training_did_not_show(unseen: Workbench) -> None:
+    ready = described(unseen, PIPELINE)
+    found = proposal_recall(ready, (5, 20), 0.7, lambda image: image != SCENE).set_index("regions")
     assert found["proposals"][20] > 0.75 and found["rmac"][20] < 0.25
     assert found["moved"][5] > found["proposals"][5]
 
 
-def test_boxes_lie_on_what_was_asked_for(posters_cache: Path) -> None:
-    bench = wb.open("posters", cache=posters_cache)
-    corners = bench.collection.quadrilaterals["p04", "scenes/319.jpg"]
-    found = bench.locate("p04", "scenes/319.jpg", PIPELINE)
+def test_boxes_lie_on_what_was_asked_for(unseen: Workbench) -> None:
+    corners = unseen.collection.quadrilaterals["p04", SCENE]
+    found = unseen.locate("p04", SCENE, PIPELINE)
     outline = np.concatenate([np.min(corners, 0), np.max(corners, 0)])
     sides = np.tile(found.size, 2)
     assert np.abs(np.array(found.box) / sides - outline.clip(0, sides) / sides).max() < 0.1

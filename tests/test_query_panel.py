@@ -28,9 +28,8 @@ PIPELINE = "efficientnet_lite0/max/rmac:2"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("photos"), 24, kinds=4)
-    return wb.open(folder, labels="folders", cache=tmp_path_factory.mktemp("cache"), size=128)
+def bench(bench24: Workbench) -> Workbench:
+    return bench24
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-import workbench
-from tests.pictures import folder_of, picture
+from tests.benches import described, opened
+from tests.pictures import picture
 from workbench import region_search
 from workbench.config import Config, WorkbenchError
 from workbench.descriptors.describe import pooled
@@ -25,15 +25,14 @@ PIPELINES = [
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("photos"), 18, kinds=4)
-    return workbench.open(folder, cache=tmp_path_factory.mktemp("cache"), size=192)
+def bench(bench24: Workbench) -> Workbench:
+    return bench24
 
 
 def regions_of(bench: Workbench, image: str, pipeline: str) -> tuple[np.ndarray, torch.Tensor]:
     """Boxes and vectors of an image's regions, written out for pipelines with at most one PCA."""
     config = Config.parse(pipeline)
-    ready = bench._describer.describe(config, lambda *_: None)
+    ready = described(bench, pipeline)
     maps = ready.maps(ready.image_rows()[image])[0]
     pools = pooled(maps, config)
     whitening = next((w for w in (*ready.described.regional, *ready.described.final) if w), None)
@@ -88,11 +87,13 @@ def test_too_many_regions_are_described_anew_and_found_the_same(
     kept = bench.nearest_regions(image, 1, pipeline=pipeline)
     monkeypatch.setattr(region_search, "MOST_BYTES", 1000)
     seen: list[str] = []
-    other = workbench.open(bench.collection.root, cache=bench.options.cache, size=192)
+    other = opened(bench.collection.root, bench.options.cache)
     for _ in range(2):
-        anew = other.nearest_regions(image, 1, pipeline=pipeline, progress=lambda what, *_: seen.append(what))
-        np.testing.assert_allclose(anew["score"], kept["score"], atol=1e-5)
-        assert anew["image_id"].to_list() == kept["image_id"].to_list()
+        again = other.nearest_regions(
+            image, 1, pipeline=pipeline, progress=lambda what, *_: seen.append(what)
+        )
+        np.testing.assert_allclose(again["score"], kept["score"], atol=1e-5)
+        assert again["image_id"].to_list() == kept["image_id"].to_list()
     assert seen.count("describing regions") >= 2
 
 

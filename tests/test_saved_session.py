@@ -1,4 +1,4 @@
-"""A session as a file: all of it comes back, and of a damaged or foreign one what can."""
+"""Session files: everything is restored, and from a damaged or foreign file as much as possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spherical hashing: the balance and independence of Heo et al., CVPR 2012, and what cannot be balanced."""
+"""Spherical hashing: the balance and independence of Heo et al., CVPR 2012, and unbalanced data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import workbench as wb
-from workbench.config import Config, WorkbenchError
-from workbench.described import Describer
-from workbench.progress import Cancelled, silent
+from tests.benches import described
+from workbench.config import WorkbenchError
+from workbench.pipeline import Workbench
+from workbench.progress import Cancelled
 from workbench.search import spherical
 
 
@@ -43,11 +43,8 @@ def test_spheres_are_balanced_and_independent(bits: int) -> None:
     assert spheres.spread == pytest.approx((shared / 1000).std(), abs=0.002)
 
 
-def test_descriptors_of_the_embedded_collection_are_balanced(posters_cache: Path) -> None:
-    bench = wb.open("posters", cache=posters_cache)
-    pipeline = Config.parse("efficientnet_lite0/mean/whole")
-    ready = Describer(bench.collection, bench.options).describe(pipeline, silent)
-    x = np.ascontiguousarray(ready.database.numpy())
+def test_descriptors_of_the_embedded_collection_are_balanced(posters: Workbench) -> None:
+    x = np.ascontiguousarray(described(posters, "efficientnet_lite0/mean/whole").database.numpy())
     spheres = spherical.fit(x, 64)
     assert spheres.iterations > 0 and not spheres.warning
     inside = unpacked(spheres.encode(x))

@@ -1,4 +1,4 @@
-"""Feature maps on disk: what is written comes back to the bit, and what is not whole goes."""
+"""Feature maps on disk: read back to the bit, and incomplete files are removed."""
 
 from __future__ import annotations
 
@@ -124,10 +124,10 @@ def test_a_file_that_is_not_whole_is_dropped_and_the_others_stay(
     (damaged,) = tmp_path.iterdir()
     store.write(["d", "e", "f"], example(2), {})
     damage(damaged)
-    anew = MapStore(tmp_path)
+    reopened = MapStore(tmp_path)
     assert not damaged.exists()
-    assert "a" not in anew and "d" in anew
-    assert len(read(anew, ["d", "e", "f"])) == 3
+    assert "a" not in reopened and "d" in reopened
+    assert len(read(reopened, ["d", "e", "f"])) == 3
 
 
 def test_a_file_damaged_under_an_open_store(tmp_path: Path) -> None:
@@ -148,9 +148,11 @@ def test_a_file_damaged_under_an_open_store(tmp_path: Path) -> None:
 def test_a_deleted_file_is_noticed(tmp_path: Path) -> None:
     store = MapStore(tmp_path)
     store.write(["a", "b", "c"], example(1), {})
+    before = list(tmp_path.iterdir())
     store.write(["d", "e", "f"], example(2), {"g": "why"})
     store.refresh()
-    store._locations["a"].path.unlink()
+    (first,) = before
+    first.unlink()
     store.refresh()
     assert "a" not in store and "d" in store and "g" in store
 

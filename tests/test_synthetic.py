@@ -23,7 +23,7 @@ from workbench.search import synthetic
 
 
 def unit(seed: int, n: int, dimensions: int, groups: int = 0) -> np.ndarray:
-    """Vectors of unit length whose mean is not nought and whose directions differ in spread."""
+    """Vectors of unit length whose mean is not zero and whose directions differ in spread."""
     rng = np.random.default_rng(seed)
     vectors = rng.standard_normal((n, dimensions)) * np.linspace(0.2, 1, dimensions) + 0.5
     if groups:
@@ -51,7 +51,7 @@ def test_mean_and_covariance_are_kept(n: int, dimensions: int, bandwidth: float 
 
 
 def test_they_lie_nearer_to_the_collection_than_its_gaussian_does() -> None:
-    """Groups stay groups: that is what smoothing a bootstrap keeps and a fitted Gaussian loses."""
+    """A smoothed bootstrap keeps groups, which a fitted Gaussian would lose."""
     vectors = unit(1, 400, 8, groups=4)
     gaussian = np.random.default_rng(0).multivariate_normal(vectors.mean(0), np.cov(vectors.T), 4000)
     gaussian /= np.linalg.norm(gaussian, axis=1, keepdims=True)

@@ -6,9 +6,9 @@ import gc
 from pathlib import Path
 
 import pytest
-from ipywidgets.widgets.widget import _instances
 
 import workbench
+from tests.benches import live_widgets
 from tests.pictures import folder_of
 from workbench.panels import Session
 from workbench.panels.layout import tradeoff_panel
@@ -21,9 +21,8 @@ PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    folder = folder_of(tmp_path_factory.mktemp("photos"), 48, kinds=6)
-    return workbench.open(folder, labels="folders", cache=tmp_path_factory.mktemp("cache"))
+def bench(bench48: Workbench) -> Workbench:
+    return bench48
 
 
 def measured(session: Session, *indexes: str) -> TradeoffPanel:
@@ -207,7 +206,8 @@ def test_three_images_without_ground_truth(tmp_path: Path) -> None:
     panel.pick("lsh:256")
     settled(session, panel)
     assert len(panel.opened.bits.rows) == 4
-    assert tradeoff_panel(bench, session).children
+    landmark, *_ = tradeoff_panel(bench, session).children
+    assert landmark.children[0].region == "Index trade-off"
     session.cancel()
     assert session.wait(60)
 
@@ -223,13 +223,18 @@ def test_memory_stays_flat(session: Session) -> None:
 
     for number in range(4):
         change(number)
-    gc.collect()
-    widgets, kept = len(_instances), len(panel.tradeoff._built) if panel.tradeoff else 0
+    assert panel.tradeoff is not None
+    kinds = tuple({type(panel.tradeoff.index(name)[0]) for name in ("ivf:8", "lsh:64")})
+
+    def held() -> tuple[int, int]:
+        """The number of live widgets, and of indexes in memory."""
+        gc.collect()
+        return live_widgets(), sum(isinstance(kept, kinds) for kept in gc.get_objects())
+
+    before = held()
     for number in range(20):
         change(number)
-    gc.collect()
-    assert len(_instances) == widgets
-    assert panel.tradeoff is not None and len(panel.tradeoff._built) == kept
+    assert held() == before
 
 
 # Numbers in words.

@@ -1,4 +1,4 @@
-"""Spatial verification: known homographies are found, what cannot be two views of a thing is turned down."""
+"""Spatial verification: known homographies are found, and impossible pairs of views are rejected."""
 
 from __future__ import annotations
 

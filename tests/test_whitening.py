@@ -1,4 +1,4 @@
-"""PCA, PCA whitening and learned whitening: what they are for, measured on data made for it."""
+"""PCA, PCA whitening and learned whitening on data made to show their effect."""
 
 from __future__ import annotations
 

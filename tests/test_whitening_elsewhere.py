@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import workbench as wb
+from tests.benches import described
 from tests.extracting import NETWORK
 from tests.pictures import folder_of
 from workbench.cli import main
@@ -17,7 +18,6 @@ from workbench.descriptors.attention import learned
 from workbench.descriptors.whitening import Whitening
 from workbench.learning import whitening
 from workbench.pipeline import Workbench
-from workbench.progress import silent
 
 WHOLE, REGIONS = f"{NETWORK}/mean/whole", f"{NETWORK}/max/rmac:2"
 
@@ -46,7 +46,7 @@ def kept(bench: Workbench, pipeline: str, name: str) -> Path:
 
 
 def vectors(bench: Workbench, pipeline: str) -> torch.Tensor:
-    return bench._ready(pipeline, silent).described.vectors
+    return described(bench, pipeline).described.vectors
 
 
 def test_it_is_written_with_its_name_after_the_dimensions() -> None:
@@ -71,7 +71,7 @@ def test_fitted_here_or_fetched_is_the_same(here: Workbench, pipeline: str, kind
     kept(here, f"{pipeline}/{kind}:9", f"own-{kind}")
     own, fetched = vectors(here, f"{pipeline}/{kind}:6"), vectors(here, f"{pipeline}/{kind}:6:own-{kind}")
     assert fetched.shape[1] == 6
-    torch.testing.assert_close(fetched, own, rtol=0, atol=1e-4)  # two fits find their directions anew
+    torch.testing.assert_close(fetched, own, rtol=0, atol=1e-4)  # each fit finds its own directions
     warnings = here.evaluate(f"{pipeline}/{kind}:6:own-{kind}").warnings
     assert f"{kind} was fitted on the evaluated collection" in warnings
 

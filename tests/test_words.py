@@ -77,7 +77,7 @@ def test_the_inverted_file_scores_as_the_product_does(
     np.testing.assert_array_equal(best.rows, found.rows[:3])
 
 
-def test_what_shares_no_word_scores_nought_and_what_it_costs() -> None:
+def test_images_without_a_shared_word_score_zero_and_the_cost() -> None:
     index = InvertedFile(sparse.csc_array(np.array([[0.6, 0.8, 0], [0, 0, 1], [0, 1, 0]], np.float32)))
     (found,) = index.search(np.array([[1, 0, 0]], np.float32))
     np.testing.assert_array_equal(found.rows, [0, 1, 2])
@@ -117,7 +117,7 @@ def test_embedding_tells_keypoints_of_one_word_apart() -> None:
     assert found.rows[0] == 2
 
 
-def test_embedding_of_a_picture_without_keypoints_scores_nought() -> None:
+def test_embedding_of_an_image_without_keypoints_scores_zero() -> None:
     _, features, made = embedded(jitter=False)
     np.testing.assert_array_equal(made.scores(features[4], 24), 0)  # type: ignore[attr-defined]
 
@@ -147,7 +147,7 @@ def test_a_vocabulary_is_learned_kept_and_read_again(described: tuple[LocalSourc
     for broken in (b"", b"\0" * 100, path.read_bytes()[:-7]):
         path.write_bytes(broken)
         np.testing.assert_array_equal(words.describe(source, keys, 50, rows).vectors(), first.vectors())
-    assert len(path.read_bytes()) > 100  # made anew
+    assert len(path.read_bytes()) > 100  # made again
     path.unlink()
 
 

@@ -1,4 +1,4 @@
-"""Photographs of a few things, each seen from several sides, and pictures that show no keypoint at all."""
+"""Photographs of a few objects from several viewpoints, and images without keypoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def thing(name: str) -> Image.Image:
 
 
 def folder_of_things(root: Path, views: int = 4, empty: bool = True) -> Path:
-    """A folder for each thing: its photo (``0.png``) and ``views`` from elsewhere. And one of empty ones."""
+    """A folder for each object: its photo (``0.png``) and ``views`` warped views; and one of empty images."""
     for kind, name in enumerate(THINGS):
         (root / name).mkdir(parents=True)
         photo = thing(name)

@@ -1,0 +1,117 @@
+"""A cache written by version 0.1.0 of November 2026 (``tests/data/make_old_cache.py``) still opens."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+
+import workbench
+from tests.data.make_old_cache import CHANGED, FOLDER, LOCAL, NETWORK, PIPELINE
+from workbench import favourites, runs
+from workbench.features import weights
+from workbench.learning.shelf import shelf
+from workbench.pipeline import Workbench
+
+EXPECTED = json.loads((FOLDER / "expected.json").read_text())
+WHITENED, ATTENDED = f"{PIPELINE}/pcaw:4:white", f"{PIPELINE}/attention:seer"
+PIPELINES = [PIPELINE, WHITENED, ATTENDED, LOCAL]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of photos and cache; the time of change of each photo is a part of its fingerprint."""
+    folder = shutil.copytree(FOLDER, tmp_path / "old")
+    for path in (folder / "photos").rglob("*.jpg"):
+        os.utime(path, ns=(CHANGED, CHANGED))
+    return folder
+
+
+@pytest.fixture
+def bench(folder: Path) -> Workbench:
+    return workbench.open(
+        folder / "photos", "folders", size=96, device="cpu", precision="float32", cache=folder / "cache"
+    )
+
+
+def stored(folder: Path) -> dict[str, bytes]:
+    """The content of the stores of maps, local features and words, without locks."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for name in ("maps", "local", "words")
+        for path in (folder / "cache" / name).rglob("*.safetensors")
+    }
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_stored_maps_and_features_are_used(
+    pipeline: str, bench: Workbench, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if pipeline == LOCAL and cv2.__version__ != EXPECTED["opencv"]:
+        pytest.skip("SIFT features of another version of OpenCV are extracted again")
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("the network was built")
+
+    monkeypatch.setattr(weights, "load", refuse)
+    before, messages = stored(folder), []
+
+    def progress(message: str, done: int, total: int) -> None:
+        messages.append(message)
+
+    evaluation = bench.evaluate(pipeline, progress=progress)
+    query = bench.collection.images[0]
+    ranking = bench.search(query, pipeline=pipeline, k=None)
+    assert evaluation.mean_ap == pytest.approx(EXPECTED[pipeline]["mean_ap"])
+    assert dict(zip(ranking["image_id"], ranking["score"], strict=True)) == pytest.approx(
+        EXPECTED[pipeline]["ranking"], abs=1e-4
+    )
+    assert not [message for message in messages if message.startswith("extracting")]
+    assert stored(folder) == before
+
+
+def test_the_check_notices_an_extraction(bench: Workbench, folder: Path) -> None:
+    """A photo that has changed is extracted again, and the comparison above would show it."""
+    before = stored(folder)
+    changed = bench.collection.path(bench.collection.images[0])
+    os.utime(changed, ns=(CHANGED + 1, CHANGED + 1))
+    bench.evaluate(PIPELINE)
+    after = stored(folder)
+    assert before.items() < after.items() and len(after) == len(before) + 1
+
+
+def test_runs_and_their_rankings_are_listed(bench: Workbench, folder: Path) -> None:
+    table = bench.runs()
+    assert table["id"].to_list() == EXPECTED["runs"]
+    assert sorted(table["pipeline"]) == sorted(PIPELINES)
+    for name, pipeline, mean_ap in zip(table["id"], table["pipeline"], table["mean_ap"], strict=True):
+        assert mean_ap == pytest.approx(EXPECTED[pipeline]["mean_ap"])
+        run = runs.load(folder / "cache", name)
+        rankings = runs.rankings(folder / "cache", run)
+        first = rankings[rankings["query"] == bench.collection.images[0]]
+        assert dict(zip(first["image_id"], first["score"], strict=True)) == pytest.approx(
+            EXPECTED[pipeline]["ranking"]
+        )
+        assert run.provenance["size"] == 96 and len(run.per_query) == len(bench.collection.images)
+
+
+def test_an_old_run_is_compared_with_a_new_one(bench: Workbench, folder: Path) -> None:
+    cache = folder / "cache"
+    old = bench.runs()
+    bench.evaluate(f"{NETWORK}/mean/whole")
+    new = bench.runs().loc[0, "id"]
+    (before,) = old[old["pipeline"] == PIPELINE]["id"]
+    difference = runs.diff(runs.load(cache, before), runs.load(cache, new))
+    assert difference.a.fingerprint == difference.b.fingerprint  # the same collection
+    assert "pipeline" in difference.provenance["what"].to_list()
+
+
+def test_a_favourite_and_trained_files_are_listed(folder: Path) -> None:
+    assert favourites.favourites(folder / "cache")["My own"] == PIPELINE
+    trained = shelf(folder / "cache")["seer"]
+    assert trained.usable and trained.kind == "attention" and trained.base == NETWORK
+    assert trained.pipelines[1] == f"{NETWORK}/max/rmac:1/attention:seer"
