@@ -16,7 +16,8 @@ from tests.browser.notebook import Notebook
 from tests.browser.steps import photos
 from tests.browser.watch import Watch
 
-_failed = pytest.StashKey[bool]()
+_failed = pytest.StashKey[bool]()  # of an item
+_broken = pytest.StashKey[bool]()  # of the run: whether the notebook must be opened again
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +75,6 @@ def opened(
     close()
 
 
-_broken = pytest.StashKey[bool]()
-
-
 @pytest.fixture
 def notebook(request: pytest.FixtureRequest, opened: Callable[[bool], Notebook]) -> Iterator[Notebook]:
     """The open notebook, with subshells unless the parameter is False.
@@ -87,9 +85,11 @@ def notebook(request: pytest.FixtureRequest, opened: Callable[[bool], Notebook])
     stash = request.config.stash
     notebook = opened(stash.get(_broken, False))
     stash[_broken] = True  # until the test and the clearing have passed
-    notebook.use_subshells(getattr(request, "param", True))
+    subshells = getattr(request, "param", None)  # None: any thread will do
+    notebook.use_subshells(subshells is not False)
     yield notebook
-    notebook.clear()
+    on_subshell = notebook.clear()
+    assert subshells is None or on_subshell == subshells
     stash[_broken] = request.node.stash.get(_failed, False)
 
 
