@@ -75,7 +75,13 @@ def has_browser() -> bool:
         return Path(playwright.chromium.executable_path).exists()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # For ``-n 2 --dist loadgroup``: the browser tests share one JupyterLab, other tests what their module sets up.
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            browser = item.get_closest_marker("browser") and "notebook" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.split("::")[0]))
     needing = [item for item in items if item.get_closest_marker("browser")]
     if needing and not has_browser():
         config.stash[_without_browser] = len(needing)
