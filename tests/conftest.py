@@ -77,7 +77,7 @@ def has_browser() -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # For ``-n 2 --dist loadgroup``: the browser tests share one JupyterLab, other tests what their module sets up.
+    # For ``-n 2 --dist loadgroup``: browser tests share one JupyterLab, other tests the fixtures of their module.
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             browser = item.get_closest_marker("browser") and "notebook" in getattr(item, "fixturenames", ())
