@@ -77,7 +77,7 @@ def has_browser() -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # For ``-n 2 --dist loadgroup``: browser tests share one JupyterLab, other tests the fixtures of their module.
+    # For ``-n 2 --dist loadgroup``: browser tests share a JupyterLab, other tests their module's fixtures.
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             browser = item.get_closest_marker("browser") and "notebook" in getattr(item, "fixturenames", ())
