@@ -127,7 +127,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Make each file a group that one worker runs, unless its tests name another; long groups first."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+            shared = item.get_closest_marker("browser") and "notebook" in getattr(item, "fixturenames", ())
+            group = "browser" if shared else item.nodeid.partition("::")[0]  # one JupyterLab
+            item.add_marker(pytest.mark.xdist_group(group))
     groups: dict[str, list[pytest.Item]] = {}
     for item in items:
         groups.setdefault(_group(item), []).append(item)

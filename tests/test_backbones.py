@@ -39,7 +39,7 @@ def load(backbone: str, folder: Path | None = None, pooling: str = "max") -> Net
 @lru_cache(maxsize=1)
 def built(name: str) -> Any:
     """A whole backbone of random weights, built once for several layers."""
-    return weights.whole(Spec.parse(f"{name}@random"), None, None, 0)
+    return models.whole(Spec.parse(f"{name}@random"), None, None, 0)
 
 
 def as_batch(image: Image.Image) -> torch.Tensor:

@@ -255,9 +255,7 @@ def test_where_nothing_can_be_written_the_evaluation_is_whole(folder: Path, cach
     evaluation = bench.evaluate(WHOLE)
     assert evaluation.mean_ap == opened(folder, cache.with_name("other")).evaluate(WHOLE).mean_ap
     assert sum("could not be stored" in warning for warning in evaluation.warnings) == 1
-    assert not any(
-        "stored in the history" in warning for warning in bench.evaluate(WHOLE).warnings
-    )  # said once
+    assert not any("stored in the history" in warning for warning in bench.evaluate(WHOLE).warnings)
 
 
 def test_a_full_disk_does_not_cost_the_evaluation(folder: Path, cache: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a screen reader's user would stumble over, as axe finds it."""
+"""Accessibility faults of a part of a page, found by axe."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from playwright.sync_api import Page
 
 
 def serious(page: Page, selector: str) -> list[str]:
-    """The serious and critical findings inside what ``selector`` finds: rule, element and what is wrong.
+    """The serious and critical findings of axe inside ``selector``: rule, element and explanation.
 
-    Colours in motion are judged when they have come to rest.
+    Waits until no animation runs, as contrast is measured on the final colours.
     """
     page.wait_for_function(
         "(selector) => document.querySelector(selector).getAnimations({ subtree: true })"
-        ".every((one) => one.playState !== 'running')",
+        ".every((animation) => animation.playState !== 'running')",
         arg=selector,
     )
     results = Axe().run(page, context=selector, options={"resultTypes": ["violations"]})

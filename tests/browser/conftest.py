@@ -1,24 +1,28 @@
-"""A browser watched for errors and outside requests, and the JupyterLab it visits."""
+"""The browser, the JupyterLab it visits, and the notebook that stays open for all tests."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Error, Page, Request
+from playwright.sync_api import Browser, Error, Page
 
-from tests.browser.lab import Lab, Running, start_lab
+from tests.browser.lab import Lab, start_lab
+from tests.browser.notebook import Notebook
 from tests.browser.steps import photos
+from tests.browser.watch import Watch
+
+_failed = pytest.StashKey[bool]()  # of an item
+_broken = pytest.StashKey[bool]()  # of the run: whether the notebook must be opened again
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
-    """A browser that is installed, else Playwright's own."""
+    """An installed browser, or else Playwright's own."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     more = {"executable_path": path} if path else {}
@@ -31,64 +35,79 @@ def browser_context_args(browser_context_args: dict) -> dict:
 
 
 @pytest.fixture(scope="session")
-def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bool], Lab]]:
-    """JupyterLab with per-comm subshells (its default) and without, each started once."""
-    running: dict[bool, Running] = {}
-
-    def lab(subshells: bool) -> Lab:
-        if subshells not in running:
-            running[subshells] = start_lab(tmp_path_factory.mktemp("lab"), subshells)
-        return running[subshells][0]
-
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab for all tests."""
+    lab, server = start_lab(tmp_path_factory.mktemp("lab"))
     yield lab
-    for _, server in running.values():
-        server.terminate()
-        server.wait(30)
+    server.terminate()
+    server.wait(30)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def opened(
+    lab: Lab, browser: Browser, browser_context_args: dict[str, Any]
+) -> Iterator[Callable[[bool], Notebook]]:
+    """Open the notebook, or return the one that is open; ``True`` closes that one first."""
+    notebooks: list[Notebook] = []
+
+    def close() -> None:
+        while notebooks:
+            with contextlib.suppress(Error):  # the page may have crashed
+                notebooks.pop().close()
+
+    def open_notebook(again: bool) -> Notebook:
+        if again:
+            close()
+        if not notebooks:
+            notebooks.append(Notebook(lab, browser, browser_context_args))
+        return notebooks[0]
+
+    yield open_notebook
+    close()
 
 
 @pytest.fixture
-def lab(labs: Callable[[bool], Lab]) -> Lab:
-    """JupyterLab as it comes."""
-    return labs(True)
+def notebook(request: pytest.FixtureRequest, opened: Callable[[bool], Notebook]) -> Iterator[Notebook]:
+    """The open notebook, with subshells unless the parameter is False.
+
+    Its page and its cells must be without fault after the test: no console error, no request to another
+    host, no dialog, no error as output, no picture kept in memory.
+    """
+    stash = request.config.stash
+    notebook = opened(stash.get(_broken, False))
+    stash[_broken] = True  # until the test and the clearing have passed
+    subshells = getattr(request, "param", None)  # None: any thread will do
+    notebook.use_subshells(subshells is not False)
+    yield notebook
+    on_subshell = notebook.clear()
+    assert subshells is None or on_subshell == subshells
+    stash[_broken] = request.node.stash.get(_failed, False)
 
 
-@dataclass
-class Watch:
-    """What must not happen on a page."""
-
-    errors: list[str] = field(default_factory=list)
-    outside: list[str] = field(default_factory=list)
-
-    def console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
-
-    def request(self, request: Request) -> None:
-        address = urlsplit(request.url)
-        if address.scheme not in ("data", "blob") and address.hostname != "127.0.0.1":
-            self.outside.append(request.url)
-
-
-@pytest.fixture(autouse=True)
-def watch(page: Page) -> Iterator[Watch]:
-    """Fail the test on a console error, an uncaught error, or a request that leaves loopback."""
-    watched = Watch()
-    page.on("console", watched.console)
-    page.on("pageerror", lambda error: watched.errors.append(str(error)))
-    page.on("request", watched.request)
-    yield watched
-    seen = Watch([*watched.errors], [*watched.outside])
-    with contextlib.suppress(Error):  # kernels that nobody needs would fill the memory
-        page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
-    assert seen.outside == []
-    assert seen.errors == []
+@pytest.fixture
+def page(page: Page) -> Iterator[Page]:
+    """A page of its own, which must be without fault after the test."""
+    watch = Watch.on(page)
+    yield page
+    watch.check()
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return photos(tmp_path_factory.mktemp("photos") / "of mine", labels=4, each=6, side=96)
+    """24 photos of four kinds; no test changes them."""
+    return photos(tmp_path_factory.mktemp("photos") / "of <b>mine", labels=4, each=6, side=96)
 
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of all tests that do not need an empty one."""
     return tmp_path_factory.mktemp("cache")

@@ -1,4 +1,4 @@
-"""A real JupyterLab on loopback, with settings, data and a workspace of its own."""
+"""A real JupyterLab on loopback, with its own settings, data and workspace."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = os.environ.get("WORKBENCH_CACHE", str(ROOT / "data"))
 READY = "() => window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.isReady"
 KERNEL = "() => jupyterapp.shell.currentWidget.context.sessionContext.session.kernel"
+RUN_ALL = "() => void jupyterapp.commands.execute('notebook:run-all-cells')"
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Lab:
     folder: Path
 
     def write(self, name: str, *cells: str) -> str:
-        """Save a notebook of these code cells; its name."""
+        """Save a notebook with these code cells; return its name."""
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         notebook.metadata["kernelspec"] = {
             "name": "python3",
@@ -39,23 +40,32 @@ class Lab:
         nbformat.write(notebook, self.folder / name)
         return name
 
-    def run(self, page: Page, notebook: str) -> Locator:
-        """Open a notebook, run all of its cells and return the panel they show."""
+    def open(self, page: Page, notebook: str) -> None:
+        """Open a notebook in a workspace without other tabs, and wait for its kernel."""
         page.goto(f"{self.url}/lab/tree/{notebook}?reset")
         page.wait_for_function(READY, timeout=60_000)
         page.evaluate(f"async () => {{ await ({KERNEL})().info; }}")
-        page.evaluate("() => void jupyterapp.commands.execute('notebook:run-all-cells')")
-        panel = page.locator(".wb-panel").last
-        panel.wait_for(state="attached", timeout=400_000)  # the posters may have to be made
-        panel.evaluate("node => node.scrollIntoView()")
-        return panel
+
+    def run(self, page: Page, notebook: str) -> Locator:
+        """Open a notebook, run all of its cells and return the panel that they show."""
+        self.open(page, notebook)
+        page.evaluate(RUN_ALL)
+        return shown_panel(page)
+
+
+def shown_panel(page: Page, seconds: float = 400) -> Locator:
+    """The last panel of the open notebook, scrolled to; the default leaves time to make the posters."""
+    panel = page.locator(".wb-panel").last
+    panel.wait_for(state="attached", timeout=1000 * seconds)
+    panel.evaluate("node => node.scrollIntoView()")
+    return panel
 
 
 Running = tuple[Lab, "subprocess.Popen[bytes]"]
 
 
-def start_lab(folder: Path, subshells: bool = True, dark: bool = False) -> Running:
-    """Start JupyterLab on ``folder`` with settings of its own, and wait until it answers."""
+def start_lab(folder: Path, dark: bool = False) -> Running:
+    """Start JupyterLab on ``folder`` with its own settings, and wait until it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -65,7 +75,6 @@ def start_lab(folder: Path, subshells: bool = True, dark: bool = False) -> Runni
     choices: dict[str, dict[str, object]] = {
         "notification": {"fetchNews": "false", "checkForUpdates": False},
         "themes": {"theme": "JupyterLab Dark" if dark else "JupyterLab Light", "adaptive-theme": False},
-        "kernels-settings": {"commsOverSubshells": "perCommTarget" if subshells else "disabled"},
     }
     for name, values in choices.items():
         (settings / f"{name}.jupyterlab-settings").write_text(json.dumps(values))

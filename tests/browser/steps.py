@@ -1,4 +1,4 @@
-"""What tests of panels have in common: photos to open, and finding one's way on the screen."""
+"""Steps that the browser tests share: make photos, and find parts of a panel by their screen names."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
 NAUGHTY = "<img src=x onerror=alert(1)>.jpg"
-CELLS = "() => jupyterapp.shell.currentWidget.content.widgets.length"
-ERRORS = (
-    "() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells"
-    ".flatMap((cell) => cell.toJSON().outputs ?? []).filter((output) => output.output_type === 'error')"
+BOTH_MODES = pytest.mark.parametrize(
+    "notebook", [True, False], ids=["subshells", "no subshells"], indirect=True
 )
-OPENING = "import workbench\nbench = workbench.open({folder!r}, labels={labels!r}, cache={cache!r}{more})"
 
 
 def photos(folder: Path, labels: int, each: int, side: int) -> Path:
-    """A folder of noise, one subfolder for each label."""
+    """A folder of noise images, one subfolder for each label; one file name is HTML."""
     noise = np.random.default_rng(7)
     for label in range(labels):
         (folder / f"kind {label}").mkdir(parents=True)
@@ -31,10 +29,6 @@ def photos(folder: Path, labels: int, each: int, side: int) -> Path:
     return folder
 
 
-def opening(folder: Path, cache: Path, labels: str = "folders", more: str = "") -> str:
-    return OPENING.format(folder=str(folder), cache=str(cache), labels=labels, more=more)
-
-
 def select(panel: Locator, name: str) -> Locator:
     return panel.get_by_role("combobox", name=name, exact=True)
 
@@ -43,14 +37,17 @@ def region(panel: Locator, name: str) -> Locator:
     return panel.get_by_role("region", name=name, exact=True)
 
 
-def shown(panel: Locator, before: str = "", seconds: float = 60) -> tuple[str, str]:
-    """The mAP and the text of the ranking, up to date, once the ranking is not that ``before``."""
+def button(part: Locator, name: str) -> Locator:
+    return part.get_by_role("button", name=name, exact=True)
+
+
+def ranked(panel: Locator, before: str = "", seconds: float = 60) -> tuple[str, str]:
+    """Wait for an up-to-date ranking that differs from ``before``; return the texts of mAP and ranking."""
     results = region(panel, "Results")
     grid = results.get_by_role("group", name="Ranked images")
     expect(grid).not_to_have_text(before, timeout=1000 * seconds)
     expect(grid).to_have_attribute("aria-busy", "false", timeout=1000 * seconds)
     expect(results.locator(".wb-numbers")).to_have_text(re.compile(r"^mAP .*\d"), timeout=1000 * seconds)
     # The share of heat on targets comes after the mAP, where a collection knows outlines.
-    cancel = region(panel, "Messages").get_by_role("button", name="Cancel")
-    expect(cancel).to_be_hidden(timeout=1000 * seconds)
+    expect(button(region(panel, "Messages"), "Cancel")).to_be_hidden(timeout=1000 * seconds)
     return results.locator(".wb-numbers").inner_text(), grid.text_content() or ""

@@ -1,24 +1,21 @@
-"""ONE in real JupyterLab, a query as a class and as a ranking; boxes on results; proposals over epochs."""
+"""Panels of ONE and of proposals in JupyterLab, and the boxes that ONE draws on results."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.axe import serious
-from tests.browser.lab import Lab
-from tests.browser.steps import CELLS, ERRORS, NAUGHTY, opening, photos, region, select, shown
+from tests.browser.notebook import CELLS, Notebook
+from tests.browser.steps import NAUGHTY, photos, ranked, region, select
 from tests.extracting import NETWORK
 
 pytestmark = pytest.mark.browser
-PANEL = f"""from workbench.panels import Session
-from workbench.panels.layout import {{panel}}
-session = Session(bench, pipeline="{NETWORK}/mean/grid:2x2/pca:8")
-{{panel}}(bench, session)"""
+PIPELINE = f"{NETWORK}/mean/grid:2x2/pca:8"
+SIZE = ", size=160"
 WAIT = 60_000
 
 
@@ -27,13 +24,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return photos(tmp_path_factory.mktemp("photos"), 3, 5, 160)
 
 
-@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
-def test_a_class_an_image_and_a_vote_are_picked(
-    labs: Callable[[bool], Lab], subshells: bool, page: Page, folder: Path, cache: Path
-) -> None:
-    lab = labs(subshells)
-    cells = opening(folder, cache, more=", size=160"), PANEL.format(panel="classes_panel")
-    panel = lab.run(page, lab.write("classes.ipynb", *cells))
+def test_pick_a_class_a_vote_and_an_image(notebook: Notebook, folder: Path, cache: Path) -> None:
+    page = notebook.page
+    panel = notebook.show(folder, cache, "classes_panel", options=SIZE, pipeline=PIPELINE)
     part = region(panel, "Classes")
     select(part, "Sets of regions").select_option("of the pipeline")
     classes = part.get_by_role("grid", name="Classes, nearest first")
@@ -41,7 +34,7 @@ def test_a_class_an_image_and_a_vote_are_picked(
     expect(part).to_contain_text(re.compile(r"Votes for the class kind \d: score \d\.\d{3}"), timeout=WAIT)
     count = page.evaluate(CELLS)
 
-    # By keyboard: another class, then a vote, which stands out in both pictures.
+    # By keyboard: another class, then a vote, which is marked in both pictures.
     first = classes.locator("tbody tr[tabindex='0']")
     first.focus()
     page.keyboard.press("End")
@@ -57,48 +50,45 @@ def test_a_class_an_image_and_a_vote_are_picked(
     expect(part.locator(".wb-heat-regions .wb-marked")).to_have_count(2, timeout=WAIT)
     assert page.evaluate(CELLS) == count
 
-    # By mouse: an image of the ranking, whose hostile name is text.
-    ranked = part.get_by_role("group", name="Images ranked by ONE")
-    ranked.get_by_role("figure").filter(has_text=NAUGHTY).click()
+    # By mouse: an image of the ranking, whose name is shown as text.
+    images = part.get_by_role("group", name="Images ranked by ONE")
+    images.get_by_role("figure").filter(has_text=NAUGHTY).click()
     expect(part).to_contain_text(f"Votes for kind 0/{NAUGHTY}: score", timeout=WAIT)
     expect(classes.locator("tbody tr[aria-selected='true']")).to_have_count(0, timeout=WAIT)
     assert page.locator("img[src='x']").count() == 0
-    assert page.evaluate(ERRORS) == []
     assert serious(page, ".wb-classes") == []
 
 
-def test_boxes_are_drawn_on_the_results_and_go_again(lab: Lab, page: Page, folder: Path, cache: Path) -> None:
-    cells = opening(folder, cache, more=", size=160"), PANEL.format(panel="query_panel")
-    panel = lab.run(page, lab.write("boxes.ipynb", *cells))
-    shown(panel)
+def test_boxes_on_the_results_are_switched_on_and_off(notebook: Notebook, folder: Path, cache: Path) -> None:
+    panel = notebook.show(folder, cache, "query_panel", options=SIZE, pipeline=PIPELINE)
+    ranked(panel)
     results = region(panel, "Results")
-    where = results.get_by_role("button", name="Boxes")
-    where.press("Enter")
+    switch = results.get_by_role("button", name="Boxes")
+    switch.press("Enter")
     boxes = results.locator(".wb-box")
     expect(boxes).to_have_count(15, timeout=WAIT)
     first = boxes.first
     expect(first).to_have_attribute("style", re.compile("width"), timeout=WAIT)
-    box, picture = (one.bounding_box() for one in (first, results.locator(".wb-frame img").first))
+    box = first.bounding_box()
+    picture = results.locator(".wb-frame img").first.bounding_box()
     assert box and picture and picture["x"] - 1 <= box["x"]
     assert 4 < box["width"] < 0.9 * picture["width"]  # a quarter of it
-    where.press("Enter")
+    switch.press("Enter")
     expect(boxes).to_have_count(0, timeout=WAIT)
-    assert page.evaluate(ERRORS) == []
 
 
-def test_epochs_of_the_shipped_proposals_are_walked(lab: Lab, page: Page, folder: Path, cache: Path) -> None:
-    cells = opening(folder, cache, more=", size=160"), PANEL.format(panel="proposals_panel")
-    panel = lab.run(page, lab.write("proposals.ipynb", *cells))
+def test_proposals_of_an_earlier_epoch_are_shown(notebook: Notebook, folder: Path, cache: Path) -> None:
+    page = notebook.page
+    panel = notebook.show(folder, cache, "proposals_panel", options=SIZE, pipeline=PIPELINE)
     part = region(panel, "Proposals")
     expect(select(part, "Trained proposals")).to_have_value("shipped, for efficientnet_lite0", timeout=WAIT)
     scene = part.get_by_role("figure").first
     drawn = scene.locator(".wb-region-drawn")
     expect(drawn).to_have_count(8, timeout=WAIT)
-    sharp = drawn.first.get_attribute("aria-label")
+    last = drawn.first.get_attribute("aria-label")
     slider = part.get_by_role("slider", name="Epoch shown")
     slider.focus()
     page.keyboard.press("Home")
-    expect(drawn.first).not_to_have_attribute("aria-label", str(sharp), timeout=WAIT)
+    expect(drawn.first).not_to_have_attribute("aria-label", str(last), timeout=WAIT)
     expect(part.get_by_role("button", name="Train")).to_be_disabled()
-    assert page.evaluate(ERRORS) == []
     assert serious(page, ".wb-proposals") == []

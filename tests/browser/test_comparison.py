@@ -1,27 +1,24 @@
-"""The Comparison panel in real JupyterLab, by mouse and by keyboard."""
+"""The comparison panel in JupyterLab, by mouse and by keyboard."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.axe import serious
-from tests.browser.lab import Lab
-from tests.browser.steps import CELLS, NAUGHTY, opening, region, select
+from tests.browser.notebook import CELLS, Notebook
+from tests.browser.steps import BOTH_MODES, NAUGHTY, button, region, select
 
 pytestmark = pytest.mark.browser
-SHOW = """from workbench.panels import Session
-from workbench.panels.layout import compare_panel
-compare_panel(bench, Session(bench, pipeline="efficientnet_lite0/max/rmac:2"))"""
-SLOW = 90_000  # milliseconds for what a loaded machine computes
+PIPELINE = "efficientnet_lite0/max/rmac:2"
+SLOW = 90_000  # milliseconds for a computation on a loaded machine
 
 
 def press(part: Locator, name: str) -> None:
-    part.get_by_role("button", name=name, exact=True).click()
+    button(part, name).click()
 
 
 def lines(part: Locator) -> Locator:
@@ -29,15 +26,15 @@ def lines(part: Locator) -> Locator:
     return part.get_by_role("grid", name="Pipelines compared").locator("tbody tr")
 
 
-@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
-def test_a_grid_is_run_and_two_of_it_compared_query_by_query(
-    labs: Callable[[bool], Lab], subshells: bool, page: Page, folder: Path, cache: Path
+@BOTH_MODES
+def test_run_a_grid_search_and_compare_two_of_its_pipelines_by_query(
+    notebook: Notebook, folder: Path, cache: Path
 ) -> None:
-    lab = labs(subshells)
-    panel = lab.run(page, lab.write("comparison.ipynb", opening(folder, cache), SHOW))
+    page = notebook.page
+    panel = notebook.show(folder, cache, "compare_panel", pipeline=PIPELINE)
     part = region(panel, "Comparison")
 
-    # By mouse: one pipeline, then a grid of parts round it.
+    # By mouse: one pipeline, then a grid of its variants.
     press(part, "Compare current")
     expect(lines(part)).to_have_text(re.compile(r"max/rmac:2★ \d+\.\d"), timeout=SLOW)
     press(part, "Grid search")
@@ -49,17 +46,17 @@ def test_a_grid_is_run_and_two_of_it_compared_query_by_query(
     expect(part.locator(".wb-versus .wb-numbers")).to_have_text(
         re.compile(r"B is better on \d+ of 24 queries; .+ mAP, 95 % interval .+ to .+, p"), timeout=SLOW
     )
-    # The best stands under B, and its row says so.
+    # The best pipeline is B, and its row is marked.
     expect(lines(part).filter(has_text="★")).to_have_count(1)
     expect(lines(part).filter(has_text="★")).to_have_text(re.compile("^B"))
-    expect(part.locator(".wb-chart path.wb-plot-line")).to_have_count(4 + 4)  # and those of the legend
+    expect(part.locator(".wb-chart path.wb-plot-line")).to_have_count(4 + 4)  # in the chart and in its legend
     lines(part).first.click()
     expect(part).to_contain_text("24 images, 24 queries")
     press(part, "Make current")
     press(part, "Remove")
     expect(lines(part)).to_have_count(3)
 
-    # A click on a query's column in the chart opens it under both.
+    # A click on a query's column in the chart opens the query under A and B.
     queries = part.get_by_role("grid", name="AP of each query under A and B").locator("tbody tr")
     expect(queries).to_have_count(24, timeout=SLOW)
     chart = part.get_by_role("application", name="AP of each query under A and B")
@@ -74,7 +71,7 @@ def test_a_grid_is_run_and_two_of_it_compared_query_by_query(
         page.keyboard.press(key)
     expect(queries.nth(1)).to_have_attribute("aria-selected", "true", timeout=SLOW)
 
-    # By keyboard: another query, then an image in one ranking and the same in the other.
+    # By keyboard: another query, then an image in one ranking and the same image in the other.
     cells = page.evaluate(CELLS)
     queries.last.focus()
     page.keyboard.press("Home")
@@ -96,20 +93,21 @@ def test_a_grid_is_run_and_two_of_it_compared_query_by_query(
         page.keyboard.press(key)
     assert page.evaluate(CELLS) == cells
 
-    # A and B change places.
+    # Choosing B's pipeline as A swaps the two.
     a, b = select(part, "A"), select(part, "B")
-    was = a.input_value(), b.input_value()
-    a.select_option(was[1])
-    expect(b).to_have_value(was[0])
+    first, second = a.input_value(), b.input_value()
+    a.select_option(second)
+    expect(b).to_have_value(first)
 
 
-def test_what_fails_is_said_and_names_are_text(lab: Lab, page: Page, folder: Path, cache: Path) -> None:
-    show = """session = Session(bench, pipeline="efficientnet_lite0/max/rmac:2", query={query!r})
-session.compared = ("efficientnet_lite0@nolayer/max/whole", session.pipeline, "efficientnet_lite0/mean/whole")
-compare_panel(bench, session)"""
+def test_a_pipeline_that_fails_shows_its_error_and_file_names_are_text(
+    notebook: Notebook, folder: Path, cache: Path
+) -> None:
+    page = notebook.page
     naughty = f"kind 0/{NAUGHTY}"
-    cell = "\n".join([*SHOW.splitlines()[:2], show.format(query=naughty)])
-    panel = lab.run(page, lab.write("failing.ipynb", opening(folder, cache), cell))
+    compared = ("efficientnet_lite0@nolayer/max/whole", PIPELINE, "efficientnet_lite0/mean/whole")
+    state = {"pipeline": PIPELINE, "query": naughty, "compared": compared}
+    panel = notebook.show(folder, cache, "compare_panel", **state)
     part = region(panel, "Comparison")
     expect(lines(part).filter(has_text="nolayer")).to_contain_text("layer 'nolayer'", timeout=SLOW)
     expect(lines(part).filter(has_text="★")).to_have_count(1, timeout=SLOW)
@@ -121,13 +119,13 @@ compare_panel(bench, session)"""
     assert serious(page, ".wb-panel") == []
 
 
-def test_two_rankings_are_compared_without_ground_truth(
-    lab: Lab, page: Page, folder: Path, cache: Path
+def test_a_collection_without_ground_truth_has_rankings_but_no_grid_search(
+    notebook: Notebook, folder: Path, cache: Path
 ) -> None:
-    panel = lab.run(page, lab.write("plain.ipynb", opening(folder, cache, labels="none"), SHOW))
+    panel = notebook.show(folder, cache, "compare_panel", options=", labels='none'", pipeline=PIPELINE)
     part = region(panel, "Comparison")
     expect(part).to_contain_text("has no ground truth")
     expect(part).to_contain_text("Press Compare current")
     press(part, "Compare current")
     expect(lines(part)).to_have_count(1)
-    expect(part.get_by_role("button", name="Grid search", exact=True)).to_be_disabled()
+    expect(button(part, "Grid search")).to_be_disabled()

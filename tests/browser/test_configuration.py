@@ -1,31 +1,31 @@
-"""The Configuration panel in real JupyterLab, by mouse and by keyboard."""
+"""The configuration panel in JupyterLab, by mouse and by keyboard."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.axe import serious
-from tests.browser.lab import Lab
-from tests.browser.steps import opening, region, select, shown
+from tests.browser.notebook import Notebook
+from tests.browser.steps import button, ranked, region, select
 
 pytestmark = pytest.mark.browser
-SHOW = """from workbench.panels import Session, query_panel
-query_panel(bench, Session(bench, pipeline="efficientnet_lite0/max/rmac:2"))"""
 
 
-@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
-def test_a_pipeline_is_set_by_slider_string_and_slot(
-    labs: Callable[[bool], Lab], subshells: bool, page: Page, folder: Path, cache: Path
+def press(part: Locator, name: str) -> None:
+    button(part, name).click()
+
+
+def test_set_a_pipeline_by_slider_string_slot_and_favourite(
+    notebook: Notebook, folder: Path, cache: Path
 ) -> None:
-    lab = labs(subshells)
-    panel = lab.run(page, lab.write("configuration.ipynb", opening(folder, cache), SHOW))
+    page = notebook.page
+    panel = notebook.show(folder, cache, "query_panel", pipeline="efficientnet_lite0/max/rmac:2")
     part = region(panel, "Configuration")
-    _, before = shown(panel)
+    _, before = ranked(panel)
     string = part.get_by_label("Pipeline", exact=True)
 
     # By keyboard: a slider, and the string itself.
@@ -33,7 +33,7 @@ def test_a_pipeline_is_set_by_slider_string_and_slot(
     levels.focus()
     page.keyboard.press("ArrowRight")
     expect(string).to_have_value("efficientnet_lite0/max/rmac:3")
-    _, before = shown(panel, before)
+    _, before = ranked(panel, before)
     string.fill("efficientnet_lite0/fancy/whole")
     page.keyboard.press("Enter")
     expect(part.get_by_text(re.compile("fancy.*valid: max"))).to_be_visible()
@@ -45,7 +45,7 @@ def test_a_pipeline_is_set_by_slider_string_and_slot(
     expect(part.get_by_role("slider", name="Regions: columns", exact=True)).to_have_attribute(
         "aria-valuetext", "2"
     )
-    _, before = shown(panel, before)
+    _, before = ranked(panel, before)
 
     # By mouse: two slots and a favourite.
     press(part, "Set A")
@@ -61,9 +61,5 @@ def test_a_pipeline_is_set_by_slider_string_and_slot(
     expect(string).to_have_value("efficientnet_lite0/max/whole/pcaw:256")
     select(panel, "Favourite").select_option("mine")
     expect(string).to_have_value("efficientnet_lite0/gem:4/grid:2x2")
-    shown(panel)
+    ranked(panel)
     assert serious(page, ".wb-configuration") == []
-
-
-def press(part: Locator, name: str) -> None:
-    part.get_by_role("button", name=name, exact=True).click()

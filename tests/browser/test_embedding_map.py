@@ -1,36 +1,28 @@
-"""The map in real JupyterLab: made, lassoed and walked, by mouse and by keyboard."""
+"""The embedding map in JupyterLab: make it, draw a lasso and move on it, by mouse and by keyboard."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.axe import serious
-from tests.browser.lab import Lab
-from tests.browser.steps import CELLS, ERRORS, NAUGHTY, opening, region, select, shown
+from tests.browser.notebook import CELLS, Notebook
+from tests.browser.steps import NAUGHTY, button, ranked, region, select
 
 pytestmark = pytest.mark.browser
-WITH_RESULTS = """from workbench.panels import Session, query_panel
-from workbench.panels.layout import map_panel
-import ipywidgets as W
-session = Session(bench, pipeline="efficientnet_lite0/max/rmac:2")
-W.VBox([query_panel(bench, session), map_panel(bench, session)])"""
-ALONE = """from workbench.panels import Session
-from workbench.panels.layout import map_panel
-map_panel(bench, Session(bench, pipeline="efficientnet_lite0/max/rmac:2"))"""
-# How many pixels of a canvas are painted.
+PIPELINE = "efficientnet_lite0/max/rmac:2"
+# The number of painted pixels of a canvas.
 INKED = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data
     .reduce((count, value, i) => count + (i % 4 === 3 && value > 0), 0)"""
 
 
-def made(panel: Locator) -> Locator:
-    """The plot of the map, once it is made."""
-    # Where the map was made before it comes by itself, and the button is disabled.
-    panel.get_by_role("button", name="Make map", exact=True).dispatch_event("click")
+def make_map(panel: Locator) -> Locator:
+    """Make the map and return its plot."""
+    # A stored map is shown without a click, and then the button is disabled.
+    button(panel, "Make map").dispatch_event("click")
     plot = panel.get_by_role("application", name=re.compile("^Map of the images"))
     expect(plot).to_be_visible(timeout=120_000)
     plot.scroll_into_view_if_needed()
@@ -38,7 +30,7 @@ def made(panel: Locator) -> Locator:
 
 
 def lasso(page: Page, plot: Locator, *corners: tuple[float, float]) -> None:
-    """Draw round a part of the plot, corners as shares of its width and height."""
+    """Draw a line around a part of the plot; corners are fractions of its width and height."""
     box = plot.bounding_box()
     assert box is not None
     at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
@@ -49,23 +41,20 @@ def lasso(page: Page, plot: Locator, *corners: tuple[float, float]) -> None:
     page.mouse.up()
 
 
-@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
-def test_a_map_is_made_lassoed_walked_and_coloured(
-    labs: Callable[[bool], Lab], subshells: bool, page: Page, folder: Path, cache: Path
-) -> None:
-    lab = labs(subshells)
-    panel = lab.run(page, lab.write("map.ipynb", opening(folder, cache), ALONE))
-    plot = made(panel)
+def test_make_a_map_select_on_it_and_colour_it(notebook: Notebook, folder: Path, cache: Path) -> None:
+    page = notebook.page
+    panel = notebook.show(folder, cache, "map_panel", pipeline=PIPELINE)
+    plot = make_map(panel)
     cells = page.evaluate(CELLS)
     assert plot.locator("canvas").first.evaluate(INKED) > 24
     legend = panel.locator(".wb-legend")
     expect(legend).to_contain_text("kind 3")
-    # By mouse: everything, then nothing.
+    # By mouse: select all images, then none.
     lasso(page, plot, (0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99))
     expect(legend).to_contain_text(re.compile(r"selected\s*24"))
     lasso(page, plot, (0.002, 0.002), (0.01, 0.002), (0.01, 0.01))
     expect(legend).not_to_contain_text("selected")
-    # By keyboard: walk, select two, study one, clear.
+    # By keyboard: move, select an image, study it, clear the selection.
     plot.focus()
     card = plot.locator(".wb-card")
     names = []
@@ -84,36 +73,36 @@ def test_a_map_is_made_lassoed_walked_and_coloured(
     for colour, title in (("AP", "AP of the image's query"), ("similarity to the query", "Similarity")):
         select(panel, "Colour").select_option(colour)
         expect(legend).to_contain_text(title)
-    assert page.evaluate(CELLS) == cells  # no key has edited the notebook
-    assert page.evaluate(ERRORS) == []
+    assert page.evaluate(CELLS) == cells  # no key edited the notebook
     assert serious(page, ".wb-embedding-map") == []
 
 
-def test_map_and_results_are_linked_and_names_are_text(
-    lab: Lab, page: Page, folder: Path, cache: Path
+def test_map_and_results_are_linked_and_file_names_are_text(
+    notebook: Notebook, folder: Path, cache: Path
 ) -> None:
-    panel = lab.run(page, lab.write("linked.ipynb", opening(folder, cache), WITH_RESULTS))
-    asking = page.locator(".wb-panel").first
-    _, before = shown(asking)
-    plot = made(panel)
+    page = notebook.page
+    panel = notebook.show(folder, cache, "query_panel", "map_panel", pipeline=PIPELINE)
+    query_panel = page.locator(".wb-panel").first
+    _, before = ranked(query_panel)
+    plot = make_map(panel)
     legend = panel.locator(".wb-legend")
     expect(legend).to_contain_text("the query")
-    select(asking, "Query").select_option(label="kind 1/1.jpg")
-    _, before = shown(asking, before)
-    select(asking, "Query").select_option(label=f"kind 0/{NAUGHTY}")
-    shown(asking, before)
+    select(query_panel, "Query").select_option(label="kind 1/1.jpg")
+    _, before = ranked(query_panel, before)
+    select(query_panel, "Query").select_option(label=f"kind 0/{NAUGHTY}")
+    ranked(query_panel, before)
     plot.focus()
-    page.keyboard.press("ArrowRight")  # from nowhere, to the query's own image
+    page.keyboard.press("ArrowRight")  # the first key moves to the image of the query
     expect(plot.locator(".wb-card")).to_contain_text(NAUGHTY)
     page.keyboard.press("Enter")
-    current = region(asking, "Results").locator("figure[aria-current=true]")
+    current = region(query_panel, "Results").locator("figure[aria-current=true]")
     expect(current).to_contain_text(NAUGHTY)
     lasso(page, plot, (0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99))
     expect(legend).to_contain_text(re.compile(r"selected\s*24"))
-    # Another pipeline, of which no map was made: the old one is dimmed and says so.
-    select(asking, "Pooling").select_option("mean")
+    # Another pipeline, without a map: the map of the first one is dimmed and named.
+    select(query_panel, "Pooling").select_option("mean")
     expect(plot).to_have_attribute("aria-busy", "true")
     expect(region(panel, "Embedding map")).to_contain_text("This is the map of")
-    made(panel)
+    make_map(panel)
     expect(plot).to_have_attribute("aria-busy", "false", timeout=60_000)
     assert page.locator("img[src='x']").count() == 0

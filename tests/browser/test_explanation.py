@@ -1,43 +1,35 @@
-"""A score taken apart on screen, by mouse and by keyboard."""
+"""The explanation panel in JupyterLab, by mouse and by keyboard."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.axe import serious
-from tests.browser.lab import Lab
-from tests.browser.steps import CELLS, ERRORS, NAUGHTY, opening, photos, region, select
+from tests.browser.notebook import CELLS, Notebook
+from tests.browser.steps import NAUGHTY, region, select
 
 pytestmark = pytest.mark.browser
-PANEL = """from workbench.panels import Session
-from workbench.panels.layout import explanation_panel
-explanation_panel(bench, Session(bench, pipeline="efficientnet_lite0/max/rmac:2"))"""
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return photos(tmp_path_factory.mktemp("photos") / "of mine", labels=3, each=4, side=96)
+@pytest.fixture
+def panel(notebook: Notebook, folder: Path, cache: Path) -> Locator:
+    return notebook.show(folder, cache, "explanation_panel", pipeline="efficientnet_lite0/max/rmac:2")
 
 
 def explained(panel: Locator, name: str) -> Locator:
-    """The explanation, once it shows that result and is up to date."""
+    """Wait for the explanation of that result, and return it."""
     explanation = region(panel, "Explanation")
     expect(explanation.locator("figcaption", has_text=name).first).to_be_visible(timeout=60_000)
     expect(explanation.locator("figure[aria-busy=true]")).to_have_count(0, timeout=60_000)
     return explanation
 
 
-@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
-def test_pairs_are_linked_across_pictures_table_and_sum(
-    labs: Callable[[bool], Lab], subshells: bool, page: Page, folder: Path, cache: Path
-) -> None:
-    lab = labs(subshells)
-    panel = lab.run(page, lab.write("explanation.ipynb", opening(folder, cache), PANEL))
+def test_region_pairs_are_linked_across_pictures_table_and_sum(panel: Locator, notebook: Notebook) -> None:
+    page = notebook.page
     select(panel, "Explained image").select_option("kind 1/1.jpg")
     explanation = explained(panel, "kind 1/1.jpg")
     cells = page.evaluate(CELLS)
@@ -56,7 +48,7 @@ def test_pairs_are_linked_across_pictures_table_and_sum(
     rows.nth(2).click()
     expect(marked).to_have_count(0)
 
-    # By keyboard: regions are walked through, and Enter keeps one.
+    # By keyboard: the arrow keys move between regions, and Enter marks one.
     regions.last.get_by_role("option", name=re.compile("^pair 1:")).focus()
     page.keyboard.press("ArrowRight")
     expect(regions.last.get_by_role("option", name=re.compile("^pair 2:"))).to_be_focused()
@@ -74,13 +66,9 @@ def test_pairs_are_linked_across_pictures_table_and_sum(
     for key in "abdd":
         page.keyboard.press(key)
     assert page.evaluate(CELLS) == cells
-    assert page.evaluate(ERRORS) == []
 
 
-def test_a_negative_stands_beside_the_first_true_positive(
-    lab: Lab, page: Page, folder: Path, cache: Path
-) -> None:
-    panel = lab.run(page, lab.write("contrast.ipynb", opening(folder, cache), PANEL))
+def test_a_negative_is_compared_with_the_first_true_positive(panel: Locator, notebook: Notebook) -> None:
     select(panel, "Explained image").select_option("kind 2/3.jpg")
     explanation = explained(panel, "kind 2/3.jpg")
     expect(explanation).to_contain_text("negative")
@@ -88,15 +76,15 @@ def test_a_negative_stands_beside_the_first_true_positive(
     expect(explanation).to_contain_text("Against the first true positive")
     button.click()
     expect(explanation.get_by_role("figure")).to_have_count(3, timeout=30_000)
-    said = explanation.locator(".wb-numbers")
-    expect(said).to_have_text(re.compile(r"^Score of A .* − score of B .* = 0\.\d{4}$"))
-    a, b, less = map(float, re.findall(r"-?\d\.\d{4}", said.inner_text()))
-    assert round(a - b, 4) == less
+    difference = explanation.locator(".wb-numbers")
+    expect(difference).to_have_text(re.compile(r"^Score of A .* − score of B .* = 0\.\d{4}$"))
+    a, b, expected = map(float, re.findall(r"-?\d\.\d{4}", difference.inner_text()))
+    assert round(a - b, 4) == expected
     expect(explanation.locator(".wb-waterfall li").last).to_contain_text("A − B")
     inliers = explanation.get_by_role("button", name="Inliers", exact=True)
     inliers.press("Enter")
     expect(explanation.get_by_text("by keypoints of sift")).to_have_count(2, timeout=60_000)
-    assert serious(page, ".wb-explanation") == []
+    assert serious(notebook.page, ".wb-explanation") == []
     inliers.press("Enter")
     expect(explanation.get_by_text("by keypoints of sift")).to_have_count(0)
     button.press("Enter")
@@ -104,10 +92,10 @@ def test_a_negative_stands_beside_the_first_true_positive(
     expect(explanation.get_by_role("figure").filter(visible=True)).to_have_count(2)
 
 
-def test_the_value_under_the_pointer_is_said_and_a_file_name_is_text(
-    lab: Lab, page: Page, folder: Path, cache: Path
+def test_the_value_under_the_pointer_is_shown_and_file_names_are_text(
+    panel: Locator, notebook: Notebook
 ) -> None:
-    panel = lab.run(page, lab.write("value.ipynb", opening(folder, cache), PANEL))
+    page = notebook.page
     name = f"kind 0/{NAUGHTY}"
     select(panel, "Explained query").select_option("kind 0/1.jpg")
     select(panel, "Explained image").select_option(name)

@@ -1,55 +1,49 @@
-"""Keypoints, matches, patches and words in real JupyterLab, by mouse and by keyboard."""
+"""The panel of local matches in JupyterLab: keypoints, matches, patches and words."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.axe import serious
-from tests.browser.lab import Lab
-from tests.browser.steps import CELLS, ERRORS, NAUGHTY, opening, region, select
+from tests.browser.notebook import CELLS, Notebook
+from tests.browser.steps import NAUGHTY, region, select
 from tests.things import folder_of_things
 
 pytestmark = pytest.mark.browser
-PANEL = """from workbench.panels import Session
-from workbench.panels.layout import local_panel
-session = Session(bench, pipeline="sift/bow:128/whole")
-session.choose("astronaut/0.png")
-session.image = "astronaut/1.png"
-local_panel(bench, session)"""
-SMALL = ", size=256"
+STATE = {"pipeline": "sift/bow:128/whole", "query": "astronaut/0.png", "image": "astronaut/1.png"}
 WAIT = 60_000
 
 
 @pytest.fixture(scope="module")
-def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = folder_of_things(tmp_path_factory.mktemp("things"), views=2)
     (folder / "astronaut" / "2.png").rename(folder / "astronaut" / NAUGHTY)
     return folder
 
 
+@pytest.fixture
+def part(notebook: Notebook, folder: Path, cache: Path) -> Locator:
+    panel = notebook.show(folder, cache, "local_panel", options=", size=256", **STATE)
+    return region(panel, "Local matches")
+
+
 def keypoints(part: Locator, role: str) -> Locator:
-    """A picture with its keypoints, once it is up to date."""
+    """Wait for the pictures, and return the one of the query or of the result."""
     expect(part.locator(".wb-keypair")).to_have_attribute("aria-busy", "false", timeout=WAIT)
     return part.get_by_role("application", name=re.compile(f"^Keypoints of the {role}"))
 
 
-@pytest.mark.parametrize("subshells", [True, False], ids=["subshells", "no subshells"])
-def test_keypoints_are_walked_pointed_at_and_opened_and_words_stand_out(
-    labs: Callable[[bool], Lab], subshells: bool, page: Page, things: Path, cache: Path
-) -> None:
-    lab = labs(subshells)
-    panel = lab.run(page, lab.write("matches.ipynb", opening(things, cache, more=SMALL), PANEL))
-    part = region(panel, "Local matches")
+def test_keypoints_patches_and_words(part: Locator, notebook: Notebook) -> None:
+    page = notebook.page
     query, result = keypoints(part, "query"), keypoints(part, "result")
     expect(part).to_contain_text(re.compile(r"\d+ inliers of \d+ matches"), timeout=WAIT)
     cells = page.evaluate(CELLS)
 
-    # By keyboard: from keypoint to keypoint, held, across to the match, and let go.
+    # By keyboard: move between keypoints, hold one with Enter and release it with Escape.
     query.focus()
     page.keyboard.press("Home")
     read = part.locator(".wb-keyread")
@@ -75,7 +69,7 @@ def test_keypoints_are_walked_pointed_at_and_opened_and_words_stand_out(
     others.press("Enter")
     expect(others).to_have_attribute("aria-pressed", "true")
 
-    # By mouse: pointed at, held by a click; a patch that is like it opens its image.
+    # By mouse: a click holds a keypoint; a click on a similar patch opens its image.
     result.hover()
     expect(read).to_have_text(re.compile(r"^result keypoint \d+ of "))
     result.click()
@@ -86,7 +80,7 @@ def test_keypoints_are_walked_pointed_at_and_opened_and_words_stand_out(
     expect(part.locator(".wb-keyside figcaption").last).to_have_text(name, timeout=WAIT)
     expect(read).to_have_text(re.compile(r"^result keypoint \d+ of "), timeout=WAIT)
 
-    # A word stands out in both, a row of the ranking is studied, and a file's name is text.
+    # A row of the ranking opens its image, file names are text, and a word is marked in both pictures.
     effect = part.get_by_role("grid", name="Ranking before and after verification")
     effect.get_by_role("row", name=re.compile(re.escape(NAUGHTY))).click(timeout=WAIT)
     expect(part.locator(".wb-keyside figcaption").last).to_have_text(f"astronaut/{NAUGHTY}", timeout=WAIT)
@@ -95,15 +89,11 @@ def test_keypoints_are_walked_pointed_at_and_opened_and_words_stand_out(
     word.focus()
     page.keyboard.press("Enter")
     expect(word).to_have_attribute("aria-selected", "true")
-    assert page.evaluate(ERRORS) == []
     assert serious(page, ".wb-local-matches") == []
 
 
-def test_sampling_and_local_features_are_chosen_and_an_empty_picture_is_calm(
-    lab: Lab, page: Page, things: Path, cache: Path
-) -> None:
-    panel = lab.run(page, lab.write("sampling.ipynb", opening(things, cache, more=SMALL), PANEL))
-    part = region(panel, "Local matches")
+def test_draw_training_batches_and_open_an_image_without_keypoints(part: Locator, notebook: Notebook) -> None:
+    page = notebook.page
     keypoints(part, "query")
     draw = part.get_by_role("button", name="Draw a batch")
     draw.focus()
@@ -123,5 +113,4 @@ def test_sampling_and_local_features_are_chosen_and_an_empty_picture_is_calm(
     keypoints(part, "result").focus()
     page.keyboard.press("ArrowRight")
     expect(part.locator(".wb-keyread")).to_have_text("")
-    assert page.evaluate(ERRORS) == []
     assert serious(page, ".wb-local-matches") == []

@@ -1,0 +1,104 @@
+"""Code that runs in the kernel of the shared notebook: open benches, show panels, close them again.
+
+All names of ``workbench.panels`` that the browser tests need are imported here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as W
+
+import workbench
+from workbench.learning.finetuning import finetune
+from workbench.panels import Session, layout
+from workbench.panels.session import session_of
+from workbench.pipeline import Workbench
+from workbench.progress import Cancelled
+
+_benches: dict[str, Workbench] = {}
+_sessions: list[Session] = []
+_threads: set[str] = set()  # names of the threads on which messages of widgets were handled
+
+
+def open_bench(folder: str, cache: str, labels: str = "folders", **options: Any) -> Workbench:
+    """Open a collection, or return the bench that was opened before with the same arguments."""
+    key = repr((folder, cache, labels, sorted(options.items())))
+    if key not in _benches:
+        _benches[key] = workbench.open(folder, labels=labels, cache=cache, **options)
+    return _benches[key]
+
+
+def show(bench: Workbench, *panels: str, **state: Any) -> W.Widget:
+    """Show panels, linked by one new session; ``state`` are the session's first traits."""
+    _record_threads()
+    session = Session(bench, **state)
+    _sessions.append(session)
+    shown = [getattr(layout, panel)(bench, session) for panel in panels]
+    return shown[0] if len(shown) == 1 else W.VBox(shown)
+
+
+def follow(bench: Workbench) -> None:
+    """Let ``close`` stop the session of a bench whose panels were shown by the bench's own methods."""
+    _record_threads()
+    _sessions.append(session_of(bench))
+
+
+def change_often(times: int) -> None:
+    """Change the pipeline and the query of the shown panels ``times`` times, each time to the end."""
+    session = _sessions[-1]
+    names = list(session.queries)
+    for number in range(times):
+        session.pipeline = f"efficientnet_lite0/{('max', 'mean', 'crow')[number % 3]}/whole"
+        session.choose(names[number * 7 % len(names)])
+        session.wait()
+        threading.Event().wait(0.2)  # the page draws
+
+
+def train_until_epoch(bench: Workbench, name: str, last: int) -> None:
+    """Fine-tune a tiny network and stop after epoch ``last``, as a user who presses Cancel."""
+    from tests.finetuning import NETWORK, SETTINGS
+
+    def stop(epoch: Any) -> None:
+        if epoch.number == last:
+            raise Cancelled
+
+    try:
+        finetune(bench.collection, bench.options, name, NETWORK, SETTINGS, report=stop)
+    except Cancelled:
+        return
+    raise AssertionError(f"the training ended before epoch {last}")
+
+
+def close() -> list[str]:
+    """Stop the jobs, close all widgets and return the threads on which their messages were handled."""
+    for session in _sessions:
+        session.cancel()
+        if session.ahead is not None:
+            session.ahead.runner.cancel()
+    for session in _sessions:
+        assert session.wait(60), "a job goes on after Cancel"
+    W.Widget.close_all()
+    threads = sorted(_threads)
+    _sessions.clear()
+    _threads.clear()
+    return threads
+
+
+def _record_threads() -> None:
+    """Record on which threads the kernel handles messages of widgets from now on."""
+    from IPython.core.getipython import get_ipython
+
+    handlers = get_ipython().kernel.shell_handlers
+    handle: Callable[..., Any] = handlers["comm_msg"]
+    if getattr(handle, "records", False):
+        return
+
+    def recorded(*arguments: Any) -> Any:
+        _threads.add(threading.current_thread().name)
+        return handle(*arguments)
+
+    recorded.records = True  # type: ignore[attr-defined]
+    handlers["comm_msg"] = recorded
