@@ -209,11 +209,12 @@ def test_a_second_process_is_refused(task: str, data: Path, cache: Path) -> None
         run.kill()
 
 
-def test_divergence_is_reported_and_the_checkpoint_stays(task: str, data: Path, cache: Path) -> None:
-    (cache / FILE).unlink(missing_ok=True)
-    with pytest.raises(WorkbenchError, match=r"diverged in epoch \d: take a smaller rate than 1e\+36; "):
-        train(task, data, cache, rate=1e36)
-    assert not (cache / FILE).exists()
+@pytest.mark.parametrize("diverging", [task for task in TASKS if task != "attention"])
+def test_divergence_is_reported(diverging: str, data: Path, tmp_path: Path) -> None:
+    """The loss of attention stays finite at any rate, because tanh saturates: see ``test_trainer``."""
+    with pytest.raises(WorkbenchError, match=r"diverged in epoch \d: take a smaller rate than 1e\+30; "):
+        train(diverging, data, tmp_path, rate=1e30)
+    assert not (tmp_path / FILE).exists()
 
 
 def test_a_checkpoint_of_attention_of_version_0_1(data: Path, tmp_path: Path) -> None:
