@@ -117,19 +117,19 @@ def test_a_region_shows_what_it_finds(panel: Attention, session: Session, bench:
     panel.find(3)
     settled(session)
     found = bench.nearest_regions(session.query, 3, PIPELINE)
-    figures = panel.finding.strip.figures
+    figures = panel.nearest.strip.figures
     assert [one["name"].split(",")[0] for one in figures] == found["image_id"].to_list()
     assert [one["score"] for one in figures] == [f"{score:.3f}" for score in found["score"]]
     assert all(one["picture"].startswith(b"\xff\xd8") for one in figures)
     panel.find(-1)  # the pointer leaves: what was found stays
-    assert session.wait(60) and panel.finding.strip.figures == figures
-    panel.finding.open(1)
+    assert session.wait(60) and panel.nearest.strip.figures == figures
+    panel.nearest.open(1)
     settled(session)
     assert panel.image.value == found["image_id"][1]
     marked = panel.view.regions[panel.view.marked]
     np.testing.assert_allclose(marked["box"], found.loc[1, ["x0", "y0", "x1", "y1"]].to_numpy(float))
     assert str(marked["group"]) in panel.levels.chosen
-    assert panel.finding.strip.figures == []  # those were of another picture
+    assert panel.nearest.strip.figures == []  # those were of another picture
 
 
 def test_a_click_searches_by_a_region(panel: Attention, session: Session) -> None:
@@ -143,7 +143,7 @@ def test_a_click_searches_by_a_region(panel: Attention, session: Session) -> Non
     assert panel.view.picture == picture and panel.view.marked == 4  # one may try the next region
     session.choose(query)  # the whole image again, from elsewhere
     settled(session)
-    assert panel.asked().box is None
+    assert panel.request().box is None
 
 
 def test_a_crop_and_its_regions(panel: Attention, session: Session) -> None:
@@ -214,7 +214,7 @@ def test_another_layer_of_the_backbone(panel: Attention, session: Session, bench
     assert panel.heat.value == "norm"  # only the pipeline's own layer makes a score
     np.testing.assert_allclose(heat_of(panel), early.heat("norm"), rtol=1e-5)
     panel.find(0)
-    assert session.wait(60) and panel.finding.strip.figures == []
+    assert session.wait(60) and panel.nearest.strip.figures == []
     session.pipeline = "efficientnet_lite0/code/whole"  # its layer has no map, others have
     settled(session)
     assert panel.view.heat and panel.layer.value == "block3"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from workbench.collections.collection import PROTOCOLS, Collection
 from workbench.explain import Explanation as Explained
-from workbench.panels.parts import difference, links, pairs, place, regions, rounded, rows, signed, steps
+from workbench.panels.formatting import rounded, signed
+from workbench.panels.parts import difference, links, pairs, place, regions, rows, steps
 from workbench.panels.study import rival
 
 

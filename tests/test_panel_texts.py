@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.collections.collection import PROTOCOLS
+from workbench.collections.collection import PROTOCOLS, SIGNS
 from workbench.config import Config, is_local
 from workbench.features.maps import Options
 from workbench.features.weights import availability
+from workbench.panels.formatting import measured, of_query
 from workbench.panels.pipelines import (
     CHOICES,
     backbones,
@@ -26,7 +27,6 @@ from workbench.panels.pipelines import (
     with_number,
 )
 from workbench.panels.plain_words import described
-from workbench.panels.results import SIGNS, measured, of_query
 
 pipelines = st.builds(
     lambda *parts: "/".join(filter(None, parts)),

@@ -38,7 +38,7 @@ def test_a_grid_is_run_and_two_of_it_compared_query_by_query(
     part = region(panel, "Comparison")
 
     # By mouse: one pipeline, then a grid of parts round it.
-    press(part, "Compare current")
+    press(part, "Add to comparison")
     expect(lines(part)).to_have_text(re.compile(r"max/rmac:2★ \d+\.\d"), timeout=SLOW)
     press(part, "Grid search")
     press(part.get_by_role("group", name="Poolings"), "mean")
@@ -127,7 +127,7 @@ def test_two_rankings_are_compared_without_ground_truth(
     panel = lab.run(page, lab.write("plain.ipynb", opening(folder, cache, labels="none"), SHOW))
     part = region(panel, "Comparison")
     expect(part).to_contain_text("has no ground truth")
-    expect(part).to_contain_text("Press Compare current")
-    press(part, "Compare current")
+    expect(part).to_contain_text("Press Add to comparison")
+    press(part, "Add to comparison")
     expect(lines(part)).to_have_count(1)
     expect(part.get_by_role("button", name="Grid search", exact=True)).to_be_disabled()

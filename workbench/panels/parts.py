@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from workbench.explain import Explanation
 from workbench.explain_one import Evidence
-from workbench.panels.results import percent
+from workbench.panels.formatting import DIGITS, percent, rounded, signed
 from workbench.panels.widgets.heatview import Region
 from workbench.panels.widgets.table import column
 
 STRONGEST = 8
-DIGITS = 4  # of contributions; a score has three
 Row = dict[str, object]
 
 
@@ -101,21 +99,6 @@ def _partners(why: Explanation) -> dict[int, int]:
     """The image region that each query region goes with best: its first, for pairs are in order."""
     first = why.region_pairs.drop_duplicates("query_region")
     return dict(zip(first["query_region"], first["image_region"], strict=True))
-
-
-def rounded(values: Sequence[float], digits: int = DIGITS) -> list[float]:
-    """Values rounded so that they still add up to their rounded sum (largest remainders)."""
-    scaled = np.array(values, float) * 10**digits
-    down = np.floor(scaled)
-    short = round(scaled.sum()) - int(down.sum())
-    down[np.argsort(down - scaled, kind="stable")[:short]] += 1
-    return [float(value) / 10**digits for value in down]
-
-
-def signed(value: float, digits: int = DIGITS) -> str:
-    """A contribution with its sign; nothing has none."""
-    text = f"{abs(value):.{digits}f}"
-    return text if not float(text) else ("−" if value < 0 else "+") + text
 
 
 def place(box: np.ndarray) -> str:

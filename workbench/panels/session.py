@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import pandas as pd
 import traitlets as T
 
 from workbench.collections.collection import Box, Query
@@ -98,6 +99,10 @@ class Session(Refining):
     def question(self) -> Question:
         """What is asked now."""
         return Question(self.pipeline, self.query, self.box, self.also, self.refinement)
+
+    def query_named(self, name: str) -> Query:
+        """The query of that name, or an image of the collection as a query."""
+        return self.queries.get(name) or Query(name, name)
 
     def choose(self, query_id: str) -> None:
         """Make this query, with its own box, the current one."""
@@ -216,7 +221,9 @@ class Session(Refining):
     def _work(self, progress: Progress) -> None:
         question = pipeline, query, box, also, feedback = self.question
         try:
-            ranking = self.bench.search(query, box, pipeline, None, progress, also, feedback)
+            ranking = self.bench.search(
+                query, pipeline=pipeline, box=box, k=None, progress=progress, also=also, feedback=feedback
+            )
         finally:
             self._read_queries()
         progress("Ranking", 1, 1)  # the last moment at which a newer request can still win
@@ -225,9 +232,15 @@ class Session(Refining):
             self.evaluation = None
         elif not self._is_evaluated(pipeline):
             for localise in (False, True):  # the mAP is there long before the share of heat on targets
-                evaluation = self.bench.evaluate(pipeline, progress, localise)
+                evaluation = self.bench.evaluate(pipeline, progress=progress, localise=localise)
                 progress("Evaluating", 1, 1)
                 self.evaluation = evaluation
+
+
+def first_result(ranking: pd.DataFrame | None, query: Query) -> str:
+    """The first image of a ranking that is not the query's own; empty if there is none."""
+    first = [] if ranking is None else map(str, ranking["image_id"].head(2))
+    return next((image for image in first if image != query.image), "")
 
 
 _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
