@@ -21,9 +21,10 @@ from workbench.panels.comparison import Comparison
 from workbench.panels.configuration import Configuration
 from workbench.panels.grid_choice import GridChoice
 from workbench.panels.local_features import here, known
-from workbench.panels.pipelines import CHOICES, backbones, numbers, offered, part, replaced, with_number
+from workbench.panels.pipelines import CHOICES, backbones, offered, part, replaced
 from workbench.panels.seeing import KEYPOINTS
 from workbench.panels.standings import provenance
+from workbench.panels.step_numbers import numbers, with_number
 from workbench.panels.training import KEYPOINTS as UNTRAINABLE
 from workbench.panels.training import TrainingPanel
 from workbench.pipeline import Workbench

@@ -277,7 +277,7 @@ def test_a_file_that_is_gone_is_said_and_another_query_taken(session: Session, t
     assert (picker.image.crop.picture, picker.image.crop.name) == (b"", "gone.jpg")
     session.refresh()
     assert settled(session).query == first and str(path) not in session.queries
-    assert session.message == f"'gone.jpg' cannot be read any more; {first!r} is the query now."
+    assert session.message == f"'gone.jpg' can no longer be read; {first!r} is the query now."
     assert session.ranked.query == first
 
 

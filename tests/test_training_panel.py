@@ -294,7 +294,7 @@ def test_a_name_that_is_taken_is_refused(session: Session) -> None:
     panel.recipe.name.value = panel.picked
     panel.go.click()
     assert session.failed
-    assert "is there already: choose another name" in session.message
+    assert "exists already: choose another name" in session.message
     assert session.wait(120)
     assert panel.trained[panel.picked].path.read_bytes() == before
     whitening = panel.trained[panel.picked].path.with_name("white.safetensors")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -32,7 +32,7 @@ class Panel(Generic[Request, Result]):
     phase: ClassVar[str]  # the name of the work, shown as it ends
     delay: ClassVar[float] = DEBOUNCE  # seconds without a newer request before the work starts
     stops_when_folded: ClassVar[bool] = True  # False: work goes on, such as a training
-    parts: tuple[Panel[Any, Any], ...] = ()  # panels inside this one, which stop with it
+    parts: Sequence[Panel[Any, Any]] = ()  # panels inside this one, which stop with it
     widget: W.Box
 
     def __init__(self, session: Session) -> None:

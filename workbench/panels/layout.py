@@ -58,7 +58,7 @@ ENTRIES: dict[str, Entry] = {
     "compare_panel": Entry(
         "Comparison",
         Comparison,
-        "Pipelines side by side: measures, differences per query, curves, grid search.",
+        "Pipelines compared: measures, differences by query, curves, grid search.",
     ),
     "map_panel": Entry("Embedding map", EmbeddingMap, "The collection as a map of its descriptors."),
     "tradeoff_panel": Entry(
@@ -163,8 +163,11 @@ def open_panel(name: str, bench: Workbench, session: Session | None = None) -> W
     return PANELS[name](session or session_of(bench))
 
 
+show, query_panel = partial(open_panel, "show"), partial(open_panel, "query_panel")
+
+
 def __getattr__(name: str) -> Callable[..., W.VBox]:
-    """Each name of ``PANELS`` as a function of a bench and, optionally, a session."""
+    """Each other name of ``PANELS`` as a function of a bench and, optionally, a session."""
     if name not in PANELS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return partial(open_panel, name)

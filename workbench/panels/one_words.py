@@ -21,7 +21,7 @@ SETS = [  # text, and the part of the pipeline after the backbone
     ("20 proposals", _RMAC.replace("rmac:3", "proposals:20")),
     ("of the pipeline", OWN),
 ]
-EXTENTS = "across × down, in percent of the picture"
+EXTENTS = "horizontal × vertical, in percent of the picture"
 CLASSES = [
     column("rank", "#", number=True),
     column("label", "Class"),

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from workbench.config import SUGGESTING, Config
 from workbench.panels.base import Panel
-from workbench.panels.pipelines import numbers, with_number
 from workbench.panels.session import Session
+from workbench.panels.step_numbers import numbers, with_number
 from workbench.panels.widgets.numbers import Numbers
 from workbench.progress import Progress
 from workbench.tradeoff import Measured, Tradeoff, steps_of
