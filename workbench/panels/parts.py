@@ -139,9 +139,7 @@ def columns(contrast: bool) -> list[Row]:
     head = [column("number", "#", number=True), column("place0", "Query region", hint=extents)]
     if contrast:
         both = [
-            column(
-                f"side{i}", f"In {name}", number=True, hint=f"the part of the region in the score of {name}"
-            )
+            column(f"side{i}", f"In {name}", number=True, hint=f"the region's part of the score of {name}")
             for i, name in enumerate("AB")
         ]
         return [*head, *both, column("value", "Difference", number=True, hint="all of them add up to A − B")]

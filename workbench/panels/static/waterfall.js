@@ -1,4 +1,4 @@
-// Steps that add up, a line each: name, a bar from the sum before to the sum after, the value.
+// Steps of a sum, one per line: name, a bar from the sum before to the sum after, value.
 
 function render({ model, el }) {
   const list = document.createElement("ul");
