@@ -49,7 +49,7 @@ def test_runs_are_compared_and_the_session_is_saved_and_opened(
     expect(history).to_contain_text("12 images, 12 queries")
     rows.filter(has_text=SECOND).click()
     expect(history).to_contain_text(re.compile(r"B is better on \d+ of 12 queries"))
-    queries = history.get_by_role("grid", name="AP of queries").locator("tbody tr")
+    queries = history.get_by_role("grid", name="AP of each query").locator("tbody tr")
     expect(queries).to_have_count(12)
     queries.filter(has_text=NAUGHTY).click()
     assert page.locator("img[src='x']").count() == 0

@@ -77,7 +77,7 @@ def test_indexes_are_measured_picked_probed_and_used(
     expect(part.locator(".wb-bits tr")).to_have_count(25)
     part.get_by_role("combobox", name="Across").select_option("queries a second")
     expect(chart).to_contain_text("queries a second, more is better")
-    part.get_by_role("button", name="Use this index").click()
+    part.get_by_role("button", name="Use in the pipeline").click()
     expect(region(panel, "Messages").get_by_role("button", name="Cancel")).to_be_hidden(timeout=WAIT)
     assert page.evaluate(CELLS) == cells  # no key has edited the notebook
     assert page.evaluate(ERRORS) == []

@@ -127,7 +127,7 @@ class History(Panel[tuple[str, ...], Runs]):
         self.about = Text(lines=[line(_HINT, "note")])
         self.reopen = W.Button(description="Reopen", disabled=True)
         self.measures = Table(columns=[column("name", "Measure"), *_PAIRED], label="Measures")
-        self.queries = Table(columns=[column("name", "Query"), *_PAIRED], label="AP of queries")
+        self.queries = Table(columns=[column("name", "Query"), *_PAIRED], label="AP of each query")
         self.tables = _row("wb-two", self.measures, self.queries)
         self.session_file = W.Text(value="session.json", description="Session file", continuous_update=False)
         self.report_file = W.Text(value="report.html", description="Report file", continuous_update=False)

@@ -50,7 +50,7 @@ class Proposing(Panel[Request, Path]):
         self.at = 0
         self._lock = threading.RLock()
         self.trained = W.Dropdown(description="Trained proposals")
-        self.name = W.Text(description="Name", value=free(session.bench.options.cache))
+        self.name = W.Text(description="Training name", value=free(session.bench.options.cache))
         self.go = W.Button(description="Train", button_style="primary")
         self.use = W.Button(description="Use in the pipeline", tooltip="The pipeline then runs with them")
         self.note = Text(live=True)
