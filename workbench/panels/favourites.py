@@ -31,9 +31,9 @@ class Favourites:
 
     def choose(self, change: Any) -> None:
         """A name was chosen: use its pipeline."""
-        if change["new"] in self.known:
+        if change["new"] in self.pipelines:
             self.name.value = change["new"]
-            self.session.pipeline = self.known[change["new"]]
+            self.session.pipeline = self.pipelines[change["new"]]
 
     def keep(self, _: object) -> None:
         favourites.remember(self.cache, self.name.value, self.session.pipeline)
@@ -48,14 +48,14 @@ class Favourites:
 
     def show(self, _: object) -> None:
         """Show the names, and the name of the current pipeline if it has one."""
-        self.known: dict[str, str] = favourites.KNOWN  # if the file cannot be read
+        self.pipelines: dict[str, str] = favourites.KNOWN  # if the file cannot be read
         try:
-            self.known = favourites.favourites(self.cache)
+            self.pipelines = favourites.favourites(self.cache)
         finally:
-            names = [_CHOOSE, *self.known]
+            names = [_CHOOSE, *self.pipelines]
             if names != list(self.select.options):
                 self.select.options = names
             pipeline = self.session.pipeline
             if self.name.value in favourites.KNOWN and pipeline != favourites.KNOWN[self.name.value]:
                 self.name.value = ""  # a built-in name cannot be saved
-            self.select.value = next((n for n, p in self.known.items() if p == pipeline), _CHOOSE)
+            self.select.value = next((n for n, p in self.pipelines.items() if p == pipeline), _CHOOSE)

@@ -54,9 +54,9 @@ class NearestRegions(Panel[Request, Nearest]):
         self._open = open_image
         self.pointed: Request | None = None
         self.like = pd.DataFrame()  # the result of ``nearest_regions``
-        self.said = Text(lines=[line(HINT, "note")], live=True)
+        self.lines = Text(lines=[line(HINT, "note")], live=True)
         self.strip = Grid(label="Nearest regions", look="strip", pick=True)
-        self.widget = W.VBox([self.said, self.strip])
+        self.widget = W.VBox([self.lines, self.strip])
         self.strip.on_pick(session.guard(self.open))
 
     def clear(self, hint: str = HINT) -> None:
@@ -64,7 +64,7 @@ class NearestRegions(Panel[Request, Nearest]):
         self.pointed = None
         self.forget()
         self.stop()
-        self.strip.figures, self.said.lines = [], [line(hint, "note")] if hint else []
+        self.strip.figures, self.lines.lines = [], [line(hint, "note")] if hint else []
 
     def find(self, picture: seeing.Request, number: int) -> None:
         """Show the regions nearest to one of that picture, unless another is pointed at at once."""
@@ -93,7 +93,7 @@ class NearestRegions(Panel[Request, Nearest]):
 
     def render(self, result: Nearest) -> None:
         self.like, self.strip.figures = result.regions, result.figures
-        self.said.lines = [line(f"Regions nearest to region {result.number + 1}:")]
+        self.lines.lines = [line(f"Regions nearest to region {result.number + 1}:")]
 
     def _figures(self, regions: pd.DataFrame, progress: Progress) -> Iterator[Figure]:
         bench = self.session.bench

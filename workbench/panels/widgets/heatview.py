@@ -26,9 +26,7 @@ class HeatView(anywidget.AnyWidget):
 
     _esm = _STATIC / "heatview.js"
     _css = _STATIC / "heatview.css"
-    look = T.Enum(["all", "picture", "controls"], "all").tag(
-        sync=True
-    )  # views may share controls
+    look = T.Enum(["all", "picture", "controls"], "all").tag(sync=True)  # views may share controls
     picture = T.Bytes().tag(sync=True)  # JPEG; empty without a picture
     alt = T.Unicode().tag(sync=True)
     name = T.Unicode().tag(sync=True)

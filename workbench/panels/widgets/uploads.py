@@ -29,9 +29,7 @@ class Uploads(anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self._lock = threading.Lock()
-        self._files: dict[
-            str, tuple[bytearray, list[int]]
-        ] = {}  # contents, bytes that arrived
+        self._files: dict[str, tuple[bytearray, list[int]]] = {}  # contents, bytes that arrived
 
     def on_file(self, handler: Callable[[str, bytes], None], guard: Callable[[Any], Any]) -> None:
         """Call ``handler`` with name and contents of each file; ``guard`` wraps it and handles errors."""
