@@ -143,7 +143,8 @@ def test_a_click_searches_by_a_region(panel: Attention, session: Session) -> Non
     assert panel.view.picture == picture and panel.view.marked == 4  # one may try the next region
     session.choose(query)  # the whole image again, from elsewhere
     settled(session)
-    assert panel.request().box is None
+    request = panel.request()
+    assert request is not None and request.box is None
 
 
 def test_a_crop_and_its_regions(panel: Attention, session: Session) -> None:

@@ -164,7 +164,7 @@ def test_panels_of_maps_say_calmly_that_there_is_none(session: Session) -> None:
     assert session.wait(120)
     assert not session.failed, session.message
     assert attention.view.note == KEYPOINTS and attention.view.picture and not attention.view.heat
-    assert attention.finding.said.lines == [] and attention.layer.layout.display == "none"
+    assert attention.nearest.lines.lines == [] and attention.layer.layout.display == "none"
     assert training.go.disabled and training.note.lines[0]["text"] == UNTRAINABLE
     session.pipeline = PIPELINE
     assert session.wait(120)

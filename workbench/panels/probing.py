@@ -19,7 +19,7 @@ class Request(NamedTuple):
 
     tradeoff: Tradeoff
     name: str
-    index: str
+    steps: str
 
 
 class Probed(NamedTuple):
@@ -70,7 +70,7 @@ class Probing(Panel[Request, Probed]):
         return self._moved
 
     def compute(self, request: Request, progress: Progress) -> Probed:
-        return Probed(request, request.tradeoff.measure(request.index, progress))
+        return Probed(request, request.tradeoff.measure(request.steps, progress))
 
     def render(self, result: Probed) -> None:
         self._show(result)
