@@ -128,7 +128,7 @@ def test_bits_show_how_many_differ(session: Session) -> None:
     panel.pick("pq:4")
     settled(session, panel)
     assert (bits.rows, panel.inspector.cell.sizes.values) == ([], [])
-    assert "keeps no bits" in panel.inspector.lines.lines[0]["text"]
+    assert "has no bits" in panel.inspector.lines.lines[0]["text"]
     assert "has no cells" in panel.inspector.balance.lines[0]["text"]
 
 
