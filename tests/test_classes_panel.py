@@ -46,13 +46,13 @@ def settled(session: Session) -> None:
 
 def test_one_answer_is_classes_and_images(panel: Classes, bench: Workbench) -> None:
     query = panel.session.query
-    classes = bench.classify(query, GRID)
+    classes = bench.classify(query, pipeline=GRID)
     assert [row["id"] for row in panel.table.rows] == classes["label"].to_list()
     assert [row["cells"]["score"] for row in panel.table.rows] == [f"{one:.3f}" for one in classes["score"]]
     assert [row["cells"]["true"] for row in panel.table.rows] == [
         "✓" if label == "kind1" else "" for label in classes["label"]
     ]
-    ranking = bench.one(query, GRID, k=None)
+    ranking = bench.one(query, pipeline=GRID, k=None)
     assert [one["name"] for one in panel.grid.figures] == ranking["image_id"].to_list()
     assert panel.lines.lines[0]["text"] == "Class kind1"
     assert panel.lines.lines[1]["text"] == "✓ the query's own label"

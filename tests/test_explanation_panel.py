@@ -110,7 +110,7 @@ def test_any_two_images_are_explained(panel: Explanation, session: Session, benc
     panel.query.value, panel.image.value = "kind 2/1.jpg", NAUGHTY
     settle(session)
     assert (panel.views[0].name, panel.views[1].name) == ("kind 2/1.jpg", NAUGHTY)
-    why = bench.explain("kind 2/1.jpg", NAUGHTY, PIPELINE)
+    why = bench.explain("kind 2/1.jpg", NAUGHTY, pipeline=PIPELINE)
     np.testing.assert_allclose(heat(panel.views[0]), why.query_heatmap, atol=1e-6)
     assert "rank" not in panel.views[1].note  # the ranking is another query's
     assert panel.contrast.disabled
@@ -145,7 +145,7 @@ def test_a_drawn_box_and_another_pipeline_are_followed(
     assert panel.views[0].stale
     settle(session)
     image = panel.views[1].name
-    expected = bench.explain(session.query, image, PIPELINE, session.box)
+    expected = bench.explain(session.query, image, pipeline=PIPELINE, box=session.box)
     np.testing.assert_allclose(heat(panel.views[0]), expected.query_heatmap, atol=1e-6)
     assert not panel.views[0].stale
     session.pipeline = "efficientnet_lite0/mean/whole"

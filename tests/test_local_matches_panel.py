@@ -65,7 +65,7 @@ def points_of(panel: LocalMatches) -> list[np.ndarray]:
 
 
 def test_the_pair_is_what_the_bench_matches(panel: LocalMatches, bench: Workbench) -> None:
-    match = bench.match(QUERY, LIKE, PIPELINE)
+    match = bench.match(QUERY, LIKE, pipeline=PIPELINE)
     assert match.inliers > 10
     for shown, features in zip(points_of(panel), (match.query, match.image), strict=True):
         np.testing.assert_array_equal(shown, features.points)
@@ -104,12 +104,12 @@ def test_a_keypoint_is_pointed_at_held_and_let_go(
     panel.view._handle_custom_msg({"point": [0, number]}, [])
     settled(session)
     own, match = panel.patch.patches.rows[0]
-    seen = bench.patches(QUERY, [number], PIPELINE)[0]
+    seen = bench.patches(QUERY, keypoints=[number], pipeline=PIPELINE)[0]
     np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(own["picture"]))), seen)
-    seen = bench.patches(LIKE, [other], PIPELINE)[0]
+    seen = bench.patches(LIKE, keypoints=[other], pipeline=PIPELINE)[0]
     np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(match["picture"]))), seen)
     assert match["texts"][-1] == f"distance {first['distance']:.2f}, ratio {first['ratio']:.2f}"
-    like = bench.nearest_patches(QUERY, number, PIPELINE)
+    like = bench.nearest_patches(QUERY, keypoint=number, pipeline=PIPELINE)
     assert [one["score"] for one in panel.patch.strip.figures] == [f"{d:.2f}" for d in like["distance"]]
     assert QUERY not in [one["name"].partition(",")[0] for one in panel.patch.strip.figures]
     panel.view._handle_custom_msg({"pick": [1, other]}, [])
@@ -146,10 +146,10 @@ def test_keypoints_without_match_and_of_no_picture(panel: LocalMatches, session:
 
 
 def test_shared_words_and_where_they_stand(panel: LocalMatches, bench: Workbench) -> None:
-    match = bench.match(QUERY, LIKE, PIPELINE)
+    match = bench.match(QUERY, LIKE, pipeline=PIPELINE)
     assert [int(row["id"]) for row in panel.words.rows] == match.words["word"].head(100).to_list()
     total = match.words["contribution"].sum()
-    why = bench.explain(QUERY, LIKE, PIPELINE)
+    why = bench.explain(QUERY, LIKE, pipeline=PIPELINE)
     assert total == pytest.approx(why.score, abs=1e-4)
     assert f"add up to {total:.3f}" in panel.words_lines.lines[0]["text"]
     row = panel.words.rows[0]
@@ -173,7 +173,9 @@ def test_verification_is_seen_on_the_ranking(panel: LocalMatches, session: Sessi
         place[row["id"]] for row in effect.table.rows
     ]
     counted = {row["id"]: row["cells"]["inliers"] for row in effect.table.rows}
-    assert counted[LIKE] == f"{bench.match(QUERY, LIKE, PIPELINE).inliers:,}" and counted[OTHER] == ""
+    assert (
+        counted[LIKE] == f"{bench.match(QUERY, LIKE, pipeline=PIPELINE).inliers:,}" and counted[OTHER] == ""
+    )
     count = int((inliers(verified) > 0).sum())
     assert effect.lines.lines[0]["text"].startswith(f"{count} of the first {len(verified)} verified.")
     assert effect.table.chosen == [LIKE]
@@ -300,7 +302,7 @@ def test_inliers_are_drawn_beside_the_explanation(session: Session, bench: Workb
     assert panel.inliers.links.links == [] and panel.inliers.text.lines == []
     panel.inliers.switch.value = True
     settled(session)
-    match = bench.match(QUERY, LIKE, "sift/bow:256/whole")
+    match = bench.match(QUERY, LIKE, pipeline="sift/bow:256/whole")
     assert len(panel.inliers.links.links) == int(match.table["inlier"].sum())
     words = f"{match.inliers} inliers of {len(match.table)} matches, by keypoints of sift"
     assert panel.inliers.text.lines[0]["text"] == words

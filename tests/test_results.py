@@ -301,7 +301,7 @@ def test_boxes_are_where_the_bench_locates_the_query(
     boxes = {name: box for message in sent for name, box in message.get("boxes", {}).items()}
     assert list(boxes) == [one["name"] for one in results.grid.figures]  # the first are located first
     for name in list(boxes)[:3]:
-        found = bench.locate(session.query, name, PIPELINE)
+        found = bench.locate(session.query, name, pipeline=PIPELINE)
         width, height = bench.picture(name).size
         assert boxes[name] == pytest.approx(np.array(found.box) / [width, height, width, height])
     sent.clear()

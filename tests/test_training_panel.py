@@ -123,7 +123,7 @@ def test_before_and_after_are_what_the_bench_finds(session: Session) -> None:
     settled(session)
     assert changes.duel.current == image
     for view, pipeline in zip(changes.views, (before, after), strict=True):
-        assert view.heat == bench.explain(session.query, image, pipeline).image_heatmap.tobytes()
+        assert view.heat == bench.explain(session.query, image, pipeline=pipeline).image_heatmap.tobytes()
         assert view.top == changes.scale.top
     other = list(session.queries)[9]
     changes.queries._handle_custom_msg({"pick": other}, [])
@@ -179,7 +179,7 @@ def test_other_settings_under_a_name_that_waits_are_said_to_begin_anew(session: 
     assert session.message.startswith("Cancelled.")
     panel.recipe.rate.value = 0.001
     assert panel.go.description == "Train"
-    assert "anew" in panel.note.lines[0]["text"]
+    assert "has other settings" in panel.note.lines[0]["text"]
     panel.recipe.epochs.value = 1
     panel.loss.unobserve_all("lines")
     panel.go.click()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets as W
 import pandas as pd
 
 from workbench import runs
 from workbench.config import WorkbenchError
-from workbench.panels import saved
+from workbench.panels import run_tables, saved
 from workbench.panels.base import Panel
-from workbench.panels.formatting import percent, time_left
 from workbench.panels.session import Session
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.table import Table, column
@@ -24,78 +22,6 @@ REPORT = "report"  # a lane
 SHOWN = 200  # runs in the table
 _QUERIES = 200  # queries in the table of differences: the most different ones
 _HINT = "Choose a run to see how it was made, and a second run to compare the two."
-_LISTED = [
-    column("time", "Evaluated", hint="where the kernel runs; the newest first"),
-    column("collection", "Collection"),
-    column("pipeline", "Pipeline", code=True),
-    column("mean_ap", "mAP %", number=True, hint="of the protocol's main setting"),
-    column("seconds", "Took", number=True, hint="the longest so far: stored features cost nothing later"),
-]
-_PAIRED = [column(*pair, number=True) for pair in (("a", "A"), ("b", "B"), ("difference", "B − A"))]
-
-
-def evaluated(time: str) -> str:
-    """A time in the time zone of the kernel."""
-    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
-
-
-def row(run: Any) -> dict[str, Any]:
-    """A run as a row of the table."""
-    return {
-        "id": run.id,
-        "cells": {
-            "time": evaluated(run.time),
-            "collection": run.collection,
-            "pipeline": run.pipeline,
-            "mean_ap": percent(run.mean_ap),
-            "seconds": time_left(run.seconds),
-        },
-        "order": {"mean_ap": run.mean_ap, "seconds": run.seconds},
-    }
-
-
-def paired(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a table with the columns name, a, b and difference."""
-    rows = []
-    for name, a, b, difference in table.itertuples(index=False, name=None):
-        # The N-S score is a number of images, all other measures are fractions.
-        number = "{:{sign}.2f}" if table.columns[0] == "measure" and name == "N-S" else "{:{sign}.1%}"
-        values = {"a": a, "b": b, "difference": difference}
-        numbers = {key: float(value) for key, value in values.items() if not pd.isna(value)}
-        texts = {key: number.format(v, sign="+" if key == "difference" else "") for key, v in numbers.items()}
-        shown = {key: texts.get(key, "–").removesuffix("%").replace("-", "−") for key in values}
-        rows.append({"id": str(name), "cells": {"name": str(name), **shown}, "order": numbers})
-    return rows
-
-
-def made_by(run: runs.Run) -> list[Line]:
-    """The pipeline, provenance and warnings of a run."""
-    about = run.provenance
-    facts = [
-        f"{about['images']:,} images, {about['queries']:,} queries by {run.protocol}",
-        f"{about['dimensions']} dimensions",
-        f"{about['size']} px, {about['precision']} on {about['device']}",
-        f"seed {run.seed}, weights {about['weights']}",
-        ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
-    ]
-    warnings = [line(warning, "warning") for warning in run.warnings]
-    return [line(run.pipeline, "pipeline"), line(" · ".join(facts), "note"), *warnings]
-
-
-def in_words(difference: runs.RunDifference) -> list[Line]:
-    """The difference of two runs, and what else differs between them."""
-    a, b = difference.a, difference.b
-    changed = [
-        f"{what}: {before or '–'} → {after or '–'}"
-        for what, before, after in difference.provenance.itertuples(index=False, name=None)
-        if what != "pipeline"
-    ]
-    return [
-        line(difference.difference.sentence("B"), "numbers"),
-        line(f"A {a.pipeline} · {evaluated(a.time)}", "pipeline"),
-        line(f"B {b.pipeline} · {evaluated(b.time)}", "pipeline"),
-        line(f"Differs: {' · '.join(changed)}" if changed else "Nothing else differs.", "note"),
-    ]
 
 
 def file_named(text: str, ending: str) -> Path:
@@ -122,12 +48,12 @@ class History(Panel[tuple[str, ...], Runs]):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.chosen: tuple[str, ...] = ()  # ids of at most two runs, in the order they were picked
-        self.listed = Table(columns=_LISTED, label="Runs")
+        self.listed = Table(columns=run_tables.LISTED, label="Runs")
         self.listed.empty = "Nothing is evaluated yet: choose a pipeline and press Run."
         self.about = Text(lines=[line(_HINT, "note")])
         self.reopen = W.Button(description="Reopen", disabled=True)
-        self.measures = Table(columns=[column("name", "Measure"), *_PAIRED], label="Measures")
-        self.queries = Table(columns=[column("name", "Query"), *_PAIRED], label="AP of each query")
+        self.measures = Table(columns=[column("name", "Measure"), *run_tables.PAIRED], label="Measures")
+        self.queries = Table(columns=[column("name", "Query"), *run_tables.PAIRED], label="AP of each query")
         self.tables = _row("wb-two", self.measures, self.queries)
         self.session_file = W.Text(value="session.json", description="Session file", continuous_update=False)
         self.report_file = W.Text(value="report.html", description="Report file", continuous_update=False)
@@ -225,12 +151,12 @@ class History(Panel[tuple[str, ...], Runs]):
 
     def render(self, result: Runs) -> None:
         table, chosen, difference = result
-        self.listed.rows = [row(run) for run in table.head(SHOWN).itertuples()]
+        self.listed.rows = [run_tables.row(run) for run in table.head(SHOWN).itertuples()]
         self._show(difference)
         if difference:
-            self.about.lines = in_words(difference)
+            self.about.lines = run_tables.in_words(difference)
         else:
-            self.about.lines = made_by(chosen[0]) if chosen else self._hint(len(table))
+            self.about.lines = run_tables.made_by(chosen[0]) if chosen else self._hint(len(table))
 
     def _hint(self, count: int) -> list[Line]:
         if count <= SHOWN:
@@ -239,8 +165,8 @@ class History(Panel[tuple[str, ...], Runs]):
 
     def _show(self, difference: runs.RunDifference | None) -> None:
         self.tables.layout.display = "grid" if difference else "none"
-        self.measures.rows = paired(_worded(difference.metrics)) if difference else []
-        self.queries.rows = paired(difference.per_query.head(_QUERIES)) if difference else []
+        self.measures.rows = run_tables.paired(_worded(difference.metrics)) if difference else []
+        self.queries.rows = run_tables.paired(difference.per_query.head(_QUERIES)) if difference else []
         self.reopen.disabled = not self.chosen
         self.reopen.description = "Reopen both" if len(self.chosen) == 2 else "Reopen"
 

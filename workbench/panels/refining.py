@@ -1,15 +1,26 @@
-"""The refinement of a query: further queries, and results judged good or bad."""
+"""The question of a ranking, and the refinement of its query: further queries, and judged results."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import traitlets as T
 
+from workbench.collections.collection import Box
 from workbench.config import WorkbenchError
 from workbench.search.feedback import Feedback, Method
 
 METHODS: dict[str, Method] = {"Rocchio": "rocchio", "linear SVM": "svm"}  # text → name
+
+
+class Question(NamedTuple):
+    """The input of a ranking; ``box`` None is the query's own."""
+
+    pipeline: str
+    query: str
+    box: Box | None
+    also: tuple[str, ...]
+    feedback: Feedback | None
 
 
 class Refining(T.HasTraits):

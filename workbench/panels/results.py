@@ -11,7 +11,8 @@ from workbench.collections.collection import PROTOCOLS
 from workbench.panels import filters
 from workbench.panels.base import Panel
 from workbench.panels.formatting import figure, measured, of_query, on_target
-from workbench.panels.session import RANKING, Question, Session
+from workbench.panels.refining import Question
+from workbench.panels.session import RANKING, Session
 from workbench.panels.widgets.grid import Scroll, thumbnail
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.progress import Progress

@@ -78,7 +78,7 @@ class Seen(NamedTuple):
 def see(bench: Workbench, request: Request, query: Query, progress: Progress) -> Seen:
     """Read a picture and compute its activations; ``query`` is the image, with its own box, of that name."""
     image, box, other, other_box, pipeline, layer, regions = request
-    picture = bench.picture(image, box)
+    picture = bench.picture(image, box=box)
     activations = parts = None
     if layer or Config.parse(pipeline).pooling.name not in ("code", "bow"):
         activations = bench.activations(

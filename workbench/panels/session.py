@@ -7,36 +7,25 @@ import time
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import pandas as pd
 import traitlets as T
 
-from workbench.collections.collection import Box, Query
+from workbench.collections.collection import Query
 from workbench.collections.uploads import shown
 from workbench.config import Config
 from workbench.panels.jobs import Job, JobRunner, readable
-from workbench.panels.refining import Refining
+from workbench.panels.refining import Question, Refining
 from workbench.pipeline import DEFAULT_PIPELINE
 from workbench.progress import Progress
-from workbench.search.feedback import Feedback
 
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
 DEBOUNCE = 0.08  # seconds without a further change before a change runs
 RANKING = "ranking"  # the lane of search and evaluation
-
-
-class Question(NamedTuple):
-    """The input of a ranking; ``box`` None is the query's own."""
-
-    pipeline: str
-    query: str
-    box: Box | None
-    also: tuple[str, ...]
-    feedback: Feedback | None
 
 
 class Session(Refining):

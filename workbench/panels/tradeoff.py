@@ -71,9 +71,7 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
         self.x = W.Dropdown(description="Across", options=list(AXES), value="bytes an image")
         self.y = W.Dropdown(description="Up", options=list(AXES), value="recall@10")
         self.front, self.about = Text(), Text(live=True)
-        self.use = W.Button(
-            description="Use in the pipeline", tooltip="The pipeline then runs with it"
-        )
+        self.use = W.Button(description="Use in the pipeline", tooltip="The pipeline then runs with it")
         self.table = Table(label="Indexes measured")
         self.inspector = IndexInspector(session)
         self.probing = Probing(session, self.show_probed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.learning import descent
@@ -21,6 +22,16 @@ LISTED = [
     column("after", "After", number=True, hint="held-out mAP of the epoch that is kept, percent"),
 ]
 HELD_OUT = "held-out mAP, percent"
+
+
+@dataclass
+class Live:
+    """A running training: its name, its highest number of epochs, and the figures of those done."""
+
+    name: str
+    kind: Kind
+    epochs: int
+    figures: list[dict[str, Any]] = field(default_factory=list)
 
 
 def kept(kind: Kind, figures: Figures) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import ipywidgets as W
@@ -18,6 +18,7 @@ from workbench.panels.before_after import BeforeAfter
 from workbench.panels.pipelines import part, replaced
 from workbench.panels.recipe import Recipe
 from workbench.panels.session import Session
+from workbench.panels.trained import Live
 from workbench.panels.widgets.curve import Curve
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.table import Table
@@ -30,16 +31,6 @@ KEYPOINTS = (
     "backbone above. HardNet is trained by: workbench train hardnet"
 )
 BEGUN = "The first epoch appears here once the images are prepared."
-
-
-@dataclass
-class Live:
-    """A running training: its name, its highest number of epochs, and the figures of those done."""
-
-    name: str
-    kind: Kind
-    epochs: int
-    figures: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,6 +138,6 @@ class Scroll(Grid):
 def thumbnail(bench: Workbench, image_id: str, side: int = 160, box: Box | None = None) -> bytes:
     """An image's thumbnail as JPEG; empty if the file can no longer be read."""
     try:
-        return bench.thumbnail(image_id, side, box)
+        return bench.thumbnail(image_id, side=side, box=box)
     except WorkbenchError:
         return b""
