@@ -42,7 +42,7 @@ def heat_of(panel: Attention) -> np.ndarray:
 
 
 def test_it_shows_the_query_and_its_heat(panel: Attention, session: Session, bench: Workbench) -> None:
-    seen = bench.activations(session.query, PIPELINE)
+    seen = bench.activations(session.query, pipeline=PIPELINE)
     np.testing.assert_allclose(heat_of(panel), seen.heat("norm"), rtol=1e-6)
     assert panel.view.top == pytest.approx(float(seen.heat("norm").max()))
     assert panel.view.name == Path(session.query).name
@@ -60,7 +60,9 @@ def test_kinds_of_heat(panel: Attention, session: Session, bench: Workbench, kin
     settled(session)
     assert not np.array_equal(heat_of(panel), before)
     if kind != "centre":
-        np.testing.assert_allclose(heat_of(panel), bench.activations(session.query, PIPELINE).heat(kind))
+        np.testing.assert_allclose(
+            heat_of(panel), bench.activations(session.query, pipeline=PIPELINE).heat(kind)
+        )
     else:
         assert heat_of(panel).argmax() == heat_of(panel).size // 2 or heat_of(panel).max() < 1
 
@@ -68,21 +70,21 @@ def test_kinds_of_heat(panel: Attention, session: Session, bench: Workbench, kin
 def test_one_channel_by_its_number(panel: Attention, session: Session, bench: Workbench) -> None:
     panel.heat.value, panel.channel.value = "channel", 7
     settled(session)
-    np.testing.assert_allclose(heat_of(panel), bench.activations(session.query, PIPELINE).maps[7])
+    np.testing.assert_allclose(heat_of(panel), bench.activations(session.query, pipeline=PIPELINE).maps[7])
     assert panel.channel.layout.display is None and panel.channel.max == 1279
     assert "channel 7" in panel.view.quantity
 
 
 def test_the_score_is_taken_apart(panel: Attention, session: Session, bench: Workbench) -> None:
     own, result = session.query, session.ranking["image_id"][1]
-    why = bench.explain(own, result, PIPELINE)
+    why = bench.explain(own, result, pipeline=PIPELINE)
     panel.heat.value = "contribution"
     settled(session)
     assert panel.view.signed and f"score {why.score:.3f} with {result}" in panel.view.note
     np.testing.assert_allclose(heat_of(panel), why.query_heatmap, atol=1e-5)
     panel.heat.value = "strongest"
     settled(session)
-    parts = bench.contributions(own, result, PIPELINE)
+    parts = bench.contributions(own, result, pipeline=PIPELINE)
     listed = [int(row["id"]) for row in panel.channels.rows]
     assert listed == parts.strongest(8)
     assert panel.channels.chosen == [str(listed[0])]
@@ -100,7 +102,7 @@ def test_region_values_and_levels(panel: Attention, session: Session, bench: Wor
     panel.levels.chosen = ["1", "2"]
     assert panel.view.shown == [1, 2]
     assert panel.view.regions[0]["text"] == "region 1: weight 1"
-    norms = bench.activations(session.query, PIPELINE).norms
+    norms = bench.activations(session.query, pipeline=PIPELINE).norms
     panel.values.value = "norm"
     assert panel.view.regions[1]["text"] == f"region 2: norm {norms[1]:.3g}"
     assert max(one["strength"] for one in panel.view.regions) == pytest.approx(1)
@@ -115,20 +117,20 @@ def test_region_values_and_levels(panel: Attention, session: Session, bench: Wor
 def test_a_region_shows_what_it_finds(panel: Attention, session: Session, bench: Workbench) -> None:
     panel.find(3)
     settled(session)
-    found = bench.nearest_regions(session.query, 3, PIPELINE)
-    figures = panel.finding.strip.figures
+    found = bench.nearest_regions(session.query, region=3, pipeline=PIPELINE)
+    figures = panel.nearest.strip.figures
     assert [one["name"].split(",")[0] for one in figures] == found["image_id"].to_list()
     assert [one["score"] for one in figures] == [f"{score:.3f}" for score in found["score"]]
     assert all(one["picture"].startswith(b"\xff\xd8") for one in figures)
     panel.find(-1)  # the pointer leaves: what was found stays
-    assert session.wait(60) and panel.finding.strip.figures == figures
-    panel.finding.open(1)
+    assert session.wait(60) and panel.nearest.strip.figures == figures
+    panel.nearest.open(1)
     settled(session)
     assert panel.image.value == found["image_id"][1]
     marked = panel.view.regions[panel.view.marked]
     np.testing.assert_allclose(marked["box"], found.loc[1, ["x0", "y0", "x1", "y1"]].to_numpy(float))
     assert str(marked["group"]) in panel.levels.chosen
-    assert panel.finding.strip.figures == []  # those were of another picture
+    assert panel.nearest.strip.figures == []  # those were of another picture
 
 
 def test_a_click_searches_by_a_region(panel: Attention, session: Session) -> None:
@@ -142,7 +144,8 @@ def test_a_click_searches_by_a_region(panel: Attention, session: Session) -> Non
     assert panel.view.picture == picture and panel.view.marked == 4  # one may try the next region
     session.choose(query)  # the whole image again, from elsewhere
     settled(session)
-    assert panel.asked().box is None
+    request = panel.request()
+    assert request is not None and request.box is None
 
 
 def test_a_crop_and_its_regions(panel: Attention, session: Session) -> None:
@@ -209,11 +212,11 @@ def test_another_layer_of_the_backbone(panel: Attention, session: Session, bench
     panel.heat.value = "contribution"
     panel.layer.value = "block3"
     settled(session)
-    early = bench.activations(session.query, PIPELINE, layer="block3")
+    early = bench.activations(session.query, pipeline=PIPELINE, layer="block3")
     assert panel.heat.value == "norm"  # only the pipeline's own layer makes a score
     np.testing.assert_allclose(heat_of(panel), early.heat("norm"), rtol=1e-5)
     panel.find(0)
-    assert session.wait(60) and panel.finding.strip.figures == []
+    assert session.wait(60) and panel.nearest.strip.figures == []
     session.pipeline = "efficientnet_lite0/code/whole"  # its layer has no map, others have
     settled(session)
     assert panel.view.heat and panel.layer.value == "block3"
@@ -228,7 +231,7 @@ def test_weights_of_cells_are_offered_where_there_are_some(panel: Attention, ses
     settled(session)
     panel.heat.value = "cells"
     settled(session)
-    norm = session.bench.activations(session.query, session.pipeline).heat("norm")
+    norm = session.bench.activations(session.query, pipeline=session.pipeline).heat("norm")
     np.testing.assert_allclose(heat_of(panel), norm, rtol=1e-5)
     session.pipeline = PIPELINE
     settled(session)

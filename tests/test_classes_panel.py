@@ -13,8 +13,9 @@ from tests.extracting import NETWORK
 from tests.pictures import folder_of, with_a_class_of_one
 from workbench.collections.collection import Query
 from workbench.panels import Session
-from workbench.panels.classes import Classes, Subject
+from workbench.panels.classes import Classes
 from workbench.panels.one_words import DEFAULT, OWN, SETS, sets_of
+from workbench.panels.votes import Subject
 from workbench.pipeline import ONE_PIPELINE, Workbench
 
 GRID = f"{NETWORK}/mean/grid:2x2/pca:6"
@@ -45,16 +46,16 @@ def settled(session: Session) -> None:
 
 def test_one_answer_is_classes_and_images(panel: Classes, bench: Workbench) -> None:
     query = panel.session.query
-    classes = bench.classify(query, GRID)
+    classes = bench.classify(query, pipeline=GRID)
     assert [row["id"] for row in panel.table.rows] == classes["label"].to_list()
     assert [row["cells"]["score"] for row in panel.table.rows] == [f"{one:.3f}" for one in classes["score"]]
     assert [row["cells"]["true"] for row in panel.table.rows] == [
         "✓" if label == "kind1" else "" for label in classes["label"]
     ]
-    ranking = bench.one(query, GRID, k=None)
+    ranking = bench.one(query, pipeline=GRID, k=None)
     assert [one["name"] for one in panel.grid.figures] == ranking["image_id"].to_list()
-    assert panel.said.lines[0]["text"] == "Class kind1"
-    assert panel.said.lines[1]["text"] == "✓ the query's own label"
+    assert panel.lines.lines[0]["text"] == "Class kind1"
+    assert panel.lines.lines[1]["text"] == "✓ the query's own label"
 
 
 def test_the_votes_shown_are_the_evidence_and_add_up(panel: Classes, bench: Workbench) -> None:
@@ -73,7 +74,7 @@ def test_the_votes_shown_are_the_evidence_and_add_up(panel: Classes, bench: Work
 def test_another_class_an_image_and_a_vote_are_picked(panel: Classes, bench: Workbench) -> None:
     panel.explain_class("kind0")
     settled(panel.session)
-    assert panel.table.chosen == ["kind0"] and panel.subject is not None
+    assert panel.table.chosen == ["kind0"] and panel.votes.rendered is not None
     for number, part in enumerate(panel.votes.total.parts if panel.votes.total else ()):
         panel.votes.pick(number)
         assert panel.votes.shown == part.image and panel.votes.held == number == panel.votes.views[1].marked
@@ -87,7 +88,7 @@ def test_another_class_an_image_and_a_vote_are_picked(panel: Classes, bench: Wor
     image = bench.collection.images[0]
     panel.session.image = image
     settled(panel.session)
-    assert panel.subject == Subject(None, image)
+    assert panel.votes.rendered is not None and panel.votes.rendered.subject == Subject(None, image)
     assert panel.votes.hint.lines[0]["text"].startswith(f"Votes for {image}: score ")
     assert list(panel.votes.strip.figures) == [] and panel.grid.current == image
     assert panel.table.chosen == []
@@ -98,7 +99,7 @@ def test_a_class_of_the_query_alone_is_said(panel: Classes, bench: Workbench) ->
     settled(panel.session)
     row = next(row for row in panel.table.rows if row["id"] == "kind3")
     assert row["cells"]["score"] == "–" and row["cells"]["images"] == "0"
-    assert panel.said.lines[1]["text"] == "✗ the query's own label, kind3, is at place 4 of 4"
+    assert panel.lines.lines[1]["text"] == "✗ the query's own label, kind3, is at place 4 of 4"
     panel.explain_class("kind3")
     settled(panel.session)
     assert "has no image but the query itself" in panel.votes.hint.lines[0]["text"]
@@ -113,17 +114,17 @@ def test_without_labels_there_are_images_only(tmp_path: Path) -> None:
     session.refresh()
     settled(session)
     assert panel.table.layout.display == "none" and len(panel.grid.figures) == 4
-    assert panel.said.lines[0]["text"] == "Images only."
+    assert panel.lines.lines[0]["text"] == "Images only."
     assert panel.votes.hint.lines[0]["text"].startswith("Votes for ")
 
 
 def test_what_cannot_be_asked_is_said_in_the_panel(panel: Classes) -> None:
     panel.session.pipeline = "sift/bow:16/whole"
     assert panel.session.wait(120) and panel.session.wait(120)
-    assert panel.said.lines[0]["kind"] == "error" and panel.body.layout.display == "none"
+    assert panel.lines.lines[0]["kind"] == "error" and panel.body.layout.display == "none"
     panel.session.pipeline = GRID
     settled(panel.session)
-    assert panel.body.layout.display is None and panel.said.lines[0]["text"] == "Class kind1"
+    assert panel.body.layout.display is None and panel.lines.lines[0]["text"] == "Class kind1"
 
 
 def test_folded_away_nothing_is_answered(bench: Workbench) -> None:
@@ -133,10 +134,10 @@ def test_folded_away_nothing_is_answered(bench: Workbench) -> None:
     panel.widget.layout.display = "none"
     session.refresh()
     settled(session)
-    assert panel.answered is None
+    assert panel.answer is None
     panel.widget.layout.display = ""
     settled(session)
-    assert panel.answered is not None and panel.answered.asked.query == Query(session.query, session.query)
+    assert panel.answer is not None and panel.answer.request.query == Query(session.query, session.query)
 
 
 def test_the_sets_follow_the_backbone_of_the_pipeline() -> None:

@@ -11,9 +11,10 @@ import workbench
 from tests.pictures import noise_of
 from workbench.grid_search import grid
 from workbench.panels import contest
+from workbench.panels.ap_pairs import paired
 from workbench.panels.comparison import Comparison
 from workbench.panels.session import Session
-from workbench.panels.versus import called, paired
+from workbench.panels.versus import short_names
 from workbench.panels.versus_charts import lines
 from workbench.panels.widgets.duel import FIRST
 from workbench.pipeline import Workbench
@@ -139,7 +140,7 @@ def test_a_grid_is_counted_run_and_its_best_two_held_against_each_other(session:
     chips["Poolings"].chosen = ["max", "mean", "code"]
     chips["Region grids"].chosen = ["whole", "rmac:2"]
     assert panel.search.text.lines[0]["text"].startswith("5 pipelines")
-    assert panel.search.text.lines[1]["text"].startswith("1 without meaning left out, such as: ")
+    assert panel.search.text.lines[1]["text"].startswith("1 invalid combinations left out, such as: ")
     panel.search.run.click()
     settled(session)
     assert len(rows(panel)) == len(session.compared) == 5
@@ -207,15 +208,15 @@ def test_a_query_is_opened_under_both_and_an_image_studied(session: Session, ben
     settled(session)
     assert session.query == query
     assert panel.versus.queries.chosen == [query] and panel.versus.gains.current == query
-    assert not panel.versus.duel.stale
+    assert not panel.versus.rankings.duel.stale
     first, second = (bench.search(query, pipeline=p, k=None) for p in (session.a, session.b))
-    left, right = panel.versus.duel.sides
+    left, right = panel.versus.rankings.duel.sides
     assert [figure["name"] for figure in left["figures"]] == list(first["image_id"])[:FIRST]
     place = dict(zip(second["image_id"], second["rank"], strict=True))
     assert [figure["other"] for figure in left["figures"]] == [place[f["name"]] for f in left["figures"]]
     assert all(figure["picture"].startswith(b"\xff\xd8") for figure in right["figures"])
     shared = set(first["image_id"][:FIRST]) & set(second["image_id"][:FIRST])
-    assert panel.versus.words.lines[1]["text"].startswith(
+    assert panel.versus.rankings.words.lines[1]["text"].startswith(
         f"{len(shared)} of the first 10 images are the same"
     )
 
@@ -231,9 +232,9 @@ def test_without_ground_truth_two_rankings_can_be_compared(folder: Path, cache: 
     settled(session)
     assert (session.a, session.b, session.evaluations) == (MAX, WHOLE, {})
     assert [row["said"] for row in panel.table.rows] == ["", ""]
-    assert len(panel.versus.duel.sides) == 2
-    assert "overlap@10" in panel.versus.words.lines[0]["text"]
-    assert panel.versus.judged.layout.display == "none"
+    assert len(panel.versus.rankings.duel.sides) == 2
+    assert "overlap@10" in panel.versus.rankings.words.lines[0]["text"]
+    assert panel.versus.evaluated.layout.display == "none"
 
 
 def test_queries_are_paired_by_name_and_setting() -> None:
@@ -252,10 +253,10 @@ def test_curves_beyond_the_named_ones_are_grey() -> None:
 
 
 def test_short_names_drop_a_backbone_that_all_have() -> None:
-    assert list(called([MAX, WHOLE]).values()) == ["max/rmac:2", "mean/whole"]
+    assert list(short_names([MAX, WHOLE]).values()) == ["max/rmac:2", "mean/whole"]
     both = [MAX, "file:/weights/vgg16.pth/max/whole"]
-    assert list(called(both).values()) == both
-    assert list(called(both[1:]).values()) == ["max/whole"]
+    assert list(short_names(both).values()) == both
+    assert list(short_names(both[1:]).values()) == ["max/whole"]
 
 
 def _evaluation(aps: dict[str, float]) -> workbench.judging.Evaluation:

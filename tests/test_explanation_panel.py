@@ -67,7 +67,7 @@ def test_query_and_first_result_are_explained_on_one_scale(panel: Explanation, s
     for view in (query, image):
         assert heat(view).sum() == pytest.approx(first["score"], abs=1e-4)
         assert view.picture.startswith(b"\xff\xd8")
-    assert panel.said.lines[0]["text"] == f"Score {first['score']:.3f}"
+    assert panel.lines.lines[0]["text"] == f"Score {first['score']:.3f}"
     assert panel.views[2].layout.display == "none"
     assert f"rank {first['rank']} · score {first['score']:.3f}" in image.note
 
@@ -110,7 +110,7 @@ def test_any_two_images_are_explained(panel: Explanation, session: Session, benc
     panel.query.value, panel.image.value = "kind 2/1.jpg", NAUGHTY
     settle(session)
     assert (panel.views[0].name, panel.views[1].name) == ("kind 2/1.jpg", NAUGHTY)
-    why = bench.explain("kind 2/1.jpg", NAUGHTY, PIPELINE)
+    why = bench.explain("kind 2/1.jpg", NAUGHTY, pipeline=PIPELINE)
     np.testing.assert_allclose(heat(panel.views[0]), why.query_heatmap, atol=1e-6)
     assert "rank" not in panel.views[1].note  # the ranking is another query's
     assert panel.contrast.disabled
@@ -145,7 +145,7 @@ def test_a_drawn_box_and_another_pipeline_are_followed(
     assert panel.views[0].stale
     settle(session)
     image = panel.views[1].name
-    expected = bench.explain(session.query, image, PIPELINE, session.box)
+    expected = bench.explain(session.query, image, pipeline=PIPELINE, box=session.box)
     np.testing.assert_allclose(heat(panel.views[0]), expected.query_heatmap, atol=1e-6)
     assert not panel.views[0].stale
     session.pipeline = "efficientnet_lite0/mean/whole"
@@ -156,15 +156,15 @@ def test_a_drawn_box_and_another_pipeline_are_followed(
 
 
 def test_feedback_is_set_aside_and_that_is_said(panel: Explanation, session: Session) -> None:
-    assert SET_ASIDE not in [entry["text"] for entry in panel.said.lines]
+    assert SET_ASIDE not in [entry["text"] for entry in panel.lines.lines]
     session.judge_result(relevant(session, "positive")[0], 1)
     settle(session)
-    assert SET_ASIDE in [entry["text"] for entry in panel.said.lines]
+    assert SET_ASIDE in [entry["text"] for entry in panel.lines.lines]
 
 
 def test_before_a_ranking_the_panel_says_what_to_do(bench: Workbench) -> None:
     panel = Explanation(Session(bench, pipeline=PIPELINE))
-    assert panel.said.lines[0]["text"] == WAITING
+    assert panel.lines.lines[0]["text"] == WAITING
     assert panel.body.layout.display == "none"
 
 
@@ -174,7 +174,7 @@ def test_one_image_alone_has_nothing_to_explain(tmp_path: Path) -> None:
     panel = Explanation(session)
     session.refresh()
     settle(session)
-    assert panel.said.lines[0]["text"] == NOTHING
+    assert panel.lines.lines[0]["text"] == NOTHING
 
 
 def test_an_image_that_is_gone_leaves_a_message_and_a_usable_panel(tmp_path: Path) -> None:

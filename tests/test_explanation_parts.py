@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from workbench.collections.collection import PROTOCOLS, Collection
 from workbench.explain import Explanation as Explained
-from workbench.panels.parts import difference, links, pairs, place, regions, rounded, rows, signed, steps
+from workbench.panels.formatting import rounded, signed
+from workbench.panels.parts import difference, links, pairs, place, regions, rows, steps
 from workbench.panels.study import rival
 
 
@@ -56,7 +57,7 @@ def test_what_is_left_is_split_into_what_adds_and_what_takes_away() -> None:
     total = pairs(explained([[1.0] * 8, [0.25, 0.5, -0.125, 0, 0, 0, 0, -0.25]]))
     *_, adding, taking, whole = steps(total, "score")
     assert (adding["name"], adding["text"]) == ("6 others add", "+0.7500")
-    assert (taking["name"], taking["text"]) == ("2 others take", "−0.3750")
+    assert (taking["name"], taking["text"]) == ("2 others subtract", "−0.3750")
     assert (whole["name"], whole["text"]) == ("score", "8.3750")
 
 

@@ -21,9 +21,10 @@ from workbench.panels.comparison import Comparison
 from workbench.panels.configuration import Configuration
 from workbench.panels.grid_choice import GridChoice
 from workbench.panels.local_features import here, known
-from workbench.panels.pipelines import CHOICES, backbones, numbers, offered, part, replaced, with_number
+from workbench.panels.pipelines import CHOICES, backbones, offered, part, replaced
 from workbench.panels.seeing import KEYPOINTS
 from workbench.panels.standings import provenance
+from workbench.panels.step_numbers import numbers, with_number
 from workbench.panels.training import KEYPOINTS as UNTRAINABLE
 from workbench.panels.training import TrainingPanel
 from workbench.pipeline import Workbench
@@ -163,7 +164,7 @@ def test_panels_of_maps_say_calmly_that_there_is_none(session: Session) -> None:
     assert session.wait(120)
     assert not session.failed, session.message
     assert attention.view.note == KEYPOINTS and attention.view.picture and not attention.view.heat
-    assert attention.finding.said.lines == [] and attention.layer.layout.display == "none"
+    assert attention.nearest.lines.lines == [] and attention.layer.layout.display == "none"
     assert training.go.disabled and training.note.lines[0]["text"] == UNTRAINABLE
     session.pipeline = PIPELINE
     assert session.wait(120)

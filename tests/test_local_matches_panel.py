@@ -65,7 +65,7 @@ def points_of(panel: LocalMatches) -> list[np.ndarray]:
 
 
 def test_the_pair_is_what_the_bench_matches(panel: LocalMatches, bench: Workbench) -> None:
-    match = bench.match(QUERY, LIKE, PIPELINE)
+    match = bench.match(QUERY, LIKE, pipeline=PIPELINE)
     assert match.inliers > 10
     for shown, features in zip(points_of(panel), (match.query, match.image), strict=True):
         np.testing.assert_array_equal(shown, features.points)
@@ -76,8 +76,8 @@ def test_the_pair_is_what_the_bench_matches(panel: LocalMatches, bench: Workbenc
     assert panel.view.sizes == [list(match.query.size), list(match.image.size)]
     for picture in panel.view.pictures:
         assert Image.open(BytesIO(picture)).format == "JPEG"
-    assert panel.said.lines[0]["text"] == f"{match.inliers} inliers of {len(match.table)} matches"
-    assert panel.said.lines[1]["text"].startswith(
+    assert panel.lines.lines[0]["text"] == f"{match.inliers} inliers of {len(match.table)} matches"
+    assert panel.lines.lines[1]["text"].startswith(
         f"{len(match.query):,} and {len(match.image):,} keypoints of sift"
     )
 
@@ -85,37 +85,37 @@ def test_the_pair_is_what_the_bench_matches(panel: LocalMatches, bench: Workbenc
 def test_what_was_turned_down_is_said_with_the_reason(panel: LocalMatches, session: Session) -> None:
     session.image = OTHER
     settled(session)
-    assert panel.said.lines[0]["text"].startswith("Not verified: ")
+    assert panel.lines.lines[0]["text"].startswith("Not verified: ")
     assert np.frombuffer(panel.view.inside, np.uint8).sum() == 0
     for image in ("empty/one colour.png", "empty/tiny.png", "empty/thin.png"):
         session.image = image
         settled(session)
-        assert panel.said.lines[0]["text"] == "Not verified: no keypoints in the image."
+        assert panel.lines.lines[0]["text"] == "Not verified: no keypoints in the image."
         assert panel.view.counts[1] == 0 and panel.view.sides[1]["name"] == image
-        assert "share no visual word" in panel.words_said.lines[0]["text"] and panel.words.rows == []
+        assert "share no visual word" in panel.words_lines.lines[0]["text"] and panel.words.rows == []
 
 
 def test_a_keypoint_is_pointed_at_held_and_let_go(
     panel: LocalMatches, session: Session, bench: Workbench
 ) -> None:
-    assert panel.patch.said.lines[0]["text"] == HINT
+    assert panel.patch.lines.lines[0]["text"] == HINT
     first = panel.match.table.iloc[0]  # type: ignore[union-attr]
     number, other = int(first["query_keypoint"]), int(first["image_keypoint"])
     panel.view._handle_custom_msg({"point": [0, number]}, [])
     settled(session)
-    own, match = panel.patch.pair.rows[0]
-    seen = bench.patches(QUERY, [number], PIPELINE)[0]
+    own, match = panel.patch.patches.rows[0]
+    seen = bench.patches(QUERY, keypoints=[number], pipeline=PIPELINE)[0]
     np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(own["picture"]))), seen)
-    seen = bench.patches(LIKE, [other], PIPELINE)[0]
+    seen = bench.patches(LIKE, keypoints=[other], pipeline=PIPELINE)[0]
     np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(match["picture"]))), seen)
     assert match["texts"][-1] == f"distance {first['distance']:.2f}, ratio {first['ratio']:.2f}"
-    like = bench.nearest_patches(QUERY, number, PIPELINE)
+    like = bench.nearest_patches(QUERY, keypoint=number, pipeline=PIPELINE)
     assert [one["score"] for one in panel.patch.strip.figures] == [f"{d:.2f}" for d in like["distance"]]
     assert QUERY not in [one["name"].partition(",")[0] for one in panel.patch.strip.figures]
     panel.view._handle_custom_msg({"pick": [1, other]}, [])
     settled(session)
     assert panel.view.held == [1, other]
-    assert panel.patch.said.lines[0]["text"] == f"Keypoint {other + 1} of the result"
+    assert panel.patch.lines.lines[0]["text"] == f"Keypoint {other + 1} of the result"
     panel.view._handle_custom_msg({"point": [0, 0]}, [])  # another is passed on the way to the strip
     settled(session)
     assert panel.patch.place == [1, other]
@@ -139,19 +139,19 @@ def test_keypoints_without_match_and_of_no_picture(panel: LocalMatches, session:
     alone = next(n for n in range(panel.view.counts[0]) if n not in matched)
     panel.pick([0, alone])
     settled(session)
-    assert panel.patch.pair.rows[0][1]["texts"][0] == "no match"
+    assert panel.patch.patches.rows[0][1]["texts"][0] == "no match"
     panel.patch.look([1, 10**6])
     settled(session)
     assert panel.patch.place == [0, alone]
 
 
 def test_shared_words_and_where_they_stand(panel: LocalMatches, bench: Workbench) -> None:
-    match = bench.match(QUERY, LIKE, PIPELINE)
+    match = bench.match(QUERY, LIKE, pipeline=PIPELINE)
     assert [int(row["id"]) for row in panel.words.rows] == match.words["word"].head(100).to_list()
     total = match.words["contribution"].sum()
-    why = bench.explain(QUERY, LIKE, PIPELINE)
+    why = bench.explain(QUERY, LIKE, pipeline=PIPELINE)
     assert total == pytest.approx(why.score, abs=1e-4)
-    assert f"add up to {total:.3f}" in panel.words_said.lines[0]["text"]
+    assert f"add up to {total:.3f}" in panel.words_lines.lines[0]["text"]
     row = panel.words.rows[0]
     panel.words._handle_custom_msg({"pick": row["id"]}, [])
     assert [len(side) for side in panel.view.lit] == [
@@ -173,13 +173,15 @@ def test_verification_is_seen_on_the_ranking(panel: LocalMatches, session: Sessi
         place[row["id"]] for row in effect.table.rows
     ]
     counted = {row["id"]: row["cells"]["inliers"] for row in effect.table.rows}
-    assert counted[LIKE] == f"{bench.match(QUERY, LIKE, PIPELINE).inliers:,}" and counted[OTHER] == ""
+    assert (
+        counted[LIKE] == f"{bench.match(QUERY, LIKE, pipeline=PIPELINE).inliers:,}" and counted[OTHER] == ""
+    )
     count = int((inliers(verified) > 0).sum())
-    assert effect.said.lines[0]["text"].startswith(f"{count} of the first {len(verified)} verified.")
+    assert effect.lines.lines[0]["text"].startswith(f"{count} of the first {len(verified)} verified.")
     assert effect.table.chosen == [LIKE]
     effect.first._handle_custom_msg({"slider": 0, "at": 0}, [])
     settled(session)
-    assert effect.said.lines[0]["text"].split(" verified")[0].endswith("of the first 10")
+    assert effect.lines.lines[0]["text"].split(" verified")[0].endswith("of the first 10")
     effect.table._handle_custom_msg({"pick": OTHER}, [])
     settled(session)
     assert session.image == OTHER and effect.table.chosen == [OTHER]
@@ -189,24 +191,24 @@ def test_other_local_features_and_a_pipeline_of_maps(panel: LocalMatches, sessio
     before = panel.view.pairs
     panel.features.value = "hardnet:mine"
     settled(session)
-    assert "keypoints of hardnet:mine" in panel.said.lines[1]["text"]
+    assert "keypoints of hardnet:mine" in panel.lines.lines[1]["text"]
     assert panel.view.pairs != before and panel.words.rows
     panel.features.value = ""
     session.pipeline = "efficientnet_lite0/max/whole"
     settled(session)
     assert panel.view.pairs == before  # SIFT, where a pipeline says none
-    assert panel.words.rows == [] and "bag of words" in panel.words_said.lines[0]["text"]
-    assert panel.effect.said.lines[1]["text"].endswith("→  efficientnet_lite0/max/whole/sv:100")
+    assert panel.words.rows == [] and "bag of words" in panel.words_lines.lines[0]["text"]
+    assert panel.effect.lines.lines[1]["text"].endswith("→  efficientnet_lite0/max/whole/sv:100")
     panel.features.value = "hardnet:mine"
     settled(session)
-    assert panel.effect.said.lines[1]["text"].endswith("/sv:100:mine")
+    assert panel.effect.lines.lines[1]["text"].endswith("/sv:100:mine")
 
 
 def test_what_is_missing_is_said_calmly(panel: LocalMatches, session: Session) -> None:
     panel.features.options = [*panel.features.options, ("gone", "hardnet:gone")]
     panel.features.value = "hardnet:gone"
     settled(session)
-    assert panel.said.lines[0]["text"] == MISSING and panel.body.layout.display == "none"
+    assert panel.lines.lines[0]["text"] == MISSING and panel.body.layout.display == "none"
     panel.features.value = ""
     settled(session)
     assert panel.body.layout.display is None
@@ -285,10 +287,10 @@ def test_before_anything_is_ranked_it_says_what_to_do(cache: Path, tmp_path: Pat
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "one.png")
     session = Session(workbench.open(tmp_path, cache=cache, size=64), pipeline=PIPELINE)
     panel = LocalMatches(session)
-    assert panel.said.lines[0]["text"] == WAITING and panel.body.layout.display == "none"
+    assert panel.lines.lines[0]["text"] == WAITING and panel.body.layout.display == "none"
     session.refresh()
     assert session.wait(60)
-    assert panel.said.lines[0]["text"] == NOTHING
+    assert panel.lines.lines[0]["text"] == NOTHING
 
 
 def test_inliers_are_drawn_beside_the_explanation(session: Session, bench: Workbench) -> None:
@@ -297,25 +299,29 @@ def test_inliers_are_drawn_beside_the_explanation(session: Session, bench: Workb
     session.choose(QUERY)
     session.image = LIKE
     settled(session)
-    assert panel.matches.links == [] and panel.verified.lines == []
-    panel.inliers.value = True
+    assert panel.inliers.links.links == [] and panel.inliers.text.lines == []
+    panel.inliers.switch.value = True
     settled(session)
-    match = bench.match(QUERY, LIKE, "sift/bow:256/whole")
-    assert len(panel.matches.links) == int(match.table["inlier"].sum())
+    match = bench.match(QUERY, LIKE, pipeline="sift/bow:256/whole")
+    assert len(panel.inliers.links.links) == int(match.table["inlier"].sum())
     words = f"{match.inliers} inliers of {len(match.table)} matches, by keypoints of sift"
-    assert panel.verified.lines[0]["text"] == words
+    assert panel.inliers.text.lines[0]["text"] == words
     first = match.table[match.table["inlier"]].iloc[0]
-    assert panel.matches.links[0]["start"] == pytest.approx(match.query.places[int(first["query_keypoint"])])
-    assert panel.matches.links[0]["end"] == pytest.approx(match.image.places[int(first["image_keypoint"])])
+    assert panel.inliers.links.links[0]["start"] == pytest.approx(
+        match.query.places[int(first["query_keypoint"])]
+    )
+    assert panel.inliers.links.links[0]["end"] == pytest.approx(
+        match.image.places[int(first["image_keypoint"])]
+    )
     session.image = "empty/tiny.png"
     settled(session)
-    assert panel.matches.links == []
-    assert panel.verified.lines[0]["text"].startswith("not verified: no keypoints in the image")
+    assert panel.inliers.links.links == []
+    assert panel.inliers.text.lines[0]["text"].startswith("not verified: no keypoints in the image")
     session.image = LIKE
     settled(session)
-    panel.inliers.value = False
+    panel.inliers.switch.value = False
     settled(session)
-    assert panel.matches.links == [] and panel.verified.lines == []
+    assert panel.inliers.links.links == [] and panel.inliers.text.lines == []
 
 
 def test_in_the_whole_workbench_it_is_folded_at_first(session: Session, bench: Workbench) -> None:

@@ -13,8 +13,8 @@ import pytest
 import workbench
 from tests.data.make_old_cache import CHANGED, FOLDER, LOCAL, NETWORK, PIPELINE
 from workbench import favourites, runs
-from workbench.features import weights
-from workbench.learning.shelf import shelf
+from workbench.features import models
+from workbench.learning.registry import shelf
 from workbench.pipeline import Workbench
 
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
@@ -57,7 +57,7 @@ def test_stored_maps_and_features_are_used(
     def refuse(*args: object) -> None:
         raise AssertionError("the network was built")
 
-    monkeypatch.setattr(weights, "load", refuse)
+    monkeypatch.setattr(models, "load", refuse)
     before, messages = stored(folder), []
 
     def progress(message: str, done: int, total: int) -> None:
@@ -103,9 +103,9 @@ def test_an_old_run_is_compared_with_a_new_one(bench: Workbench, folder: Path) -
     cache = folder / "cache"
     old = bench.runs()
     bench.evaluate(f"{NETWORK}/mean/whole")
-    new = bench.runs().loc[0, "id"]
+    new = str(bench.runs().loc[0, "id"])
     (before,) = old[old["pipeline"] == PIPELINE]["id"]
-    difference = runs.diff(runs.load(cache, before), runs.load(cache, new))
+    difference = runs.diff(runs.load(cache, str(before)), runs.load(cache, new))
     assert difference.a.fingerprint == difference.b.fingerprint  # the same collection
     assert "pipeline" in difference.provenance["what"].to_list()
 

@@ -10,8 +10,9 @@ import pytest
 
 from workbench.config import WorkbenchError
 from workbench.panels import jobs
+from workbench.panels.formatting import time_left
 from workbench.panels.jobs import Job, JobRunner
-from workbench.panels.messages import job_lines, time_left
+from workbench.panels.messages import job_lines
 from workbench.progress import Cancelled, Progress
 
 

@@ -11,22 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.collections.collection import PROTOCOLS
+from workbench.collections.collection import PROTOCOLS, SIGNS
 from workbench.config import Config, is_local
 from workbench.features.maps import Options
 from workbench.features.weights import availability
-from workbench.panels.pipelines import (
-    CHOICES,
-    backbones,
-    layers,
-    numbers,
-    offered,
-    part,
-    replaced,
-    with_number,
-)
+from workbench.panels.formatting import measured, of_query
+from workbench.panels.pipelines import CHOICES, backbones, layers, offered, part, replaced
 from workbench.panels.plain_words import described
-from workbench.panels.results import SIGNS, measured, of_query
+from workbench.panels.step_numbers import numbers, with_number
 
 pipelines = st.builds(
     lambda *parts: "/".join(filter(None, parts)),
@@ -117,7 +109,7 @@ def test_a_whitening_is_replaced_where_it_stands() -> None:
         ),
         ("vgg16/max/rmac+:3", "max over about 21 regions"),
         ("vgg16/mean/grid:2x3/pca:64", "mean over 6 regions · reduced to 64 numbers · 0.25 KB an image"),
-        ("vgg16/mean/whole/centre", "mean over the whole image · the centre counts more"),
+        ("vgg16/mean/whole/centre", "mean over the whole image · the centre has more weight"),
         ("vgg16@random/max/whole", "random weights, for tests only · max over the whole image"),
         (
             "vgg16/max/whole/pca:128/ivf:64,pq:16",
@@ -131,10 +123,10 @@ def test_a_whitening_is_replaced_where_it_stands() -> None:
         ),
         (
             "sift/bow:4096/whole/he:24/sv:50",
-            "bag of 4,096 visual words of SIFT keypoints, rare ones count more · words told apart by "
+            "bag of 4,096 visual words of SIFT keypoints, weighted by rarity · keypoints compared by "
             "signatures, at most 24 of 64 bits different · the first 50 verified by one homography",
         ),
-        ("hardnet:mine/bow:256/whole", "bag of 256 visual words of HardNet keypoints, rare ones count more"),
+        ("hardnet:mine/bow:256/whole", "bag of 256 visual words of HardNet keypoints, weighted by rarity"),
         (
             "vgg16/max/whole/sv:20:hardnet",
             "max over the whole image · the first 20 verified by one homography of hardnet keypoints",

@@ -23,7 +23,8 @@ from workbench.descriptors.detector import PICTURE
 from workbench.learning.checkpoints import to_bytes
 from workbench.learning.proposals import train as proposals
 from workbench.panels import Session
-from workbench.panels.proposing import ELSEWHERE, OUTLINES, Proposing, curve_of, in_words, recall_lines
+from workbench.panels.proposing import ELSEWHERE, Proposing, curve_of
+from workbench.panels.recall_curve import OUTLINES, in_words, recall_lines
 from workbench.pipeline import Workbench
 
 FIGURES: list[dict[str, Any]] = [
@@ -89,15 +90,15 @@ def test_the_picked_ones_go_into_the_pipeline(panel: Proposing) -> None:
 
 
 def test_elsewhere_nothing_is_trained_or_measured_and_it_is_said(panel: Proposing) -> None:
-    assert panel.go.disabled and panel.measure.disabled
+    assert panel.go.disabled and panel.recall_curve.measure.disabled
     assert panel.note.lines[0]["text"] == ELSEWHERE
-    assert panel.measured.lines[0]["text"] == OUTLINES
+    assert panel.recall_curve.text.lines[0]["text"] == OUTLINES
     assert panel.name.value == "mine-2"  # a name that is free
     panel.train(None)
     assert panel.session.wait(60)
     assert panel.session.failed and "knows no outlines" in panel.session.message
     panel.name.value = "mine"
-    with pytest.raises(WorkbenchError, match="is there already"):
+    with pytest.raises(WorkbenchError, match="exists already"):
         panel.train(None)
 
 

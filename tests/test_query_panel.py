@@ -225,7 +225,7 @@ def test_the_search_follows_the_box(session: Session) -> None:
     image.set_box([10.2, 20, 89.6, 80])
     assert session.box == (10, 20, 90, 80)
     assert (image.crop.box, image.crop.own) == ([10, 20, 90, 80], False)
-    expected = session.bench.search(session.query, (10, 20, 90, 80), PIPELINE, None)
+    expected = session.bench.search(session.query, box=(10, 20, 90, 80), pipeline=PIPELINE, k=None)
     pd.testing.assert_frame_equal(settled(session).ranking, expected)
     for small in ([10, 20, 17, 90], [50, 50, 40, 40]):
         with pytest.raises(WorkbenchError, match="too small"):
@@ -276,7 +276,7 @@ def test_a_file_that_is_gone_is_said_and_another_query_taken(session: Session, t
     assert (picker.image.crop.picture, picker.image.crop.name) == (b"", "gone.jpg")
     session.refresh()
     assert settled(session).query == first and str(path) not in session.queries
-    assert session.message == f"'gone.jpg' cannot be read any more; {first!r} is the query now."
+    assert session.message == f"'gone.jpg' can no longer be read; {first!r} is the query now."
     assert session.ranked.query == first
 
 
@@ -296,7 +296,7 @@ def test_an_uploaded_image_is_searched_with_and_stays_a_query(session: Session) 
     assert settled(session).query == name
     session.box = (0, 0, 60, 60)
     assert len(settled(session).ranking) == 24
-    why = session.bench.explain(name, session.ranking["image_id"][0], PIPELINE, session.box)
+    why = session.bench.explain(name, session.ranking["image_id"][0], pipeline=PIPELINE, box=session.box)
     assert why.score == pytest.approx(session.ranking["score"][0], abs=1e-4)
 
 

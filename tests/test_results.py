@@ -88,9 +88,9 @@ def test_positives_that_an_index_does_not_reach_are_missed() -> None:
     assert list(missed["image_id"]) == ["8.jpg", "9.jpg"]
     assert list(filters.shown(whole, "errors only", MEDIUM, ())["rank"]) == [2]
     assert len(filters.shown(whole, "all", MEDIUM, ())) == 3
-    assert filters.said(whole, whole, "all", MEDIUM, 9) == "3 of 9 images reached by the index"
-    assert filters.said(whole, missed, "missed positives", MEDIUM, 9) == (
-        "2 of 4 positives stand below the first 4 places; 2 of them not reached by the index"
+    assert filters.summary(whole, whole, "all", MEDIUM, 9) == "3 of 9 images reached by the index"
+    assert filters.summary(whole, missed, "missed positives", MEDIUM, 9) == (
+        "2 of 4 positives are below the first 4 places; 2 of them not reached by the index"
     )
     assert filters.completed(short, {"1.jpg": "easy"}) is short
 
@@ -301,16 +301,16 @@ def test_boxes_are_where_the_bench_locates_the_query(
 ) -> None:
     results, sent = Results(session), list[dict[str, Any]]()
     monkeypatch.setattr(results.grid, "send", lambda content, buffers=None: sent.append(content))
-    results.where.value = True
+    results.boxes.switch.value = True
     assert session.wait(60) and not session.failed
     boxes = {name: box for message in sent for name, box in message.get("boxes", {}).items()}
     assert list(boxes) == [one["name"] for one in results.grid.figures]  # the first are located first
     for name in list(boxes)[:3]:
-        found = bench.locate(session.query, name, PIPELINE)
+        found = bench.locate(session.query, name, pipeline=PIPELINE)
         width, height = bench.picture(name).size
         assert boxes[name] == pytest.approx(np.array(found.box) / [width, height, width, height])
     sent.clear()
-    results.where.value = False
+    results.boxes.switch.value = False
     assert session.wait(60) and sent == [{"boxes": {}}]
 
 
@@ -319,6 +319,6 @@ def test_where_there_is_no_map_boxes_are_refused_and_it_is_said(bench: Workbench
     results = Results(session)
     session.refresh()
     assert session.wait(120)
-    results.where.value = True
+    results.boxes.switch.value = True
     assert session.wait(60)
     assert session.failed and "map" in session.message

@@ -114,7 +114,7 @@ def test_the_view_shows_anchors_and_marks_what_is_taken(
     view = SamplingView(session)
     names = [name for _, name in view.network.options]
     assert names == [*(["hardnet"] if SHIPPED.is_file() else []), "hardnet:mine", UNTRAINED]
-    assert view.rows.rows == [] and "Draw a batch" in view.said.lines[0]["text"]
+    assert view.rows.rows == [] and "Draw a batch" in view.lines.lines[0]["text"]
     view.network.value = UNTRAINED
     assert session.wait(60) and view.rows.rows == []  # nothing before it is asked for
     view.next.click()
@@ -137,12 +137,12 @@ def test_the_view_shows_anchors_and_marks_what_is_taken(
         assert by_column["texts"][0] == f"{sampled.column_distance[i]:.2f}"
         assert (TAKEN in by_row["mark"]) == sampled.from_row[i] != (TAKEN in by_column["mark"])
         assert one["texts"] == [f"{sampled.loss[i]:.2f}"]
-    assert view.said.lines[0]["text"] == f"Batch 1: mean loss {sampled.loss.mean():.2f}"
+    assert view.lines.lines[0]["text"] == f"Batch 1: mean loss {sampled.loss.mean():.2f}"
     view.network.value = "hardnet:mine"  # the same batch by another network
     assert session.wait(120)
     assert [cell["picture"] for cell in view.rows.rows[0]] == [cell["picture"] for cell in rows[0]]
     assert view.rows.rows[4] != rows[4]
     view.next.click()
     assert session.wait(120)
-    assert view.said.lines[0]["text"].startswith("Batch 2: ")
+    assert view.lines.lines[0]["text"].startswith("Batch 2: ")
     assert [cell["picture"] for cell in view.rows.rows[0]] != [cell["picture"] for cell in rows[0]]

@@ -115,7 +115,7 @@ def test_what_is_gone_is_left_out_and_said(fresh: Callable[..., Session], tmp_pa
     lost = " | ".join(saved.restore(after, path))
     for what in ("'kind9/gone.jpg' is not", "1 of 2 images selected", "1 of 2 images judged", "'nonsense'"):
         assert what in lost
-    assert "box: " in lost and "'magic'" in lost and "'colour' is not known" in lost
+    assert "box: " in lost and "'magic'" in lost and "'colour' is unknown" in lost
     assert (after.image, after.selection, after.box) == ("", ("kind0/000.jpg",), None)
     assert (after.feedback, after.compared) == ({"kind1/003.jpg": -1}, (PIPELINE,))
     assert (after.pipeline, after.query) == (PIPELINE, NAUGHTY)

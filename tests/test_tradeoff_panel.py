@@ -44,7 +44,7 @@ def settled(session: Session, panel: TradeoffPanel) -> TradeoffPanel:
 def test_empty_it_says_what_to_do(session: Session) -> None:
     panel = TradeoffPanel(session)
     assert (panel.plane.points, panel.plane.empty) == ([], EMPTY)
-    assert panel.use.layout.display == panel.opened.widget.layout.display == "none"
+    assert panel.use.layout.display == panel.inspector.widget.layout.display == "none"
     panel.chips.chosen = []
     panel.go.click()
     assert session.failed and "no index is chosen" in session.message
@@ -77,48 +77,48 @@ def test_what_is_impossible_stands_in_the_table_with_its_reason(session: Session
 
 def test_the_slider_moves_the_point_and_leaves_a_trail(session: Session) -> None:
     panel = measured(session, "exact", "ivf:8")
-    (slider,) = panel.probes.sliders
+    (slider,) = panel.probing.slider.sliders
     assert (slider["values"], slider["values"][slider["at"]]) == (["1", "2", "3", "4", "8"], "3")
     before = panel.rows["ivf:8"].recall[10]
     for at in (0, 4):
-        panel.probe(at)
+        panel.probing.turn(at)
         settled(session, panel)
     assert panel.rows["ivf:8"].index == "ivf:8:8"
     assert panel.table.rows[1]["cells"]["index"] == panel.plane.points[1]["label"] == "ivf:8:8"
     assert [place["y"] for place in panel.plane.trail] == sorted(place["y"] for place in panel.plane.trail)
     assert len(panel.plane.trail) == 3
     assert panel.rows["ivf:8"].recall[10] == 1.0 >= before
-    assert panel.opened.sizes.solid == 8
+    assert panel.inspector.cell.sizes.solid == 8
     panel.pick("exact")
-    assert panel.probes.sliders == [] == panel.plane.trail
+    assert panel.probing.slider.sliders == [] == panel.plane.trail
     settled(session, panel)
 
 
 def test_a_cell_shows_its_images_the_querys_own_first(session: Session) -> None:
     panel = measured(session, "ivf:8,lsh:64")
-    opened = panel.opened
-    assert sum(opened.sizes.values) == 48
-    assert len(opened.images.figures) == opened.sizes.values[0]
-    assert opened.images.figures[0]["name"].startswith(session.queries[session.query].image)
-    assert "of 48 images" in opened.balance.lines[0]["text"]
-    opened.sizes.current = 7
+    inspector = panel.inspector
+    assert sum(inspector.cell.sizes.values) == 48
+    assert len(inspector.cell.images.figures) == inspector.cell.sizes.values[0]
+    assert inspector.cell.images.figures[0]["name"].startswith(session.queries[session.query].image)
+    assert "of 48 images" in inspector.balance.lines[0]["text"]
+    inspector.cell.sizes.current = 7
     settled(session, panel)
-    assert len(opened.images.figures) == opened.sizes.values[7]
-    assert "8th nearest cell (not searched)" in opened.held.lines[0]["text"]
-    opened.sizes.current = 0
+    assert len(inspector.cell.images.figures) == inspector.cell.sizes.values[7]
+    assert "8th nearest cell (not searched)" in inspector.cell.text.lines[0]["text"]
+    inspector.cell.sizes.current = 0
     settled(session, panel)
-    opened.choose(0)
+    inspector.cell.choose(0)
     assert session.image == session.queries[session.query].image
 
 
 def test_bits_show_how_many_differ(session: Session) -> None:
     panel = measured(session, "lsh:64", "sh:64", "pq:4")
-    bits = panel.opened.bits
+    bits = panel.inspector.bits
     assert len(bits.codes) == 8 * len(bits.rows) == 8 * 31
     first = bits.rows[1]
     assert (first["rank"], first["name"]) == ("1", session.queries[session.query].image)
     assert (first["text"], first["said"].split(",")[0]) == ("0 bits", "0 of 64 bits differ")
-    assert "how many bits differ" in panel.opened.lines.lines[0]["text"]
+    assert "how many bits differ" in panel.inspector.lines.lines[0]["text"]
     panel.pick("sh:64")
     settled(session, panel)
     assert bits.rows[1]["text"] == "0.000"
@@ -126,24 +126,24 @@ def test_bits_show_how_many_differ(session: Session) -> None:
     assert distances == sorted(distances)
     panel.pick("pq:4")
     settled(session, panel)
-    assert (bits.rows, panel.opened.sizes.values) == ([], [])
-    assert "keeps no bits" in panel.opened.lines.lines[0]["text"]
-    assert "has no cells" in panel.opened.balance.lines[0]["text"]
+    assert (bits.rows, panel.inspector.cell.sizes.values) == ([], [])
+    assert "has no bits" in panel.inspector.lines.lines[0]["text"]
+    assert "has no cells" in panel.inspector.balance.lines[0]["text"]
 
 
 def test_another_query_is_seen_by_the_same_index(session: Session) -> None:
     panel = measured(session, "ivf:8")
-    before = panel.opened.images.figures[0]["name"]
+    before = panel.inspector.cell.images.figures[0]["name"]
     session.choose(list(session.queries)[9])
     settled(session, panel)
-    after = panel.opened.images.figures[0]["name"]
+    after = panel.inspector.cell.images.figures[0]["name"]
     assert after != before
     assert after.startswith(session.queries[session.query].image)
 
 
 def test_the_picked_index_is_put_into_the_pipeline(session: Session) -> None:
     panel = measured(session, "exact", "ivf:8")
-    panel.probe(0)
+    panel.probing.turn(0)
     settled(session, panel)
     panel.use.click()
     assert session.pipeline == f"{PIPELINE}/ivf:8:1"
@@ -205,7 +205,7 @@ def test_three_images_without_ground_truth(tmp_path: Path) -> None:
     assert panel.plane.points == []
     panel.pick("lsh:256")
     settled(session, panel)
-    assert len(panel.opened.bits.rows) == 4
+    assert len(panel.inspector.bits.rows) == 4
     landmark, *_ = tradeoff_panel(bench, session).children
     assert landmark.children[0].region == "Index trade-off"
     session.cancel()
@@ -218,7 +218,7 @@ def test_memory_stays_flat(session: Session) -> None:
     def change(number: int) -> None:
         panel.pick(("ivf:8", "lsh:64")[number % 2])
         if number % 2 == 0:
-            panel.probe(number % 4)
+            panel.probing.turn(number % 4)
         settled(session, panel)
 
     for number in range(4):

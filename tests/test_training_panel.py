@@ -24,7 +24,7 @@ from workbench.panels import Session
 from workbench.panels.configuration import Configuration
 from workbench.panels.messages import Messages
 from workbench.panels.pipelines import backbones
-from workbench.panels.training import LANE, TrainingPanel
+from workbench.panels.training import TrainingPanel
 
 PIPELINE = f"{NETWORK}/max/rmac:2"
 
@@ -117,13 +117,13 @@ def test_before_and_after_are_what_the_bench_finds(session: Session) -> None:
         per_query = bench.evaluate(pipeline).per_query.set_index("query")["ap"]
         assert side["title"] == f"AP {100 * per_query[session.query]:.1f}"
     assert len(changes.queries.rows) == len(session.queries)
-    assert any("trained on these very images" in one["text"] for one in changes.said.lines)
+    assert any("trained on these very images" in one["text"] for one in changes.lines.lines)
     image = changes.duel.sides[1]["figures"][4]["name"]
     session.image = image
     settled(session)
     assert changes.duel.current == image
     for view, pipeline in zip(changes.views, (before, after), strict=True):
-        assert view.heat == bench.explain(session.query, image, pipeline).image_heatmap.tobytes()
+        assert view.heat == bench.explain(session.query, image, pipeline=pipeline).image_heatmap.tobytes()
         assert view.top == changes.scale.top
     other = list(session.queries)[9]
     changes.queries._handle_custom_msg({"pick": other}, [])
@@ -171,7 +171,7 @@ def test_cancelled_it_goes_on_in_another_session_as_it_was_begun(
 def test_other_settings_under_a_name_that_waits_are_said_to_begin_anew(session: Session) -> None:
     panel = prepared(session, epochs=6)
     panel.loss.observe(
-        lambda _: session.cancel(LANE) if panel.live and panel.live.figures[1:] else None, "lines"
+        lambda _: session.cancel(panel.lane) if panel.live and panel.live.figures[1:] else None, "lines"
     )
     panel.go.click()
     assert session.wait(120)
@@ -179,7 +179,7 @@ def test_other_settings_under_a_name_that_waits_are_said_to_begin_anew(session: 
     assert session.message.startswith("Cancelled.")
     panel.recipe.rate.value = 0.001
     assert panel.go.description == "Train"
-    assert "anew" in panel.note.lines[0]["text"]
+    assert "has other settings" in panel.note.lines[0]["text"]
     panel.recipe.epochs.value = 1
     panel.loss.unobserve_all("lines")
     panel.go.click()
@@ -294,7 +294,7 @@ def test_a_name_that_is_taken_is_refused(session: Session) -> None:
     panel.recipe.name.value = panel.picked
     panel.go.click()
     assert session.failed
-    assert "is there already: choose another name" in session.message
+    assert "exists already: choose another name" in session.message
     assert session.wait(120)
     assert panel.trained[panel.picked].path.read_bytes() == before
     whitening = panel.trained[panel.picked].path.with_name("white.safetensors")

@@ -12,7 +12,7 @@ from typing import Any
 import ipywidgets as W
 
 import workbench
-from workbench.learning.finetuning import finetune
+from workbench.learning.finetuning.train import finetune
 from workbench.panels import Session, layout
 from workbench.panels.session import session_of
 from workbench.pipeline import Workbench
@@ -91,7 +91,8 @@ def _record_threads() -> None:
     """Record on which threads the kernel handles messages of widgets from now on."""
     from IPython.core.getipython import get_ipython
 
-    handlers = get_ipython().kernel.shell_handlers
+    shell: Any = get_ipython()
+    handlers = shell.kernel.shell_handlers
     handle: Callable[..., Any] = handlers["comm_msg"]
     if getattr(handle, "records", False):
         return

@@ -30,14 +30,14 @@ def panel(notebook: Notebook, folder: Path, cache: Path) -> Locator:
 
 def test_regions_by_mouse(panel: Locator, notebook: Notebook) -> None:
     regions = panel.get_by_role("listbox").first.locator("[role=option]:not([hidden])")
-    nearest = panel.get_by_role("listbox", name="What the region finds").get_by_role("option")
+    nearest = panel.get_by_role("listbox", name="Nearest regions").get_by_role("option")
     regions.nth(1).hover()
     expect(panel.locator(".wb-heat-value")).to_contain_text(re.compile(r"region \d+: weight 1"))
     expect(nearest).to_have_count(12, timeout=30_000)
-    expect(panel).to_contain_text(re.compile(r"Region \d+ finds, nearest first:"))
-    for kind in ("what makes the score", "centre prior", "channels that make the score"):
+    expect(panel).to_contain_text(re.compile(r"Regions nearest to region \d+:"))
+    for kind in ("contribution to the score", "centre prior", "channels with the largest contribution"):
         select(panel, "Heat").select_option(label=kind)
-    table = panel.get_by_role("grid", name="Channels that make the score")
+    table = panel.get_by_role("grid", name="Channels with the largest contribution")
     expect(table.locator("tbody tr")).to_have_count(8, timeout=30_000)
     table.locator("tbody tr").nth(2).click()
     expect(panel.locator(".wb-heat-quantity")).to_contain_text(
@@ -71,7 +71,7 @@ def test_regions_by_keyboard(panel: Locator, notebook: Notebook) -> None:
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     expect(panel.locator(".wb-heat-value")).to_contain_text("region 2: weight 1")
-    nearest = panel.get_by_role("listbox", name="What the region finds").get_by_role("option")
+    nearest = panel.get_by_role("listbox", name="Nearest regions").get_by_role("option")
     expect(nearest).to_have_count(12, timeout=30_000)
     for key in "abxdd":  # shortcuts of a notebook
         page.keyboard.press(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -34,8 +35,8 @@ def test_run_a_grid_search_and_compare_two_of_its_pipelines_by_query(
     panel = notebook.show(folder, cache, "compare_panel", pipeline=PIPELINE)
     part = region(panel, "Comparison")
 
-    # By mouse: one pipeline, then a grid of its variants.
-    press(part, "Compare current")
+    # By mouse: one pipeline, then a grid of parts round it.
+    press(part, "Add to comparison")
     expect(lines(part)).to_have_text(re.compile(r"max/rmac:2★ \d+\.\d"), timeout=SLOW)
     press(part, "Grid search")
     press(part.get_by_role("group", name="Poolings"), "mean")
@@ -106,7 +107,7 @@ def test_a_pipeline_that_fails_shows_its_error_and_file_names_are_text(
     page = notebook.page
     naughty = f"kind 0/{NAUGHTY}"
     compared = ("efficientnet_lite0@nolayer/max/whole", PIPELINE, "efficientnet_lite0/mean/whole")
-    state = {"pipeline": PIPELINE, "query": naughty, "compared": compared}
+    state: dict[str, Any] = {"pipeline": PIPELINE, "query": naughty, "compared": compared}
     panel = notebook.show(folder, cache, "compare_panel", **state)
     part = region(panel, "Comparison")
     expect(lines(part).filter(has_text="nolayer")).to_contain_text("layer 'nolayer'", timeout=SLOW)
@@ -125,7 +126,7 @@ def test_a_collection_without_ground_truth_has_rankings_but_no_grid_search(
     panel = notebook.show(folder, cache, "compare_panel", options=", labels='none'", pipeline=PIPELINE)
     part = region(panel, "Comparison")
     expect(part).to_contain_text("has no ground truth")
-    expect(part).to_contain_text("Press Compare current")
-    press(part, "Compare current")
+    expect(part).to_contain_text("Press Add to comparison")
+    press(part, "Add to comparison")
     expect(lines(part)).to_have_count(1)
     expect(button(part, "Grid search")).to_be_disabled()

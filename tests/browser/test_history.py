@@ -46,7 +46,7 @@ def test_compare_two_runs_and_save_and_open_the_session(
     expect(history).to_contain_text("24 images, 24 queries")
     rows.filter(has_text=SECOND).click()
     expect(history).to_contain_text(re.compile(r"B is better on \d+ of 24 queries"))
-    queries = history.get_by_role("grid", name="AP of queries").locator("tbody tr")
+    queries = history.get_by_role("grid", name="AP of each query").locator("tbody tr")
     expect(queries).to_have_count(24)
     queries.filter(has_text=NAUGHTY).click()
     assert page.locator("img[src='x']").count() == 0

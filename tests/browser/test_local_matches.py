@@ -53,7 +53,7 @@ def test_keypoints_patches_and_words(part: Locator, notebook: Notebook) -> None:
     page.keyboard.press("Enter")
     patches = part.get_by_role("table", name="The patch and its match")
     expect(patches.get_by_role("img", name="patch of the query")).to_be_visible(timeout=WAIT)
-    strip = part.get_by_role("listbox", name="Patches most like it")
+    strip = part.get_by_role("listbox", name="Nearest patches")
     nearest = strip.get_by_role("option")
     expect(nearest).to_have_count(12, timeout=WAIT)
     page.keyboard.press("Escape")

@@ -67,7 +67,7 @@ def test_results_by_mouse(results: Locator, notebook: Notebook) -> None:
     expect(figures).to_have_count(1)
     expect(figures).to_contain_text(name)
     choose(results, "Show", "missed positives")
-    expect(results).to_contain_text(re.compile(r"\d+ of 74 positives stand below the first 74 places"))
+    expect(results).to_contain_text(re.compile(r"\d+ of 74 positives are below the first 74 places"))
     expect(figures.filter(has_not_text="positive")).to_have_count(0)
     choose(results, "Show", "errors only")
     expect(figures.filter(has_not_text="negative")).to_have_count(0)

@@ -75,7 +75,7 @@ def test_measure_indexes_look_into_them_and_use_one(panel: Locator, notebook: No
     expect(part.locator(".wb-bits tr")).to_have_count(25)
     part.get_by_role("combobox", name="Across").select_option("queries a second")
     expect(chart).to_contain_text("queries a second, more is better")
-    part.get_by_role("button", name="Use this index").click()
+    part.get_by_role("button", name="Use in the pipeline").click()
     expect(region(panel, "Messages").get_by_role("button", name="Cancel")).to_be_hidden(timeout=WAIT)
     assert page.evaluate(CELLS) == cells  # no key edited the notebook
     assert serious(page, ".wb-index-trade-off") == []

@@ -23,7 +23,8 @@ from tests.pictures import folder_of
 from workbench import favourites
 from workbench.collections.folder import open_folder
 from workbench.features.maps import Options
-from workbench.learning import attention, whitening
+from workbench.learning import whitening
+from workbench.learning.attention import train as attention
 
 FOLDER = Path(__file__).with_name("old_cache")
 NETWORK = "timm:test_resnet@random"

@@ -1,4 +1,4 @@
-"""Describing, while nobody waits for anything, the pipelines that are one choice away."""
+"""Prefetching: describe the pipelines that are one choice away while the session is idle."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from workbench.panels.pipelines import CHOICES, offered
 from workbench.panels.session import Session
 from workbench.progress import Progress
 
-PATIENCE = 1.0  # seconds of quiet before it begins
-WORTH = 2.0  # seconds: where one takes longer than this, no further one is begun unasked
+PATIENCE = 1.0  # seconds without work before prefetching starts
+WORTH = 2.0  # seconds: after a pipeline that takes longer, no further one is started
 
 
 def neighbours(pipeline: str) -> Iterator[str]:
-    """The pipelines with another pooling or other regions, of those for which the same maps serve."""
+    """The pipelines with another pooling or other regions that use the same feature maps."""
     config = Config.parse(pipeline)
     for label in ("Pooling", "Regions"):
         for _, value in offered(pipeline, label, CHOICES[label])[0]:
-            head = {"Pooling": str(config.pooling), "Regions": str(config.regions), label: value}
+            parts = {"Pooling": str(config.pooling), "Regions": str(config.regions), label: value}
             if value != "code" and config.pooling.name != "code":
                 steps = map(str, config.steps)
-                yield "/".join([config.backbone, head["Pooling"], head["Regions"], *steps])
+                yield "/".join([config.backbone, parts["Pooling"], parts["Regions"], *steps])
 
 
 class Ahead:
-    """Works when a session is idle and stops as soon as it is not; says nothing."""
+    """Works while a session is idle and stops as soon as it is not; shows no messages."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.runner = JobRunner()
-        self._at = ""  # the pipeline that is being described
+        self._current = ""  # the pipeline that is being described
         session.observe(self.turn, "jobs")
 
     def turn(self, change: Any) -> None:
-        """Other work has begun, or the last has ended."""
+        """Other work has started, or the last has ended."""
         if change["new"]:
-            if self._at != self.session.pipeline:  # else it is what the others wait for
+            if self._current != self.session.pipeline:  # else the other work waits for this description
                 self.runner.cancel()
         elif self.session.ranking is not None:
             self.runner.submit(self.work, PATIENCE)
@@ -48,10 +48,10 @@ class Ahead:
         session = self.session
         for pipeline in neighbours(session.pipeline):
             progress("describing ahead", 0, 0)
-            self._at, started = pipeline, time.perf_counter()
+            self._current, started = pipeline, time.perf_counter()
             try:
                 session.bench.search(session.query, pipeline=pipeline, k=1, progress=progress)
             finally:
-                self._at = ""
+                self._current = ""
             if session.jobs or time.perf_counter() - started > WORTH:
                 return

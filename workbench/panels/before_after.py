@@ -2,49 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import ipywidgets as W
 import pandas as pd
 
-from workbench.collections.collection import Query
+from workbench.collections.collection import Box, Query
 from workbench.evaluation.comparison import paired_difference
 from workbench.judging import Evaluation
 from workbench.learning.registry import Trained
-from workbench.panels.results import percent
-from workbench.panels.session import DEBOUNCE, Session
-from workbench.panels.study import Asked, study
-from workbench.panels.versus import paired, row
+from workbench.panels import study
+from workbench.panels.ap_pairs import columns, paired, row
+from workbench.panels.base import Panel
+from workbench.panels.formatting import percent
+from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.duel import Duel, figures
-from workbench.panels.widgets.grid import Grid, thumbnail
+from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.region import Line, Text, line
-from workbench.panels.widgets.table import Table, column
+from workbench.panels.widgets.table import Table
 from workbench.progress import Progress
 
-Judged = tuple[Evaluation, Evaluation] | None  # before and after, where there is ground truth
-LANE = "before and after"
-WAITING = "The rankings before and after come here once the collection is described by both."
+Evaluations = tuple[Evaluation, Evaluation] | None  # before and after; None without ground truth
+WAITING = "The rankings before and after appear here once the collection is described by both."
 SIDES = ("before", "after")
-COLUMNS = [
-    column("query", "Query"),
-    column("a", "AP before", True, "In percent"),
-    column("b", "after", True, "In percent"),
-    column("gain", "Gain", True, "In points"),
-]
 
 
-class BeforeAfter:
+class Request(NamedTuple):
+    """A training, the query that is ranked before and after it, and the image whose heat is shown."""
+
+    trained: Trained
+    query: Query
+    box: Box | None
+    image: str
+
+    @property
+    def ranked(self) -> Request:
+        """The request without its image: the rankings are the same for each."""
+        return self._replace(image="")
+
+
+class Rankings(NamedTuple):
+    """Both rankings, the evaluations of both pipelines, and the pictures to show."""
+
+    request: Request
+    evaluations: Evaluations
+    rankings: list[pd.DataFrame]
+    picture: bytes
+    sides: tuple[list[Figure], list[Figure]]
+
+
+class Heats(NamedTuple):
+    """The traits of a view of the image before and after; none if there is no image."""
+
+    query: str
+    image: str
+    views: list[dict[str, Any]]
+
+
+class BeforeAfter(Panel[Request, Rankings | Heats]):
     """Two rankings of the session's query and two heats of its image, by the pipelines of a training."""
 
+    lane, phase = "before and after", "Ranking before and after"
+
     def __init__(self, session: Session) -> None:
-        self.session = session
+        super().__init__(session)
         self.trained: Trained | None = None
-        self._shown: Trained | None = None
-        self._asked: Any = None  # what the rankings answer
+        self._shown: Trained | None = None  # the training of the rankings that are shown
+        self._ranked: Request | None = None  # the request of the rankings that are shown
         self._rankings: list[pd.DataFrame] = []
-        self.said = Text()
-        self.queries = Table(label="AP of each query before and after", columns=COLUMNS)
+        self.lines = Text()
+        self.queries = Table(
+            label="AP of each query before and after", columns=columns("AP before", "after", "Gain")
+        )
         self.picture = Grid(label="The query before and after", look="single")
         self.duel = Duel(names=[*SIDES])
         self.views = tuple(HeatView(look="picture", signed=True) for _ in SIDES)
@@ -53,13 +84,13 @@ class BeforeAfter:
             for trait in ("opacity", "smooth"):
                 W.jslink((self.scale, trait), (view, trait))
         self.heat = Text()
-        seen = W.VBox([self.heat, W.Box([*self.views]), self.scale])
-        asked = W.VBox([self.picture, self.queries])
-        self.body = W.Box([asked, self.duel, seen])
-        self.widget = W.VBox([self.said, self.body])
+        heats = W.VBox([self.heat, W.Box([*self.views]), self.scale])
+        query = W.VBox([self.picture, self.queries])
+        self.body = W.Box([query, self.duel, heats])
+        self.widget = W.VBox([self.lines, self.body])
         for box, name in (
-            (asked, "asked"),
-            (seen, "seen"),
+            (query, "asked"),
+            (heats, "seen"),
             (self.body, "changes"),
             (self.widget, "before-after"),
         ):
@@ -71,115 +102,126 @@ class BeforeAfter:
         session.observe(guard(self.refresh), ["query", "box", "image"])
 
     def open(self, trained: Trained | None) -> None:
-        """Show what that training changes; None: nothing."""
-        if trained is not None and trained != self._shown:  # nothing of another stays
+        """Show the changes of that training; None hides the panel."""
+        if trained is not None and trained != self._shown:  # nothing of another training stays
             self._shown = None
-            self.said.lines = [line(WAITING, "note")]
+            self.lines.lines = [line(WAITING, "note")]
             self.body.layout.display = "none"
         self.trained = trained
         self.widget.layout.display = None if trained is not None else "none"
-        self.refresh(None)
+        self.refresh()
 
-    def refresh(self, _: object) -> None:
-        """Bring everything up to date, in a worker."""
-        if self.trained is None or not self.session.query:
-            return
-        self._stale(True)
-        self.session.run(LANE, self._work, DEBOUNCE)
+    def request(self) -> Request | None:
+        session = self.session
+        if self.trained is None or not session.query:
+            return None
+        return Request(self.trained, session.query_named(session.query), session.box, session.image)
 
-    def _stale(self, stale: bool) -> None:
+    def dim(self, stale: bool) -> None:
         for part in (self.duel, *self.views):
             part.stale = stale
 
-    def _work(self, progress: Progress) -> None:
-        session, trained = self.session, self.trained
-        if trained is None:
-            return
-        asked = trained, name, box = trained, session.query, session.box
-        bench, pipelines = session.bench, trained.pipelines
-        if asked != self._asked or self._shown is None:
-            first, second = (bench.search(name, box, one, None, progress) for one in pipelines)
-            judged: Judged = None
-            if bench.collection.protocol is not None:
-                before, after = (bench.evaluate(one, progress, localise=False) for one in pipelines)
-                judged = before, after
-            query = _query(session, name)
-            picture = thumbnail(bench, query.image, 320, box or query.box)
-            sides = [figures(first, second, bench), figures(second, first, bench)]
-            progress("Ranking before and after", 1, 1)
-            self._rankings = [first, second]
-            self._show(trained, judged)
-            self.picture.figures = [{"picture": picture, "alt": f"query {name}", "name": name}]
-            self.duel.sides = [
-                {"title": title, "figures": side}
-                for title, side in zip(_titles(judged, name), sides, strict=True)
-            ]
-            self._asked, self._shown = asked, trained
-            self.body.layout.display = None
+    def stages(self, request: Request, progress: Progress) -> Iterator[Rankings | Heats]:
+        """Yield the rankings, unless they are shown already, and then the heats."""
+        if request.ranked != self._ranked or self._shown is None:
+            yield self._rank(request, progress)
         self.duel.stale = False
-        self._explain(pipelines, progress)
+        query = request.query
+        after = self._rankings[1]["image_id"]
+        image = request.image if request.image in set(after) else first_result(self._rankings[1], query)
+        views = []
+        for pipeline, ranking in zip(request.trained.pipelines, self._rankings, strict=True):
+            if image:
+                explained = study.Request(query, request.box, image, "", pipeline, ranking, False)
+                views.append(study.study(self.session.bench, explained, progress).views[1])
+        yield Heats(query.id, image, views)
 
-    def _show(self, trained: Trained, judged: Judged) -> None:
-        """Say what changed over all queries, and list them."""
-        self.said.lines = _said(trained, judged, self.session)
-        pairs = paired(*judged) if judged else pd.DataFrame(columns=["query", "a", "b"])
-        pairs = pairs.loc[(pairs["b"] - pairs["a"]).sort_values(kind="stable", ascending=False).index]
-        named = [row(*pair) for pair in pairs.itertuples(index=False, name=None)]
-        rest = [{"id": one, "cells": {"query": one}} for one in self.session.queries] if not judged else []
-        self.queries.rows = named + rest
+    def _rank(self, request: Request, progress: Progress) -> Rankings:
+        bench, query, box = self.session.bench, request.query, request.box
+        pipelines = request.trained.pipelines
+        first, second = (
+            bench.search(query.id, pipeline=pipeline, box=box, k=None, progress=progress)
+            for pipeline in pipelines
+        )
+        evaluations: Evaluations = None
+        if bench.collection.protocol is not None:
+            before, after = (
+                bench.evaluate(pipeline, progress=progress, localise=False) for pipeline in pipelines
+            )
+            evaluations = before, after
+        picture = thumbnail(bench, query.image, 320, box or query.box)
+        sides = figures(first, second, bench), figures(second, first, bench)
+        return Rankings(request, evaluations, [first, second], picture, sides)
+
+    def render(self, result: Rankings | Heats) -> None:
+        if isinstance(result, Heats):
+            self._show_heats(result)
+        else:
+            self._show_rankings(result)
+
+    def _show_rankings(self, result: Rankings) -> None:
+        request, evaluations, self._rankings = result.request, result.evaluations, result.rankings
+        name = request.query.id
+        self._list_queries(request.trained, evaluations)
+        self.picture.figures = [{"picture": result.picture, "alt": f"query {name}", "name": name}]
+        self.duel.sides = [
+            {"title": title, "figures": side}
+            for title, side in zip(_titles(evaluations, name), result.sides, strict=True)
+        ]
+        self._ranked, self._shown = request.ranked, request.trained
+        self.body.layout.display = None
+
+    def _list_queries(self, trained: Trained, evaluations: Evaluations) -> None:
+        """Show the changes over all queries, and list the queries, the largest gain first."""
+        self.lines.lines = _summary(trained, evaluations, self.session)
+        if evaluations:
+            pairs = paired(*evaluations)
+            order = (pairs["b"] - pairs["a"]).sort_values(kind="stable", ascending=False).index
+            self.queries.rows = [row(*pair) for pair in pairs.loc[order].itertuples(index=False, name=None)]
+        else:
+            self.queries.rows = [{"id": name, "cells": {"query": name}} for name in self.session.queries]
         self.queries.chosen = [self.session.query]
 
-    def _explain(self, pipelines: tuple[str, str], progress: Progress) -> None:
-        """Show the heat of the session's image, or else of the first result, before and after."""
-        session, bench = self.session, self.session.bench
-        query = _query(session, session.query)
-        results = self._rankings[1]["image_id"]
-        others = [one for one in results.head(2) if one != query.image]
-        image = session.image if session.image in set(results) else next(iter(others), "")
-        self.queries.chosen, self.duel.current = [session.query], image
-        if not image:
+    def _show_heats(self, result: Heats) -> None:
+        """Show the heats on one scale, so that more heat is more of the score."""
+        self.queries.chosen, self.duel.current = [result.query], result.image
+        if not result.views:
             return
-        views = []
-        for pipeline, ranking in zip(pipelines, self._rankings, strict=True):
-            asked = Asked(query, session.box, image, "", pipeline, ranking, False)
-            views.append(study(bench, asked, progress).views[1])
-        progress("Explaining", 1, 1)
-        top = max(one["top"] for one in views)
-        for view, made, side in zip(self.views, views, SIDES, strict=True):
-            # One scale for both, so that more heat is more of the score.
-            view.show(
-                **{**made, "top": top, "name": side, "alt": f"{image} under its heat {side}"}, stale=False
-            )
+        top = max(view["top"] for view in result.views)
+        for widget, view, side in zip(self.views, result.views, SIDES, strict=True):
+            alt = f"{result.image} under its heat {side}"
+            widget.show(**{**view, "top": top, "name": side, "alt": alt}, stale=False)
         self.scale.top = top
-        self.heat.lines = [line(f"What of {image} matches the query", "note")]
+        self.heat.lines = [line(f"The parts of {result.image} that match the query", "note")]
 
 
-def _query(session: Session, name: str) -> Query:
-    return session.queries.get(name) or Query(name, name)
+def _titles(evaluations: Evaluations, query: str) -> tuple[str, str]:
+    """The AP of the query before and after; empty if it is not known."""
+    if evaluations:
+        for name, before, after in paired(*evaluations).itertuples(index=False, name=None):
+            if name == query:
+                return f"AP {percent(before)}", f"AP {percent(after)}"
+    return "", ""
 
 
-def _titles(judged: Judged, query: str) -> tuple[str, str]:
-    """The AP of the query before and after, where it is known."""
-    known = [pair for pair in paired(*judged).itertuples(index=False) if pair[0] == query] if judged else []
-    return (f"AP {percent(known[0][1])}", f"AP {percent(known[0][2])}") if known else ("", "")
-
-
-def _said(trained: Trained, judged: Judged, session: Session) -> list[Line]:
-    """What changed over all queries, and what must be said of it."""
+def _summary(trained: Trained, evaluations: Evaluations, session: Session) -> list[Line]:
+    """The mAP before and after, and the warnings about it."""
     before, after = trained.pipelines
-    said = [line(f"{before}  →  {after.replace(f'file:{trained.path}', trained.name)}", "pipeline")]
+    lines = [line(f"{before}  →  {after.replace(f'file:{trained.path}', trained.name)}", "pipeline")]
     card, bench = trained.card, session.bench
-    if judged:
-        pairs = paired(*judged)
-        first, second = (percent(one.mean_ap) for one in judged)
+    if evaluations:
+        pairs = paired(*evaluations)
+        first, second = (percent(evaluation.mean_ap) for evaluation in evaluations)
         difference = paired_difference(pairs["a"], pairs["b"])
-        said.insert(0, line(f"mAP {first} before, {second} after. {difference.sentence('After')}", "numbers"))
+        text = f"mAP {first} before, {second} after. {difference.sentence('After')}"
+        lines.insert(0, line(text, "numbers"))
     if card.get("collection") == bench.collection.name:
-        own = "it was trained on these very images, all but those held out, which flatters it"
+        reason = "it was trained on these very images, all but those held out, which flatters it"
         if trained.kind == "attention":
-            own = "it was trained on these very photos"
-        said.append(line(f"On {bench.collection.name} {own}: judge it on another collection too.", "warning"))
+            reason = "it was trained on these very photos"
+        text = f"On {bench.collection.name} {reason}: evaluate it on another collection too."
+        lines.append(line(text, "warning"))
     size = card.get("size", bench.options.size)
     if size != bench.options.size:
-        said.append(line(f"Trained at {size} pixels, shown at {bench.options.size}.", "warning"))
-    return said
+        lines.append(line(f"Trained at {size} pixels, shown at {bench.options.size}.", "warning"))
+    return lines

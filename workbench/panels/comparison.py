@@ -1,4 +1,4 @@
-"""Pipelines side by side: what each measures and costs, and two of them query by query."""
+"""The comparison panel: the measures and costs of pipelines, and two of them query by query."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from workbench.panels.versus import Versus
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.table import Table
 
-EMPTY = "Press Compare current to put the current pipeline here; with two, they are held against each other."
+EMPTY = "Press Add to comparison to put the current pipeline here; two pipelines are compared in detail."
 
 
 class Comparison:
-    """A table of pipelines, filled as they are evaluated; a row tells what made its numbers."""
+    """A table of pipelines, filled as they are evaluated; choosing a row shows how its numbers were made."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.chosen = ""
+        self.chosen = ""  # the pipeline whose row is picked
         self._running = False
-        self.add = W.Button(description="Compare current", tooltip="Add the current pipeline to the table")
+        self.add = W.Button(description="Add to comparison", tooltip="Add the current pipeline to the table")
         self.searching = W.ToggleButton(
             description="Grid search", tooltip="Evaluate every combination of parts"
         )
@@ -52,7 +52,7 @@ class Comparison:
         self.remove.on_click(guard(lambda _: contest.leave(session, [self.chosen])))
         session.observe(guard(self.enter), "compared")
         session.observe(guard(self.draw), ["compared", "evaluations", "waiting", "a", "b"])
-        session.observe(guard(self.heed), "jobs")
+        session.observe(guard(self.follow_jobs), "jobs")
         self.open_search(None)
         self.enter(None)
         self.draw(None)
@@ -61,16 +61,16 @@ class Comparison:
         self.search.widget.layout.display = None if self.searching.value else "none"
 
     def choose(self, pipeline: str) -> None:
-        """A row was picked: tell what made its numbers, or close that again."""
+        """A row was picked: show how its numbers were made, or hide that again."""
         self.chosen = "" if pipeline == self.chosen else pipeline
         self.draw(None)
 
     def enter(self, _: object) -> None:
-        """Another panel may have added pipelines, which are not evaluated yet."""
+        """Evaluate pipelines that another panel added."""
         contest.enter(self.session)
 
-    def heed(self, change: Any) -> None:
-        """Work began or ended; where it was cancelled, nothing waits any more."""
+    def follow_jobs(self, change: Any) -> None:
+        """Work began or ended; after a cancel no pipeline waits any more."""
         running = contest.LANE in change["new"]
         with self.session.lock:
             if running == self._running:
@@ -81,7 +81,7 @@ class Comparison:
         self.draw(None)
 
     def draw(self, _: object) -> None:
-        """Bring table, detail and the choice of A and B in line with the session."""
+        """Show the table and the details, and choose A and B."""
         session = self.session
         collection = session.bench.collection
         with session.lock:
@@ -95,34 +95,34 @@ class Comparison:
             if self.chosen not in names:
                 self.chosen = ""
             self.table.chosen = [self.chosen] if self.chosen else []
-            found = session.evaluations.get(self.chosen)
+            result = session.evaluations.get(self.chosen)
             self.detail.lines = (
-                standings.provenance(found)
-                if isinstance(found, Evaluation)
-                else [line(self.chosen, "pipeline"), *([line(found, "error")] if found else [])]
+                standings.provenance(result)
+                if isinstance(result, Evaluation)
+                else [line(self.chosen, "pipeline"), *([line(result, "error")] if result else [])]
             )
             self.about.layout.display = None if self.chosen else "none"
-            self.searching.disabled = not contest.judged(session)
+            self.searching.disabled = not contest.has_truth(session)
             self.note.lines = (
-                [] if contest.judged(session) else [line(without_truth(collection.name), "note")]
+                [] if contest.has_truth(session) else [line(without_truth(collection.name), "note")]
             )
 
     def _row(self, pipeline: str, best: dict[str, float]) -> dict[str, Any]:
         session = self.session
-        held = "A" if pipeline == session.a else "B" if pipeline == session.b else ""
-        found = session.evaluations.get(pipeline)
-        if isinstance(found, Evaluation):
-            return standings.evaluated_row(found, held, best, self._running)
-        said = found or ""
+        side = "A" if pipeline == session.a else "B" if pipeline == session.b else ""
+        result = session.evaluations.get(pipeline)
+        if isinstance(result, Evaluation):
+            return standings.evaluated_row(result, side, best, self._running)
+        text = result or ""
         if pipeline in session.waiting:
-            said = "is being evaluated …" if pipeline == session.waiting[0] else "…"
-        elif not found and contest.judged(session):
-            said = "not evaluated: cancelled; Compare current goes on with it"
-        return {"id": pipeline, "cells": {"held": held, "pipeline": pipeline}, "said": said}
+            text = "is being evaluated …" if pipeline == session.waiting[0] else "…"
+        elif not result and contest.has_truth(session):
+            text = "not evaluated: cancelled; Add to comparison goes on with it"
+        return {"id": pipeline, "cells": {"held": side, "pipeline": pipeline}, "said": text}
 
 
 def without_truth(name: str) -> str:
-    """What is missing where there is no ground truth, what gets it, and what can be compared all the same."""
+    """Why a collection without ground truth has no numbers, and what to do."""
     return (
         f'{name} has no ground truth, so there are no numbers: open it with labels="folders" where '
         "subfolders are labels, or give a labels.csv. Two rankings of a query can still be compared."

@@ -1,4 +1,4 @@
-"""The pipeline: selects and sliders for its parts, its string, two slots, favourites."""
+"""The configuration panel: selects and sliders for the parts of the pipeline, its string, favourites."""
 
 from __future__ import annotations
 
@@ -10,19 +10,10 @@ import ipywidgets as W
 
 from workbench.config import WorkbenchError
 from workbench.panels.favourites import Favourites
-from workbench.panels.pipelines import (
-    CHOICES,
-    backbones,
-    checked,
-    layers,
-    numbers,
-    offered,
-    part,
-    replaced,
-    with_number,
-)
+from workbench.panels.pipelines import CHOICES, backbones, checked, layers, offered, part, replaced
 from workbench.panels.plain_words import described
 from workbench.panels.session import Session
+from workbench.panels.step_numbers import numbers, with_number
 from workbench.panels.widgets.numbers import Numbers
 from workbench.panels.widgets.region import Text, line, region
 
@@ -30,11 +21,11 @@ LABELS = ("Backbone", "Layer", *CHOICES)
 
 
 class Configuration:
-    """Every part of the pipeline, each option offered only where it is valid, and the string they make."""
+    """The parts of the pipeline, each with its valid options, and the pipeline as a string."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._lock = threading.RLock()  # a select is set by callbacks of several threads
+        self._lock = threading.RLock()  # callbacks of several threads set the selects
         self._showing = False
         self.selects = {label: W.Dropdown(description=label) for label in LABELS}
         self.numbers = {label: Numbers() for label in LABELS}
@@ -62,7 +53,7 @@ class Configuration:
         session.observe(session.guard(self.show_slots), ["pipeline", "a", "b"])
 
     def _slot(self, slot: str) -> tuple[W.Button, W.Button]:
-        """The buttons that fill a slot and that go back to it."""
+        """The buttons that fill a slot and that use its pipeline."""
         fill = W.Button(description=f"Set {slot}", tooltip=f"Keep this pipeline as {slot}")
         use = W.Button(description=f"Use {slot}")
         fill.on_click(self.session.guard(lambda _: self.fill(slot)))
@@ -76,20 +67,20 @@ class Configuration:
         return turned
 
     def change(self, label: str, change: Any) -> None:
-        """A select was changed: so is the pipeline, and the session runs it."""
+        """A select was changed: change the pipeline, which the session then runs."""
         with self._lock:
             if self._showing:
                 return
         self.session.pipeline = replaced(self.session.pipeline, label, change["new"])
 
     def turn(self, label: str, position: int, at: int) -> None:
-        """A slider was moved: the number of that position in that part is now the at-th."""
+        """A slider was moved: set the number at that position to its ``at``-th value."""
         pipeline = self.session.pipeline
         value = numbers(pipeline, label)[position][1][at]
         self.session.pipeline = with_number(pipeline, label, position, value)
 
     def write(self, change: Any) -> None:
-        """The string was edited: it is applied, or what is wrong with it is said below."""
+        """The string was edited: apply it, or show its error."""
         with self._lock:
             if self._showing:
                 return
@@ -99,7 +90,7 @@ class Configuration:
             self.error.lines = [line(str(error), "error")]
             return
         self.session.pipeline = pipeline
-        self.show(None)  # where it meant what was there already, in its canonical form
+        self.show(None)  # the canonical form, if the pipeline did not change
 
     def repeat(self, _: object) -> None:
         self.session.refresh(again=True)
@@ -108,7 +99,7 @@ class Configuration:
         self.session.compared = (*self.session.compared, self.session.pipeline)
 
     def fill(self, slot: str) -> None:
-        """Keep the pipeline in a slot, and compare it."""
+        """Keep the pipeline in a slot, and add it to the comparison."""
         self.compare(None)
         setattr(self.session, slot.lower(), self.session.pipeline)
 
@@ -116,7 +107,7 @@ class Configuration:
         self.session.pipeline = getattr(self.session, slot.lower())
 
     def show(self, change: Any) -> None:
-        """Bring selects, sliders and texts in line with the session's pipeline."""
+        """Show the session's pipeline in selects, sliders and texts."""
         pipeline = self.session.pipeline
         with self._lock:
             self._showing = True
@@ -124,7 +115,7 @@ class Configuration:
                 for label in LABELS:
                     self._show_select(label, pipeline, change)
                     self._show_numbers(label, pipeline)
-                if change is None or change["name"] == "pipeline":  # what is being written stays
+                if change is None or change["name"] == "pipeline":  # keeps a string that is being edited
                     self.pipeline.value = self.pipeline.tooltip = pipeline
                     self.error.lines = []
             finally:
@@ -133,26 +124,26 @@ class Configuration:
         self.show_slots(None)
 
     def show_slots(self, _: object) -> None:
-        """Which slots are filled, and which of them is the current pipeline."""
+        """Show which slots are filled, and which of them is the current pipeline."""
         for slot, (_fill, use) in self.slots.items():
-            kept = getattr(self.session, slot.lower())
-            use.disabled = not kept
-            use.tooltip = f"Go back to {kept}" if kept else f"{slot} is empty: Set {slot} fills it"
-            use.button_style = "info" if kept and kept == self.session.pipeline else ""
+            pipeline = getattr(self.session, slot.lower())
+            use.disabled = not pipeline
+            use.tooltip = f"Go back to {pipeline}" if pipeline else f"{slot} is empty: Set {slot} fills it"
+            use.button_style = "info" if pipeline and pipeline == self.session.pipeline else ""
 
     def _show_select(self, label: str, pipeline: str, change: Any) -> None:
         select, value = self.selects[label], part(pipeline, label)
         refused: dict[str, str] = {}
         if label == "Backbone":
-            # They change when weights were downloaded or trained, not while the user is choosing.
-            marked = change is None or change["name"] != "pipeline"
-            options = backbones(self.session.bench.options) if marked else list(select.options)
+            # They change after weights were downloaded or trained, not while the user is choosing.
+            read = change is None or change["name"] != "pipeline"
+            options = backbones(self.session.bench.options) if read else list(select.options)
             if value not in [name for _, name in options]:
                 options.append((value, value))
         else:
             values = layers(pipeline) if label == "Layer" else list(CHOICES[label])
             if value not in values:
-                values.append(value)  # written by hand, or by a slider
+                values.append(value)  # written by hand, or set by a slider
             options, refused = offered(pipeline, label, values)
         if options != list(select.options):
             select.options = options

@@ -1,4 +1,4 @@
-"""Choosing, keeping and deleting pipelines by a name."""
+"""Favourite pipelines: chosen, saved and deleted by a name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import ipywidgets as W
 
-from workbench import favourites as kept
+from workbench import favourites
 from workbench.panels.session import Session
 
 _CHOOSE = "choose …"
 
 
 class Favourites:
-    """The select ``Favourite`` and what names a new one: ``parts``, for the Configuration panel's row."""
+    """The select ``Favourite`` and the fields of a new one: ``parts``, for the Configuration panel."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -30,32 +30,32 @@ class Favourites:
         session.guard(self.show)(None)
 
     def choose(self, change: Any) -> None:
-        """A name was chosen: its pipeline is the session's."""
-        if change["new"] in self.known:
+        """A name was chosen: use its pipeline."""
+        if change["new"] in self.pipelines:
             self.name.value = change["new"]
-            self.session.pipeline = self.known[change["new"]]
+            self.session.pipeline = self.pipelines[change["new"]]
 
     def keep(self, _: object) -> None:
-        kept.remember(self.cache, self.name.value, self.session.pipeline)
-        self.session.tell(f"Kept as {self.name.value!r}.")
+        favourites.remember(self.cache, self.name.value, self.session.pipeline)
+        self.session.tell(f"Saved as {self.name.value!r}.")
         self.show(None)
 
     def drop(self, _: object) -> None:
-        kept.forget(self.cache, self.name.value)
+        favourites.forget(self.cache, self.name.value)
         self.session.tell(f"{self.name.value!r} is deleted.")
         self.name.value = ""
         self.show(None)
 
     def show(self, _: object) -> None:
-        """The names there are, and the current pipeline's where it has one."""
-        self.known: dict[str, str] = kept.KNOWN  # where the file cannot be read
+        """Show the names, and the name of the current pipeline if it has one."""
+        self.pipelines: dict[str, str] = favourites.KNOWN  # if the file cannot be read
         try:
-            self.known = kept.favourites(self.cache)
+            self.pipelines = favourites.favourites(self.cache)
         finally:
-            names = [_CHOOSE, *self.known]
+            names = [_CHOOSE, *self.pipelines]
             if names != list(self.select.options):
                 self.select.options = names
             pipeline = self.session.pipeline
-            if self.name.value in kept.KNOWN and pipeline != kept.KNOWN[self.name.value]:
-                self.name.value = ""  # it could not be saved under that one
-            self.select.value = next((n for n, p in self.known.items() if p == pipeline), _CHOOSE)
+            if self.name.value in favourites.KNOWN and pipeline != favourites.KNOWN[self.name.value]:
+                self.name.value = ""  # a built-in name cannot be saved
+            self.select.value = next((n for n, p in self.pipelines.items() if p == pipeline), _CHOOSE)

@@ -1,4 +1,4 @@
-"""Results judged good or bad, what learns of them, and what that changed."""
+"""Relevance feedback: judged results, the method that uses them, and its effect on the ranking."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, Text, line
 from workbench.panels.widgets.tokens import Token, Tokens
 
-FIRST = 10  # results whose change is told
+FIRST = 10  # results whose change is reported
 
 
 def effect(ranking: Any) -> str:
-    """What feedback changed among the first results; empty where nothing moved."""
+    """The change that feedback made among the first results."""
     first = ranking.head(FIRST)
     new = int((first["rank"] + first["moved"] > FIRST).sum())
     best, worst = int(ranking["moved"].max()), int(ranking["moved"].min())
@@ -32,8 +32,8 @@ class FeedbackControls:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.method = W.Dropdown(description="Feedback", options=list(METHODS.items()))
-        self.undo = W.Button(description="Undo", tooltip="Take the last judgement back")
-        self.clear = W.Button(description="Clear", tooltip="Forget all judgements")
+        self.undo = W.Button(description="Undo", tooltip="Take back the last judgement")
+        self.clear = W.Button(description="Clear", tooltip="Delete all judgements")
         self.judged = Tokens(label="Judged results")
         self.text = Text()
         row = W.Box([self.method, self.undo, self.clear])
@@ -52,11 +52,11 @@ class FeedbackControls:
         self.session.feedback_method = change["new"]
 
     def remove(self, image_id: str) -> None:
-        """A judged image was clicked: its judgement is taken back."""
+        """A judged image was clicked: take back its judgement."""
         self.session.guard(lambda _: self.session.judge_result(image_id, 0))(None)
 
     def show(self, _: object) -> None:
-        """Bring controls and pictures in line with the session's feedback."""
+        """Show the session's feedback in controls and pictures."""
         session, feedback = self.session, dict(self.session.feedback)
         self.method.value = session.feedback_method
         self.undo.disabled, self.clear.disabled = not session.can_undo, not feedback
@@ -67,17 +67,17 @@ class FeedbackControls:
         self.text.lines = self.lines()
 
     def lines(self) -> list[Line]:
-        """What to do, or what the feedback in force changed."""
+        """What to do, or the effect of the feedback."""
         session, ranking = self.session, self.session.ranking
         if not session.feedback:
             return [line("Mark results as good or bad to refine the search.", "note")]
         if session.refinement is None:
-            return [line("A linear SVM begins with the first result marked as bad.", "note")]
-        judged = session.bench.collection.protocol is not None
-        told = [line("mAP does not count feedback.", "note")] if judged else []
+            return [line("A linear SVM needs at least one result marked as bad.", "note")]
+        has_truth = session.bench.collection.protocol is not None
+        lines = [line("mAP does not include feedback.", "note")] if has_truth else []
         if ranking is not None and session.ranked.feedback is not None:
-            told.insert(0, line(effect(ranking), "note"))
-        return told
+            lines.insert(0, line(effect(ranking), "note"))
+        return lines
 
     def _tokens(self, feedback: dict[str, int]) -> Iterator[Token]:
         for image, value in feedback.items():

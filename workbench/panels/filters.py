@@ -1,4 +1,4 @@
-"""Which of the ranked images are shown: all of them, or those that a ranking got wrong."""
+"""The filters of the ranked images: all, errors, missed positives, or the selection."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ SHOW = ("all", "errors only", "missed positives", "selection")
 
 
 def completed(ranking: pd.DataFrame, grades: Mapping[str, str]) -> pd.DataFrame:
-    """The ranking and, behind it with rank 0, the graded images that its index did not reach."""
+    """The ranking followed by the graded images that its index did not reach, with rank 0."""
     reached = set(ranking["image_id"])
-    lost = [image for image in grades if image not in reached]
-    if not lost:
+    missing = [image for image in grades if image not in reached]
+    if not missing:
         return ranking
-    rows = {"rank": 0, "image_id": lost, "score": float("nan"), "relevance": [grades[one] for one in lost]}
+    rows = {"rank": 0, "image_id": missing, "score": float("nan")}
+    rows["relevance"] = [grades[image] for image in missing]
     behind = pd.DataFrame({**dict.fromkeys(ranking.columns, 0), **rows})[list(ranking.columns)]
     return pd.concat([ranking, behind], ignore_index=True)
 
 
 def judged(ranking: pd.DataFrame, protocol: Protocol) -> tuple[pd.Series, pd.Series]:
-    """Of each ranked image, whether it is an error and whether it is a missed positive.
+    """For each ranked image, whether it is an error and whether it is a missed positive.
 
-    With R positives, a perfect ranking has just them in its first R places, once what the protocol's
-    headline setting ignores (junk, the query's own image) is removed. Errors are the negatives in those
-    places, missed positives the positives below them: as many of the one as of the other, and
-    their share of R is what R-precision (Manning, Raghavan and Schütze 2008, section 8.4) lacks to 1.
+    With R positives, a perfect ranking has exactly these in its first R places, once the images that the
+    protocol's headline setting ignores (junk, the query's own image) are removed. Errors are the negatives
+    in those places, missed positives the positives below them. There are as many errors as missed positives,
+    and their share of R is 1 − R-precision (Manning, Raghavan and Schütze 2008, section 8.4).
     Positives that were not reached (rank 0) are missed.
     """
     good, ignored = protocol.settings[protocol.headline]
@@ -52,8 +53,10 @@ def shown(
     return ranking[errors if show == "errors only" else missed]
 
 
-def said(ranking: pd.DataFrame, rows: pd.DataFrame, show: str, protocol: Protocol | None, images: int) -> str:
-    """What is shown of a (completed) ranking of so many images, in words."""
+def summary(
+    ranking: pd.DataFrame, rows: pd.DataFrame, show: str, protocol: Protocol | None, images: int
+) -> str:
+    """The number of images of a (completed) ranking that are shown; ``images`` is the collection's size."""
     reached = int((ranking["rank"] > 0).sum())
     if show == "all":
         return (
@@ -68,6 +71,6 @@ def said(ranking: pd.DataFrame, rows: pd.DataFrame, show: str, protocol: Protoco
     count = int(ranking["relevance"].isin(protocol.settings[protocol.headline][0]).sum())
     if show == "errors only":
         return f"{len(rows):,} negatives in the first {count:,} places, where its positives should be"
-    lost = int((rows["rank"] == 0).sum())
-    more = f"; {lost:,} of them not reached by the index" if lost else ""
-    return f"{len(rows):,} of {count:,} positives stand below the first {count:,} places{more}"
+    unreached = int((rows["rank"] == 0).sum())
+    more = f"; {unreached:,} of them not reached by the index" if unreached else ""
+    return f"{len(rows):,} of {count:,} positives are below the first {count:,} places{more}"

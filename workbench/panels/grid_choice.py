@@ -1,4 +1,4 @@
-"""Choosing parts whose every combination is evaluated."""
+"""The choice of parts for a grid search, which evaluates every combination."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from workbench.features.backbones import BACKBONES
 from workbench.features.weights import availability
 from workbench.grid_search import Grid, grid
 from workbench.panels import contest
+from workbench.panels.formatting import plural, time_left
 from workbench.panels.local_features import here
-from workbench.panels.messages import time_left
 from workbench.panels.pipelines import CHOICES, part
 from workbench.panels.session import Session
 from workbench.panels.widgets.chips import Chips
@@ -28,7 +28,7 @@ PARTS = {
 
 
 class GridChoice:
-    """Several options of each part, how many pipelines they make, and ``Run grid``."""
+    """Options of each part, the number of pipelines that they make, and the button ``Run grid``."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -47,12 +47,12 @@ class GridChoice:
         self.count(None)
 
     def start(self) -> None:
-        """Offer what can run here, with the parts of the current pipeline chosen."""
+        """Offer the parts that can run here; those of the current pipeline are chosen."""
         options, pipeline = self.session.bench.options, self.session.pipeline
-        there = [name for name in BACKBONES if availability(name, options.weights) != "download"]
+        available = [name for name in BACKBONES if availability(name, options.weights) != "download"]
         for label, of in PARTS.items():
             value = part(pipeline, of)
-            values = [*there, *here(options)] if of == "Backbone" else CHOICES[of]
+            values = [*available, *here(options)] if of == "Backbone" else CHOICES[of]
             self.chips[label].options = list(dict.fromkeys([*values, value]))
             self.chips[label].chosen = [value]
 
@@ -61,31 +61,31 @@ class GridChoice:
         return grid(*(chips.chosen for chips in self.chips.values()))
 
     def count(self, _: object) -> None:
-        """Say how many pipelines there are, how long they may take, and what has no meaning."""
-        made = self.chosen()
-        new = [p for p in made.pipelines if p not in contest.evaluated(self.session)]
-        said = f"{len(made.pipelines)} pipeline{'s' * (len(made.pipelines) != 1)}"
-        if made.pipelines and not new:
-            said += ", evaluated already"
-        elif len(new) < len(made.pipelines):
-            said += f", {len(made.pipelines) - len(new)} of them evaluated already"
-        known = [*contest.evaluated(self.session).values(), self.session.evaluation]
-        seconds = [e.provenance["seconds"] for e in known if e is not None]
+        """Show the number of pipelines, the time they may take, and the combinations left out."""
+        chosen = self.chosen()
+        new = [p for p in chosen.pipelines if p not in contest.evaluated(self.session)]
+        text = plural(len(chosen.pipelines), "pipeline")
+        if chosen.pipelines and not new:
+            text += ", evaluated already"
+        elif len(new) < len(chosen.pipelines):
+            text += f", {len(chosen.pipelines) - len(new)} of them evaluated already"
+        evaluations = [*contest.evaluated(self.session).values(), self.session.evaluation]
+        seconds = [e.provenance["seconds"] for e in evaluations if e is not None]
         if new and seconds:
-            said += f": about {time_left(statistics.median(seconds) * len(new))}"
-            said += ", more where features are still to be extracted"
-        lines = [line(said)]
-        if made.left_out:
-            reason = next(iter(made.left_out.values()))
-            count = len(made.left_out)
-            lines.append(line(f"{count} without meaning left out, such as: {reason}", "note"))
+            text += f": about {time_left(statistics.median(seconds) * len(new))}"
+            text += ", more if features are not extracted yet"
+        lines = [line(text)]
+        if chosen.left_out:
+            reason = next(iter(chosen.left_out.values()))
+            count = len(chosen.left_out)
+            lines.append(line(f"{count} invalid combinations left out, such as: {reason}", "note"))
         if not all(chips.chosen for chips in self.chips.values()):
             lines = [line("Choose at least one option in each row.")]
         self.text.lines = lines
         self.run.disabled = not new
 
     def search(self, _: object) -> None:
-        """Evaluate what the chosen parts make; the best two of all are held against each other then."""
+        """Evaluate the chosen combinations; then compare the best two of all pipelines."""
         session = self.session
         new = [p for p in self.chosen().pipelines if p not in contest.evaluated(session)]
         with session.lock:

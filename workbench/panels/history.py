@@ -1,131 +1,67 @@
-"""What was evaluated before: reopened, held against each other, and passed on as a file."""
+"""The history panel: earlier evaluations, reopened or compared, and files of the session and a report."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import ipywidgets as W
 import pandas as pd
 
 from workbench import runs
 from workbench.config import WorkbenchError
-from workbench.panels import saved
-from workbench.panels.messages import time_left
-from workbench.panels.results import percent
+from workbench.panels import run_tables, saved
+from workbench.panels.base import Panel
 from workbench.panels.session import Session
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.table import Table, column
 from workbench.progress import Progress
 from workbench.report import page as report_page
 
-LANE, REPORT = "history", "report"
+REPORT = "report"  # a lane
 SHOWN = 200  # runs in the table
 _QUERIES = 200  # queries in the table of differences: the most different ones
-_HINT = "Choose a run to see what made it, and a second one to hold the two against each other."
-_LISTED = [
-    column("time", "Evaluated", hint="where the kernel runs; the newest first"),
-    column("collection", "Collection"),
-    column("pipeline", "Pipeline", code=True),
-    column("mean_ap", "mAP %", number=True, hint="of the protocol's main setting"),
-    column("seconds", "Took", number=True, hint="the longest so far: what is stored costs nothing later"),
-]
-_PAIRED = [column(*one, number=True) for one in (("a", "A"), ("b", "B"), ("difference", "B − A"))]
-
-
-def evaluated(time: str) -> str:
-    """When that was, where the kernel runs."""
-    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
-
-
-def row(run: Any) -> dict[str, Any]:
-    """A run as a row of the table."""
-    return {
-        "id": run.id,
-        "cells": {
-            "time": evaluated(run.time),
-            "collection": run.collection,
-            "pipeline": run.pipeline,
-            "mean_ap": percent(run.mean_ap),
-            "seconds": time_left(run.seconds),
-        },
-        "order": {"mean_ap": run.mean_ap, "seconds": run.seconds},
-    }
-
-
-def paired(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a table whose first column names what has the values a, b and their difference."""
-    rows = []
-    for name, a, b, difference in table.itertuples(index=False, name=None):
-        # The N-S score is a number of images, all else are shares.
-        number = "{:{sign}.2f}" if table.columns[0] == "measure" and name == "N-S" else "{:{sign}.1%}"
-        values = {"a": a, "b": b, "difference": difference}
-        known = {key: float(value) for key, value in values.items() if not pd.isna(value)}
-        texts = {key: number.format(v, sign="+" if key == "difference" else "") for key, v in known.items()}
-        shown = {key: texts.get(key, "–").removesuffix("%").replace("-", "−") for key in values}
-        rows.append({"id": str(name), "cells": {"name": str(name), **shown}, "order": known})
-    return rows
-
-
-def made_by(run: runs.Run) -> list[Line]:
-    """What one run is, what made it, and what must be said of it."""
-    about = run.provenance
-    facts = [
-        f"{about['images']:,} images, {about['queries']:,} queries by {run.protocol}",
-        f"{about['dimensions']} dimensions",
-        f"{about['size']} px, {about['precision']} on {about['device']}",
-        f"seed {run.seed}, weights {about['weights']}",
-        ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
-    ]
-    said = [line(warning, "warning") for warning in run.warnings]
-    return [line(run.pipeline, "pipeline"), line(" · ".join(facts), "note"), *said]
-
-
-def in_words(difference: runs.RunDifference) -> list[Line]:
-    """Which of two runs is better, and what else differs between them."""
-    a, b = difference.a, difference.b
-    changed = [
-        f"{what}: {before or '–'} → {after or '–'}"
-        for what, before, after in difference.provenance.itertuples(index=False, name=None)
-        if what != "pipeline"
-    ]
-    return [
-        line(difference.difference.sentence("B"), "numbers"),
-        line(f"A {a.pipeline} · {evaluated(a.time)}", "pipeline"),
-        line(f"B {b.pipeline} · {evaluated(b.time)}", "pipeline"),
-        line(f"Differs: {' · '.join(changed)}" if changed else "Nothing else differs.", "note"),
-    ]
+_HINT = "Choose a run to see how it was made, and a second run to compare the two."
 
 
 def file_named(text: str, ending: str) -> Path:
-    """A file of the notebook's folder, or anywhere, from what was typed."""
+    """The path that was typed, relative to the notebook's folder; the ending is added if it is missing."""
     if not text.strip():
         raise WorkbenchError(f"the file needs a name: write one, as in my{ending}")
     path = Path(text.strip()).expanduser()
     return path if path.suffix.lower() == ending else path.with_name(path.name + ending)
 
 
-class History:
-    """The runs of this cache, any two of them side by side, and the session and a report to save."""
+class Runs(NamedTuple):
+    """All runs, the chosen ones (at most two), and the difference of two."""
+
+    table: pd.DataFrame
+    chosen: list[runs.Run]
+    difference: runs.RunDifference | None
+
+
+class History(Panel[tuple[str, ...], Runs]):
+    """The runs of this cache, any two of them compared; the session and a report can be saved."""
+
+    lane, phase, delay = "history", "Reading the history", 0.0
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        super().__init__(session)
         self.chosen: tuple[str, ...] = ()  # ids of at most two runs, in the order they were picked
-        self.listed = Table(columns=_LISTED, label="Runs")
-        self.listed.empty = "Nothing was evaluated yet: choose a pipeline and press Run."
+        self.listed = Table(columns=run_tables.LISTED, label="Runs")
+        self.listed.empty = "Nothing is evaluated yet: choose a pipeline and press Run."
         self.about = Text(lines=[line(_HINT, "note")])
         self.reopen = W.Button(description="Reopen", disabled=True)
-        self.measures = Table(columns=[column("name", "Measure"), *_PAIRED], label="Measures")
-        self.queries = Table(columns=[column("name", "Query"), *_PAIRED], label="AP of queries")
+        self.measures = Table(columns=[column("name", "Measure"), *run_tables.PAIRED], label="Measures")
+        self.queries = Table(columns=[column("name", "Query"), *run_tables.PAIRED], label="AP of each query")
         self.tables = _row("wb-two", self.measures, self.queries)
         self.session_file = W.Text(value="session.json", description="Session file", continuous_update=False)
         self.report_file = W.Text(value="report.html", description="Report file", continuous_update=False)
         self.buttons = {
             name: W.Button(description=name, tooltip=tooltip)
             for name, tooltip in (
-                ("Save session", "Write what is asked, chosen and compared to the session file"),
-                ("Open session", "Bring back what the session file holds"),
+                ("Save session", "Write the query, the pipelines and the selection to the session file"),
+                ("Open session", "Restore the state of the session file"),
                 ("Save report", "Write one page on the compared pipelines, or else on the current one"),
             )
         }
@@ -140,20 +76,21 @@ class History:
         save.on_click(session.guard(self.save))
         open_.on_click(session.guard(self.restore))
         report.on_click(session.guard(self.report))
+        self.watch_folding()
         session.observe(session.guard(self.refresh), ["evaluation", "evaluations"])
         self._show(None)
-        self.refresh(None)
+        self.refresh()
 
-    def refresh(self, _: object) -> None:
-        """Read the runs anew, and the chosen ones."""
-        self.session.run(LANE, self._work)
+    def refresh(self, _: object = None) -> None:
+        self.forget()  # runs may have been added
+        super().refresh()
 
     def pick(self, run: str) -> None:
-        """Choose a run, or, picked once more, no longer; of three the first gives way."""
-        kept = tuple(one for one in self.chosen if one != run)
+        """Choose a run, or release it if it is chosen; a third run replaces the first."""
+        kept = tuple(name for name in self.chosen if name != run)
         self.chosen = kept if run in self.chosen else (*kept, run)[-2:]
         self.listed.chosen = [*self.chosen]
-        self.refresh(None)
+        self.refresh()
 
     def open_query(self, query: str) -> None:
         """Choose a query of the table of differences."""
@@ -163,31 +100,31 @@ class History:
         self.session.choose(query)
 
     def open_runs(self, _: object) -> None:
-        """Make the chosen run's pipeline the current one; two are compared."""
+        """Make the chosen run's pipeline the current one; two runs are compared."""
         session, cache = self.session, self.session.bench.options.cache
-        found = [runs.load(cache, name) for name in self.chosen]
-        pipelines = [run.pipeline for run in found]
-        if len(found) == 2:
+        chosen = [runs.load(cache, name) for name in self.chosen]
+        pipelines = [run.pipeline for run in chosen]
+        if len(chosen) == 2:
             session.compared = (*session.compared, *pipelines)
             session.a, session.b = pipelines
         for pipeline in pipelines[-1:]:
             session.pipeline = pipeline
         mine = session.bench.collection.name
-        if others := {run.collection for run in found} - {mine}:
-            session.tell(f"The run is of {min(others)!r}; here its pipeline works on {mine!r}.", LANE)
+        if others := {run.collection for run in chosen} - {mine}:
+            session.tell(f"The run is of {min(others)!r}; here its pipeline works on {mine!r}.", self.lane)
 
     def save(self, _: object) -> None:
         path = file_named(self.session_file.value, ".json")
         saved.save(self.session, path)
-        self.session.tell(f"The session is saved in {path}.", LANE)
+        self.session.tell(f"The session is saved in {path}.", self.lane)
 
     def restore(self, _: object) -> None:
         path = file_named(self.session_file.value, ".json")
         lost = saved.restore(self.session, path)
         if lost:
-            self.session.fail(f"Not all of {path} could be restored: {'; '.join(lost)}.", LANE)
+            self.session.fail(f"Not all of {path} could be restored: {'; '.join(lost)}.", self.lane)
         else:
-            self.session.tell(f"The session is as it was saved in {path}.", LANE)
+            self.session.tell(f"The session is as it was saved in {path}.", self.lane)
 
     def report(self, _: object) -> None:
         """Write the report in a worker."""
@@ -203,18 +140,23 @@ class History:
 
         session.run(REPORT, work)
 
-    def _work(self, progress: Progress) -> None:
-        cache, chosen = self.session.bench.options.cache, self.chosen
+    def request(self) -> tuple[str, ...]:
+        return self.chosen
+
+    def compute(self, request: tuple[str, ...], progress: Progress) -> Runs:
+        cache = self.session.bench.options.cache
         table = runs.list(cache)
-        found = [runs.load(cache, name) for name in chosen]
-        difference = runs.diff(*found) if len(found) == 2 else None
-        progress("Reading the history", 1, 1)
-        self.listed.rows = [row(run) for run in table.head(SHOWN).itertuples()]
+        chosen = [runs.load(cache, name) for name in request]
+        return Runs(table, chosen, runs.diff(*chosen) if len(chosen) == 2 else None)
+
+    def render(self, result: Runs) -> None:
+        table, chosen, difference = result
+        self.listed.rows = [run_tables.row(run) for run in table.head(SHOWN).itertuples()]
         self._show(difference)
         if difference:
-            self.about.lines = in_words(difference)
+            self.about.lines = run_tables.in_words(difference)
         else:
-            self.about.lines = made_by(found[0]) if found else self._hint(len(table))
+            self.about.lines = run_tables.made_by(chosen[0]) if chosen else self._hint(len(table))
 
     def _hint(self, count: int) -> list[Line]:
         if count <= SHOWN:
@@ -223,8 +165,8 @@ class History:
 
     def _show(self, difference: runs.RunDifference | None) -> None:
         self.tables.layout.display = "grid" if difference else "none"
-        self.measures.rows = paired(_worded(difference.metrics)) if difference else []
-        self.queries.rows = paired(difference.per_query.head(_QUERIES)) if difference else []
+        self.measures.rows = run_tables.paired(_worded(difference.metrics)) if difference else []
+        self.queries.rows = run_tables.paired(difference.per_query.head(_QUERIES)) if difference else []
         self.reopen.disabled = not self.chosen
         self.reopen.description = "Reopen both" if len(self.chosen) == 2 else "Reopen"
 

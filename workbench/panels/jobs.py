@@ -1,4 +1,4 @@
-"""One worker: the newest request wins, it says how far it is, and it can be stopped."""
+"""A worker thread in which the newest request wins; it reports progress and can be cancelled."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from workbench.config import WorkbenchError
 from workbench.progress import Cancelled, Progress
 
 logger = logging.getLogger(__name__)
-_PACE = 0.1  # seconds between two reports, so that progress costs the browser nothing
-_SETTLED = 1.0  # seconds of work before its rate is trusted for a time left
+_PACE = 0.1  # seconds between two reports, so that progress does not load the browser
+_SETTLED = 1.0  # seconds of work before its rate is used for the time left
 
 
 @dataclass(frozen=True)
 class Job:
-    """Where the work is: steps done and in all (0 of 0: not known), seconds left (None: not known)."""
+    """The progress of work: steps done and total (0 of 0: not known), seconds left (None: not known)."""
 
     what: str
     done: int = 0
@@ -36,7 +36,7 @@ class _Request:
 
 
 def readable(error: Exception) -> str:
-    """An error as one sentence for the screen; the traceback goes to the log at level INFO."""
+    """An error as one sentence for the screen; the traceback is logged at level INFO."""
     if isinstance(error, WorkbenchError):
         return str(error)
     logger.info("unexpected error in a panel", exc_info=error)
@@ -53,7 +53,7 @@ _runners: WeakSet[JobRunner] = WeakSet()
 
 @atexit.register
 def _stop_all() -> None:
-    """A thread that still computes while Python takes itself down would abort the process."""
+    """Stop all work at exit: a thread that computes during interpreter shutdown would abort the process."""
     runners = list(_runners)
     for runner in runners:
         runner.cancel()
@@ -62,25 +62,25 @@ def _stop_all() -> None:
 
 
 class JobRunner:
-    """Runs one request at a time in a worker thread that lives only while there is work.
+    """Runs one request at a time in a worker thread that exists only while there is work.
 
-    ``report`` gets a Job as the work goes on and None when it is over; ``fail`` gets the sentence
-    of an error. Both are called on the worker thread, or on the thread that cancels.
+    ``report`` gets a Job during the work and None at its end; ``fail`` gets the sentence of an error. Both
+    are called on the worker thread, or on the thread that cancels.
     """
 
     def __init__(
         self, report: Callable[[Job | None], None] = _ignore, fail: Callable[[str], None] = _ignore
     ) -> None:
         self._report, self._fail = report, fail
-        self._saying = threading.RLock()  # held while reporting, so that nothing is said after a cancel
-        self._changed = threading.Condition()  # guards the three below
+        self._reporting = threading.RLock()  # held while reporting: no report follows a cancel
+        self._changed = threading.Condition()  # guards the three attributes below
         self._next: _Request | None = None
         self._current: _Request | None = None
         self._thread: threading.Thread | None = None
         _runners.add(self)
 
     def submit(self, work: Callable[[Progress], None], delay: float = 0.0) -> None:
-        """Run ``work`` after ``delay`` seconds, unless a newer request comes; stop what runs now."""
+        """Run ``work`` after ``delay`` seconds unless a newer request follows; stop the running work."""
         with self._changed:
             if self._current is not None:
                 self._current.stopped.set()
@@ -91,8 +91,8 @@ class JobRunner:
                 self._thread.start()
 
     def cancel(self) -> bool:
-        """Stop what runs or waits; True if there was any. The report of the end comes at once."""
-        with self._saying:
+        """Stop running and waiting work; True if there was any. The end is reported at once."""
+        with self._reporting:
             with self._changed:
                 active = self._next is not None or (
                     self._current is not None and not self._current.stopped.is_set()
@@ -106,7 +106,7 @@ class JobRunner:
         return active
 
     def wait(self, seconds: float = 60.0) -> bool:
-        """Wait until nothing runs or waits; False if that took longer."""
+        """Wait until there is no work; False if that took longer."""
         with self._changed:
             return self._changed.wait_for(lambda: self._thread is None, seconds)
 
@@ -124,38 +124,38 @@ class JobRunner:
             self._run(request)
 
     def _run(self, request: _Request) -> None:
-        def say(job: Job | None) -> None:
-            with self._saying:
+        def report(job: Job | None) -> None:
+            with self._reporting:
                 if request.stopped.is_set():
                     raise Cancelled
                 self._report(job)
 
-        phase, began, first, spoken = "", 0.0, 0, 0.0  # ``began`` 0: this phase has not moved yet
+        phase, began, first, reported = "", 0.0, 0, 0.0  # ``began`` 0: this phase has no progress yet
 
         def progress(what: str, done: int, total: int) -> None:
-            nonlocal phase, began, first, spoken
+            nonlocal phase, began, first, reported
             if request.stopped.is_set():
                 raise Cancelled
             now = time.monotonic()
             if what != phase:
-                phase, began, first, spoken = what, 0.0, done, 0.0
+                phase, began, first, reported = what, 0.0, done, 0.0
             elif not began and done > first:
-                began, first = now, done  # what came before was reading weights and the like
-            if now - spoken < _PACE and done < total:
+                began, first = now, done  # the time before was for reading weights and the like
+            if now - reported < _PACE and done < total:
                 return
-            spoken = now
-            known = began and now - began > _SETTLED and done > first
-            left = (now - began) / (done - first) * (total - done) if known else None
-            say(Job(what, done, total, left))
+            reported = now
+            settled = began and now - began > _SETTLED and done > first
+            left = (now - began) / (done - first) * (total - done) if settled else None
+            report(Job(what, done, total, left))
 
         try:
-            say(Job("Starting"))
+            report(Job("Starting"))
             request.work(progress)
-            say(None)
+            report(None)
         except Cancelled:
             pass
-        except Exception as error:  # the boundary: no error passes unseen, none ends the worker
-            with self._saying:
+        except Exception as error:  # the error boundary: every error is reported, none ends the worker
+            with self._reporting:
                 if not request.stopped.is_set():
                     self._report(None)
                     self._fail(readable(error))

@@ -1,8 +1,10 @@
-"""How the parts of the workbench stand together on the page."""
+"""The table of panels, and their layout on the page."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets as W
 
@@ -27,139 +29,145 @@ if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
 
-FOLDED = (
-    "Local matches",
-    "Classes",
-    "Index trade-off",
-    "Training",
-    "Proposals",
-)  # parts of the whole workbench that are not seen at first
+class Entry(NamedTuple):
+    """A panel: its title on screen, the class with its ``widget``, and one sentence about it."""
+
+    title: str
+    build: Callable[[Session], Any]
+    about: str
+    folded: bool = False  # whether the whole workbench shows it folded at first
 
 
-def query_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
+# Single panels by the name of their method of Workbench, in the order of ``show``. A new panel is added here.
+ENTRIES: dict[str, Entry] = {
+    "explanation_panel": Entry(
+        "Explanation", Explanation, "The score of a result, split into contributions of both images."
+    ),
+    "attention_panel": Entry(
+        "Attention", Attention, "Where the network responds in an image, and the nearest regions of a region."
+    ),
+    "local_panel": Entry(
+        "Local matches",
+        LocalMatches,
+        "Keypoints of query and result: matches, patches, shared words, verification, HardNet's batches.",
+        folded=True,
+    ),
+    "classes_panel": Entry(
+        "Classes", Classes, "The classes and images nearest to the query by ONE, and the votes.", folded=True
+    ),
+    "compare_panel": Entry(
+        "Comparison",
+        Comparison,
+        "Pipelines compared: measures, differences by query, curves, grid search.",
+    ),
+    "map_panel": Entry("Embedding map", EmbeddingMap, "The collection as a map of its descriptors."),
+    "tradeoff_panel": Entry(
+        "Index trade-off",
+        TradeoffPanel,
+        "Indexes compared with exact search by accuracy, memory and time, and their contents.",
+        folded=True,
+    ),
+    "history_panel": Entry("History", History, "Earlier evaluations; the session and a report can be saved."),
+    "training_panel": Entry(
+        "Training",
+        TrainingPanel,
+        "Fine-tuning and regional attention, trained live, and the change they make.",
+        folded=True,
+    ),
+    "proposals_panel": Entry(
+        "Proposals",
+        Proposing,
+        "Region proposals by epoch of their training, and their recall beside grids.",
+        folded=True,
+    ),
+}
+
+
+def _show(session: Session) -> W.VBox:
+    """The whole workbench: all panels, each of which can be folded away."""
+    entries = [
+        Entry("Query", QueryPicker, "The query and its box."),
+        Entry("Results", Results, "The ranked images."),
+        *ENTRIES.values(),
+    ]
+    parts = [entry.build(session).widget for entry in entries]
+    body = W.Box(parts)
+    body.add_class("wb-body")
+    body.add_class("wb-all")
+    switches = W.Box([_switch(session, *pair) for pair in zip(entries, parts, strict=True)])
+    switches.add_class("wb-switches")
+    return _panel(session, Configuration(session).widget, switches, body)
+
+
+def _query_panel(session: Session) -> W.VBox:
     """Configuration, query, ranked results and messages; linked to the bench's other panels."""
-    session = session or session_of(bench)
     body = W.Box([QueryPicker(session).widget, Results(session).widget])
     body.add_class("wb-body")
     return _panel(session, Configuration(session).widget, body)
 
 
-def attention_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """Where the network looks in an image, and what its regions find."""
-    session = session or session_of(bench)
-    return _panel(session, Attention(session).widget)
+def _single(entry: Entry) -> Callable[[Session], W.VBox]:
+    def build(session: Session) -> W.VBox:
+        return _panel(session, entry.build(session).widget)
+
+    build.__doc__ = entry.about
+    return build
 
 
-def compare_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """Pipelines side by side: measures, differences per query, curves and a grid search."""
-    session = session or session_of(bench)
-    return _panel(session, Comparison(session).widget)
-
-
-def explanation_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """Why an image was ranked where it was, and why before another."""
-    session = session or session_of(bench)
-    return _panel(session, Explanation(session).widget)
-
-
-def local_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """Keypoints of the query and a result, what matches, and what verification does to the ranking."""
-    session = session or session_of(bench)
-    return _panel(session, LocalMatches(session).widget)
-
-
-def classes_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """The query answered by ONE, as a class and as a ranking, and which regions voted for what."""
-    session = session or session_of(bench)
-    return _panel(session, Classes(session).widget)
-
-
-def map_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """The collection as a map of its descriptors."""
-    session = session or session_of(bench)
-    return _panel(session, EmbeddingMap(session).widget)
-
-
-def history_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """What was evaluated before; the session and a report to save."""
-    session = session or session_of(bench)
-    return _panel(session, History(session).widget)
-
-
-def tradeoff_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """Indexes beside exact search: recall, mAP lost, bytes and time, and what is inside an index."""
-    session = session or session_of(bench)
-    return _panel(session, TradeoffPanel(session).widget)
-
-
-def training_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """Training on the collection, live, and rankings and heat before it and after."""
-    session = session or session_of(bench)
-    return _panel(session, TrainingPanel(session).widget)
-
-
-def proposals_panel(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """Region proposals as they sharpen with training, and how many it takes beside grids."""
-    session = session or session_of(bench)
-    return _panel(session, Proposing(session).widget)
-
-
-def show(bench: Workbench, session: Session | None = None) -> W.VBox:
-    """The whole workbench: every panel, each of which may be folded away."""
-    session = session or session_of(bench)
-    parts = {
-        "Query": QueryPicker(session).widget,
-        "Results": Results(session).widget,
-        "Explanation": Explanation(session).widget,
-        "Attention": Attention(session).widget,
-        "Local matches": LocalMatches(session).widget,
-        "Classes": Classes(session).widget,
-        "Comparison": Comparison(session).widget,
-        "Embedding map": EmbeddingMap(session).widget,
-        "Index trade-off": TradeoffPanel(session).widget,
-        "History": History(session).widget,
-        "Training": TrainingPanel(session).widget,
-        "Proposals": Proposing(session).widget,
-    }
-    body = W.Box(list(parts.values()))
-    body.add_class("wb-body")
-    body.add_class("wb-all")
-    switches = W.Box([_switch(session, name, part) for name, part in parts.items()])
-    switches.add_class("wb-switches")
-    return _panel(session, Configuration(session).widget, switches, body)
-
-
-def _switch(session: Session, name: str, part: W.Widget) -> W.ToggleButton:
-    """A button that folds a part away and brings it back."""
-    button = W.ToggleButton(value=True, description=name, tooltip=f"Show or hide {name}")
+def _switch(session: Session, entry: Entry, part: W.Widget) -> W.ToggleButton:
+    """A button that folds a panel away and shows it again."""
+    button = W.ToggleButton(value=True, description=entry.title, tooltip=f"Show or hide {entry.title}")
 
     def fold(change: Any) -> None:
         part.layout.display = "" if change["new"] else "none"
 
     button.observe(session.guard(fold), "value")
-    button.value = name not in FOLDED
+    button.value = not entry.folded
     return button
 
 
 def _panel(session: Session, *parts: W.Widget) -> W.VBox:
-    """Parts that stand in one cell, over what is said of their work."""
+    """The parts of one cell, above the messages about their work."""
     messages = Messages(session)
     panel = W.VBox([*parts, messages.widget])
     panel.add_class("wb-panel")
-    messages.message.on_msg(lambda *_: _tell_again(panel))
+    messages.message.on_msg(lambda *_: _send_again(panel))
     if session.ranking is None:
         session.refresh()
     session.ahead = session.ahead or Ahead(session)
     return panel
 
 
-def _tell_again(part: W.Widget) -> None:
-    """Send what is shown in a part once more.
+def _send_again(part: W.Widget) -> None:
+    """Send the state of a part once more.
 
-    A page that is loaded while work goes on asks for all states and only then listens to changes (Voila, and
-    JupyterLab on reloading): what changed in between would be missing until it changes again.
+    A page that is loaded during work first requests all states and only then listens to changes (Voila, and
+    JupyterLab on reloading): a change in between would be missing until the next one.
     """
     for child in getattr(part, "children", ()):
-        _tell_again(child)
+        _send_again(child)
     part.layout.send_state(["display", "visibility"])
     part.send_state(set(part.keys) - {"_esm", "_css"})
+
+
+# What each method of Workbench shows, by its name; the docstrings are those of the methods.
+PANELS: dict[str, Callable[[Session], W.VBox]] = {
+    "show": _show,
+    "query_panel": _query_panel,
+    **{name: _single(entry) for name, entry in ENTRIES.items()},
+}
+
+
+def open_panel(name: str, bench: Workbench, session: Session | None = None) -> W.VBox:
+    """The panel of that name in ``PANELS``, linked to the bench's other panels."""
+    return PANELS[name](session or session_of(bench))
+
+
+show, query_panel = partial(open_panel, "show"), partial(open_panel, "query_panel")
+
+
+def __getattr__(name: str) -> Callable[..., W.VBox]:
+    """Each other name of ``PANELS`` as a function of a bench and, optionally, a session."""
+    if name not in PANELS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return partial(open_panel, name)

@@ -1,4 +1,4 @@
-"""The local features that there are: SIFT, the HardNet of the package, and those trained by oneself."""
+"""The available local features: SIFT, the HardNet of the package, and those trained by the user."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from workbench.local.hardnet import SHIPPED, card
 
 
 def known(options: Options) -> list[tuple[str, str]]:
-    """Local features as (text, name); marked where their weights are missing."""
+    """Local features as (text, name); those without weights are marked."""
     shipped = ("hardnet" + " (missing)" * (not SHIPPED.is_file()), "hardnet")
-    own = sorted(
+    trained = sorted(
         path.stem for path in (options.cache / "learned").glob("*.safetensors") if "views" in card(path)
     )
-    return [("sift", "sift"), shipped, *((f"{name} (HardNet)", f"hardnet:{name}") for name in own)]
+    return [("sift", "sift"), shipped, *((f"{name} (HardNet)", f"hardnet:{name}") for name in trained)]
 
 
 def here(options: Options) -> list[str]:
-    """The names of those that can be used on this machine."""
+    """The names of the local features that can be used on this machine."""
     return [name for text, name in known(options) if not text.endswith("(missing)")]

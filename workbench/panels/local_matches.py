@@ -1,63 +1,70 @@
-"""What of a query and a result matches, keypoint by keypoint, and what verification makes of a ranking."""
+"""The panel of local matches: keypoints of a query and a result, and the effect of verification."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipywidgets as W
 
-from workbench.collections.collection import Query
 from workbench.config import Config
 from workbench.keypoint_search import Match
-from workbench.panels import matched, patch_view, sv_effect
+from workbench.panels import matched
+from workbench.panels.base import Panel
 from workbench.panels.local_features import here, known
-from workbench.panels.matched import Asked
+from workbench.panels.matched import Request
 from workbench.panels.patch_view import PatchView
 from workbench.panels.sampling_view import SamplingView
-from workbench.panels.session import DEBOUNCE, Session
+from workbench.panels.session import Session, first_result
 from workbench.panels.sv_effect import Effect
 from workbench.panels.widgets.keypairs import NOWHERE, KeyPairs
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.table import Table
 from workbench.progress import Progress
 
-LANE = "matches"
 OF_PIPELINE = ("of the pipeline", "")
-WAITING = "The matches come here once the collection is ranked; then choose a result."
-NOTHING = "There is no result to match: no other image was found."
+WAITING = "The matches appear here once the collection is ranked; then choose a result."
+NOTHING = "There is no result to match: the ranking has no other image."
 MISSING = (
-    "HardNet's weights are missing here: choose sift, or train one's own by: workbench train hardnet, which "
-    "is then offered above."
+    "HardNet's weights are missing here: choose sift, or train your own with workbench train hardnet; they "
+    "are then offered above."
 )
 
 
-class LocalMatches:
-    """Query and result with keypoints and matches; a patch; shared words; verification; HardNet's sampling.
+class Matched(NamedTuple):
+    """A pair of pictures, their match, and the traits of its view."""
 
-    Nothing is computed while it is folded away: local features of a whole collection take their time.
-    """
+    request: Request
+    match: Match
+    traits: dict[str, Any]
+
+
+class LocalMatches(Panel[Request, Matched]):
+    """Keypoints and matches of query and result, a patch, shared words, verification, HardNet's batches."""
+
+    lane, phase = "matches", "Matching"
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        super().__init__(session)
         self.match: Match | None = None
-        self._asked: Asked | None = None  # what ``match`` answers
-        self._sought: tuple[str, int] | None = None  # the image that is opened next, and its keypoint to hold
+        self._opened: tuple[str, int] | None = None  # the image that is shown next, and its keypoint to hold
+        self._message = WAITING  # why there is nothing to match
         self.features = W.Dropdown(description="Local features", options=[OF_PIPELINE])
-        self.said = Text(lines=[line(WAITING)])
+        self.lines = Text(lines=[line(WAITING)])
         self.view = KeyPairs()
         self.patch = PatchView(session, self.open)
-        self.words_said = Text()
+        self.words_lines = Text()
         self.words = Table(label="Words that both share", columns=matched.COLUMNS)
         self.effect = Effect(session)
         self.sampling = SamplingView(session)
-        head = W.Box([self.features, self.said])
-        looks = W.Box([self.view, self.patch.widget])
-        words = W.VBox([self.words_said, self.words])
+        self.parts = (self.patch, self.effect)
+        head = W.Box([self.features, self.lines])
+        pictures = W.Box([self.view, self.patch.widget])
+        words = W.VBox([self.words_lines, self.words])
         tables = W.Box([words, self.effect.widget])
-        self.body = W.VBox([looks, tables])
+        self.body = W.VBox([pictures, tables])
         for box, name in (
             (head, "matched-head"),
-            (looks, "matched"),
+            (pictures, "matched"),
             (words, "words"),
             (tables, "told-apart"),
         ):
@@ -66,135 +73,116 @@ class LocalMatches:
         self._show_body(False)
         self.show_features(None)
         guard = session.guard
-        self.features.observe(guard(self.look), "value")
+        self.features.observe(guard(self.refresh), "value")
         self.view.on_point(guard(self.point))
         self.view.on_pick(guard(self.pick))
         self.words.on_pick(guard(lambda word: self.mark_word(int(word))))
-        self.widget.layout.observe(guard(self.fold), "display")
+        self.watch_folding()
         session.observe(guard(self.show_features), "learned")
-        session.observe(guard(self.look), "image")
-        session.observe(guard(self.again), "ranking")
-        session.observe(guard(self.dim), ["pipeline", "query", "box"])
-        self.look(None)
+        session.observe(guard(self.refresh), "image")
+        session.observe(guard(self.start_again), "ranking")
+        session.observe(guard(self.expire), ["pipeline", "query", "box"])
+        self.refresh()
 
-    # -- what is asked
+    # -- the request
 
     def show_features(self, _: object) -> None:
-        """Offer the local features that there are."""
+        """Offer the local features that exist."""
         options = [OF_PIPELINE, *known(self.session.bench.options)]
         if options != list(self.features.options):
-            kept = self.features.value
+            value = self.features.value
             self.features.options = options
-            if kept in [name for _, name in options]:
-                self.features.value = kept
+            if value in [name for _, name in options]:
+                self.features.value = value
 
-    def asked(self) -> Asked | None:
-        """The pair to be matched now; None while there is no ranking, or no image but the query."""
-        session, ranked = self.session, self.session.ranked
+    def request(self) -> Request | None:
+        session, ranked, features = self.session, self.session.ranked, self.features.value or ""
+        self._message = WAITING
         if session.ranking is None or ranked is None:
             return None
-        query = session.queries.get(ranked.query) or Query(ranked.query, ranked.query)
+        query = session.query_named(ranked.query)
         image = session.image
         if image not in session.bench.collection.images:
-            best = (str(one) for one in session.ranking["image_id"].head(2))
-            image = next((one for one in best if one != query.image), "")
-        if not image:
+            image = first_result(session.ranking, query)
+        missing = features and features not in here(session.bench.options)
+        self._message = MISSING if image and missing else NOTHING
+        if missing or not image:
             return None
-        pipeline = matched.with_features(ranked.pipeline, self.features.value or "")
-        return Asked(query, ranked.box, image, pipeline)
+        return Request(query, ranked.box, image, matched.with_features(ranked.pipeline, features))
 
-    @property
-    def folded(self) -> bool:
-        return bool(self.widget.layout.display == "none")
-
-    def fold(self, _: object) -> None:
-        """It was folded away, or is seen again."""
-        if self.folded:
-            for lane in (LANE, patch_view.LANE, sv_effect.LANE):
-                self.session.lane(lane).cancel()
-        else:
-            self.look(None)
-
-    # -- matching
-
-    def dim(self, _: object) -> None:
-        """What is shown answers an older question, until the new ranking is there."""
-        self.view.stale = self.match is not None
-
-    def again(self, _: object) -> None:
+    def start_again(self, _: object) -> None:
         """There is a new ranking: files may have changed since the last one."""
-        self._asked = None
+        self.forget()
         self.effect.forget()
-        self.look(None)
+        self.refresh()
 
-    def look(self, _: object) -> None:
-        """Bring the panel up to date, in a worker."""
-        if self.folded:
-            return
-        asked, session = self.asked(), self.session
-        features = self.features.value or ""
-        if asked is None or (features and features not in here(session.bench.options)):
-            self._show_body(False)
-            text = MISSING if asked else WAITING if session.ranking is None else NOTHING
-            self.said.lines = [line(text)]
-            return
-        self.effect.refresh(features)
-        self.view.stale = True
-        session.run(LANE, lambda progress: self._match(asked, progress), DEBOUNCE)
+    def refresh(self, _: object = None) -> None:
+        super().refresh()
+        if not self.folded and self.request() is not None:
+            self.effect.features = self.features.value or ""
+            self.effect.refresh()
 
-    def _match(self, asked: Asked, progress: Progress) -> None:
-        if self.folded:
-            return
-        if asked != self._asked or self.match is None:
-            bench = self.session.bench
-            match = bench.match(asked.query.id, asked.image, asked.pipeline, asked.box, progress)
-            shown = matched.traits(bench, asked, match)
-            progress("Matching", 1, 1)  # the last moment at which a newer request can still win
-            self.match, self._asked = match, asked
-            self._show(asked, match, shown)
-        self.view.stale = False
-        self._show_body(True)
-        if self._sought is not None:
-            image, keypoint = self._sought
-            self._sought = None
-            if image == asked.image:
-                self.pick([1, keypoint])
+    # -- the result
 
-    # -- showing
+    def dim(self, stale: bool) -> None:
+        self.view.stale = stale
 
-    def _show(self, asked: Asked, match: Match, shown: dict[str, Any]) -> None:
+    def compute(self, request: Request, progress: Progress) -> Matched:
+        bench = self.session.bench
+        match = bench.match(
+            request.query.id, request.image, pipeline=request.pipeline, box=request.box, progress=progress
+        )
+        return Matched(request, match, matched.traits(bench, request, match))
+
+    def render(self, result: Matched) -> None:
+        request, match, traits = result
+        self.match = match
         with self.view.hold_sync():
-            for name, value in {**shown, "lit": [[], []], "held": list(NOWHERE)}.items():
+            for name, value in {**traits, "lit": [[], []], "held": list(NOWHERE)}.items():
                 setattr(self.view, name, value)
-        self.said.lines = matched.said(match, Config.parse(asked.pipeline).local)
-        bag = Config.parse(asked.pipeline).pooling.name == "bow"
-        self.words_said.lines = matched.words_said(match, bag)
+        config = Config.parse(request.pipeline)
+        self.lines.lines = matched.summary(match, config.local)
+        self.words_lines.lines = matched.words_summary(match, config.pooling.name == "bow")
         with self.words.hold_sync():
             self.words.rows, self.words.chosen = matched.word_rows(match), []
-        self.patch.clear(asked, match)
+        self.patch.clear(request, match)
+
+    def render_nothing(self) -> None:
+        self._show_body(False)
+        self.lines.lines = [line(self._message)]
+
+    def update(self) -> None:
+        self._show_body(True)
+        if self._opened is not None and self.rendered is not None:
+            image, keypoint = self._opened
+            self._opened = None
+            if image == self.rendered.image:
+                self.pick([1, keypoint])
 
     def _show_body(self, shown: bool) -> None:
         self.body.layout.display = None if shown else "none"
 
+    # -- keypoints and words
+
     def point(self, place: list[int]) -> None:
-        """A keypoint is pointed at: its patch is shown, where none is held."""
+        """A keypoint is pointed at: show its patch, unless one is held."""
         if self.view.held == NOWHERE:
             self.patch.look(place)
 
     def pick(self, place: list[int]) -> None:
-        """A keypoint was picked and is held; NOWHERE lets it go."""
+        """Hold a keypoint; NOWHERE releases it."""
         self.view.held = place
         self.patch.look(place)
 
     def mark_word(self, word: int) -> None:
-        """Make a word's keypoints stand out in both pictures; chosen once more, they stand back."""
-        again = self.words.chosen == [str(word)]
+        """Mark the keypoints of a word in both pictures; a second choice clears them."""
+        chosen = self.words.chosen == [str(word)]
         if self.match is not None:
-            self.view.lit = [[], []] if again else matched.with_word(self.match, word)
-            self.words.chosen = [] if again else [str(word)]
+            self.view.lit = [[], []] if chosen else matched.with_word(self.match, word)
+            self.words.chosen = [] if chosen else [str(word)]
 
     def open(self, image: str, keypoint: int) -> None:
-        """Study an image, with a keypoint of it held."""
-        self._sought = image, keypoint
+        """Study an image, with one of its keypoints held."""
+        self._opened = image, keypoint
         self.session.image = image
-        self.look(None)
+        self.refresh()

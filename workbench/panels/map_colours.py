@@ -1,4 +1,4 @@
-"""What the points of a map are coloured by: label, AP, cluster, or similarity to the query."""
+"""The colours of the points of a map: by label, AP, cluster, or similarity to the query."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ import numpy as np
 
 from workbench.collections.collection import Collection
 
-CLASSES = 12  # told apart by colour and shape
-OTHER, NONE = 254, 255  # codes of what has no colour of its own
+CLASSES = 12  # classes with a colour and shape of their own
+OTHER, NONE = 254, 255  # codes of classes without a colour, and of points without a class
 Coloured = tuple[bytes, dict[str, Any]]  # codes and colour of a Scatter
 
 
 def answers(collection: Collection) -> dict[str, str]:
-    """For each image that answers a query, that query, the first where there are several."""
-    found: dict[str, str] = {}
+    """The query of each image that is relevant to one; the first if there are several."""
+    query_of: dict[str, str] = {}
     for query in collection.queries:
         for image, grade in collection.relevance.get(query.id, {}).items():
             if grade != "junk":
-                found.setdefault(image, query.id)
-    return found
+                query_of.setdefault(image, query.id)
+    return query_of
 
 
 def labelled(collection: Collection) -> tuple[str, Mapping[str, str]]:
-    """What labels of images mean, and the labels; empty where the collection knows none."""
+    """The meaning of the images' labels, and the labels; empty if the collection has none."""
     if collection.labels:
         return "Label", collection.labels
     return "Query it answers", answers(collection)
 
 
 def own_query(collection: Collection) -> dict[str, str]:
-    """The query that an image belongs to: the one it is itself, else the first that it answers."""
+    """The query of each image: the query with this image, else the first that it is relevant to."""
     return answers(collection) | {query.image: query.id for query in collection.queries}
 
 
 def classes(title: str, names: Sequence[str | None], first: str | None = None) -> Coloured:
-    """A colour for ``first`` and the most frequent names, at most CLASSES; the rest are other, None none."""
+    """Colours for ``first`` and the most frequent names, at most CLASSES; other names share one colour."""
     counts = Counter(name for name in names if name is not None)
     ranked = sorted(counts, key=lambda name: (name != first, -counts[name], name))
     shown = ranked if len(ranked) <= CLASSES else ranked[: CLASSES - 1]
-    # By name in the legend, so that numbers and labels stand in their order.
+    # The legend is sorted by name; numbers in their order.
     items = sorted(shown, key=lambda name: (len(name), name) if name.isdigit() else (0, name))
     code = dict.fromkeys(ranked, OTHER) | {name: number for number, name in enumerate(items)}
     codes = bytes(NONE if name is None else code[name] for name in names)
@@ -57,7 +57,7 @@ def classes(title: str, names: Sequence[str | None], first: str | None = None) -
 
 
 def values(title: str, numbers: np.ndarray, low: float, high: float, texts: tuple[str, str]) -> Coloured:
-    """Numbers [n] as shares of the way from ``low`` to ``high``, written as ``texts``; NaN is none."""
+    """Numbers [n] scaled to 0…1 from ``low`` to ``high``, which are shown as ``texts``; nan has no colour."""
     shares = ((numbers - low) / ((high - low) or 1)).clip(0, 1)
     return shares.astype(np.float32).tobytes(), {
         "kind": "values",

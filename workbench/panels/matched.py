@@ -1,4 +1,4 @@
-"""What the local matches of two pictures are on screen: pipelines to ask for, traits, words and rows."""
+"""The local matches of two pictures on screen: pipelines, traits of the view, text and table rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from workbench.collections.collection import Box, Query
 from workbench.config import QUERY_RERANKING, VERIFIER, Config
 from workbench.keypoint_search import Match
+from workbench.panels.formatting import plural
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
@@ -21,15 +22,15 @@ VERIFIED = 100  # results, where the pipeline verifies none
 WORDS = 100  # rows of the table of words
 COLUMNS = [
     column("word", "Word", number=True, hint="its number in the vocabulary"),
-    column("idf", "idf", number=True, hint="the rarer the word, the larger: log(images ÷ images with it)"),
-    column("in_query", "In query", number=True, hint="how many of its keypoints are named so"),
-    column("in_image", "In result", number=True, hint="how many of its keypoints are named so"),
+    column("idf", "idf", number=True, hint="larger for rarer words: log(images ÷ images with the word)"),
+    column("in_query", "In query", number=True, hint="number of its keypoints of this word"),
+    column("in_image", "In result", number=True, hint="number of its keypoints of this word"),
     column("contribution", "Adds", number=True, hint="all shared words add up to the score of bow alone"),
 ]
 
 
-class Asked(NamedTuple):
-    """Two pictures, and the pipeline whose local features are compared."""
+class Request(NamedTuple):
+    """Two pictures, and the pipeline whose local features are matched."""
 
     query: Query
     box: Box | None
@@ -38,7 +39,7 @@ class Asked(NamedTuple):
 
 
 def with_features(pipeline: str, features: str) -> str:
-    """A pipeline whose local features are those, like the given one in all else that matters to them."""
+    """The pipeline with other local features; only the parts that matter to them are kept."""
     config = Config.parse(pipeline)
     if not features or features == config.local:
         return str(config)
@@ -48,7 +49,7 @@ def with_features(pipeline: str, features: str) -> str:
 
 
 def verified_first(pipeline: str) -> int:
-    """How many results a pipeline verifies, or would."""
+    """The number of results that a pipeline verifies; VERIFIED if it verifies none."""
     steps = Config.parse(pipeline).reranking_steps
     return next((int(step.args[0]) for step in steps if step.name == "sv"), VERIFIED)
 
@@ -56,7 +57,7 @@ def verified_first(pipeline: str) -> int:
 def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str]:
     """The pipeline up to its verification, and the same with the ``first`` results verified.
 
-    A bag of words verifies its own keypoints, whichever others are looked at.
+    A bag of words verifies its own keypoints, whatever ``features`` says.
     """
     config = Config.parse(pipeline)
     names = [step.name for step in config.reranking_steps]
@@ -74,17 +75,17 @@ def _verifying(first: int, features: str) -> str:
     return f"sv:{first}" if features == VERIFIER else f"sv:{first}:{features.removeprefix('hardnet:')}"
 
 
-def traits(bench: Workbench, asked: Asked, match: Match) -> dict[str, Any]:
-    """What a view of the pair shows."""
+def traits(bench: Workbench, request: Request, match: Match) -> dict[str, Any]:
+    """The traits of a KeyPairs view of the two pictures."""
     pairs = match.table[["query_keypoint", "image_keypoint"]].to_numpy(np.uint32)
     return {
         "pictures": [
-            thumbnail(bench, asked.query.image, SIDE, asked.box or asked.query.box),
-            thumbnail(bench, asked.image, SIDE),
+            thumbnail(bench, request.query.image, SIDE, request.box or request.query.box),
+            thumbnail(bench, request.image, SIDE),
         ],
         "sides": [
-            {"name": asked.query.id, "role": "query"},
-            {"name": asked.image, "role": "result"},
+            {"name": request.query.id, "role": "query"},
+            {"name": request.image, "role": "result"},
         ],
         "sizes": [list(match.query.size), list(match.image.size)],
         "counts": [len(match.query), len(match.image)],
@@ -94,31 +95,27 @@ def traits(bench: Workbench, asked: Asked, match: Match) -> dict[str, Any]:
     }
 
 
-def said(match: Match, features: str) -> list[Line]:
-    """The counts in words, or why the image was turned down."""
-    found = match.verified
-    there = f"{len(match.query):,} and {len(match.image):,} keypoints of {features}"
-    matches = plural(len(found.pairs), "match", "matches")
-    if found.model is None:
+def summary(match: Match, features: str) -> list[Line]:
+    """The counts of matches and inliers, or why the image was not verified."""
+    verified = match.verified
+    counts = f"{len(match.query):,} and {len(match.image):,} keypoints of {features}"
+    matches = plural(len(verified.pairs), "match", "matches")
+    if verified.model is None:
         return [
-            line(f"Not verified: {found.why}.", "numbers"),
-            line(f"{matches}; {there}.", "note"),
+            line(f"Not verified: {verified.why}.", "numbers"),
+            line(f"{matches}; {counts}.", "note"),
         ]
     inliers = plural(match.inliers, "inlier")
-    more = int(found.inside.sum()) - match.inliers
-    doubled = f" {more:,} more are at places that count already." if more else ""
+    more = int(verified.inside.sum()) - match.inliers
+    repeated = f" {more:,} more are at positions that are counted already." if more else ""
     return [
         line(f"{inliers} of {matches}", "numbers"),
-        line(f"{there[0].upper()}{there[1:]}; one homography explains the inliers.{doubled}", "note"),
+        line(f"{counts}; one homography explains the inliers.{repeated}", "note"),
     ]
 
 
-def plural(count: int, one: str, several: str = "") -> str:
-    return f"{count:,} {one if count == 1 else several or one + 's'}"
-
-
 def word_rows(match: Match) -> list[dict[str, Any]]:
-    """A row for each of the words that add most."""
+    """A row for each of the words that add most to the score."""
     return [
         {
             "id": str(int(row["word"])),
@@ -135,19 +132,19 @@ def word_rows(match: Match) -> list[dict[str, Any]]:
     ]
 
 
-def words_said(match: Match, bag: bool) -> list[Line]:
-    """What the table of words says, or why there is none."""
+def words_summary(match: Match, bag: bool) -> list[Line]:
+    """The sum of the shared words, or why there is no table of words."""
     if not bag:
-        return [line("A bag of words says which are shared: choose sift or hardnet as the backbone.", "note")]
+        return [line("Shared words need a bag of words: choose sift or hardnet as the backbone.", "note")]
     count, total = len(match.words), float(match.words["contribution"].sum())
     if not count:
         return [line("The two share no visual word.", "note")]
-    which = f"the {WORDS} that add most" if count > WORDS else "a row shows where it stands"
+    hint = f"the {WORDS} that add most" if count > WORDS else "choose a row to mark its keypoints"
     words = plural(count, "shared word")
     verb = "adds" if count == 1 else "add"
-    return [line(f"{words} {verb} up to {total:.3f} before later steps; {which}.", "note")]
+    return [line(f"{words} {verb} up to {total:.3f} before later steps; {hint}.", "note")]
 
 
 def with_word(match: Match, word: int) -> list[list[int]]:
-    """The keypoints of both pictures that are named so."""
-    return [np.flatnonzero(names == word).tolist() for names in match.named]
+    """The keypoints of both pictures that belong to the word."""
+    return [np.flatnonzero(words == word).tolist() for words in match.named]

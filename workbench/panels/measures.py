@@ -1,4 +1,4 @@
-"""What was measured of indexes, as a table, as points over two axes, and in words."""
+"""The measures of indexes as a table, as points over two axes, and as text."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from workbench.panels.results import percent
+from workbench.panels.formatting import percent
+from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
-from workbench.tradeoff import DEPTHS, Measured, front
+from workbench.tradeoff import DEPTHS, Measured, Tradeoff, front
 
-LEAST_SECONDS = 1e-3  # of building, that a logarithmic axis shows
+LEAST_SECONDS = 1e-3  # of build time: the smallest value on the logarithmic axis
 
 
 class Axis(NamedTuple):
-    """A quantity: its title, whether its scale is logarithmic, whether more is better, the most there is."""
+    """A quantity: its title, whether its scale is logarithmic, whether more is better, its maximum."""
 
     title: str
     log: bool
@@ -34,7 +35,7 @@ AXES = {
 
 
 def value(measured: Measured, axis: str) -> float:
-    """What was measured, in the units of that axis; nan where it was not."""
+    """A measure in the units of that axis; nan if it was not measured."""
     if axis.startswith("recall@"):
         return 100 * measured.recall[int(axis.partition("@")[2])]
     return {
@@ -45,8 +46,8 @@ def value(measured: Measured, axis: str) -> float:
     }[axis]
 
 
-def written(measured: Measured, axis: str) -> str:
-    """The same in words."""
+def described(measured: Measured, axis: str) -> str:
+    """A measure with its name and unit."""
     number = value(measured, axis)
     if axis.startswith("recall@"):
         return f"{axis} {number:.1f} %"
@@ -59,7 +60,7 @@ def written(measured: Measured, axis: str) -> str:
 
 
 def signed(share: float) -> str:
-    """Points lost with one digit; what was gained has a minus."""
+    """Points lost with one digit; a gain has a minus."""
     return percent(share if abs(share) >= 5e-4 else 0.0).replace("-", "−")
 
 
@@ -76,8 +77,8 @@ def seconds(time: float) -> str:
     )
 
 
-def columns(judged: bool) -> list[dict[str, Any]]:
-    """The headings of the table; mAP only where there is a ground truth."""
+def columns(has_truth: bool) -> list[dict[str, Any]]:
+    """The headings of the table; mAP only with ground truth."""
     recall = [
         column(f"recall@{k}", f"recall@{k}", True, f"Percent of exact search's first {k} among the index's")
         for k in DEPTHS
@@ -89,16 +90,16 @@ def columns(judged: bool) -> list[dict[str, Any]]:
     return [
         column("index", "Index", code=True),
         *recall,
-        *(truth if judged else []),
-        column("bytes", "Bytes/image", True, "In memory, without what all images share"),
-        column("shared", "Shared KB", True, "Centroids, codebooks and rotations, that all images share"),
+        *(truth if has_truth else []),
+        column("bytes", "Bytes/image", True, "In memory, without the parts that all images share"),
+        column("shared", "Shared KB", True, "Centroids, codebooks and rotations, shared by all images"),
         column("speed", "Queries/s", True, "From the median time of a single search for the first 100"),
         column("build", "Build s", True, "Training and filling"),
     ]
 
 
 def row(name: str, measured: Measured) -> dict[str, Any]:
-    """A row of the table, or the sentence that says why there are no numbers."""
+    """A row of the table; an index that could not be measured has a sentence in place of numbers."""
     if measured.error:
         return {"id": name, "cells": {"index": measured.index}, "said": measured.error}
     order = {
@@ -123,37 +124,51 @@ def row(name: str, measured: Measured) -> dict[str, Any]:
     return {"id": name, "cells": cells, "order": {k: v for k, v in order.items() if not math.isnan(v)}}
 
 
-def points(measured: Mapping[str, Measured], x: str, y: str) -> list[dict[str, Any]]:
-    """The points of what has both measures."""
-    there = {
-        name: one
-        for name, one in measured.items()
-        if not one.error and all(math.isfinite(value(one, axis)) for axis in (x, y))
+def points(rows: Mapping[str, Measured], x: str, y: str) -> list[dict[str, Any]]:
+    """The points of the indexes that have both measures."""
+    valid = {
+        name: measured
+        for name, measured in rows.items()
+        if not measured.error and all(math.isfinite(value(measured, axis)) for axis in (x, y))
     }
-    at = [(value(one, x), value(one, y)) for one in there.values()]
-    on = front(at, (AXES[x].more, AXES[y].more))
+    places = [(value(measured, x), value(measured, y)) for measured in valid.values()]
+    on_front = front(places, (AXES[x].more, AXES[y].more))
     return [
         {
             "id": name,
-            "label": one.index,
+            "label": measured.index,
             "x": place[0],
             "y": place[1],
             "front": best,
-            "said": f"{one.index}: {written(one, y)}, {written(one, x)}"
+            "said": f"{measured.index}: {described(measured, y)}, {described(measured, x)}"
             + ("; on the Pareto front" if best else "; another beats it"),
         }
-        for (name, one), place, best in zip(there.items(), at, on, strict=True)
+        for (name, measured), place, best in zip(valid.items(), places, on_front, strict=True)
     ]
 
 
-def trail(measured: Sequence[Measured], x: str, y: str) -> list[dict[str, float]]:
-    """One index at several probes, in their order."""
-    return [{"x": value(one, x), "y": value(one, y)} for one in measured if not one.error]
+def trail(probed: Sequence[Measured], x: str, y: str) -> list[dict[str, float]]:
+    """The points of one index at several probes, in order."""
+    return [{"x": value(row, x), "y": value(row, y)} for row in probed if not row.error]
 
 
-def front_in_words(drawn: Sequence[Mapping[str, Any]], x: str, y: str) -> str:
-    """Which points are on the front."""
-    best = [point["label"] for point in sorted(drawn, key=lambda point: point["x"]) if point["front"]]
+def front_in_words(points: Sequence[Mapping[str, Any]], x: str, y: str) -> str:
+    """The indexes on the Pareto front; empty if there is none."""
+    best = [point["label"] for point in sorted(points, key=lambda point: point["x"]) if point["front"]]
     if not best:
         return ""
     return f"Pareto front of {y} over {x}, which nothing beats: {' · '.join(best)}"
+
+
+def note(tradeoff: Tradeoff | None, stale: bool, has_truth: bool) -> list[Line]:
+    """How the numbers were measured; a warning if they belong to another description."""
+    if stale and tradeoff is not None:
+        text = f"Measured for {tradeoff.ready.config}. Measure starts again for the pipeline now."
+        return [line(text, "warning")]
+    text = "Recall@k: percent of exact search's first k that are among the index's."
+    if tradeoff is None:
+        return [line(text, "note")]
+    images, queries = len(tradeoff.database), len(tradeoff.queries)
+    truth = "mAP without re-ranking. " if has_truth else ""
+    text += f" {truth}{images:,} images, {queries:,} queries, each timed alone, its own image left out."
+    return [line(text, "note")]

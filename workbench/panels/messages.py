@@ -1,22 +1,13 @@
-"""What runs, how long it will take, and what went wrong."""
+"""The messages panel: running work with the time left, messages and errors."""
 
 from __future__ import annotations
 
 import ipywidgets as W
 
+from workbench.panels.formatting import time_left
 from workbench.panels.jobs import Job
 from workbench.panels.session import Session
 from workbench.panels.widgets.region import Line, Text, line, region
-
-
-def time_left(seconds: float) -> str:
-    """A time as people say it: ``8 s``, ``2 min 10 s``, ``1 h 5 min``."""
-    whole = max(1, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def job_lines(job: Job) -> list[Line]:
@@ -37,7 +28,7 @@ class Messages:
         self.session = session
         self.work = Text()
         self.message = Text(live=True)
-        self.cancel = W.Button(description="Cancel", tooltip="Stop; what was extracted is kept")
+        self.cancel = W.Button(description="Cancel", tooltip="Stop; features extracted so far are kept")
         self.cancel.on_click(session.guard(self.stop))
         self.widget = region("Messages", self.message, self.work, self.cancel)
         session.observe(session.guard(self.show_jobs), "jobs")

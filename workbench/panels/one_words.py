@@ -1,4 +1,4 @@
-"""ONE in words and rows: pipelines that make sets of regions, classes, votes."""
+"""The answer of ONE as text and table rows: pipelines of sets of regions, classes, votes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
 from workbench.pipeline import ONE_PIPELINE
 
-OWN = ""  # the sets are those of the session's pipeline
+OWN = ""  # the regions of the session's pipeline
 DEFAULT, _, _RMAC = ONE_PIPELINE.partition("/")
-SETS = [  # what is said of them, and the pipeline behind the backbone
+SETS = [  # text, and the part of the pipeline after the backbone
     ("R-MAC, three levels", _RMAC),
     ("R-MAC, as codes of 32 bytes", f"{_RMAC}/pq:32"),
     ("20 proposals", _RMAC.replace("rmac:3", "proposals:20")),
     ("of the pipeline", OWN),
 ]
-EXTENTS = "across × down, in percent of the picture"
+EXTENTS = "horizontal × vertical, in percent of the picture"
 CLASSES = [
     column("rank", "#", number=True),
     column("label", "Class"),
@@ -42,7 +42,7 @@ VOTES = [
 
 
 def sets_of(value: str, pipeline: str) -> str:
-    """The pipeline whose regions are asked: the one chosen, or the session's without its re-ranking."""
+    """The pipeline whose regions are compared: the chosen one, or the session's without its re-ranking."""
     config = Config.parse(pipeline)
     if value != OWN:
         return f"{DEFAULT if is_local(config.backbone) else config.backbone}/{value}"
@@ -50,30 +50,30 @@ def sets_of(value: str, pipeline: str) -> str:
     return "/".join([str(config.description), *codes[: len(config.index_steps) == 1]])
 
 
-def class_rows(classes: pd.DataFrame, true: str) -> list[dict[str, Any]]:
+def class_rows(classes: pd.DataFrame, query_label: str) -> list[dict[str, Any]]:
     """A row for each class; the query's own label has a tick."""
     rows = []
     for rank, (label, score, images) in enumerate(classes.iloc[:, :3].itertuples(index=False, name=None), 1):
-        known = not np.isnan(score)
+        defined = not np.isnan(score)
         rows.append(
             {
                 "id": label,
                 "cells": {
-                    "rank": str(rank) if known else "–",
+                    "rank": str(rank) if defined else "–",
                     "label": label,
-                    "score": f"{score:.3f}" if known else "–",
+                    "score": f"{score:.3f}" if defined else "–",
                     "images": f"{images:,}",
-                    "true": "✓" if label == true else "",
+                    "true": "✓" if label == query_label else "",
                 },
-                "order": {"rank": rank, "images": int(images), **({"score": score} if known else {})},
-                "titles": {"true": "the query's own label"} if label == true else {},
+                "order": {"rank": rank, "images": int(images), **({"score": score} if defined else {})},
+                "titles": {"true": "the query's own label"} if label == query_label else {},
             }
         )
     return rows
 
 
-def said(classes: pd.DataFrame | None, true: str, collection: Collection) -> list[Line]:
-    """The answer in a sentence, or why there is none."""
+def summary(classes: pd.DataFrame | None, query_label: str, collection: Collection) -> list[Line]:
+    """The nearest class and whether it is the query's own label; or why there are no classes."""
     if classes is None:
         return [
             line("Images only.", "numbers"),
@@ -87,10 +87,11 @@ def said(classes: pd.DataFrame | None, true: str, collection: Collection) -> lis
     if np.isnan(first["score"]):
         return [line("No class has an image but the query itself.", "numbers")]
     answer = line(f"Class {first['label']}", "numbers")
-    if not true:
+    if not query_label:
         return [answer]
-    rank = classes["label"].to_list().index(true) + 1 if true in set(classes["label"]) else 0
+    labels = classes["label"].to_list()
+    rank = labels.index(query_label) + 1 if query_label in labels else 0
     if rank == 1:
         return [answer, line("✓ the query's own label", "note")]
-    where = f"at place {rank} of {len(classes)}" if rank else "not among the classes"
-    return [answer, line(f"✗ the query's own label, {true}, is {where}", "note")]
+    position = f"at place {rank} of {len(classes)}" if rank else "not among the classes"
+    return [answer, line(f"✗ the query's own label, {query_label}, is {position}", "note")]

@@ -1,31 +1,29 @@
-"""The strongest parts of a score, or of the difference of two, as rows of a table and steps of a sum."""
+"""The strongest parts of a score, or of the difference of two scores, as table rows and waterfall steps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from workbench.explain import Explanation
 from workbench.explain_one import Evidence
-from workbench.panels.results import percent
+from workbench.panels.formatting import DIGITS, percent, rounded, signed
 from workbench.panels.widgets.heatview import Region
 from workbench.panels.widgets.table import column
 
 STRONGEST = 8
-DIGITS = 4  # of contributions; a score has three
 Row = dict[str, object]
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a region of the query adds with its like in each image, a box (fractions) in each view."""
+    """The contribution of a query region with its partner in each image; a box (fractions) in each view."""
 
     boxes: tuple[np.ndarray, ...]
     value: float
-    sides: tuple[float, ...] = ()  # of a difference: what is added in either image
-    image: str = ""  # of a vote: who has its like
+    sides: tuple[float, ...] = ()  # of a difference: the contribution in each image
+    image: str = ""  # of a vote: the image of its partner
 
 
 @dataclass(frozen=True)
@@ -36,58 +34,58 @@ class Sum:
     others: np.ndarray
     constant: float
     whole: float
-    unit: str  # what the parts are
+    unit: str  # the kind of the parts: pairs, regions or votes
 
 
 def pairs(why: Explanation) -> Sum:
     """A score as pairs of a query region and an image region."""
     values = why.region_pairs["contribution"].to_numpy()
-    asked, found = (why.region_pairs[side].to_numpy() for side in ("query_region", "image_region"))
+    first, second = (why.region_pairs[side].to_numpy() for side in ("query_region", "image_region"))
     strongest, others = _split(values)
     parts = tuple(
-        Part((why.query_regions[asked[i]], why.image_regions[found[i]]), float(values[i])) for i in strongest
+        Part((why.query_regions[first[i]], why.image_regions[second[i]]), float(values[i])) for i in strongest
     )
     return Sum(parts, others, why.constant, why.score, "pairs")
 
 
-def difference(one: Explanation, other: Explanation) -> Sum:
-    """The first score less the second as regions of their common query.
+def difference(a: Explanation, b: Explanation) -> Sum:
+    """The score of A less the score of B as regions of their common query.
 
-    What a query region adds is summed over all regions of the image; the box in each image is the
-    region that it goes with best.
+    The contribution of a query region is summed over all regions of the image; the box in each image is
+    the partner with the strongest contribution.
     """
-    count = len(one.query_regions)
-    sides = np.stack([_by_query_region(why, count) for why in (one, other)])
-    best = [_partners(why) for why in (one, other)]
+    count = len(a.query_regions)
+    sides = np.stack([_by_query_region(why, count) for why in (a, b)])
+    partners = [_partners(why) for why in (a, b)]
     values = sides[0] - sides[1]
     strongest, others = _split(values)
     parts = tuple(
         Part(
             (
-                one.query_regions[i],
-                *(why.image_regions[where[i]] for why, where in zip((one, other), best, strict=True)),
+                a.query_regions[i],
+                *(why.image_regions[partner[i]] for why, partner in zip((a, b), partners, strict=True)),
             ),
             float(values[i]),
             tuple(sides[:, i].tolist()),
         )
         for i in strongest
     )
-    return Sum(parts, others, one.constant - other.constant, one.score - other.score, "regions")
+    return Sum(parts, others, a.constant - b.constant, a.score - b.score, "regions")
 
 
 def votes(why: Evidence) -> Sum:
-    """A score of ONE as the query's regions, each with its nearest in the image, or in one of the class."""
+    """A score of ONE as the query's regions, each with the nearest region of the image or of the class."""
     values = why.votes["contribution"].to_numpy()
     strongest, others = _split(values)
     parts = tuple(
-        Part((why.query_regions[asked], why.image_regions[image][found]), value, (), image)
-        for asked, image, found, value in why.votes.iloc[strongest].itertuples(index=False, name=None)
+        Part((why.query_regions[region], why.image_regions[image][partner]), value, (), image)
+        for region, image, partner, value in why.votes.iloc[strongest].itertuples(index=False, name=None)
     )
     return Sum(parts, others, why.constant, why.score, "votes")
 
 
 def _split(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the strongest values are, and the values of the others."""
+    """The positions of the strongest values, and the other values."""
     order = np.argsort(-np.abs(values), kind="stable")
     return order[:STRONGEST], values[order[STRONGEST:]]
 
@@ -98,64 +96,50 @@ def _by_query_region(why: Explanation, count: int) -> np.ndarray:
 
 
 def _partners(why: Explanation) -> dict[int, int]:
-    """The image region that each query region goes with best: its first, for pairs are in order."""
+    """The strongest image region of each query region: the first of its pairs, which are sorted."""
     first = why.region_pairs.drop_duplicates("query_region")
     return dict(zip(first["query_region"], first["image_region"], strict=True))
 
 
-def rounded(values: Sequence[float], digits: int = DIGITS) -> list[float]:
-    """Values rounded so that they still add up to their rounded sum (largest remainders)."""
-    scaled = np.array(values, float) * 10**digits
-    down = np.floor(scaled)
-    short = round(scaled.sum()) - int(down.sum())
-    down[np.argsort(down - scaled, kind="stable")[:short]] += 1
-    return [float(value) / 10**digits for value in down]
-
-
-def signed(value: float, digits: int = DIGITS) -> str:
-    """A contribution with its sign; nothing has none."""
-    text = f"{abs(value):.{digits}f}"
-    return text if not float(text) else ("−" if value < 0 else "+") + text
-
-
 def place(box: np.ndarray) -> str:
-    """A box as its extents across and down, in percent."""
+    """The horizontal and vertical extent of a box, in percent."""
     x0, y0, x1, y1 = (round(100 * float(edge)) for edge in box)
     return "whole" if (x0, y0, x1, y1) == (0, 0, 100, 100) else f"{x0}–{x1} × {y0}–{y1}"
 
 
 def words(total: Sum) -> str:
-    """How much of the whole the strongest parts make."""
-    every = len(total.parts) + len(total.others)
-    said = f"The {len(total.parts)} strongest of {every} {total.unit}"
+    """The number of parts that are listed."""
+    count = len(total.parts) + len(total.others)
+    text = f"The {len(total.parts)} strongest of {count} {total.unit}"
     if total.unit == "regions":
-        return f"{said} of the query; choose one to see its like in A and in B"
-    return said if total.unit == "pairs" else f"{said}, one of each region of the query"
+        return f"{text} of the query; choose one to see its partner in A and in B"
+    return text if total.unit == "pairs" else f"{text}, one of each region of the query"
 
 
 def steps(total: Sum, name: str) -> list[Row]:
-    """The waterfall from nought to the whole: parts, all others, the constant where there is one."""
+    """The waterfall from zero to the whole: the parts, all others, and the constant if it is not zero."""
     named = [(str(number), part.value) for number, part in enumerate(total.parts, start=1)]
-    for others, what in ((total.others[total.others >= 0], "add"), (total.others[total.others < 0], "take")):
+    positive = total.others >= 0
+    for others, verb in ((total.others[positive], "add"), (total.others[~positive], "subtract")):
         if len(others):
-            named.append((f"{len(others)} others {what}", float(others.sum())))
+            named.append((f"{len(others)} others {verb}", float(others.sum())))
     if abs(total.constant) >= 0.5 * 10**-DIGITS:
         named.append(("constant", total.constant))
-    shown = rounded([value for _, value in named])
-    made: list[Row] = [
+    texts = rounded([value for _, value in named])
+    parts: list[Row] = [
         {"name": label, "value": value, "text": signed(text), "whole": False}
-        for (label, value), text in zip(named, shown, strict=True)
+        for (label, value), text in zip(named, texts, strict=True)
     ]
-    return [*made, {"name": name, "value": total.whole, "text": f"{sum(shown):.{DIGITS}f}", "whole": True}]
+    return [*parts, {"name": name, "value": total.whole, "text": f"{sum(texts):.{DIGITS}f}", "whole": True}]
 
 
 def columns(contrast: bool) -> list[Row]:
     """The headings of the table of parts."""
-    extents = "across × down, in percent of the picture"
+    extents = "horizontal × vertical, in percent of the picture"
     head = [column("number", "#", number=True), column("place0", "Query region", hint=extents)]
     if contrast:
         both = [
-            column(f"side{i}", f"In {name}", number=True, hint=f"what the region adds to the score of {name}")
+            column(f"side{i}", f"In {name}", number=True, hint=f"the region's part of the score of {name}")
             for i, name in enumerate("AB")
         ]
         return [*head, *both, column("value", "Difference", number=True, hint="all of them add up to A − B")]
@@ -168,8 +152,8 @@ def columns(contrast: bool) -> list[Row]:
 
 
 def rows(total: Sum) -> list[Row]:
-    """A row for each part, as the table shows it, rounded as in the sum."""
-    made: list[Row] = []
+    """A row of the table for each part, rounded as in the sum."""
+    table: list[Row] = []
     for number, (part, step) in enumerate(zip(total.parts, steps(total, ""), strict=False), start=1):
         share = part.value / total.whole if abs(total.whole) > 1e-9 else float("nan")
         cells = {"number": str(number), "value": str(step["text"]), "share": percent(share)}
@@ -178,8 +162,8 @@ def rows(total: Sum) -> list[Row]:
         cells |= {f"side{i}": signed(side) for i, side in enumerate(part.sides)}
         order = {"number": number, "value": part.value, "share": share}
         order |= {f"side{i}": side for i, side in enumerate(part.sides)}
-        made.append({"id": str(number - 1), "cells": cells, "order": order})
-    return made
+        table.append({"id": str(number - 1), "cells": cells, "order": order})
+    return table
 
 
 def regions(total: Sum, view: int) -> list[Region]:
@@ -198,9 +182,9 @@ def regions(total: Sum, view: int) -> list[Region]:
 
 
 def links(total: Sum) -> list[Row]:
-    """Lines from the middle of each part's box in the query to those in the images."""
+    """Lines from the centre of each part's box in the query to the centres in the images."""
 
-    def middle(box: np.ndarray) -> list[float]:
+    def centre(box: np.ndarray) -> list[float]:
         return [float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2]
 
     top = _top(total)
@@ -208,8 +192,8 @@ def links(total: Sum) -> list[Row]:
         {
             "part": number,
             "view": view,
-            "start": middle(part.boxes[0]),
-            "end": middle(part.boxes[view]),
+            "start": centre(part.boxes[0]),
+            "end": centre(part.boxes[view]),
             "strength": abs(part.value) / top,
         }
         for number, part in enumerate(total.parts)

@@ -1,4 +1,4 @@
-"""Pipelines in plain words."""
+"""Pipelines described in words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _regions(step: Step) -> str:
 
 
 def _indexed(step: Step) -> str:
-    """What an index step does, and how few bytes of an image it keeps."""
+    """The work of an index step, and the bytes that it keeps of an image."""
     first, last = step.args[0], step.args[-1]
     return {
         "ivf": f"probes {last:g} of {cells(step):g} cells",
@@ -46,22 +46,22 @@ def _reranked(step: Step) -> str:
         "dba": "each image averaged with its {} nearest",
         "diffusion": "diffusion over the {} nearest of each",
         "kreciprocal": "k-reciprocal neighbours (k1 {}, k2 {}, lambda {})",
-        "he": "words told apart by signatures, at most {} of 64 bits different",
+        "he": "keypoints compared by signatures, at most {} of 64 bits different",
         "sv": "the first {} verified by one homography" + f" of {step.named} keypoints" * bool(step.named),
     }[step.name].format(*values)
 
 
 def _pooled(config: Config) -> str:
-    """How one vector comes of an image."""
+    """The pooling of an image into one vector."""
     if config.pooling.name == "bow":
         kind = "HardNet" if config.backbone.startswith("hardnet") else "SIFT"
-        return f"bag of {config.pooling.args[0]:,.0f} visual words of {kind} keypoints, rare ones count more"
+        return f"bag of {config.pooling.args[0]:,.0f} visual words of {kind} keypoints, weighted by rarity"
     pooled = _POOLED.get(config.pooling.name)
     return f"{pooled} over {_regions(config.regions)}" if pooled else "fully connected layer"
 
 
 def described(pipeline: str) -> str:
-    """A pipeline in one line of plain words."""
+    """A pipeline described in one line."""
     config = Config.parse(pipeline)
     words = [_pooled(config)]
     if Spec.parse(config.backbone).random:
@@ -71,9 +71,9 @@ def described(pipeline: str) -> str:
     coded = any(step.name in CODES for step in config.index_steps)
     for step in config.description.steps:
         if step.name == "centre":
-            words.append("the centre counts more")
+            words.append("the centre has more weight")
         elif step.name == "norm":
-            words.append("strong cells count more")
+            words.append("strong cells have more weight")
         elif step.name == "power":
             words.append(f"signed power {step.args[0]:g}")
         elif step.name in _REDUCED:

@@ -1,4 +1,4 @@
-"""Choosing what is searched for: by name, by picture, by chance, or an image of one's own."""
+"""The query panel: a query chosen by name, by picture, at random, or from an uploaded image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import ipywidgets as W
 
-from workbench.collections.collection import Query
 from workbench.collections.uploads import keep, shown
 from workbench.panels.feedback import FeedbackControls
 from workbench.panels.query_image import QueryImage
@@ -21,12 +20,12 @@ from workbench.panels.widgets.uploads import Uploads
 from workbench.progress import Progress
 
 PAGE = 60  # thumbnails shown at once
-FEW = 12  # queries that are found without a search
+FEW = 12  # queries: with more, there is a field to search for names
 UPLOAD = "upload"  # the lane in which files are read
 
 
 def hardest(evaluation: Any) -> list[str]:
-    """The queries in the quarter with the lowest AP, the hardest first."""
+    """The quarter of the queries with the lowest AP, the hardest first."""
     rows = evaluation.per_query.dropna(subset="ap").sort_values("ap", kind="stable")
     return list(rows["query"].head(math.ceil(len(rows) / 4)))
 
@@ -36,7 +35,7 @@ class QueryPicker:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.names: list[str] = []  # of the thumbnails, those that were found
+        self.names: list[str] = []  # of the thumbnails on all pages
         self.page = -1
         self.select = W.Dropdown(description="Query")
         self.hard = W.Button(description="Hard query")
@@ -87,7 +86,7 @@ class QueryPicker:
         self.take(self.on_page()[number])
 
     def take(self, name: str) -> None:
-        """Search with that query, or, while ``Add to query`` is pressed, with it too."""
+        """Search with that query, or add it to the query while ``Add to query`` is pressed."""
         session = self.session
         if not self.add.value:
             session.choose(name)
@@ -95,17 +94,17 @@ class QueryPicker:
             session.also = (*session.also, name)
 
     def drop(self, name: str) -> None:
-        """One of the further queries was clicked: it goes."""
+        """One of the further queries was clicked: remove it."""
         self.session.also = tuple(other for other in self.session.also if other != name)
 
     def draw(self, _: object) -> None:
-        """Choose one of the hardest queries by chance, another than now."""
+        """Choose one of the hardest queries at random, but not the current one."""
         session = self.session
         others = [name for name in hardest(session.evaluation) if name != session.query]
         session.choose(random.choice(others or [session.query]))
 
     def receive(self, name: str, data: bytes) -> None:
-        """A file was chosen or pasted: search with it once it was read."""
+        """A file was chosen or pasted: read it in a worker, then search with it."""
 
         def work(progress: Progress) -> None:
             progress("Reading the image", 0, 1)
@@ -117,12 +116,12 @@ class QueryPicker:
         self.session.run(UPLOAD, work)
 
     def search(self, change: Any) -> None:
-        """Show the thumbnails whose names hold the text."""
-        self.names, self.page = self.found(), -1
+        """Show the thumbnails whose names contain the text."""
+        self.names, self.page = self.matching(), -1
         self.turn(0)
 
-    def found(self) -> list[str]:
-        """The queries whose names hold the text of ``Find``, in any case."""
+    def matching(self) -> list[str]:
+        """The queries whose names contain the text of ``Find``; case does not matter."""
         text = self.find.value.strip().casefold()
         return [name for name in self.session.queries if text in shown(name).casefold()]
 
@@ -146,36 +145,36 @@ class QueryPicker:
         self.strip.chosen = self.on_page().index(query) if query in self.on_page() else -1
 
     def show_names(self, _: object) -> None:
-        """Bring names and pages in line with the session's queries."""
-        self.names, self.page = self.found(), -1
+        """Show the names and thumbnails of the session's queries."""
+        self.names, self.page = self.matching(), -1
         self.find.layout.display = "flex" if len(self.session.queries) > FEW else "none"
-        # New options make the select fall back to its first, which nobody chose.
+        # New options make the select fall back to its first option, which the user did not choose.
         self.select.unobserve(self._named, "value")
         self.select.options = [(shown(name), name) for name in self.session.queries]
         self.show(None)
         self.select.observe(self._named, "value")
 
     def show(self, _: object) -> None:
-        """Bring name and page in line with the session's query."""
+        """Show the session's query: its name, and the page with its thumbnail."""
         query = self.session.query
         if query in self.session.queries:
             self.select.value = query
             self.turn(self.names.index(query) // PAGE if query in self.names else self.page)
 
     def show_also(self, _: object) -> None:
-        """Show the further queries, and say what is done with them."""
+        """Show the further queries."""
         also = self.session.also
         self.also.load(lambda: self._tokens(also))
-        said = f"Searched for: the mean of {len(also) + 1} descriptors"
-        self.mean.lines = [line(said, "note")] if also else []
+        text = f"The query is the mean of {len(also) + 1} descriptors"
+        self.mean.lines = [line(text, "note")] if also else []
 
     def show_hard(self, _: object) -> None:
-        """Offer a hard query where it is known which are hard for this pipeline."""
+        """Offer a hard query if the pipeline is evaluated."""
         session, evaluation = self.session, self.session.evaluation
-        known = evaluation is not None and evaluation.pipeline == session.pipeline
-        self.hard.disabled = not known
-        if known:
-            self.hard.tooltip = "Any of the quarter of queries with the lowest AP"
+        evaluated = evaluation is not None and evaluation.pipeline == session.pipeline
+        self.hard.disabled = not evaluated
+        if evaluated:
+            self.hard.tooltip = "A random query of the quarter with the lowest AP"
         elif session.bench.collection.protocol is None:
             self.hard.tooltip = "Not known: this collection has no ground truth"
         else:
@@ -190,5 +189,5 @@ class QueryPicker:
             yield {"id": name, "name": shown(name), "picture": self._picture(name)}
 
     def _picture(self, name: str) -> bytes:
-        query = self.session.queries.get(name, Query(name, name))
+        query = self.session.query_named(name)
         return thumbnail(self.session.bench, query.image, 96, query.box)

@@ -1,4 +1,4 @@
-"""The image of the query, with the box that says which part of it is searched for."""
+"""The image of the query, with the box of the part that is searched for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.panels.widgets.crop import SMALLEST, Crop
 from workbench.panels.widgets.grid import thumbnail
 from workbench.progress import Progress
 
-_SIDE, _LONGEST = 400, 1600  # of the picture in pixels: ordinarily, and for very wide or tall ones
+_SIDE, _LONGEST = 400, 1600  # longest side in pixels: usually, and of very wide or tall pictures
 
 
 class QueryImage:
@@ -32,7 +32,7 @@ class QueryImage:
         self.show(None)
 
     def set_box(self, box: Any) -> None:
-        """A box was drawn, or taken away."""
+        """A box was drawn, or removed."""
         self.session.box = None if box is None else self._checked(box)
 
     def _checked(self, box: Any) -> Box:
@@ -40,13 +40,13 @@ class QueryImage:
         if len(values) != 4 or not all(map(math.isfinite, values)):
             raise WorkbenchError(f"box {box!r} is not four numbers x0, y0, x1, y1")
         x0, y0, x1, y1 = map(round, values)
-        least_x, least_y = min(SMALLEST, self.crop.width), min(SMALLEST, self.crop.height)
-        if x1 - x0 < least_x or y1 - y0 < least_y:
+        min_width, min_height = min(SMALLEST, self.crop.width), min(SMALLEST, self.crop.height)
+        if x1 - x0 < min_width or y1 - y0 < min_height:
             raise WorkbenchError(f"a box of {x1 - x0} x {y1 - y0} pixels is too small; draw it larger")
         return x0, y0, x1, y1
 
     def show(self, _: object) -> None:
-        """Show the query's image once a worker has read it."""
+        """Read the query's image in a worker, and show it."""
         query = self.session.queries.get(self.session.query)
         if query is None:
             return
@@ -55,11 +55,11 @@ class QueryImage:
             bench = self.session.bench
             width = height = 0
             picture = b""
-            with contextlib.suppress(WorkbenchError):  # its place says that there is no picture
+            with contextlib.suppress(WorkbenchError):  # the widget shows that there is no picture
                 size = header(bench.collection.path(query.image))
                 width, height = size.width, size.height
-                extreme = max(width / height, height / width) / 4
-                picture = thumbnail(bench, query.image, min(_LONGEST, round(_SIDE * max(1, extreme))))
+                stretch = max(1, max(width / height, height / width) / 4)
+                picture = thumbnail(bench, query.image, min(_LONGEST, round(_SIDE * stretch)))
             progress("Loading the query", 1, 1)
             with self.crop.hold_sync():
                 self.crop.name = shown(query.image)
@@ -70,7 +70,7 @@ class QueryImage:
         self.runner.submit(work)
 
     def show_box(self, _: object) -> None:
-        """Bring the box in line with the session's, or the query's own."""
+        """Show the session's box, or the query's own."""
         query, box = self.session.queries.get(self.session.query), self.session.box
         own = query.box if query else None
         with self.crop.hold_sync():

@@ -1,4 +1,4 @@
-"""The recipe of a training: what is trained, under which name, with which settings."""
+"""The settings of a training: the kind, the name and the numbers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from workbench.learning.finetuning import losses
 from workbench.learning.finetuning import train as finetuning
 from workbench.learning.registry import Kind, Trained
 
-WHAT: list[tuple[str, Kind]] = [
+KINDS: list[tuple[str, Kind]] = [
     ("Fine-tune the backbone", "backbone"),
     ("Regional attention", "attention"),
 ]
 
 
 class Recipe:
-    """The controls of a training. Settings that have none stay as they were in what was picked."""
+    """The controls of a training. Settings without a control keep the values of the picked training."""
 
     def __init__(self, changed: Callable[[Any], None]) -> None:
         self._rest: dict[Kind, Any] = {"backbone": finetuning.Settings(), "attention": attention.Settings()}
         first, second = self._rest["backbone"], self._rest["attention"]
-        self.what = W.Dropdown(description="What is trained", options=WHAT)
+        self.what = W.Dropdown(description="What is trained", options=KINDS)
         self.name = W.Text(description="Training name", placeholder="small letters, digits, - and _")
         self.loss = W.Dropdown(description="Loss", options=losses.NAMES, value=first.loss)
         self.blocks = W.BoundedIntText(description="Blocks", value=first.blocks, min=1, max=99)
@@ -37,19 +37,19 @@ class Recipe:
         )
         self.epochs = W.BoundedIntText(description="Epochs", value=first.epochs, min=1, max=999)
         self.loss.tooltip = (
-            "triplet and contrastive pull images of a label together, classification tells labels apart"
+            "triplet and contrastive move images of a label together, classification separates the labels"
         )
         self.blocks.tooltip = (
-            "How many of the network's last blocks are trained; those before stay as they are"
+            "Number of the network's last blocks that are trained; earlier blocks stay as they are"
         )
-        self.rate.tooltip = "Of learning, at the beginning; it falls to nought"
+        self.rate.tooltip = "Learning rate at the start; it decreases to zero"
         self.targets.tooltip = (
-            "predictions: what the network makes of each clean photo, for any photos. "
-            "labels: those of the classifier's own classes, in their order"
+            "predictions: the network's output for each clean photo, for any photos. "
+            "labels: the classifier's own classes, in their order"
         )
-        self.composites.tooltip = "Photos among clutter, made of the collection's own"
-        self.epochs.tooltip = "At most; training ends before where it gets no better"
-        self._own: dict[Kind, tuple[W.Widget, ...]] = {
+        self.composites.tooltip = "Photos among clutter, made of the collection's photos"
+        self.epochs.tooltip = "At most; training stops earlier if the figure does not improve"
+        self._controls: dict[Kind, tuple[W.Widget, ...]] = {
             "backbone": (self.loss, self.blocks, self.rate),
             "attention": (self.targets, self.composites),
         }
@@ -67,28 +67,29 @@ class Recipe:
 
     @property
     def settings(self) -> Any:
-        """What is set, as Settings of its kind. Raises WorkbenchError where it cannot be."""
-        fields = (*self._own[self.kind], self.epochs)
-        return replace(self._rest[self.kind], **{one.description.lower(): one.value for one in fields})
+        """The settings of the kind. Raises WorkbenchError if they are invalid."""
+        fields = (*self._controls[self.kind], self.epochs)
+        values = {control.description.lower(): control.value for control in fields}
+        return replace(self._rest[self.kind], **values)
 
     def fill(self, trained: Trained) -> None:
-        """Set everything as it was for that training; its name only where it can go on."""
+        """Take over the settings of a training, and its name if it can go on."""
         settings = trained.settings
         self._rest[trained.kind] = settings
         self.what.value = trained.kind
-        for one in (*self._own[trained.kind], self.epochs):
-            one.value = getattr(settings, one.description.lower())
+        for control in (*self._controls[trained.kind], self.epochs):
+            control.value = getattr(settings, control.description.lower())
         if trained.waits:
             self.name.value = trained.name
 
     def suggest(self, collection: str, taken: set[str]) -> None:
-        """Write a name that is free, after the collection's."""
+        """Propose a name that is not taken, starting with the collection's."""
         start = re.sub(r"[^a-z0-9_]+", "-", collection.lower()).strip("-") or "mine"
         names = (f"{start}-{number}" if number > 1 else start for number in range(1, len(taken) + 2))
         self.name.value = next(name for name in names if name not in taken)
 
     def show(self) -> None:
-        """Only the controls of what is trained."""
-        for kind, parts in self._own.items():
+        """Show only the controls of the kind."""
+        for kind, parts in self._controls.items():
             for part in parts:
                 part.layout.display = None if kind == self.kind else "none"

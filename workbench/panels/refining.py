@@ -1,22 +1,33 @@
-"""What is asked beyond one query: further queries, and results judged good or bad."""
+"""The question of a ranking, and the refinement of its query: further queries, and judged results."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import traitlets as T
 
+from workbench.collections.collection import Box
 from workbench.config import WorkbenchError
 from workbench.search.feedback import Feedback, Method
 
-METHODS: dict[str, Method] = {"Rocchio": "rocchio", "linear SVM": "svm"}  # as shown: as named
+METHODS: dict[str, Method] = {"Rocchio": "rocchio", "linear SVM": "svm"}  # text → name
+
+
+class Question(NamedTuple):
+    """The input of a ranking; ``box`` None is the query's own."""
+
+    pipeline: str
+    query: str
+    box: Box | None
+    also: tuple[str, ...]
+    feedback: Feedback | None
 
 
 class Refining(T.HasTraits):
-    """The part of a session that refines its query; all of it is dropped when the query changes.
+    """The part of a session that refines its query; it is cleared when the query changes.
 
-    ``also`` are the names of further queries, ``feedback`` maps ids of judged images to 1 (liked) or
-    -1, and ``feedback_method`` learns of them: ``rocchio`` or ``svm``.
+    ``also`` are the names of further queries, ``feedback`` maps ids of judged images to 1 (good) or -1
+    (bad), and ``feedback_method``, ``rocchio`` or ``svm``, uses them.
     """
 
     query = T.Unicode()
@@ -32,7 +43,7 @@ class Refining(T.HasTraits):
 
     @T.validate("also", "feedback")
     def _belong(self, proposal: Any) -> Any:
-        # Validated once all traits of a hold are set: a query restored with its feedback keeps it.
+        # Validation runs after all traits of a hold are set: a query restored with its feedback keeps it.
         self._owners[proposal["trait"].name] = self.query
         return proposal["value"]
 
@@ -45,7 +56,7 @@ class Refining(T.HasTraits):
 
     @property
     def refinement(self) -> Feedback | None:
-        """The feedback in force: None without any, and for an SVM until there is a negative."""
+        """The feedback that is used: None without judgements, and for an SVM without a negative."""
         liked = tuple(image for image, value in self.feedback.items() if value > 0)
         disliked = tuple(image for image, value in self.feedback.items() if value < 0)
         if not self.feedback or (self.feedback_method == "svm" and not disliked):
@@ -53,24 +64,24 @@ class Refining(T.HasTraits):
         return Feedback(liked, disliked, self.feedback_method)
 
     def judge_result(self, image_id: str, value: int) -> None:
-        """Like (1) or dislike (-1) a result; the same once more, or 0, takes it back."""
+        """Judge a result good (1) or bad (-1); the same value again, or 0, takes the judgement back."""
         if value not in (-1, 0, 1):
             raise WorkbenchError(f"judgement {value!r} of {image_id!r}: it is 1, -1, or 0 to take it back")
-        rest = {image: known for image, known in self.feedback.items() if image != image_id}
-        again = self.feedback.get(image_id, 0) == value
-        self._judge(rest if again or not value else {**rest, image_id: value})
+        rest = {image: judged for image, judged in self.feedback.items() if image != image_id}
+        repeated = self.feedback.get(image_id, 0) == value
+        self._judge(rest if repeated or not value else {**rest, image_id: value})
 
     @property
     def can_undo(self) -> bool:
         return bool(self._past)
 
     def undo_feedback(self) -> None:
-        """Take the last judgement back, or the last clearing."""
+        """Undo the last judgement, or the last clearing."""
         if self._past:
             self.feedback = self._past.pop()
 
     def clear_feedback(self) -> None:
-        """Forget all judgements; undo brings them back."""
+        """Delete all judgements; ``undo_feedback`` restores them."""
         self._judge({})
 
     def _judge(self, feedback: dict[str, int]) -> None:

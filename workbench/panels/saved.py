@@ -1,4 +1,4 @@
-"""A session as one JSON file: what is asked, what is chosen, what is compared."""
+"""A session as a JSON file: its question, its selection and its comparison."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERSION = 1
 
 
 def save(session: Session, path: Path) -> None:
-    """Write the session's state, whole or not at all. A file that is no saved session is never replaced."""
+    """Write the session's state atomically. A file that is not a saved session is never replaced."""
     if path.exists():
         _read(path)
     state = {name: getattr(session, name) for name in _KEPT if session.has_trait(name)}
@@ -29,50 +29,50 @@ def save(session: Session, path: Path) -> None:
             part.write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise WorkbenchError(
-            f"session file {str(path)!r} cannot be written: {error.strerror}; choose another place"
+            f"session file {str(path)!r} cannot be written: {error.strerror}; choose another path"
         ) from None
 
 
 def restore(session: Session, path: Path) -> list[str]:
-    """Bring the session to a saved state, as far as it can be: returns what could not be restored, and why.
+    """Restore a saved state. Returns a sentence for each part that could not be restored.
 
-    Images and queries that are gone are left out; of another collection's session only the pipelines
-    are taken. Raises WorkbenchError where the file is no session, or one of a newer version.
+    Images and queries that no longer exist are left out; from a session of another collection only the
+    pipelines are restored. Raises WorkbenchError if the file is not a session, or is of a newer version.
     """
     content = _read(path)
     state, lost = content["state"], []
-    other, mine = content.get("collection"), session.bench.collection.name
-    if other != mine:
-        lost.append(f"it is of the collection {other!r} and this is {mine!r}: only pipelines are restored")
+    saved, current = content.get("collection"), session.bench.collection.name
+    if saved != current:
+        lost.append(f"it was saved on the collection {saved!r}, not {current!r}: only pipelines are restored")
         state = {name: value for name, value in state.items() if name in _OF_ANY_COLLECTION}
     traits: dict[str, Any] = {}
     for name in [*(name for name in _KEPT if name in state), *(state.keys() - _KEPT.keys())]:
         if name not in _KEPT or not session.has_trait(name):
-            lost.append(f"{name!r} is not known to this version")
+            lost.append(f"{name!r} is unknown to this version")
             continue
         try:
             traits[name] = _KEPT[name](session, state[name], lost)
         except WorkbenchError as error:
             lost.append(f"{name}: {error}")
         except (AttributeError, TypeError, ValueError):
-            lost.append(f"{name}: {str(state[name])[:80]!r} is not what it should be")
+            lost.append(f"{name}: {str(state[name])[:80]!r} is not a valid value")
     if "query" not in traits:
         traits = {name: value for name, value in traits.items() if name not in ("box", "also", "feedback")}
-    with session.hold_trait_notifications():  # so that a query keeps what is saved with it
+    with session.hold_trait_notifications():  # so that a query keeps its saved box and feedback
         for name, value in traits.items():
             session.set_trait(name, value)
     return lost
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A saved session. Raises WorkbenchError where the file is none."""
+    """Read a saved session. Raises WorkbenchError if the file is not one."""
     file = f"session file {str(path)!r}"
     try:
         content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except FileNotFoundError:
         raise WorkbenchError(f"{file} does not exist; write the name of a saved session") from None
     except OSError as error:
-        raise WorkbenchError(f"{file} cannot be opened: {error.strerror}; choose another") from None
+        raise WorkbenchError(f"{file} cannot be opened: {error.strerror}; choose another file") from None
     except ValueError:
         content = None
     if (
@@ -81,7 +81,7 @@ def _read(path: Path) -> dict[str, Any]:
         or not isinstance(content.get("state"), dict)
         or not isinstance(content.get("version"), int)
     ):
-        raise WorkbenchError(f"{file} is not a saved session, or a damaged one; choose another")
+        raise WorkbenchError(f"{file} is not a saved session, or is damaged; choose another file")
     if content["version"] > VERSION:
         raise WorkbenchError(f"{file} was saved by a newer version; update the workbench")
     return content
@@ -107,14 +107,14 @@ def _pipelines(session: Session, value: Any, lost: list[str]) -> tuple[str, ...]
 
 def _query(session: Session, value: Any, lost: list[str]) -> str:
     names = _queries(session, [value], [])
-    return names[0] if names else _gone("query", value)
+    return names[0] if names else _missing("query", value)
 
 
 def _queries(session: Session, value: Any, lost: list[str]) -> tuple[str, ...]:
     for name in value:
         if name not in session.queries and Path(name).is_absolute() and Path(name).is_file():
             session.add_file(Path(name))
-    return _those_in(session.queries, value, lost, "queries")
+    return _existing(session.queries, value, lost, "queries")
 
 
 def _box(session: Session, value: Any, lost: list[str]) -> tuple[float, ...] | None:
@@ -127,37 +127,37 @@ def _box(session: Session, value: Any, lost: list[str]) -> tuple[float, ...] | N
 
 
 def _image(session: Session, value: Any, lost: list[str]) -> str:
-    return str(value) if value == "" or value in session.bench.collection.images else _gone("image", value)
+    return str(value) if value == "" or value in session.bench.collection.images else _missing("image", value)
 
 
 def _images(session: Session, value: Any, lost: list[str]) -> tuple[str, ...]:
-    return _those_in(session.bench.collection.images, value, lost, "images selected")
+    return _existing(session.bench.collection.images, value, lost, "images selected")
 
 
 def _feedback(session: Session, value: Any, lost: list[str]) -> dict[str, int]:
-    kept = _those_in(session.bench.collection.images, value, lost, "images judged")
+    kept = _existing(session.bench.collection.images, value, lost, "images judged")
     return {image: 1 if value[image] > 0 else -1 for image in kept}
 
 
 def _method(session: Session, value: Any, lost: list[str]) -> str:
     if value not in METHODS.values():
-        raise WorkbenchError(f"{value!r} is not known; valid: {', '.join(METHODS.values())}")
+        raise WorkbenchError(f"{value!r} is unknown; valid: {', '.join(METHODS.values())}")
     return str(value)
 
 
-def _those_in(known: Any, names: Any, lost: list[str], what: str) -> tuple[str, ...]:
-    known = set(known)
-    kept = tuple(name for name in names if name in known)
+def _existing(existing: Any, names: Any, lost: list[str], kind: str) -> tuple[str, ...]:
+    existing = set(existing)
+    kept = tuple(name for name in names if name in existing)
     if len(kept) < len(names):
-        lost.append(f"{len(names) - len(kept)} of {len(names)} {what} are gone")
+        lost.append(f"{len(names) - len(kept)} of {len(names)} {kind} no longer exist")
     return kept
 
 
-def _gone(what: str, name: Any) -> NoReturn:
-    raise WorkbenchError(f"the {what} {str(name)!r} is not in this collection")
+def _missing(kind: str, name: Any) -> NoReturn:
+    raise WorkbenchError(f"the {kind} {str(name)!r} is not in this collection")
 
 
-# What is saved, in the order in which it is restored, and how each is read.
+# The saved traits, in the order in which they are restored, each with its reader.
 _KEPT: dict[str, Callable[[Session, Any, list[str]], Any]] = {
     "pipeline": _pipeline,
     "query": _query,

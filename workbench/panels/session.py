@@ -1,4 +1,4 @@
-"""The one state that panels share: what is asked, what came of it, and what runs."""
+"""The state that all panels share: the question, its results, and the running work."""
 
 from __future__ import annotations
 
@@ -7,48 +7,38 @@ import time
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import pandas as pd
 import traitlets as T
 
-from workbench.collections.collection import Box, Query
+from workbench.collections.collection import Query
 from workbench.collections.uploads import shown
 from workbench.config import Config
 from workbench.panels.jobs import Job, JobRunner, readable
-from workbench.panels.refining import Refining
+from workbench.panels.refining import Question, Refining
 from workbench.pipeline import DEFAULT_PIPELINE
 from workbench.progress import Progress
-from workbench.search.feedback import Feedback
 
 if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
-DEBOUNCE = 0.08  # seconds of quiet before a change runs
+DEBOUNCE = 0.08  # seconds without a further change before a change runs
 RANKING = "ranking"  # the lane of search and evaluation
 
 
-class Question(NamedTuple):
-    """All that a ranking answers; ``box`` None is the query's own."""
-
-    pipeline: str
-    query: str
-    box: Box | None
-    also: tuple[str, ...]
-    feedback: Feedback | None
-
-
 class Session(Refining):
-    """Panels read and write it, and know no other panel. ``refresh`` brings the results up to date.
+    """The observable state. Panels read and write it, and do not know other panels.
 
-    ``pipeline``, ``query`` (a key of ``queries``), ``box`` (None: the query's own) and what refines the
-    query are what is asked; changing one runs at once. ``ranking`` and ``evaluation`` are what was found,
-    ``ranked`` the question that ``ranking`` answers; feedback changes the ranking, never the evaluation.
-    ``image`` is the one under study (explained, attended to), ``selection`` are those marked. ``compared``
-    are pipelines side by side, ``a`` and ``b`` the two of them that are held against each other,
-    ``evaluations`` what came of those compared, ``waiting`` those that will be compared once evaluated.
+    The question is ``pipeline``, ``query`` (a key of ``queries``), ``box`` (None: the query's own) and the
+    refinement of the query; a change of any of them starts ``refresh``. ``ranking`` and ``evaluation`` are
+    its results, and ``ranked`` is the question of ``ranking``; feedback changes the ranking, never the
+    evaluation. ``image`` is the image under study, ``selection`` are the marked images. ``compared`` are the
+    pipelines of the comparison, ``a`` and ``b`` the two that are compared in detail, ``evaluations`` the
+    results of the compared ones, and ``waiting`` those that are compared once they are evaluated.
 
-    Work runs in lanes, a worker each, so that a slow job holds up no other panel: ``run``.
+    Work runs in lanes with one worker each, so that a slow job does not delay other panels: see ``run``.
     """
 
     pipeline = T.Unicode(DEFAULT_PIPELINE)
@@ -62,19 +52,19 @@ class Session(Refining):
     compared = T.Tuple()  # pipelines
     a = T.Unicode()
     b = T.Unicode()
-    evaluations = T.Dict()  # pipeline → Evaluation, or the sentence that says why there is none
+    evaluations = T.Dict()  # pipeline → Evaluation, or the sentence of an error
     waiting = T.Tuple()  # pipelines
-    learned = T.Int(0)  # grows as something is trained, so that it is offered
-    jobs = T.Dict()  # lane → Job, of what runs now
+    learned = T.Int(0)  # number of trainings that ended; panels then offer new weights
+    jobs = T.Dict()  # lane → Job that runs now
     message = T.Unicode()
     failed = T.Bool(False)
 
     def __init__(self, bench: Workbench, **traits: Any) -> None:
         super().__init__(**traits)
         self.bench = bench
-        self.ahead: Any = None  # what works while this is idle, where its panels are shown
+        self.ahead: Any = None  # prefetching, once panels are shown
         self._lanes: dict[str, JobRunner] = {}
-        self._speaker = ""  # the lane whose message is shown
+        self._message_lane = ""  # the lane whose message is shown
         self._lock = threading.RLock()
         self._read_queries()
         self.observe(
@@ -91,49 +81,53 @@ class Session(Refining):
 
     @property
     def lock(self) -> threading.RLock:
-        """Held for moments to read, change and write a trait that several threads change."""
+        """Lock for reading and writing a trait that several threads change; held only briefly."""
         return self._lock
 
     @property
     def question(self) -> Question:
-        """What is asked now."""
+        """The current question."""
         return Question(self.pipeline, self.query, self.box, self.also, self.refinement)
 
+    def query_named(self, name: str) -> Query:
+        """The query of that name, or an image of the collection as a query."""
+        return self.queries.get(name) or Query(name, name)
+
     def choose(self, query_id: str) -> None:
-        """Make this query, with its own box, the current one."""
+        """Make this query, with its own box, the current query."""
         with self.hold_trait_notifications():
             self.box = None
             self.also = ()
             self.query = query_id
 
     def add_file(self, path: Path) -> None:
-        """Make an image file that is not of the collection a query, named by its absolute path."""
+        """Add an image file outside the collection as a query, named by its absolute path."""
         self.queries = {str(path): Query(str(path), str(path)), **self.queries}
 
     def refresh(self, again: bool = False) -> None:
-        """Rank and evaluate in the worker what is out of date, or, ``again``, everything."""
+        """Rank in the worker, and evaluate the pipeline if it is not evaluated or if ``again`` is set."""
         if not self.queries:
             name = self.bench.collection.name
-            self.fail(f"{name!r} holds no image that could be read; open another folder.")
+            self.fail(f"{name!r} contains no readable image; open another folder.")
             return
         if again:
             self.evaluation = None
         self.run(RANKING, self._work, DEBOUNCE)
 
     def run(self, lane: str, work: Callable[[Progress], None], delay: float = 0.0) -> None:
-        """Run ``work`` in the worker of that lane, after ``delay`` seconds; the lane's newest request wins.
+        """Run ``work`` in the worker of a lane after ``delay`` seconds; the lane's newest request wins.
 
-        Its progress is shown in ``jobs``, its failure as ``message``. It may set any trait.
+        ``jobs`` shows its progress, ``message`` its error. It may set any trait.
         """
 
-        def heard(progress: Progress) -> None:
-            self._hush(lane)
+        def started(progress: Progress) -> None:
+            self._clear_message(lane)
             work(progress)
 
-        self.lane(lane).submit(heard, delay)
+        self.lane(lane).submit(started, delay)
 
     def lane(self, name: str) -> JobRunner:
-        """The worker of that name."""
+        """The worker of a lane."""
         with self._lock:
             if name not in self._lanes:
                 self._lanes[name] = JobRunner(
@@ -142,7 +136,7 @@ class Session(Refining):
             return self._lanes[name]
 
     def wait(self, seconds: float = 60.0) -> bool:
-        """Wait until nothing runs in any lane, though one may start another; False if that took longer."""
+        """Wait until no lane has work; False if that took longer. Work may start work in other lanes."""
         end = time.monotonic() + seconds
         while True:
             with self._lock:
@@ -153,23 +147,23 @@ class Session(Refining):
                 return False
 
     def cancel(self, lane: str = "") -> None:
-        """Stop what runs, in that lane or in all; what is already extracted stays."""
+        """Stop the work in one lane, or in all; features that are extracted stay stored."""
         with self._lock:
             lanes = {lane: self.lane(lane)} if lane else dict(self._lanes)
-        active = [one.cancel() for one in lanes.values()]  # all of them, not only the first
+        active = [runner.cancel() for runner in lanes.values()]  # a list: any() would stop at the first
         if any(active):
-            self.tell("Cancelled. What is done so far is kept, and the same goes on from there.")
+            self.tell("Cancelled. Finished work is kept, and a new run continues from there.")
 
     def tell(self, message: str, lane: str = RANKING) -> None:
         with self._lock:
-            self._speaker, self.failed, self.message = lane, False, message
+            self._message_lane, self.failed, self.message = lane, False, message
 
     def fail(self, message: str, lane: str = RANKING) -> None:
         with self._lock:
-            self._speaker, self.failed, self.message = lane, True, message
+            self._message_lane, self.failed, self.message = lane, True, message
 
     def guard(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
-        """An error boundary for widget callbacks, whose exceptions nobody would see."""
+        """Wrap a widget callback so that its exceptions are shown as messages."""
 
         @wraps(handler)
         def guarded(change: Any) -> None:
@@ -180,43 +174,45 @@ class Session(Refining):
 
         return guarded
 
-    def _hush(self, lane: str) -> None:
-        """Take back what that lane said last; what others said stays."""
+    def _clear_message(self, lane: str) -> None:
+        """Remove the message of that lane; a message of another lane stays."""
         with self._lock:
-            if self._speaker == lane:
+            if self._message_lane == lane:
                 self.failed, self.message = False, ""
 
     def _read_queries(self) -> None:
-        """Take over the collection's queries, which are fewer once some turned out unreadable."""
-        collection, known = self.bench.collection, self.queries
-        files = {name: query for name, query in known.items() if Path(name).is_absolute()}
-        own = {name: query for name, query in files.items() if Path(name).is_file()}
-        # Where a collection has no queries, any of its images may be one.
-        rest = collection.queries or [Query(i, i) for i in collection.images]
-        self.queries = own | {query.id: query for query in rest}
-        gone = self.query
-        if self.queries and gone not in self.queries and (not gone or gone in known):
+        """Take over the collection's queries; some may have turned out unreadable."""
+        collection, before = self.bench.collection, self.queries
+        files = {name: query for name, query in before.items() if Path(name).is_absolute()}
+        uploaded = {name: query for name, query in files.items() if Path(name).is_file()}
+        # Without queries, each image of a collection is a query.
+        queries = collection.queries or [Query(image, image) for image in collection.images]
+        self.queries = uploaded | {query.id: query for query in queries}
+        current = self.query
+        if self.queries and current not in self.queries and (not current or current in before):
             self.choose(next(iter(self.queries)))
-            if gone:
-                said = f"{shown(gone)!r} cannot be read any more; {shown(self.query)!r} is the query now."
-                self.tell(said, "queries")
+            if current:
+                text = f"{shown(current)!r} can no longer be read; {shown(self.query)!r} is the query now."
+                self.tell(text, "queries")
 
     def _report(self, lane: str, job: Job | None) -> None:
         with self._lock:
-            others = {name: one for name, one in self.jobs.items() if name != lane}
+            others = {name: other for name, other in self.jobs.items() if name != lane}
             self.jobs = {**others, lane: job} if job else others
 
     def _is_evaluated(self, pipeline: str) -> bool:
-        """Whether all is known of it: another query may have stopped the share of heat on targets."""
-        known = self.evaluation
-        if known is None or known.pipeline != pipeline:
+        """Whether the evaluation is complete: a newer query may have stopped the heat on target."""
+        evaluation = self.evaluation
+        if evaluation is None or evaluation.pipeline != pipeline:
             return False
-        return "localisation" in known.metrics or not self.bench.collection.quadrilaterals
+        return "localisation" in evaluation.metrics or not self.bench.collection.quadrilaterals
 
     def _work(self, progress: Progress) -> None:
         question = pipeline, query, box, also, feedback = self.question
         try:
-            ranking = self.bench.search(query, box, pipeline, None, progress, also, feedback)
+            ranking = self.bench.search(
+                query, pipeline=pipeline, box=box, k=None, progress=progress, also=also, feedback=feedback
+            )
         finally:
             self._read_queries()
         progress("Ranking", 1, 1)  # the last moment at which a newer request can still win
@@ -224,10 +220,16 @@ class Session(Refining):
         if self.bench.collection.protocol is None:
             self.evaluation = None
         elif not self._is_evaluated(pipeline):
-            for localise in (False, True):  # the mAP is there long before the share of heat on targets
-                evaluation = self.bench.evaluate(pipeline, progress, localise)
+            for localise in (False, True):  # the mAP is ready long before the heat on target
+                evaluation = self.bench.evaluate(pipeline, progress=progress, localise=localise)
                 progress("Evaluating", 1, 1)
                 self.evaluation = evaluation
+
+
+def first_result(ranking: pd.DataFrame | None, query: Query) -> str:
+    """The first image of a ranking that is not the query's own; empty if there is none."""
+    first = [] if ranking is None else map(str, ranking["image_id"].head(2))
+    return next((image for image in first if image != query.image), "")
 
 
 _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
@@ -235,7 +237,7 @@ _lock = threading.Lock()
 
 
 def session_of(bench: Workbench) -> Session:
-    """The one session of a bench, so that its panels are linked whatever cell they stand in."""
+    """The session of a bench: there is one, so that panels in different cells are linked."""
     with _lock:
         if bench not in _sessions:
             _sessions[bench] = Session(bench)

@@ -1,4 +1,4 @@
-"""The table of pipelines compared: what each measures, costs and must be said of it."""
+"""The table of compared pipelines: their measures, costs and warnings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.collections.collection import PROTOCOLS, Collection
 from workbench.judging import Evaluation
-from workbench.panels.results import percent
+from workbench.panels.formatting import on_target, percent
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
 
@@ -16,7 +16,7 @@ STAR = "★ "  # before the best mAP
 
 
 def measures(collection: Collection) -> dict[str, str]:
-    """The accuracies that the collection's protocol knows, {name of the metric: heading}."""
+    """The measures of the collection's protocol: {name of the metric: heading}."""
     protocol = collection.protocol
     if protocol is None:
         return {}
@@ -25,23 +25,21 @@ def measures(collection: Collection) -> dict[str, str]:
     if protocol.measure == "N-S":
         names = {"N-S": "N-S of 4"}
     head = f"mP@10_{protocol.headline}" if several else "mP@10"
-    located = (
-        {"localisation": "On target", "localisation_box": "Box IoU"} if collection.quadrilaterals else {}
-    )
-    return {**names, head: "mP@10", **located}
+    located = {"localisation": "Heat on target", "localisation_box": "Box IoU"}
+    return {**names, head: "mP@10", **(located if collection.quadrilaterals else {})}
 
 
 def columns(collection: Collection) -> list[dict[str, Any]]:
     """The columns of the table."""
     hints = {
         "mP@10": "Precision in the first 10 results, in the setting of the mAP that counts",
-        "On target": "Share of the positive heat that lies on what was asked for",
-        "Box IoU": "Mean overlap of the region most like the query, moved to fit, with the true outline",
+        "Heat on target": "Share of the positive heat that lies on the target, in percent",
+        "Box IoU": "Mean overlap of the most similar region, aligned with the query, with the true outline",
     }
     if collection.protocol is None:
         return [column("held", "A/B"), column("pipeline", "Pipeline", code=True)]
     return [
-        column("held", "A/B", hint="Which two are held against each other"),
+        column("held", "A/B", hint="The two pipelines that are compared"),
         column("pipeline", "Pipeline", code=True),
         *(
             column(key, title, True, hints.get(title, "In percent"))
@@ -49,15 +47,15 @@ def columns(collection: Collection) -> list[dict[str, Any]]:
         ),
         column("bytes", "Bytes/image", True, "Of an image's vector in single precision, or of its code"),
         column("milliseconds", "ms/query", True, "To search, rank and re-rank for one query, here"),
-        column("warnings", "Notes", True, "What must be said of the numbers; choose the row to read it"),
+        column("warnings", "Notes", True, "Warnings about the numbers; choose the row to read them"),
     ]
 
 
-def evaluated_row(evaluation: Evaluation, held: str, best: Mapping[str, float], running: bool) -> Any:
-    """A row of numbers; ``best`` are the highest of each measure, ``running`` whether more are to come."""
+def evaluated_row(evaluation: Evaluation, side: str, best: Mapping[str, float], running: bool) -> Any:
+    """A row of numbers; ``best`` are the highest of each measure, ``running``: more measures will follow."""
     metrics, costs = evaluation.metrics, evaluation.costs
     star = headline_of(evaluation)
-    cells = {"held": held, "pipeline": evaluation.pipeline}
+    cells = {"held": side, "pipeline": evaluation.pipeline}
     order: dict[str, float] = {}
     for key in best:
         value = metrics.get(key, math.nan)
@@ -84,7 +82,7 @@ def evaluated_row(evaluation: Evaluation, held: str, best: Mapping[str, float], 
 
 
 def headline_of(evaluation: Evaluation) -> str:
-    """The metric that is this evaluation's ``mean_ap``, or N-S."""
+    """The name of the metric that is this evaluation's ``mean_ap``, or N-S."""
     protocol = PROTOCOLS[evaluation.protocol]
     if protocol.measure == "N-S":
         return "N-S"
@@ -92,19 +90,19 @@ def headline_of(evaluation: Evaluation) -> str:
 
 
 def highest(evaluations: Sequence[Evaluation], names: Sequence[str]) -> dict[str, float]:
-    """The highest of each measure; nan where none is known."""
+    """The highest value of each measure; nan if none is known."""
     best = {}
     for name in names:
-        known = [e.metrics[name] for e in evaluations if not math.isnan(e.metrics.get(name, math.nan))]
-        best[name] = max(known, default=math.nan)
+        values = [e.metrics[name] for e in evaluations if not math.isnan(e.metrics.get(name, math.nan))]
+        best[name] = max(values, default=math.nan)
     return best
 
 
 def provenance(evaluation: Evaluation) -> list[Line]:
-    """What made an evaluation's numbers, and what must be said of them, as lines to read."""
+    """The provenance of an evaluation and its warnings, as lines of text."""
     facts = evaluation.provenance
     protocol = PROTOCOLS[evaluation.protocol]
-    words, by = facts.get("vocabulary"), facts.get("verified by")
+    words, verifier = facts.get("vocabulary"), facts.get("verified by")
     about = [
         f"Collection {facts['collection']}: {facts['images']:,} images, {facts['queries']:,} queries, "
         f"{facts['unreadable']:,} unreadable",
@@ -118,7 +116,7 @@ def provenance(evaluation: Evaluation) -> list[Line]:
             if words
             else []
         ),
-        *([f"Re-ranked by keypoints of {by}"] if by else []),
+        *([f"Re-ranked by keypoints of {verifier}"] if verifier else []),
         *(
             f"Whitening: {w['kind']} fitted on {w['vectors']:,} vectors of {w['collection']}, "
             f"{w['kept']} of {w['asked']} dimensions kept"
@@ -126,10 +124,8 @@ def provenance(evaluation: Evaluation) -> list[Line]:
         ),
         "Made with " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
     ]
-    metrics = evaluation.metrics
-    if "localisation" in metrics:
-        even = percent(metrics["localisation_even"])
-        about.insert(0, f"Heat on target {percent(metrics['localisation'])} % (evenly spread: {even} %)")
+    if heat := on_target(evaluation):
+        about.insert(0, heat)
     return [
         line(evaluation.pipeline, "pipeline"),
         *(line(text, "warning") for text in evaluation.warnings),

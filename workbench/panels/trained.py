@@ -1,14 +1,15 @@
-"""What was trained, as tables, curves and sentences."""
+"""Trainings as tables, curves and sentences."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.learning.finetuning import train as finetuning
 from workbench.learning.registry import Kind, Trained
-from workbench.panels.results import percent
+from workbench.panels.formatting import percent, plural
 from workbench.panels.widgets.table import column
 
 Figures = Sequence[dict[str, Any]]  # of each epoch
@@ -16,50 +17,60 @@ LISTED = [
     column("name", "Name"),
     column("what", "Trained"),
     column("collection", "On"),
-    column("epochs", "Epochs", number=True, hint="trained, and which of them is kept"),
+    column("epochs", "Epochs", number=True, hint="trained, and the one that is kept"),
     column("before", "Before", number=True, hint="held-out mAP, percent; of attention there is none"),
     column("after", "After", number=True, hint="held-out mAP of the epoch that is kept, percent"),
 ]
 HELD_OUT = "held-out mAP, percent"
 
 
+@dataclass
+class Live:
+    """A running training: its name, its highest number of epochs, and the figures of those done."""
+
+    name: str
+    kind: Kind
+    epochs: int
+    figures: list[dict[str, Any]] = field(default_factory=list)
+
+
 def kept(kind: Kind, figures: Figures) -> int:
-    """The number of the best epoch by what was held out; -1 before the first."""
-    trained = [one for one in figures if one["number"] > 0]
+    """The number of the best epoch on held-out data; -1 before the first."""
+    trained = [epoch for epoch in figures if epoch["number"] > 0]
     if not trained:
         return -1
-    best = max(trained, key=lambda one: one["mean_ap"] if kind == "backbone" else -one["validation"])
+    best = max(trained, key=lambda epoch: epoch["mean_ap"] if kind == "backbone" else -epoch["validation"])
     return int(best["number"])
 
 
-def row(one: Trained, running: bool = False) -> dict[str, Any]:
+def row(trained: Trained, running: bool = False) -> dict[str, Any]:
     """A training as a row of the list."""
-    figures, best = one.card["figures"], kept(one.kind, one.card["figures"])
+    figures, best = trained.card["figures"], kept(trained.kind, trained.card["figures"])
     by_number = {figure["number"]: figure for figure in figures}
     done = max(by_number, default=0)
     cells = {
-        "name": "shipped with the package" if one.shipped else one.name,
-        "what": _what(one),
-        "collection": str(one.card.get("collection", "")),
-        "epochs": f"{done} of {one.settings.epochs}, {'running' if running else 'stopped'}"
-        if one.waits
+        "name": "shipped with the package" if trained.shipped else trained.name,
+        "what": _what(trained),
+        "collection": str(trained.card.get("collection", "")),
+        "epochs": f"{done} of {trained.settings.epochs}, {'running' if running else 'stopped'}"
+        if trained.waits
         else f"{done}, kept {best}",
     }
     order = {"epochs": done}
-    if one.kind == "backbone":
+    if trained.kind == "backbone":
         cells |= {
             name: percent(by_number[number]["mean_ap"])
             for name, number in (("before", 0), ("after", best))
             if number in by_number
         }
-    return {"id": one.name, "cells": cells, "order": order, "titles": {"name": str(one.path)}}
+    return {"id": trained.name, "cells": cells, "order": order, "titles": {"name": str(trained.path)}}
 
 
-def _what(one: Trained) -> str:
-    settings = one.settings
+def _what(trained: Trained) -> str:
+    settings = trained.settings
     if isinstance(settings, finetuning.Settings):
-        return f"{settings.blocks} block{'s' * (settings.blocks != 1)} of {short(one.base)}, {settings.loss}"
-    return f"attention of {short(one.base)}, by {settings.targets}"
+        return f"{plural(settings.blocks, 'block')} of {short(trained.base)}, {settings.loss}"
+    return f"attention of {short(trained.base)}, by {settings.targets}"
 
 
 def short(backbone: str) -> str:
@@ -67,24 +78,24 @@ def short(backbone: str) -> str:
     return backbone.rpartition("/")[2].removesuffix(".safetensors")
 
 
-def card(one: Trained) -> str:
-    """What a card says, in a sentence or two."""
-    said, settings = one.card, one.settings
+def card(trained: Trained) -> str:
+    """The card of a training in a sentence or two."""
+    card, settings = trained.card, trained.settings
     if isinstance(settings, finetuning.Settings):
         words = [
-            f"{said['images']:,} images of {said['labels']:,} labels, {said['held_out_images']:,} held out",
+            f"{card['images']:,} images of {card['labels']:,} labels, {card['held_out_images']:,} held out",
             f"through {settings.pooling} over the whole map",
             f"rate {settings.rate:g}",
-            *said["notes"],
+            *card["notes"],
         ]
     else:
         words = [
-            f"{said['photos']:,} photos and {settings.composites:,} composites",
+            f"{card['photos']:,} photos and {settings.composites:,} composites",
             f"rate {settings.rate:g}",
         ]
-    if "size" in said:
-        words.append(f"{said['size']} pixels")
-    return " · ".join([*words, f"seed {said['seed']}"])
+    if "size" in card:
+        words.append(f"{card['size']} pixels")
+    return " · ".join([*words, f"seed {card['seed']}"])
 
 
 def epochs_table(kind: Kind, figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -98,28 +109,28 @@ def epochs_table(kind: Kind, figures: Figures) -> tuple[list[dict[str, Any]], li
 
     rows = [
         {
-            "id": str(one["number"]),
+            "id": str(epoch["number"]),
             "cells": {
-                "number": str(one["number"]) if one["number"] else "untrained",
-                **{name: text(name, one[name]) for name in ("loss", last[0])},
+                "number": str(epoch["number"]) if epoch["number"] else "untrained",
+                **{name: text(name, epoch[name]) for name in ("loss", last[0])},
             },
-            "order": {name: one[name] for name in ("number", "loss", last[0]) if one[name] is not None},
-            "strong": [last[0]] if one["number"] == best else [],
+            "order": {name: epoch[name] for name in ("number", "loss", last[0]) if epoch[name] is not None},
+            "strong": [last[0]] if epoch["number"] == best else [],
         }
-        for one in figures
+        for epoch in figures
     ]
     return columns, rows
 
 
 def curves(kind: Kind, figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Lines of the losses, and those of the held-out mAP."""
+    """The lines of the losses, and of the held-out mAP."""
 
-    def drawn(name: str, key: str, scale: float = 1.0) -> dict[str, Any]:
-        points = [(one["number"], one[key]) for one in figures if one.get(key) is not None]
+    def curve(name: str, key: str, scale: float = 1.0) -> dict[str, Any]:
+        points = [(epoch["number"], epoch[key]) for epoch in figures if epoch.get(key) is not None]
         points = [(x, scale * y) for x, y in points if math.isfinite(y)]
         return {"name": name, "x": [x for x, _ in points], "y": [y for _, y in points]}
 
-    losses = [drawn("loss", "loss")]
+    losses = [curve("loss", "loss")]
     if kind == "attention":
-        return [*losses, drawn("held-out loss", "validation")], []
-    return losses, [drawn(HELD_OUT, "mean_ap", 100)]
+        return [*losses, curve("held-out loss", "validation")], []
+    return losses, [curve(HELD_OUT, "mean_ap", 100)]

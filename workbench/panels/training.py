@@ -1,10 +1,9 @@
-"""Training on the collection: live, stopped and gone on with, and what it changes."""
+"""The training panel: training on the collection, live and resumable, and the change it makes."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as W
@@ -15,40 +14,44 @@ from workbench.learning.attention import train as attention
 from workbench.learning.finetuning import train as finetuning
 from workbench.learning.registry import Kind, Trained, names, shelf, shipped
 from workbench.panels import trained as words
+from workbench.panels.base import Panel
 from workbench.panels.before_after import BeforeAfter
 from workbench.panels.pipelines import part, replaced
 from workbench.panels.recipe import Recipe
 from workbench.panels.session import Session
+from workbench.panels.trained import Live
 from workbench.panels.widgets.curve import Curve
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.table import Table
 from workbench.progress import Progress
 
-LANE = "training"
-SOURCE = "the Training panel"  # what a card says of how it was made
-HINT = "Pick a training to see how it went and what it changes, or press Train."
+SOURCE = "the Training panel"  # named in the card in place of a command
+HINT = "Pick a training to see its epochs and the change it makes, or press Train."
 KEYPOINTS = (
-    "The pipeline now is of keypoints, which have no blocks and no regions to train here: choose another "
+    "The pipeline uses keypoints, which have no blocks and no regions to train here: choose another "
     "backbone above. HardNet is trained by: workbench train hardnet"
 )
-BEGUN = "The first epoch comes here once the images are prepared."
+BEGUN = "The first epoch appears here once the images are prepared."
 
 
-@dataclass
-class Live:
-    """A training that runs: its name, how many epochs it may have, and those that are done."""
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A training, the backbone it starts from, and its settings. Two requests are never equal."""
 
-    name: str
-    kind: Kind
-    epochs: int
-    figures: list[dict[str, Any]] = field(default_factory=list)
+    live: Live
+    base: str
+    settings: Any
 
 
-class TrainingPanel:
-    """A recipe to train by, what is trained so far, and of the picked one its epochs, before and after."""
+class TrainingPanel(Panel[Request, Live]):
+    """The settings of a training, the list of trainings, and the epochs and changes of the picked one."""
+
+    lane, phase, delay = "training", "Trained", 0.0
+    stops_when_folded = False
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        super().__init__(session)
+        self._request: Request | None = None
         self.live: Live | None = None
         self.picked = ""
         self.trained: dict[str, Trained] = {}
@@ -64,11 +67,11 @@ class TrainingPanel:
         self.measure = Curve(label="Held-out mAP of each epoch", y=words.HELD_OUT, digits=1)
         self.epochs = Table(label="Epochs")
         self.changes = BeforeAfter(session)
-        asking, told = W.Box([*self.recipe.parts, self.go]), W.Box([self.about, self.use])
+        head, picked = W.Box([*self.recipe.parts, self.go]), W.Box([self.about, self.use])
         self.course = W.Box([self.loss, self.measure, self.epochs])
-        for box, name in ((asking, "recipe"), (told, "told"), (self.course, "course")):
+        for box, name in ((head, "recipe"), (picked, "told"), (self.course, "course")):
             box.add_class(f"wb-{name}")
-        self.widget = region("Training", asking, self.note, self.list, told, self.course, self.changes.widget)
+        self.widget = region("Training", head, self.note, self.list, picked, self.course, self.changes.widget)
         self.go.on_click(guard(self.train))
         self.list.on_pick(guard(self.pick))
         self.use.on_click(guard(self.apply))
@@ -80,29 +83,22 @@ class TrainingPanel:
     # -- training
 
     def train(self, _: object) -> None:
-        """Begin what the recipe says, or go on with it."""
+        """Start the training of the settings, or go on with it."""
         name, settings, waiting = self.recipe.name.value.strip(), self.recipe.settings, self.waiting()
-        one, place = self.trained.get(name), learned(self.session.bench.options.cache, name)
-        if place.is_file() and (one is None or not one.waits):
-            raise WorkbenchError(f"{str(place)!r} is there already: choose another name to train anew")
+        trained, path = self.trained.get(name), learned(self.session.bench.options.cache, name)
+        if path.is_file() and (trained is None or not trained.waits):
+            raise WorkbenchError(f"{str(path)!r} exists already: choose another name to train again")
         base = waiting.base if waiting is not None else Config.parse(self.session.pipeline).backbone
-        live = Live(name, self.recipe.kind, settings.epochs)
+        self._request = Request(Live(name, self.recipe.kind, settings.epochs), base, settings)
         if not self.session.failed:
-            self.session.tell("", LANE)  # as that something was cancelled
-        self.session.run(LANE, partial(self._train, live, base, settings))
+            self.session.tell("", self.lane)  # clear the message of an earlier cancel
+        self.refresh()
 
-    def waiting(self) -> Trained | None:
-        """The training that Continue would go on with: of this name, kind, collection and settings."""
-        one, bench = self.trained.get(self.recipe.name.value.strip()), self.session.bench
-        if one is None or not one.waits or one.kind != self.recipe.kind:
-            return None
-        here = one.card["collection"], one.card["seed"]
-        same = here == (bench.collection.name, bench.options.seed) and one.settings == self.recipe.settings
-        return one if same else None
+    def request(self) -> Request | None:
+        return self._request
 
-    def _train(self, live: Live, base: str, settings: Any, progress: Progress) -> None:
-        bench = self.session.bench
-        given = bench.collection, bench.options, live.name, base, settings, progress
+    def compute(self, request: Request, progress: Progress) -> Live:
+        bench, live = self.session.bench, request.live
         with self._lock:
             self.live, self.picked = live, live.name
         self.changes.open(None)
@@ -113,85 +109,98 @@ class TrainingPanel:
             self.read()
             self.draw()
 
+        train = finetuning.finetune if live.kind == "backbone" else attention.train
+        source = bench.collection, bench.options
         try:
-            if live.kind == "backbone":
-                finetuning.finetune(*given, report, SOURCE)
-            else:
-                attention.train(*given, report, SOURCE)
-            progress("Trained", 1, 1)
+            train(*source, live.name, request.base, request.settings, progress, report, SOURCE)
         finally:
             with self._lock:
                 self.live = None
             self.read()
             self.draw()
+        return live
+
+    def render(self, result: Live) -> None:
         with self.session.lock:
             self.session.learned += 1
-        if self.picked == live.name:  # else another is looked at meanwhile
-            self.pick(live.name)
-        if self.recipe.name.value.strip() == live.name:
+        if self.picked == result.name:  # else another training was picked meanwhile
+            self.pick(result.name)
+        if self.recipe.name.value.strip() == result.name:
             self.suggest()
 
+    def waiting(self) -> Trained | None:
+        """The interrupted training of this name, kind, collection and settings."""
+        trained, bench = self.trained.get(self.recipe.name.value.strip()), self.session.bench
+        if trained is None or not trained.waits or trained.kind != self.recipe.kind:
+            return None
+        source = trained.card["collection"], trained.card["seed"]
+        same = source == (bench.collection.name, bench.options.seed)
+        return trained if same and trained.settings == self.recipe.settings else None
+
     def suggest(self) -> None:
-        """Write a name that is free."""
+        """Propose a name that no training has yet."""
         bench = self.session.bench
         self.recipe.suggest(bench.collection.name, names(bench.options.cache))
 
-    # -- what is trained
+    # -- trainings
 
     def read(self) -> None:
-        """See what lies in the cache, and what came with the package."""
-        found = shelf(self.session.bench.options.cache)
+        """List the trainings of the cache and of the package."""
+        trained = shelf(self.session.bench.options.cache)
+        package = {weights.name: weights for weights in shipped() if weights.name not in trained}
         with self._lock:
-            self.trained = {**found, **{one.name: one for one in shipped() if one.name not in found}}
+            self.trained = {**trained, **package}
 
     def pick(self, name: str) -> None:
-        """A training was picked: tell of it, take its settings, and show what it changes."""
+        """A training was picked: show it, take over its settings, and show the change it makes."""
         self.picked = name
-        one = self.trained.get(name)
-        if one is not None and self.live is None:
-            self.recipe.fill(one)
+        trained = self.trained.get(name)
+        if trained is not None and self.live is None:
+            self.recipe.fill(trained)
         self.draw()
         running = self.live is not None and self.live.name == name
-        self.changes.open(one if one is not None and one.usable and not running else None)
+        self.changes.open(trained if trained is not None and trained.usable and not running else None)
 
     def apply(self, _: object) -> None:
-        """Put the picked one into the session's pipeline."""
-        one = self.trained[self.picked]
-        pipeline = replaced(self.session.pipeline, "Backbone", one.backbone)
-        if one.kind == "attention":
-            if part(pipeline, "Regions") == "whole":  # one region has nothing to be weighed against
-                pipeline = replaced(pipeline, "Regions", f"rmac:{one.settings.levels}")  # type: ignore[union-attr]
-            pipeline = replaced(pipeline, "Weighting", one.weighting)
+        """Put the picked training into the session's pipeline."""
+        trained = self.trained[self.picked]
+        pipeline = replaced(self.session.pipeline, "Backbone", trained.backbone)
+        if trained.kind == "attention":
+            if part(pipeline, "Regions") == "whole":  # one region alone has no weight relative to others
+                pipeline = replaced(pipeline, "Regions", f"rmac:{trained.settings.levels}")  # type: ignore[union-attr]
+            pipeline = replaced(pipeline, "Weighting", trained.weighting)
         self.session.pipeline = pipeline
 
-    # -- showing
+    # -- drawing
 
     def changed(self, _: object) -> None:
         self.recipe.show()
         self.draw()
 
     def draw(self) -> None:
-        """Bring button, list, curves and words in line with what runs and what is picked."""
+        """Show button, list, curves and text for the running and the picked training."""
         with self._lock:
-            live, one = self.live, self.trained.get(self.picked)
-            running = live is not None or LANE in self.session.jobs
+            live, trained = self.live, self.trained.get(self.picked)
+            running = live is not None or self.lane in self.session.jobs
             waiting = None if running else self.waiting()
             self.go.description = "Continue" if waiting is not None else "Train"
             self.go.disabled = running or (waiting is None and is_local(self._backbone()))
-            self.go.tooltip = "Cancel, below, stops what runs and keeps the last epoch" if running else ""
+            self.go.tooltip = "Cancel, below, stops the training and keeps the last epoch" if running else ""
             self.note.lines = [] if running else self._note(waiting)
             self.list.rows = [
-                words.row(each, live is not None and live.name == each.name) for each in self.trained.values()
+                words.row(weights, live is not None and live.name == weights.name)
+                for weights in self.trained.values()
             ]
             self.list.chosen = [self.picked] if self.picked in self.trained else []
-            here = live is not None and live.name == self.picked
-            self.about.lines = self._about(one, here)
-            self.use.layout.display = None if one is not None and one.usable and not here else "none"
-            if live is not None and here:
+            picked = live is not None and live.name == self.picked
+            self.about.lines = self._about(trained, picked)
+            usable = trained is not None and trained.usable and not picked
+            self.use.layout.display = None if usable else "none"
+            if live is not None and picked:
                 self._show(live.kind, live.figures, live.epochs)
-            elif one is not None:
-                self._show(one.kind, one.card["figures"], one.settings.epochs)
-            self.course.layout.display = None if here or one is not None else "none"
+            elif trained is not None:
+                self._show(trained.kind, trained.card["figures"], trained.settings.epochs)
+            self.course.layout.display = None if picked or trained is not None else "none"
 
     def _show(self, kind: Kind, figures: words.Figures, last: int) -> None:
         losses, measured = words.curves(kind, figures)
@@ -204,39 +213,37 @@ class TrainingPanel:
             self.epochs.columns, self.epochs.rows = words.epochs_table(kind, figures)
 
     def _note(self, waiting: Trained | None) -> list[Line]:
-        """What the button would do."""
+        """What the button will do."""
         name, bench = self.recipe.name.value.strip(), self.session.bench
-        there = self.trained.get(name)
+        existing = self.trained.get(name)
         if waiting is not None:
-            done = max((one["number"] for one in waiting.card["figures"]), default=0)
-            return [
-                line(
-                    f"{name} was stopped after epoch {done}: Continue goes on there, as it was begun.", "note"
-                )
-            ]
-        if there is not None and there.waits:
-            return [line(f"Begins {name} anew: what waits under this name was begun otherwise.", "warning")]
+            done = max((epoch["number"] for epoch in waiting.card["figures"]), default=0)
+            text = f"{name} was stopped after epoch {done}: Continue goes on there with the same settings."
+            return [line(text, "note")]
+        if existing is not None and existing.waits:
+            text = f"Starts {name} again: the interrupted training of this name has other settings."
+            return [line(text, "warning")]
         backbone = words.short(self._backbone())
         if is_local(self._backbone()):
             return [line(KEYPOINTS, "note")]
         if self.recipe.kind == "backbone":
-            said = (
+            text = (
                 f"The last blocks of {backbone}, the pipeline's backbone, learn to bring images of one label "
                 f"of {bench.collection.name} together; the epoch of the best held-out mAP is kept."
             )
         else:
-            said = (
-                f"Learns which regions of {backbone}'s map count, from photos of {bench.collection.name} set "
+            text = (
+                f"Learns weights for the regions of {backbone}'s map, from photos of {bench.collection.name} "
                 "among clutter; the backbone stays as it is."
             )
-        return [line(said, "note")]
+        return [line(text, "note")]
 
     def _backbone(self) -> str:
         return Config.parse(self.session.pipeline).backbone
 
-    def _about(self, one: Trained | None, running: bool) -> list[Line]:
+    def _about(self, trained: Trained | None, running: bool) -> list[Line]:
         if running:
             return [line(f"{self.picked} is being trained: Cancel, below, keeps its last epoch.")]
-        if one is None:
+        if trained is None:
             return [line(HINT, "note")]
-        return [line(words.card(one), "note")]
+        return [line(words.card(trained), "note")]

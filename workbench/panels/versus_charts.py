@@ -1,4 +1,4 @@
-"""What the two charts of a comparison show: AP by query under A and B, and precision over recall."""
+"""The data of the two charts of a comparison: AP by query under A and B, and precision over recall."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-NAMED = 8  # curves with a colour, a dash and a name; the others are thin and grey
+NAMED = 8  # curves with a colour, a dash and a name; all others are thin and grey
 
 
 def columns(pairs: pd.DataFrame) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def columns(pairs: pd.DataFrame) -> list[dict[str, Any]]:
 def lines(
     curves: Mapping[str, NDArray[np.float64]], a: str, b: str, names: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Curves [101] of pipelines, the best first, as lines of the chart: A and B before all others."""
+    """Curves [101] of pipelines, in order of mAP, as lines of the chart: A and B first."""
     first = [p for p in (a, b) if p in curves]
     order = [*first, *(p for p in curves if p not in first)]
     drawn = []

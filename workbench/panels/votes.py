@@ -1,13 +1,17 @@
-"""Who votes for a class or an image: both pictures under their heat, the strongest votes, and their sum."""
+"""The votes for a class or an image: two pictures under their heat, the strongest votes, and their sum."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipywidgets as W
 import numpy as np
 
+from workbench.collections.collection import Box, Query
+from workbench.config import WorkbenchError
 from workbench.explain_one import Evidence
+from workbench.panels.base import Panel
+from workbench.panels.formatting import plural
 from workbench.panels.one_words import VOTES
 from workbench.panels.parts import Sum, links, regions, rows, steps, votes, words
 from workbench.panels.session import Session
@@ -16,19 +20,51 @@ from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.pairs import Links, Waterfall
 from workbench.panels.widgets.region import Text, line
 from workbench.panels.widgets.table import Table
+from workbench.progress import Progress
 
 SIDE = 640  # pixels of a picture's longest side
 HINT = "Choose a class or an image to see which regions voted for it."
 
 
-class VotesView:
-    """The query beside one of those that voted, linked by the votes; a strip chooses which."""
+class Subject(NamedTuple):
+    """A class or an image whose score is explained."""
+
+    label: str | None
+    image: str | None
+
+    def __str__(self) -> str:
+        return str(self.image) if self.label is None else f"the class {self.label}"
+
+
+class Request(NamedTuple):
+    """A query answered by ONE, and the class or image that is explained."""
+
+    query: Query
+    box: Box | None
+    pipeline: str
+    subject: Subject
+
+
+class Votes(NamedTuple):
+    """The evidence for a subject, the images that voted, and the query's picture (JPEG)."""
+
+    request: Request
+    evidence: Evidence
+    voters: list[Figure]
+    picture: bytes
+
+
+class VotesView(Panel[Request, Votes]):
+    """The query beside one of the images that voted, linked by the votes; a strip chooses the image."""
+
+    lane, phase = "votes", "Explaining"
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        super().__init__(session)
+        self.explained: Request | None = None
         self.evidence: Evidence | None = None
         self.total: Sum | None = None
-        self.shown, self.held = "", -1  # the image beside the query, and the vote that was picked
+        self.shown, self.held = "", -1  # the image beside the query, and the picked vote
         self.hint = Text(lines=[line(HINT, "note")])
         self.views = tuple(HeatView(look="picture", signed=True) for _ in range(2))
         self.links = Links()
@@ -53,42 +89,61 @@ class VotesView:
             view.on_hover(guard(self.mark))
             view.on_pick(guard(self.pick))
 
-    # -- showing
+    # -- the request and its result
 
-    def say(self, text: str) -> None:
-        """Say why there are no votes to show."""
-        self.hint.lines = [line(text, "note")]
+    def explain(self, query: Query, box: Box | None, pipeline: str, subject: Subject) -> None:
+        """Show the votes for a class or an image."""
+        self.explained = Request(query, box, pipeline, subject)
+        self.refresh()
+
+    def request(self) -> Request | None:
+        return self.explained
+
+    def dim(self, stale: bool) -> None:
+        for part in (*self.views, self.links, self.sum):
+            part.stale = stale
+
+    def compute(self, request: Request, progress: Progress) -> Votes:
+        bench, (query, box, pipeline, subject) = self.session.bench, request
+        evidence = bench.evidence(
+            query.id,
+            image_id=subject.image,
+            label=subject.label,
+            pipeline=pipeline,
+            box=box,
+            progress=progress,
+        )
+        picture = thumbnail(bench, query.image, SIDE, box or query.box)
+        return Votes(request, evidence, voters(self.session, evidence), picture)
+
+    def render_error(self, error: WorkbenchError) -> None:
+        self.hint.lines = [line(str(error), "note")]
         self.body.layout.display = "none"
 
-    def show(self, what: str, query: str, picture: bytes, why: Evidence, voters: list[Figure]) -> None:
-        """Show who votes for ``what``, by the query's name and picture and by ``voters`` of it."""
-        first = str(voters[0]["id"])
-        beside = thumbnail(self.session.bench, first, SIDE)
-        self.evidence, self.total, self.held = why, votes(why), -1
-        self.strip.figures = voters if len(voters) > 1 else []
+    def render(self, result: Votes) -> None:
+        evidence, figures, query = result.evidence, result.voters, result.request.query.id
+        first = str(figures[0]["id"])
+        first_picture = thumbnail(self.session.bench, first, SIDE)
+        self.evidence, self.total, self.held = evidence, votes(evidence), -1
+        self.strip.figures = figures if len(figures) > 1 else []
         self.views[0].show(
-            why.query_heatmap,
-            picture=picture,
+            evidence.query_heatmap,
+            picture=result.picture,
             name=query,
             alt=f"Query {query}, under its heat",
-            regions=[{**one, "group": ""} for one in regions(self.total, 0)],
+            regions=[{**region, "group": ""} for region in regions(self.total, 0)],
             marked=-1,
             top=self._top(),
         )
-        self._show_image(first, beside)
-        self.hint.lines = [line(f"Votes for {what}: score {self.total.whole:.3f}", "numbers")]
+        self._show_image(first, first_picture)
+        subject = result.request.subject
+        self.hint.lines = [line(f"Votes for {subject}: score {self.total.whole:.3f}", "numbers")]
         self.above.lines = [line(words(self.total), "note")]
         with self.table.hold_sync():
             self.table.rows, self.table.chosen = rows(self.total), []
         with self.sum.hold_sync():
             self.sum.steps, self.sum.marked = steps(self.total, "score"), -1
         self.body.layout.display = None
-        self.dim(False)
-
-    def dim(self, stale: bool) -> None:
-        """What is shown answers an older question, or the newest."""
-        for part in (*self.views, self.links, self.sum):
-            part.stale = stale
 
     def _show_image(self, image: str, picture: bytes) -> None:
         assert self.evidence is not None and self.total is not None
@@ -104,26 +159,28 @@ class VotesView:
             top=self._top(),
         )
         self.scale.top = self._top()
-        self.strip.chosen = next((n for n, one in enumerate(self.strip.figures) if one["id"] == image), -1)
-        lines = zip(links(self.total), self.total.parts, strict=True)
+        self.strip.chosen = next(
+            (number for number, figure in enumerate(self.strip.figures) if figure["id"] == image), -1
+        )
+        pairs = zip(links(self.total), self.total.parts, strict=True)
         with self.links.hold_sync():
-            self.links.links = [one for one, part in lines if part.image == image]
+            self.links.links = [link for link, part in pairs if part.image == image]
             self.links.marked = self.held
 
     def _top(self) -> float:
         assert self.evidence is not None
-        every = [self.evidence.query_heatmap, *self.evidence.image_heatmaps.values()]
-        return max(float(np.abs(heat).max()) for heat in every) or 1.0
+        heats = [self.evidence.query_heatmap, *self.evidence.image_heatmaps.values()]
+        return max(float(np.abs(heat).max()) for heat in heats) or 1.0
 
     # -- pointing
 
     def turn(self, number: int) -> None:
-        """One of those that voted was picked: it stands beside the query."""
+        """Show another image that voted beside the query."""
         image = str(self.strip.figures[number]["id"])
         self._show_image(image, thumbnail(self.session.bench, image, SIDE))
 
     def pick(self, number: int) -> None:
-        """Keep a vote emphasised, beside the image that has it; picked once more, it is let go."""
+        """Keep a vote emphasised, with its image beside the query; a second pick releases it."""
         self.held = -1 if number == self.held else number
         if self.held >= 0 and self.total is not None and self.total.parts[number].image != self.shown:
             image = self.total.parts[number].image
@@ -131,30 +188,29 @@ class VotesView:
         self.mark(-1)
 
     def mark(self, number: int) -> None:
-        """Emphasise a vote everywhere; with -1 the one that was picked, if any."""
-        there = number if number >= 0 else self.held
+        """Emphasise a vote in all views; -1 stands for the picked one, if any."""
+        marked = number if number >= 0 else self.held
         parts: tuple[Any, ...] = (*self.views, self.links, self.sum)
         for part in parts:
-            part.marked = there
-        self.table.chosen = [str(there)] if there >= 0 else []
+            part.marked = marked
+        self.table.chosen = [str(marked)] if marked >= 0 else []
 
 
-def voters(session: Session, why: Evidence) -> list[Figure]:
-    """Those that voted, by what they add, each with the region that adds most."""
-    added = why.votes.groupby("image_id")["contribution"].agg(["sum", "size"])
-    made: list[Figure] = []
+def voters(session: Session, evidence: Evidence) -> list[Figure]:
+    """The images that voted, by the sum of their votes, each with its strongest region."""
+    added = evidence.votes.groupby("image_id")["contribution"].agg(["sum", "size"])
+    figures: list[Figure] = []
     for image in added["sum"].sort_values(ascending=False, kind="stable").index:
-        best = why.votes[why.votes["image_id"] == image]["image_region"].iloc[0]
+        region = evidence.votes[evidence.votes["image_id"] == image]["image_region"].iloc[0]
         count, total = int(added["size"][image]), float(added["sum"][image])
-        text = f"{count} vote{'s' * (count != 1)}"
-        made.append(
+        figures.append(
             {
                 "id": image,
                 "picture": thumbnail(session.bench, image, 160),
                 "alt": "",
-                "name": f"{image}, {text}, adds {total:.3f}",
+                "name": f"{image}, {plural(count, 'vote')}, adds {total:.3f}",
                 "score": f"{count}×",
-                "box": why.image_regions[image][best].tolist(),
+                "box": evidence.image_regions[image][region].tolist(),
             }
         )
-    return made
+    return figures

@@ -1,4 +1,4 @@
-// Bars side by side, one of which is chosen: by a click, or as a slider by the keys.
+// Bars side by side. One is chosen by a click, or with the keys as in a slider.
 
 const SVG = "http://www.w3.org/2000/svg";
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [96, 36, 4, 8, 14];

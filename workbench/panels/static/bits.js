@@ -1,9 +1,9 @@
-// Binary codes, a line each, beside the query's: a bit that differs is a bar, one set in both a foot, else nothing.
+// Binary codes, one per line, below the query's. A bit that differs is a tall bar, a bit set in both a low one.
 
 const SVG = "http://www.w3.org/2000/svg";
 const [HIGH, FOOT] = [12, 3];
 
-// Runs of bits as rectangles of one path; ``bits`` says how high each is.
+// Runs of bits as rectangles of one path; ``bits`` gives the height of each.
 function pathOf(bits) {
   let path = "";
   for (let i = 0; i < bits.length; ) {

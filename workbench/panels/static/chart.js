@@ -1,4 +1,4 @@
-// Percentages over x: lines with a legend, or columns with a mark for A and one for B. Drawn anew at every width.
+// Percentages over x: lines with a legend, or columns with a mark for A and one for B. Redrawn for each width.
 
 const SVG = "http://www.w3.org/2000/svg";
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [256, 44, 12, 8, 36];
@@ -16,8 +16,8 @@ function render({ model, el }) {
   svg.setAttribute("tabindex", "0");
   svg.dataset.lmSuppressShortcuts = "true";
   el.append(svg, legend, hint);
-  let drawn = 0; // the width that it is drawn for
-  let here = -1; // the column, or the percent of x, that is pointed at
+  let drawn = 0; // the width of the current drawing
+  let here = -1; // the column, or the percent of x, under the pointer
 
   const columns = () => model.get("columns");
   const size = () => (model.get("lines").length ? 100 : Math.max(columns().length, 1));

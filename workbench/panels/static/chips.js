@@ -1,4 +1,4 @@
-// A labelled row of buttons that stay pressed; what is chosen keeps the order of the options.
+// A labelled row of toggle buttons; the chosen options keep their order.
 
 function render({ model, el }) {
   const label = document.createElement("span");

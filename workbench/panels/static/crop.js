@@ -1,7 +1,7 @@
-// A box on a picture: drawn, moved and resized by pointer and by keys, in pixels of the whole image.
+// A box on a picture, drawn, moved and resized with pointer or keys, in pixels of the whole image.
 
-const PAUSE = 150; // milliseconds of quiet before a box still in the hand is searched for
-const REACH = { mouse: 7, pen: 10, touch: 16 }; // screen pixels round an edge that take hold of it
+const PAUSE = 150; // milliseconds without movement before a box is searched for during a drag
+const REACH = { mouse: 7, pen: 10, touch: 16 }; // screen pixels around an edge in which it can be dragged
 const CURSORS = { "0,0": "move", "-1,-1": "nwse-resize", "1,1": "nwse-resize", "-1,1": "nesw-resize", "1,-1": "nesw-resize", "-1,0": "ew-resize", "1,0": "ew-resize", "0,-1": "ns-resize", "0,1": "ns-resize" };
 
 const make = (tag, name, parent) => {
@@ -30,7 +30,7 @@ function render({ model, el }) {
   stage.setAttribute("aria-roledescription", "crop box");
 
   let url = "";
-  let box = []; // what is seen: the model's, unless a newer one is in the hand or on its way
+  let box = []; // the box on screen: the model's, unless a newer one is being drawn or sent
   let held = null; // the drag: {grip, from, at, moved}
   let timer = 0;
   let refused = 0;
@@ -63,7 +63,7 @@ function render({ model, el }) {
     reset.hidden = own || !box.length;
     reset.textContent = model.get("whole") ? "Whole image" : "Own box";
     const place = pixels ? `${pixels} pixels at ${Math.round(box[0])}, ${Math.round(box[1])}. ` : "The whole image. ";
-    const keys = pixels ? "Arrows move, Shift and arrows resize, Escape takes it away." : "Press an arrow for a box, or drag.";
+    const keys = pixels ? "Arrows move, Shift and arrows resize, Escape removes it." : "Press an arrow for a box, or drag.";
     stage.setAttribute("aria-label", `Crop box: ${place}${keys}`);
   };
 
@@ -95,7 +95,7 @@ function render({ model, el }) {
 
   const set = (x0, y0, x1, y1) => (box = [x0, y0, x1, y1].map(Math.round));
 
-  // Where a pointer is, in pixels of the image, and how many of them a screen pixel is.
+  // The position of a pointer in pixels of the image, and the image pixels per screen pixel.
   const locate = (event) => {
     const seen = image.getBoundingClientRect();
     const scale = extent()[0] / seen.width;
@@ -103,7 +103,7 @@ function render({ model, el }) {
     return { x: clamp((event.clientX - seen.left) * scale, 0, width), y: clamp((event.clientY - seen.top) * scale, 0, height), scale };
   };
 
-  // [-1, 0 or 1 for each axis]: the edges taken hold of; [0, 0]: the box itself; null: nothing.
+  // [-1, 0 or 1 for each axis]: the dragged edges; [0, 0]: the whole box; null: nothing.
   const gripped = ({ x, y, scale }, kind) => {
     if (!box.length) return null;
     const reach = (REACH[kind] ?? 7) * scale;
@@ -202,7 +202,7 @@ function render({ model, el }) {
     else event.shiftKey ? resize(box, arrow.map(Math.abs), dx, dy) : move(box, dx, dy);
     later();
     draw();
-    // Only the shelf scrolls, where the picture is larger: scrollIntoView would move the notebook too.
+    // Scroll only the container of a large picture: scrollIntoView would scroll the notebook too.
     const near = (at, start, length, room) => Math.max(Math.min(at, start), Math.min(start, start + length - room));
     shelf.scrollLeft = near(shelf.scrollLeft, frame.offsetLeft, frame.offsetWidth, shelf.clientWidth);
     shelf.scrollTop = near(shelf.scrollTop, frame.offsetTop, frame.offsetHeight, shelf.clientHeight);

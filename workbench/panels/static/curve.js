@@ -1,9 +1,9 @@
-// Lines over epochs, or other named places, with a point at each, in a scale that fits them. Drawn anew at every width and epoch.
+// Lines with points over epochs or other named positions, on a fitted scale. Redrawn for each width and epoch.
 
 const SVG = "http://www.w3.org/2000/svg";
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [176, 56, 12, 10, 34];
 
-// Round numbers from below the least value to above the largest.
+// Round numbers from below the smallest value to above the largest.
 function ticksOf(values) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const rough = Math.max(high - low, Math.abs(high) * 0.02, 1e-6) / 3;
@@ -29,8 +29,8 @@ function render({ model, el }) {
   svg.setAttribute("tabindex", "0");
   svg.dataset.lmSuppressShortcuts = "true";
   el.append(svg, hint, empty, legend);
-  let drawn = 0; // the width that it is drawn for
-  let here = -1; // the epoch that is pointed at
+  let drawn = 0; // the width of the current drawing
+  let here = -1; // the epoch under the pointer
 
   const lines = () => model.get("lines").filter(({ x }) => x.length);
   const epochs = () => [...new Set(lines().flatMap(({ x }) => x))].sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-// Two rankings side by side: rows of pictures with captions, and a line between the places of the same image.
+// Two rankings side by side: rows of pictures with captions, and a line between the two ranks of an image.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -11,7 +11,7 @@ function render({ model, el }) {
   let urls = [];
   let columns = [[], []]; // the rows of both sides
   let lines = []; // {name, node}
-  let tab = [0, 0]; // side and place of the one row that the tab key reaches
+  let tab = [0, 0]; // side and position of the row in the tab order
 
   const called = (side) => model.get("names")[side];
   const within = (side) => (called(side).length > 1 ? called(side) : `in ${called(side)}`);

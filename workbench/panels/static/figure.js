@@ -1,4 +1,4 @@
-// One figure of a grid: its picture from bytes, and its caption as text only.
+// One figure of a grid: a picture from bytes, and a caption that is plain text.
 
 function caption(figure) {
   const line = document.createElement("figcaption");
@@ -19,7 +19,7 @@ function caption(figure) {
   return line;
 }
 
-// A box over a picture, wherever that lies in its frame once it is there.
+// A box over a picture, placed after the picture is laid out in its frame.
 function boxOver(frame, image, shares) {
   const box = document.createElement("div");
   box.className = "wb-box";
@@ -29,7 +29,7 @@ function boxOver(frame, image, shares) {
     const across = frame.clientWidth / width;
     const down = frame.clientHeight / height;
     const scale = { contain: Math.min(across, down), cover: Math.max(across, down) }[getComputedStyle(image).objectFit];
-    const [wide, high] = scale ? [scale / across, scale / down] : [1, 1]; // as shares of the frame
+    const [wide, high] = scale ? [scale / across, scale / down] : [1, 1]; // as fractions of the frame
     const spot = (from, to, share) => {
       const edge = (at) => Math.min(Math.max(100 * ((1 - share) / 2 + at * share), 0), 100);
       return [edge(from), edge(to) - edge(from)];
@@ -40,13 +40,13 @@ function boxOver(frame, image, shares) {
   };
   image.addEventListener("load", place);
   const sized = new ResizeObserver(() => (box.isConnected ? place() : sized.disconnect()));
-  sized.observe(frame); // also as it is first seen
+  sized.observe(frame); // also called when first visible
   return box;
 }
 
-// The cells of a grid. Each knows its ``figure``; each picture's address is given back once it is gone.
+// The cells of a grid, each with its ``figure``. The object URL of a picture is revoked when it is removed.
 function cellsOf(pick) {
-  const pictures = new Map(); // cell → the URL of its picture, the side it has and the side asked for
+  const pictures = new Map(); // cell → the URL of its picture, its side length, and the requested side length
 
   const revoke = (cell) => {
     const url = pictures.get(cell)?.url;
@@ -87,7 +87,7 @@ function cellsOf(pick) {
     return cell;
   };
 
-  // Draw a box on a cell's picture, now and whenever it is made anew; or none.
+  // Draw a box on a cell's picture, now and whenever the picture is replaced; or remove it.
   const box = (cell, shares) => {
     cell.figure = { ...cell.figure, box: shares };
     const frame = cell.firstChild;
@@ -96,7 +96,7 @@ function cellsOf(pick) {
     if (shares && image) frame.append(boxOver(frame, image, shares));
   };
 
-  // An image whose picture came apart from its figure keeps its cell from one ranking to the next.
+  // An image whose picture was sent separately keeps its cell in the next ranking.
   const cell = (figure, old) => {
     const one = (!figure.picture && old?.get(figure.name)) || make(figure);
     one.figure = figure;
@@ -110,7 +110,7 @@ function cellsOf(pick) {
     return one;
   };
 
-  // Those of the cells whose picture of this side is neither here nor asked for; now it is.
+  // The cells whose picture of this side is neither loaded nor requested; marks them as requested.
   const lacking = (cells, side) => {
     const found = cells.filter((one) => !(pictures.get(one)?.wanted >= side));
     for (const one of found) pictures.set(one, { url: "", side: 0, ...pictures.get(one), wanted: side });
@@ -122,12 +122,12 @@ function cellsOf(pick) {
     if (!has?.side || has.side < side) fill(cell, bytes, side);
   };
 
-  // Forget the pictures of all other cells, and what was asked for.
+  // Drop the pictures of all other cells, and their requests.
   const keep = (cells) => {
     const kept = new Set(cells);
     for (const [one, picture] of pictures) {
       if (!kept.has(one) || !picture.url) revoke(one);
-      else picture.wanted = picture.side; // what was still to come comes no more
+      else picture.wanted = picture.side; // the pending request is dropped
     }
   };
 

@@ -1,7 +1,7 @@
-// A grid of figures: one tab stop with arrow keys. A ranked grid may be of any length: it asks for
-// further pages as it is scrolled, and for the pictures that it lacks.
+// A grid of figures: one tab stop with arrow keys. A ranked grid may have any length: it requests
+// further pages as it is scrolled, and the pictures that are missing.
 
-const SIDES = { small: 160, medium: 160, large: 320 }; // pixels of the pictures asked for
+const SIDES = { small: 160, medium: 160, large: 320 }; // pixels of the requested pictures
 
 function render({ model, el }) {
   const root = document.createElement("div");
@@ -18,8 +18,8 @@ function render({ model, el }) {
   const made = cellsOf(pick);
   let cells = [];
   let byName = new Map();
-  let asked = 0; // where the page begins that was asked for last
-  let tab = 0; // the one figure that the tab key reaches
+  let asked = 0; // the start of the last requested page
+  let tab = 0; // the figure in the tab order
   let due = false;
 
   const reach = (index, focus = true) => {
@@ -35,7 +35,7 @@ function render({ model, el }) {
     return second < 1 ? cells.length : second;
   };
 
-  // Only the grid itself scrolls: scrollIntoView would move the notebook too.
+  // Scroll only the grid: scrollIntoView would scroll the notebook too.
   const uncover = (cell) => {
     const left = cell.offsetLeft - root.offsetLeft;
     const top = cell.offsetTop - root.offsetTop;
@@ -52,7 +52,7 @@ function render({ model, el }) {
     uncover(cells[chosen]);
   };
 
-  // Which is studied, which are selected, and which were judged.
+  // Mark the image under study, the selected images and the judged ones.
   const note = () => {
     if (!ranked) return;
     const [current, marked, judged] = [model.get("current"), new Set(model.get("marked")), model.get("judged")];
@@ -70,7 +70,7 @@ function render({ model, el }) {
   const fetchPictures = () => {
     if (!model.get("total")) return;
     const side = SIDES[model.get("size")];
-    // What is in view comes first, then what stands below it.
+    // Visible figures first, then those below.
     const seen = root.scrollTop && cells.findIndex((cell) => cell.offsetTop - root.offsetTop + cell.offsetHeight > root.scrollTop);
     const lacking = made.lacking([...cells.slice(seen), ...cells.slice(0, seen)], side);
     if (lacking.length) model.send({ pictures: lacking.map((cell) => cell.figure.name), side });
@@ -110,7 +110,7 @@ function render({ model, el }) {
     root.replaceChildren(...cells);
     asked = 0;
     if (ranked) root.scrollTop = 0;
-    // The focus stays with its image, where that is still on the first page.
+    // The focus stays on its image if that is still on the first page.
     reach(ranked ? (focused ? Math.max(0, cells.indexOf(byName.get(name))) : 0) : tab, false);
     if (focused && cells.length) cells[tab].focus({ preventScroll: true });
     settle();
@@ -125,7 +125,7 @@ function render({ model, el }) {
 
   const receive = (message, buffers) => {
     if (message.boxes) {
-      const none = !Object.keys(message.boxes).length; // takes all of them away
+      const none = !Object.keys(message.boxes).length; // removes all boxes
       for (const cell of cells) if (none || message.boxes[cell.figure.name]) made.box(cell, message.boxes[cell.figure.name]);
     } else if (message.pictures) {
       message.pictures.forEach((name, i) => byName.has(name) && made.receive(byName.get(name), buffers[i], message.sides[i]));
@@ -141,7 +141,7 @@ function render({ model, el }) {
   const judge = (cell, sign) => {
     const { name } = cell.figure;
     const { [name]: before, ...others } = model.get("judged");
-    model.set("judged", before === sign ? others : { ...others, [name]: sign }); // once more takes it back
+    model.set("judged", before === sign ? others : { ...others, [name]: sign }); // a second time takes it back
     note(); // at once; the ranking follows
     model.send({ judge: name, sign });
   };
@@ -164,7 +164,7 @@ function render({ model, el }) {
     study(cell, event.ctrlKey || event.metaKey);
   });
 
-  // However a figure got the focus, the keys are about that one.
+  // Keys act on the focused figure, however it got the focus.
   root.addEventListener("focusin", (event) => {
     const here = cells.indexOf(event.target.closest(".wb-figure"));
     if (here >= 0 && here !== tab) reach(here, false);
@@ -198,7 +198,7 @@ function render({ model, el }) {
   resized.observe(root);
   const changes = {
     "change:figures": drawSoon,
-    "change:version": drawSoon, // the figures may be the same and their pictures not yet here
+    "change:version": drawSoon, // the figures may be the same while their pictures are missing
     "change:chosen": markChosen,
     "change:current": note,
     "change:marked": note,

@@ -1,4 +1,4 @@
-// A picture with heat (canvas), regions and outlines (SVG) above it, and the scale of the heat.
+// A picture under heat (canvas), regions and outlines (SVG), with the scale of the heat.
 
 const SVG = "http://www.w3.org/2000/svg";
 const FINE = 256; // pixels along the longer side of interpolated heat
@@ -14,7 +14,7 @@ function element(tag, name, parent, space) {
   return node;
 }
 
-// A number with three digits that matter at the end of the scale, and its sign where it has one.
+// A number with three significant digits at the end of the scale, and its sign if the heat is signed.
 function number(value, top, signed) {
   const digits = between(0, 2 - Math.floor(Math.log10(top || 1)), 8);
   const text = Math.abs(value).toFixed(digits);
@@ -22,7 +22,7 @@ function number(value, top, signed) {
   return (value < 0 ? "−" : signed ? "+" : "") + text;
 }
 
-// The value between the centres of cells, [row, column] in cells.
+// The interpolated value at [row, column], in units of cells.
 function interpolated(values, rows, columns, row, column) {
   const y = between(0, row - 0.5, rows - 1);
   const x = between(0, column - 0.5, columns - 1);
@@ -78,12 +78,12 @@ function render({ model, el }) {
   let url = "";
   let values = new Float32Array();
   let groups = []; // a <g> for each region
-  let tab = -1; // the one region that the tab key reaches
+  let tab = -1; // the region in the tab order
   let hovered = -1;
   let waiting = 0;
 
   const fit = () => {
-    // Pictures smaller than their place are enlarged: cells and regions can be seen then.
+    // Small pictures are enlarged, so that cells and regions are visible.
     const [across, down] = image.naturalWidth ? [image.naturalWidth, image.naturalHeight] : [4, 3];
     frame.style.setProperty("--ratio", across / down);
   };
@@ -116,7 +116,7 @@ function render({ model, el }) {
 
   const drawOpacity = () => {
     canvas.style.opacity = get("opacity");
-    // The stronger the heat, the greyer the picture: then the only colour is that of the heat.
+    // The stronger the heat, the greyer the picture, so that colour comes from the heat alone.
     image.style.setProperty("--grey", canvas.hidden ? 0 : get("opacity"));
   };
 
@@ -138,7 +138,7 @@ function render({ model, el }) {
     }
   };
 
-  // Regions: one tab stop, arrow keys walk, Enter picks.
+  // Regions: one tab stop, arrow keys move, Enter picks.
   const visible = () => groups.map((_, i) => i).filter((i) => !groups[i].hasAttribute("hidden"));
 
   const say = () => {
@@ -149,7 +149,7 @@ function render({ model, el }) {
     if (i === hovered) return;
     hovered = i;
     say();
-    clearTimeout(waiting); // leaving one for the next is one change
+    clearTimeout(waiting); // moving to the next region is one change
     waiting = setTimeout(() => model.send({ hover: i }), 40);
   };
 
@@ -188,7 +188,7 @@ function render({ model, el }) {
       });
       return group;
     });
-    // Small regions lie above large ones, so that each can be reached by the pointer.
+    // Small regions are above large ones, so that the pointer reaches each.
     const area = ({ box: [x0, y0, x1, y1] }) => (x1 - x0) * (y1 - y0);
     const order = get("regions").map((region, i) => [area(region), i]).sort((a, b) => b[0] - a[0]);
     regions.replaceChildren(...order.map(([, i]) => groups[i]));
@@ -241,7 +241,7 @@ function render({ model, el }) {
   });
   on(frame, "pointerleave", say);
 
-  // The scale, and what is changed in the browser.
+  // The scale, and the controls.
   const controls = element("div", "wb-heat-controls", look === "picture" ? null : el);
   const scale = element("div", "wb-heat-scale", controls);
   const low = element("span", "wb-heat-end", scale);
@@ -285,7 +285,7 @@ function render({ model, el }) {
     opacity: [drawOpacity, drawScale], quantity: [drawScale],
     regions: [drawRegions], shown: [drawShown], marked: [drawMarked], outlines: [drawOutlines],
   };
-  // One message may change several traits: each part is drawn once for all of them.
+  // One message may change several traits: draw each part once.
   const due = new Set();
   const draw = () => {
     const now = [...due];

@@ -1,8 +1,8 @@
-// Two pictures with keypoints and matches on one canvas over both. Each picture is a tab stop: arrow keys walk.
+// Two pictures with keypoints and matches on one canvas over both. Each picture is a tab stop with arrow keys.
 
-const REACH = 14; // pixels from which a keypoint is meant
+const REACH = 14; // pixels around the pointer in which a keypoint is hit
 const STEPS = [0, 25, 50, 100, 200, 500, 1000]; // keypoints drawn
-const KEYS = "Arrow keys walk, M goes to the match, Enter holds a keypoint, Escape lets it go.";
+const KEYS = "Arrow keys move, M goes to the match, Enter holds a keypoint, Escape releases it.";
 
 function node(tag, kind, parent, text) {
   const one = document.createElement(tag);
@@ -55,7 +55,7 @@ function render({ model, el }) {
   for (const control of [slider, ...Object.values(toggles)]) control.dataset.lmSuppressShortcuts = "true";
 
   let read = { sides: [[], []], matches: [] };
-  let cursor = null; // {side, i} that is pointed at, or reached by keys
+  let cursor = null; // {side, i} under the pointer, or reached by keys
   let walking = false;
   let waiting = 0;
 
@@ -96,7 +96,7 @@ function render({ model, el }) {
       const few = read.sides[side].map((_, i) => i).filter((i) => i < model.get("most") || ends[side].has(i) || lit[side]?.includes(i) || (held()?.side === side && held().i === i));
       sides[side].seen = few;
       sides[side].at = new Float32Array(few.flatMap((i) => [put(side, i).x, put(side, i).y]));
-      // What a picture's keypoints extend beyond its border is cut off.
+      // Clip keypoints at the border of their picture.
       pen.save();
       pen.beginPath();
       pen.rect(frames[side].left, frames[side].top, frames[side].width, frames[side].height);
@@ -167,7 +167,7 @@ function render({ model, el }) {
     model.save_changes();
   });
 
-  // -- pointing, by mouse and by keys
+  // -- pointer and keys
 
   const point = (place) => {
     if (same(place, cursor)) return;
@@ -246,7 +246,7 @@ function render({ model, el }) {
     points: [recount], pairs: [recount], inside: [recount], counts: [recount],
     most: [drawControls], inliers: [drawControls], outliers: [drawControls], lit: [redraw], held: [redraw],
   };
-  // One message may change several traits: each part is drawn once for all of them.
+  // One message may change several traits: draw each part once.
   const acts = new Set();
   const draw = () => {
     const now = [...acts];

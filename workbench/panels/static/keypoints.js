@@ -1,11 +1,11 @@
-// Keypoints of two pictures and the matches between them: read from bytes, laid onto the page, painted.
+// Keypoints of two pictures and the matches between them: decoded, placed on the page, drawn.
 
-// Okabe and Ito's colours, over a dark casing: they are told apart by anybody, on any picture.
+// Okabe and Ito's colour-blind safe colours over a dark outline, visible on any picture.
 const TONES = { plain: "#fff", inlier: "#56b4e9", outlier: "#e69f00", marked: "#f0e442" };
 const CASING = "rgba(0, 0, 0, 0.55)";
-const PATCH = 8; // times a keypoint's size, that its patch shows
+const PATCH = 8; // the side of a patch, in sizes of its keypoint
 
-// What the bytes say: the keypoints of both sides, the matches, and the match of each keypoint.
+// Decode the keypoints of both sides, the matches, and the match of each keypoint.
 function readKeypoints(model) {
   const copy = (name) => {
     const view = model.get(name);
@@ -25,7 +25,7 @@ function readKeypoints(model) {
   return { sides, matches };
 }
 
-// Where a keypoint lies on the page. ``frame`` is its picture's place there, ``size`` that in which it is given.
+// The position of a keypoint on the page. ``frame`` is the picture on the page, ``size`` its size in keypoint coordinates.
 function laid({ x, y, size, angle }, frame, [width, height]) {
   const [across, down] = [frame.width / width, frame.height / height];
   return { x: frame.left + x * across, y: frame.top + y * down, r: Math.max(1.5, (size / 2) * Math.min(across, down)), angle };
@@ -44,7 +44,7 @@ function stroke(pen, path, tone, width, alpha = 1, casing = 1.5) {
   pen.globalAlpha = 1;
 }
 
-// A circle as wide as the keypoint, with a line from its middle to where it is turned.
+// A circle of the keypoint's size, with a line from the centre in its orientation.
 function circle(path, { x, y, r, angle }) {
   path.moveTo(x + r, y);
   path.arc(x, y, r, 0, 2 * Math.PI);
@@ -52,7 +52,7 @@ function circle(path, { x, y, r, angle }) {
   path.lineTo(x + r * Math.cos(angle), y + r * Math.sin(angle));
 }
 
-// The outline of what its patch shows.
+// The outline of the patch of a keypoint.
 function outline(path, { x, y, r, angle }) {
   const half = PATCH * r;
   for (let corner = 0; corner <= 4; corner++) {
@@ -68,7 +68,7 @@ function paintCircles(pen, keypoints, tone, width, alpha) {
   stroke(pen, path, tone, width, alpha);
 }
 
-// The lines of many matches are thinner and fainter, so that the pictures stay seen.
+// The more matches, the thinner and fainter their lines, so that the pictures stay visible.
 function paintLines(pen, lines, inlier, faint) {
   const few = lines.length < 60;
   const alpha = Math.max(0.25, Math.min(0.9, 6 / Math.sqrt(lines.length || 1))) * (faint ? 0.4 : 1);

@@ -1,4 +1,4 @@
-// The legend of a scatter: classes with their counts, or a scale of values, and the marks that are there.
+// The legend of a scatter: classes with counts, or a scale of values, and the marks in use.
 
 function part(tag, name, parent, text) {
   const node = document.createElement(tag);

@@ -1,4 +1,4 @@
-// Lines between regions of pictures side by side, drawn over all of them.
+// Lines between regions of adjacent pictures, drawn over all of them.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -8,7 +8,7 @@ function render({ model, el }) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("aria-hidden", "true");
   el.append(svg);
-  let box = null; // that holds the pictures and this
+  let box = null; // the container of the pictures and this widget
   const watched = new WeakSet();
   const sizes = new ResizeObserver(() => draw());
 
@@ -38,7 +38,7 @@ function render({ model, el }) {
       for (const kind of ["wb-casing", "wb-line-drawn"]) {
         const path = document.createElementNS(SVG, "path");
         path.setAttribute("class", kind);
-        // A dot at either end says which point is meant.
+        // A dot at each end marks the point.
         const dot = (x, y) => `M${x - 2},${y}a2,2 0 1 0 4,0a2,2 0 1 0 -4,0`;
         const curve = straight ? `L${x1},${y1}` : `C${bend},${x1},${y1}`;
         path.setAttribute("d", `M${x0},${y0}${curve}${dot(x0, y0)}${dot(x1, y1)}`);
@@ -55,14 +55,14 @@ function render({ model, el }) {
     const groups = [...svg.children];
     const some = groups.some((group) => group.dataset.part === marked);
     svg.classList.toggle("wb-some-marked", some);
-    // Between more than two pictures only the lines of one part are told apart.
+    // With more than two pictures, only the lines of one part are distinguishable.
     svg.classList.toggle("wb-one", !straight && model.get("links").some(({ view }) => view > 1));
     svg.classList.toggle("wb-stale", model.get("stale"));
     groups.forEach((group) => group.classList.toggle("wb-marked", group.dataset.part === marked));
   };
 
-  sizes.observe(el); // drawn once this stands in the page
-  // Pictures are laid out after the message that brings them.
+  sizes.observe(el); // drawn once this is in the page
+  // Pictures are laid out after the message that contains them.
   const late = () => requestAnimationFrame(draw);
   const changes = { "change:links": late, "change:marked": mark, "change:stale": mark };
   for (const [name, act] of Object.entries(changes)) model.on(name, act);

@@ -1,4 +1,4 @@
-// Labelled sliders over lists of values. The kernel hears of a change when the handle is let go, or as it moves.
+// Labelled sliders over lists of values. A change is sent when the handle is released, or as it moves (``live``).
 
 function render({ model, el }) {
   el.classList.add("wb-numbers-column");

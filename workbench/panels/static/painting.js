@@ -1,20 +1,20 @@
-// Painting points: a look for each class or value, all points of one look in one path.
+// Draws points: one style for each class or value, and one path for all points of a style.
 
 const HUES = 6; // classes beyond them are diamonds in the same colours
 const OTHER = 254;
 const NONE = 255;
-const LEVELS = 64; // of values: as many as one can tell apart
+const LEVELS = 64; // of values: as many as are distinguishable
 
 const classOf = (code) => (code === OTHER ? "other" : code === NONE ? "none" : `${code % HUES}`);
 const isDiamond = (code) => code < OTHER && code >= HUES;
 
-// The colour of a ramp of 256 × RGB at a share from 0 to 1.
+// The colour of a ramp of 256 × RGB at a value from 0 to 1.
 function rampColour(ramp, share) {
   const at = 3 * Math.round(255 * share);
   return `rgb(${ramp[at]} ${ramp[at + 1]} ${ramp[at + 2]})`;
 }
 
-// How a code is drawn: fill, edge, shape, and its place in the order of drawing.
+// The style of a code: fill, edge, shape, and position in the drawing order.
 function looks(kind, ramp, style) {
   const known = new Map();
   const valued = kind === "values";
@@ -29,7 +29,7 @@ function looks(kind, ramp, style) {
         size: quiet ? 0.7 : 1,
         hollow: key === NONE,
         diamond: !valued && isDiamond(key),
-        order: quiet ? -1 : valued ? key : 0, // what is high, and what has a colour, lies on top
+        order: quiet ? -1 : valued ? key : 0, // high values, and coloured classes, on top
       });
     }
     return known.get(key);
@@ -61,12 +61,12 @@ function paintPoints(pen, at, rows, radius, lookOf, edge) {
     for (const i of members) trace(pen, at[2 * i], at[2 * i + 1], look.size * radius, look.diamond);
     pen.fillStyle = look.fill;
     pen.strokeStyle = edge ?? (look.hollow ? look.fill : look.edge);
-    pen.stroke(); // below the fill, so that edges do not eat up their neighbours where points lie close
+    pen.stroke(); // below the fill, so that edges do not cover neighbouring points
     if (!look.hollow) pen.fill();
   }
 }
 
-// A ring or a square round a point, dark over light or light over dark: seen on any point.
+// A ring or a square around a point, in dark and light, visible on any point.
 function paintRing(pen, x, y, r, width, square, style) {
   for (const [colour, wide] of [["ground", width + 3], ["mark", width]]) {
     pen.beginPath();

@@ -1,4 +1,4 @@
-// A table of patches: pictures from bytes, and lines of text below them. The one that counts has a sign and a colour.
+// A table of patches: pictures from bytes with lines of text below. A marked cell has a sign and a colour.
 
 function render({ model, el }) {
   const table = document.createElement("table");

@@ -1,8 +1,8 @@
-// Points over two axes with the front of those that nothing beats; drawn anew at every width.
+// Points over two axes with their Pareto front; redrawn for each width.
 
 const SVG = "http://www.w3.org/2000/svg";
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [320, 60, 16, 12, 40];
-// Where a label may stand around its point: nearest first, the far ones with a line that leads there.
+// Positions of a label around its point, nearest first; a far label is connected by a line.
 const PLACES = [12, 26, 40].flatMap((far) => [[far, 0], [-far, 0], [0, -far], [0, far], [far, -far / 1.4], [-far, -far / 1.4], [far, far / 1.4], [-far, far / 1.4]]);
 
 function short(value) {
@@ -11,7 +11,7 @@ function short(value) {
   return `${Number((value / scale).toPrecision(3))}${letter}`.replace("-", "−");
 }
 
-// A scale from values to 0…1, and the values at which it has ticks.
+// A scale from values to 0…1, and the values of its ticks.
 function scaleOf(values, { log, most }) {
   const shown = values.map((value) => (log ? Math.log10(value) : value));
   let [low, high] = [Math.min(...shown), Math.max(...shown)];
@@ -43,8 +43,8 @@ function render({ model, el }) {
   svg.setAttribute("role", "group");
   svg.setAttribute("aria-label", model.get("label"));
   el.append(svg, hint, empty);
-  let drawn = 0; // the width that it is drawn for
-  let reach = ""; // the point that the tab key reaches
+  let drawn = 0; // the width of the current drawing
+  let reach = ""; // the point in the tab order
   let marks = new Map(); // id → its element
 
   const width = () => Math.max(el.clientWidth, 240);
@@ -94,7 +94,7 @@ function render({ model, el }) {
     for (const { at: [cx, cy] } of trail) add("circle", "step", { cx, cy, r: 2.5 });
   };
 
-  // Each label where it covers no point and no other label, and if possible no line of the front; else none.
+  // Place each label where it covers no point, no other label and, if possible, no line of the front; else omit it.
   const drawLabels = (points, lines) => {
     const taken = points.map(({ at: [x, y] }) => [x - 6, y - 6, x + 6, y + 6]);
     const clear = ([x0, y0, x1, y1], boxes) => boxes.every(([a0, b0, a1, b1]) => x1 <= a0 || x0 >= a1 || y1 <= b0 || y0 >= b1);
@@ -183,7 +183,7 @@ function render({ model, el }) {
     if (focus) mark.focus();
   };
 
-  // The points under the pointer, the nearest first, or that whose label it is on.
+  // The points under the pointer, nearest first, or the point whose label is under it.
   const under = (event) => {
     if (event.target.point) return [marks.get(event.target.point.id)];
     const box = svg.getBoundingClientRect();
@@ -200,7 +200,7 @@ function render({ model, el }) {
   svg.addEventListener("focusout", () => tell(null));
   svg.addEventListener("click", (event) => {
     const found = under(event);
-    // Of those on one spot, a further click picks the next.
+    // Of points at the same position, a further click picks the next.
     const same = found.filter(({ point }) => String(point.at) === String(found[0].point.at));
     const mark = same[(same.findIndex(({ point }) => point.id === model.get("current")) + 1) % same.length];
     if (!mark) return;
@@ -235,7 +235,7 @@ function render({ model, el }) {
   const sized = new ResizeObserver(() => width() !== drawn && draw());
   sized.observe(el);
   const changes = ["points", "trail", "x", "y", "current", "stale", "empty"].map((name) => `change:${name}`);
-  let due = 0; // several changes of one message are drawn once
+  let due = 0; // changes of one message are drawn together
   const later = () => (due ||= requestAnimationFrame(() => ((due = 0), draw())));
   changes.forEach((name) => model.on(name, later));
   draw();

@@ -1,6 +1,6 @@
-// Points in the plane, [x0, y0, x1, y1, …] in pixels: which is nearest, which lie inside, which is next.
+// Points in the plane, [x0, y0, x1, y1, …] in pixels: the nearest, those inside a path, the next in a direction.
 
-// Points of any extent, y upwards, in pixels. One scale for both axes: distances are what a map shows.
+// Convert points of any extent, y upwards, to pixels. Both axes share one scale, since a map shows distances.
 function fitted(points, width, height, margin) {
   const [low, high] = [[Infinity, Infinity], [-Infinity, -Infinity]];
   points.forEach((value, k) => {
@@ -43,7 +43,7 @@ function pointsInside(at, path) {
   return rows;
 }
 
-// The nearest point from one in a direction: within 45° of it, else anywhere ahead; itself at the end.
+// The nearest point in a direction: within 45° of it, else anywhere ahead; the point itself if there is none.
 function nextPoint(at, from, dx, dy) {
   const [x, y] = [at[2 * from], at[2 * from + 1]];
   let [best, least] = [from, Infinity];
@@ -52,7 +52,7 @@ function nextPoint(at, from, dx, dy) {
     const [px, py] = [at[2 * i] - x, at[2 * i + 1] - y];
     let along = px * dx + py * dy;
     const across = Math.abs(px * dy - py * dx);
-    // Points on one spot are walked by number.
+    // Points at the same position are visited by number.
     if (along === 0 && across === 0) along = (i - from) * (dx + dy) > 0 ? 1e-6 * Math.abs(i - from) : 0;
     if (along <= 0) continue;
     const cost = Math.hypot(along, across) + (across > along ? 1e6 : 0);

@@ -1,9 +1,9 @@
-// A scatter of images on two canvases, points below and marks above, with a legend and a card of the point
-// under the pointer. One tab stop: arrow keys walk from point to point.
+// A scatter of images on two canvases, points below and marks above, with a legend and a card for the point
+// under the pointer. One tab stop: arrow keys move from point to point.
 
-const REACH = 14; // pixels from which a point is meant
-const STILL = 4; // pixels of movement that are still a click
-const KEYS = "Arrow keys walk from image to image, Enter studies one, S selects it, Escape clears the selection.";
+const REACH = 14; // pixels around the pointer in which a point is hit
+const STILL = 4; // pixels of movement up to which a drag is a click
+const KEYS = "Arrow keys move from image to image, Enter studies one, S selects it, Escape clears the selection.";
 
 function render({ model, el }) {
   el.classList.add("wb-map");
@@ -29,10 +29,10 @@ function render({ model, el }) {
   let at = new Float32Array(); // the points in pixels
   let codes = new Uint8Array();
   let radius = 4;
-  let cursor = -1; // the point that is pointed at, or reached by keys
-  let walking = false; // by keys
-  let path = null; // of the lasso
-  let url = null; // of the card's picture
+  let cursor = -1; // the point under the pointer, or reached by keys
+  let walking = false; // whether keys are used
+  let path = null; // the lasso
+  let url = null; // the card's picture
   let waiting = 0;
 
   const bytes = (name) => {
@@ -237,7 +237,7 @@ function render({ model, el }) {
   const size = new ResizeObserver(redraw);
   size.observe(plot);
   size.observe(el);
-  // Colours are read from the page's style: they change with its theme.
+  // Colours are read from the page's style, since they change with its theme.
   const theme = new MutationObserver(redraw);
   theme.observe(document.body, { attributeFilter: ["data-jp-theme-name", "data-jp-theme-light", "class"] });
   redraw();

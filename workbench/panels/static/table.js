@@ -1,4 +1,4 @@
-// A table of text: headings sort, rows are picked, one tab stop with arrow keys.
+// A table of text: headings sort, rows can be picked, one tab stop with arrow keys.
 
 function render({ model, el }) {
   const table = document.createElement("table");
@@ -12,7 +12,7 @@ function render({ model, el }) {
   el.classList.add("wb-sheet");
   el.append(table, empty);
   let sorted = { key: "", down: false };
-  let tab = ""; // the id of the one row that the tab key reaches
+  let tab = ""; // the id of the row in the tab order
 
   const lines = () => [...body.rows];
 
@@ -32,7 +32,7 @@ function render({ model, el }) {
     const value = (row) => row.order?.[key] ?? (numbers ? undefined : (row.cells[key] ?? ""));
     const compare = (a, b) => {
       const [x, y] = [value(a), value(b)];
-      // What has no number comes last, whichever way the others stand.
+      // Rows without a number come last, in either direction.
       if (x === undefined || y === undefined) return ((x === undefined) - (y === undefined)) * (down ? -1 : 1);
       return typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y), undefined, { numeric: true });
     };
@@ -51,7 +51,7 @@ function render({ model, el }) {
       button.textContent = title + (sorted.key !== key ? "" : sorted.down ? " ↓" : " ↑");
       if (hint) button.title = hint;
       button.addEventListener("click", () => {
-        // Numbers are read from the largest down.
+        // Numbers are sorted with the largest first.
         const down = sorted.key === key ? !sorted.down : Boolean(number);
         sorted = { key, down };
         drawHead();
@@ -80,7 +80,7 @@ function render({ model, el }) {
         const last = row.said ? columns.findLastIndex(({ key }) => row.cells[key]) : columns.length - 1;
         for (const { key, number, code } of columns.slice(0, last + 1)) {
           const cell = line.insertCell();
-          // A long pipeline is broken behind a slash.
+          // A long pipeline is wrapped after a slash.
           const words = (row.cells[key] ?? "").split(code ? /(?<=\/)/ : undefined);
           cell.append(...words.flatMap((word) => [word, document.createElement("wbr")]).slice(0, -1));
           if (row.titles?.[key]) cell.title = row.titles[key];

@@ -1,4 +1,4 @@
-// Lines of text, each with a kind; a line with a fraction is a progress bar. Names the region it stands in.
+// Lines of text, each with a kind; a line with a fraction is a progress bar. Labels its region.
 
 function render({ model, el }) {
   el.classList.add("wb-text");
@@ -26,26 +26,26 @@ function render({ model, el }) {
     });
   };
 
-  // The region is the box around this text. It is known only when both are in the page.
+  // The region is the box around this text; it can be found only when both are in the page.
   const name = model.get("region");
   const placed = new ResizeObserver(() => {
     const box = el.closest(".wb-region");
     if (!box) return;
     box.setAttribute("role", "region");
     box.setAttribute("aria-label", name);
-    // Keys pressed in here never edit the notebook. JupyterLab looks for the mark on what has the focus.
+    // Keys pressed here must not edit the notebook: JupyterLab looks for this attribute on the focused element.
     box.addEventListener("focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
     placed.disconnect();
   });
   if (name) placed.observe(el);
 
-  // When the kernel is gone nothing here answers any more, and only the page can say so.
+  // Without a kernel nothing here responds, and only the page can show that.
   const lost = () =>
     setTimeout(() => {
       if (!el.closest(".jupyter-widgets-disconnected")) return;
       const node = document.createElement("div");
       node.className = "wb-line wb-error";
-      node.textContent = "The kernel has stopped or was started anew: run the notebook's cells again to go on.";
+      node.textContent = "The kernel has stopped or was restarted: run the notebook's cells again to go on.";
       el.replaceChildren(node);
     });
   if (live) model.on("comm_live_update", lost);

@@ -1,4 +1,4 @@
-// "More like this" and "Less like this": two buttons for the whole grid, in the figure that has the
+// "More like this" and "Less like this": two buttons for the whole grid, shown in the figure with the
 // pointer or the focus.
 
 const JUDGED = { 1: "+", "-1": "−" };
@@ -18,7 +18,7 @@ function thumbsOf(model, root, judge) {
   for (const [sign, label] of [[1, "More like this"], [-1, "Less like this"]]) {
     const button = document.createElement("button");
     button.type = "button";
-    button.dataset.sign = JUDGED[sign]; // shown by the style sheet: the text of a figure is its caption's alone
+    button.dataset.sign = JUDGED[sign]; // drawn by the style sheet, so that the text of a figure is only its caption
     button.title = label;
     button.setAttribute("aria-label", label);
     button.addEventListener("click", (event) => {

@@ -1,4 +1,4 @@
-// Pictures as buttons that take themselves away; one tab stop with arrow keys.
+// Pictures as buttons that remove themselves; one tab stop with arrow keys.
 
 function render({ model, el }) {
   el.classList.add("wb-tokens");

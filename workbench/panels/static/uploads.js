@@ -1,6 +1,6 @@
-// A button that asks for an image file, and pasting of images in the region it stands in.
+// A button that opens an image file, and pasting of images in its region.
 
-const PART = 4 << 20; // bytes a message, which the server closes the connection over from 10 MB
+const PART = 4 << 20; // bytes per message; the server closes the connection at 10 MB
 
 function render({ model, el }) {
   const button = document.createElement("button");
@@ -26,7 +26,7 @@ function render({ model, el }) {
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     if (input.files.length) send(input.files[0], input.files[0].name);
-    input.value = ""; // so that the same file may be chosen again
+    input.value = ""; // so that the same file can be chosen again
   });
 
   const paste = (event) => {
@@ -37,7 +37,7 @@ function render({ model, el }) {
     event.stopPropagation();
     send(file, file.name || "pasted.png");
   };
-  // The region is known only when this is in the page.
+  // The region can be found only when this is in the page.
   let region = null;
   const placed = new ResizeObserver(() => {
     region = el.closest(".wb-region");

@@ -1,4 +1,4 @@
-// Steps that add up, a line each: name, a bar from the sum before to the sum after, the value.
+// Steps of a sum, one per line: name, a bar from the sum before to the sum after, value.
 
 function render({ model, el }) {
   const list = document.createElement("ul");
@@ -25,7 +25,7 @@ function render({ model, el }) {
         label.className = "wb-step-name";
         label.textContent = label.title = name;
         track.className = "wb-step-track";
-        track.style.setProperty("--nought", `${share(0)}%`);
+        track.style.setProperty("--zero", `${share(0)}%`);
         track.style.setProperty("--sum", `${to}%`);
         bar.className = `wb-step-bar wb-${whole ? "whole" : value < 0 ? "takes" : "adds"}`;
         bar.style.left = `${Math.min(from, to)}%`;

@@ -1,1 +1,1 @@
-"""What is drawn in the browser: widgets that know pictures, tables and text, and no session."""
+"""Widgets drawn in the browser. They show pictures, tables and text, and do not know the session."""

@@ -1,4 +1,4 @@
-"""Bars side by side, one of which is chosen."""
+"""Bars side by side, one of them chosen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STATIC = Path(__file__).parents[1] / "static"
 
 
 class Bars(anywidget.AnyWidget):
-    """Counts as bars, each with a text. The first ``solid`` ones stand out; ``even`` is a line across."""
+    """Counts as bars with texts. The first ``solid`` bars are filled; ``even`` is a horizontal line."""
 
     _esm = _STATIC / "bars.js"
     _css = _STATIC / "bars.css"

@@ -1,4 +1,4 @@
-"""Binary codes bit by bit, beside the query's."""
+"""Binary codes, bit by bit, below the query's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _STATIC = Path(__file__).parents[1] / "static"
 
 
 class Bits(anywidget.AnyWidget):
-    """A line for each code; the first is the query's, with which the others are compared.
+    """A line for each code; the first is the query's, to which the others are compared.
 
-    ``codes`` are their bytes, one code after another. A row is a dict of ``rank``, ``name``, ``text`` (the
-    distance), ``said`` (the picture in words) and, where they apply, ``sign`` and ``relevance``; all of it
-    is shown as text. Set ``codes`` before ``rows``, or both in one message.
+    ``codes`` are the bytes of all codes, one after another. A row is a dict of ``rank``, ``name``, ``text``
+    (the distance), ``said`` (a description for screen readers) and, optionally, ``sign`` and ``relevance``;
+    all are shown as text. Set ``codes`` before ``rows``, or both in one message.
     """
 
     _esm = _STATIC / "bits.js"

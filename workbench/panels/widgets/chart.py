@@ -1,7 +1,7 @@
 """A small chart in the theme of JupyterLab: lines over x, or columns with a value under A and under B.
 
-Not plotly's FigureWidget: each of those sends 5 MB to the browser, which on a busy machine takes longer
-than the two seconds after which anywidget gives a widget up.
+It is not plotly's FigureWidget, which sends 5 MB to the browser: on a busy machine this takes longer than
+the two seconds after which anywidget gives up on a widget.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _STATIC = Path(__file__).parents[1] / "static"
 class Chart(anywidget.AnyWidget):
     """Percentages from 0 to 100 over ``x``. All names are shown as text.
 
-    ``lines`` are dicts of ``name``, ``y`` (101 values), ``tone`` (``a``, ``b``, or a number that gives
+    ``lines`` are dicts of ``name``, ``y`` (101 values), ``tone`` (``a``, ``b``, or a number for
     colour and dash; -1: thin, grey and without a name). ``columns`` are dicts of ``name``, ``a``, ``b``;
-    a click, or Enter on the one that the arrow keys reach, picks one.
+    a click picks a column, or Enter on the column that is reached with the arrow keys.
     """
 
     _esm = _STATIC / "chart.js"

@@ -11,7 +11,7 @@ _STATIC = Path(__file__).parents[1] / "static"
 
 
 class Chips(anywidget.AnyWidget):
-    """A labelled row of switches; an empty option reads ``none``."""
+    """A labelled row of switches; an empty option is shown as ``none``."""
 
     _esm = _STATIC / "chips.js"
     _css = _STATIC / "chips.css"

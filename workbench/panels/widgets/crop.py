@@ -1,4 +1,4 @@
-"""The query's image, and the box that says which part of it is searched for."""
+"""The query's image with the box of the part that is searched for."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import traitlets as T
 
 _STATIC = Path(__file__).parents[1] / "static"
 SMALLEST = 8  # pixels of a side of a box
-_SIDE, _LONGEST = 400, 1600  # of the picture in pixels: ordinarily, and for very wide or tall ones
 
 
 class Crop(anywidget.AnyWidget):
     """A picture on which a box is drawn, moved and resized; boxes are in pixels of the whole image.
 
-    ``own`` says that the box is the query's own: taking it away is not offered.
+    ``own``: the box is the query's own and cannot be removed.
     """
 
     _esm = _STATIC / "crop.js"
@@ -28,9 +27,9 @@ class Crop(anywidget.AnyWidget):
     height = T.Int().tag(sync=True)
     box = T.List(T.Float()).tag(sync=True)  # x0, y0, x1, y1; empty: the whole image
     own = T.Bool(True).tag(sync=True)
-    whole = T.Bool(True).tag(sync=True)  # whether the query is the whole image where nothing is drawn
+    whole = T.Bool(True).tag(sync=True)  # whether the query without a drawn box is the whole image
     smallest = T.Int(SMALLEST).tag(sync=True)
 
     def on_box(self, handler: Callable[[Any], None]) -> None:
-        """Call ``handler`` with the box that was drawn, or None where it was taken away."""
+        """Call ``handler`` with the box that was drawn, or None if it was removed."""
         self.on_msg(lambda _widget, content, _buffers: handler(content["box"]))

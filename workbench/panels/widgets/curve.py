@@ -1,4 +1,4 @@
-"""Values over the epochs of a training, drawn as they come."""
+"""Values over the epochs of a training, drawn during the training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _STATIC = Path(__file__).parents[1] / "static"
 class Curve(anywidget.AnyWidget):
     """Lines over epochs, with a point at each. A line is a dict of ``name``, ``x`` and ``y`` (lists).
 
-    Over something else, ``x`` is what it is called, and ``names`` are those of the places 0, 1, ….
-
-    ``last`` is the epoch where the axis ends, ``kept`` the one that is marked (-1: none). Arrow keys walk
-    the epochs; their values are shown and read aloud. All names are shown as text.
+    ``x`` is the title of the axis; with another quantity than epochs, ``names`` are those of its positions
+    0, 1, …. ``last`` is the end of the axis, ``kept`` the marked epoch (-1: none). Arrow keys move along the
+    epochs; their values are shown and read aloud. All names are shown as text.
     """
 
     _esm = _STATIC / "curve.js"
@@ -28,5 +27,5 @@ class Curve(anywidget.AnyWidget):
     lines = T.List(T.Dict()).tag(sync=True)
     last = T.Int(1).tag(sync=True)
     kept = T.Int(-1).tag(sync=True)
-    digits = T.Int(2).tag(sync=True)  # behind the point, of the values
-    empty = T.Unicode().tag(sync=True)  # what comes here, shown where there is no point
+    digits = T.Int(2).tag(sync=True)  # of the values, after the decimal point
+    empty = T.Unicode().tag(sync=True)  # a hint, shown if there is no point

@@ -1,4 +1,4 @@
-"""Two rankings of one query side by side, with lines between the places of the same image."""
+"""Two rankings of one query side by side, with lines between the ranks of the same image."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FIRST = 10  # results shown of each ranking
 
 
 class Duel(anywidget.AnyWidget):
-    """The first results of two rankings. A figure is one of grid.Grid, with ``other``, its place in the
-    other ranking (0: not there). A click or Enter picks an image."""
+    """The first results of two rankings. A figure is one of grid.Grid, with ``other``, its rank in the
+    other ranking (0: not in it). A click or Enter picks an image."""
 
     _esm = _STATIC / "duel.js"
     _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("duel", "comparison"))
-    names = T.List(T.Unicode(), ["A", "B"]).tag(sync=True)  # what the sides are called
+    names = T.List(T.Unicode(), ["A", "B"]).tag(sync=True)  # the names of the sides
     sides = T.List(T.Dict()).tag(sync=True)  # two of {title, figures}
     current = T.Unicode().tag(sync=True)  # the name of the image under study
     stale = T.Bool(False).tag(sync=True)
@@ -38,22 +38,22 @@ class Duel(anywidget.AnyWidget):
 
 
 def overlap(a: pd.DataFrame, b: pd.DataFrame, k: int = FIRST) -> int:
-    """How many images are among the first ``k`` of both rankings."""
+    """The number of images that are among the first ``k`` of both rankings."""
     return len(set(a["image_id"].head(k)) & set(b["image_id"].head(k)))
 
 
 def figures(ranking: pd.DataFrame, other: pd.DataFrame, bench: Workbench) -> list[Figure]:
-    """The first of a ranking, each with its picture and its place in the other one."""
-    place = dict(zip(other["image_id"], other["rank"], strict=True))
+    """The first results of a ranking, each with its picture and its rank in the other ranking."""
+    ranks = dict(zip(other["image_id"], other["rank"], strict=True))
     return [
         {
-            "picture": thumbnail(bench, found["image_id"], 96),
-            "name": found["image_id"],
-            "rank": int(found["rank"]),
-            "score": f"{found['score']:.3f}",
-            "relevance": found["relevance"],
-            "sign": SIGNS.get(found["relevance"], ""),
-            "other": int(place.get(found["image_id"], 0)),
+            "picture": thumbnail(bench, result["image_id"], 96),
+            "name": result["image_id"],
+            "rank": int(result["rank"]),
+            "score": f"{result['score']:.3f}",
+            "relevance": result["relevance"],
+            "sign": SIGNS.get(result["relevance"], ""),
+            "other": int(ranks.get(result["image_id"], 0)),
         }
-        for found in ranking.head(FIRST).to_dict("records")
+        for result in ranking.head(FIRST).to_dict("records")
     ]

@@ -1,4 +1,4 @@
-"""Pictures on screen: one widget for a whole grid, filled by a worker of its own."""
+"""Pictures on screen: one widget for a whole grid, filled by its own worker."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from workbench.pipeline import Workbench
 
 _STATIC = Path(__file__).parents[1] / "static"
-PAGE = 200  # figures that come at once
-_PACE = 0.03  # seconds of making pictures, after which those made are shown
+PAGE = 200  # figures sent at once
+_PACE = 0.03  # seconds of reading pictures, after which they are sent
 Figure = dict[str, Any]
 
 
 class Grid(anywidget.AnyWidget):
-    """Figures in rows. A figure is a dict, all of whose text is shown as text, never as HTML:
+    """Figures in rows. A figure is a dict whose values are shown as text, never as HTML.
 
-    ``picture`` (JPEG bytes, empty where there is none), ``alt``, ``name``, and where they apply
-    ``rank``, ``score``, ``sign``, ``relevance``, ``moved`` and ``box`` (x0, y0, x1, y1 as shares of
-    the image). In a ranked grid a click or Enter makes a figure the ``current`` one, Ctrl+click or
-    the key s adds it to the ``marked`` ones or takes it from them.
+    It has ``picture`` (JPEG bytes, empty without a picture), ``alt``, ``name``, and optionally ``rank``,
+    ``score``, ``sign``, ``relevance``, ``moved`` and ``box`` (x0, y0, x1, y1 in fractions of the image). In
+    a ranked grid a click or Enter makes a figure the ``current`` one; Ctrl+click or the key s adds it to the
+    ``marked`` figures, or removes it.
     """
 
-    # One module, of files that hold an idea each: a module of a widget cannot import another.
+    # Files joined into one module: the module of a widget cannot import another.
     _esm = "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("figure", "thumbs", "grid"))
     _css = _STATIC / "grid.css"
     figures = T.List(T.Dict()).tag(sync=True)
-    total = T.Int(0).tag(sync=True)  # figures in all, where those beyond ``figures`` come by the page
-    version = T.Int(0).tag(sync=True)  # which of the rankings a page belongs to
+    total = T.Int(0).tag(sync=True)  # number of all figures; those after ``figures`` are sent by page
+    version = T.Int(0).tag(sync=True)  # the number of the ranking that a page belongs to
     chosen = T.Int(-1).tag(sync=True)
     current = T.Unicode().tag(sync=True)  # a name
     marked = T.List(T.Unicode()).tag(sync=True)  # names
@@ -48,8 +48,8 @@ class Grid(anywidget.AnyWidget):
     label = T.Unicode().tag(sync=True)  # for screen readers
     look = T.Enum(["ranked", "strip", "single"]).tag(sync=True)
     pick = T.Bool(False).tag(sync=True)  # whether a click or Enter picks a figure
-    stale = T.Bool(False).tag(sync=True)  # dimmed: what is shown answers an older question
-    empty = T.Unicode().tag(sync=True)  # what to do, shown where there is no figure
+    stale = T.Bool(False).tag(sync=True)  # dimmed: shows the answer to an older question
+    empty = T.Unicode().tag(sync=True)  # a hint, shown if there is no figure
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
@@ -60,18 +60,18 @@ class Grid(anywidget.AnyWidget):
         self._on("pick", lambda content: handler(int(content["pick"])))
 
     def on_judge(self, handler: Callable[[tuple[str, int]], None]) -> None:
-        """Call ``handler`` with the name of a figure and 1 or -1, as it was judged."""
+        """Call ``handler`` with the name of a judged figure and 1 or -1."""
         self._on("judge", lambda content: handler((str(content["judge"]), int(content["sign"]))))
 
     def load(self, figures: Callable[[], Iterable[Figure]], then: Callable[[], None] = lambda: None) -> None:
-        """Show the figures once a worker has made them all; the newest call wins."""
+        """Compute the figures in a worker and show them; the newest call wins."""
 
         def work(progress: Progress) -> None:
-            made: list[Figure] = []
+            loaded: list[Figure] = []
             for figure in figures():
-                progress("Loading pictures", len(made), 0)
-                made.append(figure)
-            self.figures = made
+                progress("Loading pictures", len(loaded), 0)
+                loaded.append(figure)
+            self.figures = loaded
             then()
 
         self.runner.submit(work)
@@ -81,10 +81,10 @@ class Grid(anywidget.AnyWidget):
 
 
 class Scroll(Grid):
-    """A grid of any length. Its figures have no pictures: those follow, in the order of the figures.
+    """A grid of any length. Its figures have no pictures; these follow, in the order of the figures.
 
-    The browser asks for further pages as it is scrolled, and for the pictures that it does not
-    have yet. ``picture(name, side)`` makes one, in a worker; ``fail`` gets the sentence of an error.
+    The browser requests further pages as it is scrolled, and the pictures that are missing.
+    ``picture(name, side)`` returns one, in a worker; ``fail`` gets the sentence of an error.
     """
 
     def __init__(
@@ -94,14 +94,14 @@ class Scroll(Grid):
         self.runner = JobRunner(fail=fail)
         self._picture = picture
         self._page: Callable[[int, int], list[Figure]] = lambda start, stop: []
-        self._wanted: dict[tuple[str, int], None] = {}  # pictures asked for, the most urgent first
-        self._on("pictures", self._ask)
+        self._requested: dict[tuple[str, int], None] = {}  # requested pictures, the most urgent first
+        self._on("pictures", self._request)
         self._on("page", self._send_page)
 
     def show(self, total: int, page: Callable[[int, int], list[Figure]]) -> None:
-        """Show the first of ``total`` figures, of which ``page`` makes those from a number to another."""
+        """Show the first of ``total`` figures; ``page(start, stop)`` returns some of them."""
         first = page(0, min(total, PAGE))
-        self._wanted = {}
+        self._requested = {}
         self._page = page
         with self.hold_sync():  # one message
             self.total = total
@@ -114,30 +114,30 @@ class Scroll(Grid):
             figures = self._page(start, min(self.total, start + PAGE))
             self.send({"page": start, "version": self.version, "figures": figures})
 
-    def _ask(self, content: dict[str, Any]) -> None:
+    def _request(self, content: dict[str, Any]) -> None:
         side = int(content["side"])
-        self._wanted = {**{(str(name), side): None for name in content["pictures"]}, **self._wanted}
+        self._requested = {**{(str(name), side): None for name in content["pictures"]}, **self._requested}
         self.runner.submit(self._send_pictures)
 
     def _send_pictures(self, progress: Progress) -> None:
-        while self._wanted:
-            names, sides, made = [], [], []
+        while self._requested:
+            names, sides, pictures = [], [], []
             until = time.monotonic() + _PACE
-            for name, side in list(self._wanted):
-                progress("Loading pictures", 0, 0)  # a newer request goes on with what is left
-                made.append(self._picture(name, side))
+            for name, side in list(self._requested):
+                progress("Loading pictures", 0, 0)  # a newer request goes on with the rest
+                pictures.append(self._picture(name, side))
                 names.append(name)
                 sides.append(side)
                 if time.monotonic() > until:
                     break
-            self.send({"pictures": names, "sides": sides}, buffers=made)
-            for one in zip(names, sides, strict=True):
-                self._wanted.pop(one, None)
+            self.send({"pictures": names, "sides": sides}, buffers=pictures)
+            for sent in zip(names, sides, strict=True):
+                self._requested.pop(sent, None)
 
 
 def thumbnail(bench: Workbench, image_id: str, side: int = 160, box: Box | None = None) -> bytes:
-    """An image's thumbnail as JPEG; no bytes where the file cannot be read any more."""
+    """An image's thumbnail as JPEG; empty if the file can no longer be read."""
     try:
-        return bench.thumbnail(image_id, side, box)
+        return bench.thumbnail(image_id, side=side, box=box)
     except WorkbenchError:
         return b""

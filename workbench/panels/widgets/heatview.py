@@ -1,4 +1,4 @@
-"""A picture with heat, regions and outlines above it, all in one widget."""
+"""A picture under heat, regions and outlines, in one widget."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ Region = dict[str, Any]
 class HeatView(anywidget.AnyWidget):
     """One picture and its layers. Opacity and smoothing are changed in the browser, and synced.
 
-    A region is a dict of ``box`` (x0, y0, x1, y1 as fractions of the picture), ``text`` (what is said
-    of it), ``strength`` 0…1 and, where they come in groups, ``group``. ``outlines`` are polygons,
-    lists of corners (x, y) in fractions. All names and texts are shown as text, never as HTML.
+    A region is a dict of ``box`` (x0, y0, x1, y1 in fractions of the picture), ``text`` (its description),
+    ``strength`` 0…1 and, optionally, ``group``. ``outlines`` are polygons, lists of corners (x, y) in
+    fractions. All names and texts are shown as text, never as HTML.
     """
 
     _esm = _STATIC / "heatview.js"
     _css = _STATIC / "heatview.css"
-    look = T.Enum(["all", "picture", "controls"], "all").tag(sync=True)  # views may share one's controls
-    picture = T.Bytes().tag(sync=True)  # JPEG; empty where there is none
+    look = T.Enum(["all", "picture", "controls"], "all").tag(sync=True)  # views may share controls
+    picture = T.Bytes().tag(sync=True)  # JPEG; empty without a picture
     alt = T.Unicode().tag(sync=True)
     name = T.Unicode().tag(sync=True)
     note = T.Unicode().tag(sync=True)  # a line below the name
-    heat = T.Bytes().tag(sync=True)  # float32, row by row; empty where there is none
+    heat = T.Bytes().tag(sync=True)  # float32, row by row; empty without heat
     shape = T.Tuple((0, 0)).tag(sync=True)  # rows and columns of the heat
-    top = T.Float(1.0).tag(sync=True)  # where the scale ends
-    signed = T.Bool(False).tag(sync=True)  # whether heat may take away
+    top = T.Float(1.0).tag(sync=True)  # the end of the scale
+    signed = T.Bool(False).tag(sync=True)  # whether heat may be negative
     colours = T.Bytes().tag(sync=True)  # 256 RGBA
-    quantity = T.Unicode().tag(sync=True)  # what the heat measures, said at the scale
+    quantity = T.Unicode().tag(sync=True)  # the quantity of the heat, shown at the scale
     opacity = T.Float(0.85, min=0, max=1).tag(sync=True)
-    smooth = T.Bool(True).tag(sync=True)  # values interpolated between cells, or the cells themselves
+    smooth = T.Bool(True).tag(sync=True)  # interpolated values, or cells
     regions = T.List(T.Dict()).tag(sync=True)
-    # Groups of regions that are seen; None: all.
+    # Groups of regions that are visible; None: all.
     shown = T.List(T.Any(), default_value=None, allow_none=True).tag(sync=True)
-    marked = T.Int(-1).tag(sync=True)  # the region that is emphasised
+    marked = T.Int(-1).tag(sync=True)  # the emphasised region
     outlines = T.List(T.List()).tag(sync=True)
-    stale = T.Bool(False).tag(sync=True)  # dimmed: what is shown answers an older question
-    empty = T.Unicode().tag(sync=True)  # what to do, shown where there is no picture
+    stale = T.Bool(False).tag(sync=True)  # dimmed: shows the answer to an older question
+    empty = T.Unicode().tag(sync=True)  # a hint, shown if there is no picture
 
     @T.default("colours")
     def _table(self) -> bytes:
@@ -64,11 +64,11 @@ class HeatView(anywidget.AnyWidget):
                 setattr(self, name, value)
 
     def on_hover(self, handler: Callable[[int], None]) -> None:
-        """Call ``handler`` with the region that the pointer or the focus is on; -1 as it leaves."""
+        """Call ``handler`` with the region under the pointer or the focus; -1 as it leaves."""
         self._on("hover", handler)
 
     def on_pick(self, handler: Callable[[int], None]) -> None:
-        """Call ``handler`` with the region that was clicked, or chosen by Enter."""
+        """Call ``handler`` with the region that was clicked, or picked with Enter."""
         self._on("pick", handler)
 
     def _on(self, event: str, handler: Callable[[int], None]) -> None:

@@ -1,4 +1,4 @@
-"""Two pictures side by side with their keypoints, and lines between those that match."""
+"""Two pictures side by side with their keypoints, and lines between matches."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class KeyPairs(anywidget.AnyWidget):
     """Keypoints as circles with their orientation, matches as lines: inliers solid, outliers dashed.
 
     ``sides`` are two dicts of ``name`` and ``role``, shown as text. ``points`` are float32 x, y, size and
-    angle (pixels of ``sizes``, degrees), those of the first picture and then those of the second, the
-    strongest first; ``pairs`` uint32 rows of both, ``inside`` uint8 whether each is an inlier. A place is
-    [side, keypoint]. ``held`` is the one that was picked, ``lit`` are keypoints of both that stand out.
+    angle (pixels of ``sizes``, degrees) of the first picture and then of the second, each with the strongest
+    first; ``pairs`` uint32 rows of both; ``inside`` uint8: whether each pair is an inlier. A place is [side,
+    keypoint]. ``held`` is the picked one, ``lit`` are emphasised keypoints of both.
     """
 
-    # One module, of files that hold an idea each: a module of a widget cannot import another.
+    # Files joined into one module: the module of a widget cannot import another.
     _esm = "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in _PARTS)
     _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("keypairs", "matches"))
-    pictures = T.List(T.Bytes()).tag(sync=True)  # JPEG; empty where there is none
+    pictures = T.List(T.Bytes()).tag(sync=True)  # JPEG; empty without a picture
     sides = T.List(T.Dict()).tag(sync=True)
-    sizes = T.List(T.List()).tag(sync=True)  # width and height of each picture, in which points are
+    sizes = T.List(T.List()).tag(sync=True)  # width and height of each picture, in the units of the points
     counts = T.List(T.Int(), [0, 0]).tag(sync=True)
     points = T.Bytes().tag(sync=True)
     pairs = T.Bytes().tag(sync=True)
@@ -38,15 +38,15 @@ class KeyPairs(anywidget.AnyWidget):
     outliers = T.Bool(False).tag(sync=True)
     lit = T.List(T.List(), [[], []]).tag(sync=True)
     held = T.List(T.Int(), NOWHERE).tag(sync=True)
-    stale = T.Bool(False).tag(sync=True)  # dimmed: what is shown answers an older question
-    empty = T.Unicode().tag(sync=True)  # what to do, shown where there is no picture
+    stale = T.Bool(False).tag(sync=True)  # dimmed: shows the answer to an older question
+    empty = T.Unicode().tag(sync=True)  # a hint, shown if there is no picture
 
     def on_point(self, handler: Callable[[list[int]], None]) -> None:
-        """Call ``handler`` with the place that is pointed at, or reached by keys."""
+        """Call ``handler`` with the place under the pointer, or reached by keys."""
         self._on("point", handler)
 
     def on_pick(self, handler: Callable[[list[int]], None]) -> None:
-        """Call ``handler`` with the place that was clicked, or chosen by Enter; NOWHERE by Escape."""
+        """Call ``handler`` with the place that was clicked, or picked with Enter; NOWHERE on Escape."""
         self._on("pick", handler)
 
     def _on(self, event: str, handler: Callable[[list[int]], None]) -> None:

@@ -12,7 +12,7 @@ _STATIC = Path(__file__).parents[1] / "static"
 
 
 class Numbers(anywidget.AnyWidget):
-    """Sliders one below the other, each labelled, each over values of its own.
+    """Labelled sliders in a column, each over its own values.
 
     A slider is a dict of ``label`` (for screen readers), ``name`` (shown), ``values`` (as text) and
     ``at``, the position among them.
@@ -21,8 +21,8 @@ class Numbers(anywidget.AnyWidget):
     _esm = _STATIC / "numbers.js"
     _css = _STATIC / "numbers.css"
     sliders = T.List(T.Dict()).tag(sync=True)
-    live = T.Bool(False).tag(sync=True)  # whether a change is heard of as the handle moves
+    live = T.Bool(False).tag(sync=True)  # whether changes are sent while the handle moves
 
     def on_change(self, handler: Callable[[int, int], None]) -> None:
-        """Call ``handler`` with the number of a slider and the position it was set to."""
+        """Call ``handler`` with the number of a slider and its new position."""
         self.on_msg(lambda _widget, content, _: handler(int(content["slider"]), int(content["at"])))

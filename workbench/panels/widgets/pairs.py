@@ -11,11 +11,11 @@ _STATIC = Path(__file__).parents[1] / "static"
 
 
 class Links(anywidget.AnyWidget):
-    """Lines over the HeatViews that stand in the same box: from the first to the others.
+    """Lines over the HeatViews in the same box, from the first to the others.
 
-    A link is a dict of ``part`` (its number), ``view`` (where it leads, from 1), ``start`` and ``end``
-    (x, y in fractions of the pictures) and ``strength`` 0…1. ``marked`` is the part emphasised. Of the
-    ``kind`` matches they are straight, of a colour of their own, and seen between any number of pictures.
+    A link is a dict of ``part`` (its number), ``view`` (its end, from 1), ``start`` and ``end`` (x, y in
+    fractions of the pictures) and ``strength`` 0…1. ``marked`` is the emphasised part. Lines of the
+    ``kind`` matches are straight, have their own colour, and are shown between any number of pictures.
     """
 
     _esm = _STATIC / "links.js"
@@ -27,8 +27,8 @@ class Links(anywidget.AnyWidget):
 
 
 class Waterfall(anywidget.AnyWidget):
-    """Steps that add up, a line each. A step is a dict of ``name``, ``value``, ``text`` (the value as
-    it is shown) and ``whole`` (whether it is the sum so far and not a further part)."""
+    """Steps of a sum, one per line. A step is a dict of ``name``, ``value``, ``text`` (the value as
+    shown) and ``whole`` (whether it is the sum so far and not a further part)."""
 
     _esm = _STATIC / "waterfall.js"
     _css = _STATIC / "explanation.css"

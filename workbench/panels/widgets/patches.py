@@ -1,4 +1,4 @@
-"""Patches in rows, as a table of small pictures with what is said of them."""
+"""Patches in rows: a table of small pictures with lines of text."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Cell = dict[str, Any]
 
 
 class PatchRows(anywidget.AnyWidget):
-    """Rows of cells. A cell is a dict of ``picture`` (PNG bytes), ``alt``, ``texts`` (lines
-    below it) and ``mark``: a sign before the first line, in colour, where it is the one that counts."""
+    """Rows of cells. A cell is a dict of ``picture`` (PNG bytes), ``alt``, ``texts`` (lines below it) and
+    ``mark``: a coloured sign before the first line of an emphasised cell."""
 
     _esm = _STATIC / "patches.js"
     _css = _STATIC / "patches.css"
     label = T.Unicode().tag(sync=True)  # for screen readers
-    titles = T.List(T.Unicode()).tag(sync=True)  # of the rows, where they have any
+    titles = T.List(T.Unicode()).tag(sync=True)  # of the rows, optional
     rows = T.List(T.List()).tag(sync=True)
     stale = T.Bool(False).tag(sync=True)
 
 
 def cell(patch: np.ndarray | None, alt: str, *texts: str, mark: str = "") -> Cell:
-    """A cell; without a ``patch`` of text alone."""
+    """A cell; only text without a ``patch``."""
     picture = b"" if patch is None else png(patch)
     return {"picture": picture, "alt": alt, "texts": list(texts), "mark": mark}
 
 
 def png(patch: np.ndarray) -> bytes:
-    """A grey patch uint8 [h, w] without loss."""
+    """A grey patch, uint8 [h, w], as PNG."""
     data = io.BytesIO()
     Image.fromarray(patch).save(data, "PNG")
     return data.getvalue()

@@ -1,4 +1,4 @@
-"""Points over two axes, the best of them joined by a front."""
+"""Points over two axes, with their Pareto front."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _STATIC = Path(__file__).parents[1] / "static"
 
 
 class Plane(anywidget.AnyWidget):
-    """Points that are walked by arrow keys and picked by a click or Enter, drawn in the page's colours.
+    """Points in the page's colours; arrow keys move between them, a click or Enter picks one.
 
-    A point is a dict of ``id``, ``label`` (left out where it would cover others), ``x``, ``y``, ``front``
-    (whether no other point beats it) and ``said`` (read aloud, and shown on hovering). An axis is a
-    dict of ``title``, ``log``, ``more`` (whether more is better) and ``most`` (where it ends, or None).
+    A point is a dict of ``id``, ``label`` (omitted if it would cover others), ``x``, ``y``, ``front``
+    (whether no other point beats it) and ``said`` (read aloud, and shown on hovering). An axis is a dict
+    of ``title``, ``log``, ``more`` (whether more is better) and ``most`` (its end, or None).
     ``trail`` are dicts of ``x`` and ``y``.
     """
 
@@ -28,8 +28,8 @@ class Plane(anywidget.AnyWidget):
     points = T.List(T.Dict()).tag(sync=True)
     trail = T.List(T.Dict()).tag(sync=True)
     current = T.Unicode().tag(sync=True)  # the id of a point
-    stale = T.Bool(False).tag(sync=True)  # dimmed: what is shown answers an older question
-    empty = T.Unicode().tag(sync=True)  # what to do, shown where there is no point
+    stale = T.Bool(False).tag(sync=True)  # dimmed: shows the answer to an older question
+    empty = T.Unicode().tag(sync=True)  # a hint, shown if there is no point
 
     def on_pick(self, handler: Callable[[str], None]) -> None:
         """Call ``handler`` with the id of the point that was picked."""

@@ -1,4 +1,4 @@
-"""A named part of a panel, and lines of text."""
+"""A named region of a panel, and lines of text."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Line = dict[str, Any]
 class Text(anywidget.AnyWidget):
     """Lines of text; each is a dict of ``text`` and ``kind`` (a style of panel.css).
 
-    The kind ``progress`` is a bar, with ``fraction`` 0…1 or None where it is not known.
-    ``region`` names the box the text stands in, for screen readers and tests.
+    The kind ``progress`` is a bar, with ``fraction`` 0…1 or None if it is not known.
+    ``region`` labels the box around the text, for screen readers and tests.
     """
 
     _esm = _STATIC / "text.js"
@@ -28,11 +28,12 @@ class Text(anywidget.AnyWidget):
 
 
 def line(text: str, kind: str = "text") -> Line:
+    """A line of a Text."""
     return {"text": text, "kind": kind}
 
 
 def region(name: str, *children: W.Widget) -> W.VBox:
-    """A landmark of that name around the children."""
+    """A landmark with that name around the children."""
     title = Text(region=name, lines=[line(name, "heading")])
     title.add_class("wb-title")
     box = W.VBox([title, *children])

@@ -1,4 +1,4 @@
-"""Images as points in the plane: walked, chosen and lassoed in the browser, by mouse and by keyboard."""
+"""Images as points in the plane; points are visited, chosen and lassoed by mouse or keyboard."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _PARTS = ("points", "painting", "legend", "scatter")
 
 
 class Scatter(anywidget.AnyWidget):
-    """Points by row number. ``points`` are float32 x, y (y upwards); ``codes`` are what ``colour`` colours:
+    """Points by row number. ``points`` are float32 x, y (y upwards); ``codes`` are coloured by ``colour``.
 
-    of kind ``classes`` uint8, the number of one of its ``items`` ({text, count}; 254: the ``others``,
-    255: none), of kind ``values`` float32 from 0 to 1 (NaN: none) between its texts ``low`` and
-    ``high``. Both have a ``title``, and counts of ``other`` and ``none``.
+    A ``colour`` of kind ``classes`` takes codes uint8, the number of one of its ``items`` ({text, count};
+    254: the ``others``, 255: none); of kind ``values`` float32 from 0 to 1 (nan: none) between its texts
+    ``low`` and ``high``. Both have a ``title``, and counts of ``other`` and ``none``.
 
-    ``describe(row)`` makes the caption and the JPEG shown for a point, in a worker.
+    ``describe(row)`` returns the caption and the JPEG of a point; it runs in a worker.
     """
 
-    # One module, of files that hold an idea each: a module of a widget cannot import another.
+    # Files joined into one module: the module of a widget cannot import another.
     _esm = "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in _PARTS)
     _css = _STATIC / "scatter.css"
     points = T.Bytes().tag(sync=True)
@@ -37,9 +37,9 @@ class Scatter(anywidget.AnyWidget):
     chosen = T.List(T.Int()).tag(sync=True)  # rows of the selection
     current = T.Int(-1).tag(sync=True)  # the row of the image under study
     query = T.Int(-1).tag(sync=True)
-    stale = T.Bool(False).tag(sync=True)  # dimmed: what is shown is of an older question
+    stale = T.Bool(False).tag(sync=True)  # dimmed: shows the answer to an older question
     label = T.Unicode().tag(sync=True)  # for screen readers
-    empty = T.Unicode().tag(sync=True)  # what to do, shown where there is no point
+    empty = T.Unicode().tag(sync=True)  # a hint, shown if there is no point
 
     def __init__(self, describe: Callable[[int], tuple[str, bytes]], **traits: Any) -> None:
         super().__init__(**traits)
@@ -48,7 +48,7 @@ class Scatter(anywidget.AnyWidget):
         self.on("show", self._show)
 
     def on(self, kind: str, handler: Callable[[Any], None]) -> None:
-        """Call ``handler`` with what the browser says: ``choose`` a row, ``select`` rows, ``show`` a row."""
+        """Call ``handler`` on a message: ``choose`` (a row), ``select`` (rows) or ``show`` (a row)."""
         self.on_msg(lambda _widget, content, _buffers: handler(content[kind]) if kind in content else None)
 
     def _show(self, row: Any) -> None:

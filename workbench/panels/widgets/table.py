@@ -1,4 +1,4 @@
-"""A table whose rows can be sorted and picked; all of its contents are text."""
+"""A table with sortable headings and rows that can be picked; all contents are text."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _STATIC = Path(__file__).parents[1] / "static"
 
 
 class Table(anywidget.AnyWidget):
-    """Rows under sortable headings, by mouse and keyboard; a row may be picked by click or Enter.
+    """Rows under sortable headings, by mouse and keyboard; a click or Enter picks a row.
 
-    A column is a dict of ``key``, ``title`` and, where they apply, ``number`` (right-aligned),
-    ``code`` (a pipeline or the like) and ``hint`` (said on hovering the heading). A row is a dict of
-    ``id``, ``cells`` ({key: text}) and, where text does not sort as meant, ``order`` ({key: number}, a
-    key left out comes last); it may have ``titles`` ({key: text said on hovering}), ``strong`` (keys of
-    cells that stand out) and ``said`` (a sentence, in place of the empty cells on its right).
-    ``chosen`` are ids of marked rows.
+    A column is a dict of ``key``, ``title`` and, optionally, ``number`` (right-aligned), ``code``
+    (monospaced, such as a pipeline) and ``hint`` (shown on hovering the heading). A row is a dict of
+    ``id``, ``cells`` ({key: text}) and, for columns that are not sorted as text, ``order`` ({key: number};
+    a row without the key comes last); it may have ``titles`` ({key: text shown on hovering}), ``strong``
+    (keys of emphasised cells) and ``said`` (a sentence in place of the empty cells on its right).
+    ``chosen`` are the ids of marked rows.
     """
 
     _esm = _STATIC / "table.js"
@@ -29,7 +29,7 @@ class Table(anywidget.AnyWidget):
     rows = T.List(T.Dict()).tag(sync=True)
     chosen = T.List(T.Unicode()).tag(sync=True)
     label = T.Unicode().tag(sync=True)  # for screen readers
-    empty = T.Unicode().tag(sync=True)  # what to do, shown where there is no row
+    empty = T.Unicode().tag(sync=True)  # a hint, shown if there is no row
 
     def on_pick(self, handler: Callable[[str], None]) -> None:
         """Call ``handler`` with the id of the row that was picked."""
@@ -37,4 +37,5 @@ class Table(anywidget.AnyWidget):
 
 
 def column(key: str, title: str, number: bool = False, hint: str = "", code: bool = False) -> dict[str, Any]:
+    """A column of a Table."""
     return {"key": key, "title": title, "number": number, "hint": hint, "code": code}

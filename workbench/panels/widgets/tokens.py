@@ -1,4 +1,4 @@
-"""Small pictures in a row, each of which a click takes away."""
+"""Small pictures in a row; a click removes one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Token = dict[str, Any]
 class Tokens(anywidget.AnyWidget):
     """Pictures as buttons. A token is a dict of ``id``, ``name`` and ``picture`` (JPEG bytes).
 
-    Where they apply it has ``sign``, and ``kind`` (``liked`` or ``disliked``), which is its colour.
+    It may have a ``sign``, and a ``kind`` (``liked`` or ``disliked``) for its colour.
     """
 
     _esm = _STATIC / "tokens.js"
@@ -32,15 +32,15 @@ class Tokens(anywidget.AnyWidget):
         self.runner = JobRunner()
 
     def on_remove(self, handler: Callable[[str], None]) -> None:
-        """Call ``handler`` with the id of the token to take away."""
+        """Call ``handler`` with the id of the token to remove."""
         self.on_msg(lambda _widget, content, _buffers: handler(str(content["remove"])))
 
     def load(self, tokens: Callable[[], Iterable[Token]]) -> None:
-        """Show the tokens once a worker has made them all; the newest call wins."""
+        """Compute the tokens in a worker and show them; the newest call wins."""
 
         def work(progress: Progress) -> None:
-            made = list(tokens())
-            progress("Loading pictures", len(made), 0)
-            self.tokens = made
+            loaded = list(tokens())
+            progress("Loading pictures", len(loaded), 0)
+            self.tokens = loaded
 
         self.runner.submit(work)

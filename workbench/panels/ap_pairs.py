@@ -1,0 +1,39 @@
+"""The AP of each query under two pipelines, as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from workbench.panels.formatting import percent
+from workbench.panels.widgets.table import column
+
+if TYPE_CHECKING:
+    from workbench.judging import Evaluation
+
+
+def columns(a: str, b: str, gain: str) -> list[dict[str, Any]]:
+    """The columns of the table, with their headings."""
+    return [
+        column("query", "Query"),
+        column("a", a, True, "In percent"),
+        column("b", b, True, "In percent"),
+        column("gain", gain, True, "In points"),
+    ]
+
+
+def paired(a: Evaluation, b: Evaluation, setting: str = "") -> pd.DataFrame:
+    """The queries that have an AP in both evaluations: query, a, b (fractions)."""
+    name = f"ap_{setting}" if f"ap_{setting}" in a.per_query else "ap"
+    pairs = pd.DataFrame(
+        {side: e.per_query.set_index("query")[name] for side, e in (("a", a), ("b", b))}
+    ).dropna()
+    return pairs.rename_axis(index="query").reset_index()
+
+
+def row(query: str, a: float, b: float) -> dict[str, Any]:
+    """A row of the table."""
+    gain = f"{100 * (b - a):+.1f}".replace("-", "−")
+    cells = {"query": query, "a": percent(a), "b": percent(b), "gain": gain}
+    return {"id": query, "cells": cells, "order": {"a": a, "b": b, "gain": b - a}}

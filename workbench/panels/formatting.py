@@ -1,0 +1,99 @@
+"""Numbers and measures as text, in the form that all panels share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from workbench.collections.collection import PROTOCOLS, SIGNS
+from workbench.panels.widgets.grid import Figure
+
+DIGITS = 4  # of contributions; a score has three
+
+
+def plural(count: int, singular: str, plural_form: str = "") -> str:
+    """A count with its noun: ``1 match``, ``2,000 matches``; the default plural form adds an s."""
+    return f"{count:,} {singular if count == 1 else plural_form or singular + 's'}"
+
+
+def time_left(seconds: float) -> str:
+    """A duration: ``8 s``, ``2 min 10 s``, ``1 h 5 min``."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def percent(share: float) -> str:
+    """A fraction in percent with one digit; a dash if it is not defined (nan)."""
+    return "–" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def signed(value: float, digits: int = DIGITS) -> str:
+    """A contribution with its sign; zero has none."""
+    text = f"{abs(value):.{digits}f}"
+    return text if not float(text) else ("−" if value < 0 else "+") + text
+
+
+def rounded(values: Sequence[float], digits: int = DIGITS) -> list[float]:
+    """Values rounded so that they still add up to their rounded sum (largest remainders)."""
+    scaled = np.array(values, float) * 10**digits
+    floors = np.floor(scaled)
+    missing = round(scaled.sum()) - int(floors.sum())
+    floors[np.argsort(floors - scaled, kind="stable")[:missing]] += 1
+    return [float(value) / 10**digits for value in floors]
+
+
+def with_sign(relevance: str) -> str:
+    """A relevance after its sign: ``✓ positive``."""
+    sign = SIGNS.get(relevance, "")
+    return relevance if sign == relevance else f"{sign} {relevance}".strip()
+
+
+def measured(evaluation: Any) -> str:
+    """The protocol's measures in one line, its headline setting first."""
+    protocol, metrics = PROTOCOLS[evaluation.protocol], evaluation.metrics
+    if protocol.measure == "N-S":
+        return f"N-S {metrics['N-S']:.2f} of 4"
+    settings = sorted(protocol.settings, key=lambda setting: setting != protocol.headline)
+    shares = [(s, metrics[f"mAP_{s}" if len(settings) > 1 else "mAP"]) for s in settings]
+    return "mAP " + " · ".join(f"{setting} {percent(share)}".strip() for setting, share in shares)
+
+
+def of_query(evaluation: Any, query: str) -> str:
+    """The average precision of one query; empty if it was not evaluated."""
+    rows = evaluation.per_query[evaluation.per_query["query"] == query]
+    if rows.empty:
+        return ""
+    share = float(rows["ap"].iloc[0])
+    if math.isnan(share):
+        return "AP of this query not defined: it has no positives"
+    return f"AP of this query {percent(share)}"
+
+
+def on_target(evaluation: Any) -> str:
+    """The share of positive heat on the target, and that of evenly spread heat; empty if not measured."""
+    metrics = evaluation.metrics
+    if "localisation" not in metrics:
+        return ""
+    share, even = percent(metrics["localisation"]), percent(metrics["localisation_even"])
+    return f"Heat on target {share} % (evenly spread: {even} %)"
+
+
+def figure(row: Any) -> Figure:
+    """A row of a ranking as a figure of a grid, without its picture."""
+    moved = int(getattr(row, "moved", 0))
+    return {
+        "alt": f"rank {row.rank}: {row.image_id}" if row.rank else f"not reached: {row.image_id}",
+        "name": row.image_id,
+        "rank": str(row.rank) if row.rank else "not reached",
+        "score": f"{row.score:.3f}" if row.rank else "",
+        "relevance": row.relevance,
+        "sign": SIGNS.get(row.relevance, ""),
+        "moved": f"{'▲' if moved > 0 else '▼'} {abs(moved)}" if moved else "",
+    }
