@@ -22,29 +22,30 @@ from _photos import DATASETS, photos
 from _table import print_table
 
 import workbench
+from workbench.bench.bench import Bench
 from workbench.collections import images
-from workbench.described import Ready
-from workbench.descriptors.attention import Attention, areas, learned
-from workbench.descriptors.describe import Pooled, pooled, summed
+from workbench.common.files import replace_file
+from workbench.common.progress import silent
+from workbench.descriptors.aggregation import PooledRegions, pool_regions, sum_regions
+from workbench.descriptors.attention import Attention, areas
 from workbench.descriptors.pooling import pool, shares
 from workbench.descriptors.weighting import centre_prior, region_weights
+from workbench.engine.description import DescribedCollection
 from workbench.evaluation import protocols
 from workbench.evaluation.comparison import paired_difference
+from workbench.explain.localisation import Target, coverage
+from workbench.features.cards import trained_path
 from workbench.learning.attention.composites import composites, decode_photos
 from workbench.learning.attention.data import TrainingData
-from workbench.learning.attention.train import Settings, fit
-from workbench.localisation import Target, coverage
-from workbench.pipeline import Workbench
-from workbench.progress import silent
-from workbench.writing import replace_file
+from workbench.learning.attention.train import AttentionSettings, fit
 
 SEEDS = (0, 1, 2)
 RMAC = "efficientnet_lite0/max/rmac:5"
 CONTROLS = ("even weights", "area of the region", "centre prior")
 KINDS = {
-    "labels": Settings(targets="labels"),
-    "predictions": Settings(),
-    "predictions-by-area": Settings(area=True),
+    "labels": AttentionSettings(targets="labels"),
+    "predictions": AttentionSettings(),
+    "predictions-by-area": AttentionSettings(area=True),
 }
 CLUTTERED = 300  # queries
 Targets = dict[Path, list[Target]]  # by picture
@@ -69,7 +70,7 @@ def attentions() -> dict[str, list[Attention]]:
     attentions: dict[str, list[Attention]] = {}
     for seed in SEEDS:
         bench = workbench.open(source, seed=seed)
-        paths = {kind: learned(bench.options.cache, f"{kind}-{seed}") for kind in KINDS}
+        paths = {kind: trained_path(bench.options.cache, f"{kind}-{seed}") for kind in KINDS}
         missing = [kind for kind in KINDS if not paths[kind].exists()]
         if missing:
             data = TrainingData.of(bench.collection, bench.options, "efficientnet_lite0").readable()
@@ -90,7 +91,7 @@ def _print_epoch(epoch: object) -> None:
     print(epoch, file=sys.stderr)
 
 
-def collections(folder: Path) -> Iterator[tuple[Workbench, Targets]]:
+def collections(folder: Path) -> Iterator[tuple[Bench, Targets]]:
     """Each collection, and the known targets in its pictures."""
     if (DATASETS / "grocery").is_dir():
         train, test = photos("train"), photos("test")
@@ -122,7 +123,7 @@ def _table(path: Path, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] =
 
 def cluttered(
     folder: Path, title: str, shown: Sequence[tuple[Path, str]], database: Sequence[tuple[Path, str]]
-) -> tuple[Workbench, Targets]:
+) -> tuple[Bench, Targets]:
     """Queries pasted into clutter, as composites for training are, against a database of clean photos."""
     drawn = np.random.default_rng(7).permutation(len(shown))[:CLUTTERED]
     photos = decode_photos([shown[row][0] for row in drawn], 512)
@@ -141,14 +142,14 @@ def cluttered(
     return workbench.open(table), targets
 
 
-def tasks(described: Ready) -> Iterator[Task]:
+def tasks(described: DescribedCollection) -> Iterator[Task]:
     """The task of the collection, and its reverse: scenes as queries for the posters they show."""
     collection, count = described.collection, len(described.collection.images)
     queries = described.query_rows()
-    yield Task(collection.name, queries, range(count), described.truth(), collection.protocol)
+    yield Task(collection.name, queries, range(count), described.ground_truth(), collection.protocol)
     if collection.quadrilaterals:
         shown: dict[int, dict[Any, Any]] = {}
-        for position, grades in enumerate(described.truth()):
+        for position, grades in enumerate(described.ground_truth()):
             for row, grade in grades.items():
                 if row != "self" and grade != "junk":
                     shown.setdefault(row, {})[position] = "positive"
@@ -156,7 +157,7 @@ def tasks(described: Ready) -> Iterator[Task]:
 
 
 def weighted(
-    described: Ready, trained_attentions: dict[str, list[Attention]], targets: Targets
+    described: DescribedCollection, trained_attentions: dict[str, list[Attention]], targets: Targets
 ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """The vectors of all pictures by each weighting, and the mean share of its weight on the targets."""
     vectors: dict[str, torch.Tensor] = {}
@@ -164,7 +165,7 @@ def weighted(
     for positions, stored in described.source.batches(described.keys[0], 0):
         maps = stored.float()
         height, width = maps.shape[2:]
-        pools = pooled(maps, described.config)
+        pools = pool_regions(maps, described.config)
         grid = pools.regions
         even = torch.ones(len(maps), len(grid))
         area = areas(grid, height, width)
@@ -174,8 +175,8 @@ def weighted(
         for kind, trained in trained_attentions.items():
             factors = area if KINDS[kind].area else even
             weights |= {f"{kind} {n}": attend(means, around) * factors for n, attend in enumerate(trained)}
-        apart = Pooled(pools.vectors, None, grid)
-        regions = summed(apart, described.config, described.described.regional, keep=True).total
+        apart = PooledRegions(pools.vectors, None, grid)
+        regions = sum_regions(apart, described.config, described.descriptors.regional, keep=True).total
         cells = shares(grid, height, width).flatten(1)
         on_target = [
             (row, cells.float() @ torch.from_numpy(coverage(target, height, width).ravel()).float())
@@ -234,7 +235,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for bench, targets in collections(Path(folder)):
             for whitening in ("", "/pcaw:256"):
-                described = bench._ready(f"{RMAC}{whitening}", silent)
+                described = bench.engine.describe(f"{RMAC}{whitening}", silent)
                 vectors, inside = weighted(described, trained_attentions, targets)
                 even, *_ = [table(task, vectors, inside, whitening) for task in tasks(described)]
             # Even weights computed here agree with the pipeline.

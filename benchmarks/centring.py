@@ -8,11 +8,11 @@ from _table import print_table
 
 import workbench
 from workbench.collections import images
-from workbench.config import Config
-from workbench.descriptors.bulk import describe_maps
-from workbench.explain import heatmaps
-from workbench.localisation import Target, coverage, share_inside
-from workbench.progress import silent
+from workbench.common.progress import silent
+from workbench.config.config import Config
+from workbench.descriptors.description import describe_maps
+from workbench.explain.localisation import Target, coverage, share_inside
+from workbench.explain.score import heatmaps
 
 PIPELINES = [
     "efficientnet_lite0/max/rmac:3/pcaw:256",
@@ -36,21 +36,21 @@ def main() -> None:
     rows = []
     for pipeline in PIPELINES:
         config = Config.parse(pipeline)
-        described = bench._describer.describe(config, silent)
+        described = bench.engine.describe(config, silent)
         query_row = dict(zip([q.id for q in collection.queries], described.query_rows(), strict=True))
         results = []
         for query, image in chosen:
             query_maps = described.maps(query_row[query.id])
             image_maps = described.maps(collection.images.index(image))
             leaf = image_maps[0].clone().requires_grad_(True)
-            query_parts = describe_maps(query_maps, config, described.described, keep=True)[0]
-            image_parts = describe_maps([leaf], config, described.described, keep=True)[0]
+            query_parts = describe_maps(query_maps, config, described.descriptors, keep=True)[0]
+            image_parts = describe_maps([leaf], config, described.descriptors, keep=True)[0]
             score = float(query_parts.total.sum(1)[0] @ image_parts.total.sum(1)[0].detach())
             linear = query_parts.linear.sum(1)[0] @ image_parts.linear.sum(1)[0]
             (gradient,) = torch.autograd.grad(linear, leaf)
             with_constant = (leaf.detach() * gradient).sum(1)[0].numpy()
             query_vector = query_parts.total.sum(1)
-            distributed = heatmaps(image_maps, query_vector, config, described.described)[0].numpy()
+            distributed = heatmaps(image_maps, query_vector, config, described.descriptors)[0].numpy()
             header = images.header(collection.path(image))
             corners = collection.quadrilaterals[query.id, image]
             cells = coverage(Target(corners, (0, 0, header.width, header.height)), *with_constant.shape)

@@ -13,9 +13,9 @@ from _timing import at_least, fastest
 from PIL import Image
 
 import workbench
-from workbench.config import Config
-from workbench.features.maps import MapSource, Picture
-from workbench.progress import silent
+from workbench.common.progress import silent
+from workbench.config.config import Config
+from workbench.features.map_source import MapSource, Picture
 
 IMAGES, SIDE, LABELS = 1000, 512, 50
 FIRST = "efficientnet_lite0/max/whole"

@@ -10,9 +10,9 @@ from _table import print_table
 from _timing import at_least, at_most, fastest_in_turn
 from _vectors import poster_vectors
 
-from workbench.config import Step
-from workbench.search import hyperplanes, spherical, synthetic
-from workbench.search.codes import CodeIndex
+from workbench.config.steps import Step
+from workbench.search import lsh, spherical_hashing, synthetic_distractors
+from workbench.search.binary_index import CodeIndex
 
 CODES, ENCODED, QUERIES, K, RUNS = 1_000_000, 200_000, 64, 100, 20
 
@@ -25,8 +25,8 @@ def main() -> None:
 
 def encoding(vectors: np.ndarray) -> None:
     """Print encoding speeds at 128 bits: ITQ makes no more bits than there are dimensions."""
-    drawn = np.concatenate(list(synthetic.draw(vectors, ENCODED)))
-    spheres, planes = spherical.fit(drawn, 128), hyperplanes.itq(drawn, 128)
+    drawn = np.concatenate(list(synthetic_distractors.draw(vectors, ENCODED)))
+    spheres, planes = spherical_hashing.fit(drawn, 128), lsh.itq(drawn, 128)
     ours, theirs = fastest_in_turn(
         partial(spheres.encode, drawn), partial(planes.coder.sa_encode, drawn), RUNS
     )
@@ -38,12 +38,12 @@ def encoding(vectors: np.ndarray) -> None:
 
 def searching(vectors: np.ndarray) -> None:
     """Print search times. Those of the workbench include encoding the queries, those of FAISS do not."""
-    train = np.concatenate(list(synthetic.draw(vectors, spherical.SAMPLE)))
-    queries = np.concatenate(list(synthetic.draw(vectors, QUERIES, seed=1)))
+    train = np.concatenate(list(synthetic_distractors.draw(vectors, spherical_hashing.SAMPLE)))
+    queries = np.concatenate(list(synthetic_distractors.draw(vectors, QUERIES, seed=1)))
     rows = []
     for name in ("lsh", "sh"):
-        coder = spherical.fit(train, 256) if name == "sh" else hyperplanes.lsh(vectors.shape[1], 256)
-        packed = np.concatenate([coder.encode(chunk) for chunk in synthetic.draw(vectors, CODES)])
+        coder = spherical_hashing.fit(train, 256) if name == "sh" else lsh.lsh(vectors.shape[1], 256)
+        packed = np.concatenate([coder.encode(chunk) for chunk in synthetic_distractors.draw(vectors, CODES)])
         ours, bare = CodeIndex((Step(name, (256.0,)),), coder, packed), faiss.IndexBinaryFlat(256)
         bare.add(packed)
         for threads in sorted({1, faiss.omp_get_max_threads()}):

@@ -19,24 +19,24 @@ from PIL import Image
 
 import workbench
 from workbench.collections import images
-from workbench.features import batches, hardware, models
-from workbench.features.backbones import Spec
-from workbench.features.maps import MapSource, Options, Picture
+from workbench.config.options import Options, default_cache
+from workbench.features import batches, device, models
+from workbench.features.backbones import BackboneSpec
+from workbench.features.map_source import MapSource, Picture
 from workbench.features.network import run
-from workbench.opening import default_cache
 
 IMAGES, SIZE, RUNS = 200, 512, 2
 
 
 def bare(source: MapSource, precision: str) -> torch.nn.Module:
     """The model unchanged from its library, without folded layers, in the given precision."""
-    model: torch.nn.Module = models.build(source.card).eval()
+    model: torch.nn.Module = models.build_random(source.card).eval()
     return model.to(getattr(torch, precision))
 
 
 def measure(name: str, paths: list[Path]) -> list[str]:
-    precision = hardware.choose_precision("auto", "cpu")
-    spec = Spec.parse(name)
+    precision = device.choose_precision("auto", "cpu")
+    spec = BackboneSpec.parse(name)
     folder = Path(tempfile.mkdtemp(prefix="extraction-"))
     source = MapSource(spec, "max", Options(size=SIZE, cache=folder))
     source.network()

@@ -19,19 +19,18 @@ from _table import print_table
 
 from workbench.collections import images
 from workbench.collections.folder import open_folder
+from workbench.config.options import Options, default_cache
 from workbench.evaluation.comparison import paired_difference
 from workbench.features.batches import pixels, target_size
-from workbench.features.maps import Options
 from workbench.learning.hardnet.batches import APART
 from workbench.learning.hardnet.correspondence import match_keypoints
 from workbench.learning.hardnet.loss import false_positives
 from workbench.learning.hardnet.patch_pairs import random_view
-from workbench.learning.hardnet.train import Settings, train
+from workbench.learning.hardnet.train import HardNetSettings, train_hardnet
 from workbench.local import hardnet, keypoints
 from workbench.local.features import STRIDE
-from workbench.local.patches import cut
-from workbench.local.verification import matched
-from workbench.opening import default_cache
+from workbench.local.patches import cut_patches
+from workbench.local.verification import match
 
 SEEDS = (0, 1, 2)
 RATIOS = (0.8, 0.85, 0.9)
@@ -62,7 +61,7 @@ def trained(seed: int) -> Path:
         print(f"seed {seed}: {epoch}", file=sys.stderr, flush=True)
 
     photos = open_folder(DATASETS / "imagenet_sample")
-    return train(photos, options, f"benchmark-hardnet-{seed}", Settings(), report=report)
+    return train_hardnet(photos, options, f"benchmark-hardnet-{seed}", HardNetSettings(), report=report)
 
 
 def grey_of(path: Path) -> np.ndarray:
@@ -72,9 +71,9 @@ def grey_of(path: Path) -> np.ndarray:
     return np.asarray(cv2.cvtColor(pixels(images.load(path), size), cv2.COLOR_RGB2GRAY))
 
 
-def describe(grey: np.ndarray, methods: dict[str, hardnet.Describer]) -> DescribedPhoto:
+def describe(grey: np.ndarray, methods: dict[str, hardnet.PatchDescriber]) -> DescribedPhoto:
     points, sift = keypoints.sift(grey)
-    patches = cut(grey, points)
+    patches = cut_patches(grey, points)
     return DescribedPhoto(
         points, {"RootSIFT": keypoints.root(sift), **{n: d(patches) for n, d in methods.items()}}
     )
@@ -84,7 +83,7 @@ def inliers(
     first: DescribedPhoto, second: DescribedPhoto, method: str, ratio: float
 ) -> tuple[int, int, np.ndarray]:
     """The numbers of inliers of a fundamental matrix and of matches, and the inlying pairs [m, 2]."""
-    pairs, _, _ = matched(first.descriptors[method], second.descriptors[method], ratio)
+    pairs, _, _ = match(first.descriptors[method], second.descriptors[method], ratio)
     if len(pairs) < 8:
         return 0, len(pairs), pairs[:0]
     first_points, second_points = first.points[pairs[:, 0], :2], second.points[pairs[:, 1], :2]
@@ -108,7 +107,7 @@ def photo_pairs(scenes: Path) -> list[tuple[Path, Path]]:
     return chosen
 
 
-def matching(scenes: Path, methods: dict[str, hardnet.Describer]) -> None:
+def matching(scenes: Path, methods: dict[str, hardnet.PatchDescriber]) -> None:
     """Print the inliers of pairs of photos of one scene, and false positives among their patches."""
     pairs = photo_pairs(scenes)
     photos: dict[Path, DescribedPhoto] = {}
@@ -187,7 +186,7 @@ def print_false_positives(
 
 
 def warped(
-    scenes: Path, methods: dict[str, hardnet.Describer]
+    scenes: Path, methods: dict[str, hardnet.PatchDescriber]
 ) -> Iterator[tuple[DescribedPhoto, DescribedPhoto, np.ndarray]]:
     """Every eighth photo of the scenes, a synthetic view of it by a known homography, and their matches."""
     for number, path in enumerate(islice(sorted(scenes.glob("*/*.jpg")), None, None, 8)):
@@ -204,7 +203,7 @@ def main() -> None:
     if not DATASETS.is_dir():
         print(f"The photos in {str(DATASETS)!r} are missing, so nothing can be trained.")
         return
-    methods = {f"HardNet, seed {seed}": hardnet.describer(trained(seed)) for seed in SEEDS}
+    methods = {f"HardNet, seed {seed}": hardnet.load_describer(trained(seed)) for seed in SEEDS}
     names = ["RootSIFT", *methods]
     scenes = DATASETS / "scenes"
     matching(scenes, methods)

@@ -18,17 +18,16 @@ from _table import print_table
 import workbench
 from workbench.collections.folder import open_folder
 from workbench.collections.labels import open_csv
-from workbench.config import WorkbenchError
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options, default_cache
 from workbench.evaluation.comparison import paired_difference
-from workbench.features.maps import Options
-from workbench.learning.finetuning.train import Settings, card, finetune
+from workbench.learning.finetuning.train import FinetuningSettings, card, finetune
 from workbench.learning.trainer import Epoch
-from workbench.opening import default_cache
 
 BACKBONE, POOLING, SIZE = "efficientnet_lite0", "gem:3", 320
 SEEDS = (0, 1, 2)
 DIMENSIONS = (16, 32, 64, 128, 256, 512)
-FIRST = Settings("contrastive", POOLING, rate=1e-4)
+FIRST = FinetuningSettings("contrastive", POOLING, rate=1e-4)
 TRIED = {
     "contrastive": FIRST,
     "triplet": replace(FIRST, loss="triplet"),
@@ -59,7 +58,7 @@ PAIRS = {  # trained on → tested on
 }
 
 
-def trained(name: str, settings: Settings, seed: int, training_set: str = "grocery") -> Path:
+def trained(name: str, settings: FinetuningSettings, seed: int, training_set: str = "grocery") -> Path:
     """The trained file, trained now unless it is saved."""
     collection = (
         open_csv(grocery("train"))

@@ -15,15 +15,15 @@ from _table import print_table
 from _timing import at_least, at_most, fastest, fastest_in_turn
 from scipy import sparse
 
-from workbench.features.hardware import hold_memory
+from workbench.features.device import keep_freed_memory
 from workbench.learning.hardnet.loss import loss
 from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.learning.hardnet.train import initial_network
 from workbench.local import hardnet
-from workbench.local.features import Features, made
-from workbench.local.inverted import InvertedFile
+from workbench.local.features import LocalFeatures, extract
+from workbench.local.inverted_file import InvertedFile
 from workbench.local.keypoints import sift
-from workbench.local.verification import NEAR, RATIO, verify
+from workbench.local.verification import INLIER_DISTANCE, MAX_RATIO, verify
 
 PATCHES, RUNS = 2048, 3
 IMAGES, WORDS, WORDS_PER_IMAGE = 100_000, 65_536, 600
@@ -50,7 +50,7 @@ def describing() -> None:
     patches = np.random.default_rng(0).integers(0, 255, (PATCHES, 32, 32)).astype(np.uint8)
     rows = []
     for width in (16, hardnet.PUBLISHED):
-        describe = hardnet.Describer(initial_network(width))
+        describe = hardnet.PatchDescriber(initial_network(width))
         ours, product = fastest_in_turn(partial(describe, patches), lambda: [a @ a for _ in range(50)], RUNS)
         rate, product_rate = PATCHES * flops(width) / ours / 1e9, 50 * 2 * 1024**3 / product / 1e9
         numbers = (flops(width) / 1e6, PATCHES / ours, rate, product_rate)
@@ -71,7 +71,7 @@ def training() -> None:
 
     step()
     before = fastest(step, 3)
-    hold_memory()
+    keep_freed_memory()
     step()
     after = fastest(step, 3)
     print("A step of training at width 16, 512 pairs\n")
@@ -88,7 +88,7 @@ def verifying() -> None:
     layers = [cv2.resize(layer, (640, 480), interpolation=cv2.INTER_CUBIC).astype(float) for layer in noise]
     photo = np.mean(layers, axis=0).astype(np.uint8)
     other, _ = random_view(photo, np.random.default_rng(3))
-    query, image = made(photo, sift), made(np.repeat(other[..., None], 3, 2), sift)
+    query, image = extract(photo, sift), extract(np.repeat(other[..., None], 3, 2), sift)
     rows = []
     for title, pair in (("a view of it", (query, image)), ("another", (query, shuffled(image)))):
         ours, bare = fastest_in_turn(partial(verify, *pair), partial(opencv, *pair), 20)
@@ -104,24 +104,26 @@ def verifying() -> None:
     print_table(["pair", "workbench, ms", "bare OpenCV, ms", "workbench / OpenCV"], rows)
 
 
-def shuffled(features: Features) -> Features:
+def shuffled(features: LocalFeatures) -> LocalFeatures:
     """The same keypoints with permuted descriptors, so that no homography explains them."""
     order = np.random.default_rng(2).permutation(len(features))
-    return Features(features.points, features.stored[order], features.size)
+    return LocalFeatures(features.points, features.stored[order], features.size)
 
 
-def opencv(query: Features, image: Features) -> Any:
+def opencv(query: LocalFeatures, image: LocalFeatures) -> Any:
     """The bare calls: brute-force matching, ratio test, mutual matches, and a homography by USAC."""
     matcher: Any = cv2.BFMatcher(cv2.NORM_L2)
     forward = matcher.knnMatch(query.descriptors, image.descriptors, k=2)
     backward = {m.queryIdx: m.trainIdx for m in matcher.match(image.descriptors, query.descriptors)}
-    good = [m for m, n in forward if m.distance <= RATIO * n.distance and backward[m.trainIdx] == m.queryIdx]
+    good = [
+        m for m, n in forward if m.distance <= MAX_RATIO * n.distance and backward[m.trainIdx] == m.queryIdx
+    ]
     if len(good) < 4:
         return None
     query_points = query.points[[m.queryIdx for m in good], :2]
     image_points = image.points[[m.trainIdx for m in good], :2]
     return cv2.findHomography(
-        query_points, image_points, cv2.USAC_MAGSAC, NEAR * max(image.size), None, 2000, 0.999
+        query_points, image_points, cv2.USAC_MAGSAC, INLIER_DISTANCE * max(image.size), None, 2000, 0.999
     )
 
 

@@ -19,13 +19,14 @@ from _table import print_table
 from sklearn.linear_model import LogisticRegression
 
 import workbench
-from workbench import one
-from workbench.config import Config
-from workbench.described import Describer, Ready
+from workbench.common.progress import silent
+from workbench.config.config import Config
+from workbench.engine import one
+from workbench.engine.description import DescribedCollection
+from workbench.engine.description_cache import DescriptionCache
+from workbench.engine.region_search import RegionSearch
 from workbench.evaluation import protocols
-from workbench.progress import silent
-from workbench.region_search import RegionSearch
-from workbench.search.sets import Nearest
+from workbench.search.region_sets import NearestMembers
 
 NETWORK = "efficientnet_lite0"
 GLOBAL = (f"{NETWORK}/mean/whole", f"{NETWORK}/max/whole", f"{NETWORK}/mean/whole/pca:256")
@@ -47,7 +48,7 @@ SAMPLES = 2000
 class Data(NamedTuple):
     """A described database, the rows of queries and of labelled images, and both kinds of labels."""
 
-    described: Ready
+    described: DescribedCollection
     queries: list[int]
     labelled: list[int]
     labels: list[Mapping[str, str]]  # fine, coarse
@@ -71,7 +72,7 @@ def collection() -> Path:
 
 def data(bench: workbench.Workbench, pipeline: str) -> Data:
     """Describe the photos by a pipeline, and read their labels."""
-    described = Describer(bench.collection, bench.options).describe(
+    described = DescriptionCache(bench.collection, bench.options).describe(
         Config.parse(pipeline).description, silent
     )
     label_rows = {DATASETS / "grocery" / row["path"]: row for s in ("train", "test") for row in table(s)}
@@ -84,11 +85,11 @@ def data(bench: workbench.Workbench, pipeline: str) -> Data:
 
 def classes(photos: Data, kind: int) -> tuple[np.ndarray, np.ndarray, int]:
     """The class numbers of labelled images and of queries, and the number of classes."""
-    labels, ids = photos.labels[kind], photos.described.collection.images
+    labels, ids = photos.labels[kind], photos.descriptors.collection.images
     names = sorted(set(labels.values()))
     image_classes = np.array([names.index(labels[ids[row]]) for row in photos.labelled])
     query_classes = np.array(
-        [names.index(labels[query.image]) for query in photos.described.collection.queries]
+        [names.index(labels[query.image]) for query in photos.descriptors.collection.queries]
     )
     return image_classes, query_classes, len(names)
 
@@ -96,7 +97,9 @@ def classes(photos: Data, kind: int) -> tuple[np.ndarray, np.ndarray, int]:
 def row_of(name: str, photos: Data, correct: list[np.ndarray], scores: np.ndarray, size: float) -> list[str]:
     """A row of the table: accuracies by fine and coarse labels, and mAP by fine labels among distractors."""
     ranks = np.argsort(-scores, axis=1, kind="stable")
-    per_query = protocols.evaluate(ranks, photos.described.truth(), "labels").per_query["ap"].to_numpy()
+    per_query = (
+        protocols.evaluate(ranks, photos.descriptors.ground_truth(), "labels").per_query["ap"].to_numpy()
+    )
     return [name, *(interval(values) for values in (*correct, per_query)), f"{size:.0f}"]
 
 
@@ -110,8 +113,8 @@ def interval(values: np.ndarray) -> str:
 def by_neighbours(bench: workbench.Workbench, pipeline: str, k: int) -> list[str]:
     """The row of classification by the k nearest neighbours."""
     photos = data(bench, pipeline)
-    vectors = photos.described.described.vectors.numpy()
-    scores = vectors[photos.queries] @ photos.described.database.numpy().T
+    vectors = photos.descriptors.descriptors.vectors.numpy()
+    scores = vectors[photos.queries] @ photos.descriptors.database.numpy().T
     nearest = np.argsort(-scores[:, photos.labelled], axis=1, kind="stable")[:, :k]
     correct = []
     for kind in (0, 1):
@@ -128,7 +131,7 @@ def by_neighbours(bench: workbench.Workbench, pipeline: str, k: int) -> list[str
 def by_probe(bench: workbench.Workbench) -> list[str]:
     """The row of classification by a linear probe."""
     photos = data(bench, GLOBAL[0])
-    vectors = photos.described.described.vectors.numpy()
+    vectors = photos.descriptors.descriptors.vectors.numpy()
     correct, scores = [], np.zeros(0)
     for kind in (0, 1):
         image_classes, query_classes, _ = classes(photos, kind)
@@ -136,25 +139,25 @@ def by_probe(bench: workbench.Workbench) -> list[str]:
         correct.append(probe.predict(vectors[photos.queries]) == query_classes)
         if kind == 0:
             probabilities = probe.predict_proba(vectors) ** 0.5
-            scores = probabilities[photos.queries] @ probabilities[: len(photos.described.database)].T
+            scores = probabilities[photos.queries] @ probabilities[: len(photos.descriptors.database)].T
     return row_of(f"linear probe, `{GLOBAL[0]}`", photos, correct, scores, 4 * vectors.shape[1])
 
 
 def by_one(bench: workbench.Workbench, pipeline: str) -> list[str]:
     """The row of classification by ONE."""
     photos = data(bench, pipeline)
-    region_sets = one.build_region_sets(photos.described, Config.parse(pipeline), RegionSearch(), silent)
+    region_sets = one.build_region_sets(photos.descriptors, Config.parse(pipeline), RegionSearch(), silent)
     distances, correct = [], ([], [])
     class_numbers = [classes(photos, kind) for kind in (0, 1)]
     for number, row in enumerate(photos.queries):
         nearest = region_sets.sets.nearest(
-            one.regions_of(photos.described, photos.described.maps(row)[0]).vectors
+            one.describe_regions(photos.descriptors, photos.descriptors.maps(row)[0]).vectors
         )
         distances.append(nearest.distances.mean(0))
-        labelled = Nearest(nearest.distances[:, photos.labelled], nearest.rows[:, photos.labelled])
+        labelled = NearestMembers(nearest.distances[:, photos.labelled], nearest.rows[:, photos.labelled])
         for kind, (image_classes, query_classes, count) in enumerate(class_numbers):
             correct[kind].append(
-                one.by_class(labelled, image_classes, count).distances.mean(0).argmin()
+                one.nearest_by_class(labelled, image_classes, count).distances.mean(0).argmin()
                 == query_classes[number]
             )
     codes = region_sets.sets.codes

@@ -6,14 +6,14 @@ import numpy as np
 from _table import print_table
 
 import workbench
-from workbench.collections.poster_art import MEMBERS
-from workbench.config import Config
-from workbench.described import Describer
-from workbench.evaluation.boxes import outline_overlap
+from workbench.analysis.proposal_recall import proposal_recall
+from workbench.collections.posters.art import MEMBERS
+from workbench.common.geometry import outline_overlap
+from workbench.common.progress import silent
+from workbench.config.config import Config
+from workbench.engine.description_cache import DescriptionCache
 from workbench.learning.proposals.scenes import HELD_OUT
-from workbench.learning.whitening import keep
-from workbench.progress import silent
-from workbench.recalling import proposal_recall
+from workbench.learning.whitening import fit_whitening
 
 REGIONS = ("whole", "rmac:3", "rmac:5", "grid:3x3", "proposals:5", "proposals:20", "proposals:50")
 BACKBONE = "efficientnet_lite0"
@@ -22,7 +22,7 @@ RMAC_WHITENING = "benchmark-rmac"  # fitted on R-MAC's regions, and applied to a
 
 def recalls(bench: workbench.Workbench) -> None:
     """Print the recall of targets by the first n regions."""
-    described = Describer(bench.collection, bench.options).describe(
+    described = DescriptionCache(bench.collection, bench.options).describe(
         Config.parse(f"{BACKBONE}/max/proposals:20"), silent
     )
     unseen = {
@@ -47,7 +47,7 @@ def recalls(bench: workbench.Workbench) -> None:
 
 def descriptors(bench: workbench.Workbench) -> None:
     """Print mAP and localisation by regions and whitening."""
-    keep(bench.collection, bench.options, f"{BACKBONE}/max/rmac:3/pcaw:256", RMAC_WHITENING)
+    fit_whitening(bench.collection, bench.options, f"{BACKBONE}/max/rmac:3/pcaw:256", RMAC_WHITENING)
     rows = []
     for regions in REGIONS:
         for whitening in ("", "/pcaw:256", f"/pcaw:256:{RMAC_WHITENING}"):
@@ -91,7 +91,7 @@ def located(bench: workbench.Workbench) -> None:
     print_table(["pipeline", "IoU of the region %", "of the box %", "picture covered by the region %"], rows)
     with_poster = {image for _, image in collection.quadrilaterals}
     boxes = {
-        image: bench.activations(image, pipeline=f"{BACKBONE}/max/proposals:20").regions
+        image: bench.studies.activations(image, pipeline=f"{BACKBONE}/max/proposals:20").regions
         for image in collection.images
     }
     without_proposal = [image for image, regions in boxes.items() if regions.tolist() == [[0, 0, 1, 1]]]

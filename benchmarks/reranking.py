@@ -7,7 +7,7 @@ from _table import print_table
 from scipy.stats import spearmanr
 
 import workbench
-from workbench.progress import silent
+from workbench.common.progress import silent
 from workbench.search import diffusion
 
 PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
@@ -35,8 +35,8 @@ def popularity(distractors: str, alpha: float) -> float:
     """The rank correlation of diffused scores and the root of the images' degree, averaged over queries."""
     diffusion.ALPHA = alpha
     bench = workbench.open("posters", distractors=distractors)
-    searcher = bench._searcher(PIPELINE, silent)
-    queries = searcher.ready.described.vectors[searcher.ready.query_rows()]
+    searcher = bench.engine.searcher(PIPELINE, silent)
+    queries = searcher.described.descriptors.vectors[searcher.described.query_rows()]
     graph = diffusion.graph(searcher.vectors, 50)
     rankings = diffusion.rerank(queries.cpu().numpy(), searcher.vectors, searcher.search(queries), graph, 50)
     roots = np.sqrt(graph.sum(1))

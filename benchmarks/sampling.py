@@ -5,7 +5,7 @@ from __future__ import annotations
 from _table import print_table
 
 import workbench
-from workbench.descriptors import bulk
+from workbench.descriptors import description
 
 PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
 
@@ -13,7 +13,7 @@ PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
 def main() -> None:
     rows = []
     for limit in (65_536, 8_192, 4_096):
-        bulk.MOST_VECTORS = limit
+        description.MOST_VECTORS = limit
         evaluation = workbench.open("posters").evaluate(PIPELINE, localise=False)
         vectors = evaluation.provenance["whitening"][0]["vectors"]
         rows.append([PIPELINE, str(vectors), f"{100 * evaluation.mean_ap:.1f}"])

@@ -22,9 +22,9 @@ import numpy as np
 from _table import print_table
 from _vectors import poster_vectors
 
-from workbench.config import parse_index
-from workbench.opening import default_cache
-from workbench.search import indexes, synthetic
+from workbench.config.options import default_cache
+from workbench.config.steps import parse_index
+from workbench.search import faiss_index, synthetic_distractors
 
 INDEXES = ("exact", "ivf:{cells}", "ivf:{cells},pq:16", "ivf:{cells},sh:128", "pq:16", "sh:128", "hnsw:16")
 LARGEST = {"hnsw:16": 6}  # built by one thread, so that the graph is reproducible: hours for 10^7
@@ -45,10 +45,10 @@ def main() -> None:
     rows, largest = [], {}
     default_cache().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=default_cache()) as file, tempfile.TemporaryDirectory() as folder:
-        for chunk in synthetic.draw(posters, 10**most, seed=0):
+        for chunk in synthetic_distractors.draw(posters, 10**most, seed=0):
             file.write(chunk.data)
         file.flush()
-        queries = np.concatenate(list(synthetic.draw(posters, QUERIES, seed=1)))
+        queries = np.concatenate(list(synthetic_distractors.draw(posters, QUERIES, seed=1)))
         np.save(Path(folder) / "queries.npy", queries)
         vectors = np.memmap(file, np.float32, "r", shape=(10**most, posters.shape[1]))
         for power in range(least, most + 1):
@@ -130,7 +130,7 @@ def row(index: str, count: int, handle: int, folder: Path) -> dict[str, float]:
         step, step_started = name, now
 
     memory = Memory()
-    built = indexes.build(steps, vectors, 0, progress)
+    built = faiss_index.build(steps, vectors, 0, progress)
     progress("", 0, 0)
     built.search(queries[:1], FOUND)  # work at first use is not timed
     started = time.perf_counter()

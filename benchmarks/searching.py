@@ -15,10 +15,10 @@ from _table import print_table
 from _timing import at_most, fastest_in_turn
 from _vectors import poster_vectors
 
-from workbench.collections.collection import PROTOCOLS
-from workbench.config import parse_index
+from workbench.collections.protocols import PROTOCOLS
+from workbench.config.steps import parse_index
 from workbench.evaluation.protocols import evaluate
-from workbench.search import indexes, synthetic
+from workbench.search import faiss_index, synthetic_distractors
 
 VECTORS, QUERIES, K, RUNS = 1_000_000, 100, 100, 5
 GRADED, RANKINGS = 100, 70
@@ -26,12 +26,12 @@ GRADED, RANKINGS = 100, 70
 
 def main() -> None:
     posters = poster_vectors()
-    vectors = np.concatenate(list(synthetic.draw(posters, VECTORS, seed=0)))
-    queries = np.concatenate(list(synthetic.draw(posters, QUERIES, seed=1)))
+    vectors = np.concatenate(list(synthetic_distractors.draw(posters, VECTORS, seed=0)))
+    queries = np.concatenate(list(synthetic_distractors.draw(posters, QUERIES, seed=1)))
     rows = []
     for name, bare_call in (("exact", flat), ("ivf:1000", inverted), ("ivf:1000,pq:16", inverted)):
         steps = parse_index(name)
-        ours = indexes.build(steps, vectors, 0)
+        ours = faiss_index.build(steps, vectors, 0)
         call = bare_call(ours, vectors)
         for size in (1, QUERIES):
             batch = queries[:size]

@@ -9,8 +9,8 @@ import numpy as np
 from _table import print_table
 from _timing import at_most, fastest
 
-from workbench.config import Step
-from workbench.search import sets
+from workbench.config.steps import Step
+from workbench.search import region_sets as sets
 
 IMAGES, REGIONS, DIMENSIONS, QUERY = 10_000, 20, 128, 20
 RUNS = 9

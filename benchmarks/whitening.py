@@ -12,15 +12,15 @@ from _photos import DATASETS, grocery
 from _table import print_table
 
 import workbench
-from workbench.descriptors.attention import learned
+from workbench.bench.bench import Bench
 from workbench.evaluation.comparison import paired_difference
-from workbench.learning.whitening import keep
-from workbench.pipeline import Workbench
+from workbench.features.cards import trained_path
+from workbench.learning.whitening import fit_whitening
 
 RMAC, DIMENSIONS = "efficientnet_lite0/max/rmac:3", 128
 
 
-def collections() -> tuple[dict[str, Workbench], dict[str, Workbench]]:
+def collections() -> tuple[dict[str, Bench], dict[str, Bench]]:
     """The collections to fit on and the collections to test on, by name."""
     fitted, tested = {"posters": workbench.open("posters")}, {"posters": workbench.open("posters")}
     for name in ("imagenet_sample", "scenes"):
@@ -43,9 +43,9 @@ def main() -> None:
             if kind == "lw" and bench.collection.protocol is None:
                 continue
             name = f"benchmark-{kind}-{collection.replace(' ', '-').replace('_', '-')}"
-            if not learned(bench.options.cache, name).is_file():
+            if not trained_path(bench.options.cache, name).is_file():
                 print(f"fitting {name}", file=sys.stderr)
-                keep(bench.collection, bench.options, f"{RMAC}/{kind}:{DIMENSIONS}", name)
+                fit_whitening(bench.collection, bench.options, f"{RMAC}/{kind}:{DIMENSIONS}", name)
             steps[f"{kind}, {collection}"] = f"/{kind}:{DIMENSIONS}:{name}"
     rows = []
     for title, step in steps.items():

@@ -12,8 +12,8 @@ from _photos import DATASETS
 from _table import print_table
 
 import workbench
+from workbench.bench.bench import Bench
 from workbench.evaluation.comparison import paired_difference
-from workbench.pipeline import Workbench
 
 GLOBAL = "efficientnet_lite0/max/rmac:3"
 CHOICES = [f"sift/bow:{n}/whole" for n in (256, 1024, 4096, 8192)]
@@ -39,7 +39,7 @@ SCENES = [
 ]
 
 
-def table(title: str, bench: Workbench, pipelines: list[str], base: str) -> None:
+def table(title: str, bench: Bench, pipelines: list[str], base: str) -> None:
     """Print the measures of pipelines, and their differences from ``base``."""
     base_ap = ap(bench, base)
     rows = []
@@ -64,7 +64,7 @@ def table(title: str, bench: Workbench, pipelines: list[str], base: str) -> None
     print_table(["pipeline", *measures, "difference, 95 %", "KB an image", "ms a query", "ms a pair"], rows)
 
 
-def ap(bench: Workbench, pipeline: str) -> np.ndarray:
+def ap(bench: Bench, pipeline: str) -> np.ndarray:
     """The AP of each query."""
     return bench.evaluate(pipeline, localise=False).per_query["ap"].to_numpy(np.float64)
 

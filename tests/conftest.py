@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from tests.pictures import folder_of, noise_of
+from tests.support.pictures import folder_of, noise_of
 
 if TYPE_CHECKING:
+    from workbench.bench.bench import Bench
     from workbench.panels import Session
-    from workbench.pipeline import Workbench
 
 # One thread for each worker and each process that it starts, so that two workers share two cores. The
 # libraries read these as they are loaded: set them before any import of torch, faiss, numpy or numba.
@@ -54,25 +54,25 @@ def posters_cache() -> Path:
 
 
 @pytest.fixture(scope="session")
-def bench24(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+def bench24(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """A bench of 24 photos of 4 kinds. No test changes its files; what it stores and remembers grows."""
-    from tests.benches import opened
+    from tests.support.benches import opened
 
     folder = folder_of(tmp_path_factory.mktemp("photos24"), 24, kinds=4)
     return opened(folder, tmp_path_factory.mktemp("cache24"))
 
 
 @pytest.fixture(scope="session")
-def bench48(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+def bench48(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """A bench of 48 photos of 6 kinds. No test changes its files; what it stores and remembers grows."""
-    from tests.benches import opened
+    from tests.support.benches import opened
 
     folder = folder_of(tmp_path_factory.mktemp("photos48"), 48, kinds=6)
     return opened(folder, tmp_path_factory.mktemp("cache48"))
 
 
 @pytest.fixture(scope="session")
-def posters(posters_cache: Path) -> Workbench:
+def posters(posters_cache: Path) -> Bench:
     """A bench of the embedded collection."""
     import workbench
 
@@ -92,7 +92,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 
 @pytest.fixture(scope="module")
-def bench(folder: Path, cache: Path) -> Workbench:
+def bench(folder: Path, cache: Path) -> Bench:
     """A bench of the module's ``folder`` and ``cache``."""
     import workbench
 
@@ -100,7 +100,7 @@ def bench(folder: Path, cache: Path) -> Workbench:
 
 
 @pytest.fixture
-def session(bench: Workbench, request: pytest.FixtureRequest) -> Iterator[Session]:
+def session(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Session]:
     """A session of the module's ``bench`` at its ``PIPELINE``; nothing may still run after the test."""
     from workbench.panels import Session
 

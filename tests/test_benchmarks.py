@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from workbench.collections.collection import PROTOCOLS
 from workbench.collections.holidays import open_holidays
 from workbench.collections.oxford import PARIS_UNREADABLE, open_oxford
+from workbench.collections.protocols import PROTOCOLS
 from workbench.collections.ukbench import open_ukbench
-from workbench.config import WorkbenchError
+from workbench.config.errors import WorkbenchError
 
 
 def picture(path: Path, size: tuple[int, int] = (32, 24)) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 import workbench
 from tests.data.make_old_cache import CHANGED, FOLDER, LOCAL, NETWORK, PIPELINE
-from workbench import favourites, runs
+from workbench.bench.bench import Bench
 from workbench.features import models
-from workbench.learning.registry import shelf
-from workbench.pipeline import Workbench
+from workbench.learning.registry import trainings
+from workbench.runs import presets, store
 
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 WHITENED, ATTENDED = f"{PIPELINE}/pcaw:4:white", f"{PIPELINE}/attention:seer"
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bench(folder: Path) -> Workbench:
+def bench(folder: Path) -> Bench:
     return workbench.open(
         folder / "photos", "folders", size=96, device="cpu", precision="float32", cache=folder / "cache"
     )
@@ -49,7 +49,7 @@ def stored(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_stored_maps_and_features_are_used(
-    pipeline: str, bench: Workbench, folder: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: str, bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if pipeline == LOCAL and cv2.__version__ != EXPECTED["opencv"]:
         pytest.skip("SIFT features of another version of OpenCV are extracted again")
@@ -74,7 +74,7 @@ def test_stored_maps_and_features_are_used(
     assert stored(folder) == before
 
 
-def test_the_check_notices_an_extraction(bench: Workbench, folder: Path) -> None:
+def test_the_check_notices_an_extraction(bench: Bench, folder: Path) -> None:
     """A photo that has changed is extracted again, and the comparison above would show it."""
     before = stored(folder)
     changed = bench.collection.path(bench.collection.images[0])
@@ -84,14 +84,14 @@ def test_the_check_notices_an_extraction(bench: Workbench, folder: Path) -> None
     assert before.items() < after.items() and len(after) == len(before) + 1
 
 
-def test_runs_and_their_rankings_are_listed(bench: Workbench, folder: Path) -> None:
+def test_runs_and_their_rankings_are_listed(bench: Bench, folder: Path) -> None:
     table = bench.runs()
     assert table["id"].to_list() == EXPECTED["runs"]
     assert sorted(table["pipeline"]) == sorted(PIPELINES)
     for name, pipeline, mean_ap in zip(table["id"], table["pipeline"], table["mean_ap"], strict=True):
         assert mean_ap == pytest.approx(EXPECTED[pipeline]["mean_ap"])
-        run = runs.load(folder / "cache", name)
-        rankings = runs.rankings(folder / "cache", run)
+        run = store.load(folder / "cache", name)
+        rankings = store.load_rankings(folder / "cache", run)
         first = rankings[rankings["query"] == bench.collection.images[0]]
         assert dict(zip(first["image_id"], first["score"], strict=True)) == pytest.approx(
             EXPECTED[pipeline]["ranking"]
@@ -99,19 +99,19 @@ def test_runs_and_their_rankings_are_listed(bench: Workbench, folder: Path) -> N
         assert run.provenance["size"] == 96 and len(run.per_query) == len(bench.collection.images)
 
 
-def test_an_old_run_is_compared_with_a_new_one(bench: Workbench, folder: Path) -> None:
+def test_an_old_run_is_compared_with_a_new_one(bench: Bench, folder: Path) -> None:
     cache = folder / "cache"
     old = bench.runs()
     bench.evaluate(f"{NETWORK}/mean/whole")
     new = str(bench.runs().loc[0, "id"])
     (before,) = old[old["pipeline"] == PIPELINE]["id"]
-    difference = runs.diff(runs.load(cache, str(before)), runs.load(cache, new))
+    difference = store.diff(store.load(cache, str(before)), store.load(cache, new))
     assert difference.a.fingerprint == difference.b.fingerprint  # the same collection
     assert "pipeline" in difference.provenance["what"].to_list()
 
 
 def test_a_favourite_and_trained_files_are_listed(folder: Path) -> None:
-    assert favourites.favourites(folder / "cache")["My own"] == PIPELINE
-    trained = shelf(folder / "cache")["seer"]
+    assert presets.named_pipelines(folder / "cache")["My own"] == PIPELINE
+    trained = trainings(folder / "cache")["seer"]
     assert trained.usable and trained.kind == "attention" and trained.base == NETWORK
     assert trained.pipelines[1] == f"{NETWORK}/max/rmac:1/attention:seer"

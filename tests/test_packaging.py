@@ -86,7 +86,7 @@ def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
 
 def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
     info = f"retrieval_workbench-{PROJECT['version']}.dist-info"
-    assert "workbench = workbench.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
+    assert "workbench = workbench.cli.main:main" in wheel.read(f"{info}/entry_points.txt").decode()
     metadata = wheel.read(f"{info}/METADATA").decode()
     assert "Requires-Python: >=3.11" in metadata
     assert "License-Expression: MIT" in metadata

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.config import VERSION as __version__
-from workbench.config import Config, WorkbenchError
+from workbench.config.config import Config
+from workbench.config.errors import VERSION as __version__
+from workbench.config.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from workbench.pipeline import Workbench
+    from workbench.workbench import Workbench
 
 __all__ = ["Config", "WorkbenchError", "__version__", "open"]
 
@@ -23,9 +24,9 @@ def open(name: str | Path, labels: str = "none", **options: Any) -> Workbench:
     ``synthetic:COUNT``). Raises WorkbenchError if the collection cannot be opened.
     """
     try:
-        from workbench.opening import open_workbench
+        from workbench.workbench import open_workbench
     except (ImportError, RuntimeError) as error:
-        from workbench.doctor import mismatch
+        from workbench.config.errors import torch_mismatch
 
-        raise WorkbenchError(mismatch(error)) from error
+        raise WorkbenchError(torch_mismatch(error)) from error
     return open_workbench(name, labels, **options)

@@ -12,18 +12,18 @@ from typing import Any
 import ipywidgets as W
 
 import workbench
+from workbench.bench.bench import Bench
+from workbench.common.progress import Cancelled
 from workbench.learning.finetuning.train import finetune
 from workbench.panels import Session, layout
 from workbench.panels.session import session_of
-from workbench.pipeline import Workbench
-from workbench.progress import Cancelled
 
-_benches: dict[str, Workbench] = {}
+_benches: dict[str, Bench] = {}
 _sessions: list[Session] = []
 _threads: set[str] = set()  # names of the threads on which messages of widgets were handled
 
 
-def open_bench(folder: str, cache: str, labels: str = "folders", **options: Any) -> Workbench:
+def open_bench(folder: str, cache: str, labels: str = "folders", **options: Any) -> Bench:
     """Open a collection, or return the bench that was opened before with the same arguments."""
     key = repr((folder, cache, labels, sorted(options.items())))
     if key not in _benches:
@@ -31,7 +31,7 @@ def open_bench(folder: str, cache: str, labels: str = "folders", **options: Any)
     return _benches[key]
 
 
-def show(bench: Workbench, *panels: str, **state: Any) -> W.Widget:
+def show(bench: Bench, *panels: str, **state: Any) -> W.Widget:
     """Show panels, linked by one new session; ``state`` are the session's first traits."""
     _record_threads()
     session = Session(bench, **state)
@@ -40,7 +40,7 @@ def show(bench: Workbench, *panels: str, **state: Any) -> W.Widget:
     return shown[0] if len(shown) == 1 else W.VBox(shown)
 
 
-def follow(bench: Workbench) -> None:
+def follow(bench: Bench) -> None:
     """Let ``close`` stop the session of a bench whose panels were shown by the bench's own methods."""
     _record_threads()
     _sessions.append(session_of(bench))
@@ -57,9 +57,9 @@ def change_often(times: int) -> None:
         threading.Event().wait(0.2)  # the page draws
 
 
-def train_until_epoch(bench: Workbench, name: str, last: int) -> None:
+def train_until_epoch(bench: Bench, name: str, last: int) -> None:
     """Fine-tune a tiny network and stop after epoch ``last``, as a user who presses Cancel."""
-    from tests.finetuning import NETWORK, SETTINGS
+    from tests.support.finetuning import NETWORK, SETTINGS
 
     def stop(epoch: Any) -> None:
         if epoch.number == last:
@@ -76,8 +76,8 @@ def close() -> list[str]:
     """Stop the jobs, close all widgets and return the threads on which their messages were handled."""
     for session in _sessions:
         session.cancel()
-        if session.ahead is not None:
-            session.ahead.runner.cancel()
+        if session.prefetcher is not None:
+            session.prefetcher.runner.cancel()
     for session in _sessions:
         assert session.wait(60), "a job goes on after Cancel"
     W.Widget.close_all()

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.lab import ROOT
-from workbench.app import HOST, free_port
+from workbench.cli.app import HOST, free_port
 
 pytestmark = pytest.mark.browser
 # Theme variables that the styles of the panels use and the page does not define.
@@ -42,7 +42,7 @@ def start(folder: Path, cache: Path) -> Iterator[Start]:
         port = free_port(None)
         arguments = [folder.name, "--labels", "folders", "--cache", str(cache), "--port", str(port)]
         server = subprocess.Popen(
-            [sys.executable, "-m", "workbench.cli", "app", *arguments, *options],
+            [sys.executable, "-m", "workbench", "app", *arguments, *options],
             cwd=folder.parent,  # the folder is given by a relative path
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdout=subprocess.PIPE,

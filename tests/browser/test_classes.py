@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.axe import serious
 from tests.browser.notebook import CELLS, Notebook
 from tests.browser.steps import NAUGHTY, photos, ranked, region, select
-from tests.extracting import NETWORK
+from tests.support.extraction import NETWORK
 
 pytestmark = pytest.mark.browser
 PIPELINE = f"{NETWORK}/mean/grid:2x2/pca:8"

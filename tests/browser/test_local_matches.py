@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, expect
 from tests.browser.axe import serious
 from tests.browser.notebook import CELLS, Notebook
 from tests.browser.steps import NAUGHTY, region, select
-from tests.things import folder_of_things
+from tests.support.things import folder_of_things
 
 pytestmark = pytest.mark.browser
 STATE = {"pipeline": "sift/bow:128/whole", "query": "astronaut/0.png", "image": "astronaut/1.png"}

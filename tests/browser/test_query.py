@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.axe import serious
 from tests.browser.notebook import CELLS, Notebook
 from tests.browser.steps import BOTH_MODES, NAUGHTY, button, ranked, region, select
-from tests.pictures import picture
+from tests.support.pictures import picture
 
 pytestmark = pytest.mark.browser
 PASTE = """async () => {

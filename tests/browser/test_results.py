@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.axe import serious
 from tests.browser.notebook import Notebook
-from tests.pictures import folder_of
+from tests.support.pictures import folder_of
 
 pytestmark = pytest.mark.browser
 COUNT, LABELS = 450, 6

@@ -19,19 +19,19 @@ from typing import Any
 import cv2
 
 import workbench
-from tests.pictures import folder_of
-from workbench import favourites
+from tests.support.pictures import folder_of
 from workbench.collections.folder import open_folder
-from workbench.features.maps import Options
+from workbench.config.options import Options
 from workbench.learning import whitening
 from workbench.learning.attention import train as attention
+from workbench.runs import presets
 
 FOLDER = Path(__file__).with_name("old_cache")
 NETWORK = "timm:test_resnet@random"
 PIPELINE = f"{NETWORK}/max/rmac:2"
 LOCAL = "sift/bow:16/whole"
 CHANGED = 1_700_000_000_000_000_000  # of each photo, in nanoseconds: a part of its fingerprint
-ATTENTION = attention.Settings(composites=4, epochs=1, batch=8, levels=1)
+ATTENTION = attention.AttentionSettings(composites=4, epochs=1, batch=8, levels=1)
 
 
 def main() -> None:
@@ -43,8 +43,8 @@ def main() -> None:
     options = Options(size=96, device="cpu", precision="float32", cache=cache)
     collection = open_folder(photos, "folders")
 
-    whitening.keep(collection, options, f"{PIPELINE}/pcaw:4", "white")
-    attention.train(collection, options, "seer", NETWORK, ATTENTION)
+    whitening.fit_whitening(collection, options, f"{PIPELINE}/pcaw:4", "white")
+    attention.train_attention(collection, options, "seer", NETWORK, ATTENTION)
 
     bench = workbench.open(photos, "folders", **{n: getattr(options, n) for n in asdict(options)})
     pipelines = [PIPELINE, f"{PIPELINE}/pcaw:4:white", f"{PIPELINE}/attention:seer", LOCAL]
@@ -58,7 +58,7 @@ def main() -> None:
         }
     expected["opencv"] = cv2.__version__  # a part of the fingerprint of SIFT's features
     expected["runs"] = bench.runs()["id"].to_list()
-    favourites.remember(cache, "My own", PIPELINE)
+    presets.save_pipeline(cache, "My own", PIPELINE)
     (FOLDER / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
     for lock in cache.rglob("*.lock"):
         lock.unlink()

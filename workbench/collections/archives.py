@@ -9,8 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 
 _CHUNK = 1 << 18
 

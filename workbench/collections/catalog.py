@@ -15,8 +15,8 @@ from workbench.collections.labels import open_csv
 from workbench.collections.oxford import open_oxford
 from workbench.collections.revisited import open_revisited
 from workbench.collections.ukbench import open_ukbench
-from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 
 _OPENERS: dict[str, Callable[[Path, Progress], Collection]] = {
     "oxford5k": lambda root, progress: open_oxford(root, "oxford5k", progress),
@@ -82,7 +82,9 @@ def open_collection(
         raise WorkbenchError(f"labels {labels!r} is not known; valid: none, folders")
     if isinstance(name, str):
         if name == "posters":
-            from workbench.collections.posters import open_posters  # the only one that needs OpenCV
+            from workbench.collections.posters.collection import (
+                open_posters,  # the only one that needs OpenCV
+            )
 
             return open_posters(cache / name, progress)
         # Only the name of a benchmark has a meaning before the colon, so that C:\photos stays a path.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from workbench.collections.collection import Collection
 from workbench.collections.folder import existing_folder, list_images, read_headers
-from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 
 _SYNTHETIC = "synthetic:"
 _TOP = "distractors"

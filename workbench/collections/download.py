@@ -20,9 +20,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from workbench.collections.archives import damage_of, unpack
-from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
-from workbench.writing import replacing
+from workbench.common.files import replacing
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 
 
 @dataclass(frozen=True)

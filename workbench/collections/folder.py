@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from workbench.collections.collection import PROTOCOLS, Collection, Query
+from workbench.collections.collection import Collection, Query
 from workbench.collections.images import EXTENSIONS, NOT_READ, Header, header
-from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
+from workbench.collections.protocols import PROTOCOLS
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 
 Problems = tuple[tuple[str, str], ...]
 
@@ -233,7 +234,7 @@ def require_present(title: str, named: Iterable[str], present: Iterable[str], ro
         )
 
 
-def published_size(title: str, readable: int, published: int, unreadable: int = 0) -> tuple[str, ...]:
+def size_notes(title: str, readable: int, published: int, unreadable: int = 0) -> tuple[str, ...]:
     """Notes on an incomplete release, whose numbers are not comparable with published ones."""
     notes = []
     if readable + unreadable != published:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from workbench.collections.collection import PROTOCOLS, Collection, Query
+from workbench.collections.collection import Collection, Query
 from workbench.collections.folder import (
     SameLabel,
     existing_folder,
     index_by_stem,
     list_images,
-    published_size,
     read_headers,
     require_present,
+    size_notes,
 )
-from workbench.progress import Progress, silent
+from workbench.collections.protocols import PROTOCOLS
+from workbench.common.progress import Progress, silent
 
 PUBLISHED = 1491
 
@@ -43,5 +44,5 @@ def open_holidays(root: Path, progress: Progress = silent) -> Collection:
         protocol=PROTOCOLS["holidays"],
         problems=copies,
         labels={stems[stem]: stem[:4] for stem in stems},
-        notes=published_size("Holidays", len(headers), PUBLISHED, len(broken)),
+        notes=size_notes("Holidays", len(headers), PUBLISHED, len(broken)),
     ).without(broken)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from workbench.collections.collection import Box
-from workbench.config import WorkbenchError
+from workbench.common.geometry import Box
+from workbench.config.errors import WorkbenchError
 
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif".split()
@@ -27,7 +27,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class NotNow(WorkbenchError):
+class TemporarilyUnreadable(WorkbenchError):
     """A file could not be read for a reason outside the file, so a later try may succeed."""
 
 
@@ -48,15 +48,15 @@ def header(path: Path) -> Header:
     try:
         status = path.stat()
     except (OSError, ValueError):
-        return inspect(path)  # raises with the reason
+        return read_header(path)  # raises with the reason
     stamp = status.st_mtime_ns, status.st_size
     cached = _headers.get(path)
     if cached is None or cached[0] != stamp:
-        cached = _headers[path] = stamp, inspect(path)
+        cached = _headers[path] = stamp, read_header(path)
     return cached[1]
 
 
-def inspect(path: Path) -> Header:
+def read_header(path: Path) -> Header:
     """Read the header and the tail of an image file. Raises WorkbenchError with the reason it is unreadable.
 
     The fingerprint hashes size, modification time, head and tail, so it changes when the file does.
@@ -136,13 +136,13 @@ def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = 
     except WorkbenchError:
         raise
     except FileNotFoundError:
-        raise NotNow("the file is missing") from None
+        raise TemporarilyUnreadable("the file is missing") from None
     except Exception as error:  # Pillow's plugins raise any exception on damaged files
         if isinstance(error, MemoryError) or getattr(
             error, "errno", None
         ):  # a fault of the system, not of the file
             reason = getattr(error, "strerror", None) or "out of memory"
-            raise NotNow(f"the file cannot be read now ({reason})") from None
+            raise TemporarilyUnreadable(f"the file cannot be read now ({reason})") from None
         raise WorkbenchError(_reason(error)) from None
     return upright_rgb if box is None else crop_to(upright_rgb, box, scale)
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from workbench.collections.collection import PROTOCOLS, Box, Collection, Query
+from workbench.collections.collection import Collection, Query
 from workbench.collections.folder import SameLabel, read_headers
-from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
+from workbench.collections.protocols import PROTOCOLS
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _SPLITS = ("query", "database", "both")

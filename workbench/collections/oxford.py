@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from workbench.collections.collection import PROTOCOLS, Box, Collection, Query
+from workbench.collections.collection import Collection, Query
 from workbench.collections.folder import (
     existing_folder,
     index_by_stem,
     list_images,
-    published_size,
     read_headers,
     require_present,
+    size_notes,
 )
-from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
+from workbench.collections.protocols import PROTOCOLS
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 
 TITLES = {"oxford5k": "Oxford5k", "paris6k": "Paris6k"}
 PUBLISHED = {"oxford5k": 5063, "paris6k": 6392}  # images; Paris without the 20 unreadable files below
@@ -71,7 +73,7 @@ def open_oxford(root: Path, name: str, progress: Progress = silent) -> Collectio
         },
         protocol=PROTOCOLS["oxford"],
         problems=(*problems, *copies),
-        notes=published_size(TITLES[name], len(headers), PUBLISHED[name], len(broken)),
+        notes=size_notes(TITLES[name], len(headers), PUBLISHED[name], len(broken)),
     ).without(broken)
 
 

@@ -12,17 +12,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from workbench.collections.collection import PROTOCOLS, Box, Collection, Query
+from workbench.collections.collection import Collection, Query
 from workbench.collections.folder import (
     existing_folder,
     index_by_stem,
     list_images,
-    published_size,
     read_headers,
     require_present,
+    size_notes,
 )
-from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
+from workbench.collections.protocols import PROTOCOLS
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 
 TITLES = {"roxford5k": "ROxford5k", "rparis6k": "RParis6k"}
 PUBLISHED = {"roxford5k": 4993, "rparis6k": 6322}  # database images, without the 70 queries
@@ -76,7 +78,7 @@ def open_revisited(root: Path, name: str, progress: Progress = silent) -> Collec
         },
         protocol=PROTOCOLS["revisited"],
         problems=tuple((image, "missing; in the ground truth") for image in missing),
-        notes=published_size(TITLES[name], readable, PUBLISHED[name], len(broken)),
+        notes=size_notes(TITLES[name], readable, PUBLISHED[name], len(broken)),
     ).without(broken)
 
 

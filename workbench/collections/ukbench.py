@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from workbench.collections.collection import PROTOCOLS, Collection, Query
+from workbench.collections.collection import Collection, Query
 from workbench.collections.folder import (
     existing_folder,
     index_by_stem,
     list_images,
-    published_size,
     read_headers,
     require_present,
+    size_notes,
 )
-from workbench.progress import Progress, silent
+from workbench.collections.protocols import PROTOCOLS
+from workbench.common.progress import Progress, silent
 
 PUBLISHED = 10200
 
@@ -45,5 +46,5 @@ def open_ukbench(root: Path, progress: Progress = silent) -> Collection:
         protocol=PROTOCOLS["ukbench"],
         problems=copies,
         labels={stems[stem]: str(n) for stem, n in objects.items()},
-        notes=published_size("UKBench", len(headers), PUBLISHED, len(broken)),
+        notes=size_notes("UKBench", len(headers), PUBLISHED, len(broken)),
     ).without(broken)

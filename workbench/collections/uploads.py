@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 
 from workbench.collections import images
-from workbench.config import WorkbenchError
-from workbench.writing import replacing
+from workbench.common.files import replacing
+from workbench.config.errors import WorkbenchError
 
 FOLDER = "uploads"
 _LONGEST = 48  # characters kept of a file name
 
 
-def keep(data: bytes, name: str, cache: Path) -> Path:
+def store_upload(data: bytes, name: str, cache: Path) -> Path:
     """Save an image as ``cache/uploads/<hash>-<name>`` if it can be decoded; returns its absolute path.
 
     The same image with the same name is stored once. Raises WorkbenchError if it cannot be read.
@@ -34,7 +34,7 @@ def keep(data: bytes, name: str, cache: Path) -> Path:
     return path
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     """The name of an image on screen: its id, or the file name of an image outside the collection."""
     path = Path(name)
     if not path.is_absolute():

@@ -14,11 +14,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from workbench.config import Config, WorkbenchError
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
 from workbench.descriptors.pooling import pool
-from workbench.features.maps import MapSource
+from workbench.features.cards import (
+    SHIPPED_WEIGHTS,  # moved
+    card_differences,  # moved
+    source_card,  # moved
+    trained_path,  # moved
+)
+from workbench.features.map_source import MapSource
 
-SHIPPED = Path(__file__).parents[1] / "weights"
 _ORIGIN = ("collection", "photos", "targets", "composites", "seed")
 _TENSORS = ("hidden", "hidden_bias", "output", "output_bias")
 
@@ -109,42 +115,19 @@ def areas(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
     return torch.from_numpy((x1 - x0) * (y1 - y0) / (height * width)).float()
 
 
-def made_for(source: MapSource) -> dict[str, str]:
-    """Identify the network, its weights, and the layer to which trained weights belong."""
-    return {
-        "network": source.card.model,
-        "weights": source.fingerprint,
-        "layer": source.layer or "last",
-    }
-
-
-def differences(card: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Describe the entries of a card that differ from those wanted; empty if none does."""
-    return "; ".join(
-        f"{part} {card.get(part)!r}, not {value!r}"
-        for part, value in wanted.items()
-        if card.get(part) != value
-    )
-
-
-def place(config: Config, source: MapSource) -> Path | None:
+def weights_path(config: Config, source: MapSource) -> Path | None:
     """Return the file of a pipeline's attention, shipped or trained under its name; None without one."""
     step = next((step for step in config.weightings if step.name == "attention"), None)
     if step is None:
         return None
     if step.learned is not None:
-        return learned(source.options.cache, step.learned)
-    return SHIPPED / f"attention_{source.spec.name.replace('/', '_')}.safetensors"
+        return trained_path(source.options.cache, step.learned)
+    return SHIPPED_WEIGHTS / f"attention_{source.spec.name.replace('/', '_')}.safetensors"
 
 
-def learned(cache: Path, name: str) -> Path:
-    """Return the path of weights trained under a name."""
-    return cache / "learned" / f"{name}.safetensors"
-
-
-def attention(config: Config, source: MapSource) -> Attention | None:
+def load_attention(config: Config, source: MapSource) -> Attention | None:
     """Load the attention of a pipeline, or None. Raises WorkbenchError if it is missing or does not fit."""
-    path = place(config, source)
+    path = weights_path(config, source)
     if path is None:
         return None
     step = config.weightings[0]
@@ -158,7 +141,7 @@ def attention(config: Config, source: MapSource) -> Attention | None:
         reason = f"{str(path)!r} is missing" if step.learned else "none comes with this backbone"
         raise WorkbenchError(f"step {step}: {reason}; {advice}") from None
     loaded = _load(path, status.st_size, status.st_mtime_ns)
-    differing = differences(loaded.about, made_for(source))
+    differing = card_differences(loaded.about, source_card(source))
     if differing:
         raise WorkbenchError(f"step {step}: it was trained for {differing}; {advice}")
     return loaded

@@ -5,22 +5,23 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from workbench.config import Config, WorkbenchError
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.descriptors.aggregation import PooledRegions, pool_regions
 from workbench.descriptors.attention import Attention
-from workbench.descriptors.describe import Pooled, pooled
-from workbench.descriptors.detector import Trained
-from workbench.features.maps import MapSource
+from workbench.descriptors.rpn import ProposalModel
+from workbench.features.map_source import MapSource
 
 _CACHE_NUMBERS = 2**19  # numbers of maps pooled at a time, so that intermediate results stay in the cache
 
-Chunk = tuple[list[int], Pooled]
+Chunk = tuple[list[int], PooledRegions]
 
 
 def pool_batch(
     source: MapSource,
     config: Config,
     attention: Attention | None,
-    proposal_model: Trained | None,
+    proposal_model: ProposalModel | None,
     positions: list[int],
     maps: torch.Tensor,
 ) -> Chunk:
@@ -38,11 +39,11 @@ def pool_batch(
             )
         if config.pooling.name == "max" and not config.weightings:
             # The maximum is exact in half precision too.
-            return positions, pooled(maps, config, None, proposal_model)
+            return positions, pool_regions(maps, config, None, proposal_model)
         # Proposals are padded to the largest number in the batch: a batch stays one part, hence one chunk.
         size = len(maps) if proposal_model else max(1, _CACHE_NUMBERS // maps[0].numel())
         parts = [
-            (positions[n * size :][:size], pooled(part.float(), config, attention, proposal_model))
+            (positions[n * size :][:size], pool_regions(part.float(), config, attention, proposal_model))
             for n, part in enumerate(maps.split(size))
         ]
         return merge(parts)[0]
@@ -62,5 +63,7 @@ def merge(chunks: list[Chunk]) -> list[Chunk]:
         if regions.ndim == 3:
             regions = np.concatenate([p.regions for _, p in group])
         without = sum(p.without for _, p in group)
-        merged.append((positions, Pooled(vectors, torch.cat(weights) if weights else None, regions, without)))
+        merged.append(
+            (positions, PooledRegions(vectors, torch.cat(weights) if weights else None, regions, without))
+        )
     return merged

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from workbench.config import Step, WorkbenchError
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import Step
 
 
 def pool(maps: torch.Tensor | np.ndarray, regions: np.ndarray, scheme: str | Step) -> torch.Tensor:

@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from workbench.config import Config, WorkbenchError
-from workbench.descriptors import detector
-from workbench.descriptors.attention import SHIPPED, differences, learned, made_for
-from workbench.descriptors.detector import Trained
-from workbench.descriptors.pyramid import pyramid
-from workbench.features.maps import MapSource
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.descriptors import rpn
+from workbench.descriptors.fpn import load_pyramid
+from workbench.descriptors.rpn import ProposalModel
+from workbench.features.cards import SHIPPED_WEIGHTS, card_differences, source_card, trained_path
+from workbench.features.map_source import MapSource
 
 _ORIGIN = ("collection", "scenes", "epochs", "seed")
 MIN_OBJECTNESS = 0.05  # boxes below this are no proposals
 
 
-class Laid(NamedTuple):
+class ProposedRegions(NamedTuple):
     """Regions int64 [B, N, 4] in cells, one set per map, and their weights [B, N, 1].
 
     A map with fewer proposals than others is padded with its first proposal at weight zero. ``without`` is
@@ -31,7 +32,7 @@ class Laid(NamedTuple):
     without: int
 
 
-def lay(maps: torch.Tensor, count: int, trained: Trained) -> Laid:
+def propose_regions(maps: torch.Tensor, count: int, trained: ProposalModel) -> ProposedRegions:
     """Return the ``count`` best proposals of each map [B, C, H, W]; their weight is the objectness.
 
     Maps are processed one at a time, so that the regions of one do not depend on the others in the batch.
@@ -54,7 +55,7 @@ def lay(maps: torch.Tensor, count: int, trained: Trained) -> Laid:
         weights[row, : len(cells), 0] = scores
         if not len(cells):
             weights[row, 0] = 1
-    return Laid(regions, weights, sum(not len(cells) for cells, _ in per_map))
+    return ProposedRegions(regions, weights, sum(not len(cells) for cells, _ in per_map))
 
 
 def to_cells(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -65,29 +66,29 @@ def to_cells(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.concatenate([upper_left, lower_right], 1).astype(np.int64)
 
 
-def origin(trained: Trained) -> dict[str, Any]:
+def origin(trained: ProposalModel) -> dict[str, Any]:
     """Return the entries of the card that describe the training data."""
     return {part: trained.about[part] for part in _ORIGIN if part in trained.about}
 
 
-def place(config: Config, source: MapSource) -> Path:
+def weights_path(config: Config, source: MapSource) -> Path:
     """Return the file of a pipeline's proposals, shipped or trained under its name."""
     if config.regions.learned is not None:
-        return learned(source.options.cache, config.regions.learned)
-    return SHIPPED / f"proposals_{source.spec.name.replace('/', '_')}.safetensors"
+        return trained_path(source.options.cache, config.regions.learned)
+    return SHIPPED_WEIGHTS / f"proposals_{source.spec.name.replace('/', '_')}.safetensors"
 
 
-def proposals(config: Config, source: MapSource) -> Trained | None:
+def load_proposal_model(config: Config, source: MapSource) -> ProposalModel | None:
     """Load the model that proposes a pipeline's regions, or None.
 
     Raises WorkbenchError if it is missing or does not fit.
     """
     if config.regions.name != "proposals":
         return None
-    bundled = pyramid(source) if config.regions.learned is None else None
+    bundled = load_pyramid(source) if config.regions.learned is None else None
     if bundled is not None:
         return bundled
-    path = place(config, source)
+    path = weights_path(config, source)
     advice = (
         f"train them: workbench train proposals posters --backbone {config.backbone} --name NAME, then write "
         f"proposals:{config.regions.args[0]:g}:NAME"
@@ -95,8 +96,8 @@ def proposals(config: Config, source: MapSource) -> Trained | None:
     if not path.is_file():
         reason = f"{str(path)!r} is missing" if config.regions.learned else "none come with this backbone"
         raise WorkbenchError(f"regions {config.regions}: {reason}; {advice}")
-    trained = detector.load(path)
-    differing = differences(trained.about, made_for(source))
+    trained = rpn.load(path)
+    differing = card_differences(trained.about, source_card(source))
     if differing:
         raise WorkbenchError(f"regions {config.regions}: they were trained for {differing}; {advice}")
     return trained

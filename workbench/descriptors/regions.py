@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.config import Step, WorkbenchError
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import Step
 
 _OVERLAP = 0.4
 _MOST_ALONG = 7

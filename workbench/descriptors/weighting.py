@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from workbench.config import Config, WorkbenchError
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
 from workbench.descriptors.pooling import pool
 
 

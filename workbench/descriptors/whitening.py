@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from scipy.linalg import eigh
 
-from workbench.config import WorkbenchError
+from workbench.config.errors import WorkbenchError
 
-MOST_VECTORS = 65_536  # larger sets are sampled; fewer vectors cost precision, see docs/benchmarks.md
+MAX_VECTORS = 65_536  # larger sets are sampled; fewer vectors cost precision, see docs/benchmarks.md
 
 
 @dataclass(frozen=True)

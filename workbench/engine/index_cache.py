@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.config import CODES, INVERTED, Config, Step, WorkbenchError
-from workbench.features.maps import Options
-from workbench.progress import Progress
-from workbench.search import indexes, saved
-from workbench.search.codes import CodeIndex
-from workbench.search.found import Index
+from workbench.common.progress import Progress
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.config.steps import CODES, INVERTED, Step
+from workbench.search import faiss_index, index_io
+from workbench.search.binary_index import CodeIndex
+from workbench.search.ranking import Index
 
 MIN_SECONDS = 1.0  # an index that took longer to build is saved on disk
 
@@ -28,18 +30,18 @@ def read_or_build(
     """
     progress("building the index", 0, 0)
     warnings = []
-    fingerprint = saved.fingerprint(vectors, ",".join(map(str, steps)), options.seed)
+    fingerprint = index_io.fingerprint(vectors, ",".join(map(str, steps)), options.seed)
     path: Path = options.cache / "indexes" / f"{fingerprint}.index"
     if path.exists():
         try:
-            return saved.read(path, fingerprint), []
+            return index_io.read(path, fingerprint), []
         except WorkbenchError as error:
             warnings.append(f"a saved index could not be used and was built again: {error}")
     started = time.perf_counter()
-    index = indexes.build(steps, vectors, options.seed, progress)
+    index = faiss_index.build(steps, vectors, options.seed, progress)
     if time.perf_counter() - started > MIN_SECONDS or path.exists():
         with contextlib.suppress(OSError):  # without a writable cache it is built again next time
-            saved.write(path, index, fingerprint)
+            index_io.write(path, index, fingerprint)
     return index, warnings
 
 
@@ -59,8 +61,12 @@ def index_warnings(config: Config, index: Index) -> Iterator[str]:
             )
         elif step.name in CODES:
             yield f"approximate index: scores are of codes by {step}, {index.bytes:g} bytes per image"
-    if isinstance(index, indexes.FaissIndex) and (count := index.centroids) and count < 2**indexes.BITS:
-        yield f"codes have {count} centroids, not {2**indexes.BITS}: there are too few images for more"
+    if (
+        isinstance(index, faiss_index.FaissIndex)
+        and (count := index.centroids)
+        and count < 2**faiss_index.BITS
+    ):
+        yield f"codes have {count} centroids, not {2**faiss_index.BITS}: there are too few images for more"
     if isinstance(index, CodeIndex) and index.warning:
         yield index.warning
     for step in config.reranking_steps:

@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from workbench.local.features import Features, LocalSource
+from workbench.local.features import LocalFeatures, LocalSource
 
-NO_FEATURES = Features(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8), (1, 1))
+NO_FEATURES = LocalFeatures(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8), (1, 1))
 SAMPLE = 20  # pictures whose features are averaged for ``bytes``
 
 
@@ -21,12 +21,12 @@ class Keypoints:
     source: LocalSource
     keys: list[str]
 
-    def of(self, row: int) -> Features:
+    def of(self, row: int) -> LocalFeatures:
         """The features of a picture; empty if the row does not exist or the picture could not be read."""
         key = self.keys[row] if row < len(self.keys) else ""
         return _features(self.source, key) if key in self.source.store else NO_FEATURES
 
-    def stored(self, count: int) -> Iterator[tuple[int, Features]]:
+    def stored(self, count: int) -> Iterator[tuple[int, LocalFeatures]]:
         """Yield (row, features) of those of the first ``count`` pictures that could be read."""
         rows = [row for row in range(count) if self.keys[row] in self.source.store]
         for position, features in self.source.read([self.keys[row] for row in rows]):
@@ -42,6 +42,6 @@ class Keypoints:
 
 
 @lru_cache(maxsize=1024)
-def _features(source: LocalSource, key: str) -> Features:
+def _features(source: LocalSource, key: str) -> LocalFeatures:
     _, features = next(source.read([key]))
-    return Features(features.points.copy(), features.stored.copy(), features.size)
+    return LocalFeatures(features.points.copy(), features.stored.copy(), features.size)

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from workbench.progress import Progress
+from workbench.common.progress import Progress
 
 _POLL_SECONDS = 0.1  # between two checks whether the work was cancelled
 

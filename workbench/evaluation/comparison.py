@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.config import WorkbenchError
+from workbench.config.errors import WorkbenchError
 
 _EXACT = 15  # queries up to which all 2^n sign patterns are enumerated
 _BLOCK = 2_000_000  # numbers drawn at once, to bound memory

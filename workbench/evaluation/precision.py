@@ -12,7 +12,7 @@ from typing import Literal, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.config import WorkbenchError
+from workbench.config.errors import WorkbenchError
 
 
 def average_precision(

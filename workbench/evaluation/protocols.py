@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.collections.collection import PROTOCOLS, Protocol
-from workbench.config import WorkbenchError
+from workbench.collections.protocols import PROTOCOLS, Protocol
+from workbench.config.errors import WorkbenchError
 from workbench.evaluation.precision import (
     average_precision,
     interpolated_precision,
@@ -30,7 +30,7 @@ _GRADES = frozenset().union(
     *(p | i for protocol in PROTOCOLS.values() for p, i in protocol.settings.values())
 )
 
-Rankings = Mapping[Any, ArrayLike] | Sequence[ArrayLike] | NDArray[Any]
+RankingsLike = Mapping[Any, ArrayLike] | Sequence[ArrayLike] | NDArray[Any]
 GroundTruth = Mapping[Any, Mapping[Any, Any]] | Sequence[Mapping[Any, Any]]
 
 
@@ -54,7 +54,7 @@ class Scores:
     curves: dict[str, NDArray[np.float64]]
 
 
-def evaluate(ranks: Rankings, ground_truth: GroundTruth, protocol: str | Protocol) -> Scores:
+def evaluate(ranks: RankingsLike, ground_truth: GroundTruth, protocol: str | Protocol) -> Scores:
     """Evaluate one ranking per query.
 
     ``ranks``: the database's ids best first (paths, or row numbers if the ground truth has row numbers),
@@ -104,7 +104,7 @@ def _protocol(protocol: str | Protocol) -> Protocol:
     return PROTOCOLS[protocol]
 
 
-def _rankings(ranks: Rankings, names: list[Any], named: bool) -> Sequence[ArrayLike]:
+def _rankings(ranks: RankingsLike, names: list[Any], named: bool) -> Sequence[ArrayLike]:
     """Return one ranking per query, in the order of the ground truth."""
     if isinstance(ranks, Mapping):
         if not named:

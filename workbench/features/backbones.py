@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config import WorkbenchError, is_local
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import is_local
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -15,7 +16,7 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Card:
+class BackboneCard:
     """The table entry of a backbone. ``layer`` is the layer it is cut at without ``@LAYER``."""
 
     title: str
@@ -45,14 +46,16 @@ _RESNET = {
 }
 
 
-def _resnet(depth: int, stages: str) -> Card:
+def _resnet(depth: int, stages: str) -> BackboneCard:
     title = f"ResNet-{depth} ({stages}, ImageNet)"
-    return Card(title, "torchvision", f"resnet{depth}", 32, "layer4", _RESNET, code="pool")
+    return BackboneCard(title, "torchvision", f"resnet{depth}", 32, "layer4", _RESNET, code="pool")
 
 
-def _detector(model: str, title: str, body: dict[str, str], layer: str) -> Card:
+def _detector(model: str, title: str, body: dict[str, str], layer: str) -> BackboneCard:
     layers = {name: f"backbone.body.{path}" for name, path in body.items()}
-    return Card(f"{title} of Faster R-CNN (COCO)", "torchvision", model, 32, f"backbone.body.{layer}", layers)
+    return BackboneCard(
+        f"{title} of Faster R-CNN (COCO)", "torchvision", model, 32, f"backbone.body.{layer}", layers
+    )
 
 
 _BODY = {name: path for name, path in _RESNET.items() if path.startswith("layer")}
@@ -63,8 +66,8 @@ DETECTORS = {  # their region proposals are made of their own maps
     ),
 }
 
-BACKBONES: dict[str, Card] = {
-    "efficientnet_lite0": Card(
+BACKBONES: dict[str, BackboneCard] = {
+    "efficientnet_lite0": BackboneCard(
         "EfficientNet-Lite0 (ImageNet, embedded)",
         "timm",
         "tf_efficientnet_lite0",
@@ -78,7 +81,7 @@ BACKBONES: dict[str, Card] = {
         mean=(0.498, 0.498, 0.498),
         std=(0.502, 0.502, 0.502),
     ),
-    "alexnet": Card(
+    "alexnet": BackboneCard(
         "AlexNet (ImageNet)",
         "torchvision",
         "alexnet",
@@ -93,7 +96,7 @@ BACKBONES: dict[str, Card] = {
         },
         code="classifier.2",
     ),
-    "vgg16": Card(
+    "vgg16": BackboneCard(
         "VGG-16 (ImageNet)",
         "torchvision",
         "vgg16",
@@ -111,7 +114,7 @@ BACKBONES: dict[str, Card] = {
     "resnet18": _resnet(18, "2-2-2-2"),
     "resnet50": _resnet(50, "3-4-6-3"),
     "resnet101": _resnet(101, "3-4-23-3"),
-    "mobilenet_v2": Card(
+    "mobilenet_v2": BackboneCard(
         "MobileNetV2 (ImageNet)",
         "torchvision",
         "mobilenet_v2",
@@ -120,7 +123,7 @@ BACKBONES: dict[str, Card] = {
         {"logits": "classifier"},
         code="classifier",
     ),
-    "convnext_tiny": Card(
+    "convnext_tiny": BackboneCard(
         "ConvNeXt-Tiny (ImageNet)",
         "torchvision",
         "convnext_tiny",
@@ -129,21 +132,21 @@ BACKBONES: dict[str, Card] = {
         {"pool": "avgpool", "logits": "classifier"},
         code="pool",
     ),
-    "dinov2_small": Card(
+    "dinov2_small": BackboneCard(
         "DINOv2 ViT-S/14 (self-supervised, LVD-142M)", "timm", "vit_small_patch14_dinov2.lvd142m", 14
     ),
     **DETECTORS,
 }
 
 
-LOCAL: dict[str, Card] = {  # local features of keypoints, for bags of words
-    "sift": Card("SIFT keypoints, RootSIFT descriptors", "local", "rootsift", 1),
-    "hardnet": Card("SIFT keypoints, HardNet descriptors", "local", "hardnet", 1),
+LOCAL: dict[str, BackboneCard] = {  # local features of keypoints, for bags of words
+    "sift": BackboneCard("SIFT keypoints, RootSIFT descriptors", "local", "rootsift", 1),
+    "hardnet": BackboneCard("SIFT keypoints, HardNet descriptors", "local", "hardnet", 1),
 }
 
 
 @dataclass(frozen=True)
-class Spec:
+class BackboneSpec:
     """The backbone part of a pipeline: ``name[@layer][@random]``."""
 
     name: str
@@ -151,7 +154,7 @@ class Spec:
     random: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> Spec:
+    def parse(cls, text: str) -> BackboneSpec:
         """Parse the backbone part of a pipeline. Raises WorkbenchError if the backbone is not known."""
         if is_local(text.partition("@")[0]):
             if "@" in text and not text.startswith("hardnet:"):
@@ -171,12 +174,12 @@ class Spec:
             )
         return spec
 
-    def card(self) -> Card:
+    def card(self) -> BackboneCard:
         """The backbone's table entry; for ``timm:`` and ``file:`` it is derived from the model or file."""
         if self.name.startswith("timm:"):
             return _timm_card(self.name.removeprefix("timm:"))
         if self.name.startswith("file:"):
-            return Spec(architecture(Path(self.name.removeprefix("file:")))).card()
+            return BackboneSpec(architecture(Path(self.name.removeprefix("file:")))).card()
         if is_local(self.name):
             return LOCAL[self.name.partition(":")[0]]
         return BACKBONES[self.name]
@@ -201,7 +204,7 @@ def _split_file(text: str) -> list[str]:
     return [match[1], *match[2].split("@")[1:]] if match else [text]
 
 
-def _timm_card(model: str) -> Card:
+def _timm_card(model: str) -> BackboneCard:
     import timm
 
     if not timm.is_model(model):
@@ -211,7 +214,7 @@ def _timm_card(model: str) -> Card:
     mean: Any = settings.mean if settings else IMAGENET_MEAN
     std: Any = settings.std if settings else IMAGENET_STD
     patch = re.search(r"patch(\d+)", model)
-    return Card(f"{model} (timm)", "timm", model, int(patch[1]) if patch else 32, mean=mean, std=std)
+    return BackboneCard(f"{model} (timm)", "timm", model, int(patch[1]) if patch else 32, mean=mean, std=std)
 
 
 def architecture(path: Path) -> str:

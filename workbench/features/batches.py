@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections import images
-from workbench.collections.collection import Box
+from workbench.common.geometry import Box
 
 BATCH = 8  # images per file of the store; fixed, so that every run plans the same files
 

@@ -15,17 +15,17 @@ import torch
 from filelock import FileLock, Timeout
 
 from workbench.collections import images
-from workbench.config import WorkbenchError
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 from workbench.features.batches import BATCH, Item, pixels, plan
-from workbench.features.hardware import one_thread_each
+from workbench.features.device import single_threaded_operations
 from workbench.features.network import Network
 from workbench.features.store import MapStore, Store
-from workbench.progress import Progress, silent
 
 VERSION = 2  # increased when the same image and weights give other maps
 
 
-class Maker(Protocol):
+class Extractor(Protocol):
     """Computes the content of a store from images."""
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> Any:
@@ -48,7 +48,7 @@ def run(network: Network, pictures: Sequence[np.ndarray]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Maps:
+class MapExtractor:
     """Computes feature maps with a network."""
 
     network: Network
@@ -76,13 +76,13 @@ def extract(
 
     ``network`` is called only if maps are missing.
     """
-    return fill(items, store, lambda: Maps(network(), store), progress, task)
+    return fill_store(items, store, lambda: MapExtractor(network(), store), progress, task)
 
 
-def fill(
+def fill_store(
     items: Sequence[Item],
     store: Store,
-    maker: Callable[[], Maker],
+    maker: Callable[[], Extractor],
     progress: Progress = silent,
     task: str = "extracting",
 ) -> dict[str, str]:
@@ -135,7 +135,7 @@ def acquire(lock: FileLock, progress: Progress) -> None:
 def _work(
     batches: list[list[Item]],
     total: int,
-    maker: Callable[[], Maker],
+    maker: Callable[[], Extractor],
     progress: Progress,
     task: str,
 ) -> dict[str, str]:
@@ -170,7 +170,7 @@ def _work(
         threading.Thread(target=work, name=f"extract-{number}", daemon=True)
         for number in range(1 + (os.cpu_count() or 1))
     ]
-    with one_thread_each():
+    with single_threaded_operations():
         try:
             for worker in workers:
                 worker.start()
@@ -194,7 +194,7 @@ def _work(
 
 
 def _process(
-    batch: list[Item], make: Maker, stop: threading.Event, report: Callable[[int], None]
+    batch: list[Item], make: Extractor, stop: threading.Event, report: Callable[[int], None]
 ) -> dict[str, str]:
     """Decode, process and store a batch. Returns {key: reason} of the images that could not be read now."""
     pictures, keys = [], []
@@ -206,7 +206,7 @@ def _process(
         try:
             pictures.append(pixels(images.load(item.path, item.box, at_least=item.size), item.size))
             keys.append(item.key)
-        except images.NotNow as error:
+        except images.TemporarilyUnreadable as error:
             missing[item.key] = str(error)
         except WorkbenchError as error:
             damaged[item.key] = str(error)

@@ -6,27 +6,27 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from workbench.config import WorkbenchError
-from workbench.features.backbones import DETECTORS, Card, Spec
+from workbench.config.errors import WorkbenchError
+from workbench.features.backbones import DETECTORS, BackboneCard, BackboneSpec
 from workbench.features.network import Network, check_layer, run
-from workbench.features.weights import download, locate, read
+from workbench.features.weights import download, locate, read_tensors
 
 
-def load(
-    spec: Spec, layer: str | None, weights: Path | None, device: str, precision: str, seed: int
+def load_network(
+    spec: BackboneSpec, layer: str | None, weights: Path | None, device: str, precision: str, seed: int
 ) -> Network:
     """Build a backbone with its weights, cut off at ``layer``. Raises WorkbenchError if they do not fit."""
-    return Network(whole(spec, layer, weights, seed), spec.card(), layer, device, precision)
+    return Network(load_backbone(spec, layer, weights, seed), spec.card(), layer, device, precision)
 
 
-def whole(spec: Spec, layer: str | None, weights: Path | None, seed: int) -> Any:
+def load_backbone(spec: BackboneSpec, layer: str | None, weights: Path | None, seed: int) -> Any:
     """Build a whole backbone with its weights, for training; weights may be missing only after ``layer``."""
     import torch
 
     card = spec.card()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build(card)
+        model = build_random(card)
     check_layer(model, card, layer)
     if not spec.random:
         path = locate(spec, weights) or download(spec, weights)
@@ -37,7 +37,7 @@ def whole(spec: Spec, layer: str | None, weights: Path | None, seed: int) -> Any
     return model
 
 
-def build(card: Card) -> Any:
+def build_random(card: BackboneCard) -> Any:
     """Build a backbone with random weights, as its library does."""
     if card.library == "timm":
         import timm
@@ -69,7 +69,9 @@ def detector(model: str) -> Any:
 
 def _load_in_order(model: Any, path: Path) -> None:
     """Load the embedded file, whose tensors have other names than timm's, but the same order and shapes."""
-    tensors = [tensor for name, tensor in read(path).items() if not name.endswith("num_batches_tracked")]
+    tensors = [
+        tensor for name, tensor in read_tensors(path).items() if not name.endswith("num_batches_tracked")
+    ]
     names = [name for name in model.state_dict() if not name.endswith("num_batches_tracked")]
     state = dict(zip(names, tensors, strict=True))
     missing = model.load_state_dict(state, strict=False).missing_keys
@@ -79,11 +81,11 @@ def _load_in_order(model: Any, path: Path) -> None:
         )
 
 
-def _load_by_name(model: Any, path: Path, card: Card, layer: str | None) -> None:
+def _load_by_name(model: Any, path: Path, card: BackboneCard, layer: str | None) -> None:
     """Load the tensors of a file. Raises WorkbenchError if one that ``layer`` needs is missing."""
     import torch
 
-    state = read(path)
+    state = read_tensors(path)
     if card.library == "timm" and hasattr(model, "pretrained_cfg"):
         import sys
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from workbench.config import WorkbenchError
-from workbench.features.backbones import Card
+from workbench.config.errors import WorkbenchError
+from workbench.features.backbones import BackboneCard
 
 
-def check_layer(model: torch.nn.Module, card: Card, layer: str | None) -> None:
+def check_layer(model: torch.nn.Module, card: BackboneCard, layer: str | None) -> None:
     """Raise WorkbenchError if a network has no module of that path."""
     if layer is not None and not any(layer == path for path, _ in model.named_modules()):
         valid = [*card.layers, *(path for path, _ in model.named_children())]
@@ -38,7 +38,7 @@ class Network:
     """
 
     def __init__(
-        self, model: torch.nn.Module, card: Card, layer: str | None, device: str, precision: str
+        self, model: torch.nn.Module, card: BackboneCard, layer: str | None, device: str, precision: str
     ) -> None:
         self.device, self.stride, self.layer = torch.device(device), card.stride, layer
         self.name = card.model

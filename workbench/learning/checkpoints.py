@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from workbench.writing import replace_file
+from workbench.common.files import replace_file
 
 Tensors = dict[str, torch.Tensor]
 _DAMAGE = (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError)

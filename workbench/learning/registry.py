@@ -10,18 +10,18 @@ from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
-from workbench.config import WorkbenchError
-from workbench.descriptors.attention import SHIPPED, learned
-from workbench.features.backbones import BACKBONES, Spec
-from workbench.learning.attention.train import Settings as AttentionSettings
+from workbench.config.errors import WorkbenchError
+from workbench.features.backbones import BACKBONES, BackboneSpec
+from workbench.features.cards import SHIPPED_WEIGHTS, trained_path
+from workbench.learning.attention.train import AttentionSettings
 from workbench.learning.checkpoints import read_header
-from workbench.learning.finetuning.train import Settings as FinetuningSettings
+from workbench.learning.finetuning.train import FinetuningSettings
 
-Kind = Literal["backbone", "attention"]
+TrainingKind = Literal["backbone", "attention"]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingRecord:
     """A training: its ``path`` (which may not exist yet), its card, and whether a checkpoint ``waits``.
 
     The card is that of the finished file, or of the checkpoint if there is one: data, settings, ``seed`` and
@@ -29,7 +29,7 @@ class Trained:
     """
 
     name: str
-    kind: Kind
+    kind: TrainingKind
     path: Path
     card: dict[str, Any]
     waits: bool = False
@@ -60,7 +60,7 @@ class Trained:
         """The backbone of a pipeline that uses the training."""
         if self.kind == "attention":
             return self.base
-        layer = Spec.parse(self.base).layer
+        layer = BackboneSpec.parse(self.base).layer
         return f"file:{self.path}" + (f"@{layer}" if layer else "")
 
     @property
@@ -78,15 +78,15 @@ class Trained:
         return before, f"{before}/{self.weighting}"
 
 
-def shelf(cache: Path) -> dict[str, Trained]:
+def trainings(cache: Path) -> dict[str, TrainingRecord]:
     """All trainings of a cache by name, the newest first; damaged and other files are left out."""
-    folder = learned(cache.absolute(), "x").parent
+    folder = trained_path(cache.absolute(), "x").parent
     files = {path.stem: path for path in folder.glob("*.safetensors")}
     checkpoints = {path.parent.stem: path for path in folder.glob("*.training/checkpoint.safetensors")}
     by_name = {name: _read_file(name, path) for name, path in files.items()}
     by_name |= {name: _read_checkpoint(name, path) or by_name.get(name) for name, path in checkpoints.items()}
 
-    def modified(training: Trained) -> float:
+    def modified(training: TrainingRecord) -> float:
         path = checkpoints[training.name] if training.waits else training.path
         return path.stat().st_mtime if path.is_file() else 0.0
 
@@ -94,37 +94,37 @@ def shelf(cache: Path) -> dict[str, Trained]:
     return {training.name: training for training in sorted(valid, key=modified, reverse=True)}
 
 
-def names(cache: Path) -> set[str]:
+def taken_names(cache: Path) -> set[str]:
     """The names in use, by trainings and by other files of the same folder, such as whitenings."""
-    folder = learned(cache, "x").parent
+    folder = trained_path(cache, "x").parent
     return {path.stem for ending in ("safetensors", "training") for path in folder.glob(f"*.{ending}")}
 
 
-def shipped() -> Iterator[Trained]:
+def shipped_trainings() -> Iterator[TrainingRecord]:
     """The trainings that are part of the package."""
-    for path in sorted(SHIPPED.glob("*.safetensors")):
+    for path in sorted(SHIPPED_WEIGHTS.glob("*.safetensors")):
         training = _read_file(path.stem, path)
         if training is not None:
-            yield Trained(training.name, training.kind, path, training.card, shipped=True)
+            yield TrainingRecord(training.name, training.kind, path, training.card, shipped=True)
 
 
-def _read_file(name: str, path: Path) -> Trained | None:
+def _read_file(name: str, path: Path) -> TrainingRecord | None:
     metadata = _metadata(path)
-    kind: Kind = "backbone" if "backbone" in metadata else "attention"
+    kind: TrainingKind = "backbone" if "backbone" in metadata else "attention"
     card = metadata.get("card" if kind == "backbone" else "attention")
-    return _valid(Trained(name, kind, path, card)) if isinstance(card, dict) else None
+    return _valid(TrainingRecord(name, kind, path, card)) if isinstance(card, dict) else None
 
 
-def _read_checkpoint(name: str, path: Path) -> Trained | None:
+def _read_checkpoint(name: str, path: Path) -> TrainingRecord | None:
     header = read_header(path)
     if header is None:
         return None
     card = {**header["plan"], "figures": header["epochs"]}
-    kind: Kind = "backbone" if "base" in card else "attention"
-    return _valid(Trained(name, kind, path.parent.with_suffix(".safetensors"), card, waits=True))
+    kind: TrainingKind = "backbone" if "base" in card else "attention"
+    return _valid(TrainingRecord(name, kind, path.parent.with_suffix(".safetensors"), card, waits=True))
 
 
-def _valid(training: Trained) -> Trained | None:
+def _valid(training: TrainingRecord) -> TrainingRecord | None:
     """The training if its card has the entries that are needed, else None."""
     measure = "mean_ap" if training.kind == "backbone" else "validation"
     try:

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from workbench.config import WorkbenchError
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 from workbench.learning.checkpoints import Checkpoint, Tensors
-from workbench.progress import Progress, silent
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench.collections.collection import Collection
-from workbench.config import Config, WorkbenchError
-from workbench.described import Describer, mapped
-from workbench.descriptors.attention import learned
-from workbench.descriptors.elsewhere import fits
-from workbench.features.maps import Options
-from workbench.progress import Progress, silent
-from workbench.writing import replace_file
+from workbench.common.files import replace_file
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.descriptors.named_whitening import card_of_vectors
+from workbench.engine.description import require_maps
+from workbench.engine.description_cache import DescriptionCache
+from workbench.features.cards import trained_path
 
 
-def keep(
+def fit_whitening(
     collection: Collection, options: Options, pipeline: str | Config, name: str, progress: Progress = silent
 ) -> Path:
     """Fit the whitening of ``pipeline`` on a collection; returns the file of the step ``pcaw:256:name``.
@@ -30,10 +32,14 @@ def keep(
     (step,) = config.whitenings
     named_step = f"{step.name}:{step.args[0]:g}:{name}"
     Config.parse(f"{config.backbone}/{config.pooling}/whole/{named_step}")  # raises if the name is not valid
-    ready = Describer(collection, options).describe(config, progress)
-    fitted = [w for w in (*ready.described.regional, *ready.described.final) if w is not None]
+    described = DescriptionCache(collection, options).describe(config, progress)
+    fitted = [w for w in (*described.descriptors.regional, *described.descriptors.final) if w is not None]
     (whitening,) = fitted
-    provenance = {**whitening.provenance, **fits(config, mapped(ready.source)), "pipeline": str(config)}
-    path = learned(options.cache, name)
+    provenance = {
+        **whitening.provenance,
+        **card_of_vectors(config, require_maps(described.source)),
+        "pipeline": str(config),
+    }
+    path = trained_path(options.cache, name)
     replace_file(path, replace(whitening, provenance=provenance).to_bytes())
     return path

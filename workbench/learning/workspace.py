@@ -11,9 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from workbench.config import WorkbenchError
-from workbench.descriptors.attention import learned
-from workbench.writing import full, replace_file
+from workbench.common.files import disk_error, replace_file
+from workbench.config.errors import WorkbenchError
+from workbench.features.cards import trained_path
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Workspace:
         """Raises WorkbenchError if the name is not valid."""
         if not re.fullmatch(r"[a-z0-9_-]+", name):
             raise WorkbenchError(f"name {name!r}: write it with small letters, digits, - and _ only")
-        return cls(name, learned(cache, name))
+        return cls(name, trained_path(cache, name))
 
     @property
     def folder(self) -> Path:
@@ -51,7 +51,7 @@ class Workspace:
                 "name"
             ) from None
         except OSError as error:
-            raise full(self.folder, error) from None
+            raise disk_error(self.folder, error) from None
         try:
             yield
         finally:

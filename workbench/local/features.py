@@ -15,14 +15,16 @@ import torch
 from PIL import Image
 
 from workbench.collections import images
-from workbench.config import Config, WorkbenchError
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
 from workbench.features import batches, extraction
-from workbench.features.backbones import Card, Spec
-from workbench.features.maps import Options, Picture
+from workbench.features.backbones import BackboneCard, BackboneSpec
+from workbench.features.map_source import Picture
 from workbench.features.store import Store
 from workbench.local import hardnet, keypoints
-from workbench.local.patches import EXTENT, cut
-from workbench.progress import Progress, silent
+from workbench.local.patches import EXTENT, cut_patches
 
 VERSION = 2  # of this extraction: incremented when the same image yields other features
 STRIDE = 8  # pixels to which sides are rounded, so that images of similar shape share a file
@@ -32,7 +34,7 @@ Describe = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Features:
+class LocalFeatures:
     """The keypoints of one picture, float32 [n, 4], strongest first, and their descriptors.
 
     A keypoint is x, y, size (diameter) and angle (degrees, clockwise), in pixels of the picture resized to
@@ -81,7 +83,9 @@ class FeatureStore(Store):
             "sizes": [count, 2],
         }
 
-    def write(self, keys: Sequence[str], features: Sequence[Features], unreadable: dict[str, str]) -> None:
+    def write(
+        self, keys: Sequence[str], features: Sequence[LocalFeatures], unreadable: dict[str, str]
+    ) -> None:
         """Store the features of a batch of images atomically."""
         tensors = {}
         if features:
@@ -93,7 +97,7 @@ class FeatureStore(Store):
             }
         self._write(keys, tensors, unreadable)
 
-    def read(self, keys: Sequence[str]) -> Iterator[tuple[int, Features]]:
+    def read(self, keys: Sequence[str]) -> Iterator[tuple[int, LocalFeatures]]:
         """Yield (position in ``keys``, features), a file at a time."""
         for positions, rows, tensors in self._by_file(keys, "local features"):
             ends = tensors["counts"].cumsum(0).tolist()
@@ -101,7 +105,7 @@ class FeatureStore(Store):
             for position, row in zip(positions, rows, strict=True):
                 part = slice(ends[row - 1] if row else 0, ends[row])
                 width, height = tensors["sizes"][row].tolist()
-                yield position, Features(points[part], stored[part], (width, height))
+                yield position, LocalFeatures(points[part], stored[part], (width, height))
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,8 @@ class _Extractor:
     describe: Describe
     store: FeatureStore
 
-    def __call__(self, pictures: Sequence[np.ndarray]) -> list[Features]:
-        return [made(picture, self.describe) for picture in pictures]
+    def __call__(self, pictures: Sequence[np.ndarray]) -> list[LocalFeatures]:
+        return [extract(picture, self.describe) for picture in pictures]
 
     def together(self, size: tuple[int, int]) -> int:
         return _BATCH_IMAGES
@@ -121,10 +125,10 @@ class _Extractor:
         self.store.write(keys, [features for part in parts for features in part], unreadable)
 
 
-def made(picture: np.ndarray, describe: Describe) -> Features:
+def extract(picture: np.ndarray, describe: Describe) -> LocalFeatures:
     """Extract the features of an RGB image uint8 [h, w, 3]."""
     points, stored = describe(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
-    return Features(points, stored, (picture.shape[1], picture.shape[0]))
+    return LocalFeatures(points, stored, (picture.shape[1], picture.shape[0]))
 
 
 class LocalSource:
@@ -135,9 +139,9 @@ class LocalSource:
     precision = "float32"
 
     def __init__(self, name: str, options: Options) -> None:
-        self.spec, self.options = Spec.parse(name), options
-        self.card: Card = self.spec.card()
-        self.path = weights(name, options.cache)
+        self.spec, self.options = BackboneSpec.parse(name), options
+        self.card: BackboneCard = self.spec.card()
+        self.path = weight_path(name, options.cache)
         self.fingerprint = _fingerprint(self.path)
         self._store: FeatureStore | None = None
         self._lock = threading.Lock()
@@ -163,11 +167,11 @@ class LocalSource:
         """Return the function that computes keypoints [n, 4] and descriptors [n, 128] of a grey image."""
         if self.path is None:
             return keypoints.sift
-        network = hardnet.describer(self.path)
+        network = hardnet.load_describer(self.path)
 
         def described(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             points = keypoints.detect(grey)
-            return points, network(cut(grey, points)).astype(np.float16)
+            return points, network(cut_patches(grey, points)).astype(np.float16)
 
         return described
 
@@ -182,7 +186,7 @@ class LocalSource:
                 items[position] = self._item(picture)
             except WorkbenchError as error:
                 failures[position] = str(error)
-        unreadable = extraction.fill(
+        unreadable = extraction.fill_store(
             list(items.values()),
             self.store,
             lambda: _Extractor(self.describe(), self.store),
@@ -194,7 +198,7 @@ class LocalSource:
         )
         return [[items[n].key if n in items else "" for n in range(len(pictures))]], failures
 
-    def features(self, picture: Picture) -> Features | None:
+    def features(self, picture: Picture) -> LocalFeatures | None:
         """Return the stored features of one picture; None if they are not stored."""
         key = self._item(picture).key
         if key not in self.store:
@@ -206,17 +210,17 @@ class LocalSource:
         header = images.header(picture.path)
         return batches.item(picture.path, header, picture.box, self.options.size, STRIDE, 1.0)
 
-    def read(self, keys: Sequence[str]) -> Iterator[tuple[int, Features]]:
+    def read(self, keys: Sequence[str]) -> Iterator[tuple[int, LocalFeatures]]:
         """Yield (position, features) of stored features."""
         return self.store.read(keys)
 
-    def features_of(self, picture: Image.Image) -> Features:
+    def features_of(self, picture: Image.Image) -> LocalFeatures:
         """Extract the features of one decoded image, without storing them."""
         size = batches.target_size(*picture.size, self.options.size, STRIDE)
-        return made(batches.pixels(picture, size), self.describe())
+        return extract(batches.pixels(picture, size), self.describe())
 
 
-def weights(name: str, cache: Path) -> Path | None:
+def weight_path(name: str, cache: Path) -> Path | None:
     """Return a HardNet's weight file: shipped, trained under a name, or any path. None for SIFT."""
     if name == "sift":
         return None

@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from workbench.config import WorkbenchError
-from workbench.features.weights import read
+from workbench.config.errors import WorkbenchError
+from workbench.features.weights import read_tensors
 from workbench.local.patches import SIDE
 
 DIMENSIONS = 128
@@ -59,7 +59,7 @@ class HardNet(torch.nn.Module):
         return torch.nn.functional.normalize(vectors, dim=1)
 
 
-class Describer:
+class PatchDescriber:
     """A trained network for inference, with batch normalisation folded into the convolutions."""
 
     def __init__(self, model: HardNet) -> None:
@@ -91,7 +91,7 @@ def load(path: Path) -> HardNet:
     """
     if not path.is_file():
         raise WorkbenchError(f"HardNet's weights {str(path)!r} are missing; check the path")
-    named = {str(name).removeprefix("module."): tensor for name, tensor in read(path).items()}
+    named = {str(name).removeprefix("module."): tensor for name, tensor in read_tensors(path).items()}
     state = {name: tensor for name, tensor in named.items() if isinstance(tensor, torch.Tensor)}
     first = state.get("features.0.weight")
     if first is None or first.shape[1:] != (1, 3, 3) or not len(first):
@@ -120,7 +120,7 @@ def card(path: Path) -> dict[str, Any]:
         return {}
 
 
-def describer(path: Path) -> Describer:
+def load_describer(path: Path) -> PatchDescriber:
     """Return the network of a file for inference; the last four are cached while the files are unchanged."""
     try:
         status = path.stat()
@@ -130,5 +130,5 @@ def describer(path: Path) -> Describer:
 
 
 @lru_cache(maxsize=4)
-def _describer(path: Path, size: int, changed: int) -> Describer:
-    return Describer(load(path))
+def _describer(path: Path, size: int, changed: int) -> PatchDescriber:
+    return PatchDescriber(load(path))

@@ -10,7 +10,7 @@ EXTENT = 8.0  # side of a patch, in multiples of the keypoint's size
 _MOST = 1000  # patches cut at a time: OpenCV accepts at most 32,767 rows
 
 
-def cut(grey: np.ndarray, points: np.ndarray) -> np.ndarray:
+def cut_patches(grey: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Cut patches uint8 [n, 32, 32] of a grey image uint8 [h, w] at keypoints [n, 4] (x, y, size, angle).
 
     Large patches are read from a smoothed and downsampled image, to avoid aliasing; pixels at the border

@@ -11,16 +11,16 @@ import cv2
 import numpy as np
 import torch
 
-from workbench.features.hardware import one_thread_each
-from workbench.local.features import Features
-from workbench.progress import Progress, silent
-from workbench.search.found import Found, ordered
-from workbench.search.shortlist import behind
+from workbench.common.progress import Progress, silent
+from workbench.features.device import single_threaded_operations
+from workbench.local.features import LocalFeatures
+from workbench.search.query_expansion import append_rest
+from workbench.search.ranking import Ranking, sorted_ranking
 
-RATIO = 0.85  # largest accepted ratio of the distances to the nearest and second nearest descriptor
-NEAR = 0.01  # inlier threshold, as a fraction of the picture's longer side
-FEWEST = 8  # inliers at different positions, below which a model is rejected as chance
-GROWTH = 30.0  # largest accepted ratio of areas between the two views
+MAX_RATIO = 0.85  # largest accepted ratio of the distances to the nearest and second nearest descriptor
+INLIER_DISTANCE = 0.01  # inlier threshold, as a fraction of the picture's longer side
+MIN_INLIERS = 8  # inliers at different positions, below which a model is rejected as chance
+MAX_AREA_CHANGE = 30.0  # largest accepted ratio of areas between the two views
 Kind = Literal["homography", "affine"]
 _NAMES: dict[Kind, str] = {"homography": "homography", "affine": "affinity"}
 _SPREAD = 0.02  # least extent of the inliers, as a fraction of the picture's longer side
@@ -29,7 +29,7 @@ _SURE = 0.999  # confidence at which sampling stops
 
 
 @dataclass(frozen=True)
-class Verified:
+class Verification:
     """Matches between the keypoints of a query and an image, and the homography fitted to them.
 
     ``pairs`` [m, 2] are rows of both, ``distances`` [m] those of the descriptors, ``ratios`` [m] the distance
@@ -47,8 +47,8 @@ class Verified:
     why: str = ""
 
 
-def matched(
-    query: np.ndarray, image: np.ndarray, ratio: float = RATIO
+def match(
+    query: np.ndarray, image: np.ndarray, ratio: float = MAX_RATIO
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Match unit vectors [n, D] with others [k, D]: pairs [m, 2], distances and ratios [m].
 
@@ -70,7 +70,9 @@ def matched(
     return np.stack([rows, nearest_image[rows]], 1)[kept], nearest[kept], ratios[kept]
 
 
-def verify(query: Features, image: Features, ratio: float = RATIO, kind: Kind = "homography") -> Verified:
+def verify(
+    query: LocalFeatures, image: LocalFeatures, ratio: float = MAX_RATIO, kind: Kind = "homography"
+) -> Verification:
     """Match two pictures' keypoints and fit a homography to the matches (OpenCV's USAC with MAGSAC++ scores).
 
     ``affine`` fits an affinity instead, without perspective. The model is rejected if it mirrors or folds the
@@ -78,28 +80,28 @@ def verify(query: Features, image: Features, ratio: float = RATIO, kind: Kind = 
     (Philbin et al., CVPR 2007, section 4, verify affinities in this way). The same pair always gives the
     same result.
     """
-    pairs, distances, ratios = matched(query.descriptors, image.descriptors, ratio)
+    pairs, distances, ratios = match(query.descriptors, image.descriptors, ratio)
     query_points, image_points = query.points[pairs[:, 0], :2], image.points[pairs[:, 1], :2]
     none = np.zeros(len(pairs), bool)
 
-    def reject(why: str) -> Verified:
-        return Verified(pairs, distances, ratios, none, 0, None, why)
+    def reject(why: str) -> Verification:
+        return Verification(pairs, distances, ratios, none, 0, None, why)
 
     if not len(query) or not len(image):
         return reject("no keypoints in " + ("the query" if not len(query) else "the image"))
-    if len(pairs) < FEWEST:
+    if len(pairs) < MIN_INLIERS:
         return reject(f"{len(pairs)} matches are too few")
-    model, inside = fitted(query_points, image_points, NEAR * max(image.size), ratios, kind)
+    model, inside = fit_model(query_points, image_points, INLIER_DISTANCE * max(image.size), ratios, kind)
     if model is None:
         return reject(f"no {_NAMES[kind]} fits")
     inliers = _distinct_positions(query_points[inside], image_points[inside])
-    if inliers < FEWEST:
+    if inliers < MIN_INLIERS:
         return reject(f"{inliers} inliers are too few")
     why = degenerate(model, query_points[inside], image_points[inside], query.size, image.size)
-    return reject(why) if why else Verified(pairs, distances, ratios, inside, inliers, model)
+    return reject(why) if why else Verification(pairs, distances, ratios, inside, inliers, model)
 
 
-def fitted(
+def fit_model(
     source: np.ndarray, target: np.ndarray, near: float, ratios: np.ndarray, kind: Kind = "homography"
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Fit a model [3, 3] from points [m, 2] to others, and mark its inliers within ``near`` pixels, [m]."""
@@ -136,7 +138,7 @@ def degenerate(
     area = np.linalg.det(model) / weight**3  # determinant of the derivative
     if (area <= 0).any():
         return "the picture is mirrored"
-    if np.median(area) > GROWTH or np.median(area) < 1 / GROWTH:
+    if np.median(area) > MAX_AREA_CHANGE or np.median(area) < 1 / MAX_AREA_CHANGE:
         return f"the picture changes its area {np.median(area):.2g} times"
     for points, sides in ((source, size), (target, other_size)):
         spread = np.linalg.svd(points - points.mean(0), compute_uv=False)[-1] / np.sqrt(len(points))
@@ -145,13 +147,13 @@ def degenerate(
     return ""
 
 
-def reranked(
-    query: Features,
-    ranking: Found,
-    features: Callable[[int], Features],
+def rerank(
+    query: LocalFeatures,
+    ranking: Ranking,
+    features: Callable[[int], LocalFeatures],
     first: int,
     progress: Progress = silent,
-) -> Found:
+) -> Ranking:
     """Verify the ``first`` results of a ranking; verified images come first, by their number of inliers.
 
     A verified image scores its number of inliers plus its previous score, clipped below one, to break ties.
@@ -164,7 +166,7 @@ def reranked(
         return verify(query, features(row)).inliers
 
     inliers = np.zeros(len(rows), np.float32)
-    with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+    with single_threaded_operations() as threads, ThreadPoolExecutor(threads) as pool:
         try:
             for completed, inlier_count in enumerate(pool.map(count, rows.tolist())):
                 progress("verifying", completed, len(rows))
@@ -174,13 +176,13 @@ def reranked(
             raise
     accepted = inliers > 0
     scores = inliers + ranking.scores[:first].clip(0, 0.999)
-    return behind(ordered(rows[accepted], scores[accepted].astype(np.float32)), ranking)
+    return append_rest(sorted_ranking(rows[accepted], scores[accepted].astype(np.float32)), ranking)
 
 
-def verified(ranking: Found) -> Found:
+def verified_results(ranking: Ranking) -> Ranking:
     """Return the verified images of a ranking that ``reranked`` produced."""
-    accepted = ranking.scores >= FEWEST
-    return Found(ranking.rows[accepted], ranking.scores[accepted])
+    accepted = ranking.scores >= MIN_INLIERS
+    return Ranking(ranking.rows[accepted], ranking.scores[accepted])
 
 
 def _distinct_positions(source: np.ndarray, target: np.ndarray) -> int:

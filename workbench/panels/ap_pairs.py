@@ -10,7 +10,7 @@ from workbench.panels.formatting import percent
 from workbench.panels.widgets.table import column
 
 if TYPE_CHECKING:
-    from workbench.judging import Evaluation
+    from workbench.engine.evaluate import Evaluation
 
 
 def columns(a: str, b: str, gain: str) -> list[dict[str, Any]]:

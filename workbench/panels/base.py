@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import ipywidgets as W
 
-from workbench.config import WorkbenchError
+from workbench.common.progress import Progress
+from workbench.config.errors import WorkbenchError
 from workbench.panels.session import DEBOUNCE, Session
-from workbench.progress import Progress
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.collections.collection import PROTOCOLS, SIGNS
+from workbench.collections.protocols import PROTOCOLS, SIGNS
 from workbench.panels.widgets.grid import Figure
 
 DIGITS = 4  # of contributions; a score has three

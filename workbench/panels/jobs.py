@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
-from workbench.config import WorkbenchError
-from workbench.progress import Cancelled, Progress
+from workbench.common.progress import Cancelled, Progress
+from workbench.config.errors import WorkbenchError
 
 logger = logging.getLogger(__name__)
 _PACE = 0.1  # seconds between two reports, so that progress does not load the browser

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets as W
 
-from workbench.panels.ahead import Ahead
-from workbench.panels.attention import Attention
-from workbench.panels.classes import Classes
-from workbench.panels.comparison import Comparison
-from workbench.panels.configuration import Configuration
-from workbench.panels.embedding_map import EmbeddingMap
-from workbench.panels.explanation import Explanation
-from workbench.panels.history import History
-from workbench.panels.local_matches import LocalMatches
+from workbench.panels.attention.panel import Attention
+from workbench.panels.classes.panel import Classes
+from workbench.panels.comparison.panel import Comparison
+from workbench.panels.configuration.panel import Configuration
+from workbench.panels.embedding_map.panel import EmbeddingMap
+from workbench.panels.explanation.panel import Explanation
+from workbench.panels.history.panel import History
+from workbench.panels.index_tradeoff.panel import TradeoffPanel
+from workbench.panels.local_matches.panel import LocalMatches
 from workbench.panels.messages import Messages
-from workbench.panels.proposing import Proposing
-from workbench.panels.query import QueryPicker
-from workbench.panels.results import Results
+from workbench.panels.prefetch import Prefetcher
+from workbench.panels.proposals.panel import ProposalsPanel
+from workbench.panels.query.panel import QueryPicker
+from workbench.panels.results.panel import Results
 from workbench.panels.session import Session, session_of
-from workbench.panels.tradeoff import TradeoffPanel
-from workbench.panels.training import TrainingPanel
+from workbench.panels.training.panel import TrainingPanel
 
 if TYPE_CHECKING:
-    from workbench.pipeline import Workbench
+    from workbench.bench.bench import Bench
 
 
 class Entry(NamedTuple):
@@ -76,7 +76,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "proposals_panel": Entry(
         "Proposals",
-        Proposing,
+        ProposalsPanel,
         "Region proposals by epoch of their training, and their recall beside grids.",
         folded=True,
     ),
@@ -134,7 +134,7 @@ def _panel(session: Session, *parts: W.Widget) -> W.VBox:
     messages.message.on_msg(lambda *_: _send_again(panel))
     if session.ranking is None:
         session.refresh()
-    session.ahead = session.ahead or Ahead(session)
+    session.prefetcher = session.prefetcher or Prefetcher(session)
     return panel
 
 
@@ -158,7 +158,7 @@ PANELS: dict[str, Callable[[Session], W.VBox]] = {
 }
 
 
-def open_panel(name: str, bench: Workbench, session: Session | None = None) -> W.VBox:
+def open_panel(name: str, bench: Bench, session: Session | None = None) -> W.VBox:
     """The panel of that name in ``PANELS``, linked to the bench's other panels."""
     return PANELS[name](session or session_of(bench))
 

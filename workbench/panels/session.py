@@ -14,21 +14,20 @@ import pandas as pd
 import traitlets as T
 
 from workbench.collections.collection import Query
-from workbench.collections.uploads import shown
-from workbench.config import Config
+from workbench.collections.uploads import display_name
+from workbench.common.progress import Progress
+from workbench.config.config import DEFAULT_PIPELINE, Config
 from workbench.panels.jobs import Job, JobRunner, readable
-from workbench.panels.refining import Question, Refining
-from workbench.pipeline import DEFAULT_PIPELINE
-from workbench.progress import Progress
+from workbench.panels.refinement import Question, Refinement
 
 if TYPE_CHECKING:
-    from workbench.pipeline import Workbench
+    from workbench.bench.bench import Bench
 
 DEBOUNCE = 0.08  # seconds without a further change before a change runs
 RANKING = "ranking"  # the lane of search and evaluation
 
 
-class Session(Refining):
+class Session(Refinement):
     """The observable state. Panels read and write it, and do not know other panels.
 
     The question is ``pipeline``, ``query`` (a key of ``queries``), ``box`` (None: the query's own) and the
@@ -59,10 +58,10 @@ class Session(Refining):
     message = T.Unicode()
     failed = T.Bool(False)
 
-    def __init__(self, bench: Workbench, **traits: Any) -> None:
+    def __init__(self, bench: Bench, **traits: Any) -> None:
         super().__init__(**traits)
         self.bench = bench
-        self.ahead: Any = None  # prefetching, once panels are shown
+        self.prefetcher: Any = None  # prefetching, once panels are shown
         self._lanes: dict[str, JobRunner] = {}
         self._message_lane = ""  # the lane whose message is shown
         self._lock = threading.RLock()
@@ -192,7 +191,8 @@ class Session(Refining):
         if self.queries and current not in self.queries and (not current or current in before):
             self.choose(next(iter(self.queries)))
             if current:
-                text = f"{shown(current)!r} can no longer be read; {shown(self.query)!r} is the query now."
+                old, new = display_name(current), display_name(self.query)
+                text = f"{old!r} can no longer be read; {new!r} is the query now."
                 self.tell(text, "queries")
 
     def _report(self, lane: str, job: Job | None) -> None:
@@ -236,7 +236,7 @@ _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def session_of(bench: Workbench) -> Session:
+def session_of(bench: Bench) -> Session:
     """The session of a bench: there is one, so that panels in different cells are linked."""
     with _lock:
         if bench not in _sessions:

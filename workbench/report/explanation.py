@@ -9,8 +9,8 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from workbench.colours import coloured
-from workbench.explain import Explanation
+from workbench.common.colormaps import coloured
+from workbench.explain.score import Explanation
 
 _SIDE = 480
 _PAIRS = 12

@@ -10,18 +10,19 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.collections.collection import PROTOCOLS
-from workbench.config import Config, WorkbenchError
+from workbench.collections.protocols import PROTOCOLS
+from workbench.common.files import replacing
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
-from workbench.judging import Evaluation
-from workbench.progress import Progress, silent
 from workbench.report import charts, explanation, queries
 from workbench.report.charts import swatch
 from workbench.report.queries import letter
-from workbench.writing import replacing
 
 if TYPE_CHECKING:
-    from workbench.pipeline import Workbench
+    from workbench.bench.bench import Bench
 
 _VARIANTS = {"trapezoid": "area under the curve (trapezoids)", "sum": "mean precision at the positives"}
 _STYLE = """
@@ -41,7 +42,7 @@ dt { color: var(--quiet) } dd { margin: 0; overflow-wrap: anywhere }
 """
 
 
-def write(bench: Workbench, pipelines: Sequence[str], out: Path, progress: Progress = silent) -> None:
+def write_report(bench: Bench, pipelines: Sequence[str], out: Path, progress: Progress = silent) -> None:
     """Evaluate pipelines and write their report atomically. Raises WorkbenchError if it cannot be written."""
     text = page(bench, pipelines, progress)
     try:
@@ -53,12 +54,12 @@ def write(bench: Workbench, pipelines: Sequence[str], out: Path, progress: Progr
         ) from None
 
 
-def page(bench: Workbench, pipelines: Sequence[str], progress: Progress = silent) -> str:
+def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent) -> str:
     """The report as text, with escaped names. Raises WorkbenchError if there is no ground truth."""
     names = list(dict.fromkeys(str(Config.parse(pipeline)) for pipeline in pipelines))
     if not names:
         raise WorkbenchError("a report needs a pipeline; name one or more")
-    evaluations = [bench.evaluate(name, progress) for name in names]
+    evaluations = [bench.evaluate(name, progress=progress) for name in names]
     aps = Comparison(evaluations).per_query
     chosen = queries.chosen_queries(aps)
     sections = []

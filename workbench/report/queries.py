@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from workbench.collections.collection import SIGNS, Box
-from workbench.config import WorkbenchError
-from workbench.progress import Progress
+from workbench.collections.protocols import SIGNS
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress
+from workbench.config.errors import WorkbenchError
 from workbench.report import explanation
 from workbench.report.charts import swatch
 
 if TYPE_CHECKING:
-    from workbench.pipeline import Workbench
+    from workbench.bench.bench import Bench
 
 FIRST = 10  # results shown per ranking
 _SIDE = 128  # pixels of a thumbnail
@@ -55,7 +56,7 @@ def chosen_queries(aps: pd.DataFrame) -> dict[str, str]:
     return chosen
 
 
-def section(bench: Workbench, name: str, reason: str, aps: pd.DataFrame, progress: Progress) -> str:
+def section(bench: Bench, name: str, reason: str, aps: pd.DataFrame, progress: Progress) -> str:
     """One query: its picture, its results for each pipeline, and explanations by the first pipeline."""
     query = bench.collection.query(name)
     ranked, explained = "", ""
@@ -80,7 +81,7 @@ def letter(position: int) -> str:
     return chr(ord("A") + position) if position < 26 else f"P{position + 1}"
 
 
-def _result(bench: Workbench, rank: int, image: str, score: float, relevance: str) -> str:
+def _result(bench: Bench, rank: int, image: str, score: float, relevance: str) -> str:
     kind = "wrong" if relevance == "negative" else "" if relevance in _NEITHER else "right"
     picture = _picture(bench, image, f"rank {rank}: {image}")
     return (
@@ -94,16 +95,16 @@ def _rows(ranking: pd.DataFrame) -> Iterator[tuple[int, str, float, str]]:
     return ranking[["rank", "image_id", "score", "relevance"]].itertuples(index=False, name=None)
 
 
-def _picture(bench: Workbench, image: str, alternative: str, box: Box | None = None) -> str:
+def _picture(bench: Bench, image: str, alternative: str, box: Box | None = None) -> str:
     try:
-        data = base64.b64encode(bench.thumbnail(image, _SIDE, box)).decode()
+        data = base64.b64encode(bench.thumbnail(image, side=_SIDE, box=box)).decode()
     except WorkbenchError as error:
         return f'<span class="lost quiet">{escape(str(error))}</span>'
     return f'<img alt="{escape(alternative)}" src="data:image/jpeg;base64,{data}">'
 
 
 def _explanations(
-    bench: Workbench, query: str, pipeline: str, ranking: pd.DataFrame, progress: Progress
+    bench: Bench, query: str, pipeline: str, ranking: pd.DataFrame, progress: Progress
 ) -> Iterator[str]:
     """The explanations of the first wrong and the first right result."""
     wrong = ranking["relevance"] == "negative"
@@ -111,7 +112,7 @@ def _explanations(
     for kind, selected in (("wrong", wrong), ("right", right)):
         for rank, image, score, _ in _rows(ranking[selected].head(1)):
             try:
-                why = bench.explain(query, image, pipeline, progress=progress)
+                why = bench.explain(query, image, pipeline=pipeline, progress=progress)
                 pictures = bench.picture(query), bench.picture(image)
             except WorkbenchError as error:  # its file is missing
                 yield f'<p class="quiet">{escape(str(error))}</p>'

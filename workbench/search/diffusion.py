@@ -15,10 +15,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
-from workbench.progress import Progress, silent
-from workbench.search.found import Found, ordered
-from workbench.search.neighbours import nearest
-from workbench.search.shortlist import behind, cosines
+from workbench.common.progress import Progress, silent
+from workbench.search.knn import nearest
+from workbench.search.query_expansion import append_rest, cosines
+from workbench.search.ranking import Ranking, sorted_ranking
 
 GAMMA = 3  # exponent of the similarity
 ALPHA = 0.99  # share that is passed on at each step
@@ -46,11 +46,11 @@ def graph(database: np.ndarray, k: int, progress: Progress = silent) -> sparse.c
 def rerank(
     queries: np.ndarray,
     database: np.ndarray,
-    rankings: Sequence[Found],
+    rankings: Sequence[Ranking],
     graph: sparse.csr_array,
     k: int,
     progress: Progress = silent,
-) -> list[Found]:
+) -> list[Ranking]:
     """Re-rank the results of queries [Q, D] by diffusion on the ``graph`` of a database [N, D]; scores f > 0.
 
     f solves (I − αS)f = y by conjugate gradients, S = D^−½WD^−½, where y holds max(cosine, 0)³ of the
@@ -65,13 +65,13 @@ def rerank(
         y = np.zeros(len(first.rows))
         start = min(k, NEAREST)
         y[:start] = np.maximum(first.scores[:start], 0.0) ** GAMMA
-        f = diffused(graph[first.rows][:, first.rows], y)
+        f = solve(graph[first.rows][:, first.rows], y)
         reached = f > TOLERANCE * f.max(initial=0)  # smaller values are within the solver's tolerance
-        reranked.append(behind(ordered(first.rows[reached], f[reached]), ranking))
+        reranked.append(append_rest(sorted_ranking(first.rows[reached], f[reached]), ranking))
     return reranked
 
 
-def diffused(affinities: sparse.csr_array, y: np.ndarray) -> np.ndarray:
+def solve(affinities: sparse.csr_array, y: np.ndarray) -> np.ndarray:
     """Solve (I − αS)f = y [n] for f [n], given affinities [n, n]; vectors without neighbours keep their y.
 
     The tolerance is that of the authors. They also stop after 20 steps; here the tolerance is always reached,

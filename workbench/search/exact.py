@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from workbench.search.found import Found
+from workbench.search.ranking import Ranking
 
 TOGETHER = 2**25  # scores in memory at a time
 
@@ -59,7 +59,7 @@ class Exact:
     def bytes(self) -> float:
         return 4.0 * self.vectors.shape[1]
 
-    def search(self, queries: np.ndarray, k: int | None = None) -> list[Found]:
+    def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
         """Return the best ``k`` (None: all) rows for each query [Q, D], in batches of queries."""
         vectors = torch.as_tensor(queries).to(self.vectors)
         batch_size = max(1, TOGETHER // max(1, self.size))
@@ -67,5 +67,5 @@ class Exact:
         for batch in vectors.split(batch_size):
             similarities = scores(batch, self.vectors)
             rows = rank(similarities) if k is None or k >= self.size else first(similarities, k)
-            rankings += [Found(best, row[best]) for best, row in zip(rows, similarities, strict=True)]
+            rankings += [Ranking(best, row[best]) for best, row in zip(rows, similarities, strict=True)]
         return rankings

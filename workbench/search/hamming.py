@@ -48,7 +48,7 @@ def spherical(
             distances[i, j] = np.float32(differing[i, j]) / (shared + np.float32(0.1))
 
 
-def differing(queries: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> None:
+def count_differing_bits(queries: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> None:
     """Write the Hamming distances of codes uint8 [Q, W] and [n, W] to ``counts`` int32 [Q, n], by FAISS."""
     a, b, output = (faiss.swig_ptr(array) for array in (queries, codes, counts))
     faiss.hammings(a, b, len(queries), len(codes), queries.shape[1], output)
@@ -86,7 +86,9 @@ def nearest(
             counts, distances = (
                 a[: math.prod(shape)].reshape(shape) for a in (count_buffer, distance_buffer)
             )
-            differing(compared_queries, codes[start:stop], counts)  # against zero: bit counts of the codes
+            count_differing_bits(
+                compared_queries, codes[start:stop], counts
+            )  # against zero: bit counts of the codes
             distance(counts[:-1], bit_counts[visit.queries], counts[-1], distances[:-1])
             block_rows = np.arange(start, stop, dtype=np.uint32) if rows is None else rows[start:stop]
             best.add(visit.queries, distances[:-1], block_rows)
@@ -134,5 +136,5 @@ def _distances(keys: np.ndarray) -> np.ndarray:
 def _bits(codes: np.ndarray) -> np.ndarray:
     """Count the bits of each code, int32 [n]."""
     counts = np.empty(len(codes), np.int32)
-    differing(np.zeros((1, codes.shape[1]), np.uint8), codes, counts)
+    count_differing_bits(np.zeros((1, codes.shape[1]), np.uint8), codes, counts)
     return counts

@@ -7,9 +7,10 @@ from typing import Any
 import faiss
 import numpy as np
 
-from workbench.config import Step, WorkbenchError
-from workbench.progress import Progress
-from workbench.search import cells
+from workbench.common.progress import Progress
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import Step
+from workbench.search import kmeans
 
 
 def check(step: Step, vectors: np.ndarray) -> None:
@@ -36,7 +37,7 @@ def rotation(train: np.ndarray, count: int, bits: int, seed: int) -> Any:
     quantizer = faiss.ProductQuantizer(dimensions, count, bits)
     quantizer.cp.seed, quantizer.cp.min_points_per_centroid = seed + 1, 1
     matrix.pq = quantizer
-    with cells.one_thread():  # many small products: threads would wait for each other on a busy machine
+    with kmeans.one_thread():  # many small products: threads would wait for each other on a busy machine
         matrix.train(train)
     matrix.pq = None  # freed when this function returns
     return matrix
@@ -45,7 +46,7 @@ def rotation(train: np.ndarray, count: int, bits: int, seed: int) -> Any:
 def codebooks(train: np.ndarray, count: int, bits: int, seed: int, progress: Progress) -> np.ndarray:
     """Learn 2^bits centroids for each of ``count`` parts of vectors [n, D]: [count * 2^bits, D / count]."""
     books = [
-        cells.means(np.ascontiguousarray(part), 2**bits, seed + m, progress)
+        kmeans.kmeans(np.ascontiguousarray(part), 2**bits, seed + m, progress)
         for m, part in enumerate(np.split(train, count, axis=1))
     ]
     return np.concatenate(books)

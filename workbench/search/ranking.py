@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
 import pandas as pd
 
-from workbench.search.found import Found
 
-
-def ranking(
-    ranking: Found,
+def ranking_table(
+    ranking: Ranking,
     ids: Sequence[str],
     relevance: Callable[[str], str],
     k: int | None = None,
-    previous: Found | None = None,
+    previous: Ranking | None = None,
 ) -> pd.DataFrame:
     """Tabulate the first ``k`` (None: all) results of ``ranking`` among the images ``ids`` [N], best first.
 
@@ -35,12 +34,95 @@ def ranking(
     )
     if previous is not None:
         size = len(ids) + int(max(ranking.rows.max(initial=0), previous.rows.max(initial=0)))
-        table["moved"] = (places(previous, size) - places(ranking, size))[rows[:k]]
+        table["moved"] = (ranks(previous, size) - ranks(ranking, size))[rows[:k]]
     return table
 
 
-def places(ranking: Found, size: int) -> np.ndarray:
+def ranks(ranking: Ranking, size: int) -> np.ndarray:
     """Return the position of each of ``size`` images, 0 for the best, int64 [size]."""
     positions = np.full(size, len(ranking.rows))
     positions[ranking.rows] = np.arange(len(ranking.rows))
     return positions
+
+
+class Ranking(NamedTuple):
+    """The ranking of one query: rows of the database, best first, int64 [k], and scores float32 [k].
+
+    Scores never increase; ties keep the database's order. Images that the search did not reach are absent.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+
+
+class Index(Protocol):
+    """A database [N, D] searchable by inner product or an approximation of it; higher scores are better."""
+
+    @property
+    def name(self) -> str: ...  # the steps that built it, as in ``ivf:64,pq:16``
+    @property
+    def size(self) -> int: ...  # number of vectors
+    @property
+    def bytes(self) -> float: ...  # per vector, without the shared bytes
+    @property
+    def shared_bytes(self) -> int: ...  # centroids, codebooks, rotations
+    @property
+    def ties(self) -> bool: ...  # whether distances are counts, so that many scores are equal
+
+    def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
+        """Return the best ``k`` rows (None: all within reach; at least one) for each query [Q, D] float32."""
+        ...
+
+
+def sorted_ranking(rows: np.ndarray, scores: np.ndarray) -> Ranking:
+    """Sort rows [k] by scores [k], best first; rows below zero and NaN scores are dropped."""
+    if len(rows) > 1 and scores.dtype == np.float32 and (scores[1:] < scores[:-1]).all() and rows.min() >= 0:
+        return Ranking(rows, scores)  # already sorted, as most searches return them
+    kept = (rows >= 0) & ~np.isnan(scores)
+    rows, scores = rows[kept].astype(np.int64, copy=False), scores[kept].astype(np.float32, copy=False)
+    order = np.lexsort((rows, -scores))
+    return Ranking(rows[order], scores[order])
+
+
+class LazyRankings(Sequence[Any]):
+    """The rankings of many queries, searched in batches when they are read.
+
+    ``search`` ranks a slice of query positions; ``shown`` converts (position, ranking) to the item that
+    is read (None: the rows). ``together`` is the number of queries in a batch.
+    """
+
+    def __init__(
+        self,
+        search: Callable[[slice], list[Ranking]],
+        count: int,
+        together: int,
+        shown: Callable[[int, Ranking], np.ndarray] | None = None,
+    ) -> None:
+        self._search, self._count, self._together, self._shown = search, count, max(1, together), shown
+        self._first, self._found = 0, list[Ranking]()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, position: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[np.ndarray]: ...
+    def __getitem__(self, position: Any) -> Any:
+        if isinstance(position, slice):
+            return [self[i] for i in range(*position.indices(len(self)))]
+        ranking = self.found(position)
+        return ranking.rows if self._shown is None else self._shown(position % len(self), ranking)
+
+    def found(self, position: int) -> Ranking:
+        """Return the ranking of one query with its scores."""
+        if not -len(self) <= position < len(self):
+            raise IndexError(position)
+        position %= len(self)
+        if not self._first <= position < self._first + len(self._found):
+            self._first = position // self._together * self._together
+            self._found = self._search(slice(self._first, min(self._first + self._together, self._count)))
+        return self._found[position - self._first]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[position] for position in range(len(self)))

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from workbench.collections import images
-from workbench.config import WorkbenchError
-from workbench.progress import Progress, silent
-from workbench.writing import replace_file
+from workbench.common.files import replace_file
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 
 FEWEST = 4  # photos, for a composite of one among others
 SHARE = (0.12, 0.5)  # of the picture's area that the photo covers

@@ -10,13 +10,15 @@ import numpy as np
 import torch
 
 from workbench.collections.collection import Collection
-from workbench.config import Config, WorkbenchError
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
 from workbench.features import models
-from workbench.features.maps import MapSource, Options, Picture
+from workbench.features.map_source import MapSource, Picture
 from workbench.learning.attention.composites import FEWEST, decode_photos, write_composites
 from workbench.learning.attention.region_pool import RegionPool, pool_regions
 from workbench.learning.photos import draw_photos
-from workbench.progress import Progress, silent
 
 MOST_PHOTOS = 2000  # of a large collection, drawn by the seed
 
@@ -103,7 +105,7 @@ class TrainingData:
 
 def linear_classifier(source: MapSource) -> torch.nn.Linear:
     """The backbone's frozen last layer, from the map's mean to logits. Raises WorkbenchError without one."""
-    model = models.load(
+    model = models.load_network(
         source.spec, source.layer, source.options.weights, "cpu", "float32", source.options.seed
     ).model
     heads = [getattr(model, "fc", None), getattr(model, "classifier", None), getattr(model, "head", None)]

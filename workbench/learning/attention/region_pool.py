@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from workbench.config import Step, WorkbenchError
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import Step
 from workbench.descriptors.attention import areas
-from workbench.descriptors.bulk import ahead
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import regions as grid_of
-from workbench.features.hardware import one_thread_each
-from workbench.progress import Progress, silent
+from workbench.features.device import map_in_order, single_threaded_operations
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ def pool_regions(
     # A file without a name: the system deletes it after its last user, however that ends.
     with (
         tempfile.TemporaryFile(dir=folder) as file,
-        one_thread_each() as threads,
+        single_threaded_operations() as threads,
         ThreadPoolExecutor(threads) as workers,
     ):
-        for rows, pooled, means, shares in ahead(workers, pool_batch, batches, threads):
+        for rows, pooled, means, shares in map_in_order(workers, pool_batch, batches, threads):
             try:
                 file.write(pooled.tobytes())
                 file.flush()

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 
 from workbench.collections.collection import Collection
-from workbench.config import Config, WorkbenchError
-from workbench.descriptors.attention import Attention, made_for
-from workbench.features.hardware import one_thread_each
-from workbench.features.maps import Options
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.descriptors.attention import Attention
+from workbench.features.cards import source_card
+from workbench.features.device import single_threaded_operations
 from workbench.learning.attention.data import TrainingData
 from workbench.learning.attention.region_pool import RegionBatch, RegionPool
 from workbench.learning.checkpoints import Tensors
@@ -28,7 +31,6 @@ from workbench.learning.trainer import (
     train_epochs,
 )
 from workbench.learning.workspace import Workspace
-from workbench.progress import Progress, silent
 
 HIDDEN = 64
 HELD_OUT = 0.1  # of the photos, with the composites that show them
@@ -36,7 +38,7 @@ SHARPENING = 3.0  # factor of the logits of the clean photo, if there are no lab
 
 
 @dataclass(frozen=True)
-class Settings(TrainingSettings):
+class AttentionSettings(TrainingSettings):
     """Settings of attention training, by Adam with a constant ``rate`` and ``batch`` pictures a step.
 
     ``targets``: the class ``labels``, or the network's ``predictions`` for the clean photo. ``composites`` is
@@ -62,12 +64,12 @@ class Settings(TrainingSettings):
         super().validate()
 
 
-def train(
+def train_attention(
     collection: Collection,
     options: Options,
     name: str,
     backbone: str = "efficientnet_lite0",
-    settings: Settings | None = None,
+    settings: AttentionSettings | None = None,
     progress: Progress = silent,
     report: Report = no_report,
     command: str = "",
@@ -78,7 +80,7 @@ def train(
     the same call continues from it, to the same result. Raises WorkbenchError if there are too few photos,
     the labels are not the classifier's classes, the loss diverges or the disk is full.
     """
-    settings = settings or Settings()
+    settings = settings or AttentionSettings()
     settings.validate()
     workspace = Workspace.of(options.cache, name)
     Config.parse(f"{backbone}/max/rmac:{settings.levels}/attention:{name}")
@@ -96,7 +98,7 @@ def fit(
     data: TrainingData,
     regions: RegionPool,
     shown: np.ndarray,
-    settings: Settings,
+    settings: AttentionSettings,
     checkpoint: Path,
     progress: Progress = silent,
     report: Report = no_report,
@@ -110,13 +112,13 @@ def fit(
     options = data.source.options
     task = AttentionTask(data, regions, shown, settings)
     about = {
-        **made_for(data.source),
+        **source_card(data.source),
         "backbone": data.backbone,
         "photos": len(data.photos),
         "collection": data.collection.name,
         **asdict(settings),
     }
-    with one_thread_each():  # so that the result does not depend on the number of cores
+    with single_threaded_operations():  # so that the result does not depend on the number of cores
         epochs = train_epochs(task, checkpoint, {**about, "seed": options.seed}, progress, report)
     best = best_epoch(epochs, task.objective, task.maximise)
     card = {
@@ -141,7 +143,7 @@ class AttentionTask(Task):
     return_best = True
 
     def __init__(
-        self, data: TrainingData, regions: RegionPool, shown: np.ndarray, settings: Settings
+        self, data: TrainingData, regions: RegionPool, shown: np.ndarray, settings: AttentionSettings
     ) -> None:
         self.classifier, self.regions, self.settings = data.classifier, regions, settings
         self.seed, count = data.source.options.seed, len(data.photos)

@@ -15,12 +15,12 @@ from numpy.lib.format import write_array_header_1_0
 from PIL import Image, ImageEnhance
 
 from workbench.collections import images
+from workbench.common.files import disk_error, replacing
+from workbench.common.progress import Progress, silent
 from workbench.features import extraction
-from workbench.features.hardware import one_thread_each
-from workbench.features.maps import Picture
+from workbench.features.device import single_threaded_operations
+from workbench.features.map_source import Picture
 from workbench.features.network import Network
-from workbench.progress import Progress, silent
-from workbench.writing import full, replacing
 
 AREA = (0.35, 1.0)  # share of the picture that a view shows
 ASPECT = (3 / 4, 4 / 3)
@@ -69,7 +69,7 @@ def frozen_views(
                     label = f"view {number + 1} of {count} through the frozen part"
                     _write_view(network(), pictures, side, (seed, 2, number), path, partial(progress, label))
         except OSError as error:
-            raise full(folder, error) from None
+            raise disk_error(folder, error) from None
         finally:
             lock.release()
     return [np.load(path, mmap_mode="r") for path in paths]
@@ -97,7 +97,7 @@ def _write_view(
     parts = [rows[start : start + BATCH] for start in rows[::BATCH]]
     with (
         replacing(path, unique=False) as unfinished,
-        one_thread_each(),
+        single_threaded_operations(),
         unfinished.open("wb") as file,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):

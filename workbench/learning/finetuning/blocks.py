@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import torch
 
-from workbench.config import WorkbenchError
-from workbench.features.backbones import Card
+from workbench.config.errors import WorkbenchError
+from workbench.features.backbones import BackboneCard
 from workbench.features.network import run
 
 Stage = tuple[str, torch.nn.Module]  # the path of a module, and the module
 _NORMS = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.LayerNorm, torch.nn.GroupNorm)
 
 
-def chain(model: torch.nn.Module, card: Card, layer: str | None) -> list[Stage]:
+def chain(model: torch.nn.Module, card: BackboneCard, layer: str | None) -> list[Stage]:
     """The modules whose outputs, each the input of the next, end in the map of ``layer``.
 
     This is verified on a random image. Raises WorkbenchError if the network is no such chain, as

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from workbench.config import Step
+from workbench.config.steps import Step
 from workbench.descriptors.pooling import pool
 from workbench.evaluation import protocols
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.features.maps import MapSource
+from workbench.common.progress import Progress
+from workbench.features.map_source import MapSource
 from workbench.learning.finetuning.model import TrainedBlocks, mean_ap
 from workbench.learning.finetuning.sampler import batches_by_class
 from workbench.learning.trainer import Epoch, Task
-from workbench.progress import Progress
 
 HEAD_RATE = 10  # times the rate, for the new layer of a classifier
 DECAY = 1e-4

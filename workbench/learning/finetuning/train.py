@@ -13,10 +13,15 @@ from safetensors.torch import load_file
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.config import Config, Step, WorkbenchError
+from workbench.common.files import replace_file
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.config.steps import Step
 from workbench.features import models
-from workbench.features.backbones import Spec, architecture
-from workbench.features.maps import MapSource, Options, Picture
+from workbench.features.backbones import BackboneSpec, architecture
+from workbench.features.map_source import MapSource, Picture
 from workbench.learning import checkpoints
 from workbench.learning.finetuning import losses
 from workbench.learning.finetuning.augmentation import frozen_views
@@ -27,14 +32,12 @@ from workbench.learning.finetuning.training_set import hold_out, labelled
 from workbench.learning.photos import digest
 from workbench.learning.trainer import Epoch, Report, TrainingSettings, best_epoch, no_report, train_epochs
 from workbench.learning.workspace import Workspace
-from workbench.progress import Progress, silent
-from workbench.writing import replace_file
 
 POOLINGS = ("max", "mean", "gem")  # CroW holds its weights fixed, so no gradient passes
 
 
 @dataclass(frozen=True)
-class Settings(TrainingSettings):
+class FinetuningSettings(TrainingSettings):
     """Settings of fine-tuning the last ``blocks`` by AdamW, whose ``rate`` falls to zero as a cosine.
 
     A batch has ``each`` images of up to ``classes`` classes; an image is seen in one of ``views`` fixed views
@@ -74,7 +77,7 @@ def finetune(
     options: Options,
     name: str,
     backbone: str = "efficientnet_lite0",
-    settings: Settings | None = None,
+    settings: FinetuningSettings | None = None,
     progress: Progress = silent,
     report: Report = no_report,
     command: str = "",
@@ -87,7 +90,7 @@ def finetune(
     the same result. Raises WorkbenchError if there are no labels or nothing to validate on, the loss diverges
     or the disk is full.
     """
-    settings = settings or Settings()
+    settings = settings or FinetuningSettings()
     workspace = Workspace.of(options.cache, name)
     settings.validate()
     source = MapSource.of(Config.parse(f"{backbone}/{settings.pooling}/whole"), options)
@@ -95,7 +98,7 @@ def finetune(
         raise WorkbenchError(f"{name!r} would overwrite the backbone it is trained from; choose another name")
     data = labelled(collection, progress)
     training, held_out = hold_out(data, settings.held_out, options.seed)
-    model = models.whole(source.spec, source.layer, options.weights, options.seed)
+    model = models.load_backbone(source.spec, source.layer, options.weights, options.seed)
     stages = chain(model, source.card, source.layer)
     cut, last = split(stages, settings.blocks, source.spec.name)
     frozen = MapSource(replace(source.spec, layer=cut), "", options)
@@ -164,7 +167,7 @@ def card(path: Path) -> dict[str, Any]:
         raise WorkbenchError(f"{str(path)!r} is no fine-tuned backbone ({type(error).__name__})") from None
 
 
-def _architecture(spec: Spec) -> str:
+def _architecture(spec: BackboneSpec) -> str:
     """The name of the architecture, as the metadata of weight files state it."""
     if spec.name.startswith("file:"):
         return architecture(Path(spec.name.removeprefix("file:")))

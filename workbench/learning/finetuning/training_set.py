@@ -10,9 +10,9 @@ import numpy as np
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.config import WorkbenchError
-from workbench.features.maps import Picture
-from workbench.progress import Progress, silent
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
+from workbench.features.map_source import Picture
 
 _CHECKED_SIZE = (32, 32)  # a JPEG is decoded at this size to check that it is readable
 

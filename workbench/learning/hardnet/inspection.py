@@ -10,16 +10,16 @@ import torch
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.config import WorkbenchError
-from workbench.features.maps import Options
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
 from workbench.learning.hardnet.batches import Batch, draw_batch
 from workbench.learning.hardnet.loss import MARGIN, distance_matrix, hardest
 from workbench.learning.hardnet.patch_pairs import Places, collect_places
 from workbench.learning.hardnet.train import describe_pairs, initial_network
 from workbench.learning.photos import digest, draw_photos
-from workbench.local.features import weights
+from workbench.local.features import weight_path
 from workbench.local.hardnet import HardNet, load
-from workbench.progress import Progress, silent
 
 UNTRAINED = "untrained"  # the name of a network with initial weights, as at the start of training
 PHOTOS = 24  # of the collection, drawn by the seed
@@ -30,7 +30,7 @@ _WIDTH = 16
 
 
 @dataclass(frozen=True)
-class Sampled:
+class MinedBatch:
     """A batch of n pairs with the distances of a network's descriptors.
 
     For each pair [n]: the distance ``matching``; ``by_row``, the other positive nearest to its anchor, and
@@ -54,7 +54,7 @@ class Sampled:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class BatchSampler:
     """The places to draw batches from: ``usable`` has the rows of each photo with enough of them.
 
     ``photos`` are the ids of the images by their row in ``places``.
@@ -70,7 +70,7 @@ class Lesson:
         rng = np.random.default_rng([self.seed, 9, number])
         return draw_batch(self.places, self.usable, rng, AT_ONCE, EACH)
 
-    def seen(self, pairs: Batch, model: HardNet) -> Sampled:
+    def seen(self, pairs: Batch, model: HardNet) -> MinedBatch:
         """Distances, hardest negatives and loss of a batch in a network's descriptors."""
         with torch.no_grad():
             anchors, positives = describe_pairs(model, pairs)
@@ -79,7 +79,7 @@ class Lesson:
         rows = np.arange(len(distances))
         by_row, by_column = mined.by_row.numpy(), mined.by_column.numpy()
         matching = mined.matching.numpy()
-        return Sampled(
+        return MinedBatch(
             pairs,
             tuple(self.photos[self.places.photo[row]] for row in pairs.places),
             matching,
@@ -92,7 +92,7 @@ class Lesson:
         )
 
 
-def lesson(collection: Collection, options: Options, progress: Progress = silent) -> Lesson:
+def batch_sampler(collection: Collection, options: Options, progress: Progress = silent) -> BatchSampler:
     """Find the places of some photos of a collection in generated views; they are kept in the cache.
 
     Raises WorkbenchError if the photos have too few places.
@@ -112,17 +112,17 @@ def lesson(collection: Collection, options: Options, progress: Progress = silent
             f"{len(usable)} of {len(photos)} photos have {EACH} places that are found again in other views, "
             "too few for a batch; take photos with more detail"
         )
-    return Lesson(places, tuple(photos), usable, options.seed)
+    return BatchSampler(places, tuple(photos), usable, options.seed)
 
 
-def network(name: str, options: Options) -> HardNet:
+def load_network(name: str, options: Options) -> HardNet:
     """The network of a name: ``untrained``, ``hardnet`` as shipped, or ``hardnet:NAME``.
 
     An untrained one normalises over the batch, as in the first step of training; others as in use. Raises
     WorkbenchError if the name is something else or its file is missing.
     """
     if name != UNTRAINED:
-        path = weights(name, options.cache)
+        path = weight_path(name, options.cache)
         if path is None:
             raise WorkbenchError(f"{name!r} is no network; valid: {UNTRAINED}, hardnet, hardnet:NAME")
         return load(path).eval()

@@ -12,9 +12,9 @@ from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.learning.hardnet.correspondence import match_keypoints
 from workbench.learning.hardnet.patch_pairs import MorePatches, read_grey
-from workbench.local.features import Features
+from workbench.local.features import LocalFeatures
 from workbench.local.keypoints import detect, sift
-from workbench.local.patches import cut
+from workbench.local.patches import cut_patches
 from workbench.local.verification import verify
 
 MOST = 3  # partners used of each photo, drawn by the seed
@@ -72,7 +72,7 @@ def patches_in_partners(
                 pairs = _match_inside(points, other_points, *outlines)
             else:
                 pairs, other_points = _match_verified(grey, other)
-            yield pairs[:, 0], cut(other, other_points[pairs[:, 1]])
+            yield pairs[:, 0], cut_patches(other, other_points[pairs[:, 1]])
 
     return more_patches
 
@@ -97,6 +97,8 @@ def _match_inside(
 
 def _match_verified(grey: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs int [m, 2] of RootSIFT matches that are inliers of a homography, and the other keypoints."""
-    first, second = (Features(*sift(pixels), (pixels.shape[1], pixels.shape[0])) for pixels in (grey, other))
+    first, second = (
+        LocalFeatures(*sift(pixels), (pixels.shape[1], pixels.shape[0])) for pixels in (grey, other)
+    )
     verified = verify(first, second)
     return verified.pairs[verified.inside], second.points

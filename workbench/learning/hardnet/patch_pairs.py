@@ -16,15 +16,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from workbench.collections import images
-from workbench.collections.poster_scenes import photograph
-from workbench.collections.poster_views import Matrix, Pose, homography
-from workbench.config import WorkbenchError
+from workbench.collections.posters.scenes import camera_effects
+from workbench.collections.posters.views import Matrix, Pose, homography
+from workbench.common.files import replace_file
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
 from workbench.features.batches import target_size
 from workbench.learning.hardnet.correspondence import match_keypoints
 from workbench.local.keypoints import detect
-from workbench.local.patches import SIDE, cut
-from workbench.progress import Progress, silent
-from workbench.writing import replace_file
+from workbench.local.patches import SIDE, cut_patches
 
 _STRONGEST = 400  # places of a photo at most
 
@@ -72,7 +72,7 @@ def random_view(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     warped = cv2.warpPerspective(smooth, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
     gamma = np.exp(rng.uniform(-0.5, 0.5))
     table = (255 * np.linspace(0, 1, 256) ** gamma).round().astype(np.uint8)
-    lit = photograph(np.asarray(cv2.LUT(warped, table), np.uint8), rng, rng.uniform(0, 0.8))
+    lit = camera_effects(np.asarray(cv2.LUT(warped, table), np.uint8), rng, rng.uniform(0, 0.8))
     data = io.BytesIO()
     Image.fromarray(lit).convert("L").save(data, "JPEG", quality=int(rng.integers(40, 95)))
     return np.asarray(Image.open(data)), matrix
@@ -94,13 +94,13 @@ def find_places(
         view, matrix = random_view(photo, rng)
         view_points = detect(view)
         pairs = match_keypoints(points, view_points, matrix)
-        for (row, _), patch in zip(pairs, cut(view, view_points[pairs[:, 1]]), strict=True):
+        for (row, _), patch in zip(pairs, cut_patches(view, view_points[pairs[:, 1]]), strict=True):
             views[row].append(patch)
     for rows, patches in more_patches(grey, points) if more_patches else ():
         for row, patch in zip(rows, patches, strict=True):
             views[row].append(patch)
     found = [row for row, patches in enumerate(views) if patches][:_STRONGEST]
-    originals = cut(grey, points[found])
+    originals = cut_patches(grey, points[found])
     stacks = [np.stack([patch, *views[row]]) for row, patch in zip(found, originals, strict=True)]
     patches = np.concatenate([np.empty((0, SIDE, SIDE), np.uint8), *stacks])
     return patches, np.array([len(stack) for stack in stacks], np.int64), points[found][:, :3]

@@ -13,9 +13,10 @@ import torch
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.config import WorkbenchError
-from workbench.features.hardware import hold_memory
-from workbench.features.maps import Options
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.features.device import keep_freed_memory
 from workbench.learning.checkpoints import to_bytes
 from workbench.learning.hardnet.batches import Batch, draw_batch, draw_batches
 from workbench.learning.hardnet.loss import false_positives, loss
@@ -32,7 +33,6 @@ from workbench.learning.trainer import (
 )
 from workbench.learning.workspace import Workspace
 from workbench.local.hardnet import HardNet
-from workbench.progress import Progress, silent
 
 MOST_PHOTOS = 4000  # of a large collection, drawn by the seed
 DECAY = 1e-4
@@ -41,7 +41,7 @@ HELD_OUT_BATCHES = 8
 
 
 @dataclass(frozen=True)
-class Settings(TrainingSettings):
+class HardNetSettings(TrainingSettings):
     """Settings of HardNet's training by AdamW.
 
     The ``rate`` rises over the first tenth of the ``steps`` and then falls to zero. A batch has ``each``
@@ -62,11 +62,11 @@ class Settings(TrainingSettings):
     every: int = 100
 
 
-def train(
+def train_hardnet(
     collection: Collection,
     options: Options,
     name: str,
-    settings: Settings | None = None,
+    settings: HardNetSettings | None = None,
     progress: Progress = silent,
     report: Report = no_report,
     command: str = "",
@@ -78,7 +78,7 @@ def train(
     of an object are in a batch. If interrupted, the same call continues from the last checkpoint. Raises
     WorkbenchError if there are too few photos or keypoints, the loss diverges, or the disk is full.
     """
-    settings = settings or Settings()
+    settings = settings or HardNetSettings()
     workspace = Workspace.of(options.cache, name)
     settings.validate()
     photos, unreadable = _readable_photos(collection, options.seed, progress)
@@ -120,7 +120,7 @@ def train(
 class HardNetTask(Task):
     """HardNet as a task of the trainer: the loss on hardest negatives, false positives on held-out photos."""
 
-    def __init__(self, places: Places, group: np.ndarray, settings: Settings, seed: int) -> None:
+    def __init__(self, places: Places, group: np.ndarray, settings: HardNetSettings, seed: int) -> None:
         self.places, self.settings, self.seed = places, settings, seed
         self.training, held_out = _hold_out(places, group, settings, seed)
         first_photos = [photos[0] for photos in held_out]
@@ -131,7 +131,7 @@ class HardNetTask(Task):
             raise WorkbenchError(
                 "all places of the photos held out overlap: take more photos, with more detail"
             )
-        hold_memory()
+        keep_freed_memory()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = initial_network(settings.width)
@@ -215,7 +215,7 @@ def _require_partners(collection: Collection, photos: Sequence[str]) -> dict[str
 
 
 def _hold_out(
-    places: Places, group: np.ndarray, settings: Settings, seed: int
+    places: Places, group: np.ndarray, settings: HardNetSettings, seed: int
 ) -> tuple[list[list[np.ndarray]], list[list[np.ndarray]]]:
     """The places of each photo, by groups [n] of photos of one object: for training, and held out.
 

@@ -14,21 +14,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from workbench.collections.poster_art import MEMBERS, SEED, SERIES, poster
-from workbench.collections.poster_photos import read_photos
-from workbench.collections.poster_scenes import (
+from workbench.collections.posters.art import MEMBERS, SEED, SERIES, poster
+from workbench.collections.posters.photos import read_photos
+from workbench.collections.posters.scenes import (
     FRAMES,
     Photos,
     Pixels,
     backdrop,
+    camera_effects,
     clutter,
     cover,
-    lay,
-    photograph,
+    paste,
     random_pose,
 )
-from workbench.progress import Progress, silent
-from workbench.writing import replace_file
+from workbench.common.files import replace_file
+from workbench.common.progress import Progress, silent
 
 HELD_OUT = (4, 9, 14)  # series of posters that no training scene shows
 _VIEWS = ("query", "plain", "plain", "far", "far", "tilted", "covered", "cut", "hidden", "anything")
@@ -100,16 +100,16 @@ def generate_scene(
     frame = FRAMES[rng.integers(len(FRAMES))]
     canvas = backdrop(photos, frame, rng)
     for _ in range(rng.integers(1, 6)):
-        lay(canvas, clutter(photos, rng), random_pose("anything", rng))
+        paste(canvas, clutter(photos, rng), random_pose("anything", rng))
     count = int(rng.choice(len(_COUNTS), p=_COUNTS))
     for number in rng.choice(len(posters), count, replace=False):
         view = str(rng.choice(_VIEWS if count == 1 else ("far", "anything")))
-        lay(canvas, posters[number], random_pose(view, rng), int(number))
+        paste(canvas, posters[number], random_pose(view, rng), int(number))
         hidden = {"covered": (0.2, 0.38), "hidden": (0.6, 0.85)}.get(view)
         if hidden:
             cover(canvas, float(rng.uniform(*hidden)), photos, rng)
     for _ in range(rng.integers(0, 3)):
-        lay(canvas, clutter(photos, rng), random_pose("small", rng))
+        paste(canvas, clutter(photos, rng), random_pose("small", rng))
     visible = [view.corners / frame for view in canvas.views() if view.visible >= _LEAST]
     boxes = [np.concatenate([c.min(0), c.max(0)]).clip(0, 1) for c in visible]
-    return photograph(canvas.pixels, rng, 0.4), np.array(boxes).reshape(-1, 4)
+    return camera_effects(canvas.pixels, rng, 0.4), np.array(boxes).reshape(-1, 4)

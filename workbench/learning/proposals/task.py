@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from workbench.config import WorkbenchError
-from workbench.descriptors.detector import Detector, Target
-from workbench.evaluation.boxes import recall
-from workbench.features.hardware import hold_memory
-from workbench.features.maps import MapSource, Picture
+from workbench.common.progress import Progress
+from workbench.config.errors import WorkbenchError
+from workbench.descriptors.rpn import Detector, Target
+from workbench.evaluation.detection import recall
+from workbench.features.device import keep_freed_memory
+from workbench.features.map_source import MapSource, Picture
 from workbench.learning.proposals.scenes import Scene
 from workbench.learning.trainer import Task, warmup_then_linear
-from workbench.progress import Progress
 
 DECAY = 1e-4
 FIRST = 20  # proposals whose recall is measured
@@ -93,7 +93,7 @@ class ProposalsTask(Task):
         hidden: int,
     ) -> None:
         self.training, self.held_out, self.seed, self.batch = training, held_out, seed, batch
-        hold_memory()
+        keep_freed_memory()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.detector = Detector(training.maps([0]).shape[1], stride, width, hidden)

@@ -13,25 +13,27 @@ import torch
 from PIL import Image
 
 from workbench.collections.collection import Collection
-from workbench.config import Config, WorkbenchError
-from workbench.descriptors.attention import made_for
-from workbench.descriptors.detector import PICTURE
-from workbench.features.hardware import one_thread_each
-from workbench.features.maps import MapSource, Options
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.descriptors.rpn import PICTURE_PREFIX
+from workbench.features.cards import source_card
+from workbench.features.device import single_threaded_operations
+from workbench.features.map_source import MapSource
 from workbench.learning.checkpoints import to_bytes
 from workbench.learning.proposals.scenes import HELD_OUT, write_scenes
 from workbench.learning.proposals.task import FIRST, SHOWN, ProposalsTask, SceneMaps
 from workbench.learning.trainer import Report, TrainingSettings, no_report, train_epochs
 from workbench.learning.workspace import Workspace
-from workbench.progress import Progress, silent
 
-__all__ = ["FIRST", "SHOWN", "Settings", "train"]
+__all__ = ["FIRST", "SHOWN", "ProposalSettings", "train_proposals"]
 
 HELD_OUT_SHARE = 0.1  # held-out scenes per training scene
 
 
 @dataclass(frozen=True)
-class Settings(TrainingSettings):
+class ProposalSettings(TrainingSettings):
     """Settings of proposal training: a number of ``scenes``, by AdamW, ``batch`` scenes a step.
 
     The ``rate`` rises over the first tenth of the ``epochs`` and then falls to zero. ``width`` is the number
@@ -48,12 +50,12 @@ class Settings(TrainingSettings):
     hidden: int = 256
 
 
-def train(
+def train_proposals(
     collection: Collection,
     options: Options,
     name: str,
     backbone: str = "efficientnet_lite0",
-    settings: Settings | None = None,
+    settings: ProposalSettings | None = None,
     progress: Progress = silent,
     report: Report = no_report,
     command: str = "",
@@ -67,7 +69,7 @@ def train(
     checkpoint, to the same result. Raises WorkbenchError for another collection, a diverging loss or a full
     disk.
     """
-    settings = settings or Settings()
+    settings = settings or ProposalSettings()
     workspace = Workspace.of(options.cache, name)
     settings.validate()
     if collection.name != "posters":
@@ -86,13 +88,13 @@ def train(
         report_scenes(pictures)
         training, validation = (SceneMaps.extract(source, part, progress) for part in (scenes, held_out))
         about = {
-            **made_for(source),
+            **source_card(source),
             **{"backbone": backbone, "stride": source.card.stride, "collection": collection.name},
             **asdict(settings),
             **{"held_out": held_out_count, "held_out_series": list(HELD_OUT), "seed": options.seed},
             **{"size": options.size, "precision": source.precision},
         }
-        with one_thread_each():  # so that the result does not depend on the number of cores
+        with single_threaded_operations():  # so that the result does not depend on the number of cores
             task = ProposalsTask(
                 training,
                 validation,
@@ -109,7 +111,7 @@ def train(
         card = {**about, "steps": task.steps, "figures": figures, "command": command}
         state = {key: tensor.half() for key, tensor in task.model.state_dict().items()}
         for number, picture in enumerate(pictures):
-            state[f"{PICTURE}{number}"] = torch.frombuffer(bytearray(picture), dtype=torch.uint8)
+            state[f"{PICTURE_PREFIX}{number}"] = torch.frombuffer(bytearray(picture), dtype=torch.uint8)
         return workspace.finish(to_bytes(state, {"proposals": json.dumps(card, ensure_ascii=False)}))
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets as T
 
-from workbench.collections.collection import Box
-from workbench.config import WorkbenchError
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress
+from workbench.config.errors import WorkbenchError
 from workbench.panels.jobs import JobRunner
-from workbench.progress import Progress
 
 if TYPE_CHECKING:
-    from workbench.pipeline import Workbench
+    from workbench.bench.bench import Bench
 
 _STATIC = Path(__file__).parents[1] / "static"
 PAGE = 200  # figures sent at once
@@ -135,7 +135,7 @@ class Scroll(Grid):
                 self._requested.pop(sent, None)
 
 
-def thumbnail(bench: Workbench, image_id: str, side: int = 160, box: Box | None = None) -> bytes:
+def thumbnail(bench: Bench, image_id: str, side: int = 160, box: Box | None = None) -> bytes:
     """An image's thumbnail as JPEG; empty if the file can no longer be read."""
     try:
         return bench.thumbnail(image_id, side=side, box=box)

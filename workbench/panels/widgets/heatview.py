@@ -10,7 +10,7 @@ import anywidget
 import numpy as np
 import traitlets as T
 
-from workbench import colours
+from workbench.common import colormaps
 
 _STATIC = Path(__file__).parents[1] / "static"
 Region = dict[str, Any]
@@ -49,7 +49,7 @@ class HeatView(anywidget.AnyWidget):
 
     @T.default("colours")
     def _table(self) -> bytes:
-        return colours.table(self.signed).tobytes()
+        return colormaps.table(self.signed).tobytes()
 
     @T.observe("signed")
     def _recolour(self, _: object) -> None:

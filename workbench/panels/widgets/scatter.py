@@ -9,9 +9,9 @@ from typing import Any
 import anywidget
 import traitlets as T
 
-from workbench.colours import table
+from workbench.common.colormaps import table
+from workbench.common.progress import Progress
 from workbench.panels.jobs import JobRunner
-from workbench.progress import Progress
 
 _STATIC = Path(__file__).parents[1] / "static"
 _PARTS = ("points", "painting", "legend", "scatter")

@@ -10,7 +10,7 @@ from typing import Any
 import anywidget
 import traitlets as T
 
-from workbench.config import WorkbenchError
+from workbench.config.errors import WorkbenchError
 
 _STATIC = Path(__file__).parents[1] / "static"
 LARGEST = 2**28  # bytes of a file, at most

@@ -1,0 +1,242 @@
+"""The command line: output, JSON without anything else, exit statuses and one-sentence errors.
+
+Commands run in this process through ``main``, which turns errors into a sentence and an exit status
+(typer's CliRunner would call the app below it).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from workbench.cli.lab import FIRST, provide_notebooks
+from workbench.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+FAST = "efficientnet_lite0/max/rmac:2"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two labels of three images each: noise in two colours, with one file name that is HTML."""
+    root = tmp_path_factory.mktemp("photos")
+    generator = np.random.default_rng(0)
+    for label, colour in (("red", (220, 40, 40)), ("blue", (40, 40, 220))):
+        (root / label).mkdir()
+        for name in ("a.jpg", "b.png", "<script>alert(1)<.jpg"):
+            noise = generator.integers(0, 60, (96, 128, 3)) + np.array(colour) * 3 // 4
+            Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(root / label / name)
+    return root
+
+
+def run(capsys: pytest.CaptureFixture[str], cache: Path, *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--cache", str(cache)] if cache != Path() else [*arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_evaluate_json_is_only_json(photos: Path, tmp_path: Path) -> None:
+    """In another process, so that output of any library, on import too, would be seen."""
+    command = [
+        sys.executable,
+        "-m",
+        "workbench",
+        "evaluate",
+        str(photos),
+        FAST,
+        "efficientnet_lite0/mean/whole",
+    ]
+    command += ["--labels", "folders", "--json", "--cache", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout)
+    assert set(first) == {
+        "pipeline",
+        "collection",
+        "protocol",
+        "mean_ap",
+        "metrics",
+        "provenance",
+        "warnings",
+    }
+    assert (first["pipeline"], second["pipeline"]) == (FAST, "efficientnet_lite0/mean/whole")
+    assert first["protocol"] == "labels" and first["metrics"]["mAP"] == first["mean_ap"] > 0.9
+    assert first["provenance"]["ap_variant"] == "sum"
+
+
+def test_evaluate_table(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, cache, "evaluate", str(photos), FAST, "--labels", "folders")
+    assert status == 0
+    assert FAST in out and "protocol labels" in out and "100.0" in out
+
+
+def test_search(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = str(photos / "red" / "a.jpg")
+    status, out, _ = run(capsys, cache, "search", str(photos), name, "-k", "3", "--json", "--pipeline", FAST)
+    assert status == 0
+    records = json.loads(out)
+    assert [r["rank"] for r in records] == [1, 2, 3]
+    assert all(set(r) == {"rank", "image_id", "score", "relevance"} for r in records)
+    assert all(r["image_id"].startswith("red/") for r in records)
+    assert records[0]["image_id"] == "red/a.jpg" and records[0]["score"] == pytest.approx(1, abs=1e-3)
+    status, out, _ = run(
+        capsys, cache, "search", str(photos), name, "--box", "0,0,64,64", "--pipeline", FAST, "-k", "2"
+    )
+    assert status == 0 and "red/" in out
+
+
+def test_explain_writes_a_page_without_active_content(
+    photos: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "why.html"
+    arguments = ["explain", str(photos), "red/a.jpg", "red/<script>alert(1)<.jpg", "--out", str(page)]
+    status, out, _ = run(capsys, cache, *arguments, "--pipeline", FAST)
+    assert status == 0 and str(page) in out
+    text = page.read_text(encoding="utf-8")
+    assert "<script" not in text and "&lt;script&gt;alert(1)&lt;.jpg" in text
+    assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "")
+    assert text.count("data:image/jpeg") == 2 and text.count("data:image/png") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["evaluate", "nowhere-at-all", FAST], "nowhere-at-all"),
+        (["evaluate", "{photos}", FAST], "no ground truth"),
+        (["evaluate", "{photos}", "efficientnet_lite0/maxx/whole", "--labels", "folders"], "'maxx'"),
+        (["evaluate", "{photos}", "vgg99/max/whole", "--labels", "folders"], "'vgg99'"),
+        (["evaluate", "{photos}", FAST, "--labels", "frob"], "frob"),
+        (["evaluate", "{photos}", FAST, "--labels", "folders", "--device", "abacus"], "abacus"),
+        (["evaluate", "{photos}", FAST, "--labels", "folders", "--precision", "int3"], "int3"),
+        (["evaluate", "{photos}", FAST, "--labels", "folders", "--size", "10"], "size 10"),
+        (["evaluate", "{photos}", FAST, "--size", "large"], "--size"),
+        (["evaluate", "{photos}"], "pipelines"),
+        (["search", "{photos}", "red/zzz.jpg"], "red/zzz.jpg"),
+        (["search", "{photos}", "red/a.jpg", "--box", "1,2,3"], "x0,y0,x1,y1"),
+        (
+            ["search", "{photos}", "red/a.jpg", "--box", "500,500,600,600", "--pipeline", FAST],
+            "holds no pixel",
+        ),
+        (["search", "{photos}", "red/a.jpg", "-k", "0"], "k is 0"),
+        (
+            ["search", "{photos}", "red/a.jpg", "--pipeline", "efficientnet_lite0/max/proposals:20:lost"],
+            "lost.safetensors' is missing",
+        ),
+        (
+            ["explain", "{photos}", "red/a.jpg", "red/zzz.jpg", "--out", "why.html", "--pipeline", FAST],
+            "red/zzz.jpg",
+        ),
+        (
+            ["explain", "{photos}", "red/a.jpg", "red/b.png", "--out", "/no/such/folder/why.html"],
+            "/no/such/folder",
+        ),
+        (["fetch", "imagenet"], "imagenet"),
+        (["frob"], "frob"),
+    ],
+)
+def test_wrong_input_gives_status_2_and_one_sentence(
+    arguments: list[str], said: str, photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [a.replace("{photos}", str(photos)) for a in arguments]
+    status, out, err = run(capsys, Path() if arguments == ["frob"] else cache, *arguments)
+    assert status == 2 and out == ""
+    assert said in err and err.startswith("workbench: ") and err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, tmp_path, "collections")
+    assert status == 0 and "workbench fetch roxford5k" in out and "posters" in out
+    status, out, _ = run(capsys, Path(), "backbones")
+    assert status == 0 and "embedded" in out and "dinov2_small" in out
+
+
+def test_doctor_reports_problems_and_how_to_repair_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, out, _ = run(capsys, tmp_path, "doctor")
+    assert "torchvision" in out and "efficientnet_lite0" in out and str(tmp_path) in out
+    monkeypatch.setenv("WORKBENCH_WEIGHTS", str(tmp_path / "absent"))
+    status, out, _ = run(capsys, tmp_path, "doctor")
+    assert status == 1 and "FIX weights folder" in out and "WORKBENCH_WEIGHTS" in out
+
+
+def test_a_torchvision_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    """In a process of its own, whose torchvision raises what the registry's does beside a CPU-only torch."""
+    (tmp_path / "torchvision").mkdir()
+    broken = "raise RuntimeError('operator torchvision::nms does not exist')"
+    (tmp_path / "torchvision" / "__init__.py").write_text(broken)
+    code = f"""
+from workbench.cli.main import main
+for arguments in (["doctor"], ["evaluate", "posters", "{FAST}"]):
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        print("status", ended.code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, end = done.stdout.split("status ")
+    assert (second.split()[0], end.split()[0]) == ("1", "2")
+    sentence = "pip install torch torchvision together"
+    assert sentence in first and sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_notebooks_are_brought_from_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from a wheel: they are copied, and a changed copy is kept."""
+    package = tmp_path / "site" / "workbench"
+    (package / "notebooks").mkdir(parents=True)
+    source = Path(__file__).parents[2] / "notebooks" / FIRST
+    (package / "notebooks" / FIRST).write_bytes(source.read_bytes())
+    monkeypatch.setattr("workbench.cli.lab.__file__", str(package / "lab.py"))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert provide_notebooks(empty) == empty / "notebooks"
+    assert (empty / "notebooks" / FIRST).read_bytes() == source.read_bytes()
+    (empty / "notebooks" / FIRST).write_text("mine")
+    provide_notebooks(empty)
+    assert (empty / "notebooks" / FIRST).read_text() == "mine"
+
+
+def test_classify_and_locate(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alone = photos / "lone" / "one.png"
+    alone.parent.mkdir()
+    Image.new("RGB", (96, 64), (30, 160, 30)).save(alone)
+    asked = "classify", str(photos), "lone/one.png", "--labels", "folders"
+    pipeline = "--pipeline", "efficientnet_lite0/mean/grid:2x2"
+    try:
+        status, out, _ = run(capsys, cache, *asked, *pipeline, "--json")
+        classes = json.loads(out)
+        assert status == 0 and [one["label"] for one in classes][2] == "lone"
+        assert classes[2]["score"] is None and classes[2]["votes"] == [] and classes[2]["images"] == 0
+        assert [vote["region"] for vote in classes[0]["votes"]] == [0, 1, 2, 3]
+        assert np.mean([vote["similarity"] for vote in classes[0]["votes"]]) == pytest.approx(
+            classes[0]["score"], abs=1e-5
+        )
+        status, out, _ = run(capsys, cache, "classify", str(photos), "red/a.jpg", *asked[3:], *pipeline)
+        assert status == 0 and out.index("red") < out.index("blue")
+    finally:
+        alone.unlink()
+        alone.parent.rmdir()
+    located = "search", str(photos), "red/a.jpg", "--pipeline", FAST, "--locate"
+    status, out, _ = run(capsys, cache, *located, "--json")
+    first = json.loads(out)[0]
+    assert status == 0 and 0 <= first["x0"] < first["x1"] <= 128 and 0 <= first["y0"] < first["y1"] <= 96
+    status, out, _ = run(capsys, cache, *located, "-k", "2")
+    assert status == 0 and "box" in out.splitlines()[1]
+    status, out, err = run(capsys, cache, "classify", str(photos), "red/a.jpg", *pipeline)
+    assert status != 0 and "has no labels" in err

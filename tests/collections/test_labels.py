@@ -1,0 +1,116 @@
+"""Tables of labelled images: splits, boxes, paths, and errors in a table."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from workbench.collections.labels import open_csv
+from workbench.collections.protocols import PROTOCOLS
+from workbench.config.errors import WorkbenchError
+
+
+def pictures(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 24)).save(root / name)
+
+
+def table(root: Path, text: str, encoding: str = "utf-8") -> Path:
+    (root / "labels.csv").write_text(text, encoding=encoding)
+    return root / "labels.csv"
+
+
+def test_a_table_of_labels(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.jpg", "in/b.jpg", "c, d.jpg", "e.jpg")
+    text = (
+        'path,label,photographer\na.jpg,cat,Ann\nin/b.jpg,cat,\n"c, d.jpg",dog,Bo\ne.jpg,,\nlost.jpg,cat,\n'
+    )
+    collection = open_csv(table(tmp_path, text, "utf-8-sig"))
+    assert collection.name == "labels" and collection.root == tmp_path
+    assert collection.images == ("a.jpg", "in/b.jpg", "c, d.jpg", "e.jpg")
+    assert [q.id for q in collection.queries] == ["a.jpg", "in/b.jpg"]  # the dog is alone
+    assert dict(collection.relevance["a.jpg"]) == {"in/b.jpg": "positive"}
+    assert collection.protocol == PROTOCOLS["labels"]
+    assert collection.problems == (("lost.jpg", "the file is missing"),)
+
+
+def test_splits_and_query_boxes(tmp_path: Path) -> None:
+    pictures(tmp_path, "q.jpg", "a.jpg", "b.jpg")
+    text = (
+        "path,label,split,x0,y0,x1,y1\n"
+        "q.jpg,cat,query,1,2,20,20.5\nq.jpg,dog,query,5,5,30,20\nq.jpg,dog,query,5,5,30,20\n"
+        "a.jpg,cat,database,,,,\nb.jpg,dog,database,,,,\nb.jpg,cat,database,,,,\n"
+    )
+    collection = open_csv(table(tmp_path, text))
+    assert collection.images == ("a.jpg", "b.jpg")
+    assert [(q.id, q.image, q.box) for q in collection.queries] == [
+        ("q.jpg", "q.jpg", (1, 2, 20, 20.5)),
+        ("q.jpg#2", "q.jpg", (5, 5, 30, 20)),  # a row that is given twice counts once
+    ]
+    assert dict(collection.relevance["q.jpg"]) == {"a.jpg": "positive", "b.jpg": "positive"}
+    assert dict(collection.relevance["q.jpg#2"]) == {"b.jpg": "positive"}
+    assert collection.protocol is not None and collection.protocol.crop_queries
+    assert collection.labels["b.jpg"] == "dog, cat"
+
+
+def test_query_names_stay_different_whatever_the_files_are_called(tmp_path: Path) -> None:
+    pictures(tmp_path, "q.jpg", "q.jpg#2.jpg", "z.jpg")
+    os.rename(tmp_path / "q.jpg#2.jpg", tmp_path / "q.jpg#2")
+    text = "path,label\nq.jpg#2,cat\nq.jpg,cat\nq.jpg,dog\nz.jpg,dog\n"
+    assert [q.id for q in open_csv(table(tmp_path, text)).queries] == ["q.jpg#2", "q.jpg", "q.jpg#3", "z.jpg"]
+
+
+def test_absolute_paths_and_paths_upwards_keep_ids_relative(tmp_path: Path) -> None:
+    pictures(tmp_path, "photos/a.jpg", "tables/b.jpg", "other/c.jpg")
+    (tmp_path / "tables").mkdir(exist_ok=True)
+    text = f"path,label\n{tmp_path / 'photos' / 'a.jpg'},cat\nb.jpg,cat\n../other/c.jpg,cat\n"
+    collection = open_csv(table(tmp_path / "tables", text))
+    assert collection.root == tmp_path
+    assert collection.images == ("photos/a.jpg", "tables/b.jpg", "other/c.jpg")
+    assert all(collection.path(image).is_file() for image in collection.images)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "no column path"),
+        ("path,label\n", "no rows"),
+        ("path;label\na.jpg;cat\n", "separate the columns by commas"),
+        ("path\na.jpg\n", "no column label"),
+        ("path,label,label\na.jpg,cat,dog\n", "label twice"),
+        ("path,label,x0,y0\na.jpg,cat,1,2\n", "a box has the columns x0,y0,x1,y1"),
+        ("path,label\na.jpg,cat\na.jpg\n", "line 3: .*more or fewer values"),
+        ("path,label\na.jpg,cat,dog\n", "line 2: .*more or fewer values"),
+        ("path,label\n ,cat\n", "line 2: the path is empty"),
+        ("path,label\na\0.jpg,cat\n", "line 2: the path is empty or not text"),
+        ("path,label,split\na.jpg,cat,train\n", "line 2: split 'train' is not known"),
+        ("path,label,split\na.jpg,,query\n", "line 2: a query needs a label"),
+        ("path,label,split\na.jpg,cat,query\n", "no database image"),
+        ("path,label,x0,y0,x1,y1\na.jpg,cat,1,2,,\n", "line 2: the box 1,2,, is not four numbers"),
+        ("path,label,x0,y0,x1,y1\na.jpg,cat,9,2,3,4\n", "line 2: the box .* is empty"),
+        ("path,label,x0,y0,x1,y1\na.jpg,cat,0,0,nan,4\n", "line 2: the box .* is empty"),
+        (
+            "path,label,split,x0,y0,x1,y1\na.jpg,b,query,99,0,120,9\na.jpg,b,both,,,,\n",
+            "line 2: .*32x24 pixels",
+        ),
+        ('path,label\n"a.jpg,cat\n', "correct the quotes"),
+        ("path,label\nlost.jpg,cat\n", "none of the 1 images"),
+    ],
+)
+def test_a_bad_table_says_where_and_what(tmp_path: Path, text: str, complaint: str) -> None:
+    pictures(tmp_path, "a.jpg")
+    with pytest.raises(WorkbenchError, match=complaint):
+        open_csv(table(tmp_path, text))
+
+
+def test_a_table_that_is_missing_or_no_utf8(tmp_path: Path) -> None:
+    with pytest.raises(WorkbenchError, match="does not exist"):
+        open_csv(tmp_path / "labels.csv")
+    with pytest.raises(WorkbenchError, match="not UTF-8"):
+        open_csv(table(tmp_path, "path,label\ncafé.jpg,cat\n", "latin-1"))
+    with pytest.raises(WorkbenchError, match="cannot be opened"):
+        open_csv(tmp_path)

@@ -1,0 +1,214 @@
+"""The pipeline string: canonical, and an error names the part that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import INDEX_STEPS, POOLINGS, REGIONS, STEPS, Step, parse_index
+
+WRITTEN = [
+    ("efficientnet_lite0/max/rmac:3/pcaw:256", "efficientnet_lite0/max/rmac:3/pcaw:256"),
+    ("efficientnet_lite0/max/rmac/pcaw", "efficientnet_lite0/max/rmac:3/pcaw:256"),
+    ("vgg16@conv5_3/gem/whole", "vgg16@conv5_3/gem:3/whole"),
+    ("vgg16/gem:2.5/whole/power", "vgg16/gem:2.5/whole/power:0.5"),
+    ("x/mean/whole/pcaw:256/centre", "x/mean/whole/centre/pcaw:256"),
+    ("alexnet@fc6/code/whole/pca:256", "alexnet@fc6/code/whole/pca:256"),
+    ("x/max/grid:3x2/exact", "x/max/grid:3x2"),
+    ("x/max/whole/ivf:64,pq:16/aqe", "x/max/whole/ivf:64,pq:16/aqe:5"),
+    ("x/max/whole/alphaqe:10:3", "x/max/whole/alphaqe:10:3"),
+    ("sift/bow:4096/whole/sv:100", "sift/bow:4096/whole/sv:100"),
+    (
+        "file:/photos/max/whole/net.safetensors/max/rmac+:3",
+        "file:/photos/max/whole/net.safetensors/max/rmac+:3",
+    ),
+    ("timm:hub/vit_tiny/mean/whole", "timm:hub/vit_tiny/mean/whole"),
+    (" x / max / whole ", "x/max/whole"),
+]
+
+
+@pytest.mark.parametrize(("written", "canonical"), WRITTEN)
+def test_canonical(written: str, canonical: str) -> None:
+    config = Config.parse(written)
+    assert str(config) == canonical
+    assert Config.parse(canonical) == config
+
+
+WRONG = [
+    ("", "incomplete"),
+    ("x/max", "incomplete"),
+    ("x/maxx/whole", "'maxx'"),
+    ("x/max/rmac:0", "'0'"),
+    ("x/max/rmac:three", "'three'"),
+    ("x/max/rmac:3:4", "takes 1 argument"),
+    ("x/max:2/whole", "takes no argument"),
+    ("x/gem:0.5/whole", "'0.5'"),
+    ("x/gem:nan/whole", "'nan'"),
+    ("x/max/grid:3", "rows x columns"),
+    ("x/max/grid:0x3", "rows x columns"),
+    ("x/max/whole/frob", "'frob'"),
+    ("x/max/whole/pca:8/pcaw:8", "keep one whitening"),
+    ("x/max/whole/pca:8/pca:9", "twice"),
+    ("x/max/whole/centre/norm", "keep one weighting"),
+    ("x/code/rmac:3", "valid: whole"),
+    ("x/code/whole/centre", "no cells to weight"),
+    ("sift/max/whole", "valid: bow"),
+    ("vgg16/bow:10/whole", "valid: sift, hardnet"),
+    ("hardnet:mine/mean/whole", "valid: bow"),
+    ("sift/bow:10/rmac:3", "valid: whole"),
+    ("sift/bow:10/whole/scales:3", "sizes of their own"),
+    ("sift/bow:10/whole/pca:8:other", "words are the collection's own"),
+    ("x/max/whole/he:24", "valid with bow"),
+    ("sift/bow:10/whole/he:65", "64 bits"),
+    ("sift/bow:10/whole/power:0.5/he:24", "leave out power:0.5"),
+    ("sift/bow:10/whole/he:24/aqe:5", "leave out aqe:5"),
+    ("sift/bow:10/whole/pq:8/he:24", "leave out pq:8"),
+    ("sift/bow:10/whole/sv:50:hardnet", "valid: sv:50"),
+    ("x/max/whole/sv:0", "not a whole number from 1"),
+]
+
+
+@pytest.mark.parametrize(("written", "said"), WRONG)
+def test_wrong(written: str, said: str) -> None:
+    with pytest.raises(WorkbenchError) as caught:
+        Config.parse(written)
+    assert said in str(caught.value)
+
+
+def test_proposals_may_have_a_name() -> None:
+    config = Config.parse("x/max/proposals:20:mine")
+    assert (config.regions.args, config.regions.learned, str(config)) == (
+        (20,),
+        "mine",
+        "x/max/proposals:20:mine",
+    )
+    assert Config.parse("x/max/proposals").regions.learned is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "args", "tag", "canonical"),
+    [
+        ("pooling", "gem", (3,), None, "gem:3"),
+        ("regions", " rmac:3 ", (3,), None, "rmac:3"),
+        ("regions", "grid:3x2", (3, 2), None, "grid:3x2"),
+        ("weighting", "attention:mine", (), "mine", "attention:mine"),
+        ("whitening", "pcaw:064:there", (64,), "there", "pcaw:64:there"),
+        ("index", "ivf:64", (64, 8), None, "ivf:64"),
+        ("re-ranking", "sv:20:hardnet", (20,), "hardnet", "sv:20:hardnet"),
+    ],
+)
+def test_one_part_is_parsed_alone(
+    kind: str, text: str, args: tuple[float, ...], tag: str | None, canonical: str
+) -> None:
+    step = Step.parse(kind, text)
+    assert (step.args, step.tag, step.named, str(step)) == (args, tag, tag, canonical)
+    assert Step.parse(kind, canonical) == step
+
+
+def test_a_part_of_another_kind_is_refused() -> None:
+    with pytest.raises(WorkbenchError, match="regions 'gem:3' is not known; valid: whole, rmac"):
+        Step.parse("regions", "gem:3")
+    with pytest.raises(WorkbenchError, match="both a kind of code"):
+        parse_index("pq:8,opq:8")
+    assert [str(step) for step in parse_index("pq:16,exact,ivf:64")] == ["ivf:64", "pq:16"]
+
+
+@given(
+    st.sampled_from(sorted(POOLINGS)),
+    st.sampled_from(sorted(REGIONS)),
+    st.lists(st.sampled_from(sorted(set(STEPS) - set(INDEX_STEPS))), max_size=4),
+)
+def test_parses_back_to_itself(pooling: str, regions: str, steps: list[str]) -> None:
+    try:
+        config = Config.parse("/".join(["backbone", pooling, regions, *steps]))
+    except WorkbenchError:
+        return
+    assert Config.parse(str(config)) == config
+    assert str(Config.parse(str(config))) == str(config)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_pipeline_or_a_clear_error(text: str) -> None:
+    try:
+        assert str(Config.parse(text))
+    except WorkbenchError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("ivf:64", "ivf:64"),
+        ("ivf:64:8", "ivf:64"),  # the root of 64 cells is what is probed anyway
+        ("ivf:64:3,pq:16", "ivf:64:3,pq:16"),
+        ("pq:16,ivf:100", "ivf:100,pq:16"),
+        ("pq:16/ivf:100", "ivf:100,pq:16"),
+        ("imi:5:3", "imi:5:3"),
+        ("imi:5:32", "imi:5"),
+        ("hnsw:16:32", "hnsw:16"),
+        ("exact", ""),
+        ("aqe:2/dba:3", "dba:3/aqe:2"),  # the database is expanded before it is searched
+        ("alphaqe:5/nojunk", "nojunk/alphaqe:5:3"),
+        ("kreciprocal", "kreciprocal:20:6:0.3"),
+    ],
+)
+def test_index_and_reranking_are_written_one_way(written: str, canonical: str) -> None:
+    config = Config.parse(f"x/max/whole/{written}")
+    assert str(config) == "/".join(["x/max/whole", canonical]).rstrip("/")
+    assert Config.parse(str(config)) == config
+    assert str(config.description) == "x/max/whole"
+
+
+def test_how_many_cells_are_probed_where_a_pipeline_does_not_say() -> None:
+    def argument(step: str) -> float:
+        return Step.parse("index", step).args[1]
+
+    assert [argument(step) for step in ("ivf:64", "ivf:1", "ivf:2", "imi:4", "hnsw:32")] == [8, 1, 1, 16, 64]
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ("ivf:64:65", "there are 64"),
+        ("imi:1:5", "there are 4"),
+        ("imi:11", "1 to 10"),
+        ("pq:8,opq:8", "keep one"),
+        ("ivf:8,imi:2", "keep one"),
+        ("hnsw:8,pq:8", "hnsw:32 alone"),
+        ("sh:20", "multiples of 8"),
+        ("nojunk", "removes junk before another step"),
+        ("alphaqe:0:3", "from 1"),
+        ("kreciprocal:20:6:2", "0 to 1"),
+        ("aqe:2.5", "whole number"),
+    ],
+)
+def test_searches_without_meaning(steps: str, said: str) -> None:
+    with pytest.raises(WorkbenchError, match=said):
+        Config.parse(f"x/max/whole/{steps}")
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical", "compared"),
+    [
+        ("sift/bow/whole", "sift/bow:4096/whole", None),
+        ("hardnet:mine/bow:64/whole/sv", "hardnet:mine/bow:64/whole/sv:100", "hardnet:mine"),
+        (
+            "hardnet:/a/b@c/d.pth/bow:64/whole/he",
+            "hardnet:/a/b@c/d.pth/bow:64/whole/he:24",
+            "hardnet:/a/b@c/d.pth",
+        ),
+        ("x/max/whole/sv:20", "x/max/whole/sv:20", "sift"),
+        ("x/max/whole/sv:20:hardnet", "x/max/whole/sv:20:hardnet", "hardnet"),
+        ("x/max/whole/sv:20:mine", "x/max/whole/sv:20:mine", "hardnet:mine"),
+        ("sift/bow:9/whole/aqe:2/sv:5", "sift/bow:9/whole/aqe:2/sv:5", "sift"),  # in their order of work
+        ("sift/bow:9/whole/sv:5/aqe:2", "sift/bow:9/whole/sv:5/aqe:2", "sift"),
+        ("sift/bow:9/whole/sv:5/he:20", "sift/bow:9/whole/he:20/sv:5", "sift"),
+    ],
+)
+def test_what_keypoints_are_compared(written: str, canonical: str, compared: str | None) -> None:
+    config = Config.parse(written)
+    assert str(config) == str(Config.parse(canonical)) == canonical
+    assert config.compared == compared

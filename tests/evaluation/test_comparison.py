@@ -1,0 +1,149 @@
+"""Paired comparison against exact enumeration, closed forms and hand-made cases."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.config.errors import WorkbenchError
+from workbench.evaluation.comparison import Comparison, paired_difference
+
+nan = math.nan
+
+
+def test_sign_flips_are_enumerated() -> None:
+    # Three queries, all better: of the 8 sign patterns +++ and --- reach the mean, so p = 2/8.
+    result = paired_difference([0.1, 0.2, 0.3], [0.3, 0.3, 0.7])
+    assert result.p_value == pytest.approx(2 / 8)
+    assert result.mean == pytest.approx((0.2 + 0.1 + 0.4) / 3)
+    assert (result.better, result.worse, result.equal) == (3, 0, 0)
+    # +0.3, -0.1: |sum| is 0.2 or 0.4 under every pattern, so p = 1.
+    assert paired_difference([0.0, 0.1], [0.3, 0.0]).p_value == 1
+    # +4, +3, -1 (sum 6): of the pairs of patterns |8|, |6|, |2|, |0|, two reach 6.
+    assert paired_difference([0, 0, 0.1], [0.4, 0.3, 0]).p_value == pytest.approx(4 / 8)
+
+
+def test_drawn_signs_agree_with_the_normal_limit() -> None:
+    # 400 differences of equal size, 220 up and 180 down: z = 40/20 = 2, two-sided p about 0.0455
+    # (with the step of 2 between sums: P(|S| ≥ 40) = P(|z| ≥ 39/20) = 0.0512).
+    d = np.repeat([0.01, -0.01], [220, 180])
+    result = paired_difference(np.zeros(400), d, samples=40_000)
+    assert result.p_value == pytest.approx(0.0512, abs=0.005)
+    # The bootstrap's mean has deviation 0.01·sqrt(1 − 0.1²)/20.
+    deviation = 0.01 * math.sqrt(1 - 0.1**2) / 20
+    assert result.low == pytest.approx(0.001 - 1.96 * deviation, abs=deviation / 10)
+    assert result.high == pytest.approx(0.001 + 1.96 * deviation, abs=deviation / 10)
+
+
+def test_never_quite_zero() -> None:
+    result = paired_difference(np.zeros(60), np.linspace(0.1, 0.2, 60), samples=999)
+    assert result.p_value == 1 / 1000
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=20))
+def test_swapping_turns_the_sign(pairs: list[tuple[float, float]]) -> None:
+    a, b = [p[0] for p in pairs], [p[1] for p in pairs]
+    there, back = paired_difference(a, b, samples=200), paired_difference(b, a, samples=200)
+    assert (there.better, there.worse, there.equal) == (back.worse, back.better, back.equal)
+    assert there.mean == pytest.approx(-back.mean, nan_ok=True)
+    assert there.p_value == pytest.approx(back.p_value, nan_ok=True)
+    assert there.low == pytest.approx(-back.high, nan_ok=True)
+    if len(pairs) > 1:
+        assert there.low <= there.mean + 1e-12
+        assert there.mean <= there.high + 1e-12
+        assert 0 < there.p_value <= 1
+
+
+def test_pairs_with_nan_are_dropped() -> None:
+    with_nan = paired_difference([0.1, nan, 0.5, 0.2], [0.3, 0.9, nan, 0.1])
+    assert with_nan == paired_difference([0.1, 0.2], [0.3, 0.1])
+    assert (with_nan.better, with_nan.worse) == (1, 1)
+
+
+def test_one_query_and_none() -> None:
+    one = paired_difference([0.2], [0.6])
+    assert (one.mean, one.p_value, one.better) == (pytest.approx(0.4), 1, 1)
+    assert math.isnan(one.low)
+    assert one.sentence() == "B is better on 1 of 1 queries; +40.0 mAP (one query: no interval)"
+    none = paired_difference([nan], [0.6])
+    assert math.isnan(none.mean)
+    assert "cannot be compared" in none.sentence()
+
+
+def test_equal_pipelines() -> None:
+    same = paired_difference([0.4] * 30, [0.4] * 30)
+    assert (same.mean, same.low, same.high, same.p_value, same.equal) == (0, 0, 0, 1, 30)
+
+
+def test_sentence() -> None:
+    text = paired_difference([0.5, 0.5, 0.5, 0.5], [0.6, 0.7, 0.5, 0.4]).sentence("crow")
+    # Signs of 1, 2, 0, -1: |sum| of at least 2 in 12 of the 16 patterns (4: 4, 2: 8).
+    assert text.startswith("crow is better on 2 of 4 queries; +5.0 mAP, 95 % interval ")
+    assert text.endswith("p = 0.75")
+
+
+@dataclass
+class Evaluated:
+    pipeline: str
+    mean_ap: float
+    per_query: pd.DataFrame
+    metrics: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def evaluated(pipeline: str, **aps: float) -> Evaluated:
+    table = pd.DataFrame({"query": list(aps), "ap": list(aps.values())})
+    mean = float(table["ap"].mean())
+    return Evaluated(pipeline, mean, table, {"mAP": mean, "N-S": 3.25})
+
+
+def test_comparison_pairs_by_query() -> None:
+    a, b = evaluated("net/max/whole", x=0.1, y=0.5, z=nan), evaluated("net/mean/whole", z=0.9, y=0.7, x=0.2)
+    comparison = Comparison([a, b])
+    assert comparison.per_query.T["y"].tolist() == [0.5, 0.7]
+    assert comparison.table["pipeline"].tolist() == ["net/max/whole", "net/mean/whole"]
+    assert comparison.table["mean_ap"].tolist() == pytest.approx([0.3, 0.6])
+    by_name, by_position = (
+        comparison.difference("net/max/whole", "net/mean/whole"),
+        comparison.difference(0, -1),
+    )
+    assert by_name == by_position
+    assert by_name.mean == pytest.approx(0.15)  # z has no AP in the first
+    with pytest.raises(WorkbenchError, match="not in this comparison"):
+        comparison.difference(0, 2)
+
+
+def test_comparison_as_html() -> None:
+    bad = evaluated("file:<script>/max/whole", x=0.5, y=nan)
+    bad.warnings = ("random weights <b>",)
+    html = Comparison([evaluated("net/max/whole", x=0.25, y=nan), bad])._repr_html_()
+    assert "<script>" not in html
+    assert "<b>" not in html
+    assert "&lt;script&gt;" in html
+    assert "random weights" in html
+    assert "25.0%" in html
+    assert "3.25" in html
+    assert "+25.0 mAP" in html
+    assert "nan" not in html
+    assert Comparison([]).per_query.empty
+    assert Comparison([])._repr_html_()
+
+
+def test_what_does_not_compare_is_refused() -> None:
+    a = evaluated("net/max/whole", x=0.1)
+    with pytest.raises(WorkbenchError, match="twice"):
+        Comparison([a, a])
+    with pytest.raises(WorkbenchError, match="same queries"):
+        Comparison([a, evaluated("net/mean/whole", y=0.1)])
+    other = evaluated("net/mean/whole", x=0.1)
+    other.provenance = {"protocol": "oxford"}
+    with pytest.raises(WorkbenchError, match="by the same protocol"):
+        Comparison([a, other])
+    with pytest.raises(WorkbenchError, match="shapes"):
+        paired_difference([0.1], [0.1, 0.2])

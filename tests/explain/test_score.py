@@ -1,0 +1,204 @@
+"""Explanations add up to the score, for every pipeline; by hand, and as a property."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from workbench.config.config import Config
+from workbench.descriptors.aggregation import (
+    Parts,
+    apply_final_steps,
+    apply_step,
+    combine_scales,
+    pool_regions,
+    split_steps,
+    sum_regions,
+)
+from workbench.descriptors.description import Descriptors, describe_maps
+from workbench.descriptors.whitening import Whitening
+from workbench.explain.localisation import Target, coverage, share_inside
+from workbench.explain.score import explain, interval_overlaps
+
+CHANNELS = 12
+
+
+def random_maps(seed: int, count: int, shape: tuple[int, int], scales: int = 1) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    sizes = [tuple(max(1, int(side / 2 ** (n / 2))) for side in shape) for n in range(scales)]
+    return [torch.randn(count, CHANNELS, *size, generator=generator).relu() for size in sizes]
+
+
+def fitted(config: Config, maps: list[torch.Tensor]) -> Descriptors:
+    """Fit every whitening of a pipeline on maps [B, C, H, W], the images in pairs that match."""
+    regional: list[Whitening | None] = []
+    final: list[Whitening | None] = []
+    pools = [pool_regions(one, config) for one in maps]
+    before, after = split_steps(config)
+    parts = Parts(torch.cat([p.vectors.flatten(0, 1) for p in pools])[:, None])
+    for step in before:
+        fit = None if step.name == "power" else Whitening.fit(parts.total[:, 0], int(step.args[0]), step.name)
+        parts = apply_step(parts, step, fit, together=False)
+        regional.append(fit)
+    parts = combine_scales([sum_regions(p, config, regional) for p in pools], config)
+    pairs = np.arange(len(maps[0])).reshape(-1, 2)
+    for step in after:
+        vectors = parts.total[:, 0]
+        fit = None if step.name == "power" else Whitening.fit(vectors, int(step.args[0]), step.name, pairs)
+        parts = apply_step(parts, step, fit, together=True)
+        final.append(fit)
+    return Descriptors(parts.total[:, 0], tuple(regional), tuple(final))
+
+
+POOLINGS = ["max", "mean", "gem:3", "gem:1.7", "crow"]
+REGIONS = ["whole", "rmac:1", "rmac:3", "rmac+:2", "grid:2x3"]
+WEIGHTINGS = ["", "/centre", "/norm"]
+VECTORS = [
+    "",
+    "/pca:5",
+    "/pcaw:5",
+    "/lw:5",
+    "/power:0.5",
+    "/power:0.5/pcaw:4",
+    "/pcaw:6/power:0.3",
+    "/pca:6/power:0.5",
+]
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(POOLINGS), st.sampled_from(REGIONS),
+    st.sampled_from(WEIGHTINGS), st.sampled_from(VECTORS),
+    st.sampled_from([1, 3]), st.integers(2, 9), st.integers(2, 9), st.integers(0, 2**31),
+)  # fmt: skip
+def test_the_parts_add_up_to_the_score(
+    pooling: str, regions: str, weighting: str, vectors: str, scales: int, height: int, width: int, seed: int
+) -> None:
+    config = Config.parse(
+        f"x/{pooling}/{regions}{weighting}{vectors}" + (f"/scales:{scales}" if scales > 1 else "")
+    )
+    described = fitted(config, random_maps(seed, 12, (height, width), scales))
+    query = random_maps(seed + 1, 1, (height, width), scales)
+    image = random_maps(seed + 2, 1, (width + 1, height + 2), scales)
+    with torch.no_grad():
+        q, d = (describe_maps(maps, config, described)[0].total.sum(1)[0] for maps in (query, image))
+    why = explain(query, image, config, described)
+    assert why.score == pytest.approx(float(q @ d), abs=1e-5)
+    assert why.query_heatmap.shape == (height, width) and why.image_heatmap.shape == (width + 1, height + 2)
+    for parts in (why.query_heatmap, why.image_heatmap, why.region_pairs["contribution"].to_numpy()):
+        assert np.isfinite(parts).all()
+        assert float(np.sum(parts, dtype=np.float64)) + why.constant == pytest.approx(why.score, abs=1e-4)
+    assert len(why.region_pairs) == len(why.query_regions) * len(why.image_regions)
+    assert (why.region_pairs["contribution"].diff().dropna() <= 0).all()
+
+
+def test_sum_pooling_by_hand() -> None:
+    """Two cells, two channels: q = (1, 1)/√2 from cells (1, 0) and (0, 1); d = (1, 0) from its left cell."""
+    config = Config.parse("x/mean/whole")
+    query = [torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])]
+    image = [torch.tensor([[[[2.0, 0.0]], [[0.0, 0.0]]]])]
+    why = explain(query, image, config, Descriptors(torch.zeros(1, 2), (), ()))
+    assert why.score == pytest.approx(2**-0.5)
+    np.testing.assert_allclose(why.query_heatmap, [[2**-0.5, 0.0]], atol=1e-7)
+    np.testing.assert_allclose(why.image_heatmap, [[2**-0.5, 0.0]], atol=1e-7)
+
+
+def test_max_pooling_credits_the_winning_cells() -> None:
+    config = Config.parse("x/max/whole")
+    maps = [torch.tensor([[[[3.0, 1.0]], [[1.0, 4.0]]]])]
+    why = explain(maps, maps, config, Descriptors(torch.zeros(1, 2), (), ()))
+    np.testing.assert_allclose(why.query_heatmap, [[9 / 25, 16 / 25]], rtol=1e-6)
+
+
+def test_centring_is_charged_to_the_cells_of_its_region() -> None:
+    """A cell contributes its difference from the mean, so the constant is zero."""
+    config = Config.parse("x/mean/whole/pca:2")
+    mean, projection = torch.tensor([0.6, 0.2]), torch.eye(2)
+    described = Descriptors(torch.zeros(1, 2), (), (Whitening("pca", mean, projection),))
+    maps = [torch.tensor([[[[1.0, 0.5]], [[0.0, 1.0]]]])]
+    why = explain(maps, maps, config, described)
+    pooled_vector = np.array([0.75, 0.5])
+    norm = np.linalg.norm(pooled_vector)
+    centred = pooled_vector / norm - [0.6, 0.2]
+    direction = centred / np.linalg.norm(centred) ** 2
+    cells = np.array([[1.0, 0.0], [0.5, 1.0]]) / norm / 2 - np.array([0.6, 0.2]) / 2
+    np.testing.assert_allclose(why.query_heatmap, [cells @ direction], rtol=1e-4, atol=1e-5)
+    assert why.constant == 0 and why.score == pytest.approx(1)
+
+
+def test_code_pooling_and_zero_maps() -> None:
+    config = Config.parse("x/code/whole/pca:3")
+    codes = random_maps(0, 12, (1, 1))
+    described = fitted(config, codes)
+    one = [codes[0][:1]]
+    assert explain(one, one, config, described).score == pytest.approx(1, abs=1e-5)
+    nothing = [torch.zeros(1, CHANNELS, 3, 4)]
+    why = explain(
+        nothing, nothing, Config.parse("x/max/rmac:2"), Descriptors(torch.zeros(1, CHANNELS), (), ())
+    )
+    assert why.score == 0 and not why.query_heatmap.any()
+
+
+def test_rmac_is_the_sum_of_whitened_unit_regions() -> None:
+    """Tolias et al.: each region L2, whitened, L2; summed; L2. Written out."""
+    config = Config.parse("x/max/rmac:2/pcaw:4")
+    maps = random_maps(3, 8, (6, 8))
+    described = fitted(config, maps)
+    whitening = described.regional[0]
+    assert whitening is not None
+    total = torch.zeros(8, 4)
+    for x0, y0, x1, y1 in pool_regions(maps[0], config).regions.tolist():
+        region = torch.nn.functional.normalize(maps[0][:, :, y0:y1, x0:x1].amax((2, 3)), dim=1)
+        total += torch.nn.functional.normalize((region - whitening.mean) @ whitening.projection.T, dim=1)
+    torch.testing.assert_close(described.vectors, torch.nn.functional.normalize(total, dim=1))
+
+
+def test_spoc_is_prior_sum_unit_whitening_unit() -> None:
+    """Babenko and Lempitsky: sum with the centre prior, L2, PCA whitening, L2. Written out."""
+    config = Config.parse("x/mean/whole/centre/pcaw:4")
+    maps = random_maps(4, 10, (5, 7))
+    described = fitted(config, maps)
+    whitening = described.final[0]
+    assert whitening is not None
+    y, x = torch.meshgrid(torch.arange(5) - 2.0, torch.arange(7) - 3.0, indexing="ij")
+    prior = torch.exp(-(x**2 + y**2) / (2 * (2.5 / 3) ** 2))
+    summed_maps = torch.nn.functional.normalize((maps[0] * prior).sum((2, 3)), dim=1)
+    white = (summed_maps - whitening.mean) @ whitening.projection.T
+    torch.testing.assert_close(
+        described.vectors, torch.nn.functional.normalize(white, dim=1), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_scales_of_gem_are_a_power_mean() -> None:
+    """Radenović et al.: scales of GeM are averaged with its own p before the last L2."""
+    config = Config.parse("x/gem:3/whole/scales:2")
+    maps = random_maps(5, 1, (6, 8), 2)
+    pools = [torch.nn.functional.normalize((m**3).mean((2, 3)) ** (1 / 3), dim=1) for m in maps]
+    expected = torch.nn.functional.normalize(((pools[0] ** 3 + pools[1] ** 3) / 2) ** (1 / 3), dim=1)
+    parts, _ = describe_maps(maps, config, Descriptors(torch.zeros(1, CHANNELS), (), ()))
+    torch.testing.assert_close(apply_final_steps(parts, config, ()).total.sum(1), expected)
+
+
+@given(st.integers(1, 20), st.integers(1, 20))
+def test_laying_heat_onto_another_grid_keeps_its_mass(source: int, target: int) -> None:
+    shared = interval_overlaps(source, target)
+    assert shared.shape == (target, source)
+    torch.testing.assert_close(shared.sum(0), torch.ones(source))
+
+
+def test_coverage_by_hand() -> None:
+    """The left half of an 80x40 image, on 2x4 cells; and the same seen through a crop of its middle."""
+    half = ((0.0, 0.0), (40.0, 0.0), (40.0, 40.0), (0.0, 40.0))
+    np.testing.assert_allclose(coverage(Target(half, (0, 0, 80, 40)), 2, 4), [[1, 1, 0, 0]] * 2, atol=0.02)
+    np.testing.assert_allclose(coverage(Target(half, (20, 0, 60, 40)), 2, 2), [[1, 0]] * 2, atol=0.02)
+    triangle = ((0.0, 0.0), (80.0, 0.0), (0.0, 40.0))
+    assert coverage(Target(triangle, (0, 0, 80, 40)), 20, 40).mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_share_inside_counts_positive_heat_alone() -> None:
+    heat = np.array([[3.0, 1.0, -9.0]])
+    assert share_inside(heat, np.array([[1.0, 0.0, 1.0]])) == 0.75
+    assert np.isnan(share_inside(-heat.clip(min=0), np.ones((1, 3))))

@@ -1,0 +1,104 @@
+"""The size of resized images, the batches they share, and the keys that tell images apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.extraction import pictures, source
+from tests.support.pictures import folder_of, picture
+from workbench.collections import images
+from workbench.collections.images import read_header
+from workbench.config.errors import WorkbenchError
+from workbench.features import device
+from workbench.features.batches import BATCH, item, plan, target_size
+
+
+@given(
+    width=st.integers(1, 20_000),
+    height=st.integers(1, 20_000),
+    stride=st.sampled_from([8, 14, 16, 32]),
+    longest=st.integers(64, 2048),
+    scale=st.sampled_from([1.0, 2**-0.5, 0.5]),
+)
+def test_target_size(width: int, height: int, stride: int, longest: int, scale: float) -> None:
+    size = target_size(width, height, longest, stride, scale)
+    assert size[::-1] == target_size(height, width, longest, stride, scale)
+    factor = min(1.0, longest / max(width, height)) * scale
+    for side, before in zip(size, (width, height), strict=True):
+        assert side % stride == 0
+        assert 2 * stride <= side <= longest
+        assert side <= max(2 * stride, before * scale + stride / 2)  # not enlarged but by rounding
+        if 2 * stride < side < longest // stride * stride:
+            assert abs(side - before * factor) <= stride / 2
+
+
+@pytest.mark.parametrize(
+    ("image", "longest", "stride", "expected"),
+    [
+        ((1024, 768), 512, 32, (512, 384)),
+        ((300, 200), 512, 32, (288, 192)),  # 9.4 and 6.25 cells
+        ((4000, 100), 512, 32, (512, 64)),
+        ((10, 10), 512, 32, (64, 64)),
+        ((1024, 768), 500, 32, (480, 384)),  # 15.6 cells would be 16, which is more than 500
+        ((1024, 768), 518, 14, (518, 392)),
+    ],
+)
+def test_target_size_by_hand(
+    image: tuple[int, int], longest: int, stride: int, expected: tuple[int, int]
+) -> None:
+    assert target_size(*image, longest, stride) == expected
+
+
+def test_a_plan_is_made_of_whole_shapes(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, 60, [(128, 96), (96, 128), (127, 97), (64, 64)])
+    headers = {p.path: read_header(p.path) for p in pictures(folder)}
+    items = [item(path, header, None, 128, 32, 1.0) for path, header in headers.items()]
+    batches = plan([*items, *items[:40]])  # those named twice are done once
+    assert [one.key for batch in batches for one in batch] == list(
+        dict.fromkeys(one.key for batch in batches for one in batch)
+    )
+    assert sorted(one.path for batch in batches for one in batch) == sorted(headers)
+    assert all(len({one.size for one in batch}) == 1 and len(batch) <= BATCH for batch in batches)
+    # 15 images each of two shapes, 30 of a third, eight a batch
+    assert [len(batch) for batch in batches] == [8, 7, 8, 7, 8, 8, 8, 6]
+
+
+def test_keys_change_with_file_and_crop_only(tmp_path: Path) -> None:
+    path = tmp_path / "one.jpg"
+    picture(1, (128, 96)).save(path)
+    header = read_header(path)
+    whole = item(path, header, None, 128, 32, 1.0)
+    crop = item(path, header, (8, 8, 72, 90), 128, 32, 1.0)
+    assert whole.key == item(path, header, None, 64, 32, 0.5).key
+    assert whole.key != crop.key != item(path, header, (8, 8, 72, 91), 128, 32, 1.0).key
+    assert crop.size == (64, 96)  # 64 x 82 pixels
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: device.choose_device("abacus"), "'abacus'.*valid: auto, cpu"),
+        (lambda: device.choose_precision("float8", "cpu"), "'float8' is not known.*float32"),
+        (lambda: source(Path("nowhere"), size=63), "size 63 is too small.*64 or more"),
+    ],
+)
+def test_wrong_settings(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(WorkbenchError, match=said):
+        call()
+
+
+@given(
+    corners=st.tuples(*[st.floats(-20, 220)] * 4).filter(
+        lambda c: c[0] < min(c[2], 200) and c[1] < min(c[3], 150) and min(c[2:]) > 0
+    )
+)
+def test_a_crop_is_resized_as_the_same_picture_cut_out(corners: images.Box) -> None:
+    header = images.Header(200, 150, "key")
+    cut = images.crop_to(picture(1, (200, 150)), corners)
+    wanted = target_size(*cut.size, 128, 8)
+    assert item(Path("a.jpg"), header, corners, 128, 8, 1.0).size == wanted

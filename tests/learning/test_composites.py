@@ -1,0 +1,48 @@
+"""Composites: the box of the shown photo, equal pictures for equal seeds, decoding."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.support.pictures import picture
+from workbench.learning.attention.composites import SHARE, composites, decode_photos, write_composites
+
+
+def test_composites_show_the_centre_of_their_photo() -> None:
+    """Photos of one colour each: the box contains the shown photo's only, and its area is in the range."""
+    photos = [Image.new("RGB", (100, 80), colour) for colour in ("red", "lime", "blue", "white")]
+    for number, composite in enumerate(composites(photos, 40, seed=3)):
+        assert composite.photo == number % 4
+        x0, y0, x1, y1 = composite.box
+        assert 0 <= x0 < x1 <= composite.picture.width and 0 <= y0 < y1 <= composite.picture.height
+        share = (x1 - x0) * (y1 - y0) / (composite.picture.width * composite.picture.height)
+        assert SHARE[0] - 0.03 < share < SHARE[1] + 0.03
+        shown = np.asarray(composite.picture.crop(composite.box))
+        assert (shown == np.asarray(photos[composite.photo])[0, 0]).all()
+
+
+def test_equal_seeds_give_equal_composites(tmp_path: Path) -> None:
+    photos = [picture(seed) for seed in range(5)]
+
+    def digests(folder: Path, seed: int) -> list[str]:
+        return [
+            hashlib.md5(path.read_bytes()).hexdigest()
+            for path, _ in write_composites(photos, 6, seed, folder)
+        ]
+
+    first = digests(tmp_path / "a", 1)
+    assert first == digests(tmp_path / "b", 1) and first != digests(tmp_path / "c", 2)
+    assert len(set(first)) == 6
+    (tmp_path / "a" / "000003.jpg").unlink()  # as if interrupted before it
+    assert first == digests(tmp_path / "a", 1)
+
+
+def test_photos_are_decoded_no_larger_than_needed(tmp_path: Path) -> None:
+    for name, size in {"wide": (400, 20), "tall": (20, 400), "small": (30, 20)}.items():
+        Image.new("RGB", size).save(tmp_path / f"{name}.jpg")
+    decoded = decode_photos([tmp_path / f"{name}.jpg" for name in ("wide", "tall", "small")], 100)
+    assert [photo.size for photo in decoded] == [(100, 5), (5, 100), (30, 20)]

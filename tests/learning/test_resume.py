@@ -1,0 +1,242 @@
+"""Interrupted trainings continue to the same bytes, whether killed, cancelled, or stopped by a full disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from tests.support.tiny_trainings import CHECKPOINT, EPOCHS, FILE, FOLDER, TASKS, Run, make_data, train
+from workbench.common.progress import Cancelled
+from workbench.config.errors import WorkbenchError
+from workbench.learning.registry import trainings
+from workbench.learning.trainer import Epoch
+
+UNTRAINED = {"finetuning", "proposals"}  # which report the untrained model as epoch 0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """As in the other processes, whose results are compared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def task(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(task: str, data: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of a training in another process that nothing interrupted."""
+    cache = tmp_path_factory.mktemp("undisturbed")
+    assert Run(task, data, cache).end() == ""
+    assert not (cache / FOLDER).exists()
+    return (cache / FILE).read_bytes()
+
+
+def is_epoch(number: int) -> Callable[[str], bool]:
+    return lambda label: label.startswith(f"training, epoch {number} of ")
+
+
+@pytest.fixture(scope="module")
+def interrupted(task: str, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of a training that was cancelled in its third epoch."""
+    cache = tmp_path_factory.mktemp("interrupted")
+    cancel(task, data, cache, is_epoch(3))
+    assert (cache / CHECKPOINT).is_file()
+    assert (cache / FILE).is_file() == (task == "finetuning")  # which publishes its best epoch
+    return cache
+
+
+@pytest.fixture
+def cache(interrupted: Path, tmp_path: Path) -> Path:
+    """A copy of that cache."""
+    return Path(shutil.copytree(interrupted, tmp_path / "cache"))
+
+
+def cancel(task: str, data: Path, cache: Path, wanted: Callable[[str], bool]) -> None:
+    def progress(label: str, done: int, total: int) -> None:
+        if wanted(label):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        train(task, data, cache, progress)
+
+
+def resume(task: str, data: Path, cache: Path, **changed: Any) -> tuple[bytes, list[Epoch], set[int]]:
+    """Run the training to its end; returns its file, all epochs, and the numbers of those trained."""
+    labels: set[str] = set()
+    epochs: list[Epoch] = []
+    path = train(task, data, cache, lambda label, done, total: labels.add(label), epochs.append, **changed)
+    trained = {n for n in range(1, 9) if any(is_epoch(n)(label) for label in labels)}
+    return path.read_bytes(), epochs, trained
+
+
+def numbers(task: str) -> list[int]:
+    return list(range(0 if task in UNTRAINED else 1, EPOCHS + 1))
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(task: str, data: Path, undisturbed: bytes, tmp_path: Path) -> None:
+    """In the preparation, in the first epoch and in a later one; a run that ends before is repeated."""
+    chance = random.Random(TASKS.index(task))
+    stages: list[Callable[[str], bool]] = [
+        lambda label: not label.startswith("training"),
+        is_epoch(1),
+        is_epoch(chance.randint(2, EPOCHS)),
+    ]
+    runs = 0
+    while stages:
+        runs += 1
+        assert runs < 30, "the training ends before it is killed"
+        run = Run(task, data, tmp_path)
+        if run.wait_for(stages[0], chance.randint(1, 2)):
+            time.sleep(chance.uniform(0, 0.03))
+            run.process.kill()
+        run.process.join(60)
+        if run.process.exitcode == -signal.SIGKILL:
+            stages.pop(0)
+        else:
+            assert (tmp_path / FILE).read_bytes() == undisturbed
+            shutil.rmtree(tmp_path / "learned")
+    assert (tmp_path / CHECKPOINT).is_file()
+    assert Run(task, data, tmp_path).end() == ""
+    assert (tmp_path / FILE).read_bytes() == undisturbed
+    assert not (tmp_path / FOLDER).exists()
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_cancelled_before_the_first_epoch(task: str, data: Path, undisturbed: bytes, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def third_label(label: str) -> bool:
+        seen.append(label)
+        return len(seen) == 3
+
+    cancel(task, data, tmp_path, third_label)
+    assert not (tmp_path / FILE).exists() and not (tmp_path / CHECKPOINT).exists()
+    content, epochs, _ = resume(task, data, tmp_path)
+    assert content == undisturbed
+    assert [epoch.number for epoch in epochs] == numbers(task)
+
+
+def test_cancelled_in_an_epoch(task: str, data: Path, undisturbed: bytes, cache: Path) -> None:
+    content, epochs, trained = resume(task, data, cache)
+    assert content == undisturbed
+    assert [epoch.number for epoch in epochs] == numbers(task)  # those before are reported, too
+    assert trained == {3}
+    assert not (cache / FOLDER).exists()
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "other tensors", "no epochs"])
+def test_a_damaged_checkpoint_counts_as_absent(
+    task: str, data: Path, undisturbed: bytes, cache: Path, damage: str
+) -> None:
+    path = cache / CHECKPOINT
+    whole = path.read_bytes()
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    if damage == "other tensors":
+        tensors = load_file(path)
+        name = next(name for name in tensors if name.startswith("model."))
+        save_file({**tensors, name: torch.zeros(7, 7)}, path, metadata)
+    elif damage == "no epochs":
+        header = {key: value for key, value in json.loads(metadata["said"]).items() if key != "epochs"}
+        save_file(load_file(path), path, {"said": json.dumps(header)})
+    else:
+        path.write_bytes({"empty": b"", "text": b"no checkpoint", "cut": whole[: len(whole) // 2]}[damage])
+    content, _, trained = resume(task, data, cache)
+    assert trained == {1, 2, 3}
+    assert content == undisturbed
+
+
+def test_other_settings_do_not_use_the_checkpoint(
+    task: str, data: Path, undisturbed: bytes, cache: Path, tmp_path: Path
+) -> None:
+    content, _, trained = resume(task, data, cache, rate=2e-3)
+    assert trained == {1, 2, 3} and content != undisturbed
+    expected, _, _ = resume(task, data, tmp_path / "empty", rate=2e-3)
+    assert content == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["preparation", "checkpoint"])
+def test_a_full_disk_is_reported_and_the_next_run_continues(
+    task: str, data: Path, undisturbed: bytes, cache: Path, moment: str
+) -> None:
+    if moment == "preparation":
+        shutil.rmtree(cache)
+        most = 1000
+    else:  # larger files than the checkpoint are written no more
+        most = (cache / CHECKPOINT).stat().st_size - 1
+        (cache / CHECKPOINT).unlink()
+    message = Run(task, data, cache, most).end()
+    assert "cannot be written" in message and "\n" not in message
+    assert "--cache" in message or message.startswith("the store ")
+    assert not list(cache.rglob("*.part"))
+    assert Run(task, data, cache).end() == ""
+    assert (cache / FILE).read_bytes() == undisturbed
+
+
+def test_a_second_process_is_refused(task: str, data: Path, cache: Path) -> None:
+    run = Run(task, data, cache)
+    assert run.wait_for(is_epoch(3))
+    os.kill(run.process.pid or 0, signal.SIGSTOP)
+    try:
+        with pytest.raises(WorkbenchError, match="'mine' is being trained by another process"):
+            train(task, data, cache)
+    finally:
+        run.kill()
+
+
+@pytest.mark.parametrize("diverging", [task for task in TASKS if task != "attention"])
+def test_divergence_is_reported(diverging: str, data: Path, tmp_path: Path) -> None:
+    """The loss of attention stays finite at any rate, because tanh saturates: see ``test_trainer``."""
+    with pytest.raises(WorkbenchError, match=r"diverged in epoch \d: take a smaller rate than 1e\+30; "):
+        train(diverging, data, tmp_path, rate=1e30)
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_checkpoint_of_attention_of_version_0_1(data: Path, tmp_path: Path) -> None:
+    """It had other names: the training continues with them, and the registry lists it."""
+    cancel("attention", data, tmp_path, is_epoch(3))
+    path = tmp_path / CHECKPOINT
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["said"])
+    kinds = {"model": "now", "best": "best", "optimiser": "adam"}
+    parameters = sorted(name.removeprefix("best.") for name in load_file(path) if name.startswith("best."))
+    tensors = {}
+    for name, tensor in load_file(path).items():
+        kind, *rest = name.split(".")
+        rest = [parameters[int(rest[0])], rest[1]] if kind == "optimiser" else rest
+        tensors[".".join([kinds[kind], *rest])] = tensor
+    seed = header["plan"].pop("seed")
+    plan = {**{key: header["plan"][key] for key in ("epochs", "batch", "rate", "patience")}, "seed": seed}
+    plan["about"] = header["plan"]
+    save_file(tensors, path, {"plan": json.dumps(plan), "epochs": json.dumps(header["epochs"])})
+    (training,) = trainings(tmp_path).values()
+    assert training.waits and [figure["number"] for figure in training.card["figures"]] == [1, 2]
+    content, epochs, trained = resume("attention", data, tmp_path)
+    assert trained == {3} and [epoch.number for epoch in epochs] == [1, 2, 3]
+    expected, _, _ = resume("attention", data, tmp_path / "empty")
+    assert content == expected

@@ -1,0 +1,182 @@
+"""The base class of panels: requests, staleness, folding, errors and the newest request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import ipywidgets as W
+import pytest
+
+from workbench.common.progress import Progress
+from workbench.config.errors import WorkbenchError
+from workbench.panels.base import Panel
+from workbench.panels.layout import ENTRIES, PANELS, open_panel
+from workbench.panels.session import Session
+
+
+class Squares(Panel[int, int]):
+    """Shows the squares of 0 … ``wanted`` in turn; negative numbers are errors."""
+
+    lane, phase, delay = "squares", "Squaring", 0.0
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.widget = W.VBox()
+        self.wanted: int | None = None
+        self.computed: list[int] = []
+        self.shown: list[int] = []
+        self.stale: list[bool] = []
+        self.text = ""
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def request(self) -> int | None:
+        return self.wanted
+
+    def compute(self, request: int, progress: Progress) -> int:
+        self.computed.append(request)
+        assert self.go_on.wait(30)
+        if request < 0:
+            raise WorkbenchError(f"{request} is negative")
+        return request**2
+
+    def render(self, result: int) -> None:
+        self.shown.append(result)
+
+    def render_nothing(self) -> None:
+        self.text = "nothing"
+
+    def dim(self, stale: bool) -> None:
+        self.stale.append(stale)
+
+    def show(self, wanted: int | None) -> None:
+        self.wanted = wanted
+        self.refresh()
+
+
+class InStages(Squares):
+    """Shows 0 before the square, and may fail between the two."""
+
+    def stages(self, request: int, progress: Progress) -> Iterator[int]:
+        yield 0
+        yield self.compute(request, progress)
+
+
+@pytest.fixture
+def session() -> Session:
+    collection = SimpleNamespace(queries=[], images=["a.jpg"], name="one")
+    return Session(SimpleNamespace(collection=collection))  # type: ignore[arg-type]
+
+
+def settle(panel: Squares) -> None:
+    assert panel.session.wait(30)
+
+
+def test_a_result_is_computed_once_dimmed_meanwhile_and_shown(session: Session) -> None:
+    panel = Squares(session)
+    panel.show(3)
+    settle(panel)
+    assert (panel.shown, panel.rendered, panel.stale[-1]) == ([9], 3, False)
+    assert panel.stale[0]
+    panel.show(3)
+    settle(panel)
+    assert panel.computed == [3]  # an equal request
+    panel.forget()
+    panel.show(3)
+    settle(panel)
+    assert panel.computed == [3, 3]
+
+
+def test_the_newest_request_wins_until_the_last_moment(session: Session) -> None:
+    panel = Squares(session)
+    panel.go_on.clear()
+    panel.show(2)
+    while not panel.computed:
+        threading.Event().wait(0.01)
+    panel.show(5)  # 2 is computed, and must not be shown
+    panel.go_on.set()
+    settle(panel)
+    assert (panel.computed, panel.shown, panel.rendered) == ([2, 5], [25], 5)
+
+
+def test_an_expired_result_is_dimmed_until_it_is_confirmed(session: Session) -> None:
+    panel = Squares(session)
+    panel.expire()
+    assert panel.stale == []  # nothing is shown yet
+    panel.show(3)
+    settle(panel)
+    panel.expire()
+    assert panel.stale[-1]
+    panel.refresh()
+    settle(panel)
+    assert not panel.stale[-1] and panel.computed == [3]
+
+
+def test_without_a_request_the_work_stops_and_a_hint_is_shown(session: Session) -> None:
+    panel = Squares(session)
+    panel.go_on.clear()
+    panel.show(2)
+    panel.show(None)
+    panel.go_on.set()
+    settle(panel)
+    assert (panel.text, panel.shown) == ("nothing", [])
+
+
+def test_a_folded_panel_computes_nothing_until_it_is_shown(session: Session) -> None:
+    panel = Squares(session)
+    panel.watch_folding()
+    panel.widget.layout.display = "none"
+    panel.show(4)
+    settle(panel)
+    assert panel.computed == []
+    panel.widget.layout.display = None
+    settle(panel)
+    assert panel.shown == [16]
+
+
+def test_an_error_becomes_a_message_and_the_next_request_is_computed(session: Session) -> None:
+    panel = Squares(session)
+    panel.show(-1)
+    settle(panel)
+    assert session.failed and session.message == "-1 is negative"
+    panel.show(2)
+    settle(panel)
+    assert panel.shown == [4] and not session.failed
+
+
+def test_an_error_may_be_shown_in_the_panel(session: Session) -> None:
+    class InPanel(Squares):
+        def render_error(self, error: WorkbenchError) -> None:
+            self.text = str(error)
+
+    panel = InPanel(session)
+    panel.show(-1)
+    settle(panel)
+    assert panel.text == "-1 is negative" and not session.failed
+
+
+def test_after_an_error_between_stages_an_earlier_request_is_computed_again(session: Session) -> None:
+    panel = InStages(session)
+    panel.show(3)
+    settle(panel)
+    panel.show(-1)
+    settle(panel)
+    assert panel.shown == [0, 9, 0] and panel.rendered is None
+    panel.show(3)
+    settle(panel)
+    assert panel.shown == [0, 9, 0, 0, 9]
+
+
+def test_each_panel_is_a_function_of_the_layout(session: Session) -> None:
+    from workbench.panels import layout
+
+    assert {"show", "query_panel", *ENTRIES} == set(PANELS)
+    for name, panel in PANELS.items():
+        assert panel.__doc__
+        function: Any = getattr(layout, name)
+        assert (function.func, function.args) == (open_panel, (name,))
+    with pytest.raises(AttributeError, match="no_panel"):
+        _ = layout.no_panel

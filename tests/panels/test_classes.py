@@ -1,0 +1,151 @@
+"""The panel of classes as a plain object: one answer of classes and images, and who voted for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import workbench as wb
+from tests.support.extraction import NETWORK
+from tests.support.pictures import folder_of, with_a_class_of_one
+from workbench.bench.bench import Bench
+from workbench.collections.collection import Query
+from workbench.config.config import ONE_PIPELINE
+from workbench.panels import Session
+from workbench.panels.classes.panel import Classes
+from workbench.panels.classes.text import DEFAULT, OWN, SETS, sets_of
+from workbench.panels.classes.votes import Subject
+
+GRID = f"{NETWORK}/mean/grid:2x2/pca:6"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = with_a_class_of_one(tmp_path_factory.mktemp("pictures"))
+    return wb.open(folder, "folders", cache=tmp_path_factory.mktemp("cache"), size=160)
+
+
+@pytest.fixture
+def panel(bench: Bench) -> Iterator[Classes]:
+    session = Session(bench, pipeline=GRID)
+    one = Classes(session)
+    one.sets.value = OWN
+    session.choose(next(image for image in bench.collection.images if image.startswith("kind1/")))
+    settled(session)
+    yield one
+    session.cancel()
+
+
+def settled(session: Session) -> None:
+    for _ in range(3):  # the ranking starts the answer, which starts the votes
+        assert session.wait(120)
+    assert not session.failed, session.message
+
+
+def test_one_answer_is_classes_and_images(panel: Classes, bench: Bench) -> None:
+    query = panel.session.query
+    classes = bench.classify(query, pipeline=GRID)
+    assert [row["id"] for row in panel.table.rows] == classes["label"].to_list()
+    assert [row["cells"]["score"] for row in panel.table.rows] == [f"{one:.3f}" for one in classes["score"]]
+    assert [row["cells"]["true"] for row in panel.table.rows] == [
+        "✓" if label == "kind1" else "" for label in classes["label"]
+    ]
+    ranking = bench.regions.rank(query, pipeline=GRID, k=None)
+    assert [one["name"] for one in panel.grid.figures] == ranking["image_id"].to_list()
+    assert panel.lines.lines[0]["text"] == "Class kind1"
+    assert panel.lines.lines[1]["text"] == "✓ the query's own label"
+
+
+def test_the_votes_shown_are_the_evidence_and_add_up(panel: Classes, bench: Bench) -> None:
+    why = bench.regions.evidence(panel.session.query, label="kind1", pipeline=GRID)
+    assert panel.votes.hint.lines[0]["text"] == f"Votes for the class kind1: score {why.score:.3f}"
+    shown = [float(row["cells"]["value"].replace("−", "-")) for row in panel.votes.table.rows]
+    assert sum(shown) == pytest.approx(why.score, abs=1e-4)
+    assert sum(step["value"] for step in panel.votes.sum.steps[:-1]) == pytest.approx(why.score, abs=1e-4)
+    heat = np.frombuffer(panel.votes.views[0].heat, np.float32)
+    np.testing.assert_allclose(heat, why.query_heatmap.ravel(), atol=1e-6)
+    assert panel.votes.shown in why.image_heatmaps and panel.votes.views[1].shown == [panel.votes.shown]
+    voters = [one["id"] for one in panel.votes.strip.figures] or [panel.votes.shown]
+    assert set(voters) == set(why.votes["image_id"])
+
+
+def test_another_class_an_image_and_a_vote_are_picked(panel: Classes, bench: Bench) -> None:
+    panel.explain_class("kind0")
+    settled(panel.session)
+    assert panel.table.chosen == ["kind0"] and panel.votes.rendered is not None
+    for number, part in enumerate(panel.votes.total.parts if panel.votes.total else ()):
+        panel.votes.pick(number)
+        assert panel.votes.shown == part.image and panel.votes.held == number == panel.votes.views[1].marked
+        assert {link["part"] for link in panel.votes.links.links} == {
+            n
+            for n, other in enumerate(panel.votes.total.parts if panel.votes.total else ())
+            if other.image == part.image
+        }
+    panel.votes.pick(panel.votes.held)
+    assert panel.votes.held == -1 and panel.votes.table.chosen == []
+    image = bench.collection.images[0]
+    panel.session.image = image
+    settled(panel.session)
+    assert panel.votes.rendered is not None and panel.votes.rendered.subject == Subject(None, image)
+    assert panel.votes.hint.lines[0]["text"].startswith(f"Votes for {image}: score ")
+    assert list(panel.votes.strip.figures) == [] and panel.grid.current == image
+    assert panel.table.chosen == []
+
+
+def test_a_class_of_the_query_alone_is_said(panel: Classes, bench: Bench) -> None:
+    panel.session.choose(next(image for image in bench.collection.images if image.startswith("kind3/")))
+    settled(panel.session)
+    row = next(row for row in panel.table.rows if row["id"] == "kind3")
+    assert row["cells"]["score"] == "–" and row["cells"]["images"] == "0"
+    assert panel.lines.lines[1]["text"] == "✗ the query's own label, kind3, is at place 4 of 4"
+    panel.explain_class("kind3")
+    settled(panel.session)
+    assert "has no image but the query itself" in panel.votes.hint.lines[0]["text"]
+    assert panel.votes.body.layout.display == "none"
+
+
+def test_without_labels_there_are_images_only(tmp_path: Path) -> None:
+    bench = wb.open(folder_of(tmp_path / "pictures", 4), cache=tmp_path, size=160)
+    session = Session(bench, pipeline=GRID.replace("pca:6", "pca:3"))
+    panel = Classes(session)
+    panel.sets.value = OWN
+    session.refresh()
+    settled(session)
+    assert panel.table.layout.display == "none" and len(panel.grid.figures) == 4
+    assert panel.lines.lines[0]["text"] == "Images only."
+    assert panel.votes.hint.lines[0]["text"].startswith("Votes for ")
+
+
+def test_what_cannot_be_asked_is_said_in_the_panel(panel: Classes) -> None:
+    panel.session.pipeline = "sift/bow:16/whole"
+    assert panel.session.wait(120) and panel.session.wait(120)
+    assert panel.lines.lines[0]["kind"] == "error" and panel.body.layout.display == "none"
+    panel.session.pipeline = GRID
+    settled(panel.session)
+    assert panel.body.layout.display is None and panel.lines.lines[0]["text"] == "Class kind1"
+
+
+def test_folded_away_nothing_is_answered(bench: Bench) -> None:
+    session = Session(bench, pipeline=GRID)
+    panel = Classes(session)
+    panel.sets.value = OWN
+    panel.widget.layout.display = "none"
+    session.refresh()
+    settled(session)
+    assert panel.answer is None
+    panel.widget.layout.display = ""
+    settled(session)
+    assert panel.answer is not None and panel.answer.request.query == Query(session.query, session.query)
+
+
+def test_the_sets_follow_the_backbone_of_the_pipeline() -> None:
+    for _, value in SETS[:3]:
+        assert sets_of(value, "alexnet/max/whole").startswith("alexnet/max/")
+        assert sets_of(value, "sift/bow:16/whole").startswith(f"{DEFAULT}/max/")
+    assert sets_of(SETS[0][1], ONE_PIPELINE) == ONE_PIPELINE
+    own = "alexnet/max/rmac:3/pcaw:64"
+    assert sets_of(OWN, f"{own}/pq:16/aqe:5") == f"{own}/pq:16"
+    assert sets_of(OWN, f"{own}/ivf:64/aqe:5") == sets_of(OWN, f"{own}/ivf:64,pq:16") == own

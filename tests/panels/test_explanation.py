@@ -1,0 +1,194 @@
+"""The explanation panel as a plain object, on a real bench of generated images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import workbench
+from workbench.bench.bench import Bench
+from workbench.panels.explanation.panel import NOTHING, WAITING, Explanation
+from workbench.panels.score_explanation import SET_ASIDE
+from workbench.panels.session import Session
+
+PIPELINE = "efficientnet_lite0/max/rmac:2"
+NAUGHTY = "kind 1/<img src=x onerror=alert(1)>.jpg"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Three kinds of noise, so alike that some of the wrong kind are found too."""
+    root = tmp_path_factory.mktemp("photos")
+    noise = np.random.default_rng(3)
+    common = noise.integers(0, 255, (6, 8, 3))
+    for label in range(3):
+        (root / f"kind {label}").mkdir()
+        ground = 0.8 * common + 0.2 * noise.integers(0, 255, (6, 8, 3))
+        for number in range(5):
+            pixels = np.clip(ground + noise.normal(0, 50, ground.shape), 0, 255).astype(np.uint8)
+            name = Path(NAUGHTY).name if (label, number) == (1, 0) else f"{number}.jpg"
+            Image.fromarray(pixels).resize((96, 72)).save(root / f"kind {label}" / name)
+    return workbench.open(root, labels="folders", cache=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def panel(session: Session) -> Explanation:
+    made = Explanation(session)
+    session.refresh()
+    settle(session)
+    return made
+
+
+def settle(session: Session) -> None:
+    assert session.wait(120)  # the ranking, and what it starts
+    assert session.wait(120)
+    assert not session.failed, session.message
+
+
+def relevant(session: Session, relevance: str) -> list[str]:
+    ranking = session.ranking
+    return list(ranking[ranking["relevance"] == relevance]["image_id"])
+
+
+def heat(view: object) -> np.ndarray:
+    return np.frombuffer(view.heat, np.float32).reshape(view.shape)  # type: ignore[attr-defined]
+
+
+def test_query_and_first_result_are_explained_on_one_scale(panel: Explanation, session: Session) -> None:
+    query, image = panel.views[:2]
+    ranking = session.ranking
+    first = ranking[ranking["relevance"] != "query"].iloc[0]
+    assert (query.name, image.name) == (session.query, first["image_id"])
+    assert query.signed and query.top == image.top == panel.scale.top
+    assert query.top == pytest.approx(max(np.abs(heat(query)).max(), np.abs(heat(image)).max()))
+    for view in (query, image):
+        assert heat(view).sum() == pytest.approx(first["score"], abs=1e-4)
+        assert view.picture.startswith(b"\xff\xd8")
+    assert panel.lines.lines[0]["text"] == f"Score {first['score']:.3f}"
+    assert panel.views[2].layout.display == "none"
+    assert f"rank {first['rank']} · score {first['score']:.3f}" in image.note
+
+
+def test_the_parts_on_screen_add_up_to_the_score(panel: Explanation, session: Session) -> None:
+    *parts, whole = panel.sum.steps
+    assert sum(step["value"] for step in parts) == pytest.approx(whole["value"], abs=1e-4)
+    shown = [float(step["text"].replace("−", "-")) for step in panel.sum.steps]
+    assert sum(shown[:-1]) == pytest.approx(shown[-1], abs=1e-9)
+    assert [row["cells"]["value"] for row in panel.table.rows] == [
+        step["text"] for step in parts[: len(panel.table.rows)]
+    ]
+
+
+def test_a_part_is_emphasised_everywhere_from_wherever_it_is_chosen(panel: Explanation) -> None:
+    parts = (*panel.views, panel.links, panel.sum)
+    panel.table._handle_custom_msg({"pick": "2"}, [])
+    assert {part.marked for part in parts} == {2} and panel.table.chosen == ["2"]
+    panel.views[1]._handle_custom_msg({"hover": 0}, [])  # pointing at another is for the moment
+    assert {part.marked for part in parts} == {0} and panel.table.chosen == ["0"]
+    panel.views[1]._handle_custom_msg({"hover": -1}, [])
+    assert {part.marked for part in parts} == {2}
+    panel.views[0]._handle_custom_msg({"pick": 2}, [])  # once more lets it go
+    assert {part.marked for part in parts} == {-1} and panel.table.chosen == []
+
+
+def test_the_clicked_result_is_explained_and_may_be_chosen_by_name(
+    panel: Explanation, session: Session
+) -> None:
+    session.image = NAUGHTY
+    settle(session)
+    assert (panel.views[1].name, panel.image.value) == (NAUGHTY, NAUGHTY)
+    last = session.ranking["image_id"].iloc[-1]
+    panel.image.value = last
+    settle(session)
+    assert session.image == panel.views[1].name == last
+
+
+def test_any_two_images_are_explained(panel: Explanation, session: Session, bench: Bench) -> None:
+    panel.query.value, panel.image.value = "kind 2/1.jpg", NAUGHTY
+    settle(session)
+    assert (panel.views[0].name, panel.views[1].name) == ("kind 2/1.jpg", NAUGHTY)
+    why = bench.explain("kind 2/1.jpg", NAUGHTY, pipeline=PIPELINE)
+    np.testing.assert_allclose(heat(panel.views[0]), why.query_heatmap, atol=1e-6)
+    assert "rank" not in panel.views[1].note  # the ranking is another query's
+    assert panel.contrast.disabled
+
+
+def test_a_negative_is_held_against_the_first_true_positive(
+    panel: Explanation, session: Session, bench: Bench
+) -> None:
+    wrong, right = relevant(session, "negative")[0], relevant(session, "positive")[0]
+    session.image = wrong
+    settle(session)
+    assert not panel.contrast.disabled and right in panel.against.lines[0]["text"]
+    panel.contrast.value = True
+    settle(session)
+    scores = session.ranking.set_index("image_id")["score"]
+    a, b = sorted([wrong, right], key=lambda image: -scores[image])
+    assert [view.name for view in panel.views] == [session.query, f"A · {a}", f"B · {b}"]
+    assert heat(panel.views[0]).sum() == pytest.approx(scores[a] - scores[b], abs=1e-4)
+    for view, image in zip(panel.views[1:], (a, b), strict=True):
+        assert heat(view).sum() == pytest.approx(scores[image], abs=1e-4)
+    assert panel.sum.steps[-1]["value"] == pytest.approx(scores[a] - scores[b], abs=1e-4)
+    assert {link["view"] for link in panel.links.links} == {1, 2}
+    panel.contrast.value = False
+    settle(session)
+    assert panel.views[2].layout.display == "none" and panel.views[2].picture == b""
+
+
+def test_a_drawn_box_and_another_pipeline_are_followed(
+    panel: Explanation, session: Session, bench: Bench
+) -> None:
+    session.box = (0.0, 0.0, 48.0, 72.0)
+    assert panel.views[0].stale
+    settle(session)
+    image = panel.views[1].name
+    expected = bench.explain(session.query, image, pipeline=PIPELINE, box=session.box)
+    np.testing.assert_allclose(heat(panel.views[0]), expected.query_heatmap, atol=1e-6)
+    assert not panel.views[0].stale
+    session.pipeline = "efficientnet_lite0/mean/whole"
+    settle(session)
+    assert len(panel.table.rows) == 1
+    assert panel.table.rows[0]["cells"]["place0"] == panel.table.rows[0]["cells"]["place1"] == "whole"
+    assert panel.table.rows[0]["cells"]["share"] == "100.0"
+
+
+def test_feedback_is_set_aside_and_that_is_said(panel: Explanation, session: Session) -> None:
+    assert SET_ASIDE not in [entry["text"] for entry in panel.lines.lines]
+    session.judge_result(relevant(session, "positive")[0], 1)
+    settle(session)
+    assert SET_ASIDE in [entry["text"] for entry in panel.lines.lines]
+
+
+def test_before_a_ranking_the_panel_says_what_to_do(bench: Bench) -> None:
+    panel = Explanation(Session(bench, pipeline=PIPELINE))
+    assert panel.lines.lines[0]["text"] == WAITING
+    assert panel.body.layout.display == "none"
+
+
+def test_one_image_alone_has_nothing_to_explain(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "one.jpg")
+    session = Session(workbench.open(tmp_path, cache=tmp_path / "cache"), pipeline=PIPELINE)
+    panel = Explanation(session)
+    session.refresh()
+    settle(session)
+    assert panel.lines.lines[0]["text"] == NOTHING
+
+
+def test_an_image_that_is_gone_leaves_a_message_and_a_usable_panel(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        Image.fromarray(noise.integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / name)
+    session = Session(workbench.open(tmp_path, cache=tmp_path / "cache"), pipeline=PIPELINE)
+    panel = Explanation(session)
+    session.refresh()
+    settle(session)
+    (tmp_path / "c.jpg").unlink()
+    session.image = "c.jpg"
+    assert session.wait(120)
+    assert session.failed and "c.jpg" in session.message and "Traceback" not in session.message
+    session.image = "b.jpg"
+    settle(session)
+    assert panel.views[1].name == "b.jpg"

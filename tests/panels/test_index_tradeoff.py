@@ -1,0 +1,251 @@
+"""The trade-off panel as a plain object, on a real bench of generated images."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+
+import workbench
+from tests.support.benches import live_widgets
+from tests.support.pictures import folder_of
+from workbench.analysis.index_tradeoff import IndexMeasures
+from workbench.bench.bench import Bench
+from workbench.panels import Session
+from workbench.panels.index_tradeoff.panel import EMPTY, TradeoffPanel
+from workbench.panels.index_tradeoff.table import AXES, points, seconds, signed
+from workbench.panels.layout import tradeoff_panel
+
+PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
+
+
+@pytest.fixture(scope="module")
+def bench(bench48: Bench) -> Bench:
+    return bench48
+
+
+def measured(session: Session, *indexes: str) -> TradeoffPanel:
+    panel = TradeoffPanel(session)
+    for index in indexes:
+        if index not in panel.chips.options:
+            panel.more.value = index
+    panel.chips.chosen = list(indexes)
+    panel.go.click()
+    return settled(session, panel)
+
+
+def settled(session: Session, panel: TradeoffPanel) -> TradeoffPanel:
+    assert session.wait(120)
+    assert not session.failed, session.message
+    return panel
+
+
+def test_empty_it_says_what_to_do(session: Session) -> None:
+    panel = TradeoffPanel(session)
+    assert (panel.plane.points, panel.plane.empty) == ([], EMPTY)
+    assert panel.use.layout.display == panel.inspector.widget.layout.display == "none"
+    panel.chips.chosen = []
+    panel.go.click()
+    assert session.failed and "no index is chosen" in session.message
+
+
+def test_chosen_indexes_become_rows_and_points(session: Session) -> None:
+    panel = measured(session, "exact", "ivf:8", "lsh:64")
+    assert [row["cells"]["index"] for row in panel.table.rows] == ["exact", "ivf:8", "lsh:64"]
+    assert panel.table.rows[0]["cells"]["recall@10"] == "100.0"
+    assert [point["id"] for point in panel.plane.points] == ["exact", "ivf:8", "lsh:64"]
+    assert panel.picked == panel.plane.current == "ivf:8"
+    assert panel.table.chosen == ["ivf:8"]
+    assert "Pareto front" in panel.front.lines[0]["text"]
+    panel.x.value, panel.y.value = "queries a second", "mAP lost"
+    assert (panel.plane.x["more"], panel.plane.y["more"]) == (True, False)
+    assert panel.plane.points[0]["y"] == 0
+    assert "points of mAP lost" in panel.plane.points[0]["said"]
+
+
+def test_what_is_impossible_stands_in_the_table_with_its_reason(session: Session) -> None:
+    panel = measured(session, "exact", "ivf:64", "pq:7")
+    said = [row.get("said", "") for row in panel.table.rows]
+    assert said[0] == ""
+    assert "64" in said[1] and "do not divide" in said[2]
+    assert [point["id"] for point in panel.plane.points] == ["exact"]
+    panel.pick("pq:7")
+    assert panel.about.lines[-1]["kind"] == "error"
+    assert panel.use.layout.display == "none"
+
+
+def test_the_slider_moves_the_point_and_leaves_a_trail(session: Session) -> None:
+    panel = measured(session, "exact", "ivf:8")
+    (slider,) = panel.probing.slider.sliders
+    assert (slider["values"], slider["values"][slider["at"]]) == (["1", "2", "3", "4", "8"], "3")
+    before = panel.rows["ivf:8"].recall[10]
+    for at in (0, 4):
+        panel.probing.turn(at)
+        settled(session, panel)
+    assert panel.rows["ivf:8"].index == "ivf:8:8"
+    assert panel.table.rows[1]["cells"]["index"] == panel.plane.points[1]["label"] == "ivf:8:8"
+    assert [place["y"] for place in panel.plane.trail] == sorted(place["y"] for place in panel.plane.trail)
+    assert len(panel.plane.trail) == 3
+    assert panel.rows["ivf:8"].recall[10] == 1.0 >= before
+    assert panel.inspector.cell.sizes.solid == 8
+    panel.pick("exact")
+    assert panel.probing.slider.sliders == [] == panel.plane.trail
+    settled(session, panel)
+
+
+def test_a_cell_shows_its_images_the_querys_own_first(session: Session) -> None:
+    panel = measured(session, "ivf:8,lsh:64")
+    inspector = panel.inspector
+    assert sum(inspector.cell.sizes.values) == 48
+    assert len(inspector.cell.images.figures) == inspector.cell.sizes.values[0]
+    assert inspector.cell.images.figures[0]["name"].startswith(session.queries[session.query].image)
+    assert "of 48 images" in inspector.balance.lines[0]["text"]
+    inspector.cell.sizes.current = 7
+    settled(session, panel)
+    assert len(inspector.cell.images.figures) == inspector.cell.sizes.values[7]
+    assert "8th nearest cell (not searched)" in inspector.cell.text.lines[0]["text"]
+    inspector.cell.sizes.current = 0
+    settled(session, panel)
+    inspector.cell.choose(0)
+    assert session.image == session.queries[session.query].image
+
+
+def test_bits_show_how_many_differ(session: Session) -> None:
+    panel = measured(session, "lsh:64", "sh:64", "pq:4")
+    bits = panel.inspector.bits
+    assert len(bits.codes) == 8 * len(bits.rows) == 8 * 31
+    first = bits.rows[1]
+    assert (first["rank"], first["name"]) == ("1", session.queries[session.query].image)
+    assert (first["text"], first["said"].split(",")[0]) == ("0 bits", "0 of 64 bits differ")
+    assert "how many bits differ" in panel.inspector.lines.lines[0]["text"]
+    panel.pick("sh:64")
+    settled(session, panel)
+    assert bits.rows[1]["text"] == "0.000"
+    distances = [float(row["text"]) for row in bits.rows[1:]]
+    assert distances == sorted(distances)
+    panel.pick("pq:4")
+    settled(session, panel)
+    assert (bits.rows, panel.inspector.cell.sizes.values) == ([], [])
+    assert "has no bits" in panel.inspector.lines.lines[0]["text"]
+    assert "has no cells" in panel.inspector.balance.lines[0]["text"]
+
+
+def test_another_query_is_seen_by_the_same_index(session: Session) -> None:
+    panel = measured(session, "ivf:8")
+    before = panel.inspector.cell.images.figures[0]["name"]
+    session.choose(list(session.queries)[9])
+    settled(session, panel)
+    after = panel.inspector.cell.images.figures[0]["name"]
+    assert after != before
+    assert after.startswith(session.queries[session.query].image)
+
+
+def test_the_picked_index_is_put_into_the_pipeline(session: Session) -> None:
+    panel = measured(session, "exact", "ivf:8")
+    panel.probing.turn(0)
+    settled(session, panel)
+    panel.use.click()
+    assert session.pipeline == f"{PIPELINE}/ivf:8:1"
+    assert not panel.plane.stale
+    panel.pick("exact")
+    panel.use.click()
+    assert session.pipeline == PIPELINE
+    settled(session, panel)
+
+
+def test_another_description_dims_what_was_measured_and_is_measured_anew(session: Session) -> None:
+    panel = measured(session, "exact", "ivf:8")
+    session.pipeline = "efficientnet_lite0/mean/whole/pca:8/aqe:3"
+    assert panel.plane.stale
+    assert panel.note.lines[0]["kind"] == "warning" and PIPELINE in panel.note.lines[0]["text"]
+    panel.chips.chosen = ["exact"]
+    panel.go.click()
+    settled(session, panel)
+    assert not panel.plane.stale
+    assert list(panel.rows) == ["exact"]
+    assert panel.rows["exact"].bytes == 4 * 8
+
+
+def test_cancelled_it_keeps_what_was_measured(session: Session) -> None:
+    panel = measured(session, "exact")
+    panel.chips.chosen = ["exact", "pq:4", "lsh:64"]
+
+    def stop(change: dict) -> None:
+        if "pq:4" in panel.rows:
+            session.cancel("trade-off")
+
+    panel.table.observe(stop, "rows")
+    panel.go.click()
+    assert session.wait(60)
+    assert list(panel.rows) == ["exact", "pq:4"]
+    assert (panel.waiting, len(panel.table.rows)) == ((), 2)
+    panel.table.unobserve(stop, "rows")
+    panel.go.click()
+    settled(session, panel)
+    assert list(panel.rows) == ["exact", "pq:4", "lsh:64"]
+
+
+def test_an_index_that_is_none_is_refused(session: Session) -> None:
+    panel = TradeoffPanel(session)
+    panel.more.value = "ivf:16:2,pq:8"
+    assert panel.chips.options[-1] == "ivf:16:2,pq:8" == panel.chips.chosen[-1]
+    panel.more.value = "<img src=x>"
+    assert session.failed and "is not an index" in session.message
+    assert panel.chips.options[-1] == "ivf:16:2,pq:8"
+
+
+def test_three_images_without_ground_truth(tmp_path: Path) -> None:
+    bench = workbench.open(folder_of(tmp_path / "photos", 3), cache=tmp_path / "cache")
+    session = Session(bench, pipeline="efficientnet_lite0/mean/whole")
+    panel = measured(session, "exact", "ivf:64", "hnsw:32", "lsh:256")
+    assert "map" not in [column["key"] for column in panel.table.columns]
+    assert {point["id"] for point in panel.plane.points} == {"exact", "hnsw:32", "lsh:256"}
+    panel.y.value = "mAP lost"
+    assert panel.plane.points == []
+    panel.pick("lsh:256")
+    settled(session, panel)
+    assert len(panel.inspector.bits.rows) == 4
+    landmark, *_ = tradeoff_panel(bench, session).children
+    assert landmark.children[0].region == "Index trade-off"
+    session.cancel()
+    assert session.wait(60)
+
+
+def test_memory_stays_flat(session: Session) -> None:
+    panel = measured(session, "ivf:8", "lsh:64")
+
+    def change(number: int) -> None:
+        panel.pick(("ivf:8", "lsh:64")[number % 2])
+        if number % 2 == 0:
+            panel.probing.turn(number % 4)
+        settled(session, panel)
+
+    for number in range(4):
+        change(number)
+    assert panel.tradeoff is not None
+    kinds = tuple({type(panel.tradeoff.index(name)[0]) for name in ("ivf:8", "lsh:64")})
+
+    def held() -> tuple[int, int]:
+        """The number of live widgets, and of indexes in memory."""
+        gc.collect()
+        return live_widgets(), sum(isinstance(kept, kinds) for kept in gc.get_objects())
+
+    before = held()
+    for number in range(20):
+        change(number)
+    assert held() == before
+
+
+# Numbers in words.
+
+
+def test_axes_words_and_signs() -> None:
+    one = IndexMeasures("pq:16", {1: 0.5, 10: 0.25, 100: 1.0}, 0.6, -0.0123, 16.0, 2048.0, 1234.5, 0.004)
+    exact = IndexMeasures("exact", dict.fromkeys((1, 10, 100), 1.0), 0.59, 0.0, 64.0, 0.0, 50.0, 0.0)
+    said = {axis: points({"a": one, "b": exact}, axis, "recall@1")[0]["said"] for axis in AXES}
+    assert said["mAP lost"] == "pq:16: recall@1 50.0 %, −1.2 points of mAP lost; on the Pareto front"
+    assert said["recall@10"] == "pq:16: recall@1 50.0 %, recall@10 25.0 %; another beats it"
+    assert "1,234 queries a second" in said["queries a second"]
+    assert (seconds(0.004), seconds(1.234), seconds(75.2)) == ("< 0.01", "1.23", "75")
+    assert (signed(-0.0001), signed(-0.0123), signed(0.02)) == ("0.0", "−1.2", "2.0")

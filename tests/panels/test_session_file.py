@@ -1,0 +1,187 @@
+"""Session files: everything is restored, and from a damaged or foreign file as much as possible."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from tests.support.extraction import NETWORK
+from tests.support.pictures import folder_of, picture
+from workbench.bench.bench import Bench
+from workbench.config.errors import WorkbenchError
+from workbench.panels import session_file
+from workbench.panels.session import Session
+
+PIPELINE, OTHER = f"{NETWORK}/max/whole", f"{NETWORK}/mean/rmac:2"
+NAUGHTY = "kind0/<img src=x onerror=alert(1)> \"'.jpg"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = folder_of(tmp_path_factory.mktemp("photos"), 8, kinds=2)
+    picture(40).save(folder / NAUGHTY)
+    return opened(folder, tmp_path_factory.mktemp("cache"))
+
+
+def opened(folder: Path, cache: Path) -> Bench:
+    return wb.open(folder, labels="folders", cache=cache, size=128, device="cpu", precision="float32")
+
+
+@pytest.fixture
+def fresh(bench: Bench) -> Iterator[Callable[..., Session]]:
+    made: list[Session] = []
+
+    def session(of: Bench = bench) -> Session:
+        made.append(Session(of, pipeline=f"{NETWORK}/gem:3/whole"))
+        return made[-1]
+
+    yield session
+    for one in made:
+        assert one.wait(120)
+
+
+def filled(session: Session) -> Session:
+    session.pipeline = PIPELINE
+    session.choose(NAUGHTY)
+    session.box = (4.0, 8.5, 60.0, 70.0)
+    session.also = ("kind1/001.jpg",)
+    session.feedback = {"kind1/003.jpg": 1, NAUGHTY: -1}
+    session.feedback_method = "svm"
+    session.image = "kind0/002.jpg"
+    session.selection = ("kind0/000.jpg", NAUGHTY)
+    session.compared = (PIPELINE, OTHER)
+    session.a, session.b = OTHER, PIPELINE
+    return session
+
+
+def state(session: Session) -> dict[str, Any]:
+    return {name: getattr(session, name) for name in session_file._KEPT}
+
+
+def changed(path: Path, **changes: Any) -> None:
+    content = json.loads(path.read_text())
+    content["state"] |= changes
+    path.write_text(json.dumps(content))
+
+
+def test_all_of_a_session_comes_back(fresh: Callable[..., Session], tmp_path: Path) -> None:
+    path = tmp_path / "session.json"
+    before = filled(fresh())
+    session_file.save(before, path)
+    after = fresh()
+    assert session_file.restore(after, path) == []
+    assert state(after) == state(before)
+    assert after.wait(120)
+    assert not after.failed, after.message
+    assert after.ranked == after.question  # it was searched again, as it stands
+    assert state(after) == state(before)
+
+
+def test_a_query_of_ones_own_comes_back_while_its_file_is_there(
+    fresh: Callable[..., Session], tmp_path: Path
+) -> None:
+    mine, path = tmp_path / "mine.jpg", tmp_path / "session.json"
+    picture(90).save(mine)
+    before = fresh()
+    before.add_file(mine)
+    before.choose(str(mine))
+    session_file.save(before, path)
+    assert session_file.restore(after := fresh(), path) == []
+    assert after.query == str(mine)
+    mine.unlink()
+    assert session_file.restore(after := fresh(), path) == [
+        f"query: the query '{mine}' is not in this collection"
+    ]
+    assert after.query == before.bench.collection.queries[0].id
+
+
+def test_what_is_gone_is_left_out_and_said(fresh: Callable[..., Session], tmp_path: Path) -> None:
+    path = tmp_path / "session.json"
+    session_file.save(filled(fresh()), path)
+    changed(
+        path,
+        image="kind9/gone.jpg",
+        selection=["kind0/000.jpg", "kind9/gone.jpg"],
+        feedback={"kind9/gone.jpg": 1, "kind1/003.jpg": -1},
+        compared=[PIPELINE, "nonsense"],
+        box=[5, 5, 1, 1],
+        feedback_method="magic",
+        colour="blue",
+    )
+    after = fresh()
+    lost = " | ".join(session_file.restore(after, path))
+    for what in ("'kind9/gone.jpg' is not", "1 of 2 images selected", "1 of 2 images judged", "'nonsense'"):
+        assert what in lost
+    assert "box: " in lost and "'magic'" in lost and "'colour' is unknown" in lost
+    assert (after.image, after.selection, after.box) == ("", ("kind0/000.jpg",), None)
+    assert (after.feedback, after.compared) == ({"kind1/003.jpg": -1}, (PIPELINE,))
+    assert (after.pipeline, after.query) == (PIPELINE, NAUGHTY)
+
+
+@pytest.mark.parametrize("wrong", [5, None, [], ["x"], {"a": "b"}, "text", [[]], {"kind1/003.jpg": "up"}])
+def test_a_value_of_any_wrong_kind_is_said(
+    fresh: Callable[..., Session], tmp_path: Path, wrong: object
+) -> None:
+    path, one = tmp_path / "session.json", fresh()
+    session_file.save(one, path)
+    for name in session_file._KEPT:
+        changed(path, **{**json.loads(json.dumps(state(one))), name: wrong})
+        assert isinstance(session_file.restore(one, path), list)
+    one.cancel()
+
+
+def test_of_another_collection_only_the_pipelines_are_taken(
+    fresh: Callable[..., Session], tmp_path: Path
+) -> None:
+    path = tmp_path / "session.json"
+    session_file.save(filled(fresh()), path)
+    other = opened(folder_of(tmp_path / "others", 6, kinds=2), tmp_path / "cache")
+    after = fresh(other)
+    (said,) = session_file.restore(after, path)
+    assert "'others'" in said and "only pipelines" in said
+    assert (after.pipeline, after.compared, after.a) == (PIPELINE, (PIPELINE, OTHER), OTHER)
+    assert (after.query, after.selection, after.feedback) == (other.collection.queries[0].id, (), {})
+
+
+def test_what_is_no_session_is_refused_and_never_written_over(
+    fresh: Callable[..., Session], tmp_path: Path
+) -> None:
+    one, path = fresh(), tmp_path / "notebook.json"
+    with pytest.raises(WorkbenchError, match="does not exist"):
+        session_file.restore(one, path)
+    for content in ("", "{", '{"cells": []}', "[1]", '{"format": "retrieval workbench session"}', "\xff"):
+        path.write_text(content, encoding="latin-1")
+        with pytest.raises(WorkbenchError, match="is not a saved session"):
+            session_file.restore(one, path)
+        with pytest.raises(WorkbenchError, match="is not a saved session"):
+            session_file.save(one, path)
+        assert path.read_text(encoding="latin-1") == content
+    with pytest.raises(WorkbenchError, match="cannot be opened"):
+        session_file.restore(one, tmp_path)
+    with pytest.raises(WorkbenchError, match="cannot be written"):
+        session_file.save(one, tmp_path / "nowhere" / "session.json")
+
+
+def test_one_of_a_newer_version_is_refused(fresh: Callable[..., Session], tmp_path: Path) -> None:
+    one, path = fresh(), tmp_path / "session.json"
+    session_file.save(one, path)
+    path.write_text(path.read_text().replace(f'"version": {session_file.VERSION}', '"version": 99'))
+    with pytest.raises(WorkbenchError, match="newer version"):
+        session_file.restore(one, path)
+
+
+def test_saving_again_replaces_the_file_and_leaves_nothing_beside_it(
+    fresh: Callable[..., Session], tmp_path: Path
+) -> None:
+    one, path = fresh(), tmp_path / "session.json"
+    session_file.save(one, path)
+    one.pipeline = OTHER
+    session_file.save(one, path)
+    assert json.loads(path.read_text())["state"]["pipeline"] == OTHER
+    assert [file.name for file in tmp_path.iterdir()] == ["session.json"]
+    one.cancel()

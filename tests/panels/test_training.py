@@ -1,0 +1,335 @@
+"""The training panel as a plain object, on a real bench of generated images and a small random network."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+from ipywidgets.widgets.widget import _instances
+from safetensors.torch import save_file
+
+import workbench
+from tests.support.extraction import NETWORK
+from tests.support.finetuning import SETTINGS
+from tests.support.pictures import folder_of
+from workbench.features.cards import trained_path
+from workbench.learning.registry import taken_names, trainings
+from workbench.panels import Session
+from workbench.panels.configuration.panel import Configuration
+from workbench.panels.messages import Messages
+from workbench.panels.pipeline_choices import backbones
+from workbench.panels.training.panel import TrainingPanel
+
+PIPELINE = f"{NETWORK}/max/rmac:2"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder_of(tmp_path_factory.mktemp("photos"), 32, kinds=4)
+
+
+def opened(folder: Path, cache: Path, labels: str = "folders") -> Session:
+    bench = workbench.open(folder, labels, size=128, device="cpu", precision="float32", cache=cache)
+    return Session(bench, pipeline=PIPELINE)
+
+
+@pytest.fixture
+def session(folder: Path, tmp_path: Path) -> Iterator[Session]:
+    """A session on a cache of its own: what is trained stays in it."""
+    one = opened(folder, tmp_path)
+    yield one
+    one.cancel()
+    assert one.wait(120)
+
+
+def prepared(session: Session, epochs: int = 2, **more: object) -> TrainingPanel:
+    """A panel that is set to train one block for seconds."""
+    panel = TrainingPanel(session)
+    panel.recipe._rest["backbone"] = SETTINGS  # few and small views
+    panel.recipe.blocks.value, panel.recipe.rate.value, panel.recipe.epochs.value = 1, 0.01, epochs
+    for name, value in more.items():
+        getattr(panel.recipe, name).value = value
+    return panel
+
+
+def settled(session: Session) -> None:
+    assert session.wait(120)
+    assert not session.failed, session.message
+
+
+def trained(session: Session, **more: object) -> TrainingPanel:
+    panel = prepared(session, **more)  # type: ignore[arg-type]
+    panel.go.click()
+    settled(session)
+    return panel
+
+
+def test_first_it_lists_what_came_with_the_package_and_shows_no_more(session: Session) -> None:
+    panel = TrainingPanel(session)
+    (row,) = panel.list.rows
+    assert row["cells"]["name"] == "shipped with the package"
+    assert row["cells"]["epochs"] == "8, kept 5"
+    assert panel.course.layout.display == panel.changes.widget.layout.display == "none"
+    assert panel.use.layout.display == "none"
+    panel.pick(row["id"])
+    assert panel.loss.kept == 5
+    assert [len(one["x"]) for one in panel.loss.lines] == [8, 8]
+    session.cancel()
+
+
+def test_a_backbone_is_trained_shown_and_offered_everywhere(session: Session) -> None:
+    configuration = Configuration(session)
+    panel = trained(session)
+    path = session.bench.options.cache / "learned" / f"{panel.picked}.safetensors"
+    assert path.is_file()
+    (line,) = panel.measure.lines
+    assert (line["x"], panel.loss.lines[0]["x"]) == ([0, 1, 2], [1, 2])
+    assert [row["cells"]["number"] for row in panel.epochs.rows] == ["untrained", "1", "2"]
+    best = max((1, 2), key=lambda number: line["y"][number])
+    assert panel.measure.kept == panel.loss.kept == best
+    cells = panel.list.rows[0]["cells"]
+    assert (cells["before"], cells["after"]) == (f"{line['y'][0]:.1f}", f"{line['y'][best]:.1f}")
+    offered = (f"{panel.picked} (fine-tuned)", f"file:{path}")
+    assert offered in backbones(session.bench.options)
+    assert offered in configuration.selects["Backbone"].options
+    panel.use.click()
+    settled(session)
+    assert session.pipeline == f"file:{path}/max/rmac:2"
+    assert configuration.selects["Backbone"].value == f"file:{path}"
+    assert session.ranked.pipeline == session.pipeline
+
+
+def test_before_and_after_are_what_the_bench_finds(session: Session) -> None:
+    panel = trained(session)
+    changes, bench = panel.changes, session.bench
+    one = panel.trained[panel.picked]
+    before, after = one.pipelines
+    assert before == f"{NETWORK}/mean/whole"
+    for side, pipeline in zip(changes.duel.sides, (before, after), strict=True):
+        found = bench.search(session.query, pipeline=pipeline, k=10)
+        assert [figure["name"] for figure in side["figures"]] == list(found["image_id"])
+        per_query = bench.evaluate(pipeline).per_query.set_index("query")["ap"]
+        assert side["title"] == f"AP {100 * per_query[session.query]:.1f}"
+    assert len(changes.queries.rows) == len(session.queries)
+    assert any("trained on these very images" in one["text"] for one in changes.lines.lines)
+    image = changes.duel.sides[1]["figures"][4]["name"]
+    session.image = image
+    settled(session)
+    assert changes.duel.current == image
+    for view, pipeline in zip(changes.views, (before, after), strict=True):
+        assert view.heat == bench.explain(session.query, image, pipeline=pipeline).image_heatmap.tobytes()
+        assert view.top == changes.scale.top
+    other = list(session.queries)[9]
+    changes.queries._handle_custom_msg({"pick": other}, [])
+    settled(session)
+    assert session.query == other
+    assert changes.queries.chosen == [other]
+    assert other in [figure["name"] for figure in changes.duel.sides[0]["figures"]]
+
+
+def test_cancelled_it_goes_on_in_another_session_as_it_was_begun(
+    session: Session, folder: Path, tmp_path: Path
+) -> None:
+    panel = prepared(session, epochs=6)
+
+    def stop(change: object) -> None:
+        if panel.live is not None and len(panel.live.figures) == 3:  # the untrained one and two epochs
+            Messages(session).stop(None)
+
+    panel.loss.observe(stop, "lines")
+    name = panel.recipe.name.value
+    panel.go.click()
+    assert session.wait(120)
+    assert (panel.go.description, panel.go.disabled) == ("Continue", False)
+    assert "stopped after epoch 2" in panel.note.lines[0]["text"]
+    assert panel.list.rows[0]["cells"]["epochs"] == "2 of 6, stopped"
+    kept = [dict(one) for one in panel.trained[name].card["figures"]]
+
+    again = opened(folder, tmp_path)
+    later = TrainingPanel(again)
+    again.pipeline = "efficientnet_lite0/max/whole"  # it goes on with its own backbone
+    assert later.go.description == "Train"
+    later.pick(name)
+    again.cancel()
+    assert (later.go.description, later.recipe.name.value) == ("Continue", name)
+    assert (later.recipe.epochs.value, later.recipe.rate.value) == (6, 0.01)
+    later.go.click()
+    settled(again)
+    card = trainings(tmp_path)[name].card
+    assert card["figures"][:3] == kept
+    assert (len(card["figures"]), card["base"]) == (7, NETWORK)
+    assert not later.trained[name].waits
+    assert later.recipe.name.value != name  # which is taken
+
+
+def test_other_settings_under_a_name_that_waits_are_said_to_begin_anew(session: Session) -> None:
+    panel = prepared(session, epochs=6)
+    panel.loss.observe(
+        lambda _: session.cancel(panel.lane) if panel.live and panel.live.figures[1:] else None, "lines"
+    )
+    panel.go.click()
+    assert session.wait(120)
+    assert panel.go.description == "Continue"
+    assert session.message.startswith("Cancelled.")
+    panel.recipe.rate.value = 0.001
+    assert panel.go.description == "Train"
+    assert "has other settings" in panel.note.lines[0]["text"]
+    panel.recipe.epochs.value = 1
+    panel.loss.unobserve_all("lines")
+    panel.go.click()
+    settled(session)
+    assert session.message == ""
+    assert [figure["number"] for figure in panel.trained[panel.picked].card["figures"]] == [0, 1]
+    assert panel.trained[panel.picked].settings.rate == 0.001
+
+
+def test_attention_is_trained_without_labels_and_used(folder: Path, tmp_path: Path) -> None:
+    session = opened(folder, tmp_path, labels="none")
+    panel = TrainingPanel(session)
+    panel.recipe.what.value = "attention"
+    assert panel.recipe.loss.layout.display == "none"
+    panel.recipe.composites.value, panel.recipe.epochs.value = 12, 2
+    panel.go.click()
+    settled(session)
+    name = panel.picked
+    assert [len(one["x"]) for one in panel.loss.lines] == [2, 2]
+    assert panel.measure.layout.display == "none"
+    before, after = panel.trained[name].pipelines
+    assert (before, after) == (f"{NETWORK}/max/rmac:5", f"{NETWORK}/max/rmac:5/attention:{name}")
+    assert [side["title"] for side in panel.changes.duel.sides] == ["", ""]  # nobody knows what is right
+    assert panel.changes.duel.sides[1]["figures"]
+    session.pipeline = f"{NETWORK}/mean/whole/power:0.5"
+    settled(session)
+    panel.use.click()
+    settled(session)
+    assert session.pipeline == f"{NETWORK}/mean/rmac:5/attention:{name}/power:0.5"
+    panel.recipe.what.value = "backbone"
+    panel.go.click()
+    assert session.wait(120)
+    assert session.failed
+    assert "has no labels to learn from" in session.message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "", "write it with small letters"),
+        ("name", "Käse", "write it with small letters"),
+        ("name", "<img src=x>", "write it with small letters"),
+        ("rate", -1.0, "take a number above 0"),
+        ("rate", 1e18, "take a smaller rate"),
+        ("blocks", 50, "can be trained"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_and_the_panel_goes_on(
+    session: Session, field: str, value: object, message: str
+) -> None:
+    panel = prepared(session, **{field: value})  # type: ignore[arg-type]
+    panel.go.click()
+    assert session.wait(120)
+    assert session.failed
+    assert message in session.message
+    assert (panel.live, panel.go.disabled) == (None, False)
+    panel.recipe.name.value, panel.recipe.rate.value, panel.recipe.blocks.value = "well", 0.01, 1
+    panel.go.click()
+    settled(session)
+    assert panel.trained["well"].usable
+
+
+def test_attention_of_no_name_is_refused(session: Session, tmp_path: Path) -> None:
+    panel = prepared(session, what="attention", composites=12)
+    for name in ("", "a/exact", "Käse"):
+        panel.recipe.name.value = name
+        panel.go.click()
+        assert session.wait(120)
+        assert session.failed
+        assert "write it with small letters" in session.message
+    assert not (tmp_path / "learned").exists()
+
+
+@pytest.mark.parametrize("what", ["backbone", "attention"])
+def test_what_another_process_trains_is_left_alone(session: Session, what: str) -> None:
+    panel = prepared(session, what=what, name="shared")
+    work = session.bench.options.cache / "learned" / "shared.training"
+    work.mkdir(parents=True)
+    with FileLock(work / ".lock"):  # as another kernel holds it
+        panel.go.click()
+        assert session.wait(120)
+    assert session.failed
+    assert "'shared' is being trained by another process" in session.message
+    panel.recipe.composites.value = 12
+    panel.go.click()
+    settled(session)
+    assert panel.trained["shared"].usable
+
+
+def test_a_full_disk_is_said_and_training_goes_on_once_there_is_room(session: Session) -> None:
+    panel = prepared(session)
+    room = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing more is an error
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, room[1]))
+    try:
+        panel.go.click()
+        assert session.wait(120)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, room)
+        signal.signal(signal.SIGXFSZ, heard)
+    assert session.failed
+    assert "cannot be written" in session.message
+    assert not panel.go.disabled
+    panel.go.click()
+    settled(session)
+    assert panel.trained[panel.picked].usable
+
+
+def test_a_name_that_is_taken_is_refused(session: Session) -> None:
+    panel = trained(session)
+    before = panel.trained[panel.picked].path.read_bytes()
+    panel.recipe.name.value = panel.picked
+    panel.go.click()
+    assert session.failed
+    assert "exists already: choose another name" in session.message
+    assert session.wait(120)
+    assert panel.trained[panel.picked].path.read_bytes() == before
+    whitening = panel.trained[panel.picked].path.with_name("white.safetensors")
+    whitening.write_bytes(b"of a whitening, say")
+    panel.recipe.name.value = "white"
+    panel.go.click()
+    assert "choose another name" in session.message
+    assert session.wait(120)
+    assert whitening.read_bytes() == b"of a whitening, say"
+    panel.recipe.suggest("white", taken_names(session.bench.options.cache))
+    assert panel.recipe.name.value == "white-2"
+
+
+def test_damaged_and_other_files_are_no_trainings(session: Session, tmp_path: Path) -> None:
+    panel = trained(session)
+    one = panel.trained[panel.picked].path
+    (one.parent / "half.safetensors").write_bytes(one.read_bytes()[:100])
+    (one.parent / "empty.safetensors").write_bytes(b"")
+    (one.parent / "lost.training").mkdir()
+    (one.parent / "lost.training" / "checkpoint.safetensors").write_bytes(b"\x00" * 64)
+    shutil.copy(one, trained_path(tmp_path, "copied"))
+    for name, card in (("none", "{}"), ("odd", '{"figures": 7, "base": []}'), ("text", "no json")):
+        save_file(
+            {"one": torch.zeros(1)}, trained_path(tmp_path, name), {"backbone": "resnet18", "card": card}
+        )
+        save_file({"one": torch.zeros(1)}, trained_path(tmp_path, f"{name}-attention"), {"attention": card})
+    assert set(trainings(tmp_path)) == {one.stem, "copied"}
+    session.cancel()
+
+
+def test_training_again_keeps_no_more_widgets(session: Session) -> None:
+    panel = trained(session)
+    before = len(_instances)
+    panel.go.click()
+    settled(session)
+    panel.pick(next(iter(panel.trained)))
+    settled(session)
+    assert len(_instances) == before

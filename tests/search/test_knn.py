@@ -1,0 +1,66 @@
+"""Nearest neighbours within a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.rankings import drawn, unit
+from workbench.common.progress import Cancelled
+from workbench.search import knn
+from workbench.search.knn import nearest
+
+
+def test_neighbours_of_vectors_at_known_angles() -> None:
+    angles = np.radians([0, 10, 30, 90])
+    rows, cosines = nearest(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), 3)
+    assert rows.tolist() == [[0, 1, 2], [1, 0, 2], [2, 1, 0], [3, 2, 1]]
+    expected = np.cos(np.radians([[10, 30], [10, 20], [20, 30], [60, 80]]))
+    np.testing.assert_allclose(cosines[:, 1:], expected, atol=1e-6)
+    assert (cosines[:, 0] == 1).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 999))
+def test_neighbours_are_those_of_a_full_sort(count: int, seed: int) -> None:
+    vectors = drawn(count, seed)
+    k = min(4, count)
+    rows, cosines = nearest(vectors, 4)
+    full = vectors.astype(float) @ vectors.T.astype(float)
+    np.testing.assert_allclose(cosines, -np.sort(-full, axis=1)[:, :k], atol=1e-5)
+    np.testing.assert_allclose(cosines, np.take_along_axis(full, rows, 1), atol=1e-5)
+    assert rows[:, 0].tolist() == list(range(count))
+
+
+def test_each_comes_first_among_its_duplicates_and_the_others_in_order() -> None:
+    rows, cosines = nearest(np.repeat(unit(np.ones((1, 4))), 3, axis=0), 5)
+    assert rows.tolist() == [[0, 1, 2], [1, 0, 2], [2, 0, 1]]
+    np.testing.assert_allclose(cosines, 1, atol=1e-6)
+
+
+def test_some_at_a_time_and_from_a_memory_map_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    vectors = drawn(30, 1)
+    np.save(tmp_path / "vectors.npy", vectors)
+    rows, cosines = nearest(vectors, 6)
+    monkeypatch.setattr(knn, "_BATCH_SCORES", 7 * 30)
+    reported: list[int] = []
+    again, near = nearest(
+        np.load(tmp_path / "vectors.npy", mmap_mode="r"), 6, lambda what, done, total: reported.append(done)
+    )
+    np.testing.assert_array_equal(again, rows)
+    np.testing.assert_allclose(near, cosines, atol=1e-6)
+    assert reported == [0, 7, 14, 21, 28]
+
+
+def test_the_search_can_be_stopped() -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        nearest(drawn(5, 0), 2, stop)

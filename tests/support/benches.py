@@ -1,0 +1,54 @@
+"""Collections opened for tests, and the parts of a bench that tests compare with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import workbench
+from workbench.bench.bench import Bench
+from workbench.collections.collection import Collection
+from workbench.common.progress import silent
+from workbench.config.config import Config
+from workbench.engine.description import DescribedCollection
+from workbench.engine.description_cache import DescriptionCache
+from workbench.engine.evaluate import Evaluation
+
+
+def opened(folder: Path, cache: Path, labels: str = "folders", size: int = 128, seed: int = 0) -> Bench:
+    """A folder opened so that the numbers are the same on every machine."""
+    return workbench.open(
+        folder, labels, cache=cache, size=size, device="cpu", precision="float32", seed=seed
+    )
+
+
+def mean_ap_of(evaluation: Evaluation, collection: Collection) -> float:
+    """The mAP worked out from the rankings of an evaluation, where these are complete.
+
+    A query's own image is dropped; the AP is the mean of the precisions at its positives, and a positive
+    that was not retrieved has a precision of zero (Philbin et al., CVPR 2007, as a sum).
+    """
+    precisions = []
+    for query in collection.queries:
+        rankings = evaluation.rankings[evaluation.rankings["query"] == query.id].sort_values("rank")
+        images = [image for image in rankings["image_id"] if image != query.image]
+        positives = {i for i, grade in collection.relevance[query.id].items() if grade == "positive"}
+        hits = np.array([image in positives for image in images], bool)
+        precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+        precisions.append(precision[hits].sum() / len(positives))
+    return float(np.mean(precisions))
+
+
+def live_widgets() -> int:
+    """The number of widgets that this process holds; closed ones do not count."""
+    from ipywidgets.widgets.widget import _instances  # there is no public name for it
+
+    return len(_instances)
+
+
+def described(bench: Bench, pipeline: str) -> DescribedCollection:
+    """The collection of a bench described by a pipeline, apart from what the bench holds in memory."""
+    return DescriptionCache(bench.collection, bench.options).describe(
+        Config.parse(pipeline).description, silent
+    )

@@ -1,0 +1,1 @@
+"""Studies of a described collection: index trade-off, embedding map, co-occurrence, recall, grid search."""

@@ -1,0 +1,1 @@
+"""The interface for scripts: a bench and its accessors."""

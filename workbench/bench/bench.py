@@ -1,0 +1,288 @@
+"""Bench: pipelines in, rankings, numbers and explanations out, on one collection."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from workbench.analysis.index_tradeoff import Tradeoff
+from workbench.bench.keypoints import KeypointAccessor
+from workbench.bench.regions import RegionAccessor
+from workbench.bench.studies import StudyAccessor
+from workbench.collections.collection import Collection, require_ground_truth
+from workbench.collections.thumbnails import thumbnail
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress, silent
+from workbench.config.config import DEFAULT_PIPELINE, ONE_PIPELINE, PROPOSALS_PIPELINE, Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.engine import one
+from workbench.engine.description import DescribedCollection
+from workbench.engine.description_cache import MAX_CACHED
+from workbench.engine.engine import Engine
+from workbench.engine.evaluate import Evaluation, evaluate
+from workbench.engine.locate import Location, locate_in_image
+from workbench.engine.queries import (
+    QueryLike,
+    find_query,
+    query_features,
+    query_local_features,
+    query_maps,
+    query_picture,
+    query_vector,
+    relevance_of,
+)
+from workbench.evaluation.comparison import Comparison
+from workbench.explain.bag_of_words import explain_words
+from workbench.explain.localisation import localisation
+from workbench.explain.score import Explanation, explain
+from workbench.local.matching import Match, match
+from workbench.local.verification import Kind
+from workbench.runs import store
+from workbench.search.ranking import ranking_table
+from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
+
+
+class Bench:
+    """Search, evaluate, explain and compare pipelines on one collection. Safe to use from several threads.
+
+    ``engine`` describes and searches the collection. ``regions``, ``keypoints`` and ``studies`` are
+    accessors: methods on regions, on local features, and studies of the whole collection.
+    """
+
+    def __init__(self, collection: Collection, options: Options) -> None:
+        self.options = options
+        self.engine = Engine(collection, options)
+        self.regions = RegionAccessor(self.engine)
+        self.keypoints = KeypointAccessor(self.engine)
+        self.studies = StudyAccessor(self.engine, self.compare)
+        self._evaluations: dict[str, tuple[DescribedCollection, Evaluation]] = {}
+        self._lock = threading.Lock()  # of the cached evaluations, held for moments only
+
+    @property
+    def collection(self) -> Collection:
+        """Images, queries, protocol and report; images that turn out unreadable move to the report."""
+        return self.engine.collection
+
+    def evaluate(
+        self,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        *,
+        progress: Progress = silent,
+        localise: bool = True,
+    ) -> Evaluation:
+        """Evaluate a pipeline by the collection's protocol, and store the run.
+
+        ``localise``: where the ground truth has outlines, also measure the share of the positive heat that
+        lies on the target, which takes longer than ranking. Raises WorkbenchError if the collection has no
+        ground truth.
+        """
+        config = Config.parse(pipeline)
+        require_ground_truth(self.collection)
+        started = time.perf_counter()
+        searcher = self.engine.searcher(config, progress)
+        described = searcher.described
+        with self._lock:
+            entry = self._evaluations.get(str(config))
+        cached = entry[1] if entry is not None and entry[0] is described else None
+        evaluation = cached or evaluate(searcher, progress)
+        if localise and "localisation" not in evaluation.metrics:
+            evaluation = replace(
+                evaluation, metrics=evaluation.metrics | self._localisation(described, progress)
+            )
+        with self._lock:
+            self._evaluations.pop(str(config), None)
+            self._evaluations[str(config)] = described, evaluation  # the newest last
+            while len(self._evaluations) > MAX_CACHED:
+                self._evaluations.pop(next(iter(self._evaluations)))
+        if cached is not None and cached.metrics == evaluation.metrics:
+            return evaluation
+        return store.save_run(self.options.cache, described, evaluation, time.perf_counter() - started)
+
+    def search(
+        self,
+        query: QueryLike,
+        *,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        box: Box | None = None,
+        k: int | None = 20,
+        progress: Progress = silent,
+        also: Sequence[QueryLike] = (),
+        feedback: Feedback | None = None,
+        locate: bool = False,
+    ) -> pd.DataFrame:
+        """Rank the database for a query: its id, an image's id, a file, or a decoded image.
+
+        ``box`` (x0, y0, x1, y1 in pixels of the upright image) crops the query. ``also``: further queries;
+        the mean of all descriptors is searched for. ``feedback`` moves the query by judged results.
+        ``locate``: also return x0, y0, x1, y1, the location of the query in each image (see ``locate``).
+
+        Returns a DataFrame of the first ``k`` images (None: all): rank (from 1), image_id, score, relevance
+        and, with feedback or ``also``, ``moved``: the number of ranks gained by it.
+        """
+        if k is not None and k < 1:
+            raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
+        searcher = self.engine.searcher(pipeline, progress, query, *also)
+        described = searcher.described
+        vectors = [query_vector(described, query, box)]
+        if also:
+            all_vectors = [vectors[0], *(query_vector(described, other) for other in also)]
+            vectors.append(combine_queries(torch.cat(all_vectors))[None])
+        if feedback is not None:
+            refined_vector = refine_query(
+                vectors[-1][0], described.database, described.image_rows(), feedback
+            )
+            vectors.append(refined_vector[None])
+        last = torch.cat(vectors[-2:])  # without and with the last refinement
+        junk = searcher.junk_of(find_query(described.collection, query))
+        features = self.engine.query_features(searcher, query, box) * len(last)
+        *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features)
+        relevance = relevance_of(described.collection, query)
+        table = ranking_table(ranking, described.collection.images, relevance, k, *before)
+        if locate:
+            boxes = []
+            for done, image_id in enumerate(table["image_id"]):
+                progress("locating", done, len(table))
+                boxes.append(locate_in_image(described, last[-1], image_id).box)
+            table[["x0", "y0", "x1", "y1"]] = np.array(boxes, float).reshape(-1, 4)
+        return table
+
+    def explain(
+        self,
+        query: QueryLike,
+        image_id: str,
+        *,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        box: Box | None = None,
+        progress: Progress = silent,
+    ) -> Explanation:
+        """Split the score of an image for a query, exactly, into cells and pairs of regions.
+
+        With product codes, ``constant`` is the change of the score by the code. With binary codes and with
+        re-ranking, the explained score is the cosine of the descriptors, which those approximate or begin
+        with.
+        """
+        searcher = self.engine.searcher(pipeline, progress, query)
+        described = searcher.described
+        rows = described.image_rows()
+        if image_id not in rows:
+            raise WorkbenchError(f"{image_id!r} is not an image of {described.collection.name!r}")
+        if described.words is not None:
+            _, keypoints = self.engine.keypoints(described.config, progress)
+            pair = query_features(described, keypoints, query, box), keypoints.of(rows[image_id])
+            explanation = explain_words(*pair, described.words, described.config, described.descriptors)
+        else:
+            maps = query_maps(described, query, box)
+            explanation = explain(
+                maps, described.maps(rows[image_id]), described.config, described.descriptors
+            )
+        score = searcher.coded(query_vector(described, query, box)[0], rows[image_id])
+        if score is None:
+            return explanation
+        return replace(explanation, score=score, constant=score - explanation.score)
+
+    def locate(
+        self,
+        query: QueryLike,
+        image_id: str,
+        *,
+        pipeline: str | Config = PROPOSALS_PIPELINE,
+        box: Box | None = None,
+        progress: Progress = silent,
+    ) -> Location:
+        """Locate the query in an image of the collection: the most similar region, its box adjusted.
+
+        ``.box`` and ``.region`` are in pixels of the upright image, ``.score`` is the region's cosine.
+        """
+        described = self.engine.describe(pipeline, progress, query)
+        return locate_in_image(described, query_vector(described, query, box)[0], image_id)
+
+    def classify(
+        self,
+        image: QueryLike,
+        *,
+        pipeline: str | Config = ONE_PIPELINE,
+        box: Box | None = None,
+        k: int | None = None,
+        progress: Progress = silent,
+        online: bool = True,
+    ) -> pd.DataFrame:
+        """Classify an image by the nearest regions of each class (ONE, Xie et al. 2015).
+
+        Returns a DataFrame of the first ``k`` classes (None: all) with label, score, images and votes: the
+        regions and their neighbours that the score is the mean of. An image of the collection has no vote
+        itself. ``online``: see ``regions.rank``.
+        """
+        sets = self.engine.region_sets(pipeline, progress, image)
+        regions = one.query_regions(sets, image, box, online)
+        classes = one.compare_classes(sets, regions, self.collection.labels, one.query_images(sets, image))
+        return one.classify(sets, regions, classes, k)
+
+    def match(
+        self,
+        query: QueryLike,
+        image_id: QueryLike,
+        *,
+        pipeline: str | Config = "sift/bow:4096/whole",
+        box: Box | None = None,
+        progress: Progress = silent,
+        model: Kind = "homography",
+    ) -> Match:
+        """Match the keypoints of a query and an image, and verify the matches by one ``model``.
+
+        The local features are those that the pipeline is made of or verifies with, SIFT where it names none.
+        """
+        source, words = self.engine.local_features(pipeline, progress, query, image_id)
+        query_side = query_local_features(source, self.collection, query, box)
+        return match(query_side, query_local_features(source, self.collection, image_id), words, model)
+
+    def compare(self, pipelines: Sequence[str | Config], *, progress: Progress = silent) -> Comparison:
+        """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
+        return Comparison([self.evaluate(pipeline, progress=progress) for pipeline in pipelines])
+
+    def tradeoff(
+        self,
+        indexes: Sequence[str] = (),
+        *,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        progress: Progress = silent,
+    ) -> Tradeoff:
+        """Measure indexes such as ``ivf:64,pq:16`` against exact search with a pipeline: ``.table``."""
+        searcher = self.engine.searcher(Config.parse(pipeline).description, progress)
+        tradeoff = Tradeoff(searcher.described, searcher.vectors)
+        for index in indexes:
+            tradeoff.measure(index, progress)
+        return tradeoff
+
+    def runs(self) -> pd.DataFrame:
+        """All stored evaluations of this cache, on any collection, the newest first."""
+        return store.list_runs(self.options.cache)
+
+    def picture(self, query: QueryLike, *, box: Box | None = None) -> Image.Image:
+        """The input of the network for a query or an image, as RGB: upright, and cropped to its box."""
+        return query_picture(self.collection, query, box)
+
+    def thumbnail(self, image_id: str, *, side: int = 160, box: Box | None = None) -> bytes:
+        """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
+        folder = self.options.cache / "thumbnails"
+        try:
+            return thumbnail(self.collection.path(image_id), side, box, folder)
+        except WorkbenchError as error:
+            raise WorkbenchError(f"image {image_id!r}: {error}") from None
+
+    def _localisation(self, described: DescribedCollection, progress: Progress) -> dict[str, float]:
+        """The share of heat on targets. Indexes and re-ranking do not change it, so it is shared by all
+        pipelines of one description."""
+        with self._lock:
+            entries = [evaluation.metrics for of, evaluation in self._evaluations.values() if of is described]
+        for metrics in entries:
+            if "localisation" in metrics:
+                return {name: value for name, value in metrics.items() if name.startswith("localisation")}
+        return localisation(described, progress)

@@ -1,0 +1,116 @@
+"""``bench.studies``: activations, contributions, co-occurrence, embedding map and sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
+from workbench.analysis.embedding_map import embedding_map
+from workbench.analysis.sweep import grid
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress, silent
+from workbench.config.config import DEFAULT_PIPELINE, Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import Step
+from workbench.descriptors.proposals import load_proposal_model
+from workbench.engine.description import require_maps
+from workbench.engine.engine import Engine
+from workbench.engine.queries import QueryLike, query_maps, query_picture, query_vector
+from workbench.evaluation.comparison import Comparison
+from workbench.explain.activations import Activations, activations, at_layer, layer_source
+from workbench.explain.channels import Contributions, contributions
+
+
+class StudyAccessor:
+    """Studies of a pipeline: of one image, of two, or of the whole collection."""
+
+    def __init__(self, engine: Engine, compare: Callable[..., Comparison]) -> None:
+        self._engine, self._compare = engine, compare
+
+    def activations(
+        self,
+        image: QueryLike,
+        *,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        box: Box | None = None,
+        progress: Progress = silent,
+        layer: str | None = None,
+        regions: str | None = None,
+    ) -> Activations:
+        """The activations of the pipeline's layer, or of another ``layer`` of its backbone, in any image.
+
+        ``regions`` lays a grid other than the pipeline's own, for example ``proposals:20`` beside ``rmac:3``.
+        """
+        config = Config.parse(pipeline)
+        if layer is not None:
+            config = at_layer(config, layer)
+            source = layer_source(config.backbone, self._engine.options)
+            picture = query_picture(self._engine.collection, image, box)
+            return activations(source.maps_of(picture)[0], config)
+        described = self._engine.describe(config, progress, image)
+        maps, descriptors = query_maps(described, image, box)[0], described.descriptors
+        if regions is None:
+            return activations(maps, config, descriptors.attention, descriptors.proposals)
+        config = replace(config, regions=Step.parse("regions", regions))
+        laid = load_proposal_model(config, require_maps(described.source))
+        return activations(maps, config, descriptors.attention, laid)
+
+    def contributions(
+        self,
+        image: QueryLike,
+        other: QueryLike,
+        *,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        box: Box | None = None,
+        progress: Progress = silent,
+        other_box: Box | None = None,
+    ) -> Contributions:
+        """The score of two images, split over the channels, cells and regions of the first."""
+        described = self._engine.describe(pipeline, progress, image, other)
+        vector = query_vector(described, other, other_box)[0]
+        maps = query_maps(described, image, box)
+        return contributions(maps, vector, described.config, described.descriptors)
+
+    def cooccurrence(
+        self, pipeline: str | Config = DEFAULT_PIPELINE, *, progress: Progress = silent
+    ) -> Cooccurrence:
+        """Correlations of the descriptor's dimensions, before and after whitening."""
+        return cooccurrence(self._engine.describe(pipeline, progress), progress=progress)
+
+    def embedding(
+        self,
+        pipeline: str | Config = DEFAULT_PIPELINE,
+        *,
+        progress: Progress = silent,
+        known_only: bool = False,
+    ) -> pd.DataFrame:
+        """The database as a 2-D map by UMAP: image_id, x, y and cluster.
+
+        ``known_only``: return an empty table instead of computing a map that is not in the cache.
+        """
+        return embedding_map(self._engine.describe(pipeline, progress), progress, known_only)
+
+    def sweep(
+        self,
+        backbones: Sequence[str],
+        *,
+        poolings: Sequence[str] = ("max",),
+        regions: Sequence[str] = ("whole",),
+        weightings: Sequence[str] = ("",),
+        whitenings: Sequence[str] = ("",),
+        rerankings: Sequence[str] = ("",),
+        progress: Progress = silent,
+    ) -> Comparison:
+        """Evaluate every combination of the parts that makes a valid pipeline; "" leaves a part out.
+
+        Raises WorkbenchError if no combination is valid.
+        """
+        combinations = grid(backbones, poolings, regions, weightings, whitenings, rerankings)
+        if not combinations.pipelines:
+            raise WorkbenchError(
+                f"no valid pipeline: {next(iter(combinations.left_out.values()), 'no parts')}"
+            )
+        return self._compare(combinations.pipelines, progress=progress)

@@ -1,0 +1,85 @@
+"""Output of the command line: tables and JSON, and a progress bar on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from workbench.common.progress import Progress, silent
+
+
+@contextlib.contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on standard error if it is a terminal; standard output has only results."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(task: str, done: int, total: int) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total or None)
+            bars.update(tasks[task], completed=done, total=total or None)
+
+        yield progress
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; NaN and infinity become null."""
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Convert to types of JSON: NaN and infinity become null, NumPy scalars plain numbers."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table; columns of numbers are right-aligned."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for position, name in enumerate(columns):
+        numbers = bool(rows) and all(
+            row[position].removeprefix("-").replace(".", "", 1).isdigit() or not row[position] for row in rows
+        )
+        table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    # In a file or a pipe, lines are not wrapped to the width of a terminal.
+    console = Console() if sys.stdout.isatty() else Console(width=400)
+    console.print(Text(title), style="bold")
+    console.print(table)
+
+
+def percent(value: float) -> str:
+    """A fraction in percent with one digit; empty for NaN."""
+    return "" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def measure(name: str, value: float) -> str:
+    """A measure in percent, or N-S, which ranges from 0 to 4, as it is."""
+    return f"{value:.2f}" if name == "N-S" else percent(value)
+
+
+def count(value: int | None) -> str:
+    """A count; empty for None."""
+    return "" if value is None else str(value)

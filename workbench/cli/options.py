@@ -1,0 +1,79 @@
+"""Options shared by commands, and the collection opened with them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.common.progress import Progress
+
+if TYPE_CHECKING:
+    from workbench.bench.bench import Bench
+
+COLLECTION = Annotated[
+    str, typer.Argument(help="posters, a benchmark's name, a folder of images or a CSV of labels")
+]
+LABELS = Annotated[str, typer.Option(help="none, or folders: subfolders are labels")]
+CACHE = Annotated[Path | None, typer.Option(help="the folder of collections and stored maps")]
+WEIGHTS = Annotated[Path | None, typer.Option(help="a folder of weight files; also WORKBENCH_WEIGHTS")]
+# name → (type and help, default), as ``workbench.open`` takes them
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "size": (Annotated[int, typer.Option(help="longest side in pixels")], 512),
+    "device": (Annotated[str, typer.Option(help="auto, cpu, cuda or mps")], "auto"),
+    "precision": (Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")], "auto"),
+    "cache": (CACHE, None),
+    "weights": (WEIGHTS, None),
+    "seed": (Annotated[int, typer.Option(help="seed of random numbers")], 0),
+    "distractors": (
+        Annotated[str, typer.Option(help="negatives to add: a folder of images, or synthetic:COUNT")],
+        "",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A collection to open and its options; called with a progress callback, it opens it."""
+
+    collection: str
+    labels: str
+    options: dict[str, Any]
+
+    def __call__(self, progress: Progress) -> Bench:
+        import workbench
+
+        return workbench.open(self.collection, self.labels, progress=progress, **self.options)
+
+
+def opens(command: Callable[..., None], default: str | None = None) -> Callable[..., None]:
+    """Decorate a command whose first parameter is an Opening, which is filled from the shared options.
+
+    ``default`` is the collection if none is named.
+    """
+    _, *specific = inspect.signature(command, eval_str=True).parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+
+    def parameter(name: str, kind: Any, value: Any) -> inspect.Parameter:
+        return inspect.Parameter(name, keyword, annotation=kind, default=value)
+
+    parameters = [
+        parameter("collection", COLLECTION, inspect.Parameter.empty if default is None else default),
+        *(option.replace(kind=keyword) for option in specific),
+        parameter("labels", LABELS, "none"),
+        *(parameter(name, kind, value) for name, (kind, value) in _OPTIONS.items()),
+    ]
+
+    @wraps(command)
+    def run(collection: str, labels: str, **arguments: Any) -> None:
+        options = {name: arguments.pop(name) for name in _OPTIONS}
+        command(Opening(collection, labels, options), **arguments)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer
+    run.__annotations__ = {option.name: option.annotation for option in parameters}
+    return run

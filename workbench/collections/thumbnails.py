@@ -1,0 +1,53 @@
+"""Thumbnails: small JPEGs of images, stored on disk under the fingerprint of the image file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+
+from workbench.collections import images
+from workbench.common.files import replacing
+from workbench.common.geometry import Box
+
+_DECODED = 2  # decode at least this many times larger, because libjpeg's own reduction is coarse
+
+
+def thumbnail(path: Path, side: int, box: Box | None, folder: Path) -> bytes:
+    """A JPEG of an image file, upright, its longest side at most ``side`` pixels, cropped to ``box``.
+
+    It is stored in ``folder`` and made again where the image file has changed. Raises WorkbenchError with
+    the reason where the file cannot be read.
+    """
+    return _stored(path, images.header(path).fingerprint, side, box, folder)
+
+
+@lru_cache(maxsize=4096)
+def _stored(path: Path, fingerprint: str, side: int, box: Box | None, folder: Path) -> bytes:
+    crop = "" if box is None else "-" + "-".join(f"{edge:g}" for edge in box)
+    file = folder / fingerprint[:2] / f"{fingerprint}-{side}{crop}.jpg"
+    with contextlib.suppress(OSError):
+        if cached := file.read_bytes():
+            return cached
+    jpeg = _render(path, side, box)
+    # A folder that cannot be written, or a full disk, only means that the thumbnail is made again.
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as part:
+            part.write_bytes(jpeg)
+    return jpeg
+
+
+def _render(path: Path, side: int, box: Box | None) -> bytes:
+    header = images.header(path)
+    width, height = (header.width, header.height) if box is None else (box[2] - box[0], box[3] - box[1])
+    scale = _DECODED * side / max(width, height, 1)
+    at_least = max(1, int(scale * width)), max(1, int(scale * height))
+    picture = images.load(path, box, at_least=at_least)
+    picture.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=85)
+    return data.getvalue()

@@ -1,0 +1,1 @@
+"""Files, progress, geometry and colours, for all packages."""

@@ -1,0 +1,251 @@
+"""The parts of a pipeline and their arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench.config.errors import WorkbenchError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of a pipeline with its arguments, written ``name:argument:argument[:tag]``."""
+
+    name: str
+    args: tuple[float, ...] = ()
+    text: str | None = None  # the arguments as written, where they are not plain numbers (``3x3``)
+    tag: str | None = None  # the name of something trained: TAG in ``attention:TAG`` or ``pcaw:256:TAG``
+
+    @classmethod
+    def parse(cls, kind: str, text: str) -> Step:
+        """Read one part of a pipeline, as in ``Step.parse("regions", "rmac:3")``.
+
+        ``kind`` is a key of ``KINDS``: the table of valid names, and the name of the part in error messages.
+        Raises WorkbenchError naming the wrong argument.
+        """
+        text = text.strip()
+        name, _, argument = text.partition(":")
+        if name not in KINDS[kind]:
+            raise WorkbenchError(f"{kind} {text!r} is not known; valid: {', '.join(KINDS[kind])}")
+        part = f"{kind} {text!r}"
+        if name == "attention" and argument:
+            if not re.fullmatch(r"[a-z0-9_-]+", argument):
+                raise WorkbenchError(
+                    f"{part}: a name of trained weights has only lower-case letters, digits, - and _"
+                )
+            return cls(name, tag=argument)
+        tag = None
+        if name in NAMED and (tagged := re.fullmatch(r"(.*):([a-z0-9_-]*[a-z_-][a-z0-9_-]*)", argument)):
+            argument, tag = tagged.groups()
+        if name == "grid":
+            return _grid(argument or "3x3", part)
+        args = _arguments(name, argument, KINDS[kind][name], part)
+        if name in SUGGESTING:
+            default = suggested_argument(cls(name, args))
+            args = args[0], args[1] or default
+            return cls(name, args, f"{args[0]:g}" if args[1] == default else None)
+        return cls(name, args, tag=tag)
+
+    def __str__(self) -> str:
+        arguments = [self.text] if self.text is not None else [f"{value:g}" for value in self.args]
+        return ":".join([self.name, *arguments, *([self.tag] if self.tag is not None else [])])
+
+    @property
+    def named(self) -> str | None:
+        """The tag: NAME in ``attention:NAME``, ``pcaw:256:NAME``, ``sv:100:NAME``, ``proposals:20:NAME``."""
+        return self.tag
+
+    @property
+    def learned(self) -> str | None:
+        """The name of the trained weights or whitening that a step applies; ``sv`` applies none."""
+        return None if self.name == "sv" else self.tag
+
+
+# name → (default arguments, smallest value of each, whether fractions are allowed)
+_Spec = tuple[tuple[float, ...], float, bool]
+
+
+POOLINGS: dict[str, _Spec] = {
+    "max": ((), 0, False),
+    "mean": ((), 0, False),
+    "gem": ((3,), 1, True),
+    "crow": ((), 0, False),
+    "code": ((), 0, False),
+    "bow": ((4096,), 2, False),
+}
+
+
+REGIONS: dict[str, _Spec] = {
+    "whole": ((), 0, False),
+    "rmac": ((3,), 1, False),
+    "rmac+": ((3,), 1, False),
+    "grid": ((3, 3), 1, False),
+    "proposals": ((20,), 1, False),
+}
+
+
+WEIGHTINGS: dict[str, _Spec] = {
+    "centre": ((), 0, False),
+    "attention": ((), 0, False),
+    "norm": ((), 0, False),
+}
+
+
+WHITENINGS: dict[str, _Spec] = {
+    "pca": ((256,), 1, False),
+    "pcaw": ((256,), 1, False),
+    "lw": ((256,), 1, False),
+}
+
+
+NAMED = (*WHITENINGS, "sv", "proposals")  # these take a tag after their number
+
+
+VECTOR_STEPS: dict[str, _Spec] = {
+    **WHITENINGS,
+    "power": ((0.5,), 0.01, True),
+    "scales": ((3,), 1, False),
+}
+
+
+# A last argument of 0 stands for the value computed from the first, which is not written (see ``suggested``).
+INVERTED: dict[str, _Spec] = {
+    "ivf": ((64, 0), 1, False),
+    "imi": ((4, 0), 1, False),
+}
+
+
+CODES: dict[str, _Spec] = {
+    "pq": ((16,), 1, False),
+    "opq": ((16,), 1, False),
+    "itq": ((256,), 1, False),
+    "lsh": ((256,), 1, False),
+    "sh": ((256,), 1, False),
+}
+
+
+INDEX_STEPS: dict[str, _Spec] = {
+    "exact": ((), 0, False),
+    **INVERTED,
+    **CODES,
+    "hnsw": ((32, 0), 1, False),
+}
+
+
+RERANKING_STEPS: dict[str, _Spec] = {
+    "nojunk": ((), 0, False),
+    "aqe": ((5,), 1, False),
+    "alphaqe": ((10, 3), 0, True),
+    "dba": ((5,), 1, False),
+    "diffusion": ((50,), 1, False),
+    "kreciprocal": ((20, 6, 0.3), 0, True),
+    "he": ((24,), 1, False),
+    "sv": ((100,), 1, False),
+}
+
+
+LOCAL = ("sift", "hardnet")  # backbones that describe keypoints, not cells of a map
+
+
+VERIFIER = "sift"  # the keypoints of ``sv`` where it names none and the backbone has none
+
+
+BINARY = ("itq", "lsh", "sh")
+
+
+QUERY_RERANKING = ("aqe", "alphaqe", "diffusion", "kreciprocal")  # those that use a query's first results
+
+
+SUGGESTING = (*INVERTED, "hnsw")
+
+
+STEPS = {**WEIGHTINGS, **VECTOR_STEPS, **INDEX_STEPS, **RERANKING_STEPS}
+
+
+KINDS: dict[str, dict[str, _Spec]] = {
+    "pooling": POOLINGS,
+    "regions": REGIONS,
+    "weighting": WEIGHTINGS,
+    "whitening": WHITENINGS,
+    "index": INDEX_STEPS,
+    "re-ranking": RERANKING_STEPS,
+    "step": STEPS,
+}
+
+
+def is_local(backbone: str) -> bool:
+    """Whether a backbone describes keypoints: ``sift``, ``hardnet`` or a trained ``hardnet:NAME``."""
+    return backbone in LOCAL or backbone.startswith("hardnet:")
+
+
+def suggested_argument(step: Step) -> float:
+    """The default number of cells probed, or of candidates held (hnsw).
+
+    The square root of the number of cells: 8 for ``ivf:64``, 2^b for the 4^b cells of ``imi:b``;
+    for hnsw twice its number of links.
+    """
+    first = step.args[0]
+    return 2 * first if step.name == "hnsw" else max(1.0, round(cell_count(step) ** 0.5))
+
+
+def cell_count(step: Step) -> float:
+    """The number of cells of an inverted index: N for ``ivf:N``, 4^b for ``imi:b``."""
+    return 4.0 ** min(step.args[0], 64) if step.name == "imi" else step.args[0]
+
+
+def parse_index(text: str) -> tuple[Step, ...]:
+    """Read an index such as ``ivf:64,pq:16``: the inverted index before the code; ``exact`` gives no step.
+
+    Raises WorkbenchError where a step is wrong or the steps do not make one index.
+    """
+    steps = [Step.parse("index", word) for word in text.split(",")]
+    ordered = sorted((step for step in steps if step.name != "exact"), key=lambda step: step.name in CODES)
+    check_index(ordered)
+    return tuple(ordered)
+
+
+def check_index(steps: Sequence[Step]) -> None:
+    """Raise WorkbenchError where index steps do not make one index or an argument is out of range."""
+    written = ",".join(map(str, steps))
+    for kind, table in (("inverted index", INVERTED), ("code", CODES)):
+        same = [str(step) for step in steps if step.name in table]
+        if len(same) > 1:
+            raise WorkbenchError(
+                f"index {written!r}: {' and '.join(same)} are both a kind of {kind}; keep one"
+            )
+    if len(steps) > 1 and any(step.name == "hnsw" for step in steps):
+        raise WorkbenchError(f"index {written!r}: hnsw is a complete index by itself; valid: hnsw:32 alone")
+    for step in steps:
+        if step.name == "imi" and step.args[0] > 10:
+            raise WorkbenchError(
+                f"index {step}: imi:{step.args[0]:g} has 4^{step.args[0]:g} cells; valid: 1 to 10"
+            )
+        if step.name in INVERTED and step.args[1] > cell_count(step):
+            raise WorkbenchError(
+                f"index {step}: {step.args[1]:g} cells cannot be probed, there are {cell_count(step):g}"
+            )
+        if step.name in BINARY and step.args[0] % 8:
+            raise WorkbenchError(f"index {step}: codes are whole bytes; valid: multiples of 8 bits")
+
+
+def _grid(argument: str, part: str) -> Step:
+    match = re.fullmatch(r"(\d+)x(\d+)", argument)
+    if not match or min(map(int, match.groups())) < 1:
+        raise WorkbenchError(f"{part}: a grid is written rows x columns, as in grid:3x3")
+    rows, columns = map(int, match.groups())
+    return Step("grid", (rows, columns), f"{rows}x{columns}")
+
+
+def _arguments(name: str, argument: str, spec: _Spec, part: str) -> tuple[float, ...]:
+    """The numbers of ``number:number``, with the defaults of the table where there are fewer."""
+    defaults, smallest, fractions = spec
+    values = argument.split(":") if argument else []
+    if len(values) > len(defaults):
+        raise WorkbenchError(f"{part}: {name} takes {len(defaults) or 'no'} argument(s)")
+    pattern, number = (r"\d+(\.\d+)?", "number") if fractions else (r"\d+", "whole number")
+    for value in values:
+        if not re.fullmatch(pattern, value) or float(value) < smallest or float(value) > 1e9:
+            raise WorkbenchError(f"{part}: {value!r} is not a {number} from {smallest:g}")
+    return (*map(float, values), *defaults[len(values) :])

@@ -1,0 +1,61 @@
+"""Whitenings fitted on another collection and stored under a name: the step ``pcaw:256:NAME``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import Step
+from workbench.descriptors.whitening import Whitening
+from workbench.features.cards import card_differences, source_card, trained_path
+from workbench.features.map_source import MapSource
+
+
+def card_of_vectors(config: Config, source: MapSource) -> dict[str, Any]:
+    """Identify the vectors that a pipeline whitens: network, layer, pooling and the steps before."""
+    steps = list(map(str, config.vector_steps))
+    before = steps[: steps.index(str(config.whitenings[0]))]
+    return {**source_card(source), "pooling": str(config.pooling), "before": "/".join(before) or "nothing"}
+
+
+def named_whitenings(config: Config, source: MapSource) -> dict[Step, Whitening]:
+    """Load the named whitening of a pipeline, cut to its dimensions; empty if it is fitted to the collection.
+
+    The directions of most variance come first, so the first D rows equal a fit of D dimensions. Raises
+    WorkbenchError if the whitening is missing or was fitted to other vectors.
+    """
+    if not config.whitenings or not config.whitenings[0].learned:
+        return {}
+    (step,) = config.whitenings
+    name, dimensions = str(step.learned), int(step.args[0])
+    path = trained_path(source.options.cache, name)
+    advice = f"fit one: workbench train whitening COLLECTION {_unnamed(config, step)} --name {name}"
+    try:
+        status = path.stat()
+    except OSError:
+        raise WorkbenchError(f"step {step}: {str(path)!r} is missing; {advice}") from None
+    whitening = _load(path, dimensions, status.st_size, status.st_mtime_ns)
+    differing = card_differences(whitening.provenance, {"kind": step.name, **card_of_vectors(config, source)})
+    if differing:
+        raise WorkbenchError(f"step {step}: it was fitted for {differing}; {advice}")
+    if whitening.dimensions < dimensions:
+        raise WorkbenchError(f"step {step}: it keeps {whitening.dimensions} dimensions; use at most as many")
+    return {step: whitening}
+
+
+def _unnamed(config: Config, step: Step) -> Config:
+    """Return the pipeline up to its whitening, fitted to the collection itself."""
+    steps = config.description.steps
+    fitted = Step(step.name, step.args)
+    return Config(config.backbone, config.pooling, config.regions, (*steps[: steps.index(step)], fitted))
+
+
+@lru_cache(maxsize=16)
+def _load(path: Path, dimensions: int, size: int, changed: int) -> Whitening:
+    stored = Whitening.load(path)
+    kept = min(dimensions, stored.dimensions)
+    provenance = {**stored.provenance, "asked": dimensions, "kept": kept}
+    return Whitening(stored.kind, stored.mean, stored.projection[:kept].contiguous(), provenance)

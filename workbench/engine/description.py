@@ -1,0 +1,116 @@
+"""A collection described by a pipeline: pictures to maps to vectors, cached until a file changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from workbench.collections import images
+from workbench.collections.collection import Collection, Query
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.descriptors.attention import load_attention
+from workbench.descriptors.description import Descriptors
+from workbench.descriptors.named_whitening import named_whitenings
+from workbench.descriptors.proposals import load_proposal_model
+from workbench.features.map_source import MapSource, Picture
+from workbench.local.features import LocalSource
+from workbench.local.vocabulary import VisualWords
+
+
+@dataclass(frozen=True)
+class DescribedCollection:
+    """A collection described by one pipeline.
+
+    The rows of ``pictures`` and of the vectors are the database in order, then the query pictures that are
+    not in it. ``keys`` [scale][row] name the pictures in the store. ``words`` is the vocabulary of a bag of
+    words.
+    """
+
+    config: Config
+    collection: Collection
+    source: MapSource | LocalSource
+    pictures: tuple[Picture, ...]
+    keys: list[list[str]]
+    descriptors: Descriptors
+    seconds: float
+    words: VisualWords | None = None
+
+    @property
+    def database(self) -> torch.Tensor:
+        """The descriptors of the database, [N, D]."""
+        return self.descriptors.vectors[: len(self.collection.images)]
+
+    def maps(self, row: int) -> list[torch.Tensor]:
+        """The stored maps [1, C, H, W] of a row, one for each scale."""
+        source = require_maps(self.source)
+        stored = (next(source.batches([keys[row]], scale))[1] for scale, keys in enumerate(self.keys))
+        return [maps.float() for maps in stored]
+
+    def image_rows(self) -> dict[str, int]:
+        """The row of each image of the database."""
+        return {image: row for row, image in enumerate(self.collection.images)}
+
+    def row(self, query: Query | None) -> int | None:
+        """The row of a query of the collection; None without a query, or if its picture could not be read."""
+        picture = query and picture_of(self.collection, query)
+        return self.pictures.index(picture) if picture in self.pictures else None
+
+    def query_rows(self) -> list[int]:
+        """The row of each query, in the collection's order."""
+        row_of = {picture: row for row, picture in enumerate(self.pictures)}
+        return [row_of[picture_of(self.collection, query)] for query in self.collection.queries]
+
+    def ground_truth(self) -> list[dict[Any, Any]]:
+        """The ground truth {row: grade} of each query; under ``self`` is the row of its own image."""
+        row_of, relevance = self.image_rows(), self.collection.relevance
+        truth = []
+        for query in self.collection.queries:
+            grades: dict[Any, Any] = {row_of[i]: grade for i, grade in relevance.get(query.id, {}).items()}
+            if query.image in row_of:
+                grades["self"] = row_of[query.image]
+            truth.append(grades)
+        return truth
+
+    def fresh(self) -> bool:
+        """Whether the images, the weights and all trained parts are still the files that were used."""
+        try:
+            return self.source.fresh() and self._trained_parts_fresh() and self._pictures_fresh()
+        except WorkbenchError:
+            return False
+
+    def _trained_parts_fresh(self) -> bool:
+        """Whether attention, proposals and named whitenings are the objects that loading them gives now."""
+        if not isinstance(self.source, MapSource):
+            return True
+        current = (
+            load_attention(self.config, self.source),
+            load_proposal_model(self.config, self.source),
+            *named_whitenings(self.config, self.source).values(),
+        )
+        described = self.descriptors
+        used = described.attention, described.proposals, *described.regional, *described.final
+        return all(any(part is used_part for used_part in used) for part in current)
+
+    def _pictures_fresh(self) -> bool:
+        return all(
+            key.startswith(images.header(picture.path).fingerprint)
+            for picture, key in zip(self.pictures, self.keys[0], strict=True)
+        )
+
+
+def picture_of(collection: Collection, query: Query) -> Picture:
+    """The picture that is described for a query: its image, cropped to its box."""
+    return Picture(collection.path(query.image), query.box)
+
+
+def require_maps(source: MapSource | LocalSource) -> MapSource:
+    """The source of maps. Raises WorkbenchError for a pipeline of keypoints, which has no maps."""
+    if isinstance(source, LocalSource):
+        raise WorkbenchError(
+            f"{source.spec.name} has no feature map, so there are no cells, channels or regions to look at; "
+            "see its keypoints in the panel 'Local matches'"
+        )
+    return source

@@ -1,0 +1,159 @@
+"""Describe a collection by any pipeline, and cache the descriptions."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from workbench.collections.collection import Collection
+from workbench.common.progress import Progress
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.descriptors.description import describe, fit_final_steps
+from workbench.engine.description import DescribedCollection, picture_of
+from workbench.engine.keypoints import Keypoints
+from workbench.engine.locks import NamedLocks
+from workbench.features.map_source import MapSource, Picture
+from workbench.local import vocabulary
+from workbench.local.features import LocalSource
+
+MAX_CACHED = 16  # most described pipelines held in memory
+
+
+MAX_BYTES = 2**30  # most bytes of their vectors; the newest pipeline is always kept
+
+
+class DescriptionCache:
+    """Describe one collection by any pipeline, and keep the last results in memory.
+
+    Images that turn out to be unreadable move from ``collection`` to its report.
+    """
+
+    def __init__(self, collection: Collection, options: Options) -> None:
+        self.collection = collection
+        self.options = options
+        self._sources: dict[tuple[str, str], MapSource | LocalSource] = {}
+        self._ready: dict[str, DescribedCollection] = {}
+        self._lock = threading.Lock()  # protects the two dicts; held briefly
+        self._work_locks = NamedLocks()  # one for each pipeline and for each source
+
+    def describe(self, config: Config, progress: Progress) -> DescribedCollection:
+        """Describe the collection by a pipeline, or return the cached result if no file has changed.
+
+        Threads that ask for the same pipeline wait for each other; threads that ask for others do not.
+        """
+        name = str(config)
+        with self._work_locks(name, progress):
+            with self._lock:
+                described = self._ready.pop(name, None)
+            if described is None or described.collection is not self.collection or not described.fresh():
+                described = self._describe(config, progress)
+            with self._lock:
+                self._ready[name] = described  # the newest last
+                while len(self._ready) > MAX_CACHED or (len(self._ready) > 1 and self._bytes() > MAX_BYTES):
+                    self._ready.pop(next(iter(self._ready)))
+            return described
+
+    def _bytes(self) -> int:
+        return sum(described.descriptors.vectors.nbytes for described in self._ready.values())
+
+    def keypoints(self, described: DescribedCollection, name: str, progress: Progress) -> Keypoints:
+        """The local features ``name`` of all described pictures; missing ones are extracted."""
+        if isinstance(described.source, LocalSource) and described.source.spec.name == name:
+            return Keypoints(described.source, described.keys[0])
+        source = self.local(name)
+        with self._work_locks(f"maps {name}", progress):
+            keys, _ = source.extract(described.pictures, 1, progress)
+        return Keypoints(source, keys[0])
+
+    def local(self, name: str) -> LocalSource:
+        """The source of the local features ``name``."""
+        source = self._source(name, "words", lambda: LocalSource(name, self.options))
+        assert isinstance(source, LocalSource)
+        return source
+
+    def _source(
+        self, backbone: str, kind: str, make: Callable[[], MapSource | LocalSource]
+    ) -> MapSource | LocalSource:
+        with self._lock:
+            source = self._sources.get((backbone, kind))
+            if source is None or not source.fresh():
+                source = self._sources[backbone, kind] = make()
+            return source
+
+    def _source_of(self, config: Config) -> MapSource | LocalSource:
+        if config.pooling.name == "bow":
+            return self.local(config.backbone)
+        kind = "code" if config.pooling.name == "code" else "map"
+        return self._source(config.backbone, kind, lambda: MapSource.of(config, self.options))
+
+    def _describe(self, config: Config, progress: Progress) -> DescribedCollection:
+        started = time.perf_counter()
+        source = self._source_of(config)
+        # Two pipelines of one backbone must not extract the same maps at the same time.
+        with self._work_locks(f"maps {source.spec.name}", progress):
+            collection, pictures, keys = self._extract(source, config.scales, progress)
+        fit_on, provenance = whitening_rows(collection), {"collection": collection.name}
+        needs_pairs = any(step.name == "lw" and not step.learned for step in config.whitenings)
+        pairs = matching_rows(collection, pictures) if needs_pairs else None
+        bag = None
+        if isinstance(source, LocalSource):
+            bag = vocabulary.describe(source, keys[0], int(config.pooling.args[0]), fit_on, progress)
+            vectors = torch.from_numpy(bag.vectors())
+            descriptors = fit_final_steps(vectors, config.vector_steps, {}, fit_on, pairs, provenance)
+        else:
+            seed = self.options.seed
+            descriptors = describe(source, keys, config, fit_on, pairs, provenance, seed, progress)
+        seconds = time.perf_counter() - started
+        return DescribedCollection(config, collection, source, pictures, keys, descriptors, seconds, bag)
+
+    def _extract(
+        self, source: MapSource | LocalSource, scales: int, progress: Progress
+    ) -> tuple[Collection, tuple[Picture, ...], list[list[str]]]:
+        """Extract all pictures, again without those that turn out unreadable and move to the report."""
+        while True:
+            collection = self.collection
+            if not collection.images:
+                raise WorkbenchError(
+                    f"{collection.name!r} has no image that can be read; "
+                    f"its report names {len(collection.problems)}"
+                )
+            database = [Picture(collection.path(image)) for image in collection.images]
+            queries = [picture_of(collection, query) for query in collection.queries]
+            pictures = list(dict.fromkeys([*database, *queries]))
+            keys, unreadable = source.extract(pictures, scales, progress)
+            if not unreadable:
+                return collection, tuple(pictures), keys
+            names = [*collection.images, *(query.image for query in collection.queries)]
+            name_at = {collection.path(image): image for image in names}
+            with self._lock:  # another backbone may have found other unreadable images meanwhile
+                self.collection = self.collection.without(
+                    (name_at[pictures[row].path], reason) for row, reason in unreadable.items()
+                )
+
+
+def whitening_rows(collection: Collection) -> list[int]:
+    """Rows of the database that whitenings are fitted on.
+
+    Distractors are left out, so that adding them changes no descriptor.
+    """
+    rows = [row for row, image in enumerate(collection.images) if not collection.is_distractor(image)]
+    return rows or list(range(len(collection.images)))
+
+
+def matching_rows(collection: Collection, pictures: Sequence[Picture]) -> np.ndarray:
+    """Rows [m, 2] of pictures that match by the ground truth: each query with each of its positives."""
+    row_of = {picture: row for row, picture in enumerate(pictures)}
+    image_at = {image: row for row, image in enumerate(collection.images)}
+    pairs = [
+        (row_of[picture_of(collection, query)], image_at[image])
+        for query in collection.queries
+        for image, grade in collection.relevance[query.id].items()
+        if grade != "junk"
+    ]
+    return np.array([(a, b) for a, b in pairs if a != b], np.int64).reshape(-1, 2)

@@ -1,0 +1,89 @@
+"""Describe and search one collection by any pipeline, and cache the results."""
+
+from __future__ import annotations
+
+from workbench.collections.collection import Collection
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.options import Options
+from workbench.engine.description import DescribedCollection
+from workbench.engine.description_cache import DescriptionCache
+from workbench.engine.keypoints import Keypoints
+from workbench.engine.one import RegionSets, RegionSetsCache
+from workbench.engine.queries import QueryLike, query_features, require_query
+from workbench.engine.region_search import RegionSearch
+from workbench.engine.searcher import Searcher, SearcherCache
+from workbench.local.features import LocalFeatures, LocalSource
+from workbench.local.vocabulary import VisualWords
+
+
+class Engine:
+    """One collection, described and searched by any pipeline. Safe to use from several threads.
+
+    Each method takes the queries (ids, files or images) that it will be used for, so that a query that
+    does not exist raises WorkbenchError before the long work begins.
+    """
+
+    def __init__(self, collection: Collection, options: Options) -> None:
+        self.options = options
+        self.region_search = RegionSearch()
+        self._descriptions = DescriptionCache(collection, options)
+        self._searchers = SearcherCache()
+        self._region_sets = RegionSetsCache(self.region_search)
+
+    @property
+    def collection(self) -> Collection:
+        """Images, queries, protocol and report; images that turn out unreadable move to the report."""
+        return self._descriptions.collection
+
+    def describe(
+        self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike
+    ) -> DescribedCollection:
+        """Descriptors of the collection, by the pipeline without its index and re-ranking."""
+        self._require(*queries)
+        return self._descriptions.describe(Config.parse(pipeline).description, progress)
+
+    def searcher(self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike) -> Searcher:
+        """The described collection with the pipeline's index and re-ranking."""
+        config = Config.parse(pipeline)
+        described = self.describe(config, progress, *queries)
+        keypoints = None
+        if config.compared:
+            keypoints = self._descriptions.keypoints(described, config.compared, progress)
+        return self._searchers.of(described, config, progress, keypoints)
+
+    def region_sets(
+        self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike
+    ) -> RegionSets:
+        """The collection as sets of the pipeline's region descriptors."""
+        config = Config.parse(pipeline)
+        return self._region_sets.of(self.describe(config, progress, *queries), config, progress)
+
+    def keypoints(
+        self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike
+    ) -> tuple[DescribedCollection, Keypoints]:
+        """The described collection, and the local features that the pipeline is made of or verifies with."""
+        config = Config.parse(pipeline)
+        described = self.describe(config, progress, *queries)
+        return described, self._descriptions.keypoints(described, config.local, progress)
+
+    def local_features(
+        self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike
+    ) -> tuple[LocalSource, VisualWords | None]:
+        """The source of the pipeline's local features, and its visual words, for which it describes the
+        collection; None without a bag of words."""
+        self._require(*queries)
+        config = Config.parse(pipeline)
+        words = self.describe(config, progress).words if config.pooling.name == "bow" else None
+        return self._descriptions.local(config.local), words
+
+    def query_features(self, searcher: Searcher, query: QueryLike, box: Box | None) -> list[LocalFeatures]:
+        """The query's local features where re-ranking compares them, else an empty list."""
+        if searcher.keypoints is None:
+            return []
+        return [query_features(searcher.described, searcher.keypoints, query, box)]
+
+    def _require(self, *queries: QueryLike) -> None:
+        for query in queries:
+            require_query(self.collection, query)

@@ -1,0 +1,241 @@
+"""Image Classification and Retrieval are ONE (Xie, Hong, Zhang and Tian, ICMR 2015).
+
+An image is the set of its regions' descriptors. The distance of a query to an image, or to a class, is the
+mean over the query's regions of the squared distance to the nearest region of that image, or of any image of
+that class; one search both ranks and classifies. This is nearest neighbours without quantisation, image to
+class, as in NBNN (Boiman, Shechtman and Irani, CVPR 2008), on regions.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from workbench.common.geometry import Box, as_box
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.engine.description import DescribedCollection, require_maps
+from workbench.engine.queries import QueryLike, find_query, query_file, query_maps
+from workbench.engine.region_search import RegionSearch, pool_image_regions, region_vectors
+from workbench.search import region_sets as sets
+from workbench.search.ranking import Ranking, sorted_ranking
+from workbench.search.region_sets import NearestMembers, RegionSetIndex
+
+
+class ImageRegions(NamedTuple):
+    """A picture's regions: unit vectors [Q, D], and their boxes [Q, 4] as fractions of width and height."""
+
+    vectors: np.ndarray
+    boxes: np.ndarray
+
+
+class Vote(NamedTuple):
+    """A region of the query, and its nearest region among the images of a class. Boxes are fractions.
+
+    ``similarity`` is 1 - d²/2: the cosine, if regions are stored exactly.
+    """
+
+    region: int
+    box: Box
+    image_id: str
+    image_box: Box
+    similarity: float
+
+
+@dataclass(frozen=True)
+class RegionSets:
+    """A collection as sets of regions, one for each image, in its order; ``boxes`` [R, 4] are fractions."""
+
+    described: DescribedCollection
+    config: Config
+    sets: RegionSetIndex
+    boxes: np.ndarray = field(repr=False)
+
+    def stored(self, image: str) -> ImageRegions:
+        """The stored regions of an image of the collection, for an *offline* query that computes nothing.
+
+        With codes they are approximations of the regions.
+        """
+        row = self.described.image_rows()[image]
+        rows = slice(self.sets.starts[row], self.sets.starts[row + 1])
+        return ImageRegions(self.sets.members(row), self.boxes[rows])
+
+
+def build_region_sets(
+    described: DescribedCollection, config: Config, regions: RegionSearch, progress: Progress = silent
+) -> RegionSets:
+    """Describe the regions of all images, and store them as the pipeline's index says: exactly, or as codes.
+
+    Raises WorkbenchError if the pipeline has no regions, or an index that does not reach all of them.
+    """
+    require_maps(described.source)
+    count = len(described.collection.images)
+    parts: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0), np.empty(0))] * count
+    for chunk in regions.chunks(described, progress):
+        for row, vectors, boxes in zip(chunk.rows, chunk.vectors.numpy(), chunk.boxes, strict=True):
+            # Repeated boxes, which fill a batch up, are left out.
+            first = np.sort(np.unique(boxes, axis=0, return_index=True)[1])
+            parts[row] = vectors[first], boxes[first]
+    starts = np.concatenate([[0], np.cumsum([len(vectors) for vectors, _ in parts])])
+    all_vectors = np.concatenate([vectors for vectors, _ in parts])
+    seed = described.source.options.seed
+    region_sets = sets.build(all_vectors, starts, config.index_steps, seed, progress)
+    return RegionSets(described, config, region_sets, np.concatenate([boxes for _, boxes in parts]))
+
+
+class RegionSetsCache:
+    """The region sets of the last pipeline, kept in memory."""
+
+    def __init__(self, regions: RegionSearch) -> None:
+        self._regions, self._lock = regions, threading.Lock()
+        self._cached: RegionSets | None = None
+
+    def of(self, described: DescribedCollection, config: Config, progress: Progress = silent) -> RegionSets:
+        """The collection as sets of a pipeline's regions."""
+        with self._lock:
+            region_sets = self._cached
+        if region_sets is None or region_sets.described is not described or region_sets.config != config:
+            region_sets = build_region_sets(described, config, self._regions, progress)
+            with self._lock:
+                self._cached = region_sets
+        return region_sets
+
+
+def query_regions(
+    region_sets: RegionSets, query: QueryLike, box: Box | None = None, online: bool = True
+) -> ImageRegions:
+    """A query's regions, described now, or not ``online`` as they are stored.
+
+    Raises WorkbenchError if an offline query is not an uncropped image of the collection.
+    """
+    if online:
+        return describe_regions(region_sets.described, query_maps(region_sets.described, query, box)[0])
+    collection = region_sets.described.collection
+    entry = find_query(collection, query)
+    if (
+        box is not None
+        or entry is None
+        or entry.image not in region_sets.described.image_rows()
+        or entry.box is not None
+    ):
+        raise WorkbenchError(
+            f"query {str(query)!r} is not a whole image of {collection.name!r} whose regions are stored, and "
+            "can only be asked online"
+        )
+    return region_sets.stored(entry.image)
+
+
+def query_images(region_sets: RegionSets, query: QueryLike) -> list[str]:
+    """The images of the collection that are the query itself."""
+    collection = region_sets.described.collection
+    path = query_file(collection, query)
+    return [image for image in collection.images if path is not None and collection.path(image) == path]
+
+
+def describe_regions(described: DescribedCollection, maps: torch.Tensor) -> ImageRegions:
+    """Describe the regions of a picture by its map [1, C, H, W], for an *online* query."""
+    with torch.no_grad():
+        pools = pool_image_regions(maps, described)
+        vectors = region_vectors(pools, described.config, described.descriptors)[0].numpy()
+    return ImageRegions(vectors, pools.of(0) / np.tile(maps.shape[:1:-1], 2))
+
+
+def rank(region_sets: RegionSets, query: ImageRegions) -> Ranking:
+    """Rank all images, the nearest first.
+
+    The score is 1 - d²/2 of the mean squared distance: the mean cosine of the nearest regions, if regions are
+    stored exactly.
+    """
+    distances = region_sets.sets.nearest(query.vectors).distances.mean(0)
+    return sorted_ranking(np.arange(len(distances)), (1 - distances / 2).astype(np.float32))
+
+
+class Classes(NamedTuple):
+    """The ``names`` of classes, the nearest region of each class [Q, n], and its number of images [n]."""
+
+    names: list[str]
+    nearest: NearestMembers
+    images: np.ndarray
+
+
+def compare_classes(
+    region_sets: RegionSets, query: ImageRegions, labels: Mapping[str, str], without: Sequence[str] = ()
+) -> Classes:
+    """Compare a query with the classes of labelled images.
+
+    The images ``without``, such as the query itself, are left out; a class with no other image is infinitely
+    far. Raises WorkbenchError if no image has a label.
+    """
+    ids = region_sets.described.collection.images
+    labelled = [row for row, image in enumerate(ids) if labels.get(image)]
+    if not labelled:
+        raise WorkbenchError(
+            f"{region_sets.described.collection.name!r} has no labels, so there are no classes: open it with "
+            "labels='folders' (--labels folders) where subfolders are labels, or give a labels.csv"
+        )
+    names = sorted({labels[ids[row]] for row in labelled})
+    number_of = {name: number for number, name in enumerate(names)}
+    left_out = set(without)
+    compared = [row for row in labelled if ids[row] not in left_out]
+    nearest = region_sets.sets.nearest(query.vectors)
+    class_of = np.array([number_of[labels[ids[row]]] for row in compared], np.int64)
+    compared_nearest = NearestMembers(nearest.distances[:, compared], nearest.rows[:, compared])
+    return Classes(
+        names,
+        nearest_by_class(compared_nearest, class_of, len(names)),
+        np.bincount(class_of, minlength=len(names)),
+    )
+
+
+def classify(
+    region_sets: RegionSets, query: ImageRegions, compared: Classes, k: int | None = None
+) -> pd.DataFrame:
+    """Rank the classes that a query was compared with, the nearest first.
+
+    Columns: ``label``, ``score`` (1 - d²/2, as in ``rank``), ``images`` (how many of the class were
+    compared), and ``votes``: for each of the query's regions a Vote, its nearest neighbour in that class. A
+    class without images is last, and its score is nan.
+    """
+    names, nearest, counts = compared
+    scores = 1 - nearest.distances.mean(0) / 2
+    order = np.argsort(-scores, kind="stable")[:k]  # infinitely far classes are last
+    return pd.DataFrame(
+        {
+            "label": [names[n] for n in order],
+            "score": np.where(np.isfinite(scores), scores, np.nan)[order],
+            "images": counts[order],
+            "votes": [_votes(region_sets, query, nearest, n) if counts[n] else [] for n in order],
+        }
+    )
+
+
+def nearest_by_class(nearest: NearestMembers, classes: np.ndarray, count: int) -> NearestMembers:
+    """The nearest region of each class [Q, count], given those of images [Q, n] and their classes [n]."""
+    distances = np.full((len(nearest.distances), count), np.inf, np.float32)
+    rows = np.zeros(distances.shape, np.int64)
+    order = np.argsort(classes, kind="stable")
+    bounds = np.searchsorted(classes[order], np.arange(count + 1))
+    for n in np.flatnonzero(np.diff(bounds)):
+        members = order[bounds[n] : bounds[n + 1]]
+        best = members[nearest.distances[:, members].argmin(1)]
+        distances[:, n] = np.take_along_axis(nearest.distances, best[:, None], 1)[:, 0]
+        rows[:, n] = np.take_along_axis(nearest.rows, best[:, None], 1)[:, 0]
+    return NearestMembers(distances, rows)
+
+
+def _votes(region_sets: RegionSets, query: ImageRegions, nearest: NearestMembers, number: int) -> list[Vote]:
+    rows = nearest.rows[:, number]
+    images = np.searchsorted(region_sets.sets.starts, rows, "right") - 1
+    ids = region_sets.described.collection.images
+    columns = zip(query.boxes, images, rows, nearest.distances[:, number], strict=True)
+    return [
+        Vote(n, as_box(box), ids[image], as_box(region_sets.boxes[row]), 1 - float(distance) / 2)
+        for n, (box, image, row, distance) in enumerate(columns)
+    ]

@@ -1,0 +1,119 @@
+"""The provenance and the warnings of an evaluation."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+import torchvision
+
+from workbench.collections.collection import require_ground_truth
+from workbench.config.errors import VERSION
+from workbench.descriptors.proposals import origin
+from workbench.descriptors.whitening import Whitening
+from workbench.engine.description import DescribedCollection
+from workbench.engine.searcher import Searcher
+from workbench.local.vocabulary import VisualWords
+
+FEW_VECTORS = 3  # vectors per dimension; with fewer, whitening mostly amplifies noise
+
+
+def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[str, Any]:
+    """The collection, protocol, settings, trained parts, timings and versions behind an evaluation."""
+    described = searcher.described
+    protocol = require_ground_truth(described.collection)
+    descriptors, source = described.descriptors, described.source
+    fitted = [w.provenance for w in (*descriptors.regional, *descriptors.final) if w is not None]
+    attention, proposals = descriptors.attention, descriptors.proposals
+    return {
+        "collection": described.collection.name,
+        "protocol": protocol.name,
+        "ap_variant": protocol.variant,
+        "protocol_note": protocol.note,
+        "images": len(described.collection.images),
+        "queries": len(described.collection.queries),
+        "unreadable": len(described.collection.problems),
+        "size": source.options.size,
+        "precision": source.precision,
+        "device": source.device,
+        "weights": source.fingerprint,
+        "seed": source.options.seed,
+        "dimensions": descriptors.vectors.shape[1],
+        "whitening": fitted,
+        **({} if attention is None else {"attention": attention.origin}),
+        **({} if proposals is None else {"proposals": origin(proposals)}),
+        **({} if described.words is None else {"vocabulary": _vocabulary(described)}),
+        **({} if searcher.keypoints is None else {"verified by": searcher.keypoints.source.spec.name}),
+        "index": searcher.index.name,
+        "shared_bytes": searcher.index.shared_bytes,
+        "distractors": source.options.distractors,
+        "seconds": round(described.seconds + sum(searcher.build_seconds.values()), 3),
+        "timings": {
+            **{f"seconds to make {part}": round(s, 3) for part, s in searcher.build_seconds.items()},
+            **{name: round(ms, 3) for name, ms in measured_costs.items() if name.startswith("milliseconds")},
+        },
+        "versions": {
+            "workbench": VERSION,
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "timm": timm.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _vocabulary(described: DescribedCollection) -> dict[str, Any]:
+    assert described.words is not None
+    counts = np.diff(described.words.starts)[: len(described.collection.images)]
+    return {
+        "words": len(described.words.centroids),
+        "keypoints an image": round(float(counts.mean()), 1),
+        "collection": described.collection.name,
+    }
+
+
+def warnings(described: DescribedCollection) -> list[str]:
+    """The warnings about a described collection that are shown with its measures."""
+    collection, descriptors = described.collection, described.descriptors
+    warnings = [*collection.notes]
+    if described.words is not None:
+        warnings += _vocabulary_warnings(described.words, len(collection.images))
+    if described.source.spec.random:
+        warnings.append("random weights: this backbone was never trained")
+    for whitening in (*descriptors.regional, *descriptors.final):
+        if whitening is not None:
+            warnings += _whitening_warnings(whitening, collection.name)
+    if without := descriptors.without:
+        warnings.append(f"{without} images have no proposed region: the whole map is used for them")
+    attention = descriptors.attention
+    if attention is not None and attention.origin.get("collection") == collection.name:
+        warnings.append("attention was trained on a collection of this name")
+    if collection.problems:
+        warnings.append(f"{len(collection.problems)} images could not be read and are left out")
+    return warnings
+
+
+def _vocabulary_warnings(words: VisualWords, images: int) -> Iterator[str]:
+    yield "the vocabulary was learned on the evaluated collection"
+    if (count := len(words.centroids)) < words.asked:
+        yield f"the vocabulary has {count} words, not {words.asked}: there are too few descriptors for more"
+    if empty := int((np.diff(words.starts)[:images] == 0).sum()):
+        yield f"{empty} images have no keypoints: their score is 0 and they rank last"
+
+
+def _whitening_warnings(whitening: Whitening, collection: str) -> Iterator[str]:
+    provenance, kind = whitening.provenance, whitening.kind
+    same = provenance.get("collection", "") == collection
+    where = "the evaluated collection" if same else f"another collection, {provenance['collection']!r}"
+    yield f"{kind} was fitted on {where}" + (" with its ground truth" if kind == "lw" else "")
+    wanted, kept = provenance["asked"], provenance["kept"]
+    if kind == "pcaw" and kept * FEW_VECTORS > provenance["vectors"]:
+        yield (
+            f"{kind} was fitted on {provenance['vectors']} vectors for {kept} dimensions: it amplifies noise"
+        )
+    if kept < wanted:
+        yield f"{kind} keeps {kept} of {wanted} dimensions: the vectors span no more"

@@ -1,0 +1,137 @@
+"""Resolve a query (id, file or image) to picture, maps, descriptor and relevance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+
+from workbench.collections import images
+from workbench.collections.collection import Collection, Query
+from workbench.common.geometry import Box
+from workbench.config.errors import WorkbenchError
+from workbench.descriptors.aggregation import Parts, apply_final_steps
+from workbench.descriptors.description import describe_maps
+from workbench.engine.description import DescribedCollection, require_maps
+from workbench.engine.keypoints import Keypoints
+from workbench.features.map_source import Picture
+from workbench.local.features import LocalFeatures, LocalSource
+
+QueryLike = str | Path | Image.Image  # the id of a query or of an image, a file, or a decoded image
+
+
+def find_query(collection: Collection, query: QueryLike) -> Query | None:
+    """The query with this id, or the image with this id as a query; None for anything else."""
+    if isinstance(query, Image.Image):
+        return None
+    name = str(query)
+    for entry in collection.queries:
+        if entry.id == name:
+            return entry
+    return Query(name, name) if name in collection.images else None
+
+
+def require_query(collection: Collection, query: QueryLike) -> Query | None:
+    """As ``named``. Raises WorkbenchError if the query is no id, no file and no image."""
+    entry = find_query(collection, query)
+    if entry is None and not isinstance(query, Image.Image) and not Path(query).expanduser().is_file():
+        raise WorkbenchError(
+            f"query {str(query)!r} is neither a query nor an image of {collection.name!r}, nor a file"
+        )
+    return entry
+
+
+def query_file(collection: Collection, query: QueryLike) -> Path | None:
+    """The file of a query; None for a decoded image."""
+    if isinstance(query, Image.Image):
+        return None
+    entry = find_query(collection, query)
+    return collection.path(entry.image) if entry else Path(query).expanduser()
+
+
+def query_picture(collection: Collection, query: QueryLike, box: Box | None = None) -> Image.Image:
+    """The RGB image that the network gets: upright, and cropped to ``box`` or else to the query's own box."""
+    if isinstance(query, Image.Image):
+        upright = images.rgb(ImageOps.exif_transpose(query))  # as its file would be read
+        return upright if box is None else images.crop_to(upright, box)
+    entry, path = find_query(collection, query), query_file(collection, query)
+    assert path is not None
+    try:
+        return images.load(path, box or (entry.box if entry else None))
+    except WorkbenchError as error:
+        raise WorkbenchError(f"image {str(query)!r}: {error}") from None
+
+
+def query_maps(
+    described: DescribedCollection, query: QueryLike, box: Box | None = None
+) -> list[torch.Tensor]:
+    """The maps [1, C, H, W] of a query, one for each scale: stored or computed now."""
+    row = _row(described, query, box)
+    if row is not None:
+        return described.maps(row)
+    image = query_picture(described.collection, query, box)
+    return require_maps(described.source).maps_of(image, described.config.scales)
+
+
+def query_features(
+    described: DescribedCollection, keypoints: Keypoints, query: QueryLike, box: Box | None = None
+) -> LocalFeatures:
+    """The local features of a query: stored features of the collection, or computed now."""
+    row = _row(described, query, box)
+    if row is not None:
+        return keypoints.of(row)
+    return query_local_features(keypoints.source, described.collection, query, box)
+
+
+def query_local_features(
+    source: LocalSource, collection: Collection, query: QueryLike, box: Box | None = None
+) -> LocalFeatures:
+    """The local features of a query, stored or computed now, for a collection that need not be described."""
+    entry, path = require_query(collection, query), query_file(collection, query)
+    if path is not None:
+        crop = box or (entry.box if entry else None)
+        stored = source.features(Picture(path, crop)) if path.is_file() else None
+        if stored is not None:
+            return stored
+    return source.features_of(query_picture(collection, query, box))
+
+
+def query_vector(described: DescribedCollection, query: QueryLike, box: Box | None = None) -> torch.Tensor:
+    """The descriptor [1, D] of a query."""
+    row = _row(described, query, box)
+    if row is not None:
+        return described.descriptors.vectors[row : row + 1]
+    with torch.no_grad():
+        if described.words is not None:
+            assert isinstance(described.source, LocalSource)
+            keypoints = described.source.features_of(query_picture(described.collection, query, box))
+            bag = torch.from_numpy(described.words.vector(described.words.named(keypoints)))
+            parts = apply_final_steps(Parts(bag[None, None]), described.config, described.descriptors.final)
+        else:
+            parts, _ = describe_maps(
+                query_maps(described, query, box), described.config, described.descriptors
+            )
+        return parts.total.sum(1)
+
+
+def _row(described: DescribedCollection, query: QueryLike, box: Box | None) -> int | None:
+    entry = require_query(described.collection, query)
+    return described.row(entry) if box is None else None
+
+
+def relevance_of(collection: Collection, query: QueryLike) -> Callable[[str], str]:
+    """A function from image id to relevance: the grade, ``negative``, ``query`` for the query's own image, or
+    ``unknown``. A query keeps its ground truth if it is cropped to another box.
+    """
+    entry = find_query(collection, query)
+    grades: Mapping[str, str] = collection.relevance.get(entry.id, {}) if entry else {}
+    has_truth = entry is not None and entry.id in collection.relevance
+
+    def grade_of(image: str) -> str:
+        if entry is not None and image == entry.image and image not in grades:
+            return "query"
+        return grades.get(image, "negative" if has_truth else "unknown")
+
+    return grade_of

@@ -1,0 +1,208 @@
+"""Search a described collection: its index, and the re-ranking of the first results."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from workbench.collections.collection import Query
+from workbench.collections.distractors import synthetic_count
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import Step
+from workbench.engine.description import DescribedCollection
+from workbench.engine.index_cache import index_warnings, read_or_build
+from workbench.engine.keypoints import Keypoints
+from workbench.engine.locks import NamedLocks
+from workbench.engine.rerankers import Reranker, reranker
+from workbench.local.features import LocalFeatures
+from workbench.local.inverted_file import InvertedFile
+from workbench.search import faiss_index, query_expansion, synthetic_distractors
+from workbench.search.exact import Exact
+from workbench.search.ranking import Index, Ranking
+
+MAX_SEARCHERS = 8  # held in memory
+MAX_BYTES = 2**30  # that they hold besides the descriptors; the newest searcher is always kept
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """Search and re-rank the collection described by ``described`` as ``config`` says.
+
+    ``vectors`` [N, D] is the database that is searched: the collection's images in their order, then
+    synthetic distractors if the options ask for them. ``build_seconds`` is the time each part took to build.
+    ``keypoints`` are the local features for re-ranking by them, else None.
+    """
+
+    config: Config
+    described: DescribedCollection
+    vectors: np.ndarray = field(repr=False)
+    index: Index
+    rerankers: tuple[tuple[Step, Reranker], ...] = field(repr=False)
+    build_seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
+    keypoints: Keypoints | None = field(default=None, repr=False)
+
+    def search(
+        self,
+        queries: torch.Tensor,
+        junk: Sequence[Iterable[int]] = (),
+        progress: Progress = silent,
+        timings: dict[str, float] | None = None,
+        features: Sequence[LocalFeatures] = (),
+    ) -> list[Ranking]:
+        """The rankings of queries [Q, D]: all images that the index reaches, re-ranked.
+
+        ``junk`` are the rows that ``nojunk`` removes for each query, ``features`` the local features of each
+        query if there are ``keypoints``. ``timings`` collects the seconds of each step.
+        """
+        timings = {} if timings is None else timings
+        vectors = np.ascontiguousarray(queries.cpu().numpy(), np.float32)
+        started = time.perf_counter()
+        rankings = self.index.search(vectors)
+        timings["search"] = time.perf_counter() - started
+        for step, rerank in self.rerankers:
+            started = time.perf_counter()
+            if step.name == "nojunk":
+                rankings = [
+                    _without(*pair) for pair in zip(rankings, junk or [()] * len(rankings), strict=True)
+                ]
+            else:
+                vectors, rankings = rerank(vectors, rankings, features, progress)
+            timings[str(step)] = time.perf_counter() - started
+        return rankings
+
+    def features(self, rows: Sequence[int]) -> list[LocalFeatures]:
+        """The local features of pictures by their rows, if re-ranking compares them; else none."""
+        return [self.keypoints.of(row) for row in rows] if self.keypoints else []
+
+    @property
+    def bytes(self) -> float:
+        """The memory per image: its code or vector in the index, its vector if re-ranking needs it, and its
+        local features."""
+        whole = 4.0 * self.vectors.shape[1]
+        needs_vectors = any(step.name not in ("he", "sv", "nojunk") for step, _ in self.rerankers)
+        local = self.keypoints.bytes if self.keypoints else 0.0
+        return self.index.bytes + whole * (needs_vectors and self.index.bytes < whole) + local
+
+    def coded(self, query: torch.Tensor, row: int) -> float | None:
+        """The inner product of a query [D] with an image's product code; None without such codes."""
+        codes = isinstance(self.index, faiss_index.FaissIndex) and self.index.centroids
+        if not codes or any(step.name == "dba" for step in self.config.reranking_steps):
+            return None
+        return self.index.score(query.cpu().numpy(), row)  # type: ignore[attr-defined]
+
+    def junk_of(self, query: Query | None) -> list[int]:
+        """The rows that are junk for a query, or that every setting of the protocol ignores."""
+        collection = self.described.collection
+        if query is None or collection.protocol is None:
+            return []
+        ignored = [junk for _, junk in collection.protocol.settings.values()]
+        always_ignored = {"junk"}.union(frozenset.intersection(*ignored))
+        grades, rows = collection.relevance.get(query.id, {}), self.described.image_rows()
+        return [rows[image] for image, grade in grades.items() if grade in always_ignored]
+
+
+def _without(ranking: Ranking, rows: Iterable[int]) -> Ranking:
+    """A ranking without some rows; the whole ranking if nothing would be left."""
+    kept = ~np.isin(ranking.rows, np.fromiter(rows, np.int64))
+    return Ranking(ranking.rows[kept], ranking.scores[kept]) if kept.any() else ranking
+
+
+class SearcherCache:
+    """Build searchers, and keep the last ones in memory."""
+
+    def __init__(self) -> None:
+        self._searchers: dict[str, Searcher] = {}
+        self._lock = threading.Lock()  # protects the dict; held briefly
+        self._work_locks = NamedLocks()
+
+    def of(
+        self,
+        described: DescribedCollection,
+        config: Config,
+        progress: Progress = silent,
+        keypoints: Keypoints | None = None,
+    ) -> Searcher:
+        """The searcher of ``config`` on a collection described by ``config.description``."""
+        name = str(config)
+        with self._work_locks(name, progress):
+            with self._lock:
+                searcher = self._searchers.pop(name, None)
+            if searcher is None or searcher.described is not described or searcher.keypoints != keypoints:
+                searcher = build_searcher(described, config, progress, keypoints)
+            with self._lock:
+                self._searchers[name] = searcher  # the newest last
+                while len(self._searchers) > MAX_SEARCHERS or (
+                    len(self._searchers) > 1 and self._bytes() > MAX_BYTES
+                ):
+                    self._searchers.pop(next(iter(self._searchers)))
+            return searcher
+
+    def _bytes(self) -> float:
+        return sum(_held_bytes(searcher) for searcher in self._searchers.values())
+
+
+def _held_bytes(searcher: Searcher) -> float:
+    """The bytes that a searcher holds besides the descriptors."""
+    vectors = searcher.vectors.nbytes * (len(searcher.rerankers) > 0) + 0.0
+    if isinstance(searcher.index, Exact):
+        return vectors
+    return vectors + searcher.index.bytes * searcher.index.size
+
+
+def build_searcher(
+    described: DescribedCollection,
+    config: Config,
+    progress: Progress = silent,
+    keypoints: Keypoints | None = None,
+) -> Searcher:
+    """Add distractors to the database, augment it (``dba``), build the index and prepare the re-rankers."""
+    options, seconds = described.source.options, dict[str, float]()
+    database = described.database
+    if count := synthetic_count(options.distractors):
+        if described.words is not None:
+            raise WorkbenchError(
+                f"distractors {options.distractors!r}: counts of words cannot be drawn from a mean and a "
+                "covariance; add a folder of photos instead"
+            )
+        own = np.ascontiguousarray(database.cpu().numpy(), np.float32)
+        started = time.perf_counter()
+        database = torch.from_numpy(
+            synthetic_distractors.with_distractors(
+                own, count, options.seed, options.cache / "distractors", progress
+            )
+        )
+        seconds["distractors"] = time.perf_counter() - started
+    vectors = np.asarray(database.cpu().numpy(), np.float32)
+    for step in config.reranking_steps:
+        if step.name == "dba":
+            started = time.perf_counter()
+            vectors = query_expansion.augment_database(vectors, int(step.args[0]), progress)
+            database, seconds[str(step)] = torch.from_numpy(vectors), time.perf_counter() - started
+    started = time.perf_counter()
+    index: Index
+    cache_warnings: list[str] = []
+    if config.index_steps:
+        index, cache_warnings = read_or_build(config.index_steps, vectors, options, progress)
+    elif described.words is not None and not config.whitenings:
+        index = InvertedFile.of(vectors)
+    else:
+        index = faiss_index.build((), database, options.seed, progress)
+    seconds["index"] = time.perf_counter() - started
+    rerankers: list[tuple[Step, Reranker]] = []
+    for step in config.reranking_steps:
+        if step.name != "dba":
+            started = time.perf_counter()
+            verified = bool(rerankers) and rerankers[-1][0].name == "sv"
+            rerank = reranker(step, vectors, index, progress, described, keypoints, verified)
+            rerankers.append((step, rerank))
+            seconds[str(step)] = time.perf_counter() - started
+    notes = (*index_warnings(config, index), *cache_warnings)
+    return Searcher(config, described, vectors, index, tuple(rerankers), seconds, notes, keypoints)

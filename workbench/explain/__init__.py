@@ -1,0 +1,1 @@
+"""Exact attributions of scores to cells, regions, channels and words."""

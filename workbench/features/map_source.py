@@ -1,0 +1,148 @@
+"""Feature maps of images at the scales of a pipeline, extracted through the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from workbench.collections import images
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options  # moved
+from workbench.features import batches, extraction, models, weights
+from workbench.features import device as hardware
+from workbench.features.backbones import BackboneSpec
+from workbench.features.network import Network
+from workbench.features.store import MapStore
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file to describe and, if it is cropped, the box in pixels."""
+
+    path: Path
+    box: Box | None = None
+
+
+def scale_factor(scale: int) -> float:
+    """The factor of the scale-th image scale: 1, 1/√2, 1/2 …"""
+    return float(2 ** (-scale / 2))
+
+
+class MapSource:
+    """A network cut at a layer, and its stores: one folder for each size and scale."""
+
+    def __init__(self, spec: BackboneSpec, pooling: str, options: Options) -> None:
+        self.spec, self.options = spec, options
+        self.card = spec.card()
+        if options.size < 2 * self.card.stride:
+            raise WorkbenchError(
+                f"size {options.size} is too small for {spec.name}; use {2 * self.card.stride} or more"
+            )
+        self.layer = spec.module(pooling)
+        self.device = hardware.choose_device(options.device)
+        self.precision = hardware.choose_precision(options.precision, self.device)
+        self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
+        self._network: Network | None = None
+        self._stores: dict[float, MapStore] = {}
+        self._lock = threading.RLock()
+
+    @classmethod
+    def of(cls, config: Config, options: Options) -> MapSource:
+        return cls(BackboneSpec.parse(config.backbone), config.pooling.name, options)
+
+    def fresh(self) -> bool:
+        """Whether the weights are unchanged; those of a ``file:`` backbone may be trained again.
+
+        Raises WorkbenchError if the file is missing.
+        """
+        if not self.spec.name.startswith("file:"):
+            return True
+        return weights.fingerprint(self.spec, self.options.weights, self.options.seed) == self.fingerprint
+
+    def network(self) -> Network:
+        """The network, built on first use."""
+        with self._lock:
+            if self._network is None:
+                self._network = models.load_network(
+                    self.spec,
+                    self.layer,
+                    self.options.weights,
+                    self.device,
+                    self.precision,
+                    self.options.seed,
+                )
+            return self._network
+
+    def store(self, scale: float) -> MapStore:
+        """The store of this network's maps at a factor of the image size."""
+        with self._lock:
+            if scale not in self._stores:
+                name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
+                words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.options.size)]
+                words.append(f"v{extraction.VERSION}")
+                if scale != 1:
+                    words.append(f"{scale:.3f}")
+                folder = "-".join(
+                    "".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words
+                )
+                self._stores[scale] = MapStore(self.options.cache / "maps" / folder)
+            return self._stores[scale]
+
+    def extract(
+        self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
+    ) -> tuple[list[list[str]], dict[int, str]]:
+        """Extract and store all maps. Returns keys [scale][picture] and {position: why it is unreadable}."""
+        unreadable: dict[int, str] = {}
+        headers: dict[int, images.Header] = {}
+        for position, picture in enumerate(pictures):
+            try:
+                headers[position] = images.header(picture.path)
+            except WorkbenchError as error:
+                unreadable[position] = str(error)
+        keys = []
+        for n in range(scales):
+            scale = scale_factor(n)
+            items = {
+                position: batches.item(
+                    pictures[position].path,
+                    header,
+                    pictures[position].box,
+                    self.options.size,
+                    self.card.stride,
+                    scale,
+                )
+                for position, header in headers.items()
+            }
+            task = f"extracting {self.spec.name}" + (f" at scale {scale:.2f}" if n else "")
+            reasons = extraction.extract(
+                list(items.values()), self.store(scale), self.network, progress, task
+            )
+            unreadable.update(
+                {position: reasons[item.key] for position, item in items.items() if item.key in reasons}
+            )
+            keys.append(
+                [items[position].key if position in items else "" for position in range(len(pictures))]
+            )
+        return keys, unreadable
+
+    def batches(self, keys: Sequence[str], scale: int) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Yield (positions in ``keys``, maps [B, C, H, W] in float16) of the scale-th scale."""
+        for positions, maps in self.store(scale_factor(scale)).batches(keys):
+            yield positions, maps.permute(0, 3, 1, 2)
+
+    def maps_of(self, picture: Image.Image, scales: int = 1) -> list[torch.Tensor]:
+        """Maps [1, C, H, W] of a decoded image, one for each scale, without the store."""
+        maps = []
+        for n in range(scales):
+            size = batches.target_size(*picture.size, self.options.size, self.card.stride, scale_factor(n))
+            pixels = batches.pixels(picture, size)
+            maps.append(extraction.run(self.network(), [pixels]).float().permute(0, 3, 1, 2))
+        return maps

@@ -1,0 +1,173 @@
+"""Visual words: a vocabulary of descriptors, and images as weighted counts of its words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from workbench.common.files import replace_file
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
+from workbench.local import hardnet
+from workbench.local.features import LocalFeatures, LocalSource
+from workbench.search import kmeans
+
+DESCRIPTORS_PER_WORD = 32  # for k-means, at most
+ROUNDS = 10  # of k-means
+MOST_BYTES = 2**32  # of the images' vectors
+
+
+@dataclass(frozen=True)
+class VisualWords:
+    """A collection in visual words. ``centroids`` [k, 128] are the vocabulary, ``idf`` [k] its weights.
+
+    The words of the i-th picture's keypoints, in their order, are ``words[starts[i]:starts[i + 1]]``.
+    ``asked`` is the requested number of words; there are fewer if there are fewer descriptors.
+    """
+
+    centroids: np.ndarray = field(repr=False)
+    idf: np.ndarray = field(repr=False)
+    words: np.ndarray = field(repr=False)
+    starts: np.ndarray = field(repr=False)
+    asked: int
+
+    @property
+    def size(self) -> int:
+        """Dimensions of a vector: the number of words, at least one."""
+        return max(1, len(self.centroids))
+
+    @cached_property
+    def index(self) -> Any:
+        """The index that finds the nearest word."""
+        return centroid_index(self.centroids)
+
+    def of(self, row: int) -> np.ndarray:
+        """Return the words of a picture's keypoints, int32 [n]."""
+        return np.asarray(self.words[self.starts[row] : self.starts[row + 1]])
+
+    def named(self, features: LocalFeatures) -> np.ndarray:
+        """Assign any picture's keypoints to words, the nearest centroids: int32 [n]."""
+        return assign(features.descriptors, self.index)
+
+    def vector(self, words: np.ndarray) -> np.ndarray:
+        """Return counts times idf at unit length, float32 [k] (Sivic and Zisserman, ICCV 2003, section 4).
+
+        Zero if there is no word, or only words that every image has.
+        """
+        counts = np.bincount(words, minlength=self.size).astype(np.float32)
+        weighted = counts[: len(self.idf)] * self.idf if len(self.idf) else counts * 0
+        return np.asarray(weighted / max(float(np.linalg.norm(weighted)), 1e-12))
+
+    def vectors(self) -> np.ndarray:
+        """Return the vectors of all pictures, float32 [n, k]."""
+        return np.stack([self.vector(self.of(row)) for row in range(len(self.starts) - 1)])
+
+
+def describe(
+    source: LocalSource,
+    keys: Sequence[str],
+    count: int,
+    fit_on: Sequence[int],
+    progress: Progress = silent,
+) -> VisualWords:
+    """Describe pictures by ``count`` words of their stored features; those in ``fit_on`` make the vocabulary.
+
+    The vocabulary and the words of the pictures are cached on disk and read again if nothing has changed.
+    Raises WorkbenchError if vectors of this many words do not fit into memory.
+    """
+    if 4 * count * len(keys) > MOST_BYTES:
+        raise WorkbenchError(
+            f"bow:{count}: vectors of {len(keys):,} images take {4 * count * len(keys) / 1e9:.1f} GB; "
+            f"take at most {MOST_BYTES // (4 * len(keys)):,} words"
+        )
+    digest = blake2b(digest_size=12)
+    for part in (
+        source.store.folder.name,
+        count,
+        source.options.seed,
+        ROUNDS,
+        DESCRIPTORS_PER_WORD,
+        *fit_on,
+        *keys,
+    ):
+        digest.update(f"{part} ".encode())
+    path = source.options.cache / "words" / f"{digest.hexdigest()}.safetensors"
+    cached = _read(path)
+    if cached is None:
+        cached = _learn(source, keys, count, fit_on, progress)
+        with contextlib.suppress(WorkbenchError):  # an unwritable cache costs time, not the words
+            replace_file(path, save(cached))
+    starts = np.append(0, np.cumsum(cached["counts"]))
+    words = cached["words"]
+    fitted = set(fit_on)
+    rows = [np.unique(words[starts[row] : starts[row + 1]]) for row in sorted(fitted)]
+    images_with = np.bincount(
+        np.concatenate([np.empty(0, np.int32), *rows]), minlength=len(cached["centroids"])
+    )
+    idf = np.log(len(fitted) / np.maximum(images_with, 1)).astype(np.float32)
+    return VisualWords(cached["centroids"], idf, words, starts, count)
+
+
+def centroid_index(centroids: np.ndarray) -> Any:
+    """Build an exact index of centroids [k, D]."""
+    index = faiss.IndexFlatL2(hardnet.DIMENSIONS)
+    index.add(np.ascontiguousarray(centroids, np.float32))
+    return index
+
+
+def assign(descriptors: np.ndarray, index: Any) -> np.ndarray:
+    """Return the nearest centroid of an index for each descriptor [n, D], int32 [n]."""
+    if not len(descriptors) or not index.ntotal:
+        return np.zeros(0, np.int32)
+    with kmeans.limit_threads(len(descriptors) * index.ntotal * index.d):
+        return np.asarray(index.search(np.ascontiguousarray(descriptors), 1)[1][:, 0], np.int32)
+
+
+def _learn(
+    source: LocalSource, keys: Sequence[str], count: int, fit_on: Sequence[int], progress: Progress
+) -> dict[str, np.ndarray]:
+    """Learn the vocabulary and assign the keypoints of every picture to words."""
+    fitted = np.isin(np.arange(len(keys)), list(fit_on))
+    features: dict[int, LocalFeatures] = dict(source.read(keys))  # memory-mapped: nothing is copied yet
+    counts = np.array([len(features[row]) for row in range(len(keys))], np.int64)
+    total = int(counts[fitted].sum())
+    rng = np.random.default_rng([source.options.seed, 6])
+    share = min(1.0, DESCRIPTORS_PER_WORD * count / max(1, total))
+    sampled = [np.empty((0, hardnet.DIMENSIONS), np.float32)]
+    for completed, row in enumerate(np.flatnonzero(fitted).tolist()):
+        progress("drawing descriptors", completed, int(fitted.sum()))
+        chosen = rng.random(counts[row]) < share if share < 1 else slice(None)
+        sampled.append(features[row].descriptors[chosen])
+    train = np.concatenate(sampled)
+    words = min(count, len(train))
+    centroids = np.zeros((0, hardnet.DIMENSIONS), np.float32)
+    if words:
+        centroids = kmeans.kmeans(train, words, source.options.seed, progress, rounds=ROUNDS)
+    assigned_words, index = [np.empty(0, np.int32)], centroid_index(centroids)
+    for row in range(len(keys)):
+        progress("naming words", row, len(keys))
+        assigned_words.append(assign(features[row].descriptors, index))
+    return {"centroids": centroids, "words": np.concatenate(assigned_words), "counts": counts}
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """Read cached words; None if they are missing or damaged, and must be computed again."""
+    try:
+        cached = load_file(path)
+        if int(cached["counts"].sum()) != len(cached["words"]):
+            return None
+        if len(cached["words"]) and int(cached["words"].max()) >= len(cached["centroids"]):
+            return None
+    except (OSError, SafetensorError, KeyError):
+        return None
+    return cached

@@ -1,0 +1,134 @@
+"""The table of compared pipelines: their measures, costs and warnings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.collections.collection import Collection
+from workbench.collections.protocols import PROTOCOLS
+from workbench.engine.evaluate import Evaluation
+from workbench.panels.formatting import on_target, percent
+from workbench.panels.widgets.region import Line, line
+from workbench.panels.widgets.table import column
+
+STAR = "★ "  # before the best mAP
+
+
+def measures(collection: Collection) -> dict[str, str]:
+    """The measures of the collection's protocol: {name of the metric: heading}."""
+    protocol = collection.protocol
+    if protocol is None:
+        return {}
+    several = len(protocol.settings) > 1
+    names = {f"mAP_{s}" if several else "mAP": f"mAP {s}".strip() for s in protocol.settings}
+    if protocol.measure == "N-S":
+        names = {"N-S": "N-S of 4"}
+    head = f"mP@10_{protocol.headline}" if several else "mP@10"
+    located = {"localisation": "Heat on target", "localisation_box": "Box IoU"}
+    return {**names, head: "mP@10", **(located if collection.quadrilaterals else {})}
+
+
+def columns(collection: Collection) -> list[dict[str, Any]]:
+    """The columns of the table."""
+    hints = {
+        "mP@10": "Precision in the first 10 results, in the setting of the mAP that counts",
+        "Heat on target": "Share of the positive heat that lies on the target, in percent",
+        "Box IoU": "Mean overlap of the most similar region, aligned with the query, with the true outline",
+    }
+    if collection.protocol is None:
+        return [column("held", "A/B"), column("pipeline", "Pipeline", code=True)]
+    return [
+        column("held", "A/B", hint="The two pipelines that are compared"),
+        column("pipeline", "Pipeline", code=True),
+        *(
+            column(key, title, True, hints.get(title, "In percent"))
+            for key, title in measures(collection).items()
+        ),
+        column("bytes", "Bytes/image", True, "Of an image's vector in single precision, or of its code"),
+        column("milliseconds", "ms/query", True, "To search, rank and re-rank for one query, here"),
+        column("warnings", "Notes", True, "Warnings about the numbers; choose the row to read them"),
+    ]
+
+
+def evaluated_row(evaluation: Evaluation, side: str, best: Mapping[str, float], running: bool) -> Any:
+    """A row of numbers; ``best`` are the highest of each measure, ``running``: more measures will follow."""
+    metrics, costs = evaluation.metrics, evaluation.costs
+    star = headline_of(evaluation)
+    cells = {"held": side, "pipeline": evaluation.pipeline}
+    order: dict[str, float] = {}
+    for key in best:
+        value = metrics.get(key, math.nan)
+        cells[key] = f"{value:.2f}" if key == "N-S" else percent(value)
+        if math.isnan(value):
+            cells[key] = "…" if running and key not in metrics else "–"
+        else:
+            order[key] = value
+            cells[key] = (STAR if key == star and value == best[key] else "") + cells[key]
+    if costs:
+        milliseconds = costs["milliseconds"]
+        cells["bytes"] = f"{costs['bytes']:,.0f}"
+        cells["milliseconds"] = f"{milliseconds:.2f}" if milliseconds < 10 else f"{milliseconds:,.0f}"
+        order |= costs
+    notes = len(evaluation.warnings)
+    cells["warnings"], order["warnings"] = f"⚠ {notes}" if notes else "", float(notes)
+    return {
+        "id": evaluation.pipeline,
+        "cells": cells,
+        "order": order,
+        "strong": [key for key in best if metrics.get(key) == best[key]],
+        "titles": {"warnings": "\n".join(evaluation.warnings)},
+    }
+
+
+def headline_of(evaluation: Evaluation) -> str:
+    """The name of the metric that is this evaluation's ``mean_ap``, or N-S."""
+    protocol = PROTOCOLS[evaluation.protocol]
+    if protocol.measure == "N-S":
+        return "N-S"
+    return f"mAP_{protocol.headline}" if len(protocol.settings) > 1 else "mAP"
+
+
+def highest(evaluations: Sequence[Evaluation], names: Sequence[str]) -> dict[str, float]:
+    """The highest value of each measure; nan if none is known."""
+    best = {}
+    for name in names:
+        values = [e.metrics[name] for e in evaluations if not math.isnan(e.metrics.get(name, math.nan))]
+        best[name] = max(values, default=math.nan)
+    return best
+
+
+def provenance(evaluation: Evaluation) -> list[Line]:
+    """The provenance of an evaluation and its warnings, as lines of text."""
+    facts = evaluation.provenance
+    protocol = PROTOCOLS[evaluation.protocol]
+    words, verifier = facts.get("vocabulary"), facts.get("verified by")
+    about = [
+        f"Collection {facts['collection']}: {facts['images']:,} images, {facts['queries']:,} queries, "
+        f"{facts['unreadable']:,} unreadable",
+        f"Protocol: {protocol.title}; AP by the {facts['ap_variant']} rule; {facts['protocol_note']}",
+        f"Descriptor: {facts['dimensions']:,} numbers; all images described in {facts['seconds']:.1f} s",
+        f"{'Local features' if words else 'Network'}: weights {facts['weights']}, "
+        f"{facts['precision']} on {facts['device']}, longest side {facts['size']} pixels, "
+        f"seed {facts['seed']}",
+        *(
+            [f"Vocabulary: {words['words']:,} words, {words['keypoints an image']:,} keypoints an image"]
+            if words
+            else []
+        ),
+        *([f"Re-ranked by keypoints of {verifier}"] if verifier else []),
+        *(
+            f"Whitening: {w['kind']} fitted on {w['vectors']:,} vectors of {w['collection']}, "
+            f"{w['kept']} of {w['asked']} dimensions kept"
+            for w in facts["whitening"]
+        ),
+        "Made with " + ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
+    ]
+    if heat := on_target(evaluation):
+        about.insert(0, heat)
+    return [
+        line(evaluation.pipeline, "pipeline"),
+        *(line(text, "warning") for text in evaluation.warnings),
+        *(line(text, "note") for text in about),
+    ]

@@ -1,0 +1,178 @@
+"""The configuration panel: selects and sliders for the parts of the pipeline, its string, favourites."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any
+
+import ipywidgets as W
+
+from workbench.config.errors import WorkbenchError
+from workbench.panels.configuration.presets import Favourites
+from workbench.panels.pipeline_choices import (
+    CHOICES,
+    backbones,
+    canonical,
+    layers,
+    part,
+    valid_choices,
+    with_part,
+)
+from workbench.panels.pipeline_numbers import numbers, with_number
+from workbench.panels.pipeline_summary import description_of
+from workbench.panels.session import Session
+from workbench.panels.widgets.region import Text, line, region
+from workbench.panels.widgets.sliders import Numbers
+
+LABELS = ("Backbone", "Layer", *CHOICES)
+
+
+class Configuration:
+    """The parts of the pipeline, each with its valid options, and the pipeline as a string."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._lock = threading.RLock()  # callbacks of several threads set the selects
+        self._showing = False
+        self.selects = {label: W.Dropdown(description=label) for label in LABELS}
+        self.numbers = {label: Numbers() for label in LABELS}
+        self.pipeline = W.Text(description="Pipeline", continuous_update=False)
+        self.run = W.Button(description="Run", button_style="primary", tooltip="Rank and evaluate again")
+        self.add = W.Button(description="Add to comparison", tooltip="Compare this pipeline with others")
+        self.slots = {slot: self._slot(slot) for slot in "AB"}
+        self.text = Text()
+        self.error = Text(live=True)
+        self.widget = region(
+            "Configuration",
+            _row("selects", *(W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS)),
+            _row("string", self.pipeline, self.run, self.add),
+            self.error,
+            _row("more", self.text, *self.slots["A"], *self.slots["B"], *Favourites(session).parts),
+        )
+        self.show(None)
+        for label in LABELS:
+            self.selects[label].observe(session.guard(partial(self.change, label)), "value")
+            self.numbers[label].on_change(self._turned(label))
+        self.pipeline.observe(session.guard(self.write), "value")
+        self.run.on_click(session.guard(self.repeat))
+        self.add.on_click(session.guard(self.compare))
+        session.observe(session.guard(self.show), ["pipeline", "ranking", "learned"])
+        session.observe(session.guard(self.show_slots), ["pipeline", "a", "b"])
+
+    def _slot(self, slot: str) -> tuple[W.Button, W.Button]:
+        """The buttons that fill a slot and that use its pipeline."""
+        fill = W.Button(description=f"Set {slot}", tooltip=f"Keep this pipeline as {slot}")
+        use = W.Button(description=f"Use {slot}")
+        fill.on_click(self.session.guard(lambda _: self.fill(slot)))
+        use.on_click(self.session.guard(lambda _: self.use(slot)))
+        return fill, use
+
+    def _turned(self, label: str) -> Any:
+        def turned(position: int, at: int) -> None:
+            self.session.guard(lambda _: self.turn(label, position, at))(None)
+
+        return turned
+
+    def change(self, label: str, change: Any) -> None:
+        """A select was changed: change the pipeline, which the session then runs."""
+        with self._lock:
+            if self._showing:
+                return
+        self.session.pipeline = with_part(self.session.pipeline, label, change["new"])
+
+    def turn(self, label: str, position: int, at: int) -> None:
+        """A slider was moved: set the number at that position to its ``at``-th value."""
+        pipeline = self.session.pipeline
+        value = numbers(pipeline, label)[position][1][at]
+        self.session.pipeline = with_number(pipeline, label, position, value)
+
+    def write(self, change: Any) -> None:
+        """The string was edited: apply it, or show its error."""
+        with self._lock:
+            if self._showing:
+                return
+        try:
+            pipeline = canonical(change["new"])
+        except WorkbenchError as error:
+            self.error.lines = [line(str(error), "error")]
+            return
+        self.session.pipeline = pipeline
+        self.show(None)  # the canonical form, if the pipeline did not change
+
+    def repeat(self, _: object) -> None:
+        self.session.refresh(again=True)
+
+    def compare(self, _: object) -> None:
+        self.session.compared = (*self.session.compared, self.session.pipeline)
+
+    def fill(self, slot: str) -> None:
+        """Keep the pipeline in a slot, and add it to the comparison."""
+        self.compare(None)
+        setattr(self.session, slot.lower(), self.session.pipeline)
+
+    def use(self, slot: str) -> None:
+        self.session.pipeline = getattr(self.session, slot.lower())
+
+    def show(self, change: Any) -> None:
+        """Show the session's pipeline in selects, sliders and texts."""
+        pipeline = self.session.pipeline
+        with self._lock:
+            self._showing = True
+            try:
+                for label in LABELS:
+                    self._show_select(label, pipeline, change)
+                    self._show_numbers(label, pipeline)
+                if change is None or change["name"] == "pipeline":  # keeps a string that is being edited
+                    self.pipeline.value = self.pipeline.tooltip = pipeline
+                    self.error.lines = []
+            finally:
+                self._showing = False
+        self.text.lines = [line(description_of(pipeline), "note")]
+        self.show_slots(None)
+
+    def show_slots(self, _: object) -> None:
+        """Show which slots are filled, and which of them is the current pipeline."""
+        for slot, (_fill, use) in self.slots.items():
+            pipeline = getattr(self.session, slot.lower())
+            use.disabled = not pipeline
+            use.tooltip = f"Go back to {pipeline}" if pipeline else f"{slot} is empty: Set {slot} fills it"
+            use.button_style = "info" if pipeline and pipeline == self.session.pipeline else ""
+
+    def _show_select(self, label: str, pipeline: str, change: Any) -> None:
+        select, value = self.selects[label], part(pipeline, label)
+        refused: dict[str, str] = {}
+        if label == "Backbone":
+            # They change after weights were downloaded or trained, not while the user is choosing.
+            read = change is None or change["name"] != "pipeline"
+            options = backbones(self.session.bench.options) if read else list(select.options)
+            if value not in [name for _, name in options]:
+                options.append((value, value))
+        else:
+            values = layers(pipeline) if label == "Layer" else list(CHOICES[label])
+            if value not in values:
+                values.append(value)  # written by hand, or set by a slider
+            options, refused = valid_choices(pipeline, label, values)
+        if options != list(select.options):
+            select.options = options
+        if select.value != value:
+            select.value = value
+        select.disabled = len(options) < 2
+        select.tooltip = "\n".join(["Not offered now:", *refused.values()]) if refused else label
+
+    def _show_numbers(self, label: str, pipeline: str) -> None:
+        self.numbers[label].sliders = [
+            {
+                "label": f"{label}: {name}",
+                "name": name,
+                "values": [f"{value:g}" for value in values],
+                "at": values.index(at),
+            }
+            for name, values, at in numbers(pipeline, label)
+        ]
+
+
+def _row(name: str, *children: W.Widget) -> W.Box:
+    row = W.Box(children)
+    row.add_class(f"wb-{name}")
+    return row

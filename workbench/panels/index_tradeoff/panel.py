@@ -1,0 +1,238 @@
+"""The trade-off panel: indexes compared with exact search by accuracy, memory and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import ipywidgets as W
+
+from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff, valid_index_steps
+from workbench.common.progress import Progress
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.panels.base import Panel
+from workbench.panels.index_tradeoff import table
+from workbench.panels.index_tradeoff.inspector import IndexInspector
+from workbench.panels.index_tradeoff.probes import Probed, Probing, probes
+from workbench.panels.index_tradeoff.table import AXES
+from workbench.panels.pipeline_choices import CHOICES, NONE, with_part
+from workbench.panels.pipeline_summary import description_of
+from workbench.panels.session import Session
+from workbench.panels.widgets.chips import Chips
+from workbench.panels.widgets.plane import Plane
+from workbench.panels.widgets.region import Line, Text, line, region
+from workbench.panels.widgets.table import Table
+
+EXACT = "exact"
+FIRST = (EXACT, "ivf:64", "hnsw:32", "pq:16", "ivf:64,pq:16", "lsh:256", "itq:256", "sh:256")
+EMPTY = "Choose indexes above and press Measure: each becomes a point here and a row below."
+UNDEFINED = "None of the indexes measured has both numbers; choose other axes, or read the table."
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Indexes to measure over a pipeline. Two requests are never equal."""
+
+    pipeline: str
+    chosen: tuple[str, ...]
+
+
+class Row(NamedTuple):
+    """One measured index, by the name of its chip; ``chosen`` is the order of the table."""
+
+    name: str
+    measured: IndexMeasures
+    chosen: tuple[str, ...]
+
+
+class TradeoffPanel(Panel[Request, Tradeoff | Row]):
+    """Chosen indexes as points and rows, filled as they are measured; the picked one is inspected."""
+
+    lane, phase, delay = "trade-off", "Measuring", 0.0
+    stops_when_folded = False
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.tradeoff: Tradeoff | None = None  # of the description that is shown
+        self.rows: dict[str, IndexMeasures] = {}  # by the name of the chip
+        self.trails: dict[str, dict[float, IndexMeasures]] = {}  # by the name of the chip, then by nprobe
+        self.waiting: tuple[str, ...] = ()
+        self.picked = ""
+        self._running = False
+        self.chips = Chips(label="Indexes", options=[EXACT, *filter(None, CHOICES["Index"])])
+        self.chips.chosen = [name for name in self.chips.options if name in FIRST]
+        self.more = W.Text(description="Another index", placeholder="ivf:128:4,pq:8", continuous_update=False)
+        self.go = W.Button(
+            description="Measure", button_style="primary", tooltip="Measure the chosen indexes"
+        )
+        self.note = Text()
+        self.plane = Plane(label="Indexes over two measures", empty=EMPTY)
+        self.x = W.Dropdown(description="Across", options=list(AXES), value="bytes an image")
+        self.y = W.Dropdown(description="Up", options=list(AXES), value="recall@10")
+        self.front, self.about = Text(), Text(live=True)
+        self.use = W.Button(description="Use in the pipeline", tooltip="The pipeline then runs with it")
+        self.table = Table(label="Indexes measured")
+        self.inspector = IndexInspector(session)
+        self.probing = Probing(session, self.show_probed)
+        head, traded = W.Box([self.more, self.go, self.note]), W.Box()
+        self.axes = W.Box([self.x, self.y])
+        traded.children = [
+            self.plane,
+            W.VBox([self.axes, self.front, self.about, self.probing.slider, self.use]),
+        ]
+        for box, name in ((head, "asking"), (self.axes, "axes"), (traded, "traded")):
+            box.add_class(f"wb-{name}")
+        self.widget = region("Index trade-off", self.chips, head, traded, self.table, self.inspector.widget)
+
+        guard = session.guard
+        self.more.observe(guard(self.add), "value")
+        self.go.on_click(guard(self.measure))
+        for select in (self.x, self.y):
+            select.observe(guard(self.draw), "value")
+        self.plane.on_pick(lambda name: guard(lambda _: self.pick(name))(None))
+        self.table.on_pick(lambda name: guard(lambda _: self.pick(name))(None))
+        self.use.on_click(guard(self.apply))
+        session.observe(guard(self.draw), "pipeline")
+        session.observe(guard(self.follow_jobs), "jobs")
+        self.draw(None)
+
+    # -- choosing and measuring
+
+    def add(self, change: Any) -> None:
+        """An index was written: offer it, and choose it."""
+        text = change["new"].strip()
+        if not text:
+            return
+        steps = valid_index_steps(text)
+        name = ",".join(map(str, steps)) or EXACT
+        self.chips.options = list(dict.fromkeys([*self.chips.options, name]))
+        self.chips.chosen = [option for option in self.chips.options if option in {*self.chips.chosen, name}]
+        self.more.value = ""
+
+    def measure(self, _: object) -> None:
+        """Measure the chosen indexes one after another; those measured already stay."""
+        if not self.chips.chosen:
+            raise WorkbenchError(
+                "no index is chosen: switch on at least one, such as ivf:64, and press Measure"
+            )
+        with self.session.lock:
+            self.waiting = tuple(self.chips.chosen)
+        self.refresh()
+        self.draw(None)
+
+    def request(self) -> Request:
+        return Request(self.session.pipeline, tuple(self.chips.chosen))
+
+    def stages(self, request: Request, progress: Progress) -> Iterator[Tradeoff | Row]:
+        """Yield the exact search of a new description, and then each index as it is measured."""
+        tradeoff, description = self.tradeoff, Config.parse(request.pipeline).description
+        if tradeoff is None or tradeoff.described.config != description or not tradeoff.described.fresh():
+            tradeoff = self.session.bench.tradeoff((), pipeline=request.pipeline, progress=progress)
+            yield tradeoff
+        self.rows = {name: row for name, row in self.rows.items() if name in request.chosen}
+        for name in request.chosen:
+            measured = self.rows.get(name)
+            if measured is None or measured.error:
+                measured = tradeoff.measure(name, progress)
+            yield Row(name, measured, request.chosen)
+
+    def render(self, result: Tradeoff | Row) -> None:
+        if isinstance(result, Tradeoff):
+            self.tradeoff, self.rows, self.trails, self.picked = result, {}, {}, ""
+            return
+        rows = {**self.rows, result.name: result.measured}
+        self.rows = {name: rows[name] for name in result.chosen if name in rows}
+        with self.session.lock:
+            self.waiting = self.waiting[1:]
+        self.draw(None)
+
+    def update(self) -> None:
+        """Pick the first index that could be measured, unless one is picked."""
+        if self.picked not in self.rows:
+            names = (name for name, row in self.rows.items() if not row.error and name != EXACT)
+            self.pick(next(names, ""))
+
+    def follow_jobs(self, change: Any) -> None:
+        """Work began or ended; after a cancel no index waits any more."""
+        running = self.lane in change["new"]
+        with self.session.lock:
+            if running == self._running:
+                return
+            self._running = running
+            if not running:
+                self.waiting = ()
+        self.draw(None)
+
+    # -- the picked index
+
+    def pick(self, name: str) -> None:
+        """A point or a row was picked: show its measures, its probes and its contents."""
+        measured = self.rows.get(name)
+        self.picked = name if measured is not None else ""
+        valid = measured is not None and not measured.error
+        tradeoff, index = self.tradeoff if valid else None, measured.index if measured else ""
+        self.probing.offer(tradeoff, name, index)
+        self.draw(None)
+        self.inspector.open(tradeoff, index)
+
+    def show_probed(self, result: Probed) -> None:
+        """Show the picked index at other probes."""
+        tradeoff, name, _ = result.request
+        if tradeoff is not self.tradeoff or name not in self.rows:
+            return
+        trail = self.trails.setdefault(name, {})
+        for measured in (self.rows[name], result.measured):
+            trail[probes(measured.index) or 0.0] = measured
+        self.rows = {**self.rows, name: result.measured}
+        self.draw(None)
+        if self.picked == name:
+            self.inspector.open(tradeoff, result.measured.index)
+
+    def apply(self, _: object) -> None:
+        """Put the picked index into the session's pipeline."""
+        index = self.rows[self.picked].index
+        self.session.pipeline = with_part(self.session.pipeline, "Index", NONE if index == EXACT else index)
+
+    # -- drawing
+
+    def draw(self, _: object) -> None:
+        """Show the measured indexes as chart, table and text."""
+        with self.session.lock:
+            rows, x, y = self.rows, self.x.value, self.y.value
+            has_truth = self.session.bench.collection.protocol is not None
+            points = table.points(rows, x, y)
+            trail = self.trails.get(self.picked, {})
+            with self.plane.hold_sync():
+                self.plane.x, self.plane.y = AXES[x]._asdict(), AXES[y]._asdict()
+                self.plane.points, self.plane.current = points, self.picked
+                self.plane.trail = table.trail([trail[value] for value in sorted(trail)], x, y)
+                self.plane.stale, self.plane.empty = self._stale(), UNDEFINED if rows else EMPTY
+            self.front.lines = [line(table.front_in_words(points, x, y), "note")] if points else []
+            self.table.columns = table.columns(has_truth)
+            self.table.rows = [
+                *(table.row(name, measured) for name, measured in rows.items()),
+                *({"id": n, "cells": {"index": n}, "said": "…"} for n in self.waiting if n not in rows),
+            ]
+            self.table.chosen = [self.picked] if self.picked else []
+            self.about.lines = self._about_lines(rows)
+            valid = self.picked in rows and not rows[self.picked].error
+            self.use.layout.display = None if valid else "none"
+            self.axes.layout.display = None if rows else "none"
+            self.note.lines = table.note(self.tradeoff, self._stale(), has_truth)
+
+    def _stale(self) -> bool:
+        description = Config.parse(self.session.pipeline).description
+        return self.tradeoff is not None and self.tradeoff.described.config != description
+
+    def _about_lines(self, rows: dict[str, IndexMeasures]) -> list[Line]:
+        """The picked index in words, or what to do."""
+        measured = rows.get(self.picked)
+        if measured is None or self.tradeoff is None:
+            return [line("Pick a point or a row to see the contents of the index.", "note")] if rows else []
+        if measured.error:
+            return [line(measured.index, "pipeline"), line(measured.error, "error")]
+        pipeline = f"{self.tradeoff.described.config.description}/{measured.index}"
+        words = description_of(pipeline).partition("approximate: ")[2]
+        return [line(measured.index, "pipeline"), line(words or "every image is compared", "note")]

@@ -1,0 +1,152 @@
+"""The local matches of two pictures on screen: pipelines, traits of the view, text and table rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from workbench.collections.collection import Query
+from workbench.common.geometry import Box
+from workbench.config.config import Config
+from workbench.config.steps import QUERY_RERANKING, VERIFIER
+from workbench.local.matching import Match
+from workbench.panels.formatting import plural
+from workbench.panels.widgets.grid import thumbnail
+from workbench.panels.widgets.region import Line, line
+from workbench.panels.widgets.table import column
+
+if TYPE_CHECKING:
+    from workbench.bench.bench import Bench
+
+SIDE = 640  # pixels of a picture's longest side
+VERIFIED = 100  # results, where the pipeline verifies none
+WORDS = 100  # rows of the table of words
+COLUMNS = [
+    column("word", "Word", number=True, hint="its number in the vocabulary"),
+    column("idf", "idf", number=True, hint="larger for rarer words: log(images ÷ images with the word)"),
+    column("in_query", "In query", number=True, hint="number of its keypoints of this word"),
+    column("in_image", "In result", number=True, hint="number of its keypoints of this word"),
+    column("contribution", "Adds", number=True, hint="all shared words add up to the score of bow alone"),
+]
+
+
+class Request(NamedTuple):
+    """Two pictures, and the pipeline whose local features are matched."""
+
+    query: Query
+    box: Box | None
+    image: str
+    pipeline: str
+
+
+def with_features(pipeline: str, features: str) -> str:
+    """The pipeline with other local features; only the parts that matter to them are kept."""
+    config = Config.parse(pipeline)
+    if not features or features == config.local:
+        return str(config)
+    if config.pooling.name == "bow":
+        return str(Config.parse(f"{features}/{config.pooling}/whole"))
+    return str(Config.parse(f"{config.description}/{_verifying(1, features)}"))
+
+
+def verified_first(pipeline: str) -> int:
+    """The number of results that a pipeline verifies; VERIFIED if it verifies none."""
+    steps = Config.parse(pipeline).reranking_steps
+    return next((int(step.args[0]) for step in steps if step.name == "sv"), VERIFIED)
+
+
+def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str]:
+    """The pipeline up to its verification, and the same with the ``first`` results verified.
+
+    A bag of words verifies its own keypoints, whatever ``features`` says.
+    """
+    config = Config.parse(pipeline)
+    names = [step.name for step in config.reranking_steps]
+    before = list(config.reranking_steps[: names.index("sv") if "sv" in names else None])
+    if not any(step.name in QUERY_RERANKING for step in before):
+        before = [step for step in before if step.name != "nojunk"]
+    chosen = features if features and config.pooling.name != "bow" else config.local
+    step = f"sv:{first}" if config.pooling.name == "bow" else _verifying(first, chosen)
+    parts = [str(config.description), ",".join(map(str, config.index_steps)), *map(str, before)]
+    without = "/".join(filter(None, parts))
+    return str(Config.parse(without)), str(Config.parse(f"{without}/{step}"))
+
+
+def _verifying(first: int, features: str) -> str:
+    return f"sv:{first}" if features == VERIFIER else f"sv:{first}:{features.removeprefix('hardnet:')}"
+
+
+def traits(bench: Bench, request: Request, match: Match) -> dict[str, Any]:
+    """The traits of a KeyPairs view of the two pictures."""
+    pairs = match.table[["query_keypoint", "image_keypoint"]].to_numpy(np.uint32)
+    return {
+        "pictures": [
+            thumbnail(bench, request.query.image, SIDE, request.box or request.query.box),
+            thumbnail(bench, request.image, SIDE),
+        ],
+        "sides": [
+            {"name": request.query.id, "role": "query"},
+            {"name": request.image, "role": "result"},
+        ],
+        "sizes": [list(match.query.size), list(match.image.size)],
+        "counts": [len(match.query), len(match.image)],
+        "points": np.concatenate([match.query.points, match.image.points]).astype("<f4").tobytes(),
+        "pairs": np.ascontiguousarray(pairs, "<u4").tobytes(),
+        "inside": match.table["inlier"].to_numpy(np.uint8).tobytes(),
+    }
+
+
+def summary(match: Match, features: str) -> list[Line]:
+    """The counts of matches and inliers, or why the image was not verified."""
+    verified = match.verified
+    counts = f"{len(match.query):,} and {len(match.image):,} keypoints of {features}"
+    matches = plural(len(verified.pairs), "match", "matches")
+    if verified.model is None:
+        return [
+            line(f"Not verified: {verified.why}.", "numbers"),
+            line(f"{matches}; {counts}.", "note"),
+        ]
+    inliers = plural(match.inliers, "inlier")
+    more = int(verified.inside.sum()) - match.inliers
+    repeated = f" {more:,} more are at positions that are counted already." if more else ""
+    return [
+        line(f"{inliers} of {matches}", "numbers"),
+        line(f"{counts}; one homography explains the inliers.{repeated}", "note"),
+    ]
+
+
+def word_rows(match: Match) -> list[dict[str, Any]]:
+    """A row for each of the words that add most to the score."""
+    return [
+        {
+            "id": str(int(row["word"])),
+            "cells": {
+                "word": f"{row['word']:.0f}",
+                "idf": f"{row['idf']:.2f}",
+                "in_query": f"{row['in_query']:.0f}",
+                "in_image": f"{row['in_image']:.0f}",
+                "contribution": f"{row['contribution']:.4f}",
+            },
+            "order": {name: float(row[name]) for name in match.words.columns},
+        }
+        for row in match.words.head(WORDS).to_dict("records")
+    ]
+
+
+def words_summary(match: Match, bag: bool) -> list[Line]:
+    """The sum of the shared words, or why there is no table of words."""
+    if not bag:
+        return [line("Shared words need a bag of words: choose sift or hardnet as the backbone.", "note")]
+    count, total = len(match.words), float(match.words["contribution"].sum())
+    if not count:
+        return [line("The two share no visual word.", "note")]
+    hint = f"the {WORDS} that add most" if count > WORDS else "choose a row to mark its keypoints"
+    words = plural(count, "shared word")
+    verb = "adds" if count == 1 else "add"
+    return [line(f"{words} {verb} up to {total:.3f} before later steps; {hint}.", "note")]
+
+
+def with_word(match: Match, word: int) -> list[list[int]]:
+    """The keypoints of both pictures that belong to the word."""
+    return [np.flatnonzero(words == word).tolist() for words in match.named]

@@ -1,0 +1,197 @@
+"""The results panel: the ranked images, and the measures of their pipeline."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import ipywidgets as W
+
+from workbench.collections.protocols import PROTOCOLS
+from workbench.common.progress import Progress
+from workbench.panels.base import Panel
+from workbench.panels.formatting import figure, measured, of_query, on_target
+from workbench.panels.refinement import Question
+from workbench.panels.results import filters
+from workbench.panels.session import RANKING, Session
+from workbench.panels.widgets.grid import Scroll, thumbnail
+from workbench.panels.widgets.region import Line, Text, line, region
+
+LOCATED, TOGETHER = 60, 10  # results in which the query is located, and the number shown at a time
+QUESTION = ["pipeline", "query", "box", "also", "feedback", "feedback_method"]
+KEYS = "Enter explains · + and − judge · s selects"
+ABSENT = {
+    "errors only": "No errors: no negative is ranked in the place of a positive.",
+    "missed positives": "None missed: all positives come first.",
+}
+
+
+class Located(NamedTuple):
+    """A ranking, and the results in which its query is located."""
+
+    ranked: Question
+    images: tuple[str, ...]
+
+
+class Boxes(Panel[Located, dict[str, list[float]]]):
+    """Draws where the query is in the first results, while ``switch`` is on."""
+
+    lane, phase, delay = "locating", "Locating the query", 0.0
+
+    def __init__(self, session: Session, grid: Scroll) -> None:
+        super().__init__(session)
+        self.grid = grid
+        self.switch = W.ToggleButton(
+            description="Boxes", tooltip="Draw where in each result the query is: the most similar region"
+        )
+        self.switch.observe(session.guard(self.refresh), "value")
+
+    def refresh(self, _: object = None) -> None:
+        self.forget()
+        self.grid.send({"boxes": {}})
+        super().refresh()
+
+    def request(self) -> Located | None:
+        ranked = self.session.ranked
+        if not self.switch.value or ranked is None:
+            return None
+        return Located(ranked, tuple(figure["name"] for figure in self.grid.figures[:LOCATED]))
+
+    def compute(self, request: Located, progress: Progress) -> dict[str, list[float]]:
+        """Locate the query in each result; boxes are drawn as they come."""
+        ranked, images = request
+        boxes: dict[str, list[float]] = {}
+        for done, image in enumerate(images):
+            progress("Locating the query", done, len(images))
+            if len(boxes) == TOGETHER:
+                self.render(boxes)
+                boxes = {}
+            location = self.session.bench.locate(
+                ranked.query, image, pipeline=ranked.pipeline, box=ranked.box
+            )
+            boxes[image] = location.shares
+        return boxes
+
+    def render(self, result: dict[str, list[float]]) -> None:
+        self.grid.send({"boxes": result})
+
+
+class Results:
+    """Ranked images with score and relevance, under the mAP of their pipeline and its warnings."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.numbers = Text()
+        self.show = W.Dropdown(description="Show", options=filters.SHOW)
+        self.size = W.Dropdown(description="Size", options=("small", "medium", "large"), value="medium")
+        self.count = Text()
+        self.grid = Scroll(
+            partial(thumbnail, session.bench),
+            session.fail,
+            label="Ranked images",
+            look="ranked",
+            judging=True,
+        )
+        self.boxes = Boxes(session, self.grid)
+        tools = W.Box([self.show, self.size, self.boxes.switch, self.count])
+        tools.add_class("wb-tools")
+        self.widget = region("Results", self.numbers, tools, self.grid)
+        self.grid.on_judge(session.guard(self.judge))
+        self.size.observe(session.guard(lambda change: setattr(self.grid, "size", change["new"])), "value")
+        self.show.observe(session.guard(self.draw), "value")
+        self.grid.observe(session.guard(self.study), ["current", "marked"])
+        session.observe(session.guard(self.draw), "ranking")
+        session.observe(session.guard(self.show_numbers), ["evaluation", "pipeline", "query", "jobs"])
+        session.observe(session.guard(self.dim), QUESTION)
+        session.observe(session.guard(self.mark), ["image", "selection", "feedback"])
+        self.show_numbers(None)
+        self.mark(None)
+        self.draw(None)
+
+    def lines(self) -> list[Line]:
+        """The lines above the ranking: measures and warnings."""
+        session = self.session
+        evaluation = session.evaluation
+        if not session.queries:
+            return []
+        if session.bench.collection.protocol is None:
+            hint = 'No ground truth, so no mAP: open the folder with labels="folders", or a CSV of labels.'
+            return [line(hint, "note")]
+        if evaluation is None or evaluation.pipeline != session.pipeline:
+            return [
+                line(
+                    "mAP is being computed …" if RANKING in session.jobs else "No mAP for this pipeline yet.",
+                    "note",
+                )
+            ]
+        lines = [
+            line(measured(evaluation), "numbers"),
+            line(of_query(evaluation, session.query)),
+            line(on_target(evaluation)),
+            line(f"Protocol: {PROTOCOLS[evaluation.protocol].title}", "note"),
+            *(line(warning, "warning") for warning in evaluation.warnings),
+        ]
+        return [entry for entry in lines if entry["text"]]
+
+    def show_numbers(self, _: object) -> None:
+        self.numbers.lines = self.lines()
+        if self.session.ranking is None:
+            self.grid.empty = self.hint()
+
+    def hint(self) -> str:
+        """The text of an empty grid."""
+        session = self.session
+        if not session.queries:
+            return "Nothing to rank: open a folder that holds images."
+        if session.ranking is None and RANKING in session.jobs:
+            return "Ranked images appear here once the collection's features are extracted."
+        if session.ranking is None:
+            return "Choose a query and press Run to rank the collection."
+        if self.show.value == "selection":
+            return "Nothing is selected: Ctrl+click images, or press s on one, or draw a lasso on the map."
+        if session.bench.collection.protocol is None:
+            return "Errors are not known without ground truth; show all."
+        return ABSENT.get(self.show.value, "")
+
+    def dim(self, _: object) -> None:
+        self.grid.stale = self.session.ranked != self.session.question
+
+    def draw(self, _: object) -> None:
+        """Show the results of the session's ranking that pass the filter."""
+        ranking, collection = self.session.ranking, self.session.bench.collection
+        if ranking is None:
+            return
+        protocol, query = collection.protocol, self.session.ranked.query if self.session.ranked else ""
+        ranking = filters.with_unreached(ranking, collection.relevance.get(query, {}))
+        rows = filters.shown(ranking, self.show.value, protocol, self.session.selection)
+        self.grid.empty = self.hint()
+        self.grid.show(len(rows), lambda start, stop: [figure(row) for row in rows[start:stop].itertuples()])
+        text = filters.summary(ranking, rows, self.show.value, protocol, len(collection.images))
+        self.count.lines = [line(text, "note"), *([line(KEYS, "note")] if len(rows) else [])]
+        self.dim(None)
+        self.boxes.refresh()
+
+    def study(self, change: Any) -> None:
+        """An image was clicked, which makes it the one under study, or was selected."""
+        if change["name"] == "current":
+            self.session.image = change["new"]
+        else:
+            self.session.selection = tuple(change["new"])
+
+    def mark(self, change: Any) -> None:
+        """Show which image is studied and which are selected; a new selection is shown alone."""
+        session = self.session
+        self.grid.current = session.image
+        self.grid.judged = dict(session.feedback)
+        if change is not None and change["name"] != "selection":
+            return
+        new_selection = list(session.selection) != self.grid.marked
+        self.grid.marked = list(session.selection)
+        if new_selection and session.selection and self.show.value != "selection":
+            self.show.value = "selection"
+        elif self.show.value == "selection":
+            self.draw(None)
+
+    def judge(self, judged: tuple[str, int]) -> None:
+        """A result was judged relevant (1) or not (-1)."""
+        self.session.judge_result(*judged)

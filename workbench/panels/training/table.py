@@ -1,0 +1,136 @@
+"""Trainings as tables, curves and sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.learning.finetuning import train as finetuning
+from workbench.learning.registry import TrainingKind, TrainingRecord
+from workbench.panels.formatting import percent, plural
+from workbench.panels.widgets.table import column
+
+Figures = Sequence[dict[str, Any]]  # of each epoch
+LISTED = [
+    column("name", "Name"),
+    column("what", "Trained"),
+    column("collection", "On"),
+    column("epochs", "Epochs", number=True, hint="trained, and the one that is kept"),
+    column("before", "Before", number=True, hint="held-out mAP, percent; of attention there is none"),
+    column("after", "After", number=True, hint="held-out mAP of the epoch that is kept, percent"),
+]
+HELD_OUT = "held-out mAP, percent"
+
+
+@dataclass
+class Live:
+    """A running training: its name, its highest number of epochs, and the figures of those done."""
+
+    name: str
+    kind: TrainingKind
+    epochs: int
+    figures: list[dict[str, Any]] = field(default_factory=list)
+
+
+def kept(kind: TrainingKind, figures: Figures) -> int:
+    """The number of the best epoch on held-out data; -1 before the first."""
+    trained = [epoch for epoch in figures if epoch["number"] > 0]
+    if not trained:
+        return -1
+    best = max(trained, key=lambda epoch: epoch["mean_ap"] if kind == "backbone" else -epoch["validation"])
+    return int(best["number"])
+
+
+def row(trained: TrainingRecord, running: bool = False) -> dict[str, Any]:
+    """A training as a row of the list."""
+    figures, best = trained.card["figures"], kept(trained.kind, trained.card["figures"])
+    by_number = {figure["number"]: figure for figure in figures}
+    done = max(by_number, default=0)
+    cells = {
+        "name": "shipped with the package" if trained.shipped else trained.name,
+        "what": _what(trained),
+        "collection": str(trained.card.get("collection", "")),
+        "epochs": f"{done} of {trained.settings.epochs}, {'running' if running else 'stopped'}"
+        if trained.waits
+        else f"{done}, kept {best}",
+    }
+    order = {"epochs": done}
+    if trained.kind == "backbone":
+        cells |= {
+            name: percent(by_number[number]["mean_ap"])
+            for name, number in (("before", 0), ("after", best))
+            if number in by_number
+        }
+    return {"id": trained.name, "cells": cells, "order": order, "titles": {"name": str(trained.path)}}
+
+
+def _what(trained: TrainingRecord) -> str:
+    settings = trained.settings
+    if isinstance(settings, finetuning.FinetuningSettings):
+        return f"{plural(settings.blocks, 'block')} of {short(trained.base)}, {settings.loss}"
+    return f"attention of {short(trained.base)}, by {settings.targets}"
+
+
+def short(backbone: str) -> str:
+    """A backbone's name without its folders."""
+    return backbone.rpartition("/")[2].removesuffix(".safetensors")
+
+
+def card(trained: TrainingRecord) -> str:
+    """The card of a training in a sentence or two."""
+    card, settings = trained.card, trained.settings
+    if isinstance(settings, finetuning.FinetuningSettings):
+        words = [
+            f"{card['images']:,} images of {card['labels']:,} labels, {card['held_out_images']:,} held out",
+            f"through {settings.pooling} over the whole map",
+            f"rate {settings.rate:g}",
+            *card["notes"],
+        ]
+    else:
+        words = [
+            f"{card['photos']:,} photos and {settings.composites:,} composites",
+            f"rate {settings.rate:g}",
+        ]
+    if "size" in card:
+        words.append(f"{card['size']} pixels")
+    return " · ".join([*words, f"seed {card['seed']}"])
+
+
+def epochs_table(kind: TrainingKind, figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Columns and rows of the table of epochs."""
+    last = ("mean_ap", "Held-out mAP %") if kind == "backbone" else ("validation", "Held-out loss")
+    best = kept(kind, figures)
+    columns = [column("number", "Epoch", True), column("loss", "Loss", True), column(*last, True)]
+
+    def text(name: str, value: float | None) -> str:
+        return "" if value is None else percent(value) if name == "mean_ap" else f"{value:.3f}"
+
+    rows = [
+        {
+            "id": str(epoch["number"]),
+            "cells": {
+                "number": str(epoch["number"]) if epoch["number"] else "untrained",
+                **{name: text(name, epoch[name]) for name in ("loss", last[0])},
+            },
+            "order": {name: epoch[name] for name in ("number", "loss", last[0]) if epoch[name] is not None},
+            "strong": [last[0]] if epoch["number"] == best else [],
+        }
+        for epoch in figures
+    ]
+    return columns, rows
+
+
+def curves(kind: TrainingKind, figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The lines of the losses, and of the held-out mAP."""
+
+    def curve(name: str, key: str, scale: float = 1.0) -> dict[str, Any]:
+        points = [(epoch["number"], epoch[key]) for epoch in figures if epoch.get(key) is not None]
+        points = [(x, scale * y) for x, y in points if math.isfinite(y)]
+        return {"name": name, "x": [x for x, _ in points], "y": [y for _, y in points]}
+
+    losses = [curve("loss", "loss")]
+    if kind == "attention":
+        return [*losses, curve("held-out loss", "validation")], []
+    return losses, [curve(HELD_OUT, "mean_ap", 100)]

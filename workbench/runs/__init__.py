@@ -1,0 +1,1 @@
+"""Every evaluation, stored in a database."""

@@ -1,0 +1,29 @@
+"""The first results of all queries of a run, in one Parquet file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.common.files import replacing
+from workbench.config.errors import WorkbenchError
+
+
+def write(file: Path, table: pd.DataFrame) -> None:
+    """Write the first results of all queries (see ``Evaluation.rankings``) atomically."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as part:
+        table.to_parquet(part, index=False)
+
+
+def read(file: Path) -> pd.DataFrame:
+    """Read a table of query, rank (from 1), image_id and score.
+
+    Raises WorkbenchError if the file is missing or damaged.
+    """
+    try:
+        return pd.read_parquet(file)
+    except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise WorkbenchError(f"{file} {reason}; evaluate again to write it again") from None

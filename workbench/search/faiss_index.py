@@ -1,0 +1,252 @@
+"""FAISS indexes: a database that a search reads only in part, or in compressed form; building any index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import faiss
+import numpy as np
+import torch
+
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import BINARY, INVERTED, Step
+from workbench.search import binary_index, kmeans, product_quantization
+from workbench.search import quantizer as cells
+from workbench.search.exact import Exact
+from workbench.search.ranking import Index, Ranking, sorted_ranking
+
+BITS = 8  # of a sub-vector's code, given enough vectors to learn 2^8 centroids
+_ID = 8  # bytes of a row number in an inverted list
+
+
+@dataclass(frozen=True)
+class FaissIndex:
+    """A FAISS index by inner product. ``probes``: cells probed, or the size of hnsw's candidate list."""
+
+    steps: tuple[Step, ...]
+    index: Any = field(repr=False)
+    bytes: float
+    shared_bytes: int
+    probes: int = 0
+    ties: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        return ",".join(map(str, self.steps))
+
+    @property
+    def size(self) -> int:
+        return int(self.index.ntotal)
+
+    def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
+        """Return the best ``k`` for each query [Q, D]; None: all in probed cells or candidates, or all."""
+        vectors = np.ascontiguousarray(queries, np.float32)
+        limit = min(self.size, self._reach() if k is None else k)
+        rankings = self._search(vectors, limit)
+        unanswered = [position for position, ranking in enumerate(rankings) if not len(ranking.rows)]
+        if unanswered:  # all their probed cells are empty: search all cells
+            exhaustive = replace(self, probes=self.inverted.nlist)._search(vectors[unanswered], limit)
+            for position, ranking in zip(unanswered, exhaustive, strict=True):
+                rankings[position] = ranking
+        return rankings
+
+    def _search(self, queries: np.ndarray, k: int) -> list[Ranking]:
+        with kmeans.limit_threads(queries.size * self.size):
+            if self.steps[0].name == "imi":  # FAISS would visit some cells twice: see ``cells.probe``
+                scores, rows = self._visited(self.turned(queries), k)
+            else:
+                scores, rows = self.index.search(queries, k, params=self._parameters)
+        return [sorted_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
+
+    def _visited(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores and rows [Q, k] in the cells that ``cells.probe`` selects."""
+        probed = cells.probe(self.inverted.quantizer, queries, self.probes)
+        unused = np.zeros(probed.shape, np.float32)  # distances of cells, not needed by inner product
+        scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        arrays = np.ascontiguousarray(queries, np.float32), probed, unused, scores, rows
+        query_pointer, *cell_pointers, score_pointer, row_pointer = map(faiss.swig_ptr, arrays)
+        parameters = faiss.SearchParametersIVF(nprobe=self.probes)
+        self.inverted.search_preassigned_c(
+            len(queries), query_pointer, k, *cell_pointers, score_pointer, row_pointer, False, parameters
+        )
+        return scores, rows
+
+    @cached_property
+    def inverted(self) -> Any:
+        """The inverted file inside the index, or None."""
+        return self.inner if isinstance(self.inner, faiss.IndexIVF) else None
+
+    def turned(self, queries: np.ndarray) -> np.ndarray:
+        """Rotate queries [Q, D] as ``opq`` does; other indexes return them unchanged."""
+        if not self._rotated:
+            return queries
+        return np.asarray(faiss.downcast_VectorTransform(self.index.chain.at(0)).apply(queries))
+
+    @cached_property
+    def _rotated(self) -> bool:
+        return isinstance(faiss.downcast_index(self.index), faiss.IndexPreTransform)
+
+    @cached_property
+    def inner(self) -> Any:
+        index = faiss.downcast_index(self.index)
+        return faiss.downcast_index(index.index) if self._rotated else index
+
+    @property
+    def centroids(self) -> int:
+        """Number of centroids per sub-vector; 0 without product codes."""
+        return int(self.inner.pq.ksub) if hasattr(self.inner, "pq") else 0
+
+    def score(self, query: np.ndarray, row: int) -> float:
+        """Return the score of a database row for a query [D], whichever cell the row is in."""
+        vector, inverted = np.ascontiguousarray(query[None], np.float32), self.inverted
+        if inverted is None:
+            return float(vector[0] @ self.index.reconstruct(row))
+        parameters = faiss.SearchParametersIVF(
+            sel=faiss.IDSelectorBatch(np.array([row])), nprobe=inverted.nlist
+        )
+        if self._rotated:
+            parameters = faiss.SearchParametersPreTransform(index_params=parameters)
+        return float(self.index.search(vector, 1, params=parameters)[0][0, 0])
+
+    def _reach(self) -> int:
+        if self.steps[0].name == "hnsw":
+            return self.probes
+        if self.inverted is None:
+            return self.size
+        return max(1, int(self._largest[: self.probes].sum()))
+
+    @cached_property
+    def _largest(self) -> np.ndarray:
+        """Sizes of the cells, largest first."""
+        lists = self.inverted.invlists
+        return np.sort([lists.list_size(cell) for cell in range(lists.nlist)])[::-1]
+
+    @cached_property
+    def _parameters(self) -> Any:
+        if self.steps[0].name == "hnsw":
+            return faiss.SearchParametersHNSW(efSearch=self.probes)
+        if self.inverted is None:
+            return None
+        inverted = faiss.SearchParametersIVF(nprobe=self.probes)
+        return faiss.SearchParametersPreTransform(index_params=inverted) if self._rotated else inverted
+
+
+def build(steps: Sequence[Step], vectors: Any, seed: int = 0, progress: Progress = silent) -> Index:
+    """Build an index of unit vectors [N, D] (an array, a tensor or a memory map) by its steps.
+
+    No steps: exact search. Training uses at most 65,536 vectors, or 256 per centroid; vectors are read in
+    chunks. With fewer than 256 vectors, product quantization uses the largest power of two of centroids
+    that they allow. Raises WorkbenchError, before any training, if vectors are not finite or do not fit.
+    """
+    data = np.asarray(vectors) if isinstance(vectors, torch.Tensor) else vectors
+    if data.ndim != 2 or not len(data):
+        raise WorkbenchError(f"an index needs vectors [N, D], not {tuple(data.shape)}")
+    start = 0
+    for chunk in kmeans.chunks(data):
+        finite = np.isfinite(chunk).all(1)
+        if not finite.all():
+            row = start + int(finite.argmin())
+            raise WorkbenchError(f"vector {row} is not finite: an index of it would find nothing")
+        start += len(chunk)
+    if not steps:
+        return Exact(torch.as_tensor(vectors))
+    if any(step.name in BINARY for step in steps):
+        return binary_index.build(steps, data, seed, progress)
+    if steps[0].name == "hnsw":
+        return _hnsw(steps[0], data, progress)
+    code = next((step for step in steps if step.name in ("pq", "opq")), None)
+    if code is not None:
+        product_quantization.check(code, data)
+    rotation = _rotation(code, data, seed, progress) if code is not None and code.name == "opq" else None
+    coarse = steps[0] if steps[0].name in INVERTED else None
+    return _filled(tuple(steps), coarse, code, rotation, data, seed, progress)
+
+
+def with_probes(index: Index, probes: int) -> Index:
+    """Return the same index, without copying, with another number of probed cells (hnsw: candidates)."""
+    first, *rest = index.steps  # type: ignore[attr-defined]
+    step = Step(first.name, (first.args[0], float(probes)))
+    return replace(index, steps=(step, *rest), probes=probes)  # type: ignore[type-var]
+
+
+def _rotation(step: Step, vectors: np.ndarray, seed: int, progress: Progress) -> Any:
+    progress("learning the rotation", 0, 0)
+    train = kmeans.sample(vectors, kmeans.VECTORS_PER_CENTROID * 2**BITS, seed)
+    return product_quantization.rotation(train, int(step.args[0]), _bits(len(train)), seed)
+
+
+def _bits(vectors: int) -> int:
+    return min(BITS, vectors.bit_length() - 1)
+
+
+def _hnsw(step: Step, vectors: np.ndarray, progress: Progress) -> FaissIndex:
+    """Build hierarchical navigable small worlds (Malkov and Yashunin 2020), the same graph every time."""
+    links, dimensions = int(step.args[0]), vectors.shape[1]
+    if links < 2:
+        raise WorkbenchError(f"index {step}: a graph node needs at least two links; valid: hnsw:2 …")
+    index: Any = faiss.IndexHNSWFlat(dimensions, links, faiss.METRIC_INNER_PRODUCT)
+    with kmeans.one_thread():  # several threads would add in an order that differs between runs
+        for chunk in kmeans.chunks(vectors):
+            for batch in np.array_split(chunk, -(-len(chunk) // 1024)):
+                progress("linking", index.ntotal, len(vectors))
+                index.add(batch)
+    neighbours = faiss.vector_to_array(index.hnsw.neighbors).nbytes
+    return FaissIndex((step,), index, 4 * dimensions + neighbours / len(vectors), 0, int(step.args[1]))
+
+
+def _filled(
+    steps: tuple[Step, ...],
+    coarse: Step | None,
+    code: Step | None,
+    rotation: Any,
+    vectors: np.ndarray,
+    seed: int,
+    progress: Progress,
+) -> FaissIndex:
+    """Train and fill an inverted file, product codes, or both."""
+    dimensions, metric = vectors.shape[1], faiss.METRIC_INNER_PRODUCT
+
+    def rotate(batch: np.ndarray) -> np.ndarray:
+        return batch if rotation is None else rotation.apply(batch)
+
+    train = rotate(kmeans.sample(vectors, kmeans.VECTORS_PER_CENTROID * 2**BITS, seed))
+    count, bits = (int(code.args[0]), _bits(len(train))) if code is not None else (0, 0)
+    shared_bytes, vector_bytes = 4 * dimensions**2 * (rotation is not None), float(4 * dimensions)
+    index: Any
+    if coarse is not None:
+        quantizer = cells.fit(coarse, train if rotation is not None else vectors, seed, progress)
+        if code is not None and coarse.name == "ivf":
+            quantizer = cells.shorten_centroids(quantizer, train)
+        shared_bytes += quantizer.shared_bytes
+        index = (
+            faiss.IndexIVFFlat(quantizer.quantizer, dimensions, quantizer.count, metric)
+            if code is None
+            else faiss.IndexIVFPQ(quantizer.quantizer, dimensions, quantizer.count, count, bits, metric)
+        )
+        index.own_fields = True
+        quantizer.quantizer.this.disown()
+    else:
+        index = faiss.IndexPQ(dimensions, count, bits, metric)
+    if code is not None:
+        if coarse is not None:  # with an inverted file, codes are of the residuals from the cell's centroid
+            train = train - quantizer.quantizer.reconstruct_batch(quantizer.assign(train))
+        books = product_quantization.codebooks(train, count, bits, seed, progress)
+        faiss.copy_array_to_vector(books.ravel(), index.pq.centroids)
+        shared_bytes += 4 * 2**bits * dimensions
+        vector_bytes = float(index.pq.code_size)
+    index.is_trained = True
+    for chunk in kmeans.chunks(vectors):
+        progress("filling the index", index.ntotal, len(vectors))
+        index.add(rotate(chunk))
+    probes = int(coarse.args[1]) if coarse is not None else 0
+    rotated: Any = index
+    if rotation is not None:
+        rotated = faiss.IndexPreTransform(rotation, index)
+        rotated.own_fields = True
+        index.this.disown()
+        rotation.this.disown()
+    return FaissIndex(steps, rotated, vector_bytes + _ID * (coarse is not None), shared_bytes, probes)

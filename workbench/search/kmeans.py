@@ -1,0 +1,82 @@
+"""k-means, and the threads that it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import faiss
+import numpy as np
+
+from workbench.common.progress import Progress, silent
+
+ROUNDS = 20  # of k-means
+
+
+VECTORS_PER_CENTROID = 256  # training vectors per centroid, at most
+
+
+_CHUNK = 2**16  # vectors read at a time
+
+
+_SMALL = 2**28  # multiplications below which one thread is faster than starting several on a busy machine
+
+
+def kmeans(
+    vectors: np.ndarray,
+    count: int,
+    seed: int,
+    progress: Progress = silent,
+    spherical: bool = False,
+    rounds: int = ROUNDS,
+) -> np.ndarray:
+    """Return k-means centroids float32 [count, D] of vectors [n, D]; can be cancelled between iterations."""
+    centroids: np.ndarray | None = None
+    for completed in range(rounds):
+        progress("training centroids", completed, rounds)
+        clustering = faiss.Kmeans(
+            vectors.shape[1],
+            count,
+            niter=1,
+            seed=seed,
+            spherical=spherical,
+            min_points_per_centroid=1,
+            max_points_per_centroid=max(1, len(vectors)),
+        )
+        with limit_threads(vectors.size * count):
+            clustering.train(vectors, init_centroids=centroids)
+        if centroids is not None and np.array_equal(centroids, clustering.centroids):
+            break
+        centroids = clustering.centroids
+    assert centroids is not None
+    return np.ascontiguousarray(centroids, np.float32)
+
+
+def sample(vectors: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Draw at most ``limit`` vectors without replacement, in their order, as float32."""
+    if len(vectors) > limit:
+        rows = np.sort(np.random.default_rng(seed).choice(len(vectors), limit, replace=False))
+        vectors = vectors[rows]
+    return np.ascontiguousarray(vectors, np.float32)
+
+
+def limit_threads(multiplications: int) -> AbstractContextManager[None]:
+    """Limit FAISS to one thread if there is little to compute; otherwise use all threads."""
+    return one_thread() if multiplications < _SMALL else nullcontext()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit FAISS to the calling thread; other threads of the process keep their setting."""
+    previous = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(previous)
+
+
+def chunks(vectors: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the vectors in chunks, float32."""
+    for start in range(0, len(vectors), _CHUNK):
+        yield np.ascontiguousarray(vectors[start : start + _CHUNK], np.float32)
