@@ -89,10 +89,9 @@ def close() -> list[str]:
 
 def _record_threads() -> None:
     """Record on which threads the kernel handles messages of widgets from now on."""
-    from IPython.core.getipython import get_ipython
+    from ipykernel.ipkernel import IPythonKernel
 
-    shell: Any = get_ipython()
-    handlers = shell.kernel.shell_handlers
+    handlers = IPythonKernel.instance().shell_handlers
     handle: Callable[..., Any] = handlers["comm_msg"]
     if getattr(handle, "records", False):
         return

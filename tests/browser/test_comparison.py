@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -107,8 +106,7 @@ def test_a_pipeline_that_fails_shows_its_error_and_file_names_are_text(
     page = notebook.page
     naughty = f"kind 0/{NAUGHTY}"
     compared = ("efficientnet_lite0@nolayer/max/whole", PIPELINE, "efficientnet_lite0/mean/whole")
-    state: dict[str, Any] = {"pipeline": PIPELINE, "query": naughty, "compared": compared}
-    panel = notebook.show(folder, cache, "compare_panel", **state)
+    panel = notebook.show(folder, cache, "compare_panel", pipeline=PIPELINE, query=naughty, compared=compared)
     part = region(panel, "Comparison")
     expect(lines(part).filter(has_text="nolayer")).to_contain_text("layer 'nolayer'", timeout=SLOW)
     expect(lines(part).filter(has_text="★")).to_have_count(1, timeout=SLOW)

@@ -75,8 +75,9 @@ def test_choose_a_query_by_its_picture_and_change_the_pipeline(panel: Locator, n
     page.keyboard.press("Enter")
     expect(thumbnails.nth(23)).to_have_attribute("aria-selected", "true")
     _, before = ranked(panel, before=second)
-    # Each select twice, as later messages may arrive on another thread than the first.
-    changes = [("Pooling", "mean"), ("Regions", "whole"), ("Pooling", "gem:3"), ("Regions", "rmac:5")]
+    # Each select twice, as later messages may arrive on another thread than the first. (Typing twice in one
+    # select within a second would be one search for both texts.)
+    changes = [("Pooling", "mean"), ("Regions", "whole"), ("Regions", "rmac:5"), ("Pooling", "gem:3")]
     for number, (name, value) in enumerate(changes):
         if number % 2:
             # By keyboard: typing the first letters of an option chooses it.
@@ -94,8 +95,11 @@ def test_each_result_has_rank_score_relevance_and_a_picture(panel: Locator) -> N
     for number, caption in enumerate(captions, start=1):
         assert re.match(rf"{number}\s+-?\d\.\d{{3}}\s", caption)
         assert re.search(r"✓\s+positive|✗\s+negative|query", caption)
-    widths = (
-        region(panel, "Results").locator("img").evaluate_all("all => all.map((image) => image.naturalWidth)")
+    pictures = region(panel, "Results").locator("img")
+    expect(pictures).to_have_count(len(captions), timeout=30_000)
+    widths = pictures.evaluate_all(
+        "async all => { await Promise.all(all.map((image) => image.decode()));"
+        " return all.map((image) => image.naturalWidth); }"
     )
     assert len(widths) == len(captions)
     assert min(widths) > 0

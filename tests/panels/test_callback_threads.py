@@ -59,10 +59,11 @@ class Screen:
         """Click on a button."""
         send(self.widget("Button", label), method="custom", content={"event": "click"})
 
-    def pick(self, label: str, number: int) -> None:
-        """Click on a row of a table."""
+    def pick(self, label: str, pipeline: str) -> None:
+        """Click on the row of a pipeline in a table."""
         table = self.widget("Table", label)
-        send(table, method="custom", content={"pick": table.rows[number]["id"]})
+        row = next(row for row in table.rows if row["cells"]["pipeline"] == pipeline)
+        send(table, method="custom", content={"pick": row["id"]})
 
     def judge(self, number: int, sign: int) -> None:
         """Judge a result as good (1) or bad (-1)."""
@@ -122,7 +123,7 @@ def messages(screen: Screen) -> list[Message]:
         lambda: screen.choose("Heat", "norm"),
         lambda: screen.write("Name", "mine"),
         lambda: screen.click("Save"),
-        lambda: screen.pick("Runs", 0),
+        lambda: screen.pick("Runs", f"{BACKBONE}/mean/whole"),
         lambda: screen.choose("Query", second),
         lambda: screen.choose("Pooling", "gem:3"),
         lambda: screen.click("Compare current"),
@@ -130,8 +131,8 @@ def messages(screen: Screen) -> list[Message]:
         lambda: screen.judge(4, -1),
         lambda: screen.choose("Image", "the chosen result"),
         lambda: screen.click("Undo"),
-        lambda: screen.pick("Runs", 1),
-        lambda: screen.click("Reopen"),
+        lambda: screen.pick("Runs", f"{BACKBONE}/gem:3/whole"),
+        lambda: screen.click("Reopen both"),
         lambda: screen.write("Session file", "threads"),
         lambda: screen.click("Save session"),
     ]
@@ -143,7 +144,7 @@ def state(session: Session) -> dict[str, Any]:
         "ranked": session.ranked,
         "feedback": session.feedback,
         "evaluation": session.evaluation.mean_ap,
-        "compared": session.compared,
+        "compared": (session.compared, session.a, session.b),
         "evaluations": {name: each.mean_ap for name, each in session.evaluations.items()},
     }
 
