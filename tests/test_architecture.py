@@ -97,5 +97,5 @@ def test_the_readme_names_paths_that_exist() -> None:
     rows = [line for line in section.splitlines() if line.startswith("|") and line.strip("|- ")]
     paths = {path for row in rows for path in re.findall(r"`([^`]+)`", row.split("|")[1])}
     paths |= {target.partition("#")[0] for row in rows for target in re.findall(r"\]\(([^)]+)\)", row)}
-    assert len(rows) > 5 and "workbench/" in paths
+    assert len(rows) > 5 and "workbench/engine/" in paths
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []

@@ -57,7 +57,7 @@ def test_stored_maps_and_features_are_used(
     def refuse(*args: object) -> None:
         raise AssertionError("the network was built")
 
-    monkeypatch.setattr(models, "load", refuse)
+    monkeypatch.setattr(models, "load_network", refuse)
     before, messages = stored(folder), []
 
     def progress(message: str, done: int, total: int) -> None:

@@ -69,7 +69,7 @@ def test_wheel_holds_the_package_its_notebooks_and_its_files(wheel: zipfile.ZipF
     )
     files = [name for name in tracked.stdout.split("\0") if name and (ROOT / name).exists()]
     wanted = {name if name.startswith("workbench/") else f"workbench/{name}" for name in files}
-    assert {"workbench/__init__.py", "workbench/cli.py"} <= wanted
+    assert {"workbench/__init__.py", "workbench/cli/main.py"} <= wanted
     assert any(name.startswith("workbench/panels/static/") for name in wanted)
     assert any(name.startswith("workbench/notebooks/") for name in wanted)
     assert wanted <= inside, sorted(wanted - inside)

@@ -215,7 +215,7 @@ def test_what_is_said_beside_a_number(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("pipeline", "said"),
     [
-        (f"{NETWORK}/max/proposals:20", "none come with this backbone; train some"),
+        (f"{NETWORK}/max/proposals:20", "none come with this backbone; train them"),
         (f"{NETWORK}/max/rmac:3/attention", "none comes with this backbone; train one"),
         (f"{NETWORK}/max/whole/attention", "valid with it: rmac"),
         (

@@ -202,7 +202,7 @@ def test_notebooks_are_brought_from_an_installation(tmp_path: Path, monkeypatch:
     (package / "notebooks").mkdir(parents=True)
     source = Path(__file__).parents[2] / "notebooks" / FIRST
     (package / "notebooks" / FIRST).write_bytes(source.read_bytes())
-    monkeypatch.setattr("workbench.cli.lab.__file__", str(package / "lab.py"))
+    monkeypatch.setattr("workbench.cli.lab.__file__", str(package / "cli" / "lab.py"))
     empty = tmp_path / "empty"
     empty.mkdir()
     assert provide_notebooks(empty) == empty / "notebooks"

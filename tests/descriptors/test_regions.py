@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -58,7 +59,10 @@ def published(height: int, width: int, levels: int) -> list[list[int]]:
 
 @given(st.integers(4, 60), st.integers(4, 60), st.integers(1, 6))
 def test_agrees_with_the_published_construction(height: int, width: int, levels: int) -> None:
-    if 2 * min(height, width) // (levels + 1) >= 1:
+    # Where two numbers of squares are equally near to 40 %, the published choice depends on rounding.
+    shortest, difference = min(height, width), abs(height - width)
+    distances = [abs(Fraction(3, 5) - Fraction(difference, n * shortest)) for n in range(1, 7)]
+    if 2 * shortest // (levels + 1) >= 1 and distances.count(min(distances)) == 1:
         assert rmac(height, width, levels).tolist() == published(height, width, levels)
 
 

@@ -86,7 +86,7 @@ def test_too_many_regions_are_described_anew_and_found_the_same(
 ) -> None:
     image, pipeline = bench.collection.images[0], PIPELINES[0]
     kept = bench.regions.nearest(image, 1, pipeline=pipeline)
-    monkeypatch.setattr(region_search, "MOST_BYTES", 1000)
+    monkeypatch.setattr(region_search, "MAX_BYTES", 1000)
     seen: list[str] = []
     other = opened(bench.collection.root, bench.options.cache)
     for _ in range(2):

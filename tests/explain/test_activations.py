@@ -93,7 +93,7 @@ def test_channels_add_up_to_the_score_and_to_the_explanation(
         other = describe_maps(query, config, described)[0].total.sum(1)[0]
     parts = contributions(image, other, config, described)
     why = explain(query, image, config, described)
-    assert parts.score == pytest.approx(why.score, abs=1e-5)
+    assert parts.score == pytest.approx(why.score, abs=1e-4)  # the powers near zero enlarge rounding errors
     assert float(parts.channels.sum(dtype=np.float64)) == pytest.approx(parts.score, abs=1e-4)
     np.testing.assert_allclose(parts.heat.sum(0), why.image_heatmap, atol=1e-4)
     by_region = why.region_pairs.groupby("image_region")["contribution"].sum().to_numpy()

@@ -118,7 +118,7 @@ def messages(screen: Screen) -> list[Message]:
     return [
         lambda: screen.choose("Query", first),
         lambda: screen.choose("Pooling", "mean"),
-        lambda: screen.click("Compare current"),
+        lambda: screen.click("Add to comparison"),
         lambda: screen.judge(3, 1),
         lambda: screen.choose("Heat", "norm"),
         lambda: screen.write("Name", "mine"),
@@ -126,7 +126,7 @@ def messages(screen: Screen) -> list[Message]:
         lambda: screen.pick("Runs", f"{BACKBONE}/mean/whole"),
         lambda: screen.choose("Query", second),
         lambda: screen.choose("Pooling", "gem:3"),
-        lambda: screen.click("Compare current"),
+        lambda: screen.click("Add to comparison"),
         lambda: screen.judge(5, 1),
         lambda: screen.judge(4, -1),
         lambda: screen.choose("Image", "the chosen result"),
@@ -184,7 +184,7 @@ def test_messages_on_two_threads_at_once_end_in_the_last_state_of_each(
     def click() -> None:
         start.wait(30)
         for number in range(12):
-            screen.click("Compare current")
+            screen.click("Add to comparison")
             screen.write("Name", f"number {number}")
             screen.click("Save")
 

@@ -107,7 +107,7 @@ def test_a_training_is_shown_as_it_goes_and_then_offered(
     posters_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = proposals.ProposalSettings(scenes=6, epochs=2, batch=2, width=8, hidden=8)
-    monkeypatch.setattr(proposals, "Settings", lambda: quick)
+    monkeypatch.setattr(proposals, "ProposalSettings", lambda: quick)
     session = Session(wb.open("posters", cache=posters_cache), pipeline=f"{NETWORK}/max/whole")
     panel = ProposalsPanel(session)
     seen: list[int] = []

@@ -12,7 +12,7 @@ import pytest
 
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import INDEX_STEPS, Step
-from workbench.search import binary_index, faiss_index, lsh
+from workbench.search import faiss_index, kmeans, lsh
 from workbench.search.binary_index import CodeIndex
 from workbench.search.ranking import Ranking
 
@@ -184,7 +184,7 @@ def test_a_memory_map_gives_the_same_codes(tmp_path: Path, monkeypatch: pytest.M
     x = unit(700)
     np.save(f"{tmp_path}/x.npy", x)
     whole = build("ivf:8:2,lsh:32", x)
-    monkeypatch.setattr(binary_index.cells, "_CHUNK", 200)
+    monkeypatch.setattr(kmeans, "_CHUNK", 200)
     mapped = build("ivf:8:2,lsh:32", np.load(f"{tmp_path}/x.npy", mmap_mode="r"))
     np.testing.assert_array_equal(whole.packed, mapped.packed)
 

@@ -180,7 +180,8 @@ from workbench.search import synthetic_distractors
 def progress(what, done, total):
     print(done, flush=True)
 try:
-    both = synthetic.extended(np.eye(16, dtype=np.float32), int(sys.argv[2]), 0, Path(sys.argv[1]), progress)
+    count, cache = int(sys.argv[2]), Path(sys.argv[1])
+    both = synthetic_distractors.with_distractors(np.eye(16, dtype=np.float32), count, 0, cache, progress)
 except WorkbenchError as error:
     print(error, flush=True)
     sys.exit(3)

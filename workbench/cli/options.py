@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.common.progress import Progress
+from workbench.config.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
@@ -21,6 +22,7 @@ COLLECTION = Annotated[
 ]
 LABELS = Annotated[str, typer.Option(help="none, or folders: subfolders are labels")]
 CACHE = Annotated[Path | None, typer.Option(help="the folder of collections and stored maps")]
+JSON = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
 WEIGHTS = Annotated[Path | None, typer.Option(help="a folder of weight files; also WORKBENCH_WEIGHTS")]
 # name → (type and help, default), as ``workbench.open`` takes them
 _OPTIONS: dict[str, tuple[Any, Any]] = {
@@ -77,3 +79,11 @@ def opens(command: Callable[..., None], default: str | None = None) -> Callable[
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer
     run.__annotations__ = {option.name: option.annotation for option in parameters}
     return run
+
+
+def require_folder(out: Path) -> None:
+    """Raise WorkbenchError unless the folder of ``--out`` exists."""
+    if not out.parent.is_dir():
+        raise WorkbenchError(
+            f"--out {str(out)!r}: the folder {str(out.parent)!r} does not exist; create it first"
+        )

@@ -65,8 +65,6 @@ class Step:
 
 # name → (default arguments, smallest value of each, whether fractions are allowed)
 _Spec = tuple[tuple[float, ...], float, bool]
-
-
 POOLINGS: dict[str, _Spec] = {
     "max": ((), 0, False),
     "mean": ((), 0, False),
@@ -75,8 +73,6 @@ POOLINGS: dict[str, _Spec] = {
     "code": ((), 0, False),
     "bow": ((4096,), 2, False),
 }
-
-
 REGIONS: dict[str, _Spec] = {
     "whole": ((), 0, False),
     "rmac": ((3,), 1, False),
@@ -84,39 +80,27 @@ REGIONS: dict[str, _Spec] = {
     "grid": ((3, 3), 1, False),
     "proposals": ((20,), 1, False),
 }
-
-
 WEIGHTINGS: dict[str, _Spec] = {
     "centre": ((), 0, False),
     "attention": ((), 0, False),
     "norm": ((), 0, False),
 }
-
-
 WHITENINGS: dict[str, _Spec] = {
     "pca": ((256,), 1, False),
     "pcaw": ((256,), 1, False),
     "lw": ((256,), 1, False),
 }
-
-
 NAMED = (*WHITENINGS, "sv", "proposals")  # these take a tag after their number
-
-
 VECTOR_STEPS: dict[str, _Spec] = {
     **WHITENINGS,
     "power": ((0.5,), 0.01, True),
     "scales": ((3,), 1, False),
 }
-
-
 # A last argument of 0 stands for the value computed from the first, which is not written (see ``suggested``).
 INVERTED: dict[str, _Spec] = {
     "ivf": ((64, 0), 1, False),
     "imi": ((4, 0), 1, False),
 }
-
-
 CODES: dict[str, _Spec] = {
     "pq": ((16,), 1, False),
     "opq": ((16,), 1, False),
@@ -124,16 +108,12 @@ CODES: dict[str, _Spec] = {
     "lsh": ((256,), 1, False),
     "sh": ((256,), 1, False),
 }
-
-
 INDEX_STEPS: dict[str, _Spec] = {
     "exact": ((), 0, False),
     **INVERTED,
     **CODES,
     "hnsw": ((32, 0), 1, False),
 }
-
-
 RERANKING_STEPS: dict[str, _Spec] = {
     "nojunk": ((), 0, False),
     "aqe": ((5,), 1, False),
@@ -144,26 +124,12 @@ RERANKING_STEPS: dict[str, _Spec] = {
     "he": ((24,), 1, False),
     "sv": ((100,), 1, False),
 }
-
-
 LOCAL = ("sift", "hardnet")  # backbones that describe keypoints, not cells of a map
-
-
 VERIFIER = "sift"  # the keypoints of ``sv`` where it names none and the backbone has none
-
-
 BINARY = ("itq", "lsh", "sh")
-
-
 QUERY_RERANKING = ("aqe", "alphaqe", "diffusion", "kreciprocal")  # those that use a query's first results
-
-
 SUGGESTING = (*INVERTED, "hnsw")
-
-
 STEPS = {**WEIGHTINGS, **VECTOR_STEPS, **INDEX_STEPS, **RERANKING_STEPS}
-
-
 KINDS: dict[str, dict[str, _Spec]] = {
     "pooling": POOLINGS,
     "regions": REGIONS,

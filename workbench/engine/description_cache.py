@@ -23,8 +23,6 @@ from workbench.local import vocabulary
 from workbench.local.features import LocalSource
 
 MAX_CACHED = 16  # most described pipelines held in memory
-
-
 MAX_BYTES = 2**30  # most bytes of their vectors; the newest pipeline is always kept
 
 

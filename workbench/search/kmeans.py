@@ -11,14 +11,8 @@ import numpy as np
 from workbench.common.progress import Progress, silent
 
 ROUNDS = 20  # of k-means
-
-
 VECTORS_PER_CENTROID = 256  # training vectors per centroid, at most
-
-
 _CHUNK = 2**16  # vectors read at a time
-
-
 _SMALL = 2**28  # multiplications below which one thread is faster than starting several on a busy machine
 
 

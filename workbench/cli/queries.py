@@ -1,0 +1,100 @@
+"""The commands on one query: search, classify and explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench.cli.console import print_json, print_table, progress_bar
+from workbench.cli.options import JSON, Opening, require_folder
+from workbench.config.config import DEFAULT_PIPELINE, ONE_PIPELINE
+from workbench.config.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.common.geometry import Box
+
+PIPELINE = Annotated[str, typer.Option(help="the pipeline")]
+BOX = Annotated[str | None, typer.Option(help="crop the query: x0,y0,x1,y1 in pixels")]
+
+
+def search(
+    opening: Opening,
+    image: Annotated[str, typer.Argument(help="a query's name, an image of the collection, or a file")],
+    box: BOX = None,
+    pipeline: PIPELINE = DEFAULT_PIPELINE,
+    k: Annotated[int, typer.Option("-k", help="number of results")] = 20,
+    locate: Annotated[
+        bool, typer.Option("--locate", help="also locate the query in each result: a box x0,y0,x1,y1")
+    ] = False,
+    as_json: JSON = False,
+) -> None:
+    """Rank the collection's images by similarity to an image."""
+    crop = _box(box)
+    with progress_bar() as progress:
+        bench = opening(progress)
+        ranking = bench.search(image, box=crop, pipeline=pipeline, k=k, progress=progress, locate=locate)
+    records = ranking.to_dict("records")
+    if as_json:
+        print_json(records)
+        return
+    rows = [[str(r["rank"]), f"{r['score']:.3f}", str(r["relevance"]), str(r["image_id"])] for r in records]
+    names = ["rank", "score", "relevance", "image"]
+    if locate:
+        names.append("box")
+        corners = ranking[["x0", "y0", "x1", "y1"]].round().astype(int).to_numpy().tolist()
+        rows = [[*row, ",".join(map(str, box))] for row, box in zip(rows, corners, strict=True)]
+    print_table(f"{bench.collection.name}: {pipeline}", names, rows)
+
+
+def classify(
+    opening: Opening,
+    image: Annotated[str, typer.Argument(help="an image of the collection, or a file")],
+    box: BOX = None,
+    pipeline: Annotated[str, typer.Option(help="the pipeline that describes the regions")] = ONE_PIPELINE,
+    k: Annotated[int, typer.Option("-k", help="number of classes")] = 10,
+    as_json: JSON = False,
+) -> None:
+    """Classify an image by the nearest neighbours of its regions among those of labelled images."""
+    crop = _box(box)
+    with progress_bar() as progress:
+        bench = opening(progress)
+        classes = bench.classify(image, pipeline=pipeline, box=crop, k=k, progress=progress)
+    if as_json:
+        records = classes.to_dict("records")
+        print_json([{**record, "votes": [vote._asdict() for vote in record["votes"]]} for record in records])
+        return
+    rows = [[label, f"{score:.3f}", str(images)] for label, score, images in classes.iloc[:, :3].to_numpy()]
+    print_table(f"{bench.collection.name}: {pipeline}", ["label", "score", "images"], rows)
+
+
+def explain(
+    opening: Opening,
+    query: Annotated[str, typer.Argument(help="a query's name, an image of the collection, or a file")],
+    image: Annotated[str, typer.Argument(help="an image of the collection")],
+    out: Annotated[Path, typer.Option(help="the HTML file to write")],
+    box: BOX = None,
+    pipeline: PIPELINE = DEFAULT_PIPELINE,
+) -> None:
+    """Decompose a score into cells and pairs of regions, on a page that opens offline."""
+    from workbench.report.explanation import page
+
+    crop = _box(box)
+    require_folder(out)
+    with progress_bar() as progress:
+        bench = opening(progress)
+        why = bench.explain(query, image, pipeline=pipeline, box=crop, progress=progress)
+        pictures = bench.picture(query, box=crop), bench.picture(image)
+    out.write_text(page(why, query, image, pipeline, *pictures), encoding="utf-8")
+    print(f"score {why.score:.3f}; written to {out}")
+
+
+def _box(text: str | None) -> Box | None:
+    if text is None:
+        return None
+    try:
+        x0, y0, x1, y1 = (float(word) for word in text.split(","))
+    except ValueError:
+        raise WorkbenchError(f"--box {text!r}: write four numbers, x0,y0,x1,y1 in pixels") from None
+    return x0, y0, x1, y1

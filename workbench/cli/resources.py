@@ -1,0 +1,89 @@
+"""The commands on this machine's resources: fetch, collections, backbones and doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from workbench.cli.console import count, print_table, progress_bar
+from workbench.cli.options import CACHE, WEIGHTS
+from workbench.config.errors import WorkbenchError
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="a benchmark (see `workbench collections`) or a backbone")],
+    cache: CACHE = None,
+    weights: WEIGHTS = None,
+) -> None:
+    """Download a benchmark or the weights of a backbone; an interrupted download is resumed."""
+    from workbench.collections.download import SOURCES, fetch
+    from workbench.config.options import default_cache
+    from workbench.features.backbones import BACKBONES, BackboneSpec
+    from workbench.features.weights import download, locate
+
+    if name in BACKBONES or name.startswith("timm:"):
+        spec = BackboneSpec.parse(name)
+        print(locate(spec, weights) or download(spec, weights))
+        return
+    if name not in SOURCES:
+        raise WorkbenchError(
+            f"{name!r} cannot be fetched; benchmarks: {', '.join(SOURCES)}; backbones: {', '.join(BACKBONES)}"
+        )
+    with progress_bar() as progress:
+        target = fetch(name, (cache or default_cache()).expanduser(), progress)
+    print(f"{name} is in {target}")
+
+
+def collections(cache: CACHE = None) -> None:
+    """List the named collections."""
+    from workbench.collections.catalog import catalog
+    from workbench.config.options import default_cache
+
+    folder = (cache or default_cache()).expanduser()
+    rows = [
+        [
+            entry.name,
+            entry.title,
+            count(entry.images),
+            count(entry.queries),
+            f"{entry.bytes / 1e9:.1f} GB" if entry.bytes else "",
+            "here"
+            if entry.present
+            else ("made on first use" if not entry.bytes else f"workbench fetch {entry.name}"),
+        ]
+        for entry in catalog(folder)
+    ]
+    print_table(f"Collections in {folder}", ["name", "title", "images", "queries", "download", ""], rows)
+    print("Also: any folder of images (--labels folders: subfolders are labels), or a CSV with path,label.")
+
+
+def backbones(weights: WEIGHTS = None) -> None:
+    """List the backbones, and whether their weights are on this machine."""
+    from workbench.features.backbones import BACKBONES, LOCAL
+    from workbench.features.weights import availability
+    from workbench.local.hardnet import SHIPPED
+
+    states = {"embedded": "embedded", "ready": "here", "download": "to download"}
+    rows = [
+        [name, card.title, states[availability(name, weights)], ", ".join(card.layers)]
+        for name, card in BACKBONES.items()
+    ]
+    local = {"sift": "needs none", "hardnet": "embedded" if SHIPPED.is_file() else "missing"}
+    rows += [[name, card.title, local[name], ""] for name, card in LOCAL.items()]
+    print_table("Backbones", ["name", "title", "weights", "layers (or the path of any module)"], rows)
+    print("Also: any timm model as timm:NAME, a weight file as file:PATH, a HardNet as hardnet:NAME.")
+
+
+def doctor(cache: CACHE = None, weights: WEIGHTS = None) -> None:
+    """Check this machine: what is missing or slow, and the remedy."""
+    from workbench.cli.doctor import examine
+
+    findings = examine(cache, weights)
+    for finding in findings:
+        print(
+            f"{'ok ' if finding.good else 'FIX'} {finding.subject}"
+            + ("" if finding.good else f"\n    {finding.remedy}")
+        )
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
