@@ -1,4 +1,7 @@
-"""Bench: pipelines in, rankings, numbers and explanations out, on one collection."""
+"""Bench: pipelines in, rankings, numbers and explanations out, on one collection.
+
+The file is long because the class is the whole interface for scripts, with its documentation.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +132,7 @@ class Bench:
         """
         if k is not None and k < 1:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
-        searcher = self.engine.searcher(pipeline, progress, query, *also)
+        searcher = self.engine.searcher(Config.parse(pipeline), progress, query, *also)
         described = searcher.described
         vectors = [query_vector(described, query, box)]
         if also:
@@ -169,7 +172,7 @@ class Bench:
         re-ranking, the explained score is the cosine of the descriptors, which those approximate or begin
         with.
         """
-        searcher = self.engine.searcher(pipeline, progress, query)
+        searcher = self.engine.searcher(Config.parse(pipeline), progress, query)
         described = searcher.described
         rows = described.image_rows()
         if image_id not in rows:
@@ -201,7 +204,7 @@ class Bench:
 
         ``.box`` and ``.region`` are in pixels of the upright image, ``.score`` is the region's cosine.
         """
-        described = self.engine.describe(pipeline, progress, query)
+        described = self.engine.describe(Config.parse(pipeline), progress, query)
         return locate_in_image(described, query_vector(described, query, box)[0], image_id)
 
     def classify(
@@ -220,7 +223,7 @@ class Bench:
         regions and their neighbours that the score is the mean of. An image of the collection has no vote
         itself. ``online``: see ``regions.rank``.
         """
-        sets = self.engine.region_sets(pipeline, progress, image)
+        sets = self.engine.region_sets(Config.parse(pipeline), progress, image)
         regions = one.query_regions(sets, image, box, online)
         classes = one.compare_classes(sets, regions, self.collection.labels, one.query_images(sets, image))
         return one.classify(sets, regions, classes, k)
@@ -239,7 +242,7 @@ class Bench:
 
         The local features are those that the pipeline is made of or verifies with, SIFT where it names none.
         """
-        source, words = self.engine.local_features(pipeline, progress, query, image_id)
+        source, words = self.engine.local_features(Config.parse(pipeline), progress, query, image_id)
         query_side = query_local_features(source, self.collection, query, box)
         return match(query_side, query_local_features(source, self.collection, image_id), words, model)
 

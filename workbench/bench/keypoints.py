@@ -44,7 +44,7 @@ class KeypointAccessor:
         ``keypoint`` is a row of ``bench.match(image, …).query``. Columns as of
         ``engine.patch_search.nearest_patches``, without the image that the keypoint is from.
         """
-        described, keypoints = self._engine.keypoints(pipeline, progress, image)
+        described, keypoints = self._engine.keypoints(Config.parse(pipeline), progress, image)
         features = query_features(described, keypoints, image, box)
         if not 0 <= keypoint < len(features):
             raise WorkbenchError(f"keypoint {keypoint} is not in this picture; it has {len(features)}")
@@ -62,7 +62,7 @@ class KeypointAccessor:
         progress: Progress = silent,
     ) -> np.ndarray:
         """The patches uint8 [n, 32, 32] around keypoints of an image: the input of a patch network."""
-        source, _ = self._engine.local_features(pipeline, progress, image)
+        source, _ = self._engine.local_features(Config.parse(pipeline), progress, image)
         collection = self._engine.collection
         features = query_local_features(source, collection, image, box)
         return patches(query_picture(collection, image, box), features, np.asarray(keypoints, int))

@@ -39,7 +39,7 @@ class RegionAccessor:
         ``region`` is a row of ``studies.activations(image).regions``. Returns a DataFrame of rank, image_id,
         x0, y0, x1, y1 (fractions) and score, without the image that the region is from.
         """
-        described = self._engine.describe(pipeline, progress, image)
+        described = self._engine.describe(Config.parse(pipeline), progress, image)
         path = query_file(described.collection, image)
         maps = query_maps(described, image, box)[0]
         return self._engine.region_search.nearest(described, maps, region, k, path, progress)
@@ -64,7 +64,7 @@ class RegionAccessor:
         """
         if k is not None and k < 1:
             raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
-        sets = self._engine.region_sets(pipeline, progress, query)
+        sets = self._engine.region_sets(Config.parse(pipeline), progress, query)
         ranking = one.rank(sets, one.query_regions(sets, query, box, online))
         relevance = relevance_of(self._engine.collection, query)
         return ranking_table(ranking, sets.described.collection.images, relevance, k)
@@ -82,7 +82,7 @@ class RegionAccessor:
         """Split, exactly, the score that ``rank`` gives an image or ``bench.classify`` a label."""
         if (image_id is None) == (label is None):
             raise WorkbenchError("evidence is of an image_id or of a label: give one of them")
-        sets = self._engine.region_sets(pipeline, progress, query)
+        sets = self._engine.region_sets(Config.parse(pipeline), progress, query)
         maps = query_maps(sets.described, query, box)[0]
         regions = one.describe_regions(sets.described, maps)
         if label is None:
@@ -103,4 +103,6 @@ class RegionAccessor:
         progress: Progress = silent,
     ) -> pd.DataFrame:
         """Recall of the targets' boxes by the first regions: see ``analysis.proposal_recall``."""
-        return proposal_recall(self._engine.describe(pipeline, progress), counts, least, progress=progress)
+        return proposal_recall(
+            self._engine.describe(Config.parse(pipeline), progress), counts, least, progress=progress
+        )

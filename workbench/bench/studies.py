@@ -69,7 +69,7 @@ class StudyAccessor:
         other_box: Box | None = None,
     ) -> Contributions:
         """The score of two images, split over the channels, cells and regions of the first."""
-        described = self._engine.describe(pipeline, progress, image, other)
+        described = self._engine.describe(Config.parse(pipeline), progress, image, other)
         vector = query_vector(described, other, other_box)[0]
         maps = query_maps(described, image, box)
         return contributions(maps, vector, described.config, described.descriptors)
@@ -78,7 +78,7 @@ class StudyAccessor:
         self, pipeline: str | Config = DEFAULT_PIPELINE, *, progress: Progress = silent
     ) -> Cooccurrence:
         """Correlations of the descriptor's dimensions, before and after whitening."""
-        return cooccurrence(self._engine.describe(pipeline, progress), progress=progress)
+        return cooccurrence(self._engine.describe(Config.parse(pipeline), progress), progress=progress)
 
     def embedding(
         self,
@@ -91,7 +91,7 @@ class StudyAccessor:
 
         ``known_only``: return an empty table instead of computing a map that is not in the cache.
         """
-        return embedding_map(self._engine.describe(pipeline, progress), progress, known_only)
+        return embedding_map(self._engine.describe(Config.parse(pipeline), progress), progress, known_only)
 
     def sweep(
         self,

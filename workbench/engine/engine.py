@@ -38,43 +38,37 @@ class Engine:
         return self._descriptions.collection
 
     def describe(
-        self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike
+        self, config: Config, progress: Progress = silent, *queries: QueryLike
     ) -> DescribedCollection:
         """Descriptors of the collection, by the pipeline without its index and re-ranking."""
         self._require(*queries)
-        return self._descriptions.describe(Config.parse(pipeline).description, progress)
+        return self._descriptions.describe(config.description, progress)
 
-    def searcher(self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike) -> Searcher:
+    def searcher(self, config: Config, progress: Progress = silent, *queries: QueryLike) -> Searcher:
         """The described collection with the pipeline's index and re-ranking."""
-        config = Config.parse(pipeline)
         described = self.describe(config, progress, *queries)
         keypoints = None
         if config.compared:
             keypoints = self._descriptions.keypoints(described, config.compared, progress)
         return self._searchers.of(described, config, progress, keypoints)
 
-    def region_sets(
-        self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike
-    ) -> RegionSets:
+    def region_sets(self, config: Config, progress: Progress = silent, *queries: QueryLike) -> RegionSets:
         """The collection as sets of the pipeline's region descriptors."""
-        config = Config.parse(pipeline)
         return self._region_sets.of(self.describe(config, progress, *queries), config, progress)
 
     def keypoints(
-        self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike
+        self, config: Config, progress: Progress = silent, *queries: QueryLike
     ) -> tuple[DescribedCollection, Keypoints]:
         """The described collection, and the local features that the pipeline is made of or verifies with."""
-        config = Config.parse(pipeline)
         described = self.describe(config, progress, *queries)
         return described, self._descriptions.keypoints(described, config.local, progress)
 
     def local_features(
-        self, pipeline: str | Config, progress: Progress = silent, *queries: QueryLike
+        self, config: Config, progress: Progress = silent, *queries: QueryLike
     ) -> tuple[LocalSource, VisualWords | None]:
         """The source of the pipeline's local features, and its visual words, for which it describes the
         collection; None without a bag of words."""
         self._require(*queries)
-        config = Config.parse(pipeline)
         words = self.describe(config, progress).words if config.pooling.name == "bow" else None
         return self._descriptions.local(config.local), words
 
