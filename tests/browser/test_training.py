@@ -50,7 +50,7 @@ def test_continue_a_stopped_training_and_compare_before_and_after(
     result = part.get_by_role("listbox", name=re.compile("^after: AP")).get_by_role("option").nth(2)
     result.click()
     image = result.locator(".wb-name").inner_text()
-    expect(part).to_contain_text(f"What of {image} matches the query", timeout=WAIT)
+    expect(part).to_contain_text(f"The parts of {image} that match the query", timeout=WAIT)
     expect(result).to_have_attribute("aria-selected", "true")
     assert page.locator("img[src='x']").count() == 0
     expect(region(panel, "Messages").get_by_role("button", name="Cancel")).to_be_hidden(timeout=WAIT)
