@@ -62,7 +62,7 @@ def describing() -> None:
 
 
 def training() -> None:
-    """Print the time of a training step on 512 pairs, before ``hold_memory`` keeps freed memory and after."""
+    """Print the time of a training step on 512 pairs, before and after ``keep_freed_memory``."""
     model = initial_network(16)
     patches = torch.randint(0, 255, (1024, 32, 32), dtype=torch.uint8)
 

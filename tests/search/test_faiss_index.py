@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step, parse_index
-from workbench.search import quantizer
 from workbench.search.faiss_index import FaissIndex, build, with_probes
+from workbench.search.quantizer import CoarseQuantizer, fit_coarse_quantizer, shorten_centroids
 from workbench.search.ranking import Ranking
 
 EVERY = [
@@ -81,7 +81,7 @@ def test_an_inverted_index_that_probes_every_cell_is_exact_search(index: str) ->
 def test_what_an_inverted_index_finds_is_what_its_probed_cells_hold() -> None:
     vectors, queries = unit(200, 12), unit(6, 12, 1)
     step = steps("ivf:8:3")[0]
-    found = quantizer.fit(step, vectors)
+    found = fit_coarse_quantizer(step, vectors)
     of, probed = found.assign(vectors), found.probe(queries, 3)
     index = build((step,), vectors)
     for position, (ranking, whole) in enumerate(
@@ -93,7 +93,7 @@ def test_what_an_inverted_index_finds_is_what_its_probed_cells_hold() -> None:
 
 def test_cells_of_unit_vectors_are_those_of_the_largest_inner_product() -> None:
     vectors = unit(500, 8)
-    found = quantizer.fit(steps("ivf:16")[0], vectors)
+    found = fit_coarse_quantizer(steps("ivf:16")[0], vectors)
     centroids = found.quantizer.reconstruct_n(0, 16)
     np.testing.assert_allclose(np.linalg.norm(centroids, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(found.assign(vectors), (vectors @ centroids.T).argmax(1))
@@ -101,7 +101,7 @@ def test_cells_of_unit_vectors_are_those_of_the_largest_inner_product() -> None:
 
 def test_the_multi_index_has_a_cell_for_each_pair_of_halves() -> None:
     vectors = unit(500, 8)
-    found = quantizer.fit(steps("imi:3")[0], vectors)
+    found = fit_coarse_quantizer(steps("imi:3")[0], vectors)
     assert found.count == 64
     books = faiss.vector_to_array(found.quantizer.pq.centroids).reshape(2, 8, 4)
     nearest = [
@@ -117,7 +117,7 @@ def test_the_multi_index_visits_the_nearest_cells_and_none_twice(index: str) -> 
     for found in build(steps(index), vectors).search(queries):
         assert len(set(found.rows.tolist())) == len(found.rows)
     cell = steps("imi:4")[0]
-    made = quantizer.fit(cell, vectors)
+    made = fit_coarse_quantizer(cell, vectors)
     books = faiss.vector_to_array(made.quantizer.pq.centroids).reshape(2, 16, 8)
     whole = np.array([np.concatenate([books[0][n % 16], books[1][n // 16]]) for n in range(256)])
     distances = ((queries[:, None] - whole[None]) ** 2).sum(2)
@@ -130,12 +130,12 @@ def test_what_is_coded_beyond_a_cell_is_shorter_than_the_vector() -> None:
     rng = np.random.default_rng(0)
     vectors = unit(8, 32)[rng.integers(0, 8, 400)] + 0.15 * rng.normal(size=(400, 32))
     vectors = np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-    long = quantizer.fit(steps("ivf:8")[0], vectors)
-    short = quantizer.shorten_centroids(long, vectors)
+    long = fit_coarse_quantizer(steps("ivf:8")[0], vectors)
+    short = shorten_centroids(long, vectors)
     np.testing.assert_array_equal(short.assign(vectors), long.assign(vectors))
     np.testing.assert_array_equal(short.probe(vectors, 8), long.probe(vectors, 8))
 
-    def beyond(found: quantizer.CoarseQuantizer, factor: float = 1.0) -> float:
+    def beyond(found: CoarseQuantizer, factor: float = 1.0) -> float:
         centroids = factor * found.quantizer.reconstruct_n(0, 8)
         return float(((vectors - centroids[found.assign(vectors)]) ** 2).sum(1).mean())
 

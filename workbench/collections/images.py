@@ -44,7 +44,7 @@ _headers: dict[Path, tuple[tuple[int, int], Header]] = {}
 
 
 def header(path: Path) -> Header:
-    """The header of an image file, cached until the file changes (see ``inspect``)."""
+    """The header of an image file, cached until the file changes (see ``read_header``)."""
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -96,7 +96,7 @@ VECTOR_STEPS: dict[str, _Spec] = {
     "power": ((0.5,), 0.01, True),
     "scales": ((3,), 1, False),
 }
-# A last argument of 0 stands for the value computed from the first, which is not written (see ``suggested``).
+# A last argument of 0 stands for the value of ``suggested_argument``, which is not written.
 INVERTED: dict[str, _Spec] = {
     "ivf": ((64, 0), 1, False),
     "imi": ((4, 0), 1, False),

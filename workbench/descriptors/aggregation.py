@@ -1,7 +1,7 @@
 """Aggregation of feature maps to descriptors: pool, weight, normalise, whiten, sum.
 
 Normalisers, weights and the scale of a power law are constants under differentiation (detached), so that a
-descriptor is an affine function of the map and Euler's theorem splits a score exactly (``explain.py``). A
+descriptor is an affine function of the map and Euler's theorem splits a score exactly (``explain.score``). A
 descriptor is represented as the sum of its regions' contributions, each with a linear part and an offset
 from centring.
 """

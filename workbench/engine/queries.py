@@ -34,7 +34,7 @@ def find_query(collection: Collection, query: QueryLike) -> Query | None:
 
 
 def require_query(collection: Collection, query: QueryLike) -> Query | None:
-    """As ``named``. Raises WorkbenchError if the query is no id, no file and no image."""
+    """As ``find_query``. Raises WorkbenchError if the query is no id, no file and no image."""
     entry = find_query(collection, query)
     if entry is None and not isinstance(query, Image.Image) and not Path(query).expanduser().is_file():
         raise WorkbenchError(

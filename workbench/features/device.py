@@ -17,7 +17,7 @@ from workbench.config.errors import WorkbenchError
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
 _lock = threading.Lock()
-_usual: list[int] = []  # the usual number of threads, once for each active ``one_thread_each``
+_usual: list[int] = []  # the usual number of threads, once for each active ``single_threaded_operations``
 
 
 @lru_cache(maxsize=1)

@@ -180,7 +180,7 @@ def rerank(
 
 
 def verified_results(ranking: Ranking) -> Ranking:
-    """Return the verified images of a ranking that ``reranked`` produced."""
+    """Return the verified images of a ranking that ``rerank`` produced."""
     accepted = ranking.scores >= MIN_INLIERS
     return Ranking(ranking.rows[accepted], ranking.scores[accepted])
 

@@ -13,10 +13,9 @@ import numpy as np
 from workbench.common.progress import Progress, silent
 from workbench.config.steps import Step
 from workbench.search import hamming, kmeans, lsh, spherical_hashing
-from workbench.search import quantizer as cells
 from workbench.search.hamming import Visit
 from workbench.search.lsh import Hyperplanes
-from workbench.search.quantizer import CoarseQuantizer
+from workbench.search.quantizer import CoarseQuantizer, fit_coarse_quantizer
 from workbench.search.ranking import Ranking
 from workbench.search.spherical_hashing import Spheres
 
@@ -155,7 +154,7 @@ def build(
     bits, (n, dimensions) = int(code.args[0]), vectors.shape
     if code.name == "itq":
         lsh.check(bits, n, dimensions)
-    coarse_quantizer = cells.fit(inverted[0], vectors, seed, progress) if inverted else None
+    coarse_quantizer = fit_coarse_quantizer(inverted[0], vectors, seed, progress) if inverted else None
     coder: Spheres | Hyperplanes
     if code.name == "lsh":
         coder = lsh.lsh(dimensions, bits, seed)

@@ -1,4 +1,7 @@
-"""FAISS indexes: a database that a search reads only in part, or in compressed form; building any index."""
+"""FAISS indexes: a database that a search reads only in part, or in compressed form; building any index.
+
+The class and the functions that build it share one file, because they depend on the same FAISS types.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import BINARY, INVERTED, Step
 from workbench.search import binary_index, kmeans, product_quantization
-from workbench.search import quantizer as cells
 from workbench.search.exact import Exact
+from workbench.search.quantizer import fit_coarse_quantizer, probe_cells, shorten_centroids
 from workbench.search.ranking import Index, Ranking, sorted_ranking
 
 BITS = 8  # of a sub-vector's code, given enough vectors to learn 2^8 centroids
@@ -56,15 +59,15 @@ class FaissIndex:
 
     def _search(self, queries: np.ndarray, k: int) -> list[Ranking]:
         with kmeans.limit_threads(queries.size * self.size):
-            if self.steps[0].name == "imi":  # FAISS would visit some cells twice: see ``cells.probe``
+            if self.steps[0].name == "imi":  # FAISS would visit some cells twice: see ``probe_cells``
                 scores, rows = self._visited(self.turned(queries), k)
             else:
                 scores, rows = self.index.search(queries, k, params=self._parameters)
         return [sorted_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
 
     def _visited(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return scores and rows [Q, k] in the cells that ``cells.probe`` selects."""
-        probed = cells.probe(self.inverted.quantizer, queries, self.probes)
+        """Return scores and rows [Q, k] in the cells that ``probe_cells`` selects."""
+        probed = probe_cells(self.inverted.quantizer, queries, self.probes)
         unused = np.zeros(probed.shape, np.float32)  # distances of cells, not needed by inner product
         scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         arrays = np.ascontiguousarray(queries, np.float32), probed, unused, scores, rows
@@ -218,9 +221,9 @@ def _filled(
     shared_bytes, vector_bytes = 4 * dimensions**2 * (rotation is not None), float(4 * dimensions)
     index: Any
     if coarse is not None:
-        quantizer = cells.fit(coarse, train if rotation is not None else vectors, seed, progress)
+        quantizer = fit_coarse_quantizer(coarse, train if rotation is not None else vectors, seed, progress)
         if code is not None and coarse.name == "ivf":
-            quantizer = cells.shorten_centroids(quantizer, train)
+            quantizer = shorten_centroids(quantizer, train)
         shared_bytes += quantizer.shared_bytes
         index = (
             faiss.IndexIVFFlat(quantizer.quantizer, dimensions, quantizer.count, metric)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import faiss
 import numpy as np
 
-from workbench.search import quantizer
 from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex
+from workbench.search.quantizer import probe_cells
 from workbench.search.ranking import Index, Ranking
 
 
@@ -53,7 +53,7 @@ def cell_statistics(index: Index, query: np.ndarray) -> CellStatistics | None:
 def _faiss_lists(index: FaissIndex, query: np.ndarray) -> CellStatistics:
     inverted = index.inverted
     stored = inverted.invlists
-    order = quantizer.probe(inverted.quantizer, index.turned(query), inverted.nlist)[0]
+    order = probe_cells(inverted.quantizer, index.turned(query), inverted.nlist)[0]
     sizes = np.array([stored.list_size(int(cell)) for cell in order])
 
     def rows(cell: int) -> np.ndarray:

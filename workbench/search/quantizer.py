@@ -35,10 +35,10 @@ class CoarseQuantizer:
     def probe(self, queries: np.ndarray, nprobe: int) -> np.ndarray:
         """Return the ``nprobe`` nearest cells of each query [Q, D], nearest first, int64 [Q, nprobe]."""
         with limit_threads(len(queries) * self.shared_bytes // 4):
-            return probe(self.quantizer, np.ascontiguousarray(queries, np.float32), nprobe)
+            return probe_cells(self.quantizer, np.ascontiguousarray(queries, np.float32), nprobe)
 
 
-def probe(quantizer: Any, queries: np.ndarray, nprobe: int) -> np.ndarray:
+def probe_cells(quantizer: Any, queries: np.ndarray, nprobe: int) -> np.ndarray:
     """Do the work of ``Cells.probe`` for the quantizer of an index. Ties go by the number of the cell.
 
     FAISS's own multi-index, probed for many cells, returns some with nearly equal sums twice and omits
@@ -73,7 +73,9 @@ def shorten_centroids(cells: CoarseQuantizer, vectors: np.ndarray) -> CoarseQuan
     return CoarseQuantizer(quantizer, cells.count, cells.shared_bytes)
 
 
-def fit(step: Step, vectors: np.ndarray, seed: int = 0, progress: Progress = silent) -> CoarseQuantizer:
+def fit_coarse_quantizer(
+    step: Step, vectors: np.ndarray, seed: int = 0, progress: Progress = silent
+) -> CoarseQuantizer:
     """Learn cells from vectors [n, D] of unit length, which may be a memory map.
 
     ``ivf``: spherical k-means, cells by inner product (the default of FAISS is L2). ``imi``: the inverted

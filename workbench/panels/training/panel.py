@@ -1,4 +1,7 @@
-"""The training panel: training on the collection, live and resumable, and the change it makes."""
+"""The training panel: training on the collection, live and resumable, and the change it makes.
+
+The controls of all states of a training (new, running, stopped, finished) are in one file.
+"""
 
 from __future__ import annotations
 
