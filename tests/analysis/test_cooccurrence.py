@@ -45,7 +45,7 @@ def test_a_constant_dimension_has_zero_correlation() -> None:
 
 
 @pytest.mark.parametrize("steps", ["max/rmac:2/pcaw:12", "mean/whole/pcaw:12", "mean/rmac:2/power:0.5/pca:8"])
-def test_whitening_reduces_shared_variance(tmp_path: Path, steps: str) -> None:
+def test_whitening_reduces_the_correlation_of_dimensions(tmp_path: Path, steps: str) -> None:
     folder = folder_of(tmp_path / "photos", 60, kinds=6)
     bench = wb.open(folder, "folders", cache=tmp_path / "cache", size=96, device="cpu", precision="float32")
     cooccurrence = bench.studies.cooccurrence(f"{NETWORK}/{steps}")

@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_weights_equal_the_formula_computed_by_hand() -> None:
-    """Two channels, 1x2 cells, one hidden unit that reads the region's first channel and the image's second."""
+    """Two channels, 1x2 cells; the hidden unit reads the region's first channel and the image's second."""
     maps = torch.tensor([[[[1.0, 3.0]], [[4.0, 0.0]]]])
     attention = Attention(
         torch.tensor([[0.5, 0.0, 0.0, -0.25]]), torch.tensor([0.1]), torch.tensor([2.0]), torch.tensor(-1.0)

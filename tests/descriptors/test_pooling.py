@@ -109,7 +109,7 @@ def test_pooling_is_homogeneous_of_degree_one(scheme: str) -> None:
 def test_the_gradient_of_max_pooling_equals_that_of_a_loop_over_regions(
     batch: int, height: int, width: int, levels: int, last: bool, steps: int, seed: int
 ) -> None:
-    """Compare with autograd per region, which splits the gradient among tied cells (many for few ``steps``)."""
+    """Compare with autograd per region, which splits the gradient among tied cells (for small ``steps``)."""
     generator = torch.Generator().manual_seed(seed)
     maps = torch.randn(batch, 6, height, width, generator=generator)
     maps = (maps * steps).round().relu() if steps else maps

@@ -20,7 +20,7 @@ def thing(name: str) -> Image.Image:
 
 
 def folder_of_things(root: Path, views: int = 4, empty: bool = True) -> Path:
-    """Write a folder per object, with its photo (``0.png``) and ``views`` warped views, and one of empty images."""
+    """Write a folder per object (its photo ``0.png`` and ``views`` warped views) and one of empty images."""
     for kind, name in enumerate(THINGS):
         (root / name).mkdir(parents=True)
         photo = thing(name)
