@@ -1,1 +1,1 @@
-"""tests/analysis"""
+"""Tests of workbench.analysis."""

@@ -1,1 +1,1 @@
-"""tests/bench"""
+"""Tests of workbench.bench."""

@@ -1,4 +1,4 @@
-"""Pipelines end to end on small real collections: search, evaluation, and the network that is run once."""
+"""Pipelines end to end on small real collections: search, evaluation and runs of the network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from workbench.features.network import Network
 
 COUNT, KINDS = 24, 4
 STEPS = ["pca:8", "pcaw:8", "lw:8", "power", "norm/pcaw:8"]
-# Of several scales side by side ``bulk.describe`` takes the first one's part alone.
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,7 @@ def cache(bench: Bench) -> Path:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images each call of the real network was given."""
+    """The batch size of each call of the real network."""
     sizes: list[int] = []
     original = Network.__call__
 
@@ -61,10 +60,10 @@ def scores(table: pd.DataFrame) -> dict[str, float]:
     return dict(zip(table["image_id"], table["score"], strict=True))
 
 
-def close(found: pd.DataFrame, expected: pd.DataFrame) -> None:
-    one, other = scores(found), scores(expected)
-    assert one.keys() == other.keys()
-    assert max(abs(one[image] - other[image]) for image in one) < 2e-3
+def assert_same_scores(actual: pd.DataFrame, expected: pd.DataFrame) -> None:
+    actual_scores, expected_scores = scores(actual), scores(expected)
+    assert actual_scores.keys() == expected_scores.keys()
+    assert max(abs(actual_scores[image] - expected_scores[image]) for image in actual_scores) < 2e-3
 
 
 def test_the_network_runs_once_for_each_image(folder: Path, tmp_path: Path, calls: list[int]) -> None:
@@ -74,7 +73,7 @@ def test_the_network_runs_once_for_each_image(folder: Path, tmp_path: Path, call
     calls.clear()
     for pipeline in ("max/rmac:3/pca:4", "mean/whole", "gem:3/grid:2x2/norm", "crow/whole/lw:8/power"):
         first.evaluate(f"{NETWORK}/{pipeline}")
-        opened(folder, tmp_path).evaluate(f"{NETWORK}/{pipeline}")  # and not in another session
+        opened(folder, tmp_path).evaluate(f"{NETWORK}/{pipeline}")  # also in another session
     first.search("kind0/000.jpg", pipeline=f"{NETWORK}/mean/rmac:2")
     first.explain("kind0/000.jpg", "kind0/004.jpg", pipeline=f"{NETWORK}/mean/rmac:2")
     assert calls == []
@@ -92,7 +91,7 @@ PRODUCT = itertools.product(POOLINGS, REGIONS, ("", "/centre", "/norm"))
     + [f"max/rmac:2/{step}" for step in STEPS]
     + [f"max/rmac:2/{step}" for step in ("scales:3", "pcaw:8/power/scales:2")],
 )
-def test_every_product_of_parts(bench: Bench, pipeline: str) -> None:
+def test_every_combination_of_parts_evaluates_and_searches(bench: Bench, pipeline: str) -> None:
     evaluation = bench.evaluate(f"{NETWORK}/{pipeline}")
     assert evaluation.mean_ap == pytest.approx(mean_ap_of(evaluation, bench.collection))
     assert len(evaluation.per_query) == COUNT
@@ -102,18 +101,18 @@ def test_every_product_of_parts(bench: Bench, pipeline: str) -> None:
     assert table["image_id"][0] == "kind1/001.jpg" and table["score"][0] == pytest.approx(1, abs=1e-5)
 
 
-def test_codes(bench: Bench) -> None:
+def test_codes_of_the_global_pool_equal_mean_pooling(bench: Bench) -> None:
     pipeline = f"{NETWORK.replace('@', '@global_pool@')}/code/whole"
     assert bench.evaluate(pipeline).provenance["dimensions"] == 96
     # The global pool of this network is the mean of its last map.
-    close(
+    assert_same_scores(
         bench.search("kind0/000.jpg", pipeline=pipeline, k=None),
         bench.search("kind0/000.jpg", pipeline=f"{NETWORK}/mean/whole", k=None),
     )
 
 
 def test_scores_are_inner_products_of_pooled_maps(bench: Bench, tmp_path: Path) -> None:
-    """MAC by hand: the maximum of each channel, to unit length, multiplied."""
+    """MAC by hand: the inner product of channel maxima, normalised to unit length."""
     table = bench.search("kind0/000.jpg", pipeline=f"{NETWORK}/max/whole", k=None)
     maps_of = source(tmp_path).maps_of
 
@@ -128,22 +127,22 @@ def test_scores_are_inner_products_of_pooled_maps(bench: Bench, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("parts", ["max/rmac:3/pcaw:8", "gem:3/whole", "mean/whole/scales:2"])
-def test_ways_to_name_a_query_agree(bench: Bench, parts: str) -> None:
+def test_a_query_by_id_path_image_or_full_box_gives_the_same_ranking(bench: Bench, parts: str) -> None:
     pipeline, image = f"{NETWORK}/{parts}", bench.collection.images[5]
     by_id = bench.search(image, pipeline=pipeline, k=None)
     path = bench.collection.path(image)
     for other in (path, str(path), Image.open(path)):
-        close(bench.search(other, pipeline=pipeline, k=None), by_id)
+        assert_same_scores(bench.search(other, pipeline=pipeline, k=None), by_id)
     width, height = Image.open(path).size
-    close(bench.search(image, box=(0, 0, width, height), pipeline=pipeline, k=None), by_id)
+    assert_same_scores(bench.search(image, box=(0, 0, width, height), pipeline=pipeline, k=None), by_id)
 
 
-def test_a_box_crops(bench: Bench, tmp_path: Path) -> None:
+def test_a_box_crops_the_query(bench: Bench, tmp_path: Path) -> None:
     pipeline, box = f"{NETWORK}/max/whole", (10.4, 20.2, 74.4, 84.6)
     image = bench.collection.images[0]
     cut = Image.open(bench.collection.path(image)).crop((10, 20, 75, 85))
     cropped = bench.search(image, box=box, pipeline=pipeline, k=None)
-    close(cropped, bench.search(cut, pipeline=pipeline, k=None))
+    assert_same_scores(cropped, bench.search(cut, pipeline=pipeline, k=None))
     assert abs(scores(cropped)[image] - 1) > 2e-3
     moved = (10.4 + 32, *box[1:])
     assert (
@@ -154,8 +153,10 @@ def test_a_box_crops(bench: Bench, tmp_path: Path) -> None:
         bench.search(image, box=(500, 500, 600, 600), pipeline=pipeline)
 
 
-def test_boxes_of_a_table(folder: Path, cache: Path, tmp_path: Path) -> None:
-    """A query's stored, cropped map is that of the same crop given by hand."""
+def test_a_query_box_in_a_table_equals_the_same_box_given_to_search(
+    folder: Path, cache: Path, tmp_path: Path
+) -> None:
+    """The stored map of a query's crop equals the map of the same crop passed to search."""
     table = tmp_path / "labels.csv"
     rows = [
         f"{folder / f'kind{n % KINDS}' / f'{n:03}.jpg'},kind{n % KINDS},database,,,," for n in range(1, COUNT)
@@ -168,14 +169,14 @@ def test_boxes_of_a_table(folder: Path, cache: Path, tmp_path: Path) -> None:
     assert evaluation.metrics["mAP"] == pytest.approx(mean_ap_of(evaluation, bench.collection))
     by_id = bench.search(query.id, pipeline=f"{NETWORK}/max/whole", k=None)
     assert query.image not in set(by_id["image_id"])
-    close(
+    assert_same_scores(
         bench.search(folder / "kind0" / "000.jpg", box=query.box, pipeline=f"{NETWORK}/max/whole", k=None),
         by_id,
     )
 
 
-def test_labels_leave_the_query_out(bench: Bench) -> None:
-    """The AP of a ranking by its definition: precision at each positive, the query not counted."""
+def test_the_labels_protocol_excludes_the_query_from_its_ap(bench: Bench) -> None:
+    """The AP is the mean of the precision at each positive, without the query itself."""
     evaluation = bench.evaluate(f"{NETWORK}/gem:3/whole")
     for query, ap in zip(evaluation.per_query["query"], evaluation.per_query["ap"], strict=True):
         table = bench.search(query, pipeline=f"{NETWORK}/gem:3/whole", k=None)
@@ -189,7 +190,7 @@ def test_labels_leave_the_query_out(bench: Bench) -> None:
     assert evaluation.mean_ap == pytest.approx(evaluation.per_query["ap"].mean())
 
 
-def test_the_same_numbers_each_time_and_in_another_process(folder: Path, cache: Path) -> None:
+def test_an_evaluation_is_reproducible_in_this_and_another_process(folder: Path, cache: Path) -> None:
     pipeline = f"{NETWORK}/max/rmac:3/pcaw:8"
     first, second = (opened(folder, cache).evaluate(pipeline) for _ in range(2))
     assert first.metrics == second.metrics and first.per_query.equals(second.per_query)
@@ -198,22 +199,26 @@ def test_the_same_numbers_each_time_and_in_another_process(folder: Path, cache: 
         "device='cpu', precision='float32'); print(repr(bench.evaluate(sys.argv[3]).mean_ap))"
     )
     command = [sys.executable, "-c", code, str(folder), str(cache), pipeline]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert float(done.stdout) == first.mean_ap
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(process.stdout) == first.mean_ap
 
 
-def test_what_is_said_beside_a_number(bench: Bench) -> None:
-    said = bench.evaluate(f"{NETWORK}/mean/whole/lw:8").warnings
-    assert any("random weights" in s for s in said)
-    assert any("lw was fitted on the evaluated collection with its ground truth" in s for s in said)
+def test_an_evaluation_reports_warnings_and_provenance(bench: Bench) -> None:
+    warnings = bench.evaluate(f"{NETWORK}/mean/whole/lw:8").warnings
+    assert any("random weights" in warning for warning in warnings)
+    assert any(
+        "lw was fitted on the evaluated collection with its ground truth" in warning for warning in warnings
+    )
     few = bench.evaluate(f"{NETWORK}/mean/whole/pcaw:256")
     assert few.provenance["dimensions"] < COUNT
-    assert any(f"keeps {few.provenance['dimensions']} of 256 dimensions" in s for s in few.warnings)
+    assert any(
+        f"keeps {few.provenance['dimensions']} of 256 dimensions" in warning for warning in few.warnings
+    )
     assert few.provenance["protocol"] == "labels" and few.provenance["ap_variant"] == "sum"
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "said"),
+    ("pipeline", "message"),
     [
         (f"{NETWORK}/max/proposals:20", "none come with this backbone; train them"),
         (f"{NETWORK}/max/rmac:3/attention", "none comes with this backbone; train one"),
@@ -236,13 +241,13 @@ def test_what_is_said_beside_a_number(bench: Bench) -> None:
         (f"{NETWORK.replace('@', '@global_pool@')}/max/whole", "gives vectors.*use the pooling 'code'"),
     ],
 )
-def test_pipelines_that_cannot_be(bench: Bench, pipeline: str, said: str) -> None:
-    for ask in (bench.evaluate, lambda p: bench.search("kind0/000.jpg", pipeline=p)):
-        with pytest.raises(wb.WorkbenchError, match=said):
-            ask(pipeline)
+def test_an_invalid_pipeline_is_refused_with_a_message(bench: Bench, pipeline: str, message: str) -> None:
+    for call in (bench.evaluate, lambda text: bench.search("kind0/000.jpg", pipeline=text)):
+        with pytest.raises(wb.WorkbenchError, match=message):
+            call(pipeline)
 
 
-def test_posters(posters_cache: Path, calls: list[int]) -> None:
+def test_the_posters_collection_is_evaluated_and_searched(posters_cache: Path, calls: list[int]) -> None:
     """The embedded collection: queries are cropped, and not in the database."""
     bench = wb.open("posters", cache=posters_cache)
     first = bench.evaluate("efficientnet_lite0/max/rmac:3/pcaw:128", localise=False)
@@ -256,28 +261,28 @@ def test_posters(posters_cache: Path, calls: list[int]) -> None:
     query = bench.collection.queries[0]
     assert query.image not in bench.collection.images
     pipeline = "efficientnet_lite0/mean/whole"
-    close(
+    assert_same_scores(
         bench.search(bench.collection.path(query.image), box=query.box, pipeline=pipeline, k=None),
         bench.search(query.id, pipeline=pipeline, k=None),
     )
 
 
-def test_described_pipelines_are_kept_as_far_as_memory_goes(
+def test_descriptions_are_cached_up_to_a_memory_limit(
     folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = opened(folder, cache)
-    describer = DescriptionCache(bench.collection, bench.options)
+    descriptions = DescriptionCache(bench.collection, bench.options)
     configs = [Config.parse(f"{NETWORK}/gem:{power}/whole") for power in range(1, 5)]
-    first = describer.describe(configs[0], silent)
-    assert describer.describe(configs[0], silent) is first
+    first = descriptions.describe(configs[0], silent)
+    assert descriptions.describe(configs[0], silent) is first
     monkeypatch.setattr("workbench.engine.description_cache.MAX_BYTES", 2 * first.descriptors.vectors.nbytes)
-    _, second, third, fourth = (describer.describe(config, silent) for config in configs)
-    # The last two are held. What is asked for again becomes the newest.
-    assert describer.describe(configs[2], silent) is third
-    assert describer.describe(configs[3], silent) is fourth
-    assert describer.describe(configs[0], silent) is not first
-    assert describer.describe(configs[1], silent) is not second
+    _, second, third, fourth = (descriptions.describe(config, silent) for config in configs)
+    # The last two are cached. A description that is requested again becomes the most recent.
+    assert descriptions.describe(configs[2], silent) is third
+    assert descriptions.describe(configs[3], silent) is fourth
+    assert descriptions.describe(configs[0], silent) is not first
+    assert descriptions.describe(configs[1], silent) is not second
     monkeypatch.setattr("workbench.engine.description_cache.MAX_BYTES", 1)
-    newest = describer.describe(configs[2], silent)
-    assert describer.describe(configs[2], silent) is newest  # one at least is held
-    assert describer.describe(configs[3], silent) is not fourth
+    newest = descriptions.describe(configs[2], silent)
+    assert descriptions.describe(configs[2], silent) is newest  # at least one is cached
+    assert descriptions.describe(configs[3], silent) is not fourth

@@ -1,1 +1,1 @@
-"""tests/cli"""
+"""Tests of workbench.cli."""

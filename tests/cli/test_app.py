@@ -1,4 +1,4 @@
-"""What ``workbench app`` serves, and what it says of wrong input; the page itself is driven in a browser."""
+"""The notebook, port and error messages of ``workbench app``; browser tests cover the page itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workbench.cli.main import main
 from workbench.config.errors import WorkbenchError
 
 
-def test_the_notebook_opens_what_was_asked_from_where_it_was_asked(
+def test_the_notebook_opens_a_relative_collection_from_the_callers_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path.home())
@@ -24,9 +24,9 @@ def test_the_notebook_opens_what_was_asked_from_where_it_was_asked(
         (photos / "kind").mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 30)).save(photos / "kind" / name)
     options = {"size": 256, "cache": tmp_path / "cache", "weights": None}
-    made = notebook(photos.name, "folders", photos.parent, options)
-    nbformat.validate(made)
-    (cell,) = made["cells"]
+    document = notebook(photos.name, "folders", photos.parent, options)
+    nbformat.validate(document)
+    (cell,) = document["cells"]
     opening, _, showing = cell["source"].rpartition("\n")
     names: dict[str, Any] = {}
     exec(opening, names)
@@ -36,7 +36,7 @@ def test_the_notebook_opens_what_was_asked_from_where_it_was_asked(
     assert showing == "bench.show()"
 
 
-def test_a_port_in_use_is_refused_and_the_next_free_one_taken() -> None:
+def test_a_port_in_use_is_refused_and_a_free_port_is_chosen_by_default() -> None:
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
@@ -48,17 +48,19 @@ def test_a_port_in_use_is_refused_and_the_next_free_one_taken() -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 70_000])
-def test_a_port_that_is_none_is_refused(port: int) -> None:
+def test_an_invalid_port_is_refused(port: int) -> None:
     with pytest.raises(WorkbenchError, match="--port"):
         free_port(port)
 
 
-def test_wrong_input_is_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_invalid_input_gives_a_message_without_traceback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     with pytest.raises(WorkbenchError, match="'pink'"):
         serve("posters", "none", {}, theme="pink")
     with pytest.raises(SystemExit) as ended:
         main(["app", str(tmp_path / "nowhere"), "--no-browser"])
     assert ended.value.code == 2
-    said = capsys.readouterr().err
-    assert "nowhere" in said
-    assert "Traceback" not in said
+    error_output = capsys.readouterr().err
+    assert "nowhere" in error_output
+    assert "Traceback" not in error_output

@@ -1,7 +1,7 @@
-"""The command line: output, JSON without anything else, exit statuses and one-sentence errors.
+"""The command line: output, JSON without anything else, exit statuses and one-line error messages.
 
-Commands run in this process through ``main``, which turns errors into a sentence and an exit status
-(typer's CliRunner would call the app below it).
+Commands run in this process through ``main``, which turns errors into a message and an exit status
+(typer's CliRunner would bypass ``main``).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def run(capsys: pytest.CaptureFixture[str], cache: Path, *arguments: str) -> tup
     return int(ended.value.code or 0), out, err
 
 
-def test_evaluate_json_is_only_json(photos: Path, tmp_path: Path) -> None:
-    """In another process, so that output of any library, on import too, would be seen."""
+def test_evaluate_json_prints_json_only(photos: Path, tmp_path: Path) -> None:
+    """In another process, so that output of any library is detected, also on import."""
     command = [
         sys.executable,
         "-m",
@@ -55,9 +55,9 @@ def test_evaluate_json_is_only_json(photos: Path, tmp_path: Path) -> None:
         "efficientnet_lite0/mean/whole",
     ]
     command += ["--labels", "folders", "--json", "--cache", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    first, second = json.loads(done.stdout)
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    first, second = json.loads(process.stdout)
     assert set(first) == {
         "pipeline",
         "collection",
@@ -72,13 +72,13 @@ def test_evaluate_json_is_only_json(photos: Path, tmp_path: Path) -> None:
     assert first["provenance"]["ap_variant"] == "sum"
 
 
-def test_evaluate_table(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_a_table(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, cache, "evaluate", str(photos), FAST, "--labels", "folders")
     assert status == 0
     assert FAST in out and "protocol labels" in out and "100.0" in out
 
 
-def test_search(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_prints_a_ranking(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = str(photos / "red" / "a.jpg")
     status, out, _ = run(capsys, cache, "search", str(photos), name, "-k", "3", "--json", "--pipeline", FAST)
     assert status == 0
@@ -107,7 +107,7 @@ def test_explain_writes_a_page_without_active_content(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["evaluate", "nowhere-at-all", FAST], "nowhere-at-all"),
         (["evaluate", "{photos}", FAST], "no ground truth"),
@@ -142,17 +142,17 @@ def test_explain_writes_a_page_without_active_content(
         (["frob"], "frob"),
     ],
 )
-def test_wrong_input_gives_status_2_and_one_sentence(
-    arguments: list[str], said: str, photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_input_gives_status_2_and_a_one_line_message(
+    arguments: list[str], message: str, photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [a.replace("{photos}", str(photos)) for a in arguments]
+    arguments = [argument.replace("{photos}", str(photos)) for argument in arguments]
     status, out, err = run(capsys, Path() if arguments == ["frob"] else cache, *arguments)
     assert status == 2 and out == ""
-    assert said in err and err.startswith("workbench: ") and err.count("\n") == 1
+    assert message in err and err.startswith("workbench: ") and err.count("\n") == 1
     assert "Traceback" not in err
 
 
-def test_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_collections_and_backbones_print_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, tmp_path, "collections")
     assert status == 0 and "workbench fetch roxford5k" in out and "posters" in out
     status, out, _ = run(capsys, Path(), "backbones")
@@ -169,8 +169,8 @@ def test_doctor_reports_problems_and_how_to_repair_them(
     assert status == 1 and "FIX weights folder" in out and "WORKBENCH_WEIGHTS" in out
 
 
-def test_a_torchvision_that_does_not_fit_is_named(tmp_path: Path) -> None:
-    """In a process of its own, whose torchvision raises what the registry's does beside a CPU-only torch."""
+def test_an_incompatible_torchvision_is_reported(tmp_path: Path) -> None:
+    """In a separate process whose torchvision raises the error of a CUDA build beside a CPU-only torch."""
     (tmp_path / "torchvision").mkdir()
     broken = "raise RuntimeError('operator torchvision::nms does not exist')"
     (tmp_path / "torchvision" / "__init__.py").write_text(broken)
@@ -182,22 +182,24 @@ for arguments in (["doctor"], ["evaluate", "posters", "{FAST}"]):
     except SystemExit as ended:
         print("status", ended.code)
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
     )
-    assert done.returncode == 0, done.stderr
-    first, second, end = done.stdout.split("status ")
+    assert process.returncode == 0, process.stderr
+    first, second, end = process.stdout.split("status ")
     assert (second.split()[0], end.split()[0]) == ("1", "2")
     sentence = "pip install torch torchvision together"
-    assert sentence in first and sentence in done.stderr
-    assert "Traceback" not in done.stderr
+    assert sentence in first and sentence in process.stderr
+    assert "Traceback" not in process.stderr
 
 
-def test_notebooks_are_brought_from_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As from a wheel: they are copied, and a changed copy is kept."""
+def test_notebooks_are_copied_from_an_installed_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies the notebooks as from a wheel; an edited copy is not overwritten."""
     package = tmp_path / "site" / "workbench"
     (package / "notebooks").mkdir(parents=True)
     source = Path(__file__).parents[2] / "notebooks" / FIRST
@@ -212,31 +214,33 @@ def test_notebooks_are_brought_from_an_installation(tmp_path: Path, monkeypatch:
     assert (empty / "notebooks" / FIRST).read_text() == "mine"
 
 
-def test_classify_and_locate(photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    alone = photos / "lone" / "one.png"
-    alone.parent.mkdir()
-    Image.new("RGB", (96, 64), (30, 160, 30)).save(alone)
-    asked = "classify", str(photos), "lone/one.png", "--labels", "folders"
+def test_classify_and_locate_print_labels_and_boxes(
+    photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lone_image = photos / "lone" / "one.png"
+    lone_image.parent.mkdir()
+    Image.new("RGB", (96, 64), (30, 160, 30)).save(lone_image)
+    arguments = "classify", str(photos), "lone/one.png", "--labels", "folders"
     pipeline = "--pipeline", "efficientnet_lite0/mean/grid:2x2"
     try:
-        status, out, _ = run(capsys, cache, *asked, *pipeline, "--json")
+        status, out, _ = run(capsys, cache, *arguments, *pipeline, "--json")
         classes = json.loads(out)
-        assert status == 0 and [one["label"] for one in classes][2] == "lone"
+        assert status == 0 and [row["label"] for row in classes][2] == "lone"
         assert classes[2]["score"] is None and classes[2]["votes"] == [] and classes[2]["images"] == 0
         assert [vote["region"] for vote in classes[0]["votes"]] == [0, 1, 2, 3]
         assert np.mean([vote["similarity"] for vote in classes[0]["votes"]]) == pytest.approx(
             classes[0]["score"], abs=1e-5
         )
-        status, out, _ = run(capsys, cache, "classify", str(photos), "red/a.jpg", *asked[3:], *pipeline)
+        status, out, _ = run(capsys, cache, "classify", str(photos), "red/a.jpg", *arguments[3:], *pipeline)
         assert status == 0 and out.index("red") < out.index("blue")
     finally:
-        alone.unlink()
-        alone.parent.rmdir()
-    located = "search", str(photos), "red/a.jpg", "--pipeline", FAST, "--locate"
-    status, out, _ = run(capsys, cache, *located, "--json")
+        lone_image.unlink()
+        lone_image.parent.rmdir()
+    search = "search", str(photos), "red/a.jpg", "--pipeline", FAST, "--locate"
+    status, out, _ = run(capsys, cache, *search, "--json")
     first = json.loads(out)[0]
     assert status == 0 and 0 <= first["x0"] < first["x1"] <= 128 and 0 <= first["y0"] < first["y1"] <= 96
-    status, out, _ = run(capsys, cache, *located, "-k", "2")
+    status, out, _ = run(capsys, cache, *search, "-k", "2")
     assert status == 0 and "box" in out.splitlines()[1]
     status, out, err = run(capsys, cache, "classify", str(photos), "red/a.jpg", *pipeline)
     assert status != 0 and "has no labels" in err

@@ -1,1 +1,1 @@
-"""tests/collections"""
+"""Tests of workbench.collections."""

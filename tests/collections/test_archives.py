@@ -1,4 +1,4 @@
-"""Archives whose members would leave their folder, and files that are not archives."""
+"""Archives with members outside their folder, and files that are not archives."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ EVIL: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.parametrize("name", EVIL)
-def test_no_path_leaves_the_folder(tmp_path: Path, name: str) -> None:
+def test_a_member_outside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     archive = tmp_path / name
     archive.write_bytes(EVIL[name](str(tmp_path)))
     folder = tmp_path / "in" / "here"
@@ -69,7 +69,7 @@ def test_no_path_leaves_the_folder(tmp_path: Path, name: str) -> None:
     assert {p.name for p in tmp_path.rglob("*")} <= {name, "in", "here", "good.txt"}
 
 
-def test_an_archive_that_is_none_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tgz").write_bytes(gzip.compress(b"no tar at all" * 100))
     (tmp_path / "a.zip").write_bytes(b"no zip")
     for name in ("a.tgz", "a.zip"):

@@ -1,4 +1,4 @@
-"""Real folders end to end: broken files, odd names, too few images, files that change."""
+"""Real folders end to end: damaged files, unusual names, few images, files that change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def scores(table: pd.DataFrame) -> dict[str, float]:
 
 
 def bomb(side: int) -> bytes:
-    """A PNG whose header claims side x side pixels, and which has none."""
+    """A PNG whose header states side x side pixels and which contains no pixel data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -46,7 +46,7 @@ def bomb(side: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Good and bad files; every good one shows the same picture in another form."""
+    """Readable and unreadable files; the readable ones show the same picture in different encodings."""
     folder = tmp_path_factory.mktemp("mixed")
     image = picture(1, (128, 96))
     image.save(folder / "plain.png")
@@ -81,7 +81,7 @@ REASONS = {
 }
 
 
-def test_a_folder_of_broken_files(mixed: Path, cache: Path) -> None:
+def test_unreadable_files_are_reported_and_the_rest_is_ranked(mixed: Path, cache: Path) -> None:
     bench = opened(mixed, cache)
     table = bench.search("plain.png", pipeline=f"{NETWORK}/mean/rmac:2", k=None)
     assert set(table["image_id"]) == set(bench.collection.images) == GOOD
@@ -92,7 +92,7 @@ def test_a_folder_of_broken_files(mixed: Path, cache: Path) -> None:
         assert reason in report[name] and "\n" not in report[name]
 
 
-def test_forms_of_a_picture_are_nearer_than_another_picture(mixed: Path, cache: Path) -> None:
+def test_encodings_of_a_picture_score_higher_than_another_picture(mixed: Path, cache: Path) -> None:
     bench, pipeline = opened(mixed, cache), f"{NETWORK}/mean/whole"
     coloured = GOOD - {"16-bit.png"}
     other = scores(bench.search(picture(5, (128, 96)), pipeline=pipeline, k=None))
@@ -102,7 +102,7 @@ def test_forms_of_a_picture_are_nearer_than_another_picture(mixed: Path, cache: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_odd_names(mixed: Path, cache: Path, name: str) -> None:
+def test_unusual_file_names_are_searched_and_explained(mixed: Path, cache: Path, name: str) -> None:
     bench, image = opened(mixed, cache), f"sub folder/{name}"
     pipeline = f"{NETWORK}/max/rmac:2/pcaw:4"
     table = bench.search(image, pipeline=pipeline, k=None)
@@ -115,7 +115,7 @@ def test_odd_names(mixed: Path, cache: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(REASONS))
-def test_a_query_that_cannot_be_read(mixed: Path, cache: Path, name: str) -> None:
+def test_an_unreadable_query_is_reported_with_its_reason(mixed: Path, cache: Path, name: str) -> None:
     bench = opened(mixed, cache)
     with pytest.raises(wb.WorkbenchError) as caught:
         bench.search(mixed / name, pipeline=f"{NETWORK}/max/whole")
@@ -123,7 +123,9 @@ def test_a_query_that_cannot_be_read(mixed: Path, cache: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["rotated by EXIF", "transparent", "16-bit"])
-def test_an_opened_image_is_read_as_its_file_is(mixed: Path, cache: Path, tmp_path: Path, kind: str) -> None:
+def test_a_pil_image_as_query_scores_like_its_file(
+    mixed: Path, cache: Path, tmp_path: Path, kind: str
+) -> None:
     bench = opened(mixed, cache)
     exif = Image.Exif()
     image, path = picture(1, (128, 64)), tmp_path / "query.png"
@@ -135,19 +137,19 @@ def test_an_opened_image_is_read_as_its_file_is(mixed: Path, cache: Path, tmp_pa
         image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     image.save(path, exif=exif)
     pipeline = f"{NETWORK}/max/whole/pcaw:4"
-    found = scores(bench.search(Image.open(path), pipeline=pipeline, k=None))
+    actual = scores(bench.search(Image.open(path), pipeline=pipeline, k=None))
     expected = scores(bench.search(path, pipeline=pipeline, k=None))
-    assert found == pytest.approx(expected, abs=1e-4)
+    assert actual == pytest.approx(expected, abs=1e-4)
 
 
 def small(folder: Path, pictures: list[Image.Image], cache: Path) -> Bench:
     folder.mkdir()
-    for number, one in enumerate(pictures):
-        one.save(folder / f"{number}.png")
+    for number, image in enumerate(pictures):
+        image.save(folder / f"{number}.png")
     return opened(folder, cache)
 
 
-def test_without_ground_truth(tmp_path: Path, cache: Path) -> None:
+def test_a_collection_without_ground_truth_is_searched_but_not_evaluated(tmp_path: Path, cache: Path) -> None:
     folder = folder_of(tmp_path, 6, kinds=2)
     bench = opened(folder, cache)
     with pytest.raises(wb.WorkbenchError, match=r"has no ground truth.*labels='folders'.*labels.csv"):
@@ -161,7 +163,7 @@ def test_without_ground_truth(tmp_path: Path, cache: Path) -> None:
         bench.search("nosuch.jpg", pipeline=f"{NETWORK}/max/whole")
 
 
-def test_a_single_image(tmp_path: Path, cache: Path) -> None:
+def test_a_collection_of_one_image_is_searched(tmp_path: Path, cache: Path) -> None:
     bench = small(tmp_path / "one", [picture(1)], cache)
     table = bench.search("0.png", pipeline=f"{NETWORK}/max/rmac:3/pcaw:8")
     assert table["image_id"].tolist() == ["0.png"]
@@ -170,14 +172,14 @@ def test_a_single_image(tmp_path: Path, cache: Path) -> None:
         bench.search("0.png", pipeline=f"{NETWORK}/max/whole/pcaw:8")
 
 
-def test_identical_images(tmp_path: Path, cache: Path) -> None:
+def test_identical_images_have_equal_scores_in_collection_order(tmp_path: Path, cache: Path) -> None:
     bench = small(tmp_path / "same", [picture(1)] * 5, cache)
     table = bench.search("3.png", pipeline=f"{NETWORK}/max/rmac:3/pcaw:8", k=None)
     assert table["score"].to_numpy() == pytest.approx(np.ones(5), abs=1e-5)
-    assert table["image_id"].tolist() == [f"{n}.png" for n in range(5)]  # equal scores keep the order
+    assert table["image_id"].tolist() == [f"{n}.png" for n in range(5)]  # ties are in collection order
 
 
-def test_a_picture_of_one_colour_among_others(tmp_path: Path, cache: Path) -> None:
+def test_pictures_of_one_colour_have_finite_scores(tmp_path: Path, cache: Path) -> None:
     pictures = [Image.new("RGB", (64, 64), colour) for colour in ("black", "white")]
     bench = small(tmp_path / "plain", [*pictures, picture(1), picture(2)], cache)
     for parts in ("max/rmac:3", "crow/whole/pcaw:2", "gem:3/grid:3x3/norm"):
@@ -185,7 +187,7 @@ def test_a_picture_of_one_colour_among_others(tmp_path: Path, cache: Path) -> No
         assert len(table) == 4 and np.isfinite(table["score"]).all()
 
 
-def test_files_that_change_and_vanish_while_open(tmp_path: Path, cache: Path) -> None:
+def test_files_changed_or_deleted_while_open_are_noticed(tmp_path: Path, cache: Path) -> None:
     photos = folder_of(tmp_path, 9, kinds=3)
     bench = opened(photos, cache, "folders")
     pipeline = f"{NETWORK}/max/whole"
@@ -202,8 +204,8 @@ def test_files_that_change_and_vanish_while_open(tmp_path: Path, cache: Path) ->
     assert len(bench.evaluate(pipeline).per_query) == 8
 
 
-def test_no_image_can_be_read(tmp_path: Path, cache: Path) -> None:
-    """They begin and end as images do, so that opening does not tell."""
+def test_a_collection_without_readable_images_is_an_error(tmp_path: Path, cache: Path) -> None:
+    """The damage is inside the files, so that opening the collection does not detect it."""
     folder = tmp_path / "broken"
     folder.mkdir()
     for number in range(3):

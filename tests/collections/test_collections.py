@@ -1,4 +1,4 @@
-"""The user's own folders, and the names under which collections are opened."""
+"""Folders of images, and the names under which collections are opened."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pictures(root: Path, *names: str) -> None:
 # Folders
 
 
-def test_a_folder_is_read_recursively_sorted_and_without_hidden_files(tmp_path: Path) -> None:
+def test_a_folder_is_listed_recursively_sorted_and_without_hidden_files(tmp_path: Path) -> None:
     pictures(tmp_path, "b.jpg", "a.PNG", "deep/er/c.webp", ".hidden.jpg", ".cache/d.jpg")
     (tmp_path / "notes.txt").write_text("no image")
     collection = open_folder(tmp_path)
@@ -43,13 +43,13 @@ def test_a_folder_is_read_recursively_sorted_and_without_hidden_files(tmp_path: 
     assert collection.path("deep/er/c.webp").is_file()
 
 
-def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported_and_the_rest_is_listed(tmp_path: Path) -> None:
     pictures(tmp_path, "good.jpg")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "words.png").write_text("not a picture")
     (tmp_path / "phone.HEIC").write_bytes(b"ftypheic")
     (tmp_path / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    os.mkfifo(tmp_path / "pipe.jpg")  # opening it would wait for ever
+    os.mkfifo(tmp_path / "pipe.jpg")  # opening it would block
     collection = open_folder(tmp_path)
     assert collection.images == ("good.jpg",)
     reasons = dict(collection.problems)
@@ -61,12 +61,12 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "name", ["🦊 fox.jpg", 'it\'s "it".jpg', "<script>alert(1)<b>.jpg", "two\nlines.jpg", "a#2.jpg"]
 )
-def test_any_name_is_an_id(tmp_path: Path, name: str) -> None:
+def test_any_file_name_is_a_valid_id(tmp_path: Path, name: str) -> None:
     pictures(tmp_path, name)
     assert open_folder(tmp_path).images == (name,)
 
 
-def test_a_name_that_is_no_utf8_is_reported_as_text(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_reported_as_text(tmp_path: Path) -> None:
     pictures(tmp_path, "good.jpg")
     Image.new("RGB", (4, 4)).save(
         os.path.join(os.fsencode(tmp_path), b"caf\xe9.png").decode("utf-8", "surrogateescape")
@@ -77,7 +77,7 @@ def test_a_name_that_is_no_utf8_is_reported_as_text(tmp_path: Path) -> None:
     assert name.encode("utf-8") and "UTF-8" in reason
 
 
-def test_links_in_circles_end_and_folders_outside_are_followed_once(tmp_path: Path) -> None:
+def test_cyclic_links_end_and_outside_folders_are_followed_once(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     pictures(root, "a.jpg", "sub/b.jpg")
     pictures(outside, "c.jpg")
@@ -93,15 +93,15 @@ def test_links_in_circles_end_and_folders_outside_are_followed_once(tmp_path: Pa
 
 
 def drop_rights() -> None:
-    """Make this process that of a user without special rights: root may open any folder."""
-    Image.init()  # imports what may not be readable afterwards
+    """Run this process as an unprivileged user, because root may open any folder."""
+    Image.init()  # imports plugins that may not be readable afterwards
     if os.geteuid() == 0:
         os.seteuid(65534)
 
 
 @pytest.fixture
 def public_folder() -> Iterator[Path]:
-    """A folder that every user may enter, which pytest's own are not."""
+    """A folder that every user may enter, unlike pytest's temporary folders."""
     root = Path(tempfile.mkdtemp())
     root.chmod(0o777)
     yield root
@@ -110,8 +110,8 @@ def public_folder() -> Iterator[Path]:
     shutil.rmtree(root)
 
 
-def test_a_closed_folder_is_reported_and_a_closed_root_is_an_error(public_folder: Path) -> None:
-    """In a process of its own, as the user belongs to the process."""
+def test_an_inaccessible_folder_is_reported_and_an_inaccessible_root_is_an_error(public_folder: Path) -> None:
+    """In a separate process, because the user id applies to the whole process."""
     pictures(public_folder, "a.jpg", "closed/b.jpg")
     (public_folder / "closed").chmod(0)
     context = multiprocessing.get_context("forkserver")
@@ -123,7 +123,7 @@ def test_a_closed_folder_is_reported_and_a_closed_root_is_an_error(public_folder
             unprivileged.submit(open_folder, public_folder / "closed").result(60)
 
 
-def test_folders_that_are_none_or_hold_nothing_are_errors(tmp_path: Path) -> None:
+def test_missing_and_empty_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="does not exist"):
         open_folder(tmp_path / "nowhere")
     with pytest.raises(WorkbenchError, match="no image in"):
@@ -135,7 +135,7 @@ def test_folders_that_are_none_or_hold_nothing_are_errors(tmp_path: Path) -> Non
         open_folder(tmp_path)
 
 
-def test_subfolders_are_labels(tmp_path: Path) -> None:
+def test_subfolders_are_read_as_labels(tmp_path: Path) -> None:
     pictures(
         tmp_path,
         "alone.jpg",
@@ -146,7 +146,7 @@ def test_subfolders_are_labels(tmp_path: Path) -> None:
         "x/cat/1.jpg",
         "x/cat/2.jpg",
     )
-    (tmp_path / "dog" / "2.jpg").touch()  # broken: the other dog has nothing to find
+    (tmp_path / "dog" / "2.jpg").touch()  # unreadable: the other dog has no positive
     collection = open_folder(tmp_path, labels="folders")
     assert collection.protocol == PROTOCOLS["labels"]
     assert [q.id for q in collection.queries] == [
@@ -162,8 +162,8 @@ def test_subfolders_are_labels(tmp_path: Path) -> None:
     assert collection.relevance["cat/1.jpg"].get("cat/1.jpg") is None
     assert {"alone.jpg", "dog/1.jpg"} <= set(collection.images)
     assert collection.labels["x/cat/1.jpg"] == "x/cat" and "alone.jpg" not in collection.labels
-    less = collection.without([("cat/3.jpg", "lost")])
-    assert less.relevance["cat/2.jpg"] == {"cat/1.jpg": "positive"} and len(less.queries) == 4
+    reduced = collection.without([("cat/3.jpg", "lost")])
+    assert reduced.relevance["cat/2.jpg"] == {"cat/1.jpg": "positive"} and len(reduced.queries) == 4
 
 
 def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
@@ -172,8 +172,8 @@ def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
         open_folder(tmp_path, labels="folders")
 
 
-def test_a_label_of_many_images_stays_small(tmp_path: Path) -> None:
-    """Relations written out would be 16 million entries here; made on demand they cost nothing."""
+def test_the_relevance_of_a_large_label_takes_little_memory(tmp_path: Path) -> None:
+    """Explicit relations would have 16 million entries; they are computed on demand."""
     picture(tmp_path / "all" / "0.jpg")
     for number in range(1, 4000):
         os.link(tmp_path / "all" / "0.jpg", tmp_path / "all" / f"{number}.jpg")
@@ -188,7 +188,7 @@ def test_opening_can_be_cancelled(tmp_path: Path) -> None:
         os.link(tmp_path / "0.jpg", tmp_path / f"{number}.jpg")
     steps: list[tuple[int, int]] = []
 
-    def stop(what: str, done: int, total: int) -> None:
+    def stop(label: str, done: int, total: int) -> None:
         steps.append((done, total))
         raise Cancelled
 
@@ -204,7 +204,7 @@ def holidays(root: Path) -> None:
     pictures(root, "100000.jpg", "100001.jpg")
 
 
-def test_names_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collection_names_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
     holidays(cache / "holidays")
     holidays(tmp_path / "elsewhere")
@@ -236,7 +236,7 @@ def test_names_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("a.jpg", "is a file; a collection is a folder"),
     ],
 )
-def test_unknown_names_say_what_there_is(
+def test_an_unknown_name_is_refused_with_the_valid_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, complaint: str
 ) -> None:
     pictures(tmp_path, "a.jpg")
@@ -245,17 +245,17 @@ def test_unknown_names_say_what_there_is(
         open_collection(name, cache=tmp_path / "cache")
 
 
-def test_a_wrong_kind_of_labels_is_an_error(tmp_path: Path) -> None:
+def test_an_unknown_kind_of_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="labels 'subfolders' is not known; valid: none, folders"):
         open_collection(tmp_path, labels="subfolders", cache=tmp_path)
 
 
-def test_the_catalog_lists_published_sizes_and_what_is_there(tmp_path: Path) -> None:
+def test_the_catalog_lists_published_sizes_and_present_collections(tmp_path: Path) -> None:
     holidays(tmp_path / "holidays")
     entries = {entry.name: entry for entry in catalog(tmp_path)}
     assert [name for name, entry in entries.items() if entry.present] == ["holidays"]
     sizes = {name: (entry.images, entry.queries) for name, entry in entries.items() if name != "posters"}
-    assert sizes == {  # as the papers and the dataset pages give them
+    assert sizes == {  # as stated by the papers and the dataset pages
         "oxford5k": (5063, 55),
         "paris6k": (6412 - 20, 55),
         "roxford5k": (5063 - 70, 70),
@@ -265,8 +265,8 @@ def test_the_catalog_lists_published_sizes_and_what_is_there(tmp_path: Path) -> 
     }
 
 
-def test_a_collection_says_what_it_is_in_a_line(tmp_path: Path) -> None:
+def test_the_repr_of_a_collection_is_one_line(tmp_path: Path) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / "a.jpg")
     (tmp_path / "b.jpg").write_bytes(b"no image")
-    said = repr(open_folder(tmp_path))
-    assert said == f"{tmp_path.name}: 1 images, 1 unreadable, 0 queries, no ground truth"
+    text = repr(open_folder(tmp_path))
+    assert text == f"{tmp_path.name}: 1 images, 1 unreadable, 0 queries, no ground truth"

@@ -1,4 +1,4 @@
-"""Downloads against a real server on loopback that drops, ignores, corrupts and refuses."""
+"""Downloads from a real server on the loopback interface that simulates network and server faults."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from workbench.config.errors import WorkbenchError
 
 @dataclass
 class Site:
-    """What a server holds, how it misbehaves, and what it was asked."""
+    """The files of a server, its simulated faults and the requests it received."""
 
     files: dict[str, bytes] = field(default_factory=dict)
-    drops: int = 0  # how many answers break off in the middle
+    drops: int = 0  # the number of responses that end early
     ranges: bool = True
     lengths: bool = True
-    corrupt: int = 0  # how many whole answers carry a wrong byte
-    status: list[int] = field(default_factory=list)  # answers to give first
-    claim: int = 0  # a size to claim
-    delay: float = 0  # seconds before each answer
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    corrupt: int = 0  # the number of complete responses with one wrong byte
+    status: list[int] = field(default_factory=list)  # error statuses of the first responses
+    claim: int = 0  # a false Content-Length; 0 for the true one
+    delay: float = 0  # seconds before each response
+    requests: list[tuple[str, str]] = field(default_factory=list)  # file name and Range header
     address: str = ""
 
 
@@ -48,8 +48,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site, name = self.site, self.path.rsplit("/", 1)[1]
-        wanted = self.headers.get("Range", "")
-        site.asked.append((name, wanted))
+        byte_range = self.headers.get("Range", "")
+        site.requests.append((name, byte_range))
         time.sleep(site.delay)
         if site.status:
             self.send_error(site.status.pop(0))
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         content = bytearray(site.files[name])
         start = 0
-        if site.ranges and (match := re.fullmatch(r"bytes=(\d+)-", wanted)):
+        if site.ranges and (match := re.fullmatch(r"bytes=(\d+)-", byte_range)):
             start = int(match[1])
             if start >= len(content):
                 self.send_response(416)
@@ -147,81 +147,87 @@ def photo_of(number: int) -> bytes:
 FILES = oxford()
 
 
-def test_a_benchmark_is_fetched_once_and_opens(tmp_path: Path, site: Site) -> None:
+def test_a_benchmark_is_downloaded_once_and_opens(tmp_path: Path, site: Site) -> None:
     site.files = FILES
     steps: list[tuple[str, int, int]] = []
-    folder = fetch("oxford5k", tmp_path, lambda *step: steps.append(step), site.address)
+    folder = fetch("oxford5k", tmp_path, lambda *arguments: steps.append(arguments), site.address)
     assert folder == tmp_path / "oxford5k"
     check_oxford(tmp_path)
     size = len(FILES["oxbuild_images-v1.tgz"])
     assert ("downloading oxbuild_images-v1.tgz", size, size) in steps
-    assert {what.split()[0] for what, _, _ in steps} == {"downloading", "checking", "unpacking"}
+    assert {label.split()[0] for label, _, _ in steps} == {"downloading", "checking", "unpacking"}
     recorded = json.loads((tmp_path / CHECKSUMS).read_text())
     assert recorded == {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
-    asked = len(site.asked)
+    request_count = len(site.requests)
     assert fetch("oxford5k", tmp_path, base=site.address) == folder
-    assert len(site.asked) == asked == 2
+    assert len(site.requests) == request_count == 2
     assert [entry.name for entry in catalog(tmp_path) if entry.present] == ["oxford5k"]
 
 
-def test_dropped_connections_are_resumed_where_they_broke(tmp_path: Path, site: Site) -> None:
-    site.files, site.drops = FILES, 7  # more than the failures in a row that are borne
+def test_a_dropped_download_is_resumed_at_its_last_byte(tmp_path: Path, site: Site) -> None:
+    site.files, site.drops = FILES, 7  # more than the limit of consecutive failures
     fetch("oxford5k", tmp_path, base=site.address, pause=0.001)
     check_oxford(tmp_path)
-    starts = [int(wanted[6:-1] or 0) for name, wanted in site.asked if name.startswith("oxbuild") and wanted]
+    starts = [
+        int(byte_range[6:-1] or 0)
+        for name, byte_range in site.requests
+        if name.startswith("oxbuild") and byte_range
+    ]
     assert len(starts) >= 6 and starts == sorted(set(starts)) and starts[0] > 0
 
 
-def test_a_server_that_ignores_ranges_is_started_anew(tmp_path: Path, site: Site) -> None:
+def test_a_download_without_range_support_is_restarted(tmp_path: Path, site: Site) -> None:
     site.files, site.drops, site.ranges = FILES, 2, False
     fetch("oxford5k", tmp_path, base=site.address, pause=0.001)
     check_oxford(tmp_path)
 
 
-def test_a_server_that_never_gets_further_is_given_up(tmp_path: Path, site: Site) -> None:
+def test_a_download_without_progress_is_abandoned(tmp_path: Path, site: Site) -> None:
     site.files, site.drops, site.ranges = FILES, 10**6, False
     with pytest.raises(WorkbenchError, match=r"cannot be fetched: the connection dropped.*is kept"):
         fetch("oxford5k", tmp_path, base=site.address, pause=0.001)
-    assert len(site.asked) <= 10
+    assert len(site.requests) <= 10
 
 
-def test_an_interrupted_fetch_is_taken_up_by_the_next(tmp_path: Path, site: Site) -> None:
+def test_a_cancelled_download_is_resumed_by_the_next_call(tmp_path: Path, site: Site) -> None:
     site.files, site.drops = FILES, 1
 
-    def stop(what: str, done: int, total: int) -> None:
-        if what.startswith("waiting"):
+    def stop(label: str, done: int, total: int) -> None:
+        if label.startswith("waiting"):
             raise Cancelled
 
     with pytest.raises(Cancelled):
         fetch("oxford5k", tmp_path, stop, site.address)
-    have = (tmp_path / "downloads" / "oxbuild_images-v1.tgz.part").stat().st_size
-    assert have > 0 and not (tmp_path / "oxford5k").exists()
+    received = (tmp_path / "downloads" / "oxbuild_images-v1.tgz.part").stat().st_size
+    assert received > 0 and not (tmp_path / "oxford5k").exists()
     fetch("oxford5k", tmp_path, base=site.address)
-    assert ("oxbuild_images-v1.tgz", f"bytes={have}-") in site.asked
+    assert ("oxbuild_images-v1.tgz", f"bytes={received}-") in site.requests
     check_oxford(tmp_path)
 
 
 @pytest.mark.parametrize("extra", [b"", b"of another file"])
-def test_a_whole_or_overlong_part_is_told_apart(tmp_path: Path, site: Site, extra: bytes) -> None:
-    """Killed between the last byte and the renaming; or the file at the address became shorter."""
+def test_a_complete_part_is_kept_and_an_overlong_part_is_replaced(
+    tmp_path: Path, site: Site, extra: bytes
+) -> None:
+    """The process was killed between the last byte and the renaming, or the remote file became shorter."""
     site.files = FILES
     (tmp_path / "downloads").mkdir()
     part = tmp_path / "downloads" / "oxbuild_images-v1.tgz.part"
     part.write_bytes(FILES["oxbuild_images-v1.tgz"] + extra)
     fetch("oxford5k", tmp_path, base=site.address, pause=0.001)
     check_oxford(tmp_path)
-    assert len([name for name, _ in site.asked if name.startswith("oxbuild")]) == (2 if extra else 1)
+    assert len([name for name, _ in site.requests if name.startswith("oxbuild")]) == (2 if extra else 1)
 
 
-def test_a_corrupt_file_is_fetched_again_once(tmp_path: Path, site: Site) -> None:
+def test_a_corrupt_file_is_downloaded_a_second_time(tmp_path: Path, site: Site) -> None:
     site.files, site.corrupt = FILES, 1
     fetch("oxford5k", tmp_path, base=site.address)
     check_oxford(tmp_path)
-    assert [name for name, _ in site.asked].count("oxbuild_images-v1.tgz") == 2
+    assert [name for name, _ in site.requests].count("oxbuild_images-v1.tgz") == 2
 
 
 @pytest.mark.parametrize("ending", ["corrupt", "page"])
-def test_a_file_that_stays_corrupt_is_an_error(tmp_path: Path, site: Site, ending: str) -> None:
+def test_a_file_corrupt_in_two_downloads_is_an_error(tmp_path: Path, site: Site, ending: str) -> None:
     site.files, site.corrupt = dict(FILES), 2 if ending == "corrupt" else 0
     if ending == "page":
         site.files["oxbuild_images-v1.tgz"] = b"<html>We have moved</html>"
@@ -230,13 +236,13 @@ def test_a_file_that_stays_corrupt_is_an_error(tmp_path: Path, site: Site, endin
     assert not list((tmp_path / "downloads").glob("oxbuild*")) and not (tmp_path / "oxford5k").exists()
 
 
-def test_without_a_stated_length_a_cut_is_seen_in_the_content(tmp_path: Path, site: Site) -> None:
+def test_truncation_is_detected_without_a_content_length(tmp_path: Path, site: Site) -> None:
     site.files, site.drops, site.lengths = FILES, 1, False
     fetch("oxford5k", tmp_path, base=site.address)
     check_oxford(tmp_path)
 
 
-def test_the_checksum_of_the_first_download_holds_from_then_on(tmp_path: Path, site: Site) -> None:
+def test_a_download_must_match_the_recorded_checksum(tmp_path: Path, site: Site) -> None:
     site.files = dict(FILES)
     (tmp_path / CHECKSUMS).write_text(json.dumps({"oxbuild_images-v1.tgz": "0" * 64}))
     with pytest.raises(WorkbenchError, match=r"damaged in two downloads: its checksum is not the one in"):
@@ -246,43 +252,43 @@ def test_the_checksum_of_the_first_download_holds_from_then_on(tmp_path: Path, s
         fetch("oxford5k", tmp_path, base=site.address)
 
 
-def test_busy_servers_are_asked_again_and_refusals_are_not(tmp_path: Path, site: Site) -> None:
+def test_temporary_http_errors_are_retried_and_permanent_ones_are_not(tmp_path: Path, site: Site) -> None:
     site.files, site.status = FILES, [503, 429, 500]
     fetch("oxford5k", tmp_path, base=site.address, pause=0.001)
     check_oxford(tmp_path)
-    site.asked.clear()
+    site.requests.clear()
     with pytest.raises(WorkbenchError, match=r"paris_1-v1.tgz answers 404"):
         fetch("paris6k", tmp_path, base=site.address, pause=0.001)
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_without_a_network_the_error_says_so(tmp_path: Path) -> None:
+def test_a_refused_connection_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match=r"cannot be fetched: .*refused.*check the connection"):
         fetch("oxford5k", tmp_path, base="http://127.0.0.1:9", pause=0.001)
 
 
-def test_waiting_can_be_cancelled_at_once(tmp_path: Path, site: Site) -> None:
+def test_the_wait_before_a_retry_can_be_cancelled(tmp_path: Path, site: Site) -> None:
     site.files, site.drops = FILES, 100
-    began = []
+    waits = []
 
-    def stop(what: str, done: int, total: int) -> None:
-        if what.startswith("waiting"):
-            began.append(time.monotonic())
+    def stop(label: str, done: int, total: int) -> None:
+        if label.startswith("waiting"):
+            waits.append(time.monotonic())
             raise Cancelled
 
     with pytest.raises(Cancelled):
         fetch("oxford5k", tmp_path, stop, site.address, pause=3600)
-    assert len(began) == 1
+    assert len(waits) == 1
 
 
-def test_a_full_disk_is_said_before_and_while_it_fills(tmp_path: Path, site: Site) -> None:
+def test_a_full_disk_is_reported_before_and_during_a_download(tmp_path: Path, site: Site) -> None:
     site.files, site.claim = FILES, 10**18
     with pytest.raises(WorkbenchError, match=r"is full .*oxbuild.*--cache"):
         fetch("oxford5k", tmp_path, base=site.address)
     site.claim = 0
     part = tmp_path / "downloads" / "oxbuild_images-v1.tgz.part"
     part.unlink(missing_ok=True)
-    part.symlink_to("/dev/full")  # a real device without room
+    part.symlink_to("/dev/full")  # a real device without free space
     with pytest.raises(WorkbenchError, match=r"is full \(No space left on device\)"):
         fetch("oxford5k", tmp_path, base=site.address)
 
@@ -293,12 +299,12 @@ def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         fetch("oxford5k", tmp_path / "file", base="http://127.0.0.1:9")
 
 
-def test_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
+def test_an_unknown_benchmark_is_refused_with_the_valid_names(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="valid: oxford5k, paris6k, roxford5k"):
         fetch("flickr30k", tmp_path)
 
 
-def test_every_benchmark_fetched_opens_under_its_name(tmp_path: Path, site: Site) -> None:
+def test_every_downloaded_benchmark_opens_under_its_name(tmp_path: Path, site: Site) -> None:
     def bundle(members: dict[str, bytes]) -> bytes:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
@@ -346,8 +352,8 @@ def test_every_benchmark_fetched_opens_under_its_name(tmp_path: Path, site: Site
     }
 
 
-def test_two_processes_fetch_the_same_without_harm(tmp_path: Path, site: Site) -> None:
-    site.files, site.delay = FILES, 0.5  # long enough that both are at it together
+def test_two_processes_download_a_benchmark_once(tmp_path: Path, site: Site) -> None:
+    site.files, site.delay = FILES, 0.5  # long enough for both processes to overlap
     code = "import sys; from pathlib import Path; from workbench.collections.download import fetch; "
     code += "fetch('oxford5k', Path(sys.argv[1]), base=sys.argv[2])"
     root = Path(__file__).parents[2]
@@ -356,40 +362,40 @@ def test_two_processes_fetch_the_same_without_harm(tmp_path: Path, site: Site) -
     ]
     assert [run.wait(60) for run in runs] == [0, 0]
     check_oxford(tmp_path)
-    assert len(site.asked) == 2
+    assert len(site.requests) == 2
 
 
-def test_a_benchmark_is_all_there_or_not_there(tmp_path: Path, site: Site) -> None:
-    """Stopped while unpacking, nothing half-made is opened later; a rest of it is cleared away."""
+def test_a_cancelled_unpacking_leaves_no_partial_collection(tmp_path: Path, site: Site) -> None:
+    """A partly unpacked collection is never opened; leftover files of it are removed."""
     site.files = FILES
 
-    def stop(what: str, done: int, total: int) -> None:
-        if what.startswith("unpacking gt"):
+    def stop(label: str, done: int, total: int) -> None:
+        if label.startswith("unpacking gt"):
             raise Cancelled
 
     with pytest.raises(Cancelled):
         fetch("oxford5k", tmp_path, stop, site.address)
     assert sorted(p.name for p in tmp_path.iterdir()) == [CHECKSUMS, "downloads"]
-    (tmp_path / ".oxford5k.unpacking" / "jpg").mkdir(parents=True)  # left by a kill
+    (tmp_path / ".oxford5k.unpacking" / "jpg").mkdir(parents=True)  # left by a killed process
     (tmp_path / ".oxford5k.unpacking" / "jpg" / "old.jpg").touch()
-    (tmp_path / "oxford5k").mkdir()  # made by hand and empty
+    (tmp_path / "oxford5k").mkdir()  # an empty folder made by the user
     fetch("oxford5k", tmp_path, base=site.address)
     check_oxford(tmp_path)
-    assert len(site.asked) == 2  # what had arrived was kept
+    assert len(site.requests) == 2  # the downloaded files were kept
 
 
-def test_a_hostile_archive_leaves_nothing_behind(tmp_path: Path, site: Site) -> None:
+def test_a_hostile_archive_is_refused_and_leaves_no_files(tmp_path: Path, site: Site) -> None:
     site.files = {**FILES, "oxbuild_images-v1.tgz": tgz({"../../evil.txt": b"x"})}
     with pytest.raises(WorkbenchError, match=r"contains '../../evil.txt', which leads out"):
         fetch("oxford5k", tmp_path, base=site.address)
     assert not (tmp_path / "oxford5k").exists() and not list(tmp_path.rglob("*evil*"))
 
 
-def test_nothing_heavy_comes_with_the_downloads() -> None:
+def test_the_download_module_imports_no_heavy_packages() -> None:
     code = "import sys, workbench.collections.download; "
     code += "print(sorted({'torch', 'numpy', 'pandas', 'PIL'} & set(sys.modules)))"
     root = Path(__file__).parents[2]
-    answer = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
-    assert answer.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"

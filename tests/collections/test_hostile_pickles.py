@@ -1,4 +1,4 @@
-"""A ground truth's pickle must never run code."""
+"""Pickles of ground truths are read without executing code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRUTH: dict[str, Any] = {
 
 
 class Calls:
-    """Pickles to a call of any function."""
+    """Pickles as a call of any function."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = function, arguments
@@ -48,7 +48,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
-def test_a_hostile_pickle_is_refused_in_a_sentence(tmp_path: Path, kind: str, protocol: int) -> None:
+def test_a_hostile_pickle_is_refused_with_a_message(tmp_path: Path, kind: str, protocol: int) -> None:
     trace = tmp_path / "trace"
     truth = {**TRUTH, "extra": HOSTILE[kind](trace)}
     (tmp_path / "gnd.pkl").write_bytes(pickle.dumps(truth, protocol=protocol))
@@ -57,8 +57,8 @@ def test_a_hostile_pickle_is_refused_in_a_sentence(tmp_path: Path, kind: str, pr
     assert not trace.exists()
 
 
-def test_the_names_that_are_allowed_lead_nowhere_else(tmp_path: Path) -> None:
-    """``_codecs.encode`` is a stand-in that knows one encoding, and modules are not walked into."""
+def test_allowed_names_give_no_access_to_other_objects(tmp_path: Path) -> None:
+    """``_codecs.encode`` is a stand-in for one encoding, and attributes of modules are not resolved."""
     for code in (b"c_codecs\nencode\n(Vabc\nVrot13\ntR.", b"c_codecs\nlookup\n(Vrot13\ntR."):
         (tmp_path / "gnd.pkl").write_bytes(code)
         with pytest.raises(WorkbenchError):
@@ -68,8 +68,8 @@ def test_the_names_that_are_allowed_lead_nowhere_else(tmp_path: Path) -> None:
         read_ground_truth(tmp_path / "gnd.pkl")
 
 
-def test_arrays_of_objects_by_raw_memory_are_refused(tmp_path: Path) -> None:
-    """Bytes taken for object pointers would be read as memory: only plain numbers come from bytes."""
+def test_object_arrays_from_raw_bytes_are_refused(tmp_path: Path) -> None:
+    """Bytes read as object pointers would access arbitrary memory: only plain numbers are read from bytes."""
     whole = pickle.dumps({**TRUTH, "extra": np.array([1.5])}, protocol=2)
     forged = whole.replace(b"X\x02\x00\x00\x00f8", b"X\x02\x00\x00\x00O8")
     assert forged != whole
@@ -78,11 +78,11 @@ def test_arrays_of_objects_by_raw_memory_are_refused(tmp_path: Path) -> None:
         read_ground_truth(tmp_path / "gnd.pkl")
 
 
-def test_a_pickle_cannot_change_how_the_next_is_read(tmp_path: Path) -> None:
+def test_a_pickle_does_not_affect_the_reading_of_the_next(tmp_path: Path) -> None:
     """BUILD may set attributes of the classes that a pickle names; each file gets new stand-ins."""
     buffer = io.BytesIO()
     buffer.write(b"\x80\x02cnumpy\nndarray\nN}X\x0c\x00\x00\x00__setstate__K\x05s\x86b.")
-    pickletools.dis(buffer.getvalue(), out=io.StringIO())  # it is well formed
+    pickletools.dis(buffer.getvalue(), out=io.StringIO())  # raises an error unless well formed
     (tmp_path / "bad.pkl").write_bytes(buffer.getvalue())
     with pytest.raises(WorkbenchError):
         read_ground_truth(tmp_path / "bad.pkl")
@@ -90,8 +90,8 @@ def test_a_pickle_cannot_change_how_the_next_is_read(tmp_path: Path) -> None:
     assert read_ground_truth(tmp_path / "gnd.pkl").boxes[0] == (1, 2, 30, 20)
 
 
-def test_a_small_pickle_cannot_claim_all_memory(tmp_path: Path) -> None:
-    """LONG_BINPUT at position 2³¹: a reader with a table for it would ask for 32 GB."""
+def test_a_small_pickle_does_not_allocate_much_memory(tmp_path: Path) -> None:
+    """LONG_BINPUT at position 2³¹: a reader that allocates its memo table would take 32 GB."""
     (tmp_path / "gnd.pkl").write_bytes(b"\x80\x02]r\xff\xff\xff\x7f.")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(WorkbenchError, match="no list 'imlist'"):
@@ -109,8 +109,8 @@ PICKLED = pickle.dumps(TRUTH, protocol=4)
 )
 def test_a_damaged_pickle_is_read_or_refused(tmp_path: Path, cut: int, flips: list[tuple[int, int]]) -> None:
     content = bytearray(PICKLED[:cut] if not flips else PICKLED)
-    for where, bits in flips:
-        content[where % len(content)] ^= bits
+    for position, bits in flips:
+        content[position % len(content)] ^= bits
     (tmp_path / "gnd.pkl").write_bytes(content)
     try:
         truth = read_ground_truth(tmp_path / "gnd.pkl")

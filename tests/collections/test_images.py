@@ -1,4 +1,4 @@
-"""Image files of many kinds: each is read correctly or refused with its reason."""
+"""Image files of many kinds, which are read correctly or refused with a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 def corners(width: int = 64, height: int = 48) -> Image.Image:
-    """Red, green, blue and white quarters, read as text is."""
+    """Red, green, blue and white quarters, in reading order."""
     pixels = np.zeros((height, width, 3), np.uint8)
     pixels[: height // 2, : width // 2] = RED
     pixels[: height // 2, width // 2 :] = GREEN
@@ -42,8 +42,8 @@ def quarters(image: Image.Image) -> list[tuple[int, ...]]:
     return [tuple(int(v) for v in array[y, x]) for y in rows for x in columns]
 
 
-def near(found: list[tuple[int, ...]], *expected: tuple[int, ...]) -> bool:
-    return np.abs(np.array(found) - np.array(expected)).max() <= 12  # JPEG is lossy
+def near(actual: list[tuple[int, ...]], *expected: tuple[int, ...]) -> bool:
+    return np.abs(np.array(actual) - np.array(expected)).max() <= 12  # JPEG is lossy
 
 
 def encoded(kind: str, image: Image.Image | None = None, **options: object) -> bytes:
@@ -65,7 +65,7 @@ def encoded(kind: str, image: Image.Image | None = None, **options: object) -> b
         ("a.jp2", {}),
     ],
 )
-def test_ordinary_formats_are_read_as_they_are(tmp_path: Path, name: str, options: dict) -> None:
+def test_common_formats_keep_their_pixels_and_size(tmp_path: Path, name: str, options: dict) -> None:
     corners().save(tmp_path / name, **options)
     image = load(tmp_path / name)
     assert image.mode == "RGB" and image.size == (64, 48)
@@ -74,8 +74,8 @@ def test_ordinary_formats_are_read_as_they_are(tmp_path: Path, name: str, option
     assert (header.width, header.height) == (64, 48)
 
 
-# What the upright picture's corners must be once the stored one is turned as each orientation says
-# (EXIF 2.32, tag 0x0112): which stored corner comes to top left, top right, bottom left, bottom right.
+# For each EXIF orientation (EXIF 2.32, tag 0x0112), the colours of the upright picture at top left,
+# top right, bottom left and bottom right.
 UPRIGHT = {
     1: (RED, GREEN, BLUE, WHITE),
     2: (GREEN, RED, WHITE, BLUE),
@@ -90,7 +90,7 @@ UPRIGHT = {
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_exif_rotation_gives_upright_pixels_size_and_crops(
+def test_exif_orientation_gives_upright_pixels_size_and_crops(
     tmp_path: Path, orientation: int, suffix: str
 ) -> None:
     path = tmp_path / f"turned.{suffix}"
@@ -101,7 +101,7 @@ def test_exif_rotation_gives_upright_pixels_size_and_crops(
     header, image = read_header(path), load(path)
     assert (header.width, header.height) == size and image.size == size
     assert near(quarters(image), *UPRIGHT[orientation])
-    # A box is in pixels of the upright image, also where a JPEG is decoded at a smaller scale.
+    # A box is in pixels of the upright image, also if a JPEG is decoded at a smaller scale.
     half = (0.0, 0.0, size[0] / 2, size[1] / 2)
     for at_least in (None, (20, 20)):
         crop = load(path, half, at_least)
@@ -109,33 +109,33 @@ def test_exif_rotation_gives_upright_pixels_size_and_crops(
         assert crop.size[0] >= 20 and crop.size[1] >= 20
 
 
-def test_draft_decoding_is_smaller_and_never_too_small(tmp_path: Path) -> None:
+def test_draft_decoding_reduces_the_size_to_no_less_than_requested(tmp_path: Path) -> None:
     corners(1600, 1200).save(tmp_path / "large.jpg", quality=95)
     image = load(tmp_path / "large.jpg", at_least=(300, 225))
     assert 300 <= image.size[0] <= 600 and 225 <= image.size[1] <= 450
     assert near(quarters(image), RED, GREEN, BLUE, WHITE)
 
 
-def test_cmyk_is_converted(tmp_path: Path) -> None:
+def test_cmyk_is_converted_to_rgb(tmp_path: Path) -> None:
     Image.new("CMYK", (40, 30), (0, 255, 255, 0)).save(tmp_path / "cmyk.jpg", quality=95)
     assert near(quarters(load(tmp_path / "cmyk.jpg")), *[RED] * 4)
 
 
-def test_sixteen_bits_keep_their_scale(tmp_path: Path) -> None:
+def test_16_bit_values_are_scaled_to_8_bits(tmp_path: Path) -> None:
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(8, 0)
     Image.fromarray(ramp).save(tmp_path / "deep.png")
-    found = np.asarray(load(tmp_path / "deep.png"))[0, :, 0].astype(int)
-    assert np.abs(found - np.arange(256)).max() <= 1
+    values = np.asarray(load(tmp_path / "deep.png"))[0, :, 0].astype(int)
+    assert np.abs(values - np.arange(256)).max() <= 1
 
 
-def test_integer_and_float_modes_are_scaled(tmp_path: Path) -> None:
+def test_integer_and_float_modes_are_scaled_to_8_bits(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 65535 // 2, np.int32)).save(tmp_path / "i.tiff")
     Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "f.tiff")
     assert load(tmp_path / "i.tiff").getpixel((0, 0)) == (127, 127, 127)
     assert load(tmp_path / "f.tiff").getpixel((0, 0)) == (128, 128, 128)
 
 
-def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+def test_transparency_is_composited_on_white(tmp_path: Path) -> None:
     Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "rgba.png")
     Image.new("LA", (8, 8), (0, 128)).save(tmp_path / "la.png")
     palette = Image.new("P", (8, 8), 1)
@@ -144,18 +144,18 @@ def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     palette.save(tmp_path / "palette.png", transparency=1)
     assert load(tmp_path / "rgba.png").getpixel((0, 0)) == WHITE
     assert load(tmp_path / "la.png").getpixel((0, 0)) == (127, 127, 127)
-    seen = load(tmp_path / "palette.png")
-    assert seen.getpixel((0, 0)) == WHITE and seen.getpixel((7, 7)) == BLUE
+    image = load(tmp_path / "palette.png")
+    assert image.getpixel((0, 0)) == WHITE and image.getpixel((7, 7)) == BLUE
 
 
-def test_of_an_animation_the_first_frame_counts(tmp_path: Path) -> None:
+def test_an_animation_is_read_as_its_first_frame(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (10, 10), colour) for colour in (RED, GREEN, BLUE)]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:], duration=100)
     assert load(tmp_path / "moving.gif").getpixel((3, 3)) == RED
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
-def test_one_pixel_and_plain_grey(tmp_path: Path, mode: str) -> None:
+def test_an_image_of_one_pixel_is_read(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (1, 1), 0).save(tmp_path / "dot.png")
     assert load(tmp_path / "dot.png").size == (1, 1)
     assert read_header(tmp_path / "dot.png").width == 1
@@ -164,14 +164,14 @@ def test_one_pixel_and_plain_grey(tmp_path: Path, mode: str) -> None:
 @pytest.mark.parametrize(
     "name", ["två ord.jpg", "🦊📷.jpg", 'it\'s "quoted".jpg', "<script>alert(1)<.jpg", "a\nb.jpg"]
 )
-def test_any_name_is_a_name(tmp_path: Path, name: str) -> None:
+def test_any_file_name_is_read(tmp_path: Path, name: str) -> None:
     corners().save(tmp_path / name)
     assert read_header(tmp_path / name).width == 64
     assert load(tmp_path / name).size == (64, 48)
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds no pixel of it."""
+    """A PNG whose header states a size and which contains too few pixels."""
     body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = b"IDAT" + zlib.compress(b"\0" * 100)
     chunks = (
@@ -191,7 +191,7 @@ def png_header(width: int, height: int) -> bytes:
         (png_header(13_400, 13_400), "pixels"),  # just above the limit
     ],
 )
-def test_broken_files_are_refused_with_their_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_damaged_files_are_refused_with_their_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "broken.jpg"
     path.write_bytes(content)
     for read in (read_header, load):
@@ -199,7 +199,7 @@ def test_broken_files_are_refused_with_their_reason(tmp_path: Path, content: byt
             read(path)
 
 
-def test_a_missing_file_and_an_impossible_name_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_an_invalid_name_are_refused(tmp_path: Path) -> None:
     for read in (read_header, load):
         with pytest.raises(WorkbenchError, match="missing"):
             read(tmp_path / "nowhere.jpg")
@@ -207,7 +207,7 @@ def test_a_missing_file_and_an_impossible_name_are_refused(tmp_path: Path) -> No
             read(tmp_path / "nul\0.jpg")
 
 
-def test_a_lack_of_file_handles_is_not_the_files_fault(tmp_path: Path) -> None:
+def test_a_lack_of_file_handles_is_a_temporary_error(tmp_path: Path) -> None:
     path = tmp_path / "good.png"
     Image.new("RGB", (16, 16), "teal").save(path)
     _, hard = limits = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -226,8 +226,8 @@ def test_a_lack_of_file_handles_is_not_the_files_fault(tmp_path: Path) -> None:
     assert load(path).getpixel((0, 0)) == (0, 128, 128)
 
 
-def test_a_truncated_photo_with_a_whole_thumbnail_is_still_truncated(tmp_path: Path) -> None:
-    # The thumbnail in the EXIF block ends in a JPEG end mark of its own.
+def test_a_truncated_photo_with_a_complete_exif_thumbnail_is_refused(tmp_path: Path) -> None:
+    # The thumbnail in the EXIF block ends with its own JPEG end marker.
     whole = encoded("JPEG", Image.effect_noise((300, 300), 60).convert("RGB"), quality=90)
     thumbnail = encoded("JPEG", corners())
     segment = b"Exif\0\0" + thumbnail
@@ -239,7 +239,7 @@ def test_a_truncated_photo_with_a_whole_thumbnail_is_still_truncated(tmp_path: P
         read_header(tmp_path / "cut.jpg")
 
 
-def test_the_fingerprint_follows_the_file(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_the_file(tmp_path: Path) -> None:
     corners().save(tmp_path / "a.png")
     first = read_header(tmp_path / "a.png").fingerprint
     assert read_header(tmp_path / "a.png").fingerprint == first
@@ -270,7 +270,7 @@ WHOLE = {"JPEG": encoded("JPEG", NOISE, quality=80), "PNG": encoded("PNG", NOISE
     share=st.floats(0, 1),
     flips=st.lists(st.integers(0, 10**6), max_size=3),
 )
-def test_a_file_cut_or_damaged_anywhere_is_read_or_refused(
+def test_a_file_truncated_or_damaged_anywhere_is_read_or_refused(
     tmp_path: Path, kind: str, share: float, flips: list[int]
 ) -> None:
     content = bytearray(WHOLE[kind][: int(share * len(WHOLE[kind]))])
@@ -281,7 +281,7 @@ def test_a_file_cut_or_damaged_anywhere_is_read_or_refused(
     path.write_bytes(content)
     for read in (read_header, load):
         try:
-            read(path)  # nothing but a WorkbenchError may come out of this
+            read(path)  # only a WorkbenchError may be raised
         except WorkbenchError as refusal:
             assert str(refusal)
     if not flips and share < 0.95:

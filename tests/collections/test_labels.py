@@ -24,7 +24,7 @@ def table(root: Path, text: str, encoding: str = "utf-8") -> Path:
     return root / "labels.csv"
 
 
-def test_a_table_of_labels(tmp_path: Path) -> None:
+def test_a_table_of_labels_gives_images_queries_and_relevance(tmp_path: Path) -> None:
     pictures(tmp_path, "a.jpg", "in/b.jpg", "c, d.jpg", "e.jpg")
     text = (
         'path,label,photographer\na.jpg,cat,Ann\nin/b.jpg,cat,\n"c, d.jpg",dog,Bo\ne.jpg,,\nlost.jpg,cat,\n'
@@ -32,13 +32,13 @@ def test_a_table_of_labels(tmp_path: Path) -> None:
     collection = open_csv(table(tmp_path, text, "utf-8-sig"))
     assert collection.name == "labels" and collection.root == tmp_path
     assert collection.images == ("a.jpg", "in/b.jpg", "c, d.jpg", "e.jpg")
-    assert [q.id for q in collection.queries] == ["a.jpg", "in/b.jpg"]  # the dog is alone
+    assert [q.id for q in collection.queries] == ["a.jpg", "in/b.jpg"]  # the only dog has no positive
     assert dict(collection.relevance["a.jpg"]) == {"in/b.jpg": "positive"}
     assert collection.protocol == PROTOCOLS["labels"]
     assert collection.problems == (("lost.jpg", "the file is missing"),)
 
 
-def test_splits_and_query_boxes(tmp_path: Path) -> None:
+def test_splits_and_query_boxes_are_read(tmp_path: Path) -> None:
     pictures(tmp_path, "q.jpg", "a.jpg", "b.jpg")
     text = (
         "path,label,split,x0,y0,x1,y1\n"
@@ -57,14 +57,14 @@ def test_splits_and_query_boxes(tmp_path: Path) -> None:
     assert collection.labels["b.jpg"] == "dog, cat"
 
 
-def test_query_names_stay_different_whatever_the_files_are_called(tmp_path: Path) -> None:
+def test_query_ids_are_unique_for_any_file_names(tmp_path: Path) -> None:
     pictures(tmp_path, "q.jpg", "q.jpg#2.jpg", "z.jpg")
     os.rename(tmp_path / "q.jpg#2.jpg", tmp_path / "q.jpg#2")
     text = "path,label\nq.jpg#2,cat\nq.jpg,cat\nq.jpg,dog\nz.jpg,dog\n"
     assert [q.id for q in open_csv(table(tmp_path, text)).queries] == ["q.jpg#2", "q.jpg", "q.jpg#3", "z.jpg"]
 
 
-def test_absolute_paths_and_paths_upwards_keep_ids_relative(tmp_path: Path) -> None:
+def test_absolute_and_parent_paths_give_relative_ids(tmp_path: Path) -> None:
     pictures(tmp_path, "photos/a.jpg", "tables/b.jpg", "other/c.jpg")
     (tmp_path / "tables").mkdir(exist_ok=True)
     text = f"path,label\n{tmp_path / 'photos' / 'a.jpg'},cat\nb.jpg,cat\n../other/c.jpg,cat\n"
@@ -101,13 +101,15 @@ def test_absolute_paths_and_paths_upwards_keep_ids_relative(tmp_path: Path) -> N
         ("path,label\nlost.jpg,cat\n", "none of the 1 images"),
     ],
 )
-def test_a_bad_table_says_where_and_what(tmp_path: Path, text: str, complaint: str) -> None:
+def test_an_invalid_table_is_refused_with_its_line_and_reason(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
     pictures(tmp_path, "a.jpg")
     with pytest.raises(WorkbenchError, match=complaint):
         open_csv(table(tmp_path, text))
 
 
-def test_a_table_that_is_missing_or_no_utf8(tmp_path: Path) -> None:
+def test_a_missing_or_undecodable_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="does not exist"):
         open_csv(tmp_path / "labels.csv")
     with pytest.raises(WorkbenchError, match="not UTF-8"):

@@ -20,17 +20,19 @@ def sheet(width: int, height: int) -> Pixels:
     return np.full((height, width, 4), 255, np.uint8)
 
 
-def test_a_frontal_sheet_is_scaled_and_shifted() -> None:
-    # 100x50 fits the frame of 200x100 twice over; at half of that it is itself, its centre at (80, 40).
+def test_a_frontal_sheet_is_scaled_and_translated() -> None:
+    # 100x50 fills the frame of 200x100 at scale 1; at scale 0.5 it has its own size, centred at (80, 40).
     matrix, tilt = homography((100, 50), Pose((0.4, 0.4), 0.5), (200, 100))
     assert np.allclose(matrix, [[1, 0, 30], [0, 1, 15], [0, 0, 1]])
     assert np.allclose(project(matrix, (100, 50)), [[30, 15], [130, 15], [130, 65], [30, 65]])
-    assert tilt == pytest.approx(np.degrees(np.arctan(np.hypot(20, 10) / 220)))  # the line of sight alone
+    assert tilt == pytest.approx(
+        np.degrees(np.arctan(np.hypot(20, 10) / 220))
+    )  # caused by the line of sight only
 
 
-def test_a_turned_sheet_is_foreshortened_as_a_pinhole_does() -> None:
-    # Focal length 1.1 · 200 = 220 = depth (the sheet at its own size); turned by 60° about its upright
-    # axis, the right edge (x = 50) goes to x = 25 and comes nearer by 50 · sin 60°.
+def test_a_rotated_sheet_is_projected_by_a_pinhole_camera() -> None:
+    # Focal length 1.1 · 200 = 220 = depth (the sheet has its own size). A rotation by 60° about the vertical
+    # axis moves the right edge (x = 50) to x = 25 and nearer by 50 · sin 60°.
     matrix, tilt = homography((100, 50), Pose((0.5, 0.5), 0.5, yaw=60), (200, 100))
     corners = project(matrix, (100, 50))
     near, far = 220 - 50 * np.sin(np.pi / 3), 220 + 50 * np.sin(np.pi / 3)
@@ -43,7 +45,7 @@ def test_a_turned_sheet_is_foreshortened_as_a_pinhole_does() -> None:
     st.floats(0.1, 1.2), st.floats(-65, 65), st.floats(-30, 30), st.floats(-180, 180),
     st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)),
 )  # fmt: skip
-def test_the_centre_is_where_it_was_put_and_no_turn_mirrors(
+def test_a_projection_keeps_the_given_centre_and_orientation(
     scale: float, yaw: float, pitch: float, roll: float, centre: tuple[float, float]
 ) -> None:
     matrix, tilt = homography((440, 620), Pose(centre, scale, yaw, pitch, roll), (640, 480))
@@ -55,12 +57,12 @@ def test_the_centre_is_where_it_was_put_and_no_turn_mirrors(
     assert (turns > 0).all() and 0 <= tilt <= 90  # clockwise (y is down) and convex
 
 
-def test_the_area_of_a_polygon() -> None:
+def test_polygon_areas_equal_values_computed_by_hand() -> None:
     assert polygon_area(np.array([[0, 0], [4, 0], [4, 3]], float)) == 6
     assert polygon_area(np.array([[1, 1], [1, 5], [6, 5], [6, 1]], float)) == 20
 
 
-def test_a_sheet_fills_exactly_its_quadrilateral() -> None:
+def test_a_sheet_fills_its_quadrilateral_exactly() -> None:
     scene = blank()
     paste(scene, sheet(100, 50), Pose((0.5, 0.5), 0.5), number=7)
     inside = np.zeros((100, 200), bool)
@@ -75,35 +77,37 @@ def test_a_sheet_fills_exactly_its_quadrilateral() -> None:
     ("x", "y", "visible"),
     [(0.5, 0.5, 1), (0.0, 0.5, 0.5), (1.0, 1.0, 0.25), (0.875, 0.5, 0.75)],
 )
-def test_what_is_out_of_the_frame_is_not_visible(x: float, y: float, visible: float) -> None:
+def test_the_part_outside_the_frame_is_not_visible(x: float, y: float, visible: float) -> None:
     scene = blank()
     paste(scene, sheet(100, 50), Pose((x, y), 0.5), number=0)
     assert scene.views()[0].visible == pytest.approx(visible)
 
 
-def test_what_covers_a_poster_counts_once_and_only_from_above() -> None:
+def test_occlusion_counts_once_and_only_by_later_sheets() -> None:
     scene = blank()
-    paste(scene, sheet(100, 50), Pose((0.5, 0.5), 0.5))  # below: hides nothing
+    paste(scene, sheet(100, 50), Pose((0.5, 0.5), 0.5))  # below the poster: hides nothing
     paste(scene, sheet(100, 50), Pose((0.5, 0.5), 0.5), number=0)
     paste(scene, sheet(100, 50), Pose((0.25, 0.5), 0.5))  # its right half covers the left half
     assert scene.views()[0].visible == pytest.approx(0.5)
-    paste(scene, sheet(100, 50), Pose((0.25, 0.75), 0.5), number=1)  # the same columns again
+    paste(scene, sheet(100, 50), Pose((0.25, 0.75), 0.5), number=1)  # the same columns are hidden already
     first, second = scene.views()
     assert first.visible == pytest.approx(0.5) and second.visible == pytest.approx(1)
-    paste(scene, sheet(100, 50), Pose((0.5, 0.75), 0.5))  # lower right quarter of the first, half the second
+    paste(
+        scene, sheet(100, 50), Pose((0.5, 0.75), 0.5)
+    )  # hides a quarter of the first and half of the second
     first, second = scene.views()
     assert first.visible == pytest.approx(0.25) and second.visible == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("centre", [(0.5, 0.5), (1.3, 0.5)])
-def test_a_poster_of_which_nothing_is_seen_is_not_in_the_scene(centre: tuple[float, float]) -> None:
+def test_a_hidden_poster_is_not_in_the_scene(centre: tuple[float, float]) -> None:
     scene = blank()
     paste(scene, sheet(100, 50), Pose(centre, 0.5), number=0)
     paste(scene, sheet(100, 50), Pose((0.5, 0.5), 0.6))
     assert scene.views() == []
 
 
-def test_a_cut_out_covers_only_where_it_is_opaque() -> None:
+def test_a_cut_out_covers_only_its_opaque_pixels() -> None:
     item = sheet(100, 50)
     item[:, :30, 3] = 0
     scene = blank()
@@ -113,7 +117,7 @@ def test_a_cut_out_covers_only_where_it_is_opaque() -> None:
 
 
 @given(st.floats(0.3, 1.1), st.floats(-55, 55), st.floats(-20, 20), st.floats(-40, 40))
-def test_a_sheet_within_the_frame_is_wholly_visible(
+def test_a_sheet_inside_the_frame_is_fully_visible(
     scale: float, yaw: float, pitch: float, roll: float
 ) -> None:
     scene = Scene(np.zeros((450, 450, 3), np.uint8))
@@ -137,5 +141,5 @@ def test_a_sheet_within_the_frame_is_wholly_visible(
         (0, 0, 0.5, "junk"),
     ],
 )
-def test_grades(visible: float, tilt: float, size: float, grade: str) -> None:
+def test_grades_follow_visibility_tilt_and_size(visible: float, tilt: float, size: float, grade: str) -> None:
     assert View(0, np.zeros((4, 2)), visible, tilt, size).grade == grade

@@ -1,4 +1,4 @@
-"""The embedded collection: its bytes, its geometry computed by hand, and interrupted generation."""
+"""The embedded collection: its bytes, its ground truth, and interrupted generation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from workbench.collections.posters.scenes import Photos, Pixels
 from workbench.common.progress import Cancelled
 from workbench.config.errors import WorkbenchError
 
-# Enough to make the collection over and over; the whole one is made once.
+# A small plan, so that tests can generate the collection often; the whole one is generated once.
 FEW = [task for task in plan() if task.number is None][:8] + [
     task for task in plan() if task.view == "query"
 ][:6]
@@ -48,8 +48,8 @@ def art(photos: Photos) -> list[Pixels]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small collection as it should be."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small collection, generated without interruption."""
     folder = tmp_path_factory.mktemp("made") / "posters"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(collection, "plan", lambda: FEW)
@@ -58,52 +58,50 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collection, "plan", lambda: FEW)
 
 
 # The pictures
 
 
-def test_every_poster_is_different_and_every_series_of_one_shape(art: list[Pixels]) -> None:
+def test_posters_are_distinct_and_share_a_shape_within_a_series(art: list[Pixels]) -> None:
     assert POSTERS == 60 and len(SERIES) == 15 and MEMBERS == 4
     assert len({p.tobytes() for p in art}) == 60
     for number, pixels in enumerate(art):
         assert pixels.shape == art[number - number % MEMBERS].shape
 
 
-def test_a_picture_is_the_same_whenever_and_in_whatever_order_it_is_made(
-    art: list[Pixels], photos: Photos
-) -> None:
+def test_a_picture_does_not_depend_on_the_rendering_order(art: list[Pixels], photos: Photos) -> None:
     tasks = plan()[:6] + plan()[-2:]
     first = [render(task, art, photos) for task in tasks]
-    again = [render(task, art, photos) for task in reversed(tasks)][::-1]
-    for (data, views), (same, same_views) in zip(first, again, strict=True):
-        assert data == same
+    repeated = [render(task, art, photos) for task in reversed(tasks)][::-1]
+    for (data, views), (repeated_data, repeated_views) in zip(first, repeated, strict=True):
+        assert data == repeated_data
         assert [(v.number, v.visible, v.tilt) for v in views] == [
-            (v.number, v.visible, v.tilt) for v in same_views
+            (v.number, v.visible, v.tilt) for v in repeated_views
         ]
     assert len({data for data, _ in first}) == len(tasks)
 
 
-def test_the_same_folder_to_the_byte_on_one_processor(
-    few: None, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_one_processor_generates_identical_files(
+    small_plan: None, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     make(tmp_path / "one")
-    assert contents(tmp_path / "one") == contents(made)
+    assert contents(tmp_path / "one") == contents(built)
 
 
-def test_the_photographs_are_read_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photographs_are_read_without_network_access(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise AssertionError("the network was asked")
+        raise AssertionError("the network was accessed")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     assert set(read_photos()) == set(poster_photos.PHOTOS)
 
 
-def test_a_missing_photograph_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_photograph_is_reported_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poster_photos, "PHOTOS", {"owl": ("skimage", "data/owl.png")})
     with pytest.raises(WorkbenchError, match=r"data/owl.png of the package skimage .* install"):
         read_photos()
@@ -112,13 +110,13 @@ def test_a_missing_photograph_names_its_package(monkeypatch: pytest.MonkeyPatch)
 # The collection
 
 
-def test_what_there_is(whole: Collection) -> None:
+def test_the_collection_has_its_documented_contents(whole: Collection) -> None:
     assert len(whole.images) == len(set(whole.images)) == 60 * 8 + 150
     assert [q.id for q in whole.queries] == [f"p{n:02d}" for n in range(60)]
     assert whole.name == "posters" and whole.notes == (NOTE,) and not whole.labels
     assert whole.protocol is not None and whole.protocol.name == "revisited"
     shown = {image for grades in whole.relevance.values() for image in grades}
-    assert 150 <= len(set(whole.images) - shown) <= 170  # in some the poster is hidden altogether
+    assert 150 <= len(set(whole.images) - shown) <= 170  # some scenes hide their poster completely
     assert sum(whole.path(image).stat().st_size for image in whole.images) < 60e6
 
 
@@ -129,15 +127,15 @@ def test_every_query_has_easy_and_hard_positives(whole: Collection) -> None:
         assert grades["easy"] >= 1 and grades["hard"] >= 1, query.id
 
 
-def test_every_name_of_the_ground_truth_exists(whole: Collection) -> None:
+def test_every_image_of_the_ground_truth_exists(whole: Collection) -> None:
     database = set(whole.images)
     for image in database | {q.image for q in whole.queries}:
         assert whole.path(image).is_file()
     for query in whole.queries:
         assert query.image not in database
         assert set(whole.relevance[query.id]) <= database
-        wanted = {(query.id, image) for image in (*whole.relevance[query.id], query.image)}
-        assert wanted == {pair for pair in whole.quadrilaterals if pair[0] == query.id}
+        pairs = {(query.id, image) for image in (*whole.relevance[query.id], query.image)}
+        assert pairs == {pair for pair in whole.quadrilaterals if pair[0] == query.id}
 
 
 def test_a_query_is_cropped_to_the_bounding_box_of_its_poster(whole: Collection) -> None:
@@ -149,7 +147,7 @@ def test_a_query_is_cropped_to_the_bounding_box_of_its_poster(whole: Collection)
             assert min(xs) >= 0 and min(ys) >= 0 and max(xs) <= image.width and max(ys) <= image.height
 
 
-def test_two_posters_of_a_scene_are_of_different_series(whole: Collection) -> None:
+def test_posters_in_a_scene_belong_to_different_series(whole: Collection) -> None:
     series: dict[str, list[int]] = {}
     for query in whole.queries:
         for image in whole.relevance[query.id]:
@@ -158,18 +156,18 @@ def test_two_posters_of_a_scene_are_of_different_series(whole: Collection) -> No
     assert 20 < sum(len(s) == 2 for s in series.values()) < 120
 
 
-# Making it on first use
+# Generation on first use
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def make_few(root: Path, started: str | None = None) -> None:
-    """In another process: the small collection, telling by a file when pictures are being made."""
+def open_small(root: Path, started: str | None = None) -> None:
+    """Open the small collection in another process; touch the file ``started`` when rendering has begun."""
     collection.plan = lambda: FEW
 
-    def progress(what: str, done: int, total: int) -> None:
+    def progress(label: str, done: int, total: int) -> None:
         if started is not None:
             Path(started).touch()
             time.sleep(0.05)
@@ -177,16 +175,16 @@ def make_few(root: Path, started: str | None = None) -> None:
     open_posters(root, progress)
 
 
-def test_it_is_made_once(few: None, tmp_path: Path) -> None:
+def test_the_collection_is_generated_once(small_plan: None, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     open_posters(tmp_path / "a" / "posters", lambda _, done, total: steps.append((done, total)))
     assert steps == [(i + 1, len(FEW)) for i in range(len(FEW))]
-    open_posters(tmp_path / "a" / "posters", lambda *_: pytest.fail("made again"))
+    open_posters(tmp_path / "a" / "posters", lambda *_: pytest.fail("generated twice"))
 
 
-def test_killed_half_way_it_is_made_anew(few: None, made: Path, tmp_path: Path) -> None:
+def test_an_interrupted_build_is_repeated(small_plan: None, built: Path, tmp_path: Path) -> None:
     root, started = tmp_path / "posters", tmp_path / "started"
-    process = multiprocessing.get_context("spawn").Process(target=make_few, args=(root, str(started)))
+    process = multiprocessing.get_context("spawn").Process(target=open_small, args=(root, str(started)))
     process.start()
     deadline = time.monotonic() + 120
     while not started.exists() and time.monotonic() < deadline:
@@ -196,24 +194,24 @@ def test_killed_half_way_it_is_made_anew(few: None, made: Path, tmp_path: Path) 
     process.join()
     assert not root.exists() and list(tmp_path.glob(".posters.making/*/*.jpg"))
     open_posters(root)
-    assert contents(root) == contents(made)
+    assert contents(root) == contents(built)
     assert not list(tmp_path.glob(".posters.making"))
 
 
-def test_two_processes_make_it_together(made: Path, tmp_path: Path) -> None:
+def test_two_processes_may_generate_it_concurrently(built: Path, tmp_path: Path) -> None:
     root = tmp_path / "posters"
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=make_few, args=(root,)) for _ in range(2)]
+    processes = [context.Process(target=open_small, args=(root,)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(120)
     assert [process.exitcode for process in processes] == [0, 0]
-    assert contents(root) == contents(made)
+    assert contents(root) == contents(built)
 
 
-def test_cancelled_it_leaves_nothing_behind(few: None, tmp_path: Path) -> None:
-    def cancel(what: str, done: int, total: int) -> None:
+def test_a_cancelled_build_leaves_no_folders(small_plan: None, tmp_path: Path) -> None:
+    def cancel(label: str, done: int, total: int) -> None:
         if done == 5:
             raise Cancelled
 
@@ -223,9 +221,11 @@ def test_cancelled_it_leaves_nothing_behind(few: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["older", "newer", "picture", "truth", "no truth"])
-def test_an_old_or_damaged_folder_is_made_anew(few: None, made: Path, tmp_path: Path, damage: str) -> None:
+def test_an_outdated_or_damaged_folder_is_rebuilt(
+    small_plan: None, built: Path, tmp_path: Path, damage: str
+) -> None:
     root = tmp_path / "posters"
-    shutil.copytree(made, root)
+    shutil.copytree(built, root)
     truth = root / "ground_truth.json"
     if damage in ("older", "newer"):
         data = json.loads(truth.read_text()) | {"version": VERSION + (1 if damage == "newer" else -1)}
@@ -238,10 +238,10 @@ def test_an_old_or_damaged_folder_is_made_anew(few: None, made: Path, tmp_path: 
     else:
         truth.unlink()
     open_posters(root)
-    assert contents(root) == contents(made)
+    assert contents(root) == contents(built)
 
 
-def test_a_folder_of_something_else_is_left_alone(few: None, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_changed(small_plan: None, tmp_path: Path) -> None:
     (tmp_path / "posters").mkdir()
     (tmp_path / "posters" / "holiday.jpg").write_bytes(b"mine")
     with pytest.raises(WorkbenchError, match=r"contains other files \('holiday.jpg'\)"):
@@ -249,7 +249,7 @@ def test_a_folder_of_something_else_is_left_alone(few: None, tmp_path: Path) -> 
     assert contents(tmp_path / "posters") == {"holiday.jpg": b"mine"}
 
 
-def test_a_place_that_cannot_be_written_is_named(few: None, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_reported(small_plan: None, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WorkbenchError, match=r"cannot be made in .*file.*--cache"):
         open_posters(tmp_path / "file" / "posters")

@@ -18,7 +18,7 @@ from workbench.collections.protocols import PROTOCOLS
 from workbench.collections.revisited import open_revisited, read_ground_truth
 from workbench.config.errors import WorkbenchError
 
-# The structure that the authors publish, in small.
+# A small example of the published structure.
 TRUTH: dict[str, Any] = {
     "imlist": ["all_souls_000001", "all_souls_000002", "ashmolean_000003", "oxford_000004"],
     "qimlist": ["all_souls_000013", "ashmolean_000305"],
@@ -51,19 +51,19 @@ def release(root: Path, truth: Any = None, images: bool = True, subfolder: str =
 
 
 @pytest.mark.parametrize("subfolder", ["jpg", "."])
-def test_a_release_as_published(tmp_path: Path, subfolder: str) -> None:
+def test_a_published_release_opens(tmp_path: Path, subfolder: str) -> None:
     collection = open_revisited(release(tmp_path, subfolder=subfolder), "roxford5k")
-    at = "" if subfolder == "." else "jpg/"
-    assert collection.images == tuple(f"{at}{stem}.jpg" for stem in TRUTH["imlist"])
+    prefix = "" if subfolder == "." else "jpg/"
+    assert collection.images == tuple(f"{prefix}{stem}.jpg" for stem in TRUTH["imlist"])
     assert [(q.id, q.image) for q in collection.queries] == [
-        (stem, f"{at}{stem}.jpg") for stem in TRUTH["qimlist"]
+        (stem, f"{prefix}{stem}.jpg") for stem in TRUTH["qimlist"]
     ]
     assert collection.queries[0].box == (136.5, 34.1, 648.5, 955.7)
     assert collection.relevance["all_souls_000013"] == {
-        f"{at}all_souls_000002.jpg": "easy",
-        f"{at}all_souls_000001.jpg": "hard",
-        f"{at}oxford_000004.jpg": "hard",
-        f"{at}ashmolean_000003.jpg": "junk",
+        f"{prefix}all_souls_000002.jpg": "easy",
+        f"{prefix}all_souls_000001.jpg": "hard",
+        f"{prefix}oxford_000004.jpg": "hard",
+        f"{prefix}ashmolean_000003.jpg": "junk",
     }
     assert not {q.image for q in collection.queries} & set(collection.images)
     assert collection.protocol == PROTOCOLS["revisited"] and collection.problems == ()
@@ -72,7 +72,7 @@ def test_a_release_as_published(tmp_path: Path, subfolder: str) -> None:
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("byte_order", ["<", ">"])
-def test_arrays_of_any_protocol_and_byte_order_read_as_lists(
+def test_pickled_arrays_of_any_protocol_and_byte_order_equal_lists(
     tmp_path: Path, protocol: int, byte_order: str
 ) -> None:
     (tmp_path / "gnd.pkl").write_bytes(pickle.dumps(with_arrays(byte_order), protocol=protocol))
@@ -80,7 +80,7 @@ def test_arrays_of_any_protocol_and_byte_order_read_as_lists(
     assert read_ground_truth(tmp_path / "gnd.pkl") == read_ground_truth(tmp_path / "gnd.json")
 
 
-def test_the_names_of_older_numpy_are_known(tmp_path: Path) -> None:
+def test_module_names_of_older_numpy_are_accepted(tmp_path: Path) -> None:
     new = pickle.dumps(with_arrays(), protocol=2)
     old = new.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     assert old != new
@@ -88,7 +88,7 @@ def test_the_names_of_older_numpy_are_known(tmp_path: Path) -> None:
     assert read_ground_truth(tmp_path / "gnd.pkl").grades[1] == {"ashmolean_000003": "hard"}
 
 
-def test_parquet_holds_the_same_in_one_row(tmp_path: Path) -> None:
+def test_parquet_with_one_row_equals_json(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([TRUTH]), tmp_path / "gnd.parquet")
     (tmp_path / "gnd.json").write_text(json.dumps(TRUTH))
     assert read_ground_truth(tmp_path / "gnd.parquet") == read_ground_truth(tmp_path / "gnd.json")
@@ -97,7 +97,7 @@ def test_parquet_holds_the_same_in_one_row(tmp_path: Path) -> None:
         read_ground_truth(tmp_path / "gnd.parquet")
 
 
-def test_json_serves_in_place_of_the_pickle(tmp_path: Path) -> None:
+def test_json_is_read_if_the_pickle_is_missing(tmp_path: Path) -> None:
     root = release(tmp_path)
     (root / "gnd_roxford5k.pkl").unlink()
     with pytest.raises(WorkbenchError, match=r"no gnd_roxford5k.pkl .*workbench fetch roxford5k"):
@@ -106,7 +106,7 @@ def test_json_serves_in_place_of_the_pickle(tmp_path: Path) -> None:
     assert len(open_revisited(root, "roxford5k").queries) == 2
 
 
-# Structures that are not what they should be
+# Invalid structures
 
 
 def changed(**change: Any) -> dict[str, Any]:
@@ -140,20 +140,20 @@ def entry(**change: Any) -> dict[str, Any]:
         (entry(easy=7), "not a ground truth"),
     ],
 )
-def test_a_wrong_structure_is_named(tmp_path: Path, truth: Any, complaint: str) -> None:
+def test_an_invalid_structure_is_refused_with_a_message(tmp_path: Path, truth: Any, complaint: str) -> None:
     with pytest.raises(WorkbenchError, match=complaint):
         open_revisited(release(tmp_path, truth, images=False), "roxford5k")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1, 2"])
 @pytest.mark.parametrize("suffix", ["pkl", "json", "parquet"])
-def test_a_file_that_is_nothing_is_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
+def test_a_file_of_another_format_is_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
     (tmp_path / f"gnd.{suffix}").write_bytes(content)
     with pytest.raises(WorkbenchError, match="is not a ground truth"):
         read_ground_truth(tmp_path / f"gnd.{suffix}")
 
 
-def test_missing_images_stop_or_are_reported(tmp_path: Path) -> None:
+def test_missing_relevant_images_are_an_error_and_others_are_reported(tmp_path: Path) -> None:
     root = release(tmp_path)
     (root / "jpg" / "ashmolean_000305.jpg").unlink()  # a query
     (root / "jpg" / "oxford_000004.jpg").unlink()  # a positive

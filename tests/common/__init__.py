@@ -1,1 +1,1 @@
-"""tests/common"""
+"""Tests of workbench.common."""

@@ -1,4 +1,4 @@
-"""Atomic writes: the old file or the new one, never a part."""
+"""Atomic writes: a file has its old or its new content, never a part of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workbench.config.errors import WorkbenchError
 
 
 @pytest.mark.parametrize("unique", [True, False])
-def test_an_error_keeps_the_old_file_and_leaves_no_part(unique: bool, tmp_path: Path) -> None:
+def test_an_error_keeps_the_old_file_and_leaves_no_partial_file(unique: bool, tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     path.write_bytes(b"old")
     with pytest.raises(RuntimeError), replacing(path, unique) as part:
@@ -25,12 +25,12 @@ def test_an_error_keeps_the_old_file_and_leaves_no_part(unique: bool, tmp_path: 
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"] and path.read_bytes() == b"new"
 
 
-def test_two_writers_of_one_file_do_not_share_a_part(tmp_path: Path) -> None:
+def test_concurrent_writers_use_different_partial_files(tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     with replacing(path) as first, replacing(path) as second:
         first.write_bytes(b"first")
         second.write_bytes(b"second")
-    assert path.read_bytes() == b"first"  # which was moved last
+    assert path.read_bytes() == b"first"  # the outer context replaces the file last
 
 
 def test_a_private_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
@@ -41,8 +41,8 @@ def test_a_private_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
         assert (mode == 0o600) == private and mode & 0o600 == 0o600
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "folder").write_bytes(b"")  # a file in the place of the folder
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_bytes(b"")  # a file at the path of the folder
     with pytest.raises(WorkbenchError, match=r"file\.bin.*cannot be written.*--cache"):
         replace_file(tmp_path / "folder" / "file.bin", b"content")
     replace_file(tmp_path / "new" / "file.bin", b"content")

@@ -1,1 +1,1 @@
-"""tests/config"""
+"""Tests of workbench.config."""

@@ -1,4 +1,4 @@
-"""The pipeline string: canonical, and an error names the part that is wrong."""
+"""The pipeline string: its canonical form, and errors that name the invalid part."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize(("written", "canonical"), WRITTEN)
-def test_canonical(written: str, canonical: str) -> None:
+def test_a_pipeline_has_a_canonical_text(written: str, canonical: str) -> None:
     config = Config.parse(written)
     assert str(config) == canonical
     assert Config.parse(canonical) == config
@@ -71,11 +71,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("written", "said"), WRONG)
-def test_wrong(written: str, said: str) -> None:
+@pytest.mark.parametrize(("written", "message"), WRONG)
+def test_an_invalid_pipeline_is_refused_with_a_message(written: str, message: str) -> None:
     with pytest.raises(WorkbenchError) as caught:
         Config.parse(written)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_proposals_may_have_a_name() -> None:
@@ -100,7 +100,7 @@ def test_proposals_may_have_a_name() -> None:
         ("re-ranking", "sv:20:hardnet", (20,), "hardnet", "sv:20:hardnet"),
     ],
 )
-def test_one_part_is_parsed_alone(
+def test_a_single_step_is_parsed(
     kind: str, text: str, args: tuple[float, ...], tag: str | None, canonical: str
 ) -> None:
     step = Step.parse(kind, text)
@@ -108,7 +108,7 @@ def test_one_part_is_parsed_alone(
     assert Step.parse(kind, canonical) == step
 
 
-def test_a_part_of_another_kind_is_refused() -> None:
+def test_a_step_of_another_kind_is_refused() -> None:
     with pytest.raises(WorkbenchError, match="regions 'gem:3' is not known; valid: whole, rmac"):
         Step.parse("regions", "gem:3")
     with pytest.raises(WorkbenchError, match="both a kind of code"):
@@ -121,7 +121,7 @@ def test_a_part_of_another_kind_is_refused() -> None:
     st.sampled_from(sorted(REGIONS)),
     st.lists(st.sampled_from(sorted(set(STEPS) - set(INDEX_STEPS))), max_size=4),
 )
-def test_parses_back_to_itself(pooling: str, regions: str, steps: list[str]) -> None:
+def test_the_canonical_text_parses_to_the_same_pipeline(pooling: str, regions: str, steps: list[str]) -> None:
     try:
         config = Config.parse("/".join(["backbone", pooling, regions, *steps]))
     except WorkbenchError:
@@ -131,7 +131,7 @@ def test_parses_back_to_itself(pooling: str, regions: str, steps: list[str]) -> 
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_a_pipeline_or_a_clear_error(text: str) -> None:
+def test_any_text_is_parsed_or_refused_with_a_message(text: str) -> None:
     try:
         assert str(Config.parse(text))
     except WorkbenchError as error:
@@ -142,7 +142,7 @@ def test_any_text_is_a_pipeline_or_a_clear_error(text: str) -> None:
     ("written", "canonical"),
     [
         ("ivf:64", "ivf:64"),
-        ("ivf:64:8", "ivf:64"),  # the root of 64 cells is what is probed anyway
+        ("ivf:64:8", "ivf:64"),  # the default number of probes is the square root of 64
         ("ivf:64:3,pq:16", "ivf:64:3,pq:16"),
         ("pq:16,ivf:100", "ivf:100,pq:16"),
         ("pq:16/ivf:100", "ivf:100,pq:16"),
@@ -150,27 +150,27 @@ def test_any_text_is_a_pipeline_or_a_clear_error(text: str) -> None:
         ("imi:5:32", "imi:5"),
         ("hnsw:16:32", "hnsw:16"),
         ("exact", ""),
-        ("aqe:2/dba:3", "dba:3/aqe:2"),  # the database is expanded before it is searched
+        ("aqe:2/dba:3", "dba:3/aqe:2"),  # the database is expanded before the search
         ("alphaqe:5/nojunk", "nojunk/alphaqe:5:3"),
         ("kreciprocal", "kreciprocal:20:6:0.3"),
     ],
 )
-def test_index_and_reranking_are_written_one_way(written: str, canonical: str) -> None:
+def test_index_and_reranking_steps_have_a_canonical_text(written: str, canonical: str) -> None:
     config = Config.parse(f"x/max/whole/{written}")
     assert str(config) == "/".join(["x/max/whole", canonical]).rstrip("/")
     assert Config.parse(str(config)) == config
     assert str(config.description) == "x/max/whole"
 
 
-def test_how_many_cells_are_probed_where_a_pipeline_does_not_say() -> None:
-    def argument(step: str) -> float:
+def test_the_default_number_of_probes_depends_on_the_index() -> None:
+    def probes(step: str) -> float:
         return Step.parse("index", step).args[1]
 
-    assert [argument(step) for step in ("ivf:64", "ivf:1", "ivf:2", "imi:4", "hnsw:32")] == [8, 1, 1, 16, 64]
+    assert [probes(step) for step in ("ivf:64", "ivf:1", "ivf:2", "imi:4", "hnsw:32")] == [8, 1, 1, 16, 64]
 
 
 @pytest.mark.parametrize(
-    ("steps", "said"),
+    ("steps", "message"),
     [
         ("ivf:64:65", "there are 64"),
         ("imi:1:5", "there are 4"),
@@ -185,8 +185,8 @@ def test_how_many_cells_are_probed_where_a_pipeline_does_not_say() -> None:
         ("aqe:2.5", "whole number"),
     ],
 )
-def test_searches_without_meaning(steps: str, said: str) -> None:
-    with pytest.raises(WorkbenchError, match=said):
+def test_an_invalid_search_step_is_refused_with_a_message(steps: str, message: str) -> None:
+    with pytest.raises(WorkbenchError, match=message):
         Config.parse(f"x/max/whole/{steps}")
 
 
@@ -203,12 +203,14 @@ def test_searches_without_meaning(steps: str, said: str) -> None:
         ("x/max/whole/sv:20", "x/max/whole/sv:20", "sift"),
         ("x/max/whole/sv:20:hardnet", "x/max/whole/sv:20:hardnet", "hardnet"),
         ("x/max/whole/sv:20:mine", "x/max/whole/sv:20:mine", "hardnet:mine"),
-        ("sift/bow:9/whole/aqe:2/sv:5", "sift/bow:9/whole/aqe:2/sv:5", "sift"),  # in their order of work
+        ("sift/bow:9/whole/aqe:2/sv:5", "sift/bow:9/whole/aqe:2/sv:5", "sift"),  # in the order of execution
         ("sift/bow:9/whole/sv:5/aqe:2", "sift/bow:9/whole/sv:5/aqe:2", "sift"),
         ("sift/bow:9/whole/sv:5/he:20", "sift/bow:9/whole/he:20/sv:5", "sift"),
     ],
 )
-def test_what_keypoints_are_compared(written: str, canonical: str, compared: str | None) -> None:
+def test_the_compared_keypoints_are_those_of_the_pipeline_or_step(
+    written: str, canonical: str, compared: str | None
+) -> None:
     config = Config.parse(written)
     assert str(config) == str(Config.parse(canonical)) == canonical
     assert config.compared == compared

@@ -1,1 +1,1 @@
-"""tests/descriptors"""
+"""Tests of workbench.descriptors."""

@@ -18,21 +18,21 @@ SCHEMES = ["max", "mean", "gem:3", "gem:1", "gem:7.5", "crow"]
 
 
 def naive(maps: torch.Tensor, box: list[int], scheme: str) -> torch.Tensor:
-    """One region by the formula, in double precision."""
+    """Pool one region by the formula, in double precision."""
     maps = maps.double()
     x0, y0, x1, y1 = box
-    part = maps[:, :, y0:y1, x0:x1]
+    region = maps[:, :, y0:y1, x0:x1]
     if scheme == "max":
-        return part.amax((2, 3))
+        return region.amax((2, 3))
     if scheme == "mean":
-        return part.mean((2, 3))
+        return region.mean((2, 3))
     if scheme.startswith("gem"):
         p = float(scheme[4:])
-        return (part.clamp(min=0) ** p).mean((2, 3)) ** (1 / p)
+        return (region.clamp(min=0) ** p).mean((2, 3)) ** (1 / p)
     mass = maps.sum(1, keepdim=True)
     weights = (mass / mass.square().sum((2, 3), keepdim=True).sqrt()) ** 0.5
-    pooled = (part * weights[:, :, y0:y1, x0:x1]).sum((2, 3))
-    share = (part > 0).double().mean((2, 3))
+    pooled = (region * weights[:, :, y0:y1, x0:x1]).sum((2, 3))
+    share = (region > 0).double().mean((2, 3))
     rarity = torch.log(share.sum(1, keepdim=True) / share)
     return torch.where(share > 0, pooled * rarity, 0.0)
 
@@ -42,7 +42,7 @@ def naive(maps: torch.Tensor, box: list[int], scheme: str) -> torch.Tensor:
     st.integers(1, 3), st.integers(1, 8), st.integers(3, 12), st.integers(3, 12),
     st.integers(1, 4), st.sampled_from(SCHEMES), st.booleans(), st.integers(0, 2**31),
 )  # fmt: skip
-def test_equals_a_loop_over_regions(
+def test_pooling_equals_a_loop_over_regions(
     batch: int, channels: int, height: int, width: int, levels: int, scheme: str, last: bool, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -54,7 +54,7 @@ def test_equals_a_loop_over_regions(
     torch.testing.assert_close(pool(maps, boxes, scheme).double(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_by_hand() -> None:
+def test_max_mean_and_gem_equal_values_computed_by_hand() -> None:
     maps = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, 8.0]]]])
     assert pool(maps, WHOLE, "max").tolist() == [[[4.0, 8.0]]]
     assert pool(maps, WHOLE, "mean").tolist() == [[[2.5, 2.0]]]
@@ -62,7 +62,7 @@ def test_by_hand() -> None:
     torch.testing.assert_close(pool(maps, WHOLE, "gem:3"), torch.tensor([[[c ** (1 / 3) for c in cubes]]]))
 
 
-def test_crow_by_hand() -> None:
+def test_crow_equals_values_computed_by_hand() -> None:
     """Kalantidis et al.: S = (1, 2, 3, 12), ‖S‖ = √158; Q = (1, 1/4), weights log(1.25/Q)."""
     maps = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, 8.0]]]])
     weight = (np.array([1, 2, 3, 12]) / np.sqrt(158)) ** 0.5
@@ -71,16 +71,16 @@ def test_crow_by_hand() -> None:
     torch.testing.assert_close(pool(maps, WHOLE, "crow"), torch.tensor([[[first, second]]]))
 
 
-def test_gem_reaches_from_mean_to_max_without_overflow() -> None:
+def test_gem_ranges_from_mean_to_max_without_overflow() -> None:
     maps = torch.rand(1, 4, 6, 6) * 6e4
     box = np.array([[0, 0, 6, 6]])
     torch.testing.assert_close(pool(maps, box, "gem:1"), pool(maps, box, "mean"))
-    far = pool(maps, box, "gem:200")
-    assert torch.isfinite(far).all()
-    torch.testing.assert_close(far, pool(maps, box, "max"), rtol=0.02, atol=0)
+    large_power = pool(maps, box, "gem:200")
+    assert torch.isfinite(large_power).all()
+    torch.testing.assert_close(large_power, pool(maps, box, "max"), rtol=0.02, atol=0)
 
 
-def test_silent_and_negative_maps_give_finite_values_and_gradients() -> None:
+def test_zero_and_negative_maps_have_finite_values_and_gradients() -> None:
     for maps in (torch.zeros(1, 3, 4, 4), -torch.rand(1, 3, 4, 4)):
         for scheme in SCHEMES:
             leaf = maps.clone().requires_grad_(True)
@@ -90,8 +90,8 @@ def test_silent_and_negative_maps_give_finite_values_and_gradients() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_homogeneous_of_degree_one(scheme: str) -> None:
-    """The basis of the exact explanation: Euler's theorem gives the pooled value back."""
+def test_pooling_is_homogeneous_of_degree_one(scheme: str) -> None:
+    """Exact explanations rely on this: by Euler's theorem, maps times gradient sum to the pooled value."""
     maps = torch.rand(2, 5, 7, 9, dtype=torch.float64).requires_grad_(True)
     boxes = rmac(7, 9, 3)
     pooled = pool(maps, boxes, scheme)
@@ -106,28 +106,28 @@ def test_homogeneous_of_degree_one(scheme: str) -> None:
     st.integers(1, 3), st.integers(3, 9), st.integers(3, 9), st.integers(1, 4), st.booleans(),
     st.sampled_from([0, 1, 4]), st.integers(0, 2**31),
 )  # fmt: skip
-def test_the_gradient_of_a_maximum_is_that_of_each_region_alone(
+def test_the_gradient_of_max_pooling_equals_that_of_a_loop_over_regions(
     batch: int, height: int, width: int, levels: int, last: bool, steps: int, seed: int
 ) -> None:
-    """Against autograd over each region, which shares evenly where cells tie (many, with few ``steps``)."""
+    """Compare with autograd per region, which splits the gradient among tied cells (for small ``steps``)."""
     generator = torch.Generator().manual_seed(seed)
     maps = torch.randn(batch, 6, height, width, generator=generator)
     maps = (maps * steps).round().relu() if steps else maps
     maps = (maps.to(memory_format=torch.channels_last) if last else maps).requires_grad_(True)
     boxes = rmac(height, width, levels)
-    given_back = torch.randn(batch, len(boxes), 6, generator=generator)
+    output_gradient = torch.randn(batch, len(boxes), 6, generator=generator)
     expected = torch.stack([maps[:, :, y0:y1, x0:x1].amax((2, 3)) for x0, y0, x1, y1 in boxes.tolist()], 1)
     pooled = pool(maps, boxes, "max")
     assert torch.equal(pooled, expected)
-    (ours,) = torch.autograd.grad(pooled, maps, given_back)
-    (theirs,) = torch.autograd.grad(expected, maps, given_back)
-    torch.testing.assert_close(maps * ours, maps * theirs, rtol=1e-5, atol=1e-6)
+    (gradient,) = torch.autograd.grad(pooled, maps, output_gradient)
+    (expected_gradient,) = torch.autograd.grad(expected, maps, output_gradient)
+    torch.testing.assert_close(maps * gradient, maps * expected_gradient, rtol=1e-5, atol=1e-6)
     if not steps:  # no maximum is zero
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(gradient, expected_gradient, rtol=1e-5, atol=1e-6)
 
 
-def test_centre_prior_by_hand() -> None:
-    """4x6 cells: σ = 2/3; the cells beside the centre are (½, ½) away, the corner (3/2, 5/2)."""
+def test_the_centre_prior_equals_values_computed_by_hand() -> None:
+    """4x6 cells: σ = 2/3; the central cells have offset (½, ½), the corner cell (3/2, 5/2)."""
     prior = centre_prior(4, 6)
     assert prior.shape == (4, 6)
     assert prior[1, 2].item() == pytest.approx(np.exp(-0.5 / (2 * 4 / 9)))
@@ -135,14 +135,14 @@ def test_centre_prior_by_hand() -> None:
     assert torch.equal(prior, prior.flip(0)) and torch.equal(prior, prior.flip(1))
 
 
-def test_errors_name_what_is_wrong() -> None:
+def test_invalid_arguments_are_refused_with_a_message() -> None:
     maps = torch.rand(1, 2, 4, 4)
-    for boxes, said in (
+    for boxes, message in (
         ([[0, 0, 5, 4]], "leaves the map"),
         ([[1, 1, 1, 2]], "no cell"),
         ([[-1, 0, 2, 2]], "leaves"),
     ):
-        with pytest.raises(WorkbenchError, match=said):
+        with pytest.raises(WorkbenchError, match=message):
             pool(maps, np.array(boxes), "max")
     with pytest.raises(WorkbenchError, match="maps"):
         pool(maps[0], WHOLE, "max")

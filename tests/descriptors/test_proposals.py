@@ -35,8 +35,8 @@ from workbench.explain.score import explain
 CHANNELS = 12
 
 
-class Fixed(NamedTuple):
-    """Propose the first n boxes for a map, where n is the value of its first cell."""
+class FixedProposer(NamedTuple):
+    """Propose the first n boxes, where n is the value of the map's first cell."""
 
     boxes: torch.Tensor
     scores: torch.Tensor
@@ -58,39 +58,43 @@ def maps_of(*counts: int) -> torch.Tensor:
     return maps
 
 
-def test_laid_by_hand() -> None:
-    """Rounded to cells; one that leaves the map is clipped, one below the threshold left out."""
-    laid = propose_regions(maps_of(4, 1, 0), 20, ProposalModel(Fixed(BOXES, SCORES)))
+def test_proposed_regions_equal_values_computed_by_hand() -> None:
+    """Boxes are rounded to cells and clipped to the map; a box below the threshold is omitted."""
+    proposed = propose_regions(maps_of(4, 1, 0), 20, ProposalModel(FixedProposer(BOXES, SCORES)))
     first = [[0, 0, 3, 3], [1, 1, 4, 4], [0, 0, 2, 4]]
-    assert laid.regions.tolist() == [first, [first[0]] * 3, [[0, 0, 5, 4]] * 3]
-    assert laid.weights[..., 0].tolist() == pytest.approx(np.array([[0.9, 0.8, 0.4], [0.9, 0, 0], [1, 0, 0]]))
-    assert laid.without == 1
-    few = propose_regions(maps_of(4), 2, ProposalModel(Fixed(BOXES, SCORES)))
+    assert proposed.regions.tolist() == [first, [first[0]] * 3, [[0, 0, 5, 4]] * 3]
+    assert proposed.weights[..., 0].tolist() == pytest.approx(
+        np.array([[0.9, 0.8, 0.4], [0.9, 0, 0], [1, 0, 0]])
+    )
+    assert proposed.without == 1
+    few = propose_regions(maps_of(4), 2, ProposalModel(FixedProposer(BOXES, SCORES)))
     assert few.regions.tolist() == [first[:2]] and few.without == 0
 
 
-def test_boxes_that_rounding_makes_one_count_once() -> None:
-    laid = propose_regions(maps_of(4), 20, ProposalModel(Fixed(BOXES, torch.tensor([0.9, 0.8, 0.7, 0.6]))))
-    assert laid.regions.shape == (1, 3, 4)  # the fourth rounds to the second
-    assert laid.weights[0, :, 0].tolist() == pytest.approx([0.9, 0.8, 0.7])
+def test_boxes_that_round_to_the_same_cells_count_once() -> None:
+    proposed = propose_regions(
+        maps_of(4), 20, ProposalModel(FixedProposer(BOXES, torch.tensor([0.9, 0.8, 0.7, 0.6])))
+    )
+    assert proposed.regions.shape == (1, 3, 4)  # the fourth rounds to the second
+    assert proposed.weights[0, :, 0].tolist() == pytest.approx([0.9, 0.8, 0.7])
 
 
-def test_what_fills_up_changes_nothing() -> None:
-    """A descriptor is the same whether an image is described alone or beside one with more regions."""
-    config, proposed = Config.parse("x/max/proposals:20"), ProposalModel(Fixed(BOXES, SCORES))
-    described = Descriptors(torch.zeros(1, CHANNELS), (), (), proposals=proposed)
-    together, _ = describe_maps([maps_of(4, 1, 0)], config, described)
+def test_padding_regions_do_not_change_descriptors() -> None:
+    """A descriptor does not depend on the number of regions of other images in the batch."""
+    config, model = Config.parse("x/max/proposals:20"), ProposalModel(FixedProposer(BOXES, SCORES))
+    described = Descriptors(torch.zeros(1, CHANNELS), (), (), proposals=model)
+    batch, _ = describe_maps([maps_of(4, 1, 0)], config, described)
     for row, count in enumerate((4, 1, 0)):
-        alone, pools = describe_maps([maps_of(4, 1, 0)[row : row + 1]], config, described)
-        assert torch.allclose(alone.total.sum(1)[0], together.total.sum(1)[row], atol=1e-6)
+        single, pools = describe_maps([maps_of(4, 1, 0)[row : row + 1]], config, described)
+        assert torch.allclose(single.total.sum(1)[0], batch.total.sum(1)[row], atol=1e-6)
         assert len(pools[0].of(0)) == max(1, min(count, 3))
 
 
-def test_written_out() -> None:
-    """The unit maxima of two boxes, weighted by their objectness and by the prior's mean, summed, unit."""
-    config, proposed = Config.parse("x/max/proposals:2/centre"), ProposalModel(Fixed(BOXES, SCORES))
+def test_a_descriptor_equals_the_weighted_sum_computed_by_hand() -> None:
+    """The unit maxima of two boxes, weighted by objectness and mean prior, are summed and normalised."""
+    config, model = Config.parse("x/max/proposals:2/centre"), ProposalModel(FixedProposer(BOXES, SCORES))
     maps = maps_of(2)
-    described = Descriptors(torch.zeros(1, CHANNELS), (), (), proposals=proposed)
+    described = Descriptors(torch.zeros(1, CHANNELS), (), (), proposals=model)
     parts, pools = describe_maps([maps], config, described)
     total = torch.zeros(CHANNELS)
     for (x0, y0, x1, y1), score in zip([(0, 0, 3, 3), (1, 1, 4, 4)], (0.9, 0.8), strict=True):
@@ -107,10 +111,10 @@ def test_written_out() -> None:
     st.sampled_from(["", "/pca:5", "/pcaw:4", "/power:0.5/pcaw:4"]),
     st.sampled_from([1, 2]), st.integers(2, 9), st.integers(2, 9), st.floats(-9, 3), st.integers(0, 2**31),
 )  # fmt: skip
-def test_the_parts_add_up_to_the_score(
+def test_the_parts_of_an_explanation_sum_to_the_score(
     pooling: str, weighting: str, vectors: str, scales: int, height: int, width: int, bias: float, seed: int
 ) -> None:
-    """As for grids, with regions of each image's own; where nothing is sure enough, the whole map's."""
+    """Regions differ by image; an image without a proposal above the threshold has the whole map."""
     text = f"x/{pooling}/rmac:2{weighting}{vectors}" + (f"/scales:{scales}" if scales > 1 else "")
     described = fitted(Config.parse(text), random_maps(seed, 12, (height, width), scales))
     described = replace(described, proposals=untrained(CHANNELS, bias, seed))
@@ -118,14 +122,22 @@ def test_the_parts_add_up_to_the_score(
     query = random_maps(seed + 1, 1, (height, width), scales)
     image = random_maps(seed + 2, 1, (width + 1, height + 2), scales)
     with torch.no_grad():
-        q, d = (describe_maps(maps, config, described)[0].total.sum(1)[0] for maps in (query, image))
-    why = explain(query, image, config, described)
-    assert why.score == pytest.approx(float(q @ d), abs=1e-5)
-    for parts in (why.query_heatmap, why.image_heatmap, why.region_pairs["contribution"].to_numpy()):
-        assert float(np.sum(parts, dtype=np.float64)) + why.constant == pytest.approx(why.score, abs=1e-4)
-    assert len(why.region_pairs) == len(why.query_regions) * len(why.image_regions)
-    channels = contributions(query, d, config, described)
-    assert float(channels.heat.sum(dtype=np.float64)) == pytest.approx(why.score, abs=1e-4)
+        query_vector, image_vector = (
+            describe_maps(maps, config, described)[0].total.sum(1)[0] for maps in (query, image)
+        )
+    explanation = explain(query, image, config, described)
+    assert explanation.score == pytest.approx(float(query_vector @ image_vector), abs=1e-5)
+    for parts in (
+        explanation.query_heatmap,
+        explanation.image_heatmap,
+        explanation.region_pairs["contribution"].to_numpy(),
+    ):
+        assert float(np.sum(parts, dtype=np.float64)) + explanation.constant == pytest.approx(
+            explanation.score, abs=1e-4
+        )
+    assert len(explanation.region_pairs) == len(explanation.query_regions) * len(explanation.image_regions)
+    channels = contributions(query, image_vector, config, described)
+    assert float(channels.heat.sum(dtype=np.float64)) == pytest.approx(explanation.score, abs=1e-4)
 
 
 @settings(max_examples=60, deadline=None)
@@ -133,7 +145,7 @@ def test_the_parts_add_up_to_the_score(
     st.sampled_from(["max", "mean", "gem:3", "crow"]), st.integers(1, 4), st.integers(1, 9),
     st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**31),
 )  # fmt: skip
-def test_own_regions_are_pooled_as_each_map_alone(
+def test_pooling_of_regions_per_map_equals_pooling_each_map(
     scheme: str, count: int, height: int, width: int, regions: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -142,25 +154,27 @@ def test_own_regions_are_pooled_as_each_map_alone(
     far = np.stack([rng.integers(0, side, (count, regions)) for side in (width, height)], -1)
     boxes = np.concatenate([np.minimum(near, far), np.maximum(near, far) + 1], -1)
     leaf = maps.clone().requires_grad_(True)
-    found = pool(leaf, boxes, scheme)
+    pooled = pool(leaf, boxes, scheme)
     expected = torch.cat([pool(maps[n : n + 1], boxes[n], scheme) for n in range(count)])
-    assert torch.allclose(found, expected, atol=1e-5)
-    back = torch.randn(found.shape, generator=torch.Generator().manual_seed(seed))
-    (gradient,) = torch.autograd.grad((found * back).sum(), leaf)
+    assert torch.allclose(pooled, expected, atol=1e-5)
+    output_gradient = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(seed))
+    (gradient,) = torch.autograd.grad((pooled * output_gradient).sum(), leaf)
     for n in range(count):
-        one = maps[n : n + 1].clone().requires_grad_(True)
-        (alone,) = torch.autograd.grad((pool(one, boxes[n], scheme) * back[n : n + 1]).sum(), one)
-        assert torch.allclose(gradient[n], alone[0], atol=1e-4)
+        single = maps[n : n + 1].clone().requires_grad_(True)
+        (expected_gradient,) = torch.autograd.grad(
+            (pool(single, boxes[n], scheme) * output_gradient[n : n + 1]).sum(), single
+        )
+        assert torch.allclose(gradient[n], expected_gradient[0], atol=1e-4)
 
 
-def test_whitening_is_not_fitted_to_what_fills_up(bench: Bench) -> None:
-    """The whitening's vectors are as many as there are proposals."""
+def test_whitening_is_not_fitted_to_padding_regions(bench: Bench) -> None:
+    """The number of vectors of the whitening equals the number of proposals."""
     pipeline = PIPELINE.replace("proposals:6", "proposals:99")
-    ready = described(bench, pipeline)
+    collection = described(bench, pipeline)
     counts = [
         len(bench.studies.activations(image, pipeline=pipeline).regions) for image in bench.collection.images
     ]
-    whitening = ready.descriptors.regional[0]
+    whitening = collection.descriptors.regional[0]
     assert isinstance(whitening, Whitening)
     assert whitening.provenance["vectors"] == sum(counts) and len(set(counts)) > 1
 
@@ -177,29 +191,31 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return wb.open(folder, "folders", cache=cache, size=160)
 
 
-def test_search_explain_and_look(bench: Bench) -> None:
+def test_search_explanation_and_activations_agree(bench: Bench) -> None:
     first, second = bench.collection.images[:2]
     ranking = bench.search(first, pipeline=PIPELINE, k=None).set_index("image_id")
-    why = bench.explain(first, second, pipeline=PIPELINE)
-    assert why.score == pytest.approx(ranking.loc[second, "score"], abs=1e-5)
-    assert why.image_heatmap.sum() == pytest.approx(why.score, abs=1e-4)
-    seen = bench.studies.activations(second, pipeline=PIPELINE)
-    np.testing.assert_allclose(seen.regions, why.image_regions)
-    assert (np.diff(seen.weights) <= 0).all() and (seen.weights >= 0.05).all()
-    assert len(seen.levels) == len(seen.regions) == len(seen.norms)
+    explanation = bench.explain(first, second, pipeline=PIPELINE)
+    assert explanation.score == pytest.approx(ranking.loc[second, "score"], abs=1e-5)
+    assert explanation.image_heatmap.sum() == pytest.approx(explanation.score, abs=1e-4)
+    activation = bench.studies.activations(second, pipeline=PIPELINE)
+    np.testing.assert_allclose(activation.regions, explanation.image_regions)
+    assert (np.diff(activation.weights) <= 0).all() and (activation.weights >= 0.05).all()
+    assert len(activation.levels) == len(activation.regions) == len(activation.norms)
     nearest = bench.regions.nearest(first, 0, pipeline=PIPELINE, k=3)
     assert len(nearest) == 3 and first not in set(nearest["image_id"])
     assert (
         len(bench.studies.activations(first, pipeline=PIPELINE, layer="layer2").regions) == 1
-    )  # they are of another layer
+    )  # the proposals belong to another layer
 
 
-def test_locating_is_the_region_most_alike(bench: Bench) -> None:
+def test_the_located_box_belongs_to_a_proposed_region(bench: Bench) -> None:
     first, second = bench.collection.images[:2]
-    found = bench.locate(first, second, pipeline=PIPELINE)
+    location = bench.locate(first, second, pipeline=PIPELINE)
     width, height = bench.picture(second).size
-    assert 0 <= found.box[0] <= found.box[2] <= width and 0 <= found.box[1] <= found.box[3] <= height
-    shares = np.array(found.region) / np.tile([width, height], 2)
+    assert (
+        0 <= location.box[0] <= location.box[2] <= width and 0 <= location.box[1] <= location.box[3] <= height
+    )
+    shares = np.array(location.region) / np.tile([width, height], 2)
     assert np.abs(bench.studies.activations(second, pipeline=PIPELINE).regions - shares).sum(1).min() < 1e-6
     table = bench.search(first, pipeline=PIPELINE, k=4, locate=True)
     row = table.set_index("image_id").loc[table["image_id"][1]]
@@ -212,18 +228,18 @@ def test_locating_is_the_region_most_alike(bench: Bench) -> None:
         bench.locate(first, "nowhere.jpg", pipeline=PIPELINE)
 
 
-def test_where_nothing_is_proposed_the_whole_map_stands_and_it_is_said(bench: Bench) -> None:
+def test_the_whole_map_replaces_missing_proposals_with_a_warning(bench: Bench) -> None:
     pipeline = PIPELINE.replace("mine/pcaw:8", "unsure")
     whole = bench.search(bench.collection.images[0], pipeline=f"{NETWORK}/max/whole", k=None)
-    found = bench.search(bench.collection.images[0], pipeline=pipeline, k=None)
-    assert found["image_id"].to_list() == whole["image_id"].to_list()
-    np.testing.assert_allclose(found["score"], whole["score"], atol=1e-5)
+    ranking = bench.search(bench.collection.images[0], pipeline=pipeline, k=None)
+    assert ranking["image_id"].to_list() == whole["image_id"].to_list()
+    np.testing.assert_allclose(ranking["score"], whole["score"], atol=1e-5)
     count = len(bench.collection.images)
-    sentence = f"{count} images have no proposed region: the whole map is used for them"
-    assert sentence in bench.evaluate(pipeline).warnings
+    warning = f"{count} images have no proposed region: the whole map is used for them"
+    assert warning in bench.evaluate(pipeline).warnings
 
 
-def test_missing_unfit_and_damaged(bench: Bench, tmp_path: Path) -> None:
+def test_missing_mismatched_and_damaged_proposals_are_refused(bench: Bench, tmp_path: Path) -> None:
     image = bench.collection.images[0]
     with pytest.raises(
         WorkbenchError, match=r"none come with this backbone; train them: workbench train prop"
@@ -233,15 +249,19 @@ def test_missing_unfit_and_damaged(bench: Bench, tmp_path: Path) -> None:
         bench.search(image, pipeline=f"{NETWORK}/max/proposals:5:nobody")
     with pytest.raises(WorkbenchError, match=r"they were trained for layer 'last', not 'layer2'"):
         bench.search(image, pipeline=f"{NETWORK.replace('@', '@layer2@')}/max/proposals:5:mine")
-    broken = bench.options.cache / "learned" / "broken.safetensors"
-    broken.write_bytes(b"nothing of the kind")
+    damaged = bench.options.cache / "learned" / "broken.safetensors"
+    damaged.write_bytes(b"nothing of the kind")
     with pytest.raises(WorkbenchError, match=r"holds no region proposals .*train them again"):
         bench.search(image, pipeline=f"{NETWORK}/max/proposals:5:broken")
 
 
-def test_one_map_and_its_regions_by_activations() -> None:
-    seen = activations(
-        maps_of(3), Config.parse("x/mean/proposals:9"), None, ProposalModel(Fixed(BOXES, SCORES))
+def test_activations_of_a_map_contain_its_proposed_regions() -> None:
+    activation = activations(
+        maps_of(3), Config.parse("x/mean/proposals:9"), None, ProposalModel(FixedProposer(BOXES, SCORES))
     )
-    assert seen.regions.tolist() == [[0, 0, 0.6, 0.75], [0.2, 0.25, 0.8, 1], [0, 0, 0.4, 1]]
-    assert seen.weights.tolist() == pytest.approx([0.9, 0.8, 0.4]) and seen.levels.tolist() == [0, 0, 0]
+    assert activation.regions.tolist() == [[0, 0, 0.6, 0.75], [0.2, 0.25, 0.8, 1], [0, 0, 0.4, 1]]
+    assert activation.weights.tolist() == pytest.approx([0.9, 0.8, 0.4]) and activation.levels.tolist() == [
+        0,
+        0,
+        0,
+    ]

@@ -1,4 +1,4 @@
-"""The proposals that come with the package, on posters that were held out of their training."""
+"""The proposals shipped with the package, on posters that were held out of their training."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from workbench.features.cards import SHIPPED_WEIGHTS
 from workbench.learning.proposals.scenes import HELD_OUT
 
 PIPELINE = "efficientnet_lite0/max/proposals:20"
-SCENE = "scenes/319.jpg"  # of the query p04
+SCENE = "scenes/319.jpg"  # a scene that shows the query p04
 
 
 @pytest.fixture(scope="module")
 def unseen(posters: Bench) -> Bench:
-    """The scenes that show a poster held out of the training, and one scene more."""
+    """The scenes that show a poster held out of the training, and ``SCENE``."""
     collection = posters.collection
     shown = {
         image
@@ -33,24 +33,26 @@ def unseen(posters: Bench) -> Bench:
     return Bench(replace(collection, images=images), posters.options)
 
 
-def test_they_find_posters_that_training_did_not_show(unseen: Bench) -> None:
-    ready = described(unseen, PIPELINE)
-    found = proposal_recall(ready, (5, 20), 0.7, lambda image: image != SCENE).set_index("regions")
-    assert found["proposals"][20] > 0.75 and found["rmac"][20] < 0.25
-    assert found["moved"][5] > found["proposals"][5]
+def test_shipped_proposals_cover_posters_held_out_of_training(unseen: Bench) -> None:
+    collection = described(unseen, PIPELINE)
+    recall = proposal_recall(collection, (5, 20), 0.7, lambda image: image != SCENE).set_index("regions")
+    assert recall["proposals"][20] > 0.75 and recall["rmac"][20] < 0.25
+    assert recall["moved"][5] > recall["proposals"][5]
 
 
-def test_boxes_lie_on_what_was_asked_for(unseen: Bench) -> None:
+def test_the_located_box_matches_the_outline_of_the_query_poster(unseen: Bench) -> None:
     corners = unseen.collection.quadrilaterals["p04", SCENE]
-    found = unseen.locate("p04", SCENE, pipeline=PIPELINE)
+    location = unseen.locate("p04", SCENE, pipeline=PIPELINE)
     outline = np.concatenate([np.min(corners, 0), np.max(corners, 0)])
-    sides = np.tile(found.size, 2)
-    assert np.abs(np.array(found.box) / sides - outline.clip(0, sides) / sides).max() < 0.1
+    sides = np.tile(location.size, 2)
+    assert np.abs(np.array(location.box) / sides - outline.clip(0, sides) / sides).max() < 0.1
 
 
-def test_the_card_says_how_they_were_made() -> None:
+def test_the_card_records_the_training() -> None:
     shipped = rpn.load(SHIPPED_WEIGHTS / "proposals_efficientnet_lite0.safetensors")
     assert shipped.about["command"].startswith("workbench train proposals posters")
-    assert [one["number"] for one in shipped.about["figures"]] == list(range(shipped.about["epochs"] + 1))
+    assert [figure["number"] for figure in shipped.about["figures"]] == list(
+        range(shipped.about["epochs"] + 1)
+    )
     assert len(shipped.pictures) == 3
     assert (SHIPPED_WEIGHTS / "proposals_efficientnet_lite0.safetensors").stat().st_size < 20_000_000

@@ -14,22 +14,24 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 from workbench.descriptors.regions import regions, rmac
 
-# Counts a level, l = 1…5, of the published construction.
+# Numbers of regions per level, l = 1…5, of the published construction.
 COUNTS = [((20, 20), [1, 4, 9, 16, 25]), ((24, 32), [2, 6, 12, 20, 30]), ((16, 32), [3, 8, 15, 24, 35])]
 
 
 @pytest.mark.parametrize(("shape", "counts"), COUNTS)
-@pytest.mark.parametrize("turned", [False, True])
-def test_published_counts(shape: tuple[int, int], counts: list[int], turned: bool) -> None:
-    height, width = shape[::-1] if turned else shape
+@pytest.mark.parametrize("transposed", [False, True])
+def test_rmac_has_the_published_number_of_regions(
+    shape: tuple[int, int], counts: list[int], transposed: bool
+) -> None:
+    height, width = shape[::-1] if transposed else shape
     for levels in range(1, 6):
         boxes = rmac(height, width, levels)
         assert len(boxes) == sum(counts[:levels])
         assert len(np.unique(boxes, axis=0)) == len(boxes)
 
 
-def test_by_hand_24_by_32() -> None:
-    """Level 1: two squares of 24 that share 16 columns; level 2: side 16, three columns, two rows."""
+def test_rmac_on_24_by_32_equals_regions_computed_by_hand() -> None:
+    """Level 1: two squares of side 24 that share 16 columns; level 2: side 16, three columns, two rows."""
     assert rmac(24, 32, 1).tolist() == [[0, 0, 24, 24], [8, 0, 32, 24]]
     expected = [[x, y, x + 16, y + 16] for y in (0, 8) for x in (0, 8, 16)]
     assert rmac(24, 32, 2)[2:].tolist() == expected
@@ -58,8 +60,8 @@ def published(height: int, width: int, levels: int) -> list[list[int]]:
 
 
 @given(st.integers(4, 60), st.integers(4, 60), st.integers(1, 6))
-def test_agrees_with_the_published_construction(height: int, width: int, levels: int) -> None:
-    # Where two numbers of squares are equally near to 40 %, the published choice depends on rounding.
+def test_rmac_equals_the_published_construction(height: int, width: int, levels: int) -> None:
+    # If two numbers of squares are equally close to 40 % overlap, the published choice depends on rounding.
     shortest, difference = min(height, width), abs(height - width)
     distances = [abs(Fraction(3, 5) - Fraction(difference, n * shortest)) for n in range(1, 7)]
     if 2 * shortest // (levels + 1) >= 1 and distances.count(min(distances)) == 1:
@@ -67,17 +69,17 @@ def test_agrees_with_the_published_construction(height: int, width: int, levels:
 
 
 @given(st.integers(1, 80), st.integers(1, 80), st.integers(1, 8))
-def test_every_level_reaches_every_border(height: int, width: int, levels: int) -> None:
+def test_rmac_regions_are_on_the_map_and_reach_every_border(height: int, width: int, levels: int) -> None:
     boxes = rmac(height, width, levels)
     assert (boxes[:, :2] >= 0).all() and (boxes[:, 2] <= width).all() and (boxes[:, 3] <= height).all()
     sides = boxes[:, 2] - boxes[:, 0]
     assert (sides >= 1).all() and (sides == boxes[:, 3] - boxes[:, 1]).all()
-    last = boxes[sides == sides[0]]
-    assert last[:, 0].min() == 0 and last[:, 2].max() == width
-    assert last[:, 1].min() == 0 and last[:, 3].max() == height
+    first_level = boxes[sides == sides[0]]
+    assert first_level[:, 0].min() == 0 and first_level[:, 2].max() == width
+    assert first_level[:, 1].min() == 0 and first_level[:, 3].max() == height
 
 
-def test_errors() -> None:
+def test_an_empty_map_is_refused() -> None:
     with pytest.raises(WorkbenchError, match="0x5"):
         rmac(0, 5, 3)
 
@@ -97,7 +99,7 @@ def test_a_grid_covers_the_map(height: int, width: int, rows: int, columns: int)
 
 
 def test_rmac_plus_adds_the_whole_map() -> None:
-    """15 terms at three levels on a square map, 21 on 24x32, as the cirtorch package sums."""
+    """15 terms at three levels on a square map, 21 on 24x32, as summed by the cirtorch package."""
     step = Step.parse("regions", "rmac+:3")
     assert regions(step, 20, 20)[0].tolist() == [0, 0, 20, 20]
     assert (len(regions(step, 20, 20)), len(regions(step, 24, 32))) == (15, 21)

@@ -1,4 +1,4 @@
-"""Collections opened for tests, and the parts of a bench that tests compare with."""
+"""Benches opened for tests, and reference computations on them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from workbench.engine.evaluate import Evaluation
 
 
 def opened(folder: Path, cache: Path, labels: str = "folders", size: int = 128, seed: int = 0) -> Bench:
-    """A folder opened so that the numbers are the same on every machine."""
+    """Open a folder with options that give the same numbers on every machine."""
     return workbench.open(
         folder, labels, cache=cache, size=size, device="cpu", precision="float32", seed=seed
     )
 
 
 def mean_ap_of(evaluation: Evaluation, collection: Collection) -> float:
-    """The mAP worked out from the rankings of an evaluation, where these are complete.
+    """The mAP computed from the rankings of an evaluation, which must be complete.
 
-    A query's own image is dropped; the AP is the mean of the precisions at its positives, and a positive
+    The image of the query is excluded; the AP is the mean of the precisions at its positives, and a positive
     that was not retrieved has a precision of zero (Philbin et al., CVPR 2007, as a sum).
     """
     precisions = []
@@ -41,14 +41,14 @@ def mean_ap_of(evaluation: Evaluation, collection: Collection) -> float:
 
 
 def live_widgets() -> int:
-    """The number of widgets that this process holds; closed ones do not count."""
-    from ipywidgets.widgets.widget import _instances  # there is no public name for it
+    """The number of open widgets in this process."""
+    from ipywidgets.widgets.widget import _instances  # no public name exists
 
     return len(_instances)
 
 
 def described(bench: Bench, pipeline: str) -> DescribedCollection:
-    """The collection of a bench described by a pipeline, apart from what the bench holds in memory."""
+    """Describe the collection of a bench by a pipeline, without the bench's cache of descriptions."""
     return DescriptionCache(bench.collection, bench.options).describe(
         Config.parse(pipeline).description, silent
     )

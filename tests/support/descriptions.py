@@ -1,4 +1,4 @@
-"""Local features of a few small photographs, here or in another process, and HardNet trained on them."""
+"""Local features of small photographs, in this or another process, and HardNet trained on them."""
 
 from __future__ import annotations
 
@@ -53,60 +53,60 @@ def trained(
 
 
 def described(name: str, folder: Path, cache: Path) -> tuple[LocalSource, list[str], dict[int, str]]:
-    """The source of local features, the keys of all pictures of a folder, and what could not be read."""
+    """Extract the local features of a folder; returns their source, the keys and the read errors by row."""
     source = LocalSource(name, options(cache))
-    keys, lost = source.extract([Picture(path) for path in sorted(folder.rglob("*.*"))])
-    return source, keys[0], lost
+    keys, problems = source.extract([Picture(path) for path in sorted(folder.rglob("*.*"))])
+    return source, keys[0], problems
 
 
-def files(place: Path) -> dict[str, bytes]:
-    """All files below a folder and their bytes, locks apart."""
-    found = {}
-    for path in sorted(place.rglob("*")):
+def files(folder: Path) -> dict[str, bytes]:
+    """The content of all files below a folder by relative path, except locks."""
+    contents = {}
+    for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != ".lock":
-            with contextlib.suppress(FileNotFoundError):  # renamed this moment, by a process at work
-                found[str(path.relative_to(place))] = path.read_bytes()
-    return found
+            with contextlib.suppress(FileNotFoundError):  # renamed meanwhile by another process
+                contents[str(path.relative_to(folder))] = path.read_bytes()
+    return contents
 
 
 class Run:
-    """The extraction of local features of a ``source`` in another process."""
+    """Extraction by a local ``source`` in another process. ``most``: the file size limit in bytes."""
 
     def __init__(self, folder: Path, cache: Path, source: str, most: int | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.describing"])
-        self.news, theirs = context.Pipe(duplex=False)
-        self.process: BaseProcess = context.Process(target=_run, args=(folder, cache, source, most, theirs))
+        context.set_forkserver_preload(["tests.support.descriptions"])
+        self.news, sender = context.Pipe(duplex=False)
+        self.process: BaseProcess = context.Process(target=_run, args=(folder, cache, source, most, sender))
         self.process.start()
-        theirs.close()
+        sender.close()
 
-    def reached(self, word: object) -> None:
-        """Wait for that word: ``begun``."""
+    def reached(self, expected: object) -> None:
+        """Wait for a message of the process: ``begun``."""
         while self.news.poll(120):
-            if self.news.recv() == word:
+            if self.news.recv() == expected:
                 return
-        raise AssertionError(f"{word!r} was not reached")
+        raise AssertionError(f"{expected!r} was not reached")
 
     def kill(self) -> bool:
-        """Kill it; whether it was still at work."""
+        """Kill the process; returns whether it was still running."""
         self.process.kill()
         self.process.join(60)
         return self.process.exitcode != 0
 
     def end(self) -> str:
-        """Wait for its end: the error it met, or nothing."""
+        """Wait for the end; returns the message of its WorkbenchError, or an empty string."""
         while self.news.poll(120):
-            word = self.news.recv()
-            if isinstance(word, list):
+            message = self.news.recv()
+            if isinstance(message, list):
                 self.process.join(60)
                 assert self.process.exitcode == 0
-                return "".join(word)
+                return "".join(message)
         raise AssertionError("it did not end")
 
 
 def _run(folder: Path, cache: Path, source: str, most: int | None, news: Connection) -> None:
     torch.set_num_threads(1)
-    if most is not None:  # bytes a file may have; with the signal ignored, writing more is an error
+    if most is not None:  # bytes per file; with the signal ignored, writing more raises OSError
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     news.send("begun")

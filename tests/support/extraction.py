@@ -28,27 +28,27 @@ def pictures(folder: Path) -> list[Picture]:
 
 
 class Run:
-    """Extraction of a folder in another process."""
+    """Extraction of a folder in another process. ``most``: the file size limit in bytes."""
 
     def __init__(
         self, folder: Path, cache: Path, backbone: str = NETWORK, size: int = 128, most: int | None = None
     ) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["timm", "torchvision", "tests.extracting"])
-        self.news, theirs = context.Pipe(duplex=False)
+        context.set_forkserver_preload(["timm", "torchvision", "tests.support.extraction"])
+        self.news, sender = context.Pipe(duplex=False)
         self.process: BaseProcess = context.Process(
-            target=_extract, args=(folder, cache, backbone, size, most, theirs)
+            target=_extract, args=(folder, cache, backbone, size, most, sender)
         )
         self.process.start()
-        theirs.close()
+        sender.close()
 
     def begun(self) -> None:
-        """Wait until it has started."""
+        """Wait until the extraction has started."""
         assert self.news.poll(60), "extraction did not begin"
         assert self.news.recv() == "begun"
 
     def end(self) -> tuple[int, str]:
-        """Wait for its end; return the peak memory in bytes and the error message, empty without an error."""
+        """Wait for the end; return the peak memory in bytes and the error message, or an empty string."""
         while self.news.poll(60):
             message = self.news.recv()
             if message != "begun":
@@ -59,7 +59,7 @@ class Run:
 
 
 def _extract(folder: Path, cache: Path, backbone: str, size: int, most: int | None, news: Connection) -> None:
-    if most is not None:  # bytes for each file; with the signal ignored, writing more raises OSError
+    if most is not None:  # bytes per file; with the signal ignored, writing more raises OSError
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     news.send("begun")

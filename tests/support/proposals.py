@@ -1,4 +1,4 @@
-"""Region proposals with random weights, for tests that need any proposals."""
+"""Region proposals with random weights, for tests that need arbitrary proposals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workbench.learning.checkpoints import to_bytes
 
 
 def untrained(channels: int, bias: float = 0.0, seed: int = 0) -> ProposalModel:
-    """A detector before training; ``bias`` is added to the logit of every proposal."""
+    """An untrained detector; ``bias`` is added to the logit of every proposal."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Detector(channels, width=8, hidden=8)
@@ -28,7 +28,7 @@ def untrained(channels: int, bias: float = 0.0, seed: int = 0) -> ProposalModel:
 
 
 def keep(options: Options, backbone: str, name: str, bias: float = 0.0) -> Path:
-    """Save an untrained detector for a backbone under a name, as training does."""
+    """Save an untrained detector of a backbone under a name, in the format of a training."""
     source = MapSource.of(Config.parse(f"{backbone}/max/whole"), options)
     channels = source.network()(torch.zeros(1, 64, 64, 3, dtype=torch.uint8)).shape[1]
     state = untrained(channels, bias).detector.state_dict()

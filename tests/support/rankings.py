@@ -1,4 +1,4 @@
-"""Vectors, exact searches over them and the properties of any ranking, for tests of re-ranking."""
+"""Vectors, exact searches and properties of any ranking, for tests of re-ranking."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def drawn(count: int, seed: int, dimensions: int = 5) -> np.ndarray:
 
 
 def search(queries: np.ndarray, database: np.ndarray, k: int | None = None) -> list[Ranking]:
-    """The best ``k`` for each query, exactly."""
-    found = [sorted_ranking(np.arange(len(database)), scores) for scores in queries @ database.T]
-    return [Ranking(rows[:k], scores[:k]) for rows, scores in found]
+    """The exact top ``k`` of each query."""
+    rankings = [sorted_ranking(np.arange(len(database)), scores) for scores in queries @ database.T]
+    return [Ranking(rows[:k], scores[:k]) for rows, scores in rankings]
 
 
 @st.composite
 def searched(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[Ranking]]:
-    """Queries, a database of 1 to 12 vectors, some of them equal or opposite, and the rankings."""
+    """Queries, a database of 1 to 12 vectors, some of them equal or opposite, and the exact rankings."""
     kinds = drawn(draw(st.integers(1, 6)), draw(st.integers(0, 999)), draw(st.integers(1, 4)))
     kinds = np.concatenate([kinds, -kinds])
-    which = st.integers(0, len(kinds) - 1)
-    database = kinds[draw(st.lists(which, min_size=1, max_size=12))]
-    queries = kinds[draw(st.lists(which, min_size=1, max_size=3))]
+    rows = st.integers(0, len(kinds) - 1)
+    database = kinds[draw(st.lists(rows, min_size=1, max_size=12))]
+    queries = kinds[draw(st.lists(rows, min_size=1, max_size=3))]
     return queries, database, search(queries, database, draw(st.none() | st.integers(1, len(database))))
 
 
-def assert_sound(again: Sequence[Ranking], found: Sequence[Ranking]) -> None:
-    """The same rows as before, none twice; finite scores that never rise; ties in the database's order."""
-    assert len(again) == len(found)
-    for after, before in zip(again, found, strict=True):
+def assert_sound(reranked: Sequence[Ranking], rankings: Sequence[Ranking]) -> None:
+    """Assert that rankings keep their rows, with finite, descending scores and ties in database order."""
+    assert len(reranked) == len(rankings)
+    for after, before in zip(reranked, rankings, strict=True):
         assert (after.rows.dtype, after.scores.dtype) == (np.int64, np.float32)
         assert sorted(after.rows) == sorted(before.rows)
         assert np.isfinite(after.scores).all() and (np.diff(after.scores) <= 0).all()

@@ -20,14 +20,14 @@ def thing(name: str) -> Image.Image:
 
 
 def folder_of_things(root: Path, views: int = 4, empty: bool = True) -> Path:
-    """A folder for each object: its photo (``0.png``) and ``views`` warped views; and one of empty images."""
+    """Write a folder per object (its photo ``0.png`` and ``views`` warped views) and one of empty images."""
     for kind, name in enumerate(THINGS):
         (root / name).mkdir(parents=True)
         photo = thing(name)
         photo.save(root / name / "0.png")
         for number in range(1, views + 1):
-            seen, _ = random_view(np.asarray(photo), np.random.default_rng([kind, number]))
-            Image.fromarray(seen).save(root / name / f"{number}.png")
+            view, _ = random_view(np.asarray(photo), np.random.default_rng([kind, number]))
+            Image.fromarray(view).save(root / name / f"{number}.png")
     if empty:
         (root / "empty").mkdir()
         for name, size in EMPTY.items():

@@ -1,4 +1,4 @@
-"""Four trainings that take about a second: here or in another process, which can be killed."""
+"""Four trainings of about a second each, in this process or in another one that can be killed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHECKPOINT = FOLDER / "checkpoint.safetensors"
 
 
 def make_data(root: Path) -> Path:
-    """A folder with pictures for each of the trainings."""
+    """Write one folder of pictures for each training."""
     folder_of(root / "attention", 8)
     folder_of(root / "finetuning", 24, kinds=3)
     descriptions.photos(root / "hardnet")
@@ -66,22 +66,22 @@ def train(
         hardnet = replace(descriptions.SETTINGS, **changed)
         size = descriptions.options(cache)
         return train_hardnet(open_folder(data / "hardnet"), size, NAME, hardnet, progress, report)
-    # Proposals use none of the collection's pictures, so that another stands for it.
+    # Proposals use none of the collection's pictures, so another collection replaces it.
     posters = replace(open_folder(data / "proposals"), name="posters")
     small = ProposalsSettings(scenes=4, epochs=EPOCHS, batch=2, width=8, hidden=8)
     return train_proposals(posters, options, NAME, NETWORK, replace(small, **changed), progress, report)
 
 
 class Run:
-    """A training in another process, on one thread. ``most``: the largest size of a file in bytes."""
+    """A training in another process with one thread. ``most``: the file size limit in bytes."""
 
     def __init__(self, task: str, data: Path, cache: Path, most: int | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["timm", "torchvision", "tests.tiny_trainings"])
-        self._news, theirs = context.Pipe(duplex=False)
-        self.process: BaseProcess = context.Process(target=_run, args=(task, data, cache, most, theirs))
+        context.set_forkserver_preload(["timm", "torchvision", "tests.support.tiny_trainings"])
+        self._news, sender = context.Pipe(duplex=False)
+        self.process: BaseProcess = context.Process(target=_run, args=(task, data, cache, most, sender))
         self.process.start()
-        theirs.close()
+        sender.close()
 
     def labels(self) -> Iterator[str]:
         """The label of each call of the progress callback, until the training ends."""
@@ -95,10 +95,10 @@ class Run:
                 self.error = text
                 return
             yield text
-        raise AssertionError("the training neither goes on nor ends")
+        raise AssertionError("the training made no progress for 120 seconds")
 
     def wait_for(self, wanted: Callable[[str], bool], count: int = 1) -> bool:
-        """Wait for the ``count``-th label that is wanted; False if the training ends before."""
+        """Wait for the ``count``-th label that is ``wanted``; False if the training ends first."""
         for label in self.labels():
             count -= wanted(label)
             if not count:
@@ -121,7 +121,7 @@ class Run:
 
 def _run(task: str, data: Path, cache: Path, most: int | None, news: Connection) -> None:
     torch.set_num_threads(1)  # the card of HardNet records it
-    if most is not None:  # with the signal ignored, writing more is an error, as on a full disk
+    if most is not None:  # with the signal ignored, writing more raises OSError, as on a full disk
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     error = ""
