@@ -31,7 +31,7 @@ def bench(bench24: Bench) -> Bench:
 
 
 def regions_of(bench: Bench, image: str, pipeline: str) -> tuple[np.ndarray, torch.Tensor]:
-    """Boxes and vectors of an image's regions, computed step by step, for pipelines with at most one whitening."""
+    """Boxes and vectors of the regions of an image, for pipelines with at most one whitening."""
     config = Config.parse(pipeline)
     prepared = described(bench, pipeline)
     maps = prepared.maps(prepared.image_rows()[image])[0]

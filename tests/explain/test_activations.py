@@ -115,7 +115,7 @@ def test_contributions_of_channels_by_hand() -> None:
 
 
 def test_a_channel_contributes_its_difference_from_the_mean() -> None:
-    """With a mean of (0.6, 0.2), the vector (0.6, 0.8) is due to channel 1 only, though channel 0 is active."""
+    """With the mean (0.6, 0.2), the vector (0.6, 0.8) is due to channel 1 only, though 0 is active."""
     config = Config.parse("x/mean/whole/pca:2")
     whitening = Whitening("pca", torch.tensor([0.6, 0.2]), torch.eye(2))
     described = Descriptors(torch.zeros(1, 2), (), (whitening,))
