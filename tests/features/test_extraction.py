@@ -144,7 +144,7 @@ def one_map(map_source: MapSource, path: Path) -> torch.Tensor:
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
-    path = tmp_path / "one.bmp"  # its size does not depend on its content
+    path = tmp_path / "photo.bmp"  # its size does not depend on its content
     picture(1).save(path)
     size, modified = path.stat().st_size, path.stat().st_mtime_ns
     map_source = source(tmp_path)

@@ -71,7 +71,7 @@ def test_batches_have_one_shape_and_each_image_once(tmp_path: Path) -> None:
 
 
 def test_keys_depend_on_file_and_crop_only(tmp_path: Path) -> None:
-    path = tmp_path / "one.jpg"
+    path = tmp_path / "photo.jpg"
     picture(1, (128, 96)).save(path)
     header = read_header(path)
     whole = item(path, header, None, 128, 32, 1.0)

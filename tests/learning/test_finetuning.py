@@ -200,7 +200,7 @@ def test_the_best_epoch_is_usable_in_a_pipeline(folder: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_finetuning_on_grocery_improves_the_embedded_backbone(shared: Path, tmp_path: Path) -> None:
-    table = tmp_path / "some.csv"
+    table = tmp_path / "labels.csv"
     paths = sorted((shared / "datasets" / "grocery" / "train" / "Fruit").rglob("*.jpg"))
     table.write_text("path,label\n" + "".join(f"{path},{path.parent.name}\n" for path in paths))
     epochs: list[Epoch] = []

@@ -61,7 +61,7 @@ def test_a_collection_without_labels_is_refused(folder: Path) -> None:
 
 
 def test_a_single_label_is_refused(folder: Path, tmp_path: Path) -> None:
-    table = tmp_path / "one.csv"
+    table = tmp_path / "labels.csv"
     table.write_text("path,label\n" + "".join(f"{folder}/kind0/{n:03}.jpg,a\n" for n in (0, 4)))
     with pytest.raises(WorkbenchError, match="two such labels or more"):
         labelled(open_csv(table))
