@@ -1,1 +1,1 @@
-"""tests/engine"""
+"""Tests of ``workbench.engine``."""

@@ -1,4 +1,4 @@
-"""Nearest regions are those that a plain loop over all regions finds."""
+"""Nearest regions equal those of a plain loop over all regions."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def bench(bench24: Bench) -> Bench:
 
 
 def regions_of(bench: Bench, image: str, pipeline: str) -> tuple[np.ndarray, torch.Tensor]:
-    """Boxes and vectors of an image's regions, written out for pipelines with at most one PCA."""
+    """Boxes and vectors of the regions of an image, for pipelines with at most one whitening."""
     config = Config.parse(pipeline)
-    ready = described(bench, pipeline)
-    maps = ready.maps(ready.image_rows()[image])[0]
+    prepared = described(bench, pipeline)
+    maps = prepared.maps(prepared.image_rows()[image])[0]
     pools = pool_regions(maps, config)
-    whitening = next((w for w in (*ready.descriptors.regional, *ready.descriptors.final) if w), None)
+    whitening = next((w for w in (*prepared.descriptors.regional, *prepared.descriptors.final) if w), None)
     vectors = []
     for vector in pools.vectors[0]:
         for step in config.vector_steps:
@@ -51,7 +51,7 @@ def regions_of(bench: Bench, image: str, pipeline: str) -> tuple[np.ndarray, tor
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-def test_as_a_plain_loop_finds_them(bench: Bench, pipeline: str) -> None:
+def test_nearest_regions_equal_those_of_a_plain_loop(bench: Bench, pipeline: str) -> None:
     image = bench.collection.images[5]
     boxes, vectors = regions_of(bench, image, pipeline)
     np.testing.assert_allclose(bench.studies.activations(image, pipeline=pipeline).regions, boxes)
@@ -59,72 +59,72 @@ def test_as_a_plain_loop_finds_them(bench: Bench, pipeline: str) -> None:
     expected = []
     for other in bench.collection.images:
         if other != image:
-            there, theirs = regions_of(bench, other, pipeline)
-            scores = [float(vectors[number] @ vector) for vector in theirs]
+            other_boxes, other_vectors = regions_of(bench, other, pipeline)
+            scores = [float(vectors[number] @ vector) for vector in other_vectors]
             best = int(np.argmax(scores))
-            expected.append((scores[best], other, there[best]))
-    expected.sort(key=lambda one: -one[0])
-    found = bench.regions.nearest(image, number, pipeline=pipeline, k=10)
-    assert list(found.columns) == ["rank", "image_id", "x0", "y0", "x1", "y1", "score"]
-    assert found["rank"].to_list() == list(range(1, 11))
-    assert found["image_id"].to_list() == [name for _, name, _ in expected[:10]]
-    np.testing.assert_allclose(found["score"], [score for score, _, _ in expected[:10]], atol=1e-4)
-    np.testing.assert_allclose(found[["x0", "y0", "x1", "y1"]], [box for _, _, box in expected[:10]])
+            expected.append((scores[best], other, other_boxes[best]))
+    expected.sort(key=lambda region: -region[0])
+    nearest = bench.regions.nearest(image, number, pipeline=pipeline, k=10)
+    assert list(nearest.columns) == ["rank", "image_id", "x0", "y0", "x1", "y1", "score"]
+    assert nearest["rank"].to_list() == list(range(1, 11))
+    assert nearest["image_id"].to_list() == [name for _, name, _ in expected[:10]]
+    np.testing.assert_allclose(nearest["score"], [score for score, _, _ in expected[:10]], atol=1e-4)
+    np.testing.assert_allclose(nearest[["x0", "y0", "x1", "y1"]], [box for _, _, box in expected[:10]])
 
 
-def test_with_one_region_they_are_the_search_results(bench: Bench) -> None:
+def test_nearest_regions_of_one_region_pipelines_equal_the_search_results(bench: Bench) -> None:
     image, pipeline = bench.collection.images[2], PIPELINES[-1]
-    found = bench.regions.nearest(image, 0, pipeline=pipeline, k=6)
+    nearest = bench.regions.nearest(image, 0, pipeline=pipeline, k=6)
     ranking = bench.search(image, pipeline=pipeline, k=None)
     others = ranking[ranking["image_id"] != image].head(6)
-    assert found["image_id"].to_list() == others["image_id"].to_list()
-    np.testing.assert_allclose(found["score"], others["score"], atol=1e-5)
+    assert nearest["image_id"].to_list() == others["image_id"].to_list()
+    np.testing.assert_allclose(nearest["score"], others["score"], atol=1e-5)
 
 
-def test_too_many_regions_are_described_anew_and_found_the_same(
+def test_regions_that_exceed_the_cache_give_the_same_results(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, pipeline = bench.collection.images[0], PIPELINES[0]
-    kept = bench.regions.nearest(image, 1, pipeline=pipeline)
+    cached = bench.regions.nearest(image, 1, pipeline=pipeline)
     monkeypatch.setattr(region_search, "MAX_BYTES", 1000)
-    seen: list[str] = []
-    other = opened(bench.collection.root, bench.options.cache)
+    labels: list[str] = []
+    reopened = opened(bench.collection.root, bench.options.cache)
     for _ in range(2):
-        again = other.regions.nearest(
-            image, 1, pipeline=pipeline, progress=lambda what, *_: seen.append(what)
+        repeated = reopened.regions.nearest(
+            image, 1, pipeline=pipeline, progress=lambda label, *_: labels.append(label)
         )
-        np.testing.assert_allclose(again["score"], kept["score"], atol=1e-5)
-        assert again["image_id"].to_list() == kept["image_id"].to_list()
-    assert seen.count("describing regions") >= 2
+        np.testing.assert_allclose(repeated["score"], cached["score"], atol=1e-5)
+        assert repeated["image_id"].to_list() == cached["image_id"].to_list()
+    assert labels.count("describing regions") >= 2
 
 
-def test_a_picture_of_ones_own_and_a_file_may_ask(bench: Bench, tmp_path: Path) -> None:
-    own = bench.regions.nearest(picture(3, kind=3), 0, pipeline=PIPELINES[0])
-    assert len(own) == 12 and own["score"].is_monotonic_decreasing
+def test_a_picture_and_a_file_are_valid_queries(bench: Bench, tmp_path: Path) -> None:
+    by_picture = bench.regions.nearest(picture(3, kind=3), 0, pipeline=PIPELINES[0])
+    assert len(by_picture) == 12 and by_picture["score"].is_monotonic_decreasing
     image = bench.collection.images[4]
     by_file = bench.regions.nearest(bench.collection.path(image), 0, pipeline=PIPELINES[0], k=50)
-    assert len(by_file) == len(bench.collection.images) - 1  # the image itself is left out by its path too
+    assert len(by_file) == len(bench.collection.images) - 1  # the query image is excluded by its path, too
     assert image not in set(by_file["image_id"])
     cropped = bench.regions.nearest(image, 0, pipeline=PIPELINES[0], box=(0, 0, 60, 60))
     assert image not in set(cropped["image_id"])
 
 
-def test_wrong_input_and_cancel(bench: Bench) -> None:
+def test_invalid_input_is_refused_and_the_search_can_be_cancelled(bench: Bench) -> None:
     image = bench.collection.images[0]
     with pytest.raises(WorkbenchError, match="region 99 is not in this image"):
         bench.regions.nearest(image, 99, pipeline=PIPELINES[0])
     with pytest.raises(WorkbenchError, match="k is 0"):
         bench.regions.nearest(image, 0, pipeline=PIPELINES[0], k=0)
 
-    def stop(what: str, done: int, total: int) -> None:
-        if what == "describing regions":
+    def stop(label: str, done: int, total: int) -> None:
+        if label == "describing regions":
             raise Cancelled
 
     with pytest.raises(Cancelled):
         bench.regions.nearest(image, 0, pipeline="efficientnet_lite0/max/grid:2x2", progress=stop)
 
 
-def test_other_layers_and_scores_of_any_two_pictures(bench: Bench) -> None:
+def test_activations_of_other_layers_and_contributions_to_any_score(bench: Bench) -> None:
     first, second = bench.collection.images[:2]
     deep = bench.studies.activations(first, pipeline=PIPELINES[0])
     early = bench.studies.activations(first, pipeline=PIPELINES[0], layer="block2")
@@ -132,8 +132,8 @@ def test_other_layers_and_scores_of_any_two_pictures(bench: Bench) -> None:
     ranking = bench.search(first, pipeline=PIPELINES[0], k=None).set_index("image_id")
     parts = bench.studies.contributions(second, first, pipeline=PIPELINES[0])
     assert parts.score == pytest.approx(ranking.loc[second, "score"], abs=1e-5)
-    why = bench.explain(first, second, pipeline=PIPELINES[0])
-    np.testing.assert_allclose(parts.heat.sum(0), why.image_heatmap, atol=1e-5)
+    explanation = bench.explain(first, second, pipeline=PIPELINES[0])
+    np.testing.assert_allclose(parts.heat.sum(0), explanation.image_heatmap, atol=1e-5)
     boxed = bench.studies.contributions(second, first, pipeline=PIPELINES[0], other_box=(0, 0, 70, 70))
     ranking = bench.search(first, box=(0, 0, 70, 70), pipeline=PIPELINES[0], k=None).set_index("image_id")
     assert boxed.score == pytest.approx(ranking.loc[second, "score"], abs=1e-4)

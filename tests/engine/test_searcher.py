@@ -22,7 +22,7 @@ from workbench.search.ranking import Ranking
 
 COUNT, KINDS = 48, 6
 BASE = f"{NETWORK}/mean/whole/pcaw:16"
-EVERY = [
+INDEXES = [
     "ivf:4",
     "imi:2",
     "hnsw:4",
@@ -34,7 +34,7 @@ EVERY = [
     "sh:16",
     "ivf:4,sh:16",
 ]
-AGAIN = ["aqe:3", "alphaqe:3:2", "dba:2", "diffusion:5", "kreciprocal:4:2:0.3", "dba:2/aqe:2"]
+RERANKERS = ["aqe:3", "alphaqe:3:2", "dba:2", "diffusion:5", "kreciprocal:4:2:0.3", "dba:2/aqe:2"]
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,9 @@ def bench(bench48: Bench) -> Bench:
 
 
 @pytest.mark.parametrize(
-    "steps", [*EVERY, *AGAIN, "ivf:4/aqe:2", "sh:16/kreciprocal:4:2:0.3", "pq:4/diffusion:5"]
+    "steps", [*INDEXES, *RERANKERS, "ivf:4/aqe:2", "sh:16/kreciprocal:4:2:0.3", "pq:4/diffusion:5"]
 )
-def test_every_search_gives_a_whole_ranking_and_a_number(bench: Bench, steps: str) -> None:
+def test_every_index_and_reranker_gives_finite_sorted_rankings_and_costs(bench: Bench, steps: str) -> None:
     pipeline = f"{BASE}/{steps}"
     evaluation = bench.evaluate(pipeline)
     assert evaluation.mean_ap == pytest.approx(mean_ap_of(evaluation, bench.collection))
@@ -58,60 +58,62 @@ def test_every_search_gives_a_whole_ranking_and_a_number(bench: Bench, steps: st
         assert ranking["image_id"].is_unique
         assert np.isfinite(ranking["score"]).all()
         assert ranking["score"].is_monotonic_decreasing
-        # The rankings that were judged are the rankings that are shown.
-        judged = evaluation.rankings[evaluation.rankings["query"] == query.id]
-        # (Scores that differ in their last digit may change places: products of one row round otherwise.)
-        assert set(judged["image_id"]) == set(ranking["image_id"])
-        np.testing.assert_allclose(judged["score"], ranking["score"][:100], rtol=1e-5, atol=1e-6)
+        # The evaluated rankings equal those of search.
+        evaluated = evaluation.rankings[evaluation.rankings["query"] == query.id]
+        # (Scores that differ in their last digit may be swapped: products with one row round differently.)
+        assert set(evaluated["image_id"]) == set(ranking["image_id"])
+        np.testing.assert_allclose(evaluated["score"], ranking["score"][:100], rtol=1e-5, atol=1e-6)
 
 
-def test_approximation_is_said_where_the_number_is(bench: Bench) -> None:
-    assert not any("approximate" in said for said in bench.evaluate(BASE).warnings)
-    said = bench.evaluate(f"{BASE}/ivf:4:1,pq:4").warnings
+def test_approximate_indexes_are_noted_in_the_warnings(bench: Bench) -> None:
+    assert not any("approximate" in warning for warning in bench.evaluate(BASE).warnings)
+    warnings = bench.evaluate(f"{BASE}/ivf:4:1,pq:4").warnings
     assert (
         "approximate index: ivf:4:1 searches 1 of 4 cells, and images in other cells count as not found"
-        in said
+        in warnings
     )
-    assert any(s.startswith("approximate index: scores are of codes by pq:4, 11 bytes") for s in said)
-    # 48 images allow 2^5 centroids: 4 · 5 bits are 3 bytes, and the number of the image is 8.
-    assert any("32 centroids, not 256" in s for s in said)
+    assert any(
+        warning.startswith("approximate index: scores are of codes by pq:4, 11 bytes") for warning in warnings
+    )
+    # 48 images allow 2^5 centroids: 4 · 5 bits take 3 bytes, and the id of the image 8.
+    assert any("32 centroids, not 256" in warning for warning in warnings)
 
 
-def test_what_is_not_reached_counts_as_not_found(bench: Bench) -> None:
+def test_images_that_the_index_does_not_reach_count_as_not_found(bench: Bench) -> None:
     whole, part = bench.evaluate(BASE), bench.evaluate(f"{BASE}/ivf:6:1")
     truth = {q: set(grades) for q, grades in bench.collection.relevance.items()}
     for query in bench.collection.queries:
         reached = bench.search(query.id, pipeline=f"{BASE}/ivf:6:1", k=None)["image_id"].tolist()
         exact = bench.search(query.id, pipeline=BASE, k=None)["image_id"].tolist()
         assert reached == [image for image in exact if image in set(reached)]
-        rank, found = 0, list[float]()
+        rank, precisions = 0, list[float]()
         for image in reached:
             if image != query.image:
                 rank += 1
                 if image in truth[query.id]:
-                    found.append((len(found) + 1) / rank)
+                    precisions.append((len(precisions) + 1) / rank)
         ap = part.per_query.set_index("query")["ap"][query.id]
-        assert ap == pytest.approx(sum(found) / len(truth[query.id]))
+        assert ap == pytest.approx(sum(precisions) / len(truth[query.id]))
     assert part.mean_ap < whole.mean_ap
 
 
-def test_explanations_add_up_to_the_score_of_a_product_code(bench: Bench) -> None:
+def test_explanations_sum_to_the_score_of_a_product_code(bench: Bench) -> None:
     query = bench.collection.queries[0].id
     for steps in ("pq:4", "ivf:4,pq:4", "opq:4"):
         ranking = bench.search(query, pipeline=f"{BASE}/{steps}", k=5)
         for image, score in zip(ranking["image_id"], ranking["score"], strict=True):
-            why = bench.explain(query, image, pipeline=f"{BASE}/{steps}")
-            assert why.score == pytest.approx(score, abs=1e-5)
-            assert why.constant != 0
+            explanation = bench.explain(query, image, pipeline=f"{BASE}/{steps}")
+            assert explanation.score == pytest.approx(score, abs=1e-5)
+            assert explanation.constant != 0
             for heat in (
-                why.query_heatmap.sum(),
-                why.image_heatmap.sum(),
-                why.region_pairs["contribution"].sum(),
+                explanation.query_heatmap.sum(),
+                explanation.image_heatmap.sum(),
+                explanation.region_pairs["contribution"].sum(),
             ):
-                assert heat + why.constant == pytest.approx(score, abs=1e-4)
+                assert heat + explanation.constant == pytest.approx(score, abs=1e-4)
 
 
-def test_an_explanation_needs_the_image_not_to_be_reached(bench: Bench) -> None:
+def test_an_image_that_the_index_does_not_reach_is_explained(bench: Bench) -> None:
     query = bench.collection.queries[0].id
     pipeline = f"{BASE}/ivf:6:1"
     reached = set(bench.search(query, pipeline=pipeline, k=None)["image_id"])
@@ -124,109 +126,115 @@ def test_equal_distances_are_bounded_from_both_sides(bench: Bench) -> None:
     evaluation = bench.evaluate(f"{BASE}/lsh:8")
     low, mid, high = (evaluation.metrics[name] for name in ("mAP_pessimistic", "mAP", "mAP_optimistic"))
     assert low < mid < high
-    assert any(f"would be {100 * low:.1f} or {100 * high:.1f} %" in said for said in evaluation.warnings)
+    assert any(
+        f"would be {100 * low:.1f} or {100 * high:.1f} %" in warning for warning in evaluation.warnings
+    )
     assert "mAP_optimistic" not in bench.evaluate(BASE).metrics
 
 
-def test_ties_by_hand() -> None:
-    # Rows 0 … 4 with scores 9, 5, 5, 5, 1; rows 2 and 4 are positives. Precision at the positive among the
-    # equal ones is 1/2, 1/3 or 1/4 as it stands first, second or last of them, and 2/5 at the other.
-    found = Ranking(np.arange(5), np.array([9, 5, 5, 5, 1], np.float32))
+def test_resolve_ties_by_hand() -> None:
+    # Rows 0 … 4 with scores 9, 5, 5, 5, 1; rows 2 and 4 are positive. The precision at the positive among the
+    # tied rows is 1/2, 1/3 or 1/4 if it is ranked first, second or last of them; at the other it is 2/5.
+    ranking = Ranking(np.arange(5), np.array([9, 5, 5, 5, 1], np.float32))
     grades = {2: "positive", 4: "positive"}
-    for rows, first in (
-        (found.rows, 3),
-        (resolve_ties(found, grades, True), 2),
-        (resolve_ties(found, grades, False), 4),
+    for rows, rank in (
+        (ranking.rows, 3),
+        (resolve_ties(ranking, grades, True), 2),
+        (resolve_ties(ranking, grades, False), 4),
     ):
-        judged = protocols.evaluate([rows], [grades], "labels")
-        assert judged.mean_ap == pytest.approx((1 / first + 2 / 5) / 2)
+        scores = protocols.evaluate([rows], [grades], "labels")
+        assert scores.mean_ap == pytest.approx((1 / rank + 2 / 5) / 2)
 
 
-def test_synthetic_distractors_cost_map_and_have_no_name(bench: Bench) -> None:
+def test_synthetic_distractors_lower_map_and_are_not_listed_by_search(bench: Bench) -> None:
     options = {"cache": bench.options.cache, "size": 128, "device": "cpu", "precision": "float32"}
-    more = wb.open(bench.collection.root, "folders", distractors="synthetic:2000", **options)
+    with_distractors = wb.open(bench.collection.root, "folders", distractors="synthetic:2000", **options)
     for steps in ("", "/ivf:4", "/pq:4", "/sh:16", "/aqe:3"):
-        alone, crowded = bench.evaluate(BASE + steps), more.evaluate(BASE + steps)
+        alone, crowded = bench.evaluate(BASE + steps), with_distractors.evaluate(BASE + steps)
         if not steps:
             assert crowded.mean_ap < alone.mean_ap
         assert crowded.provenance["distractors"] == "synthetic:2000"
-        ranking = more.search(more.collection.queries[0].id, pipeline=BASE + steps, k=None)
+        ranking = with_distractors.search(
+            with_distractors.collection.queries[0].id, pipeline=BASE + steps, k=None
+        )
         assert set(ranking["image_id"]) <= set(bench.collection.images)
     assert crowded.rankings["image_id"].str.startswith("synthetic distractor").any()
-    assert any("2,000 synthetic distractors" in said for said in crowded.warnings)
-    assert not any("distractors" in said for said in alone.warnings)
+    assert any("2,000 synthetic distractors" in warning for warning in crowded.warnings)
+    assert not any("distractors" in warning for warning in alone.warnings)
 
 
-def test_junk_is_removed_before_reranking_only_where_the_pipeline_says_so(bench: Bench) -> None:
+def test_junk_is_removed_before_reranking_only_by_the_nojunk_step(bench: Bench) -> None:
     collection = bench.collection
     query = collection.queries[0]
-    ready = described(bench, BASE)
-    vector = ready.descriptors.vectors[[ready.image_rows()[query.image]]]
+    prepared = described(bench, BASE)
+    vector = prepared.descriptors.vectors[[prepared.image_rows()[query.image]]]
     nearest = [i for i in bench.search(query.id, pipeline=BASE, k=4)["image_id"] if i != query.image]
-    # Its three nearest are junk under a protocol that knows junk.
+    # Mark the three nearest images as junk, under a protocol with junk.
     grades = {query.id: {**dict.fromkeys(nearest, "junk"), collection.images[-1]: "good"}}
     protocol: Protocol = PROTOCOLS["oxford"]
-    judged = replace(ready, collection=replace(collection, relevance=grades, protocol=protocol))
-    with_junk = SearcherCache().of(judged, Config.parse(f"{BASE}/aqe:3"))
-    without = SearcherCache().of(judged, Config.parse(f"{BASE}/nojunk/aqe:3"))
-    rows = ready.image_rows()
+    regraded = replace(prepared, collection=replace(collection, relevance=grades, protocol=protocol))
+    with_junk = SearcherCache().of(regraded, Config.parse(f"{BASE}/aqe:3"))
+    without = SearcherCache().of(regraded, Config.parse(f"{BASE}/nojunk/aqe:3"))
+    rows = prepared.image_rows()
     junk = without.junk_of(query)
     assert junk == [rows[image] for image in nearest]
-    exact = SearcherCache().of(judged, Config.parse(BASE)).search(vector)[0]
-    for searcher, used in (
+    exact = SearcherCache().of(regraded, Config.parse(BASE)).search(vector)[0]
+    for searcher, expected_rows in (
         (with_junk, exact.rows[:3]),
         (without, [r for r in exact.rows if r not in junk][:3]),
     ):
-        expected = vector[0] + ready.database[np.array(used)].sum(0)
+        expected = vector[0] + prepared.database[np.array(expected_rows)].sum(0)
         expected = expected / expected.norm()
-        found = searcher.search(vector, [junk])[0]
+        ranking = searcher.search(vector, [junk])[0]
         np.testing.assert_allclose(
-            found.scores, np.sort((ready.database @ expected).numpy())[::-1], atol=1e-5
+            ranking.scores, np.sort((prepared.database @ expected).numpy())[::-1], atol=1e-5
         )
-    assert any("junk was removed by the ground truth" in said for said in without.notes)
+    assert any("junk was removed by the ground truth" in note for note in without.notes)
     assert not with_junk.notes
 
 
-def test_searchers_are_made_once_and_of_what_is_described_now(bench: Bench) -> None:
-    ready = described(bench, BASE)
+def test_searchers_are_cached_per_described_collection(bench: Bench) -> None:
+    prepared = described(bench, BASE)
     searchers, config = SearcherCache(), Config.parse(f"{BASE}/ivf:4")
-    first = searchers.of(ready, config)
-    assert searchers.of(ready, config) is first
-    assert searchers.of(replace(ready, seconds=0.0), config) is not first
+    first = searchers.of(prepared, config)
+    assert searchers.of(prepared, config) is first
+    assert searchers.of(replace(prepared, seconds=0.0), config) is not first
 
 
-def test_building_can_be_stopped(bench: Bench) -> None:
-    ready = described(bench, BASE)
+def test_building_an_index_can_be_cancelled(bench: Bench) -> None:
+    prepared = described(bench, BASE)
 
-    def stop(what: str, _done: int, _total: int) -> None:
-        if "training" in what or "filling" in what:
+    def stop(label: str, _done: int, _total: int) -> None:
+        if "training" in label or "filling" in label:
             raise Cancelled
 
     searchers = SearcherCache()
     for steps in ("ivf:4", "pq:4", "ivf:4,sh:16"):
         with pytest.raises(Cancelled):
-            searchers.of(ready, Config.parse(f"{BASE}/{steps}"), stop)
-        assert len(searchers.of(ready, Config.parse(f"{BASE}/{steps}")).search(ready.database[:1])[0].rows)
+            searchers.of(prepared, Config.parse(f"{BASE}/{steps}"), stop)
+        assert len(
+            searchers.of(prepared, Config.parse(f"{BASE}/{steps}")).search(prepared.database[:1])[0].rows
+        )
 
 
-def test_a_slow_index_is_kept_on_disk_and_a_damaged_one_made_anew(
+def test_a_slow_index_is_cached_on_disk_and_rebuilt_if_damaged(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workbench.engine.index_cache.MIN_SECONDS", 0.0)
-    ready = described(bench, BASE)
+    prepared = described(bench, BASE)
     config = Config.parse(f"{BASE}/ivf:5,pq:8")
     folder: Path = bench.options.cache / "indexes"
     before = set(folder.glob("*"))
-    made = SearcherCache().of(ready, config)
+    built = SearcherCache().of(prepared, config)
     (file,) = set(folder.glob("*")) - before
     with monkeypatch.context() as patch:
-        patch.setattr("workbench.search.faiss_index.build", lambda *_: pytest.fail("it is on disk"))
-        again = SearcherCache().of(ready, config)
-    expected = made.search(ready.database)
-    for a, b in zip(again.search(ready.database), expected, strict=True):
+        patch.setattr("workbench.search.faiss_index.build", lambda *_: pytest.fail("the index is on disk"))
+        loaded = SearcherCache().of(prepared, config)
+    expected = built.search(prepared.database)
+    for a, b in zip(loaded.search(prepared.database), expected, strict=True):
         np.testing.assert_array_equal(a.rows, b.rows)
     file.write_bytes(file.read_bytes()[:-9])
-    rebuilt = SearcherCache().of(ready, config)
-    assert any("built again" in said and "checksum" in said for said in rebuilt.notes)
-    np.testing.assert_array_equal(rebuilt.search(ready.database)[0].rows, expected[0].rows)
-    assert not any("built again" in said for said in SearcherCache().of(ready, config).notes)
+    rebuilt = SearcherCache().of(prepared, config)
+    assert any("built again" in note and "checksum" in note for note in rebuilt.notes)
+    np.testing.assert_array_equal(rebuilt.search(prepared.database)[0].rows, expected[0].rows)
+    assert not any("built again" in note for note in SearcherCache().of(prepared, config).notes)

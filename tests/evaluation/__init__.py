@@ -1,1 +1,1 @@
-"""tests/evaluation"""
+"""Tests of ``workbench.evaluation``."""

@@ -16,8 +16,8 @@ from workbench.evaluation.comparison import Comparison, paired_difference
 nan = math.nan
 
 
-def test_sign_flips_are_enumerated() -> None:
-    # Three queries, all better: of the 8 sign patterns +++ and --- reach the mean, so p = 2/8.
+def test_p_values_of_few_queries_enumerate_all_sign_patterns() -> None:
+    # Three queries, all improved: of the 8 sign patterns +++ and --- reach the mean, so p = 2/8.
     result = paired_difference([0.1, 0.2, 0.3], [0.3, 0.3, 0.7])
     assert result.p_value == pytest.approx(2 / 8)
     assert result.mean == pytest.approx((0.2 + 0.1 + 0.4) / 3)
@@ -28,11 +28,11 @@ def test_sign_flips_are_enumerated() -> None:
     assert paired_difference([0, 0, 0.1], [0.4, 0.3, 0]).p_value == pytest.approx(4 / 8)
 
 
-def test_drawn_signs_agree_with_the_normal_limit() -> None:
+def test_sampled_p_value_and_interval_agree_with_the_normal_limit() -> None:
     # 400 differences of equal size, 220 up and 180 down: z = 40/20 = 2, two-sided p about 0.0455
     # (with the step of 2 between sums: P(|S| ≥ 40) = P(|z| ≥ 39/20) = 0.0512).
-    d = np.repeat([0.01, -0.01], [220, 180])
-    result = paired_difference(np.zeros(400), d, samples=40_000)
+    differences = np.repeat([0.01, -0.01], [220, 180])
+    result = paired_difference(np.zeros(400), differences, samples=40_000)
     assert result.p_value == pytest.approx(0.0512, abs=0.005)
     # The bootstrap's mean has deviation 0.01·sqrt(1 − 0.1²)/20.
     deviation = 0.01 * math.sqrt(1 - 0.1**2) / 20
@@ -40,23 +40,23 @@ def test_drawn_signs_agree_with_the_normal_limit() -> None:
     assert result.high == pytest.approx(0.001 + 1.96 * deviation, abs=deviation / 10)
 
 
-def test_never_quite_zero() -> None:
+def test_a_sampled_p_value_is_never_zero() -> None:
     result = paired_difference(np.zeros(60), np.linspace(0.1, 0.2, 60), samples=999)
     assert result.p_value == 1 / 1000
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=20))
-def test_swapping_turns_the_sign(pairs: list[tuple[float, float]]) -> None:
+def test_swapping_the_pipelines_negates_the_difference(pairs: list[tuple[float, float]]) -> None:
     a, b = [p[0] for p in pairs], [p[1] for p in pairs]
-    there, back = paired_difference(a, b, samples=200), paired_difference(b, a, samples=200)
-    assert (there.better, there.worse, there.equal) == (back.worse, back.better, back.equal)
-    assert there.mean == pytest.approx(-back.mean, nan_ok=True)
-    assert there.p_value == pytest.approx(back.p_value, nan_ok=True)
-    assert there.low == pytest.approx(-back.high, nan_ok=True)
+    forward, backward = paired_difference(a, b, samples=200), paired_difference(b, a, samples=200)
+    assert (forward.better, forward.worse, forward.equal) == (backward.worse, backward.better, backward.equal)
+    assert forward.mean == pytest.approx(-backward.mean, nan_ok=True)
+    assert forward.p_value == pytest.approx(backward.p_value, nan_ok=True)
+    assert forward.low == pytest.approx(-backward.high, nan_ok=True)
     if len(pairs) > 1:
-        assert there.low <= there.mean + 1e-12
-        assert there.mean <= there.high + 1e-12
-        assert 0 < there.p_value <= 1
+        assert forward.low <= forward.mean + 1e-12
+        assert forward.mean <= forward.high + 1e-12
+        assert 0 < forward.p_value <= 1
 
 
 def test_pairs_with_nan_are_dropped() -> None:
@@ -65,26 +65,32 @@ def test_pairs_with_nan_are_dropped() -> None:
     assert (with_nan.better, with_nan.worse) == (1, 1)
 
 
-def test_one_query_and_none() -> None:
-    one = paired_difference([0.2], [0.6])
-    assert (one.mean, one.p_value, one.better) == (pytest.approx(0.4), 1, 1)
-    assert math.isnan(one.low)
-    assert one.sentence() == "B is better on 1 of 1 queries; +40.0 mAP (one query: no interval)"
-    none = paired_difference([nan], [0.6])
-    assert math.isnan(none.mean)
-    assert "cannot be compared" in none.sentence()
+def test_a_single_query_and_no_query() -> None:
+    single = paired_difference([0.2], [0.6])
+    assert (single.mean, single.p_value, single.better) == (pytest.approx(0.4), 1, 1)
+    assert math.isnan(single.low)
+    assert single.sentence() == "B is better on 1 of 1 queries; +40.0 mAP (one query: no interval)"
+    empty = paired_difference([nan], [0.6])
+    assert math.isnan(empty.mean)
+    assert "cannot be compared" in empty.sentence()
 
 
-def test_equal_pipelines() -> None:
-    same = paired_difference([0.4] * 30, [0.4] * 30)
-    assert (same.mean, same.low, same.high, same.p_value, same.equal) == (0, 0, 0, 1, 30)
+def test_equal_pipelines_have_a_zero_difference_and_p_value_one() -> None:
+    difference = paired_difference([0.4] * 30, [0.4] * 30)
+    assert (difference.mean, difference.low, difference.high, difference.p_value, difference.equal) == (
+        0,
+        0,
+        0,
+        1,
+        30,
+    )
 
 
-def test_sentence() -> None:
-    text = paired_difference([0.5, 0.5, 0.5, 0.5], [0.6, 0.7, 0.5, 0.4]).sentence("crow")
+def test_the_sentence_states_counts_difference_and_p_value() -> None:
+    sentence = paired_difference([0.5, 0.5, 0.5, 0.5], [0.6, 0.7, 0.5, 0.4]).sentence("crow")
     # Signs of 1, 2, 0, -1: |sum| of at least 2 in 12 of the 16 patterns (4: 4, 2: 8).
-    assert text.startswith("crow is better on 2 of 4 queries; +5.0 mAP, 95 % interval ")
-    assert text.endswith("p = 0.75")
+    assert sentence.startswith("crow is better on 2 of 4 queries; +5.0 mAP, 95 % interval ")
+    assert sentence.endswith("p = 0.75")
 
 
 @dataclass
@@ -119,10 +125,10 @@ def test_comparison_pairs_by_query() -> None:
         comparison.difference(0, 2)
 
 
-def test_comparison_as_html() -> None:
-    bad = evaluated("file:<script>/max/whole", x=0.5, y=nan)
-    bad.warnings = ("random weights <b>",)
-    html = Comparison([evaluated("net/max/whole", x=0.25, y=nan), bad])._repr_html_()
+def test_the_html_of_a_comparison_escapes_names_and_lists_all_numbers() -> None:
+    hostile = evaluated("file:<script>/max/whole", x=0.5, y=nan)
+    hostile.warnings = ("random weights <b>",)
+    html = Comparison([evaluated("net/max/whole", x=0.25, y=nan), hostile])._repr_html_()
     assert "<script>" not in html
     assert "<b>" not in html
     assert "&lt;script&gt;" in html
@@ -135,7 +141,7 @@ def test_comparison_as_html() -> None:
     assert Comparison([])._repr_html_()
 
 
-def test_what_does_not_compare_is_refused() -> None:
+def test_evaluations_that_are_not_comparable_are_refused() -> None:
     a = evaluated("net/max/whole", x=0.1)
     with pytest.raises(WorkbenchError, match="twice"):
         Comparison([a, a])

@@ -1,4 +1,4 @@
-"""Each protocol by hand, and against a plain walk along the ranking."""
+"""Each protocol by hand, and against a plain loop over the ranking."""
 
 import math
 from typing import Any
@@ -38,7 +38,7 @@ def test_oxford_removes_junk_and_keeps_the_query() -> None:
     assert row["p_at_10"] == pytest.approx(3 / 5)
 
 
-def test_revisited_settings() -> None:
+def test_revisited_has_three_settings_by_hand() -> None:
     truth = {"easy": ["e"], "hard": ["h"], "junk": ["j"], "bbx": [0, 0, 9, 9]}
     scores = evaluate([letters("jhxeyz")], [truth], "revisited")
     # easy: j and h removed → x e: rank 1. medium: j removed → h x e: ranks 0, 2. hard: h x y z: rank 0.
@@ -54,7 +54,7 @@ def test_revisited_settings() -> None:
     ]  # fmt: skip
 
 
-def test_queries_without_positives_leave_the_mean() -> None:
+def test_queries_without_positives_are_excluded_from_the_mean() -> None:
     truth = {
         "full": {"a": "easy", "b": "hard"},
         "only easy": {"a": "easy"},
@@ -70,19 +70,19 @@ def test_queries_without_positives_leave_the_mean() -> None:
     assert scores.metrics["mAP_easy"] == pytest.approx(1 / 4)
     assert scores.per_query["positives"].tolist() == [2, 1, 0, 0]
     assert scores.per_query["first_positive"].isna().tolist() == [False, False, True, True]
-    nothing = evaluate([ranking], [{}], "revisited")
-    assert math.isnan(nothing.mean_ap)
+    empty = evaluate([ranking], [{}], "revisited")
+    assert math.isnan(empty.mean_ap)
     assert evaluate([], [], "labels").per_query.empty
 
 
 @pytest.mark.parametrize("name", ["labels", "holidays"])
-def test_the_query_is_dropped_from_its_own_ranking(name: str) -> None:
+def test_the_query_is_removed_from_its_ranking(name: str) -> None:
     for truth in (
         {"positives": ["q", "a", "b"], "self": "q"},
         {"a": "positive", "b": "positive", "self": "q"},
     ):
         scores = evaluate([letters("qxaqb".replace("q", "", 1)), letters("qxab")], [truth, truth], name)
-        # x a b: ranks 1, 2 of two positives, by the sum variant; the query's own place does not matter.
+        # x a b: ranks 1, 2 of two positives, by the sum variant; the rank of the query does not matter.
         assert scores.per_query["ap"].tolist() == pytest.approx([(1 / 2 + 2 / 3) / 2] * 2)
         assert scores.per_query["positives"].tolist() == [2, 2]
 
@@ -107,7 +107,7 @@ def test_shapes() -> None:
     assert aps == pytest.approx([1 / 4, 1])
 
 
-def test_rankings_and_truths_by_name_pair_by_name() -> None:
+def test_rankings_and_ground_truths_in_dictionaries_are_paired_by_name() -> None:
     truth = {"first": {"positive": ["a"]}, "second": {"positive": ["b"]}}
     scores = evaluate({"second": letters("ab"), "first": letters("ab")}, truth, "labels")
     assert dict(zip(scores.per_query["query"], scores.per_query["ap"], strict=True)) == {
@@ -134,28 +134,30 @@ def test_rankings_and_truths_by_name_pair_by_name() -> None:
         ([letters("ab")], [{"good": ["a"]}], "trec", "valid: oxford, revisited, holidays, ukbench, labels"),
     ],
 )
-def test_what_does_not_fit_is_named(ranks: Any, truth: Any, protocol: str, message: str) -> None:
+def test_inconsistent_input_is_reported(ranks: Any, truth: Any, protocol: str, message: str) -> None:
     with pytest.raises(WorkbenchError, match=message):
         evaluate(ranks, truth, protocol)
 
 
-def walk(ranking: list[Any], positive: set[Any], removed: set[Any], variant: str) -> dict[str, float]:
-    """One query judged by walking along its ranking."""
+def evaluate_by_loop(
+    ranking: list[Any], positive: set[Any], removed: set[Any], variant: str
+) -> dict[str, float]:
+    """All measures of one query, by a loop over its ranking."""
     kept = [image for image in ranking if image not in removed]
     hits = [image in positive for image in kept]
     if not positive:
         return dict.fromkeys(("mAP", "mP@1", "mP@5", "mP@10", "R@1", "R@5", "R@10", "N-S"), math.nan)
     total = 0.0
-    for place, hit in enumerate(hits, start=1):
+    for rank, hit in enumerate(hits, start=1):
         if hit:
-            at = sum(hits[:place]) / place
-            before = sum(hits[: place - 1]) / (place - 1) if place > 1 else 1.0
-            total += at if variant == "sum" else (before + at) / 2
-    last = max((place for place, hit in enumerate(hits, start=1) if hit), default=0)
+            precision = sum(hits[:rank]) / rank
+            before = sum(hits[: rank - 1]) / (rank - 1) if rank > 1 else 1.0
+            total += precision if variant == "sum" else (before + precision) / 2
+    last = max((rank for rank, hit in enumerate(hits, start=1) if hit), default=0)
     result = {"mAP": total / len(positive)}
     for k in (1, 5, 10):
-        within = min(k, last)
-        result[f"mP@{k}"] = sum(hits[:within]) / within if within else 0.0
+        limit = min(k, last)
+        result[f"mP@{k}"] = sum(hits[:limit]) / limit if limit else 0.0
         result[f"R@{k}"] = float(any(hits[:k]))
     result["N-S"] = float(sum(hits[:4]))
     return result
@@ -163,7 +165,7 @@ def walk(ranking: list[Any], positive: set[Any], removed: set[Any], variant: str
 
 @given(st.data())
 @pytest.mark.parametrize("name", list(PROTOCOLS))
-def test_equals_a_plain_walk(name: str, data: st.DataObject) -> None:
+def test_every_protocol_equals_a_plain_loop(name: str, data: st.DataObject) -> None:
     protocol = PROTOCOLS[name]
     grades = sorted({grade for p, i in protocol.settings.values() for grade in p | i})
     size = data.draw(st.integers(1, 25))
@@ -173,27 +175,27 @@ def test_equals_a_plain_walk(name: str, data: st.DataObject) -> None:
         names = [f"folder/{i}.jpg" for i in names]
     if form == "sparse rows":
         names = [1000 * i - 3 for i in names]
-    rankings, truths, walks = [], [], []
+    rankings, truths, expected_metrics = [], [], []
     for _ in range(data.draw(st.integers(1, 3))):
         ranking = data.draw(st.permutations(names))[: data.draw(st.integers(0, size))]
         drawn = {image: data.draw(st.sampled_from(["", *grades])) for image in names}
         graded = {image: grade for image, grade in drawn.items() if grade}
-        own = data.draw(st.sampled_from([None, *names]))
+        query = data.draw(st.sampled_from([None, *names]))
         if data.draw(st.booleans()):
             truth: dict[Any, Any] = dict(graded)
         else:
             truth = {g: [i for i, grade in graded.items() if grade == g] for g in grades}
-        if own is not None:
-            truth["self"] = own
-            graded.pop(own, None) if not protocol.query_in_database else None
+        if query is not None:
+            truth["self"] = query
+            graded.pop(query, None) if not protocol.query_in_database else None
             if name == "ukbench":
-                graded[own] = "positive"
-        dropped = {own} - {None} if not protocol.query_in_database else set()
+                graded[query] = "positive"
+        dropped = {query} - {None} if not protocol.query_in_database else set()
         rankings.append(np.array(ranking))
         truths.append(truth)
-        walks.append(
+        expected_metrics.append(
             {
-                setting: walk(
+                setting: evaluate_by_loop(
                     ranking,
                     {i for i, grade in graded.items() if grade in positive},
                     {i for i, grade in graded.items() if grade in ignored} | dropped,
@@ -206,19 +208,19 @@ def test_equals_a_plain_walk(name: str, data: st.DataObject) -> None:
     assert len(scores.metrics) == (7 + (name == "ukbench")) * len(protocol.settings)
     for metric, value in scores.metrics.items():
         measure, _, setting = metric.partition("_")
-        expected = [w[setting][measure] for w in walks]
-        expected = [v for v in expected if not math.isnan(v)]
+        expected = [metrics[setting][measure] for metrics in expected_metrics]
+        expected = [measured for measured in expected if not math.isnan(measured)]
         mean = np.mean(expected) if expected else math.nan
         assert value == pytest.approx(mean, abs=1e-12, nan_ok=True), metric
-    aps = [w[protocol.headline]["mAP"] for w in walks]
+    aps = [metrics[protocol.headline]["mAP"] for metrics in expected_metrics]
     assert scores.per_query["ap"].tolist() == pytest.approx(aps, abs=1e-12, nan_ok=True)
     assert scores.mean_ap == pytest.approx(
         np.nanmean(aps) if not np.isnan(aps).all() else math.nan, abs=1e-12, nan_ok=True
     )
 
 
-def test_chance_over_many_rankings() -> None:
-    """A random ranking's mAP is its expectation (Bestgen 2015); row numbers, as a search gives them."""
+def test_random_rankings_have_the_expected_map() -> None:
+    """The mAP of random rankings of row numbers is near its expectation (Bestgen 2015)."""
     rng = np.random.default_rng(0)
     n, r, queries = 200, 20, 3000
     ranks = np.stack([rng.permutation(n) for _ in range(queries)])

@@ -1,1 +1,1 @@
-"""tests/explain"""
+"""Tests of ``workbench.explain``."""

@@ -1,4 +1,4 @@
-"""The votes and the heat of ONE add up to its scores, for images and classes, exact and coded."""
+"""Votes and heatmaps of ONE sum to its scores, for images and classes, with exact and coded vectors."""
 
 from __future__ import annotations
 
@@ -36,63 +36,67 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-def test_all_parts_add_up_to_the_score(bench: Bench, pipeline: str) -> None:
+def test_votes_and_heatmaps_sum_to_the_score(bench: Bench, pipeline: str) -> None:
     query, other = bench.collection.images[2], bench.collection.images[7]
-    ranked = bench.regions.rank(query, pipeline=pipeline, k=None).set_index("image_id")["score"]
+    scores = bench.regions.rank(query, pipeline=pipeline, k=None).set_index("image_id")["score"]
     classes = bench.classify(query, pipeline=pipeline).set_index("label")
     cases: list[tuple[dict[str, Any], float]] = [
-        ({"image_id": other}, ranked[other]),
+        ({"image_id": other}, scores[other]),
         ({"label": "kind1"}, classes["score"]["kind1"]),
     ]
-    for asked, score in cases:
-        why = bench.regions.evidence(query, **asked, pipeline=pipeline)
-        assert why.score == pytest.approx(score, abs=1e-4)
-        heat = sum(float(one.sum(dtype=np.float64)) for one in why.image_heatmaps.values())
-        for total in (why.votes["contribution"].sum(), float(why.query_heatmap.sum(dtype=np.float64)), heat):
-            assert total + why.constant == pytest.approx(why.score, abs=1e-4)
-        assert "pq" in pipeline or why.constant == 0
-        assert sorted(why.votes["query_region"]) == list(range(len(why.query_regions)))
-        assert set(why.votes["image_id"]) == set(why.image_heatmaps) == set(why.image_regions)
+    for target, score in cases:
+        evidence = bench.regions.evidence(query, **target, pipeline=pipeline)
+        assert evidence.score == pytest.approx(score, abs=1e-4)
+        heat = sum(float(heatmap.sum(dtype=np.float64)) for heatmap in evidence.image_heatmaps.values())
+        for total in (
+            evidence.votes["contribution"].sum(),
+            float(evidence.query_heatmap.sum(dtype=np.float64)),
+            heat,
+        ):
+            assert total + evidence.constant == pytest.approx(evidence.score, abs=1e-4)
+        assert "pq" in pipeline or evidence.constant == 0
+        assert sorted(evidence.votes["query_region"]) == list(range(len(evidence.query_regions)))
+        assert set(evidence.votes["image_id"]) == set(evidence.image_heatmaps) == set(evidence.image_regions)
 
 
-def test_votes_are_those_that_classified(bench: Bench) -> None:
+def test_votes_equal_those_of_the_classification(bench: Bench) -> None:
     query = bench.collection.images[2]
     first = bench.classify(query, pipeline=PIPELINES[1]).iloc[0]
-    why = bench.regions.evidence(query, label=first["label"], pipeline=PIPELINES[1])
-    assert query not in why.image_heatmaps
-    for region, image, place, contribution in why.votes.itertuples(index=False, name=None):
+    evidence = bench.regions.evidence(query, label=first["label"], pipeline=PIPELINES[1])
+    assert query not in evidence.image_heatmaps
+    for region, image, image_region, contribution in evidence.votes.itertuples(index=False, name=None):
         vote = first["votes"][region]
         assert vote.image_id == image
-        np.testing.assert_allclose(why.query_regions[region], vote.box, atol=1e-6)
-        np.testing.assert_allclose(why.image_regions[image][place], vote.image_box, atol=1e-6)
+        np.testing.assert_allclose(evidence.query_regions[region], vote.box, atol=1e-6)
+        np.testing.assert_allclose(evidence.image_regions[image][image_region], vote.image_box, atol=1e-6)
         assert contribution == pytest.approx(vote.similarity / len(first["votes"]), abs=1e-5)
 
 
-def test_with_one_region_it_is_the_explanation_of_retrieval(bench: Bench) -> None:
+def test_evidence_by_one_region_equals_the_explanation_of_the_search(bench: Bench) -> None:
     query, other = bench.collection.images[2], bench.collection.images[7]
-    why = bench.regions.evidence(query, image_id=other, pipeline=f"{NETWORK}/max/whole/pcaw:6")
-    plain = bench.explain(query, other, pipeline=f"{NETWORK}/max/whole/pcaw:6")
-    assert why.score == pytest.approx(plain.score, abs=1e-5)
-    np.testing.assert_allclose(why.query_heatmap, plain.query_heatmap, atol=1e-5)
-    np.testing.assert_allclose(why.image_heatmaps[other], plain.image_heatmap, atol=1e-5)
+    evidence = bench.regions.evidence(query, image_id=other, pipeline=f"{NETWORK}/max/whole/pcaw:6")
+    explanation = bench.explain(query, other, pipeline=f"{NETWORK}/max/whole/pcaw:6")
+    assert evidence.score == pytest.approx(explanation.score, abs=1e-5)
+    np.testing.assert_allclose(evidence.query_heatmap, explanation.query_heatmap, atol=1e-5)
+    np.testing.assert_allclose(evidence.image_heatmaps[other], explanation.image_heatmap, atol=1e-5)
 
 
-def test_a_picture_that_is_not_of_the_collection(bench: Bench, tmp_path: Path) -> None:
+def test_a_decoded_picture_is_a_valid_query(bench: Bench, tmp_path: Path) -> None:
     picture = bench.picture(bench.collection.images[4])
-    why = bench.regions.evidence(picture, image_id=bench.collection.images[4], pipeline=PIPELINES[0])
-    assert why.score == pytest.approx(1, abs=2e-2)  # the file is a JPEG's decoding, the same pixels
+    evidence = bench.regions.evidence(picture, image_id=bench.collection.images[4], pipeline=PIPELINES[0])
+    assert evidence.score == pytest.approx(1, abs=2e-2)  # the picture has the pixels of the decoded file
 
 
-def test_what_cannot_be(bench: Bench) -> None:
+def test_invalid_requests_are_refused(bench: Bench) -> None:
     query = bench.collection.images[0]
-    alone = next(one for one in bench.collection.images if one.startswith("kind3/"))
+    single = next(image for image in bench.collection.images if image.startswith("kind3/"))
     cases: list[tuple[dict[str, Any], str]] = [
         ({}, "of an image_id or of a label"),
         ({"image_id": "nowhere.jpg"}, "'nowhere.jpg' is not an image of"),
         ({"label": "nothing"}, "'nothing' is not a label; valid: kind0, kind1, kind2, kind3"),
     ]
-    for asked, said in cases:
-        with pytest.raises(WorkbenchError, match=said):
-            bench.regions.evidence(query, **asked, pipeline=PIPELINES[0])
+    for target, message in cases:
+        with pytest.raises(WorkbenchError, match=message):
+            bench.regions.evidence(query, **target, pipeline=PIPELINES[0])
     with pytest.raises(WorkbenchError, match="'kind3' has no image but the query itself"):
-        bench.regions.evidence(alone, label="kind3", pipeline=PIPELINES[0])
+        bench.regions.evidence(single, label="kind3", pipeline=PIPELINES[0])

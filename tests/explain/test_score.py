@@ -1,4 +1,4 @@
-"""Explanations add up to the score, for every pipeline; by hand, and as a property."""
+"""Explanations sum to the score for every pipeline, by hand and as a property."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def random_maps(seed: int, count: int, shape: tuple[int, int], scales: int = 1) 
 
 
 def fitted(config: Config, maps: list[torch.Tensor]) -> Descriptors:
-    """Fit every whitening of a pipeline on maps [B, C, H, W], the images in pairs that match."""
+    """Fit every whitening of a pipeline on maps [B, C, H, W]; images 2i and 2i + 1 are a matching pair."""
     regional: list[Whitening | None] = []
     final: list[Whitening | None] = []
-    pools = [pool_regions(one, config) for one in maps]
+    pools = [pool_regions(scale_maps, config) for scale_maps in maps]
     before, after = split_steps(config)
     parts = Parts(torch.cat([p.vectors.flatten(0, 1) for p in pools])[:, None])
     for step in before:
@@ -74,7 +74,7 @@ VECTORS = [
     st.sampled_from(WEIGHTINGS), st.sampled_from(VECTORS),
     st.sampled_from([1, 3]), st.integers(2, 9), st.integers(2, 9), st.integers(0, 2**31),
 )  # fmt: skip
-def test_the_parts_add_up_to_the_score(
+def test_heatmaps_and_region_pairs_sum_to_the_score(
     pooling: str, regions: str, weighting: str, vectors: str, scales: int, height: int, width: int, seed: int
 ) -> None:
     config = Config.parse(
@@ -85,14 +85,23 @@ def test_the_parts_add_up_to_the_score(
     image = random_maps(seed + 2, 1, (width + 1, height + 2), scales)
     with torch.no_grad():
         q, d = (describe_maps(maps, config, described)[0].total.sum(1)[0] for maps in (query, image))
-    why = explain(query, image, config, described)
-    assert why.score == pytest.approx(float(q @ d), abs=1e-5)
-    assert why.query_heatmap.shape == (height, width) and why.image_heatmap.shape == (width + 1, height + 2)
-    for parts in (why.query_heatmap, why.image_heatmap, why.region_pairs["contribution"].to_numpy()):
+    explanation = explain(query, image, config, described)
+    assert explanation.score == pytest.approx(float(q @ d), abs=1e-5)
+    assert explanation.query_heatmap.shape == (height, width) and explanation.image_heatmap.shape == (
+        width + 1,
+        height + 2,
+    )
+    for parts in (
+        explanation.query_heatmap,
+        explanation.image_heatmap,
+        explanation.region_pairs["contribution"].to_numpy(),
+    ):
         assert np.isfinite(parts).all()
-        assert float(np.sum(parts, dtype=np.float64)) + why.constant == pytest.approx(why.score, abs=1e-4)
-    assert len(why.region_pairs) == len(why.query_regions) * len(why.image_regions)
-    assert (why.region_pairs["contribution"].diff().dropna() <= 0).all()
+        assert float(np.sum(parts, dtype=np.float64)) + explanation.constant == pytest.approx(
+            explanation.score, abs=1e-4
+        )
+    assert len(explanation.region_pairs) == len(explanation.query_regions) * len(explanation.image_regions)
+    assert (explanation.region_pairs["contribution"].diff().dropna() <= 0).all()
 
 
 def test_sum_pooling_by_hand() -> None:
@@ -100,50 +109,50 @@ def test_sum_pooling_by_hand() -> None:
     config = Config.parse("x/mean/whole")
     query = [torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])]
     image = [torch.tensor([[[[2.0, 0.0]], [[0.0, 0.0]]]])]
-    why = explain(query, image, config, Descriptors(torch.zeros(1, 2), (), ()))
-    assert why.score == pytest.approx(2**-0.5)
-    np.testing.assert_allclose(why.query_heatmap, [[2**-0.5, 0.0]], atol=1e-7)
-    np.testing.assert_allclose(why.image_heatmap, [[2**-0.5, 0.0]], atol=1e-7)
+    explanation = explain(query, image, config, Descriptors(torch.zeros(1, 2), (), ()))
+    assert explanation.score == pytest.approx(2**-0.5)
+    np.testing.assert_allclose(explanation.query_heatmap, [[2**-0.5, 0.0]], atol=1e-7)
+    np.testing.assert_allclose(explanation.image_heatmap, [[2**-0.5, 0.0]], atol=1e-7)
 
 
-def test_max_pooling_credits_the_winning_cells() -> None:
+def test_max_pooling_attributes_to_the_maximal_cells() -> None:
     config = Config.parse("x/max/whole")
     maps = [torch.tensor([[[[3.0, 1.0]], [[1.0, 4.0]]]])]
-    why = explain(maps, maps, config, Descriptors(torch.zeros(1, 2), (), ()))
-    np.testing.assert_allclose(why.query_heatmap, [[9 / 25, 16 / 25]], rtol=1e-6)
+    explanation = explain(maps, maps, config, Descriptors(torch.zeros(1, 2), (), ()))
+    np.testing.assert_allclose(explanation.query_heatmap, [[9 / 25, 16 / 25]], rtol=1e-6)
 
 
-def test_centring_is_charged_to_the_cells_of_its_region() -> None:
-    """A cell contributes its difference from the mean, so the constant is zero."""
+def test_the_mean_is_subtracted_from_the_cells_of_the_region() -> None:
+    """Every cell contributes its difference from the mean, so the constant is zero."""
     config = Config.parse("x/mean/whole/pca:2")
     mean, projection = torch.tensor([0.6, 0.2]), torch.eye(2)
     described = Descriptors(torch.zeros(1, 2), (), (Whitening("pca", mean, projection),))
     maps = [torch.tensor([[[[1.0, 0.5]], [[0.0, 1.0]]]])]
-    why = explain(maps, maps, config, described)
+    explanation = explain(maps, maps, config, described)
     pooled_vector = np.array([0.75, 0.5])
     norm = np.linalg.norm(pooled_vector)
     centred = pooled_vector / norm - [0.6, 0.2]
     direction = centred / np.linalg.norm(centred) ** 2
     cells = np.array([[1.0, 0.0], [0.5, 1.0]]) / norm / 2 - np.array([0.6, 0.2]) / 2
-    np.testing.assert_allclose(why.query_heatmap, [cells @ direction], rtol=1e-4, atol=1e-5)
-    assert why.constant == 0 and why.score == pytest.approx(1)
+    np.testing.assert_allclose(explanation.query_heatmap, [cells @ direction], rtol=1e-4, atol=1e-5)
+    assert explanation.constant == 0 and explanation.score == pytest.approx(1)
 
 
 def test_code_pooling_and_zero_maps() -> None:
     config = Config.parse("x/code/whole/pca:3")
     codes = random_maps(0, 12, (1, 1))
     described = fitted(config, codes)
-    one = [codes[0][:1]]
-    assert explain(one, one, config, described).score == pytest.approx(1, abs=1e-5)
-    nothing = [torch.zeros(1, CHANNELS, 3, 4)]
-    why = explain(
-        nothing, nothing, Config.parse("x/max/rmac:2"), Descriptors(torch.zeros(1, CHANNELS), (), ())
+    image = [codes[0][:1]]
+    assert explain(image, image, config, described).score == pytest.approx(1, abs=1e-5)
+    zeros = [torch.zeros(1, CHANNELS, 3, 4)]
+    explanation = explain(
+        zeros, zeros, Config.parse("x/max/rmac:2"), Descriptors(torch.zeros(1, CHANNELS), (), ())
     )
-    assert why.score == 0 and not why.query_heatmap.any()
+    assert explanation.score == 0 and not explanation.query_heatmap.any()
 
 
-def test_rmac_is_the_sum_of_whitened_unit_regions() -> None:
-    """Tolias et al.: each region L2, whitened, L2; summed; L2. Written out."""
+def test_rmac_equals_its_published_definition() -> None:
+    """Tolias et al. (2016): regions are L2-normalised, whitened, L2-normalised, summed and L2-normalised."""
     config = Config.parse("x/max/rmac:2/pcaw:4")
     maps = random_maps(3, 8, (6, 8))
     described = fitted(config, maps)
@@ -156,8 +165,8 @@ def test_rmac_is_the_sum_of_whitened_unit_regions() -> None:
     torch.testing.assert_close(described.vectors, torch.nn.functional.normalize(total, dim=1))
 
 
-def test_spoc_is_prior_sum_unit_whitening_unit() -> None:
-    """Babenko and Lempitsky: sum with the centre prior, L2, PCA whitening, L2. Written out."""
+def test_spoc_equals_its_published_definition() -> None:
+    """Babenko and Lempitsky (2015): sum with the centre prior, L2, PCA whitening, L2."""
     config = Config.parse("x/mean/whole/centre/pcaw:4")
     maps = random_maps(4, 10, (5, 7))
     described = fitted(config, maps)
@@ -166,14 +175,14 @@ def test_spoc_is_prior_sum_unit_whitening_unit() -> None:
     y, x = torch.meshgrid(torch.arange(5) - 2.0, torch.arange(7) - 3.0, indexing="ij")
     prior = torch.exp(-(x**2 + y**2) / (2 * (2.5 / 3) ** 2))
     summed_maps = torch.nn.functional.normalize((maps[0] * prior).sum((2, 3)), dim=1)
-    white = (summed_maps - whitening.mean) @ whitening.projection.T
+    whitened = (summed_maps - whitening.mean) @ whitening.projection.T
     torch.testing.assert_close(
-        described.vectors, torch.nn.functional.normalize(white, dim=1), rtol=1e-3, atol=1e-4
+        described.vectors, torch.nn.functional.normalize(whitened, dim=1), rtol=1e-3, atol=1e-4
     )
 
 
-def test_scales_of_gem_are_a_power_mean() -> None:
-    """Radenović et al.: scales of GeM are averaged with its own p before the last L2."""
+def test_scales_of_gem_are_combined_by_a_power_mean() -> None:
+    """Radenović et al.: scales of GeM are averaged by a power mean with GeM's p before the last L2."""
     config = Config.parse("x/gem:3/whole/scales:2")
     maps = random_maps(5, 1, (6, 8), 2)
     pools = [torch.nn.functional.normalize((m**3).mean((2, 3)) ** (1 / 3), dim=1) for m in maps]
@@ -183,14 +192,14 @@ def test_scales_of_gem_are_a_power_mean() -> None:
 
 
 @given(st.integers(1, 20), st.integers(1, 20))
-def test_laying_heat_onto_another_grid_keeps_its_mass(source: int, target: int) -> None:
-    shared = interval_overlaps(source, target)
-    assert shared.shape == (target, source)
-    torch.testing.assert_close(shared.sum(0), torch.ones(source))
+def test_resampling_heat_to_another_grid_keeps_its_sum(source: int, target: int) -> None:
+    overlaps = interval_overlaps(source, target)
+    assert overlaps.shape == (target, source)
+    torch.testing.assert_close(overlaps.sum(0), torch.ones(source))
 
 
 def test_coverage_by_hand() -> None:
-    """The left half of an 80x40 image, on 2x4 cells; and the same seen through a crop of its middle."""
+    """The left half of an 80x40 image on 2x4 cells, and the same in a crop of the centre."""
     half = ((0.0, 0.0), (40.0, 0.0), (40.0, 40.0), (0.0, 40.0))
     np.testing.assert_allclose(coverage(Target(half, (0, 0, 80, 40)), 2, 4), [[1, 1, 0, 0]] * 2, atol=0.02)
     np.testing.assert_allclose(coverage(Target(half, (20, 0, 60, 40)), 2, 2), [[1, 0]] * 2, atol=0.02)
@@ -198,7 +207,7 @@ def test_coverage_by_hand() -> None:
     assert coverage(Target(triangle, (0, 0, 80, 40)), 20, 40).mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_share_inside_counts_positive_heat_alone() -> None:
+def test_share_inside_counts_positive_heat_only() -> None:
     heat = np.array([[3.0, 1.0, -9.0]])
     assert share_inside(heat, np.array([[1.0, 0.0, 1.0]])) == 0.75
     assert np.isnan(share_inside(-heat.clip(min=0), np.ones((1, 3))))

@@ -1,1 +1,1 @@
-"""tests/features"""
+"""Tests of ``workbench.features``."""

@@ -1,4 +1,4 @@
-"""The embedded classifier, real trunks, layers by name, and weights that are not right."""
+"""The embedded classifier, pretrained trunks, layers by name, and invalid weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workbench.features import models
 from workbench.features.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, BackboneCard, BackboneSpec
 from workbench.features.network import Network, run
 
-TRUNKS = {  # → channels, pixels a cell of the default map
+TRUNKS = {  # → channels, stride of the default map in pixels
     "alexnet": (256, 16),
     "vgg16": (512, 16),
     "mobilenet_v2": (1280, 32),
@@ -38,7 +38,7 @@ def load(backbone: str, folder: Path | None = None, pooling: str = "max") -> Net
 
 @lru_cache(maxsize=1)
 def built(name: str) -> Any:
-    """A whole backbone of random weights, built once for several layers."""
+    """A complete backbone with random weights, cached for several layers."""
     return models.load_backbone(BackboneSpec.parse(f"{name}@random"), None, None, 0)
 
 
@@ -47,7 +47,7 @@ def as_batch(image: Image.Image) -> torch.Tensor:
 
 
 def plain(image: Image.Image) -> torch.Tensor:
-    """The usual preprocessing, written out another way."""
+    """The usual preprocessing by ImageNet mean and deviation, [1, 3, H, W]."""
     values = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
     return normalize(values, list(IMAGENET_MEAN), list(IMAGENET_STD))[None]
 
@@ -59,7 +59,7 @@ def plain(image: Image.Image) -> torch.Tensor:
         ("coffee.png", {504, 967, 968}),  # coffee mug, espresso, cup
     ],
 )
-def test_the_embedded_classifier_knows_photographs(name: str, classes: set[int]) -> None:
+def test_the_embedded_classifier_recognises_photographs(name: str, classes: set[int]) -> None:
     import skimage
 
     network = load("efficientnet_lite0@logits", pooling="code")
@@ -70,11 +70,11 @@ def test_the_embedded_classifier_knows_photographs(name: str, classes: set[int])
 
 
 @pytest.mark.parametrize("backbone", TRUNKS)
-def test_real_trunks_equal_torchvision(backbone: str, shared: Path) -> None:
+def test_pretrained_trunks_equal_torchvision(backbone: str, shared: Path) -> None:
     channels, stride = TRUNKS[backbone]
     photo = picture(0, (256, 192))
     maps = load(backbone, shared / "weights")(as_batch(photo))
-    with torch.device("meta"):  # no random weights are drawn
+    with torch.device("meta"):  # avoids initialising random weights
         model = torchvision.models.get_model(backbone, weights=None).eval()
     state = load_file(shared / "weights" / f"{backbone}-features.safetensors")
     model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False, assign=True)
@@ -86,7 +86,8 @@ def test_real_trunks_equal_torchvision(backbone: str, shared: Path) -> None:
     assert maps.shape == expected.shape
     assert maps.shape[1] == channels
     assert all(
-        abs(side / stride - cells) <= 1 for side, cells in zip((192, 256), maps.shape[2:], strict=True)
+        abs(side / stride - cell_count) <= 1
+        for side, cell_count in zip((192, 256), maps.shape[2:], strict=True)
     )
     assert float((maps - expected).abs().max()) <= 1e-4 * float(expected.abs().max())
     assert float(maps.std()) > 0
@@ -103,23 +104,25 @@ def test_real_trunks_equal_torchvision(backbone: str, shared: Path) -> None:
         ("timm:mobilenetv3_small_100@bn1.act@random", 16, (48, 64)),
     ],
 )
-def test_layers_by_name(backbone: str, channels: int, cells: tuple[int, int]) -> None:
+def test_layers_by_name_have_the_expected_shape(backbone: str, channels: int, cells: tuple[int, int]) -> None:
     spec = BackboneSpec.parse(backbone)
     model = copy.deepcopy(built(backbone.split("@")[0]))
     network = Network(model, spec.card(), spec.module("max"), "cpu", "float32")
     assert network(as_batch(picture(0, (128, 96)))).shape == (1, channels, *cells)
 
 
-def test_fully_connected_codes() -> None:
+def test_fully_connected_layers_give_codes() -> None:
     image = as_batch(picture(0, (224, 192)))
     network = load("alexnet@fc6@random", pooling="code")
     codes = network(image)
     assert codes.shape == (1, 4096, 1, 1)
-    assert torch.equal(codes, load("alexnet@random", pooling="code")(image))  # the layer that code takes
+    assert torch.equal(
+        codes, load("alexnet@random", pooling="code")(image)
+    )  # the default layer of code pooling
 
 
-def test_tokens_go_back_to_their_grid() -> None:
-    """Row by row, the class token dropped, on an image that is not square."""
+def test_tokens_of_transformers_are_arranged_as_a_grid() -> None:
+    """In row-major order without the class token, for an image that is not square."""
     photo = picture(0, (128, 96))
     network = load("timm:vit_tiny_patch16_224@random")
     model: Any = network.model
@@ -131,16 +134,16 @@ def test_tokens_go_back_to_their_grid() -> None:
     for row, column in ((0, 0), (0, 7), (2, 5), (5, 0)):
         assert torch.allclose(maps[0, :, row, column], tokens[0, 1 + 8 * row + column], atol=1e-4)
     patches = load("timm:vit_tiny_patch16_224@patch_embed@random")(as_batch(photo))
-    assert patches.shape == (1, 192, 6, 8)  # this module orders its axes otherwise
+    assert patches.shape == (1, 192, 6, 8)  # this module has another order of axes
 
 
 def plain_half(image: Image.Image) -> torch.Tensor:
-    """Timm's older vision transformers: to -1…1."""
+    """The preprocessing of timm's older vision transformers, to [-1, 1]."""
     return (torch.from_numpy(np.array(image)).permute(2, 0, 1).float()[None] / 255 - 0.5) / 0.5
 
 
 class OutOfOrder(torch.nn.Module):
-    """Its normalisation is defined after the convolution and runs before it."""
+    """A module whose batch normalisation is defined after the convolution and applied before it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,13 +159,13 @@ class OutOfOrder(torch.nn.Module):
     ("build", "layer", "folds"),
     [(torchvision.models.resnet18, "layer4", True), (OutOfOrder, "end", False)],
 )
-def test_folding_batch_norm_changes_nothing(
+def test_folding_batch_norm_keeps_the_output(
     build: Callable[[], torch.nn.Module], layer: str, folds: bool
 ) -> None:
     torch.manual_seed(0)
     model = build()
     for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):  # as if it were trained
+        if isinstance(module, torch.nn.BatchNorm2d):  # statistics as of a trained network
             state = module.state_dict()
             for name in ("weight", "running_var"):
                 state[name].uniform_(0.5, 1.5)
@@ -170,8 +173,8 @@ def test_folding_batch_norm_changes_nothing(
                 state[name].normal_(std=0.3)
     card = BackboneCard("a model", "torchvision", "model", 32, layer)
     network = Network(copy.deepcopy(model), card, layer, "cpu", "float32")
-    left = any(isinstance(module, torch.nn.BatchNorm2d) for module in network.model.modules())
-    assert left is not folds
+    has_batch_norm = any(isinstance(module, torch.nn.BatchNorm2d) for module in network.model.modules())
+    assert has_batch_norm is not folds
     photo = picture(0)
     with torch.no_grad():
         expected = run(model.eval(), network.layer, plain(photo))
@@ -180,7 +183,7 @@ def test_folding_batch_norm_changes_nothing(
     )
 
 
-def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone() -> None:
+def test_random_weights_are_reproducible_and_keep_the_generator_state() -> None:
     torch.manual_seed(5)
     first = load("resnet18@random")
     after = torch.rand(1)
@@ -191,7 +194,7 @@ def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone() -
 
 
 @pytest.mark.parametrize(
-    ("backbone", "said"),
+    ("backbone", "message"),
     [
         ("vgg16@conv9_9@random", "'conv9_9'.*not in vgg16.*conv5_3"),
         ("vgg61", "'vgg61' is not known.*vgg16"),
@@ -201,30 +204,32 @@ def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone() -
         ("timm:vit_tiny_patch16_224@attn_pool@random", "'attn_pool' is not in"),
     ],
 )
-def test_wrong_names(backbone: str, said: str) -> None:
-    with pytest.raises(WorkbenchError, match=said):
+def test_invalid_names_are_reported(backbone: str, message: str) -> None:
+    with pytest.raises(WorkbenchError, match=message):
         load(backbone)
 
 
-def test_one_size_of_image() -> None:
+def test_a_backbone_of_fixed_input_size_refuses_other_sizes() -> None:
     with pytest.raises(WorkbenchError, match=r"mixer_s32_224 cannot take images of 128x96 pixels.*--size"):
         load("timm:mixer_s32_224@random")(as_batch(picture(0)))
 
 
-def test_missing_weights_say_where_and_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_are_reported_with_folders_and_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it would keep these for all tests to come
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # a closed port
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it caches the proxies for later tests
     with pytest.raises(WorkbenchError) as caught:
         load("resnet50", tmp_path)
-    said = str(caught.value)
-    assert "'resnet50'" in said and str(tmp_path) in said and str(tmp_path / "torch") in said
-    assert "workbench fetch resnet50" in said and "--weights" in said and "\n" not in said
+    message = str(caught.value)
+    assert "'resnet50'" in message and str(tmp_path) in message and str(tmp_path / "torch") in message
+    assert "workbench fetch resnet50" in message and "--weights" in message and "\n" not in message
 
 
 class Harmful:
-    """Unpickled freely, it would run a command."""
+    """An object whose unpickling creates a folder."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -233,7 +238,7 @@ class Harmful:
         return os.mkdir, (str(self.trace),)
 
 
-def test_weight_files_that_are_not_right(tmp_path: Path) -> None:
+def test_invalid_weight_files_are_refused(tmp_path: Path) -> None:
     whole = tmp_path / "alexnet.safetensors"
     save_file({"features.0.weight": torch.zeros(64, 3, 11, 11)}, whole)
     truncated = tmp_path / "vgg16-cut.safetensors"
@@ -259,7 +264,7 @@ def test_weight_files_that_are_not_right(tmp_path: Path) -> None:
     assert "does not fit vgg16" in refusal(other)
 
 
-def test_a_trunk_has_no_fc6(tmp_path: Path) -> None:
+def test_a_trunk_without_classifier_has_no_fc6(tmp_path: Path) -> None:
     state = torchvision.models.alexnet(weights=None).features.state_dict()
     save_file({f"features.{k}": v for k, v in state.items()}, tmp_path / "alexnet-trunk.safetensors")
     assert load("alexnet", tmp_path)(as_batch(picture(0))).shape[1] == 256
@@ -269,5 +274,5 @@ def test_a_trunk_has_no_fc6(tmp_path: Path) -> None:
 
 def test_every_default_layer_exists() -> None:
     for name in BACKBONES:
-        if name not in ("vgg16", "resnet101", "resnet50"):  # like their smaller kin, and slow to build
+        if name not in ("vgg16", "resnet101", "resnet50"):  # slow to build, and like the smaller variants
             assert load(f"{name}@random").layer == BACKBONES[name].layer

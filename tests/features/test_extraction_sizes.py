@@ -1,4 +1,4 @@
-"""The size of resized images, the batches they share, and the keys that tell images apart."""
+"""The size of resized images, their batches, and the keys that identify images."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ from workbench.features.batches import BATCH, item, plan, target_size
     longest=st.integers(64, 2048),
     scale=st.sampled_from([1.0, 2**-0.5, 0.5]),
 )
-def test_target_size(width: int, height: int, stride: int, longest: int, scale: float) -> None:
+def test_target_size_is_a_multiple_of_the_stride_within_bounds(
+    width: int, height: int, stride: int, longest: int, scale: float
+) -> None:
     size = target_size(width, height, longest, stride, scale)
     assert size[::-1] == target_size(height, width, longest, stride, scale)
     factor = min(1.0, longest / max(width, height)) * scale
     for side, before in zip(size, (width, height), strict=True):
         assert side % stride == 0
         assert 2 * stride <= side <= longest
-        assert side <= max(2 * stride, before * scale + stride / 2)  # not enlarged but by rounding
+        assert side <= max(2 * stride, before * scale + stride / 2)  # enlarged by rounding only
         if 2 * stride < side < longest // stride * stride:
             assert abs(side - before * factor) <= stride / 2
 
@@ -54,22 +56,22 @@ def test_target_size_by_hand(
     assert target_size(*image, longest, stride) == expected
 
 
-def test_a_plan_is_made_of_whole_shapes(tmp_path: Path) -> None:
+def test_batches_have_one_shape_and_each_image_once(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, 60, [(128, 96), (96, 128), (127, 97), (64, 64)])
     headers = {p.path: read_header(p.path) for p in pictures(folder)}
     items = [item(path, header, None, 128, 32, 1.0) for path, header in headers.items()]
-    batches = plan([*items, *items[:40]])  # those named twice are done once
-    assert [one.key for batch in batches for one in batch] == list(
-        dict.fromkeys(one.key for batch in batches for one in batch)
+    batches = plan([*items, *items[:40]])  # duplicates are planned once
+    assert [planned.key for batch in batches for planned in batch] == list(
+        dict.fromkeys(planned.key for batch in batches for planned in batch)
     )
-    assert sorted(one.path for batch in batches for one in batch) == sorted(headers)
-    assert all(len({one.size for one in batch}) == 1 and len(batch) <= BATCH for batch in batches)
-    # 15 images each of two shapes, 30 of a third, eight a batch
+    assert sorted(planned.path for batch in batches for planned in batch) == sorted(headers)
+    assert all(len({planned.size for planned in batch}) == 1 and len(batch) <= BATCH for batch in batches)
+    # 15 images of each of two shapes, 30 of a third, eight per batch
     assert [len(batch) for batch in batches] == [8, 7, 8, 7, 8, 8, 8, 6]
 
 
-def test_keys_change_with_file_and_crop_only(tmp_path: Path) -> None:
-    path = tmp_path / "one.jpg"
+def test_keys_depend_on_file_and_crop_only(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
     picture(1, (128, 96)).save(path)
     header = read_header(path)
     whole = item(path, header, None, 128, 32, 1.0)
@@ -80,15 +82,15 @@ def test_keys_change_with_file_and_crop_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: device.choose_device("abacus"), "'abacus'.*valid: auto, cpu"),
         (lambda: device.choose_precision("float8", "cpu"), "'float8' is not known.*float32"),
         (lambda: source(Path("nowhere"), size=63), "size 63 is too small.*64 or more"),
     ],
 )
-def test_wrong_settings(call: Callable[[], object], said: str) -> None:
-    with pytest.raises(WorkbenchError, match=said):
+def test_invalid_settings_are_reported(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(WorkbenchError, match=message):
         call()
 
 
@@ -97,8 +99,8 @@ def test_wrong_settings(call: Callable[[], object], said: str) -> None:
         lambda c: c[0] < min(c[2], 200) and c[1] < min(c[3], 150) and min(c[2:]) > 0
     )
 )
-def test_a_crop_is_resized_as_the_same_picture_cut_out(corners: images.Box) -> None:
+def test_a_crop_is_resized_like_a_picture_of_that_crop(corners: images.Box) -> None:
     header = images.Header(200, 150, "key")
     cut = images.crop_to(picture(1, (200, 150)), corners)
-    wanted = target_size(*cut.size, 128, 8)
-    assert item(Path("a.jpg"), header, corners, 128, 8, 1.0).size == wanted
+    expected = target_size(*cut.size, 128, 8)
+    assert item(Path("a.jpg"), header, corners, 128, 8, 1.0).size == expected

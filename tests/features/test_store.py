@@ -1,4 +1,4 @@
-"""Feature maps on disk: read back to the bit, and incomplete files are removed."""
+"""Feature maps on disk: read bit-exactly, and incomplete files are removed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SHAPES = arrays.array_shapes(min_dims=4, max_dims=4, max_side=4)
 
 
 def read(store: MapStore, keys: list[str]) -> dict[int, np.ndarray]:
-    """{position in ``keys``: the bits of its map}."""
+    """Bits of the maps by position in ``keys``."""
     return {
-        position: one.numpy().view(np.uint16)
+        position: image_map.numpy().view(np.uint16)
         for positions, maps in store.batches(keys)
-        for position, one in zip(positions, maps, strict=True)
+        for position, image_map in zip(positions, maps, strict=True)
     }
 
 
@@ -33,42 +33,44 @@ def example(seed: int, count: int = 3) -> torch.Tensor:
     return torch.randn(count, 2, 3, 5, generator=torch.Generator().manual_seed(seed)).half()
 
 
-@given(bits=SHAPES.flatmap(lambda shape: arrays.arrays(np.uint16, shape)), turn=st.booleans())
-def test_maps_come_back_to_the_bit(
-    tmp_path_factory: pytest.TempPathFactory, bits: np.ndarray, turn: bool
+@given(bits=SHAPES.flatmap(lambda shape: arrays.arrays(np.uint16, shape)), reverse=st.booleans())
+def test_stored_maps_are_read_bit_exactly(
+    tmp_path_factory: pytest.TempPathFactory, bits: np.ndarray, reverse: bool
 ) -> None:
-    """Infinities, negative zeros and every kind of not-a-number included; another process reads the same."""
+    """Including infinities, negative zeros and all kinds of NaN, read by another store."""
     folder = tmp_path_factory.mktemp("store")
     keys = [f"{position}:0,0,{position},1" for position in range(len(bits))]
     MapStore(folder).write(keys, torch.from_numpy(bits.view(np.float16)), {})
-    wanted = keys[::-1] if turn else keys
-    found = read(MapStore(folder), wanted)
-    assert sorted(found) == list(range(len(bits)))
-    for position, key in enumerate(wanted):
-        assert np.array_equal(found[position], bits[keys.index(key)])
+    requested = keys[::-1] if reverse else keys
+    stored = read(MapStore(folder), requested)
+    assert sorted(stored) == list(range(len(bits)))
+    for position, key in enumerate(requested):
+        assert np.array_equal(stored[position], bits[keys.index(key)])
 
 
-def test_maps_of_several_files_in_any_order_and_twice(tmp_path: Path) -> None:
+def test_maps_of_several_files_are_read_in_any_order_and_repeatedly(tmp_path: Path) -> None:
     store = MapStore(tmp_path / "maps")
     first, second = example(1), example(2, 2)
     store.write(["a", "b", "c"], first, {})
     store.write(["d", "e"], second, {"f": "the file is damaged"})
-    assert "a" not in store  # until it looks
+    assert "a" not in store  # until the store is refreshed
     store.refresh()
-    found = read(store, ["e", "a", "c", "a"])
+    stored = read(store, ["e", "a", "c", "a"])
     expected = [second[1], first[0], first[2], first[0]]
-    assert all(np.array_equal(found[i], e.numpy().view(np.uint16)) for i, e in enumerate(expected))
+    assert all(
+        np.array_equal(stored[i], image_map.numpy().view(np.uint16)) for i, image_map in enumerate(expected)
+    )
     assert "f" in store and store.unreadable("f") == "the file is damaged" and store.unreadable("a") is None
     assert "g" not in store and store.unreadable("g") is None
     assert sorted(path.suffix for path in store.folder.iterdir()) == [".safetensors"] * 2
 
 
-def test_a_batch_of_unreadable_images_alone(tmp_path: Path) -> None:
+def test_a_batch_of_unreadable_images_only_is_stored(tmp_path: Path) -> None:
     MapStore(tmp_path).write([], None, {"x": "the file is empty"})
     assert MapStore(tmp_path).unreadable("x") == "the file is empty"
 
 
-def test_writing_twice_is_writing_once(tmp_path: Path) -> None:
+def test_writing_the_same_batch_twice_stores_one_file(tmp_path: Path) -> None:
     store = MapStore(tmp_path)
     store.write(["a", "b", "c"], example(1), {"d": "why"})
     (path,) = tmp_path.iterdir()
@@ -116,7 +118,7 @@ def with_header(batch: object, maps: torch.Tensor) -> Callable[[Path], None]:
         pytest.param(with_header({"keys": ["a"], "unreadable": {}}, torch.zeros(1, 4)), id="no maps"),
     ],
 )
-def test_a_file_that_is_not_whole_is_dropped_and_the_others_stay(
+def test_a_damaged_file_is_removed_and_the_others_are_kept(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     store = MapStore(tmp_path)
@@ -130,7 +132,7 @@ def test_a_file_that_is_not_whole_is_dropped_and_the_others_stay(
     assert len(read(reopened, ["d", "e", "f"])) == 3
 
 
-def test_a_file_damaged_under_an_open_store(tmp_path: Path) -> None:
+def test_a_file_damaged_while_the_store_is_open_is_reported(tmp_path: Path) -> None:
     store = MapStore(tmp_path)
     store.write(["a", "b", "c"], example(1), {})
     store.refresh()
@@ -157,7 +159,7 @@ def test_a_deleted_file_is_noticed(tmp_path: Path) -> None:
     assert "a" not in store and "d" in store and "g" in store
 
 
-def test_parts_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+def test_partial_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     store = MapStore(tmp_path)
     store.write(["a", "b", "c"], example(1), {})
     (tmp_path / "0123.abcd.part").write_bytes(b"half")

@@ -1,1 +1,1 @@
-"""tests/learning"""
+"""Tests of ``workbench.learning``."""

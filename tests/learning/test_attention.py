@@ -1,4 +1,4 @@
-"""Training regional attention: pooled regions, the gradient, and what the weights learn."""
+"""Training regional attention: pooled regions, the gradient, and the trained weights."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def source(tmp_path: Path) -> MapSource:
 
 
 def pooled(source: MapSource, folder: Path, count: int, scratch: Path) -> RegionPool:
-    """The regions at two levels of the first pictures of a folder."""
+    """Regions at two levels of the first ``count`` pictures of a folder."""
     keys, _ = source.extract([Picture(path) for path in sorted(folder.glob("*.jpg"))[:count]])
     return pool_regions(source.batches(keys[0], 0), len(keys[0]), 2, scratch)
 
 
-def test_regions_are_pooled_as_descriptors_pool_them(folder: Path, source: MapSource, tmp_path: Path) -> None:
+def test_regions_are_pooled_as_for_descriptors(folder: Path, source: MapSource, tmp_path: Path) -> None:
     regions = pooled(source, folder, 12, tmp_path)
     for number in (0, 1, 2, 7):
         maps = source.maps_of(Image.open(folder / f"{number:03}.jpg"))[0]
@@ -59,7 +59,7 @@ def test_regions_are_pooled_as_descriptors_pool_them(folder: Path, source: MapSo
     assert [path.name for path in tmp_path.iterdir()] == ["maps"]  # no temporary file is left
 
 
-def test_the_mean_of_regions_by_hand(folder: Path, source: MapSource, tmp_path: Path) -> None:
+def test_attend_gives_the_weighted_mean_of_regions(folder: Path, source: MapSource, tmp_path: Path) -> None:
     batch = pooled(source, folder, 3, tmp_path).batch([2, 1])
     parameters = initial_parameters(batch.images.shape[1], 0)
     weights = Attention.of(parameters)(batch.means, batch.images[batch.owner])
@@ -72,7 +72,7 @@ def test_the_mean_of_regions_by_hand(folder: Path, source: MapSource, tmp_path: 
             assert torch.allclose(attended[row], expected, atol=1e-5)
 
 
-def test_the_gradient_reaches_the_attention_alone(folder: Path, source: MapSource, tmp_path: Path) -> None:
+def test_the_gradient_reaches_the_attention_only(folder: Path, source: MapSource, tmp_path: Path) -> None:
     batch = pooled(source, folder, 4, tmp_path).batch([0, 1, 2, 3])
     parameters = torch.nn.ParameterDict(initial_parameters(batch.images.shape[1], 0))
     classifier = linear_classifier(source)
@@ -100,11 +100,11 @@ def test_training_lowers_the_loss_and_writes_a_card(folder: Path, tmp_path: Path
     losses = [epoch.loss for epoch in epochs if epoch.loss is not None]
     assert losses[-1] < losses[0]
     assert {"making composites", "pooling regions", "training, epoch 1 of 6"} <= labels
-    about = Attention.load(path).about
-    assert about["command"] == "workbench train attention photos --name mine"
-    assert not about["area"] and about["photos"] == 12 and about["collection"] == folder.name
-    assert about["kept"] == min(epochs, key=lambda epoch: epoch.measures["validation"]).number
-    assert about["figures"] == [epoch.as_dict() for epoch in epochs]
+    card = Attention.load(path).about
+    assert card["command"] == "workbench train attention photos --name mine"
+    assert not card["area"] and card["photos"] == 12 and card["collection"] == folder.name
+    assert card["kept"] == min(epochs, key=lambda epoch: epoch.measures["validation"]).number
+    assert card["figures"] == [epoch.as_dict() for epoch in epochs]
     assert [path.name for path in path.parent.iterdir()] == ["mine.safetensors"]  # the folder is deleted
     bench = wb.open(folder, cache=tmp_path, size=128, device="cpu", precision="float32")
     ranking = bench.search("000.jpg", pipeline=f"{NETWORK}/max/rmac:2/attention:mine")
@@ -112,9 +112,9 @@ def test_training_lowers_the_loss_and_writes_a_card(folder: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_it_learns_to_look_at_a_pasted_photo(tmp_path: Path) -> None:
-    """The embedded backbone on photographs of scikit-image: on composites that it never saw, attention puts a
-    larger share of its weight on the pasted photo than equal weights do."""
+def test_training_increases_the_weight_of_a_pasted_photo(tmp_path: Path) -> None:
+    """With the embedded backbone on photographs of scikit-image: on held-out composites, the pasted photo has
+    a larger share of the weight than with equal weights."""
     from skimage import data
 
     photos = []

@@ -1,4 +1,4 @@
-"""Attention cannot be trained: bad photos, labels, settings, names; a full disk; Ctrl+C in the terminal."""
+"""Training attention with invalid photos, labels, settings and names, a full disk, and Ctrl+C."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("count", "message"), [(1, "has 1 readable photos, too few"), (3, "3 readable photos")]
 )
-def test_too_few_photos(tmp_path: Path, count: int, message: str) -> None:
+def test_too_few_photos_are_refused(tmp_path: Path, count: int, message: str) -> None:
     with pytest.raises(WorkbenchError, match=message):
         trained(folder_of(tmp_path / "photos", count), tmp_path)
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     with pytest.raises(WorkbenchError, match="no image"):
         trained(tmp_path / "photos", tmp_path)
 
 
-def test_a_damaged_photo_is_left_out(folder: Path, tmp_path: Path) -> None:
-    """Damage that only decoding detects: training continues as without the photo, and counts it."""
+def test_a_damaged_photo_is_excluded_and_counted(folder: Path, tmp_path: Path) -> None:
+    """Damage that only decoding detects: training equals training without the photo, which is counted."""
     expected, photos = trained(folder, tmp_path / "a", FEW), tmp_path / "photos"
     shutil.copytree(folder, photos, ignore=shutil.ignore_patterns(".cache"))
     data = bytearray((photos / "003.jpg").read_bytes())
@@ -58,7 +58,7 @@ def test_a_damaged_photo_is_left_out(folder: Path, tmp_path: Path) -> None:
     assert same(attention, expected)
 
 
-def test_damage_that_leaves_too_few(tmp_path: Path) -> None:
+def test_damage_that_leaves_too_few_photos_is_reported(tmp_path: Path) -> None:
     photos = folder_of(tmp_path / "photos", 4)
     collection = collection_of(photos)
     (photos / "003.jpg").write_bytes(b"no picture")
@@ -74,8 +74,8 @@ def test_unreadable_photos_do_not_shift_the_classes(folder: Path, tmp_path: Path
     assert data.classes().tolist() == [0, 1, 2, *range(4, 12)]
 
 
-def test_a_photo_that_vanishes_is_named(tmp_path: Path) -> None:
-    """While composites are generated, after its map was stored."""
+def test_a_photo_deleted_during_training_is_reported(tmp_path: Path) -> None:
+    """It is deleted while composites are generated, after its map was stored."""
     photos = folder_of(tmp_path / "photos", 5)
 
     def remove(label: str, done: int, total: int) -> None:
@@ -86,7 +86,7 @@ def test_a_photo_that_vanishes_is_named(tmp_path: Path) -> None:
         trained(photos, tmp_path, progress=remove)
 
 
-def test_labels_other_than_the_classifiers(folder: Path, tmp_path: Path) -> None:
+def test_labels_that_are_not_the_classes_of_the_classifier_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match=r"has 12 labels, but the classifier knows 1000 classes"):
         trained(folder, tmp_path, replace(QUICK, targets="labels"))
 
@@ -99,7 +99,7 @@ def test_labels_other_than_the_classifiers(folder: Path, tmp_path: Path) -> None
         ("nothing", "mine", "'nothing' is not known"),
     ],
 )
-def test_backbones_and_names_that_are_not_valid(
+def test_invalid_backbones_and_names_are_refused(
     folder: Path, tmp_path: Path, backbone: str, name: str, message: str
 ) -> None:
     with pytest.raises(WorkbenchError, match=message):
@@ -115,7 +115,7 @@ def test_backbones_and_names_that_are_not_valid(
         (AttentionSettings(rate=0), "rate 0: take a number above 0"),
     ],
 )
-def test_settings_that_are_not_valid(
+def test_invalid_settings_are_refused(
     folder: Path, tmp_path: Path, settings: AttentionSettings, message: str
 ) -> None:
     with pytest.raises(WorkbenchError, match=message):
@@ -123,19 +123,19 @@ def test_settings_that_are_not_valid(
     assert not (tmp_path / "learned").exists()
 
 
-def test_a_disk_that_is_full_at_the_regions(tmp_path: Path) -> None:
+def test_a_disk_full_while_regions_are_pooled_is_reported(tmp_path: Path) -> None:
     """The maps and composites fit, the pooled regions do not."""
     message = Run("attention", make_data(tmp_path / "data"), tmp_path / "cache", most=30_000).end()
     assert "the regions to train on cannot be written" in message and "--cache" in message
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_answered_with_a_sentence(folder: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_command_with_one_sentence(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "workbench", "train", "attention", str(folder), "--name", "mine"]
     options = ["--backbone", NETWORK, "--size", "128", "--cache", str(tmp_path)]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 120
-    while not (tmp_path / "learned").exists() and time.monotonic() < until:
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "learned").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, message = process.communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""Composites: the box of the shown photo, equal pictures for equal seeds, decoding."""
+"""Composites: the box of the pasted photo, equal pictures for equal seeds, decoding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workbench.learning.attention.composites import SHARE, composites, decode_ph
 
 
 def test_composites_show_the_centre_of_their_photo() -> None:
-    """Photos of one colour each: the box contains the shown photo's only, and its area is in the range."""
+    """With photos of one colour each: the box has the pasted photo only, with an area in the range."""
     photos = [Image.new("RGB", (100, 80), colour) for colour in ("red", "lime", "blue", "white")]
     for number, composite in enumerate(composites(photos, 40, seed=3)):
         assert composite.photo == number % 4
@@ -37,11 +37,11 @@ def test_equal_seeds_give_equal_composites(tmp_path: Path) -> None:
     first = digests(tmp_path / "a", 1)
     assert first == digests(tmp_path / "b", 1) and first != digests(tmp_path / "c", 2)
     assert len(set(first)) == 6
-    (tmp_path / "a" / "000003.jpg").unlink()  # as if interrupted before it
+    (tmp_path / "a" / "000003.jpg").unlink()  # as if interrupted before it was written
     assert first == digests(tmp_path / "a", 1)
 
 
-def test_photos_are_decoded_no_larger_than_needed(tmp_path: Path) -> None:
+def test_photos_are_decoded_at_the_largest_side_needed(tmp_path: Path) -> None:
     for name, size in {"wide": (400, 20), "tall": (20, 400), "small": (30, 20)}.items():
         Image.new("RGB", size).save(tmp_path / f"{name}.jpg")
     decoded = decode_photos([tmp_path / f"{name}.jpg" for name in ("wide", "tall", "small")], 100)

@@ -1,4 +1,4 @@
-"""Fine-tuning for search: the file it writes, its descriptors, reused views, early stopping, the command."""
+"""Fine-tuning for search: the written file, its descriptors, reused views, early stopping, the command."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_loss_falls_and_the_card_has_all_epochs(folder: Path, tmp_path: Path
     assert not path.with_suffix(".training").exists()
 
 
-def test_a_pipeline_gives_the_descriptors_of_the_validation(folder: Path, tmp_path: Path) -> None:
+def test_descriptors_of_a_pipeline_equal_those_of_the_validation(folder: Path, tmp_path: Path) -> None:
     path = train(folder, tmp_path)
     data = labelled(open_folder(folder, "folders"))
     _, held_out = hold_out(data, 0.3, 0)
@@ -70,18 +70,18 @@ def test_a_pipeline_gives_the_descriptors_of_the_validation(folder: Path, tmp_pa
             validated = validated if validated.numel() else torch.zeros(len(held_out), vectors.shape[1])
             validated[positions] = vectors
 
-    describer = DescriptionCache(open_folder(folder, "folders"), options(tmp_path))
-    described = describer.describe(Config.parse(f"file:{path}/mean/whole"), silent)
+    descriptions = DescriptionCache(open_folder(folder, "folders"), options(tmp_path))
+    described = descriptions.describe(Config.parse(f"file:{path}/mean/whole"), silent)
     rows = described.image_rows()
-    used = described.descriptors.vectors[[rows[data.ids[row]] for row in held_out]]
+    vectors_of_pipeline = described.descriptors.vectors[[rows[data.ids[row]] for row in held_out]]
     about = card(path)
-    assert (used * validated).sum(1).min() > 1 - 1e-5  # maps are stored as float16
-    assert mean_ap(used, data.classes[held_out]) == about["figures"][about["kept"]]["mean_ap"]
-    untrained = describer.describe(Config.parse(f"{NETWORK}/mean/whole"), silent).descriptors.vectors
+    assert (vectors_of_pipeline * validated).sum(1).min() > 1 - 1e-5  # maps are stored as float16
+    assert mean_ap(vectors_of_pipeline, data.classes[held_out]) == about["figures"][about["kept"]]["mean_ap"]
+    untrained = descriptions.describe(Config.parse(f"{NETWORK}/mean/whole"), silent).descriptors.vectors
     assert (untrained - described.descriptors.vectors).abs().max() > 0.01
 
 
-def test_a_tuned_backbone_is_tuned_further_under_another_name(folder: Path, tmp_path: Path) -> None:
+def test_a_finetuned_backbone_is_trained_further_under_another_name(folder: Path, tmp_path: Path) -> None:
     path = train(folder, tmp_path, epochs=1)
     with pytest.raises(WorkbenchError, match="'net' would overwrite the backbone it is trained from"):
         train(folder, tmp_path, backbone=f"file:{path}")
@@ -101,7 +101,7 @@ def test_other_settings_use_the_same_views(folder: Path, tmp_path: Path) -> None
     labels.clear()
     train(folder, tmp_path, "other", lambda label, *_: labels.append(label), loss="triplet", epochs=1)
     assert labels and not [label for label in labels if label.startswith("view ")]
-    labels.clear()  # other images are trained on
+    labels.clear()  # trained on other images
     train(folder, tmp_path, "more", lambda label, *_: labels.append(label), held_out=0.5, epochs=1)
     assert [label for label in labels if label.startswith("view ")]
 
@@ -112,8 +112,10 @@ def test_every_loss_trains(folder: Path, tmp_path: Path, loss: str) -> None:
     assert about["loss"] == loss and len(about["figures"]) == 2
 
 
-def test_without_its_file_an_interrupted_training_starts_again(folder: Path, tmp_path: Path) -> None:
-    """The best epoch so far is in the file only."""
+def test_an_interrupted_training_without_its_file_starts_from_the_first_epoch(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Only the file contains the best epoch so far."""
 
     def stop(label: str, done: int, total: int) -> None:
         if label.startswith("training, epoch 2"):
@@ -127,15 +129,22 @@ def test_without_its_file_an_interrupted_training_starts_again(folder: Path, tmp
     assert path.is_file() and [label for label in labels if label.startswith("training, epoch 1 ")]
 
 
-def test_it_stops_early_if_validation_does_not_improve(folder: Path, tmp_path: Path) -> None:
+def test_training_stops_early_if_validation_does_not_improve(folder: Path, tmp_path: Path) -> None:
     epochs: list[Epoch] = []
     path = train(folder, tmp_path, report=epochs.append, rate=1e-12, epochs=9, patience=2)
-    assert [epoch.number for epoch in epochs] == [0, 1, 2, 3]  # the first is the best, two are no better
+    assert [epoch.number for epoch in epochs] == [
+        0,
+        1,
+        2,
+        3,
+    ]  # the first is the best, the next two do not improve
     about = card(path)
     assert about["kept"] == 1 and len(about["figures"]) == 4
 
 
-def test_views_that_become_nan_leave_the_epoch_before(folder: Path, tmp_path: Path) -> None:
+def test_views_that_become_nan_are_reported_and_the_previous_epoch_is_kept(
+    folder: Path, tmp_path: Path
+) -> None:
     def spoil(epoch: Epoch) -> None:
         if epoch.number == 1:
             for path in (tmp_path / "views").rglob("*.npy"):
@@ -149,14 +158,16 @@ def test_views_that_become_nan_leave_the_epoch_before(folder: Path, tmp_path: Pa
     assert (path.with_suffix(".training") / "checkpoint.safetensors").is_file()
     data = labelled(open_folder(folder, "folders"))
     _, held_out = hold_out(data, 0.3, 0)
-    describer = DescriptionCache(open_folder(folder, "folders"), options(tmp_path))
-    described = describer.describe(Config.parse(f"file:{path}/mean/whole"), silent)
+    descriptions = DescriptionCache(open_folder(folder, "folders"), options(tmp_path))
+    described = descriptions.describe(Config.parse(f"file:{path}/mean/whole"), silent)
     rows = described.image_rows()
     vectors = described.descriptors.vectors[[rows[data.ids[row]] for row in held_out]]
     assert mean_ap(vectors, data.classes[held_out]) == about["figures"][1]["mean_ap"]
 
 
-def test_at_the_command_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_epochs_notes_and_the_pipeline(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(folder, tmp_path / "photos")
     (tmp_path / "photos" / "alone").mkdir()
     picture(99).save(tmp_path / "photos" / "alone" / "only.jpg")
@@ -171,14 +182,16 @@ def test_at_the_command_line(folder: Path, tmp_path: Path, capsys: pytest.Captur
     assert out == f"epoch 1 is written to {path}; use it as {use}\n"
     assert "epoch 0: untrained, held-out mAP" in err and "epoch 1: loss" in err
     assert "note: 1 labels have one image" in err
-    assert "note: no epoch was better than the untrained backbone" in err  # such a rate changes nothing
+    assert (
+        "note: no epoch was better than the untrained backbone" in err
+    )  # the rate is too small for a change
     with pytest.raises(SystemExit) as ended:
         main(["evaluate", str(tmp_path / "photos"), use.split()[0], *common, "--json"])
     assert not ended.value.code
     assert json.loads(capsys.readouterr().out)[0]["pipeline"] == use.split()[0]
 
 
-def test_the_best_epoch_serves_the_workbench(folder: Path, tmp_path: Path) -> None:
+def test_the_best_epoch_is_usable_in_a_pipeline(folder: Path, tmp_path: Path) -> None:
     path = train(folder, tmp_path, epochs=1)
     bench = workbench.open(folder, "folders", size=128, device="cpu", precision="float32", cache=tmp_path)
     ranking = bench.search(bench.collection.images[0], pipeline=f"file:{path}/mean/whole")
@@ -186,8 +199,8 @@ def test_the_best_epoch_serves_the_workbench(folder: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_grocery_improves_the_embedded_backbone(shared: Path, tmp_path: Path) -> None:
-    table = tmp_path / "some.csv"
+def test_finetuning_on_grocery_improves_the_embedded_backbone(shared: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
     paths = sorted((shared / "datasets" / "grocery" / "train" / "Fruit").rglob("*.jpg"))
     table.write_text("path,label\n" + "".join(f"{path},{path.parent.name}\n" for path in paths))
     epochs: list[Epoch] = []

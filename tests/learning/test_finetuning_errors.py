@@ -1,4 +1,4 @@
-"""Fine-tuning with collections and settings that are not valid: the messages."""
+"""Messages of fine-tuning for invalid collections and settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder_of(tmp_path_factory.mktemp("kinds"), 32, kinds=KINDS)
 
 
-def test_notes_on_images_left_out(folder: Path, tmp_path: Path) -> None:
+def test_excluded_images_are_noted(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "photos")
     (tmp_path / "photos" / "alone").mkdir()
     picture(99).save(tmp_path / "photos" / "alone" / "only.jpg")
@@ -48,25 +48,25 @@ def test_notes_on_images_left_out(folder: Path, tmp_path: Path) -> None:
         ({"backbone": "file:/nowhere.safetensors"}, "nowhere"),
     ],
 )
-def test_settings_that_are_not_valid(
+def test_invalid_settings_are_refused(
     folder: Path, tmp_path: Path, changed: dict[str, str], message: str
 ) -> None:
     with pytest.raises(WorkbenchError, match=message):
         train(folder, tmp_path, **changed)  # type: ignore[arg-type]
 
 
-def test_a_collection_without_labels(folder: Path) -> None:
+def test_a_collection_without_labels_is_refused(folder: Path) -> None:
     with pytest.raises(WorkbenchError, match="no labels to learn from"):
         labelled(open_folder(folder))
 
 
-def test_a_single_label(folder: Path, tmp_path: Path) -> None:
-    table = tmp_path / "one.csv"
+def test_a_single_label_is_refused(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
     table.write_text("path,label\n" + "".join(f"{folder}/kind0/{n:03}.jpg,a\n" for n in (0, 4)))
     with pytest.raises(WorkbenchError, match="two such labels or more"):
         labelled(open_csv(table))
 
 
-def test_nothing_to_validate_on(tmp_path: Path) -> None:
+def test_a_collection_without_images_to_hold_out_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="no label has four or more images"):
         train(folder_of(tmp_path / "few", 6, kinds=2), tmp_path)

@@ -1,4 +1,4 @@
-"""Parts of fine-tuning: losses by hand, batches, held-out images, views, chains of blocks."""
+"""Parts of fine-tuning: losses by hand, batches, held-out images, views and chains of blocks."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ CLASSES = torch.tensor([0, 0, 1])
 MATCH, NEAR = 1.0, 2 * np.sin(np.pi / 12)  # distances of 0° to 60°, and of 60° to 90°
 
 
-def test_contrastive_loss_uses_the_hardest_mismatch_of_each() -> None:
-    # Each vector has one mismatch nearest; those of 0° and 90° are √2 away, beyond the margin.
-    pushed = losses.CONTRASTIVE_MARGIN - NEAR  # of 60°, and of 90° whose nearest mismatch is 60°
+def test_contrastive_loss_uses_the_hardest_mismatch_of_each_vector() -> None:
+    # The only mismatch of 0° is 90°, at the distance √2, beyond the margin.
+    pushed = losses.CONTRASTIVE_MARGIN - NEAR  # of 60° and 90°, each the nearest mismatch of the other
     value = losses.loss("contrastive", 2, 2)(VECTORS, CLASSES)
     assert float(value) == pytest.approx(MATCH + pushed, abs=1e-5)
 
@@ -51,7 +51,7 @@ def test_triplet_loss_uses_the_triplets_that_violate_the_margin() -> None:
     assert float(value) == pytest.approx(MATCH - NEAR + losses.TRIPLET_MARGIN, abs=1e-5)
 
 
-def test_a_new_classifier_has_the_loss_of_chance() -> None:
+def test_an_untrained_classifier_has_the_loss_of_chance() -> None:
     value = losses.loss("classification", 2, 5)(VECTORS, CLASSES)
     assert value.item() == pytest.approx(np.log(5), abs=1e-6)
 
@@ -70,24 +70,24 @@ def test_mean_ap_of_vectors_by_hand() -> None:
     st.integers(2, 4),
     st.integers(0, 99),
 )
-def test_every_batch_has_several_classes_alike(
-    sizes: list[int], per_batch: int, each: int, seed: int
+def test_every_batch_has_several_classes_of_equal_count(
+    sizes: list[int], per_batch: int, per_class: int, seed: int
 ) -> None:
     classes = np.repeat(np.arange(len(sizes)), sizes)
-    batches = batches_by_class(classes, per_batch, each, (seed,))
+    batches = batches_by_class(classes, per_batch, per_class, (seed,))
     for batch in batches:
-        numbers, counts = np.unique(classes[batch], return_counts=True)
-        assert 2 <= len(numbers) <= per_batch
-        assert (counts == each).all()
+        classes_of_batch, counts = np.unique(classes[batch], return_counts=True)
+        assert 2 <= len(classes_of_batch) <= per_batch
+        assert (counts == per_class).all()
     left_out = set(range(len(classes))) - set(np.concatenate(batches).tolist())
-    assert len(set(classes[list(left_out)].tolist())) <= 1  # a remainder of one class, without a mismatch
+    assert len(set(classes[list(left_out)].tolist())) <= 1  # one class remains, which has no mismatch
     assert all(
         (a == b).all()
-        for a, b in zip(batches, batches_by_class(classes, per_batch, each, (seed,)), strict=True)
+        for a, b in zip(batches, batches_by_class(classes, per_batch, per_class, (seed,)), strict=True)
     )
 
 
-def test_two_of_each_class_are_trained_on(folder: Path) -> None:
+def test_two_images_of_each_class_are_never_held_out(folder: Path) -> None:
     data = labelled(open_folder(folder, "folders"))
     training, held = hold_out(data, 0.9, 0)
     assert np.bincount(data.classes[training]).tolist() == [2] * KINDS
@@ -95,7 +95,7 @@ def test_two_of_each_class_are_trained_on(folder: Path) -> None:
     assert not set(training) & set(held)
 
 
-def test_posters_are_labelled_by_their_queries(posters_cache: Path) -> None:
+def test_posters_are_labelled_by_query(posters_cache: Path) -> None:
     bench = workbench.open("posters", cache=posters_cache)
     data = labelled(bench.collection)
     assert len(data.names) == len(bench.collection.queries)
@@ -121,7 +121,7 @@ def test_backbones_are_chains_of_blocks(name: str) -> None:
     assert not trained & {id(parameter) for parameter in model.get_submodule(cut).parameters()}
 
 
-def test_a_transformer_is_no_chain() -> None:
+def test_a_transformer_is_refused() -> None:
     spec = BackboneSpec("timm:test_vit", random=True)
     with pytest.raises(WorkbenchError, match="not one chain of blocks"):
         chain(models.load_backbone(spec, None, None, 0), spec.card(), None)

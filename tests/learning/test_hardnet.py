@@ -1,4 +1,4 @@
-"""Training of HardNet: its loss by hand, the trained network, its card, and photos and settings not valid."""
+"""Training of HardNet: its loss by hand, the trained network, its card, invalid photos and settings."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def one_thread() -> Iterator[None]:
 
 
 def plane(*degrees: float) -> torch.Tensor:
-    turns = torch.deg2rad(torch.tensor(degrees, dtype=torch.float64))
-    return torch.stack([turns.cos(), turns.sin()], 1)
+    angles = torch.deg2rad(torch.tensor(degrees, dtype=torch.float64))
+    return torch.stack([angles.cos(), angles.sin()], 1)
 
 
 def chord(degrees: float) -> float:
@@ -53,8 +53,8 @@ def chord(degrees: float) -> float:
 def test_the_loss_of_three_pairs_by_hand() -> None:
     """Anchors at 0, 70 and 200 degrees, positives at 10, 100 and 180.
 
-    Between (rows anchors): 10 100 180; 60 30 110; 170 100 20. So the nearest wrong positive is 100, 60 and
-    100 away, by column the nearest wrong anchor 60, 100 and 110: the harder are 60, 60 and 100.
+    Angles (one row per anchor): 10 100 180; 60 30 110; 170 100 20. So the nearest wrong positive is at 100,
+    60 and 100, by column the nearest wrong anchor at 60, 100 and 110: the harder are 60, 60 and 100.
     """
     anchors, positives = plane(0, 70, 200), plane(10, 100, 180)
     mined = hardest(anchors, positives)
@@ -62,7 +62,7 @@ def test_the_loss_of_three_pairs_by_hand() -> None:
     np.testing.assert_allclose(mined.matching, [chord(10), chord(30), chord(20)], atol=1e-9)
     np.testing.assert_allclose(mined.distance, [chord(60), chord(60), chord(100)], atol=1e-9)
     assert mined.from_row.tolist() == [False, True, True]
-    # The third pair's mismatch is farther than the margin and its match together: no loss.
+    # The mismatch of the third pair is farther than its match plus the margin: no loss.
     assert 1 + chord(20) - chord(100) < 0
     expected = (1 + chord(10) - chord(60) + 1 + chord(30) - chord(60)) / 3
     assert float(loss(anchors, positives)) == pytest.approx(expected, abs=1e-9)
@@ -76,17 +76,17 @@ def test_swapping_anchors_and_positives_swaps_rows_and_columns() -> None:
     assert float(loss(anchors, positives)) == pytest.approx(float(loss(positives, anchors)))
 
 
-def test_a_tie_takes_the_positive() -> None:
+def test_a_tie_selects_the_positive() -> None:
     mined = hardest(plane(0, 90), plane(0, 90))
     assert mined.from_row.tolist() == [True, True]
     np.testing.assert_allclose(mined.distance, [chord(90)] * 2, atol=1e-9)
     assert float(loss(plane(0, 90), plane(0, 90))) == pytest.approx(0, abs=1e-9)  # √2 is more than 1
-    opposite = loss(plane(0, 0), plane(180, 180))  # matches at the largest distance, mismatches no nearer
+    opposite = loss(plane(0, 0), plane(180, 180))  # matches and mismatches at the largest distance
     assert float(opposite) == pytest.approx(1)
 
 
-def test_near_duplicates_and_overlapping_places_are_no_negatives() -> None:
-    """0.008 is 0.4584 degrees: a vector at 0.4 is the same patch, one at 0.5 another."""
+def test_near_duplicates_and_overlapping_places_are_excluded_as_negatives() -> None:
+    """The distance 0.008 is 0.4584 degrees: a vector at 0.4 counts as the same patch, one at 0.5 does not."""
     anchors = plane(0, 120, 240)
     for degrees, negative in ((0.4, 120 - 10), (0.5, 0.5)):
         mined = hardest(anchors, plane(10, degrees, 250))
@@ -108,20 +108,20 @@ def test_without_negatives_the_loss_is_zero() -> None:
 
 
 def test_a_gradient_step_moves_matches_together_and_mismatches_apart() -> None:
-    turns = torch.deg2rad(torch.tensor([0.0, 70.0, 30.0, 100.0])).requires_grad_(True)
-    vectors = torch.stack([turns.cos(), turns.sin()], 1)
+    angles = torch.deg2rad(torch.tensor([0.0, 70.0, 30.0, 100.0])).requires_grad_(True)
+    vectors = torch.stack([angles.cos(), angles.sin()], 1)
     before = hardest(vectors[:2], vectors[2:])
-    assert before.from_row.tolist() == [False, True]  # both by anchor 1 at 70 and positive 0 at 30
+    assert before.from_row.tolist() == [False, True]  # both are anchor 1 at 70 and positive 0 at 30
     loss(vectors[:2], vectors[2:]).backward()
-    assert turns.grad is not None
-    moved = (turns - 0.01 * turns.grad).detach()
+    assert angles.grad is not None
+    moved = (angles - 0.01 * angles.grad).detach()
     after = torch.stack([moved.cos(), moved.sin()], 1)
     mined = hardest(after[:2], after[2:])
     assert (mined.matching < before.matching).all() and (mined.distance > before.distance).all()
 
 
 def test_the_gradient_of_equal_patches_is_finite() -> None:
-    """The square root has none at zero."""
+    """The square root has no finite gradient at zero."""
     vectors = plane(0, 120, 240).requires_grad_(True)
     loss(vectors, vectors).backward()
     assert vectors.grad is not None and bool(vectors.grad.isfinite().all())
@@ -159,15 +159,15 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ready(finished: Path, tmp_path: Path) -> Path:
+def prepared(finished: Path, tmp_path: Path) -> Path:
     """A cache with the places of the photos, so that training starts immediately."""
-    shutil.copytree(finished / "places", tmp_path / "ready" / "places")
-    return tmp_path / "ready"
+    shutil.copytree(finished / "places", tmp_path / "prepared" / "places")
+    return tmp_path / "prepared"
 
 
-def test_the_loss_falls_and_held_out_pairs_are_separated(folder: Path, ready: Path) -> None:
+def test_the_loss_falls_and_held_out_pairs_are_separated(folder: Path, prepared: Path) -> None:
     epochs: list[Epoch] = []
-    path = trained(folder, ready, report=epochs.append, width=8, steps=60, every=20)
+    path = trained(folder, prepared, report=epochs.append, width=8, steps=60, every=20)
     assert [epoch.number for epoch in epochs] == [1, 2, 3]
     losses = [epoch.loss or 0.0 for epoch in epochs]
     assert 0 < losses[-1] < losses[0] - 0.1
@@ -182,55 +182,55 @@ def test_the_loss_falls_and_held_out_pairs_are_separated(folder: Path, ready: Pa
     assert not path.with_suffix(".training").exists()
 
 
-def test_the_last_epoch_has_the_remaining_steps(folder: Path, ready: Path) -> None:
+def test_the_last_epoch_has_the_remaining_steps(folder: Path, prepared: Path) -> None:
     steps: list[int] = []
 
-    def listen(label: str, done: int, total: int) -> None:
+    def record(label: str, done: int, total: int) -> None:
         if label.startswith("training"):
             assert total == 5
             steps.append(done)
 
-    path = trained(folder, ready, progress=listen, steps=5, every=3)
+    path = trained(folder, prepared, progress=record, steps=5, every=3)
     assert steps == [0, 1, 2, 3, 4]
     assert len(card(path)["figures"]) == 2
 
 
-def test_the_trained_network_describes_keypoints(folder: Path, finished: Path, ready: Path) -> None:
-    (ready / "learned").mkdir()
-    shutil.copy(finished / FILE, ready / FILE)
-    source, keys, lost = described("hardnet:mine", folder, ready)
-    assert not lost and load(ready / FILE).width == SETTINGS.width
+def test_the_trained_network_describes_keypoints(folder: Path, finished: Path, prepared: Path) -> None:
+    (prepared / "learned").mkdir()
+    shutil.copy(finished / FILE, prepared / FILE)
+    source, keys, lost = described("hardnet:mine", folder, prepared)
+    assert not lost and load(prepared / FILE).width == SETTINGS.width
     for _, features in source.read(keys):
         assert len(features) > 20 and features.stored.dtype == np.float16
         np.testing.assert_allclose(np.linalg.norm(features.descriptors, axis=1), 1, atol=2e-3)
-    # Trained again under its name, it is another network, whose features are stored elsewhere.
+    # A network trained again under the same name has its features in another store.
     assert source.fresh()
-    trained(folder, ready, steps=1)
+    trained(folder, prepared, steps=1)
     assert not source.fresh()
-    assert described("hardnet:mine", folder, ready)[0].store.folder != source.store.folder
+    assert described("hardnet:mine", folder, prepared)[0].store.folder != source.store.folder
 
 
-def test_stored_places_give_the_same_bytes(folder: Path, finished: Path, ready: Path) -> None:
-    """``finished`` computed them, this run reads their files."""
-    before = files(ready / "places")
-    assert trained(folder, ready).read_bytes() == (finished / FILE).read_bytes()
-    assert files(ready / "places") == before
+def test_stored_places_give_the_same_bytes(folder: Path, finished: Path, prepared: Path) -> None:
+    """The run of ``finished`` computed the places, this run reads their files."""
+    before = files(prepared / "places")
+    assert trained(folder, prepared).read_bytes() == (finished / FILE).read_bytes()
+    assert files(prepared / "places") == before
 
 
-def test_a_wider_network_resumes_to_the_same_bytes(folder: Path, ready: Path) -> None:
-    """At this width, layers run in another memory order, which a checkpoint must not change."""
+def test_a_wider_network_resumes_to_the_same_bytes(folder: Path, prepared: Path) -> None:
+    """At this width, layers use another memory format, which a checkpoint must keep."""
 
     def stop(label: str, done: int, total: int) -> None:
         if done == 9 and label.startswith("training"):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        trained(folder, ready, "resumed", progress=stop, width=16)
-    expected = trained(folder, ready, "whole", width=16)
-    assert trained(folder, ready, "resumed", width=16).read_bytes() == expected.read_bytes()
+        trained(folder, prepared, "resumed", progress=stop, width=16)
+    expected = trained(folder, prepared, "whole", width=16)
+    assert trained(folder, prepared, "resumed", width=16).read_bytes() == expected.read_bytes()
 
 
-# -- photos and settings that are not valid --
+# -- invalid photos and settings --
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_wider_network_resumes_to_the_same_bytes(folder: Path, ready: Path) ->
         ({"rate": float("nan")}, "rate nan: take a number above 0"),
     ],
 )
-def test_settings_that_are_not_valid(
+def test_invalid_settings_are_refused(
     folder: Path, tmp_path: Path, changed: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(WorkbenchError, match=message):
@@ -256,22 +256,22 @@ def test_settings_that_are_not_valid(
     assert not files(tmp_path)
 
 
-def test_divergence_in_a_single_step_is_reported(folder: Path, ready: Path) -> None:
-    """Its loss is that of the untrained network: only the validation shows the divergence."""
+def test_divergence_in_a_single_step_is_reported(folder: Path, prepared: Path) -> None:
+    """The loss is that of the untrained network: only the validation detects the divergence."""
     with pytest.raises(WorkbenchError, match=r"diverged in epoch 1: take a smaller rate than 1e\+30"):
-        trained(folder, ready, rate=1e30, steps=1, every=1)
-    assert not (ready / FILE).exists()
+        trained(folder, prepared, rate=1e30, steps=1, every=1)
+    assert not (prepared / FILE).exists()
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_photos_of_one_colour(tmp_path: Path, count: int) -> None:
+def test_photos_without_keypoints_are_refused(tmp_path: Path, count: int) -> None:
     for number in range(count):
         Image.new("RGB", (160, 120), (50 * number, 90, 90)).save(tmp_path / f"{number}.png")
     with pytest.raises(WorkbenchError, match=r"no keypoint of any photo was found again.*nothing to learn"):
         trained(tmp_path, tmp_path / "cache")
 
 
-def test_too_few_photos(folder: Path, tmp_path: Path) -> None:
+def test_too_few_photos_are_refused(folder: Path, tmp_path: Path) -> None:
     for name in ("coffee.png", "coins.png"):
         shutil.copy(folder / name, tmp_path / name)
     Image.new("RGB", (160, 120)).save(tmp_path / "black.png")
@@ -283,7 +283,7 @@ def test_too_few_photos(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_photo_without_places_may_be_held_out(folder: Path, tmp_path: Path, seed: int) -> None:
-    """Whichever of four photos the seed holds out, one of them black: three are left for training."""
+    """For any of four photos held out, one of which is black, three are left for training."""
     for name in ("coffee.png", "coins.png", "astronaut.png"):
         shutil.copy(folder / name, tmp_path / name)
     Image.new("RGB", (160, 120)).save(tmp_path / "black.png")
@@ -299,18 +299,28 @@ def damage(path: Path) -> None:
     path.write_bytes(bytes(data) + b"\xff\xd9")
 
 
-def test_unreadable_photos_are_left_out_and_counted(
+def test_unreadable_photos_are_excluded_and_counted(
     folder: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bad = tmp_path / "photos"
-    shutil.copytree(folder, bad)
-    shutil.copy(folder_of(tmp_path / "more", 1) / "000.jpg", bad / "damaged.jpg")
-    damage(bad / "damaged.jpg")
-    assert len(open_folder(bad).images) == 6  # not detected when the folder is opened
-    about, expected = card(trained(bad, tmp_path / "cache")), card(finished / FILE)
+    with_damaged = tmp_path / "photos"
+    shutil.copytree(folder, with_damaged)
+    shutil.copy(folder_of(tmp_path / "more", 1) / "000.jpg", with_damaged / "damaged.jpg")
+    damage(with_damaged / "damaged.jpg")
+    assert len(open_folder(with_damaged).images) == 6  # not detected when the folder is opened
+    about, expected = card(trained(with_damaged, tmp_path / "cache")), card(finished / FILE)
     assert (about["photos"], about["unreadable"]) == (5, 1)
     assert about["figures"] == expected["figures"]
-    command = ["train", "hardnet", str(bad), "--name", "x", "--cache", str(tmp_path / "c"), "--size", "160"]
+    command = [
+        "train",
+        "hardnet",
+        str(with_damaged),
+        "--name",
+        "x",
+        "--cache",
+        str(tmp_path / "c"),
+        "--size",
+        "160",
+    ]
     with pytest.raises(SystemExit) as ended:
         main([*command, "--width", "2", "--steps", "1", "--views", "2"])
     assert not ended.value.code
@@ -321,22 +331,22 @@ def test_unreadable_photos_are_left_out_and_counted(
     assert "epoch 1: loss" in err and "% false positives at 95 % recall" in err
 
 
-def test_photos_that_are_all_unreadable(tmp_path: Path) -> None:
+def test_photos_that_are_all_unreadable_are_refused(tmp_path: Path) -> None:
     for path in sorted(folder_of(tmp_path / "photos", 3).iterdir()):
         damage(path)
     with pytest.raises(WorkbenchError, match="'photos' has no photo that can be read"):
         trained(tmp_path / "photos", tmp_path / "cache")
 
 
-def test_the_command_reports_settings_that_are_not_valid(
+def test_the_command_reports_invalid_settings(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for more, message in (
+    for options_of_case, message in (
         (["--rate", "-1"], "rate -1: take a number above 0"),
         (["--steps", "0"], "steps 0"),
     ):
         with pytest.raises(SystemExit) as ended:
-            main(["train", "hardnet", str(folder), "--name", "x", "--cache", str(tmp_path), *more])
+            main(["train", "hardnet", str(folder), "--name", "x", "--cache", str(tmp_path), *options_of_case])
         assert ended.value.code
         out, err = capsys.readouterr()
         assert not out and message in err and "Traceback" not in err

@@ -1,4 +1,4 @@
-"""Inspection of HardNet's batches on real photographs, and its view."""
+"""Inspection of HardNet's training batches on photographs, and its view."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Bench:
 
 
 @pytest.fixture(scope="module")
-def made(bench: Bench) -> BatchSampler:
+def sampler(bench: Bench) -> BatchSampler:
     return batch_sampler(bench.collection, bench.options)
 
 
-def test_a_batch_and_its_loss_are_those_of_training(made: BatchSampler, bench: Bench) -> None:
-    pairs, model = made.draw(0), load_network(UNTRAINED, bench.options)
-    sampled = made.seen(pairs, model)
+def test_a_batch_and_its_loss_equal_those_of_training(sampler: BatchSampler, bench: Bench) -> None:
+    pairs, model = sampler.draw(0), load_network(UNTRAINED, bench.options)
+    sampled = sampler.seen(pairs, model)
     assert len(sampled) == AT_ONCE * EACH
     with torch.no_grad():
         vectors = describe_pairs(model, pairs)
@@ -66,24 +66,24 @@ def test_a_batch_and_its_loss_are_those_of_training(made: BatchSampler, bench: B
     np.testing.assert_array_equal(sampled.from_row, sampled.row_distance <= sampled.column_distance)
     assert not (sampled.by_row == rows).any() and not (sampled.by_column == rows).any()
     assert not pairs.overlap[rows, sampled.by_row].any() and not pairs.overlap[sampled.by_column, rows].any()
-    taken = np.minimum(sampled.row_distance, sampled.column_distance)
-    np.testing.assert_allclose(sampled.loss, np.maximum(0, 1 + sampled.matching - taken), atol=1e-5)
+    selected = np.minimum(sampled.row_distance, sampled.column_distance)
+    np.testing.assert_allclose(sampled.loss, np.maximum(0, 1 + sampled.matching - selected), atol=1e-5)
     assert set(sampled.photos) <= set(bench.collection.images)
 
 
-def test_batches_differ_by_number_and_are_reproducible(made: BatchSampler, bench: Bench) -> None:
-    first, repeated, other = made.draw(0), made.draw(0), made.draw(1)
+def test_batches_differ_by_number_and_are_reproducible(sampler: BatchSampler, bench: Bench) -> None:
+    first, repeated, other = sampler.draw(0), sampler.draw(0), sampler.draw(1)
     np.testing.assert_array_equal(first.anchors, repeated.anchors)
     assert not np.array_equal(first.places, other.places)
     from_cache = batch_sampler(bench.collection, bench.options)
     np.testing.assert_array_equal(from_cache.draw(1).positives, other.positives)
     losses, repeated_losses = (
-        made.seen(first, load_network(UNTRAINED, bench.options)).loss for _ in range(2)
+        sampler.seen(first, load_network(UNTRAINED, bench.options)).loss for _ in range(2)
     )
     np.testing.assert_array_equal(losses, repeated_losses)
 
 
-def test_networks_by_name(bench: Bench) -> None:
+def test_load_network_resolves_names(bench: Bench) -> None:
     assert load_network("hardnet:mine", bench.options).width == 4
     assert not load_network("hardnet:mine", bench.options).training
     with pytest.raises(WorkbenchError, match="no network"):
@@ -113,27 +113,27 @@ def test_a_large_collection_is_sampled(cache: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(inspection, "PHOTOS", 3)
     monkeypatch.setattr(inspection, "EACH", 1)
     bench = workbench.open(folder_of(tmp_path, 8), cache=cache, size=128)
-    few = batch_sampler(bench.collection, bench.options)
-    assert len(few.photos) == 3 and set(few.photos) < set(bench.collection.images)
+    limited = batch_sampler(bench.collection, bench.options)
+    assert len(limited.photos) == 3 and set(limited.photos) < set(bench.collection.images)
 
 
-def test_the_view_shows_anchors_and_marks_what_is_taken(
-    session: Session, made: BatchSampler, bench: Bench
+def test_the_view_shows_anchors_and_marks_the_selected_negatives(
+    session: Session, sampler: BatchSampler, bench: Bench
 ) -> None:
     view = SamplingView(session)
     names = [name for _, name in view.network.options]
     assert names == [*(["hardnet"] if SHIPPED.is_file() else []), "hardnet:mine", UNTRAINED]
     assert view.rows.rows == [] and "Draw a batch" in view.lines.lines[0]["text"]
     view.network.value = UNTRAINED
-    assert session.wait(60) and view.rows.rows == []  # nothing before it is asked for
+    assert session.wait(60) and view.rows.rows == []  # no batch before the button is pressed
     view.next.click()
     assert session.wait(120)
     assert not session.failed, session.message
-    sampled = made.seen(made.draw(0), load_network(UNTRAINED, bench.options))
+    sampled = sampler.seen(sampler.draw(0), load_network(UNTRAINED, bench.options))
     rows = view.rows.rows
     assert len(rows) == len(view.rows.titles) == 5 and len(rows[0]) == len(shown(sampled)) == 8
     for column, i in enumerate(shown(sampled)):
-        anchor, positive, by_row, by_column, one = (row[column] for row in rows)
+        anchor, positive, by_row, by_column, loss_cell = (row[column] for row in rows)
         patches = (
             (anchor, sampled.pairs.anchors[i]),
             (positive, sampled.pairs.positives[i]),
@@ -145,7 +145,7 @@ def test_the_view_shows_anchors_and_marks_what_is_taken(
         assert by_row["texts"][0] == f"{sampled.row_distance[i]:.2f}"
         assert by_column["texts"][0] == f"{sampled.column_distance[i]:.2f}"
         assert (TAKEN in by_row["mark"]) == sampled.from_row[i] != (TAKEN in by_column["mark"])
-        assert one["texts"] == [f"{sampled.loss[i]:.2f}"]
+        assert loss_cell["texts"] == [f"{sampled.loss[i]:.2f}"]
     assert view.lines.lines[0]["text"] == f"Batch 1: mean loss {sampled.loss.mean():.2f}"
     view.network.value = "hardnet:mine"  # the same batch by another network
     assert session.wait(120)

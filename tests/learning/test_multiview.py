@@ -1,4 +1,4 @@
-"""Other photos of an object as sources of matching patches: by known outlines, and by verified matches."""
+"""Matching patches from other photos of an object: by known outlines, and by verified matches."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 
 @pytest.fixture(scope="module")
 def outlined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Collection, np.ndarray]:
-    """A photo, the same under a known homography at twice the size, junk, and the homography."""
+    """A collection of a photo, its view under a homography at twice the size and junk; and the homography."""
     root: Path = tmp_path_factory.mktemp("outlined")
     photo = np.asarray(thing("coffee"))
     matrix = np.array([[1.7, 0.2, 15], [-0.1, 1.8, 40], [2e-4, 1e-4, 1]])
     Image.fromarray(photo).save(root / "a.png")
     Image.fromarray(np.asarray(cv2.warpPerspective(photo, matrix, (480, 400)), np.uint8)).save(root / "b.png")
     thing("coins").save(root / "c.png")
-    there = cv2.perspectiveTransform(np.array([CORNERS]), matrix)[0]
+    corners_in_view = cv2.perspectiveTransform(np.array([CORNERS]), matrix)[0]
     collection = Collection(
         "outlined",
         root,
@@ -51,7 +51,7 @@ def outlined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Collection, np.n
         PROTOCOLS["revisited"],
         quadrilaterals={
             ("q", "a.png"): CORNERS,
-            ("q", "b.png"): tuple(map(tuple, there.tolist())),
+            ("q", "b.png"): tuple(map(tuple, corners_in_view.tolist())),
             ("q", "c.png"): CORNERS,
         },
     )
@@ -62,16 +62,16 @@ def test_partners_share_a_label_and_a_group(things: Collection) -> None:
     photos = list(things.images)
     partners = find_partners(things, photos)
     assert partners["coffee/0.png"] == {"coffee/1.png": "", "coffee/2.png": ""}
-    number = dict(zip(photos, group_partners(photos, partners).tolist(), strict=True))
-    assert len(set(number.values())) == len(THINGS) + 1  # the empty images share a label, too
+    group_of = dict(zip(photos, group_partners(photos, partners).tolist(), strict=True))
+    assert len(set(group_of.values())) == len(THINGS) + 1  # the empty images share a label, too
     for name in THINGS:
-        assert len({number[f"{name}/{n}.png"] for n in range(3)}) == 1
-    two = ["coffee/0.png", "coins/1.png"]
-    assert find_partners(things, two) == {"coffee/0.png": {}, "coins/1.png": {}}
-    assert group_partners(two, find_partners(things, two)).tolist() == [0, 1]
+        assert len({group_of[f"{name}/{n}.png"] for n in range(3)}) == 1
+    unrelated = ["coffee/0.png", "coins/1.png"]
+    assert find_partners(things, unrelated) == {"coffee/0.png": {}, "coins/1.png": {}}
+    assert group_partners(unrelated, find_partners(things, unrelated)).tolist() == [0, 1]
 
 
-def test_photos_are_in_one_group_also_through_others(outlined: tuple[Collection, np.ndarray]) -> None:
+def test_photos_with_a_common_partner_are_in_one_group(outlined: tuple[Collection, np.ndarray]) -> None:
     collection, _ = outlined
     chained = replace(
         collection,
@@ -88,7 +88,7 @@ def test_photos_are_in_one_group_also_through_others(outlined: tuple[Collection,
     assert find_partners(chained, photos)["a.png"] == {"b.png": "q"}  # indirect partners are not matched
 
 
-def test_known_outlines_match_keypoints_by_their_homography(
+def test_keypoints_in_known_outlines_are_matched_by_the_homography(
     outlined: tuple[Collection, np.ndarray],
 ) -> None:
     collection, matrix = outlined
@@ -102,24 +102,24 @@ def test_known_outlines_match_keypoints_by_their_homography(
     assert len(rows) == len(patches) >= 15
     assert len(set(rows.tolist())) == len(rows)
     outline = np.array(CORNERS, np.float32)
-    assert all(cv2.pointPolygonTest(outline, p, False) >= 0 for p in points[rows, :2].tolist())
+    assert all(cv2.pointPolygonTest(outline, point, False) >= 0 for point in points[rows, :2].tolist())
     others = detect(read_grey(collection.path("b.png"), 480))
     expected = transform_keypoints(points[rows], matrix)[:, :2]
     distance = np.linalg.norm(expected[:, None] - others[None, :, :2], axis=2).min(1)
     assert (distance <= 0.25 * points[rows, 2] * 2 + 1.5).all()
 
 
-def test_photos_of_a_label_are_matched_if_verified(things: Collection) -> None:
+def test_photos_of_one_label_are_matched_if_verified(things: Collection) -> None:
     partners = find_partners(things, things.images)
     grey = read_grey(things.path("coins/0.png"), SIDE)
-    parts = list(
+    matches = list(
         patches_in_partners(things, "coins/0.png", partners["coins/0.png"], SIDE, np.random.default_rng(0))(
             grey, detect(grey)
         )
     )
-    assert len(parts) == 2
-    assert max(len(rows) for rows, _ in parts) >= 20
-    for rows, patches in parts:
+    assert len(matches) == 2
+    assert max(len(rows) for rows, _ in matches) >= 20
+    for rows, patches in matches:
         assert patches.shape == (len(rows), 32, 32)
     empty = read_grey(things.path("empty/thin.png"), SIDE)
     for rows, patches in patches_in_partners(

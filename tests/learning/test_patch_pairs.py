@@ -1,4 +1,4 @@
-"""Places: geometry of keypoints by hand, random views and their homographies, batches, stored files."""
+"""Places: transformed keypoints by hand, random views and their homographies, batches, stored files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def same(first: Places, second: Places) -> bool:
 
 
 def similarity(scale: float, degrees: float, shift: tuple[float, float]) -> np.ndarray:
-    """Clockwise in the picture, because y points down."""
+    """The matrix of a similarity; the rotation is clockwise in the picture, because y points down."""
     c, s = scale * np.cos(np.deg2rad(degrees)), scale * np.sin(np.deg2rad(degrees))
     return np.array([[c, -s, shift[0]], [s, c, shift[1]], [0, 0, 1]])
 
@@ -48,24 +48,26 @@ def keypoints(*rows: tuple[float, float, float, float]) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def test_twice_as_large_and_turned_by_hand() -> None:
-    """x = 10 + 2 (5 cos 30 - 7 sin 30), y = -3 + 2 (5 sin 30 + 7 cos 30); 350 degrees and 30 are 20."""
+def test_transform_keypoints_by_a_similarity_by_hand() -> None:
+    """x = 10 + 2 (5 cos 30 - 7 sin 30), y = -3 + 2 (5 sin 30 + 7 cos 30); 350 + 30 degrees are 20."""
     points = keypoints((5, 7, 4, 350), (0, 0, 3, 45))
-    found = transform_keypoints(points, similarity(2, 30, (10, -3)))
+    transformed = transform_keypoints(points, similarity(2, 30, (10, -3)))
     half = 3**0.5 / 2
     first = [10 + 2 * (5 * half - 3.5), -3 + 2 * (2.5 + 7 * half), 8, 20]
-    np.testing.assert_allclose(found, [first, [10.0, -3, 6, 75]], atol=1e-6)
+    np.testing.assert_allclose(transformed, [first, [10.0, -3, 6, 75]], atol=1e-6)
 
 
-def test_stretched_and_in_perspective_by_hand() -> None:
-    """Three times as wide: a direction of 45 degrees leans to atan(1/3), the area is thrice. At x = 1 of
+def test_transform_keypoints_by_stretch_and_perspective_by_hand() -> None:
+    """Stretched three times in x, the angle 45 degrees becomes atan(1/3) and the area is tripled. At x = 1 of
     u = x/(1+x), v = y/(1+x): du/dx = 1/4, dv/dx = -y/4, dv/dy = 1/2."""
     wide = transform_keypoints(keypoints((2, 5, 4, 45)), np.diag([3.0, 1, 1]))
     np.testing.assert_allclose(wide, [[6, 5, 4 * 3**0.5, np.rad2deg(np.arctan(1 / 3))]], atol=1e-6)
     matrix = np.array([[1.0, 0, 0], [0, 1, 0], [1, 0, 1]])
-    found = transform_keypoints(keypoints((1, 6, 8, 0), (1, 6, 8, 90)), matrix)
-    ahead = np.rad2deg(np.arctan2(-6 / 4, 1 / 4)) % 360
-    np.testing.assert_allclose(found, [[0.5, 3, 8 / 8**0.5, ahead], [0.5, 3, 8 / 8**0.5, 90]], atol=1e-5)
+    transformed = transform_keypoints(keypoints((1, 6, 8, 0), (1, 6, 8, 90)), matrix)
+    angle = np.rad2deg(np.arctan2(-6 / 4, 1 / 4)) % 360
+    np.testing.assert_allclose(
+        transformed, [[0.5, 3, 8 / 8**0.5, angle], [0.5, 3, 8 / 8**0.5, 90]], atol=1e-5
+    )
 
 
 def scattered(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -74,7 +76,7 @@ def scattered(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def homography_of(rng: np.random.Generator) -> np.ndarray:
-    """A random view of a picture that lies wholly in front of the camera."""
+    """The homography of a random view; the whole picture is in front of the camera."""
     matrix = similarity(rng.uniform(0.3, 3), rng.uniform(0, 360), (rng.uniform(-90, 90), 5)) @ np.array(
         [[1, rng.uniform(-0.5, 0.5), 0], [0, rng.uniform(0.5, 2), 0], [*rng.uniform(-1e-3, 1e-3, 2), 1]]
     )
@@ -86,9 +88,9 @@ def homography_of(rng: np.random.Generator) -> np.ndarray:
 def test_the_inverse_homography_restores_keypoints(seed: int) -> None:
     rng = np.random.default_rng(seed)
     points, matrix = scattered(rng, 20), homography_of(rng)
-    back = transform_keypoints(transform_keypoints(points, matrix), np.linalg.inv(matrix))
-    np.testing.assert_allclose(back[:, :3], points[:, :3], rtol=1e-5, atol=1e-3)
-    assert (abs((back[:, 3] - points[:, 3] + 180) % 360 - 180) < 1e-2).all()
+    restored = transform_keypoints(transform_keypoints(points, matrix), np.linalg.inv(matrix))
+    np.testing.assert_allclose(restored[:, :3], points[:, :3], rtol=1e-5, atol=1e-3)
+    assert (abs((restored[:, 3] - points[:, 3] + 180) % 360 - 180) < 1e-2).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -103,19 +105,19 @@ def test_matches_are_one_to_one_and_within_the_tolerances(seed: int) -> None:
     pairs = match_keypoints(points, copies.astype(np.float32), matrix)
     assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == len(pairs)
     a, b = moved[pairs[:, 0]], copies[pairs[:, 1]]
-    apart = np.linalg.norm(a[:, :2] - b[:, :2], axis=1)
-    assert (apart <= 0.25 * np.minimum(a[:, 2], b[:, 2]) + 0.501).all()
+    distances = np.linalg.norm(a[:, :2] - b[:, :2], axis=1)
+    assert (distances <= 0.25 * np.minimum(a[:, 2], b[:, 2]) + 0.501).all()
     assert (np.maximum(a[:, 2] / b[:, 2], b[:, 2] / a[:, 2]) <= SCALE_RATIO + 1e-3).all()
     assert (abs((a[:, 3] - b[:, 3] + 180) % 360 - 180) <= ANGLE + 0.01).all()
     assert len(match_keypoints(points, moved.astype(np.float32), matrix)) == 40
     assert len(match_keypoints(points, moved.astype(np.float32), similarity(1, 0, (5e4, 0)) @ matrix)) == 0
 
 
-def test_the_nearest_of_several_matches_and_others_do_not() -> None:
-    """For size 8, 2.5 pixels away matches, 2.6 does not; nor 1.36 times as large, nor turned by 21°."""
+def test_match_keypoints_selects_the_nearest_within_the_tolerances() -> None:
+    """For size 8, 2.5 pixels of distance match; 2.6, a size ratio of 1.36, or a rotation by 21° do not."""
     identity = np.eye(3)
     points = keypoints((50, 50, 8, 355))
-    for other, fits in [
+    for other, matches in [
         ((52.5, 50, 8, 355), True),
         ((52.6, 50, 8, 355), False),
         ((50, 50, 8 * 1.34, 355), True),
@@ -124,7 +126,7 @@ def test_the_nearest_of_several_matches_and_others_do_not() -> None:
         ((50, 50, 8, 14), True),
         ((50, 50, 8, 16), False),
     ]:
-        assert len(match_keypoints(points, keypoints(other), identity)) == fits, other
+        assert len(match_keypoints(points, keypoints(other), identity)) == matches, other
     several = keypoints((51, 50, 8, 0), (50.5, 50, 8, 0), (49, 50, 8, 0))
     assert match_keypoints(points, several, identity).tolist() == [[0, 1]]
     assert match_keypoints(several, points, identity).tolist() == [[1, 0]]
@@ -135,14 +137,14 @@ def test_the_nearest_of_several_matches_and_others_do_not() -> None:
 # -- views --
 
 
-def test_a_view_shows_each_spot_where_its_homography_says() -> None:
-    """Centroids of dark spots on white: with pixels' corners in place of their centres, the medians of
-    views would be 0.27 pixels off on average."""
-    across, down = np.meshgrid(np.arange(400), np.arange(300))
+def test_spots_in_a_view_are_at_the_positions_of_its_homography() -> None:
+    """Centroids of dark spots on white: with coordinates of pixel corners instead of centres, the mean of the
+    median errors would be 0.27 pixels."""
+    xs, ys = np.meshgrid(np.arange(400), np.arange(300))
     spots = keypoints(*((x, y, 8, 0) for x in range(80, 360, 60) for y in range(70, 260, 55)))
     picture = np.full((300, 400), 255.0)
     for x, y, _, _ in spots:
-        picture -= 200 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * 3**2))
+        picture -= 200 * np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * 3**2))
     photo = np.repeat(picture.clip(0, 255).astype(np.uint8)[..., None], 3, 2)
     errors = []
     for seed in range(20):
@@ -154,18 +156,18 @@ def test_a_view_shows_each_spot_where_its_homography_says() -> None:
             left, top = round(x) - r, round(y) - r
             if left < 0 or top < 0 or left + 2 * r >= 400 or top + 2 * r >= 300:
                 continue
-            part = view[top : top + 2 * r + 1, left : left + 2 * r + 1].astype(float)
-            dark = (np.median(part) - 25 - part).clip(0)
+            crop = view[top : top + 2 * r + 1, left : left + 2 * r + 1].astype(float)
+            dark = (np.median(crop) - 25 - crop).clip(0)
             if dark.sum() > 300:
-                at = np.arange(-r, r + 1)
-                middle = dark.sum(0) @ at / dark.sum(), dark.sum(1) @ at / dark.sum()
-                offsets.append([round(x) + middle[0] - x, round(y) + middle[1] - y])
+                positions = np.arange(-r, r + 1)
+                centroid = dark.sum(0) @ positions / dark.sum(), dark.sum(1) @ positions / dark.sum()
+                offsets.append([round(x) + centroid[0] - x, round(y) + centroid[1] - y])
         if len(offsets) >= 4:
             errors.append(abs(np.median(offsets, 0)))
     assert len(errors) >= 12 and np.mean(errors) < 0.1
 
 
-def test_a_view_is_the_same_again_and_another_by_another_seed() -> None:
+def test_views_are_reproducible_and_differ_by_seed() -> None:
     photo = np.asarray(thing("coffee"))
     first, repeated, other = (random_view(photo, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first[0], repeated[0]) and np.array_equal(first[1], repeated[1])
@@ -180,7 +182,7 @@ def test_photos_of_any_shape_do_not_raise(size: tuple[int, int]) -> None:
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The correlation of patches [n, 32, 32] with others."""
+    """Correlation [n] of patches [n, 32, 32] with the patches ``b`` of equal shape."""
     x, y = (patches.reshape(len(patches), -1).astype(float) for patches in (a, b))
     x, y = (values - values.mean(1, keepdims=True) for values in (x, y))
     return np.asarray((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1))
@@ -192,7 +194,7 @@ def test_patches_of_a_place_correlate(name: str) -> None:
     patches, counts, at = find_places(photo, 3, np.random.default_rng(0))
     starts = np.append(0, counts.cumsum())
     assert len(counts) > 60 and counts.min() >= 2 and counts.max() <= 4
-    # The first patch is from the photo itself: at that position and size, and some angle.
+    # The first patch is from the photo itself: at this position and size, and an unknown angle.
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     upright = cut_patches(grey, np.column_stack([at, np.zeros(len(at))]).astype(np.float32))
     disc = np.hypot(*np.meshgrid(np.arange(32) - 15.5, np.arange(32) - 15.5)) < 15
@@ -207,10 +209,10 @@ def test_patches_of_a_place_correlate(name: str) -> None:
 # -- batches --
 
 
-def labelled_places(photos: int, each: int, seed: int = 0) -> Places:
-    """Places whose patches are labelled: brightness is the place, one pixel the number of the patch."""
+def labelled_places(photos: int, per_photo: int, seed: int = 0) -> Places:
+    """Places with labelled patches: the brightness is the place, one pixel the number of the patch."""
     rng = np.random.default_rng(seed)
-    counts = rng.integers(2, 5, photos * each)
+    counts = rng.integers(2, 5, photos * per_photo)
     starts = np.append(0, counts.cumsum())
     patches = np.zeros((starts[-1], 32, 32), np.uint8)
     for place in range(len(counts)):
@@ -218,15 +220,15 @@ def labelled_places(photos: int, each: int, seed: int = 0) -> Places:
             patches[starts[place] + number] = place
             patches[starts[place] + number, 0, 1] = 200 + number
     at = np.column_stack([rng.uniform(0, 200, (len(counts), 2)), rng.uniform(2, 12, len(counts))])
-    return Places(patches, starts, np.repeat(np.arange(photos), each), at)
+    return Places(patches, starts, np.repeat(np.arange(photos), per_photo), at)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 8), st.integers(1, 12))
-def test_a_batch_holds_two_patches_of_each_of_its_places(seed: int, at_once: int, each: int) -> None:
+def test_a_batch_has_two_patches_of_each_place(seed: int, at_once: int, per_photo: int) -> None:
     places = labelled_places(6, 8)
-    pairs = draw_batch(places, places.of(np.arange(6)), np.random.default_rng(seed), at_once, each)
-    count = min(at_once, 6) * min(each, 8)
+    pairs = draw_batch(places, places.of(np.arange(6)), np.random.default_rng(seed), at_once, per_photo)
+    count = min(at_once, 6) * min(per_photo, 8)
     assert len(pairs.places) == len(set(pairs.places)) == count
     assert len(set(places.photo[pairs.places])) == min(at_once, 6)
     corners = [(0, 1), (0, 30), (1, 0), (30, 0), (31, 1), (31, 30), (1, 31), (30, 31)]
@@ -237,7 +239,7 @@ def test_a_batch_holds_two_patches_of_each_of_its_places(seed: int, at_once: int
         (corner,) = [c for c in corners if (side[:, c[0], c[1]] >= 200).all()]
         labels.append((corner, side[:, corner[0], corner[1]]))
     assert labels[0][0] == labels[1][0]  # rotated and mirrored in the same way
-    assert (labels[0][1] != labels[1][1]).all()  # two patches, not one twice
+    assert (labels[0][1] != labels[1][1]).all()  # two different patches
     for i, a in enumerate(pairs.places):
         for j, b in enumerate(pairs.places):
             near = np.hypot(*(places.at[a, :2] - places.at[b, :2])) < APART * max(
@@ -270,7 +272,7 @@ def test_equal_seeds_give_equal_batches() -> None:
     assert not np.array_equal(first[0].places, first[1].places)
 
 
-# -- stored files, one a photo --
+# -- stored files, one per photo --
 
 
 @pytest.fixture(scope="module")
@@ -345,7 +347,7 @@ def test_a_damaged_file_is_replaced(
     assert path.read_bytes() == whole
 
 
-def test_photos_without_places(tmp_path: Path) -> None:
+def test_photos_without_places_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
     with pytest.raises(WorkbenchError, match="no keypoint of any photo was found again"):
         collect_places([tmp_path / "white.png"], VIEWS, SIDE, 0, tmp_path / "x")
@@ -353,7 +355,7 @@ def test_photos_without_places(tmp_path: Path) -> None:
         collect_places([], VIEWS, SIDE, 0, tmp_path / "x")
 
 
-def test_a_photo_that_vanishes_is_named(paths: list[Path], tmp_path: Path) -> None:
-    gone = tmp_path / "gone.png"
+def test_a_missing_photo_is_reported(paths: list[Path], tmp_path: Path) -> None:
+    missing = tmp_path / "gone.png"
     with pytest.raises(WorkbenchError, match=r"photo '.*gone\.png' cannot be used: the file is missing"):
-        collect_places([paths[1], gone], VIEWS, SIDE, 0, tmp_path / "x")
+        collect_places([paths[1], missing], VIEWS, SIDE, 0, tmp_path / "x")

@@ -1,4 +1,4 @@
-"""Training region proposals: the detector, generated scenes, the card, and input that is not valid."""
+"""Training region proposals: the detector, generated scenes, the card, and invalid input."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from workbench.learning.proposals.train import ProposalSettings, train_proposals
 from workbench.learning.trainer import Epoch
 
 
-def test_a_detector_learns_to_find_bright_cells() -> None:
-    """Maps with one bright rectangle each: after some steps the first proposal lies on it."""
+def test_a_trained_detector_proposes_bright_cells() -> None:
+    """On maps with one bright rectangle each, the first proposal covers it after 120 steps."""
     torch.manual_seed(0)
     model = Detector(4, width=16, hidden=16)
     adam = torch.optim.AdamW(model.parameters(), 3e-3)
@@ -75,17 +75,17 @@ def test_equal_seeds_give_equal_scenes_with_boxes(tmp_path: Path) -> None:
     assert len({n // MEMBERS for n in range(60)} - set(HELD_OUT)) == 12
 
 
-def test_the_card_and_the_pictures_of_each_epoch(tmp_path: Path) -> None:
-    """The settings and the collection of ``tiny_trainings``: resuming is tested there."""
+def test_training_writes_a_card_and_pictures_of_each_epoch(tmp_path: Path) -> None:
+    """With the settings and the collection of ``tiny_trainings``, which the tests of resuming share."""
     epochs: list[Epoch] = []
     steps: list[tuple[int, int]] = []
 
-    def listen(label: str, done: int, total: int) -> None:
+    def record(label: str, done: int, total: int) -> None:
         if label.startswith("training"):
             steps.append((done, total))
 
     data = tiny_trainings.make_data(tmp_path / "data")
-    path = tiny_trainings.train("proposals", data, tmp_path, listen, epochs.append)
+    path = tiny_trainings.train("proposals", data, tmp_path, record, epochs.append)
     assert [epoch.number for epoch in epochs] == [0, 1, 2, 3]
     trained = rpn.load(path)
     about = trained.about
@@ -99,7 +99,7 @@ def test_the_card_and_the_pictures_of_each_epoch(tmp_path: Path) -> None:
     assert boxes.shape[1] == 5 and (boxes >= 0).all() and (boxes <= 1).all()
 
 
-def test_collections_names_and_settings_that_are_not_valid(tmp_path: Path) -> None:
+def test_invalid_collections_names_and_settings_are_refused(tmp_path: Path) -> None:
     collection = open_folder(folder_of(tmp_path / "pictures", 3))
     options = Options(cache=tmp_path)
     with pytest.raises(WorkbenchError, match=r"'pictures' knows no outlines of objects.*; valid: posters"):

@@ -1,4 +1,4 @@
-"""Interrupted trainings continue to the same bytes, whether killed, cancelled, or stopped by a full disk."""
+"""Interrupted trainings continue to the same bytes after a kill, a cancellation or a full disk."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from workbench.config.errors import WorkbenchError
 from workbench.learning.registry import trainings
 from workbench.learning.trainer import Epoch
 
-UNTRAINED = {"finetuning", "proposals"}  # which report the untrained model as epoch 0
+UNTRAINED = {"finetuning", "proposals"}  # these report the untrained model as epoch 0
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """As in the other processes, whose results are compared."""
+    """The number of threads of the other processes, whose results are compared."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -47,7 +47,7 @@ def task(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def undisturbed(task: str, data: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The file of a training in another process that nothing interrupted."""
+    """The file of an uninterrupted training in another process."""
     cache = tmp_path_factory.mktemp("undisturbed")
     assert Run(task, data, cache).end() == ""
     assert not (cache / FOLDER).exists()
@@ -64,19 +64,19 @@ def interrupted(task: str, data: Path, tmp_path_factory: pytest.TempPathFactory)
     cache = tmp_path_factory.mktemp("interrupted")
     cancel(task, data, cache, is_epoch(3))
     assert (cache / CHECKPOINT).is_file()
-    assert (cache / FILE).is_file() == (task == "finetuning")  # which publishes its best epoch
+    assert (cache / FILE).is_file() == (task == "finetuning")  # fine-tuning publishes its best epoch
     return cache
 
 
 @pytest.fixture
 def cache(interrupted: Path, tmp_path: Path) -> Path:
-    """A copy of that cache."""
+    """A copy of the cache of ``interrupted``."""
     return Path(shutil.copytree(interrupted, tmp_path / "cache"))
 
 
-def cancel(task: str, data: Path, cache: Path, wanted: Callable[[str], bool]) -> None:
+def cancel(task: str, data: Path, cache: Path, stops_at: Callable[[str], bool]) -> None:
     def progress(label: str, done: int, total: int) -> None:
-        if wanted(label):
+        if stops_at(label):
             raise Cancelled
 
     with pytest.raises(Cancelled):
@@ -84,7 +84,7 @@ def cancel(task: str, data: Path, cache: Path, wanted: Callable[[str], bool]) ->
 
 
 def resume(task: str, data: Path, cache: Path, **changed: Any) -> tuple[bytes, list[Epoch], set[int]]:
-    """Run the training to its end; returns its file, all epochs, and the numbers of those trained."""
+    """Run the training to its end; return its file's bytes, all epochs, and the numbers of those trained."""
     labels: set[str] = set()
     epochs: list[Epoch] = []
     path = train(task, data, cache, lambda label, done, total: labels.add(label), epochs.append, **changed)
@@ -97,21 +97,23 @@ def numbers(task: str) -> list[int]:
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments(task: str, data: Path, undisturbed: bytes, tmp_path: Path) -> None:
-    """In the preparation, in the first epoch and in a later one; a run that ends before is repeated."""
-    chance = random.Random(TASKS.index(task))
+def test_a_training_killed_at_random_moments_continues_to_the_same_bytes(
+    task: str, data: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    """Killed in the preparation, the first epoch and a later one; a run that ends before is repeated."""
+    rng = random.Random(TASKS.index(task))
     stages: list[Callable[[str], bool]] = [
         lambda label: not label.startswith("training"),
         is_epoch(1),
-        is_epoch(chance.randint(2, EPOCHS)),
+        is_epoch(rng.randint(2, EPOCHS)),
     ]
     runs = 0
     while stages:
         runs += 1
         assert runs < 30, "the training ends before it is killed"
         run = Run(task, data, tmp_path)
-        if run.wait_for(stages[0], chance.randint(1, 2)):
-            time.sleep(chance.uniform(0, 0.03))
+        if run.wait_for(stages[0], rng.randint(1, 2)):
+            time.sleep(rng.uniform(0, 0.03))
             run.process.kill()
         run.process.join(60)
         if run.process.exitcode == -signal.SIGKILL:
@@ -126,12 +128,14 @@ def test_killed_at_random_moments(task: str, data: Path, undisturbed: bytes, tmp
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_cancelled_before_the_first_epoch(task: str, data: Path, undisturbed: bytes, tmp_path: Path) -> None:
-    seen: list[str] = []
+def test_a_training_cancelled_before_the_first_epoch_continues_to_the_same_bytes(
+    task: str, data: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    labels: list[str] = []
 
     def third_label(label: str) -> bool:
-        seen.append(label)
-        return len(seen) == 3
+        labels.append(label)
+        return len(labels) == 3
 
     cancel(task, data, tmp_path, third_label)
     assert not (tmp_path / FILE).exists() and not (tmp_path / CHECKPOINT).exists()
@@ -140,10 +144,12 @@ def test_cancelled_before_the_first_epoch(task: str, data: Path, undisturbed: by
     assert [epoch.number for epoch in epochs] == numbers(task)
 
 
-def test_cancelled_in_an_epoch(task: str, data: Path, undisturbed: bytes, cache: Path) -> None:
+def test_a_training_cancelled_in_an_epoch_continues_to_the_same_bytes(
+    task: str, data: Path, undisturbed: bytes, cache: Path
+) -> None:
     content, epochs, trained = resume(task, data, cache)
     assert content == undisturbed
-    assert [epoch.number for epoch in epochs] == numbers(task)  # those before are reported, too
+    assert [epoch.number for epoch in epochs] == numbers(task)  # earlier epochs are reported, too
     assert trained == {3}
     assert not (cache / FOLDER).exists()
 
@@ -186,11 +192,11 @@ def test_a_full_disk_is_reported_and_the_next_run_continues(
 ) -> None:
     if moment == "preparation":
         shutil.rmtree(cache)
-        most = 1000
-    else:  # larger files than the checkpoint are written no more
-        most = (cache / CHECKPOINT).stat().st_size - 1
+        max_bytes = 1000
+    else:  # files of the checkpoint's size cannot be written
+        max_bytes = (cache / CHECKPOINT).stat().st_size - 1
         (cache / CHECKPOINT).unlink()
-    message = Run(task, data, cache, most).end()
+    message = Run(task, data, cache, max_bytes).end()
     assert "cannot be written" in message and "\n" not in message
     assert "--cache" in message or message.startswith("the store ")
     assert not list(cache.rglob("*.part"))
@@ -217,8 +223,8 @@ def test_divergence_is_reported(diverging: str, data: Path, tmp_path: Path) -> N
     assert not (tmp_path / FILE).exists()
 
 
-def test_a_checkpoint_of_attention_of_version_0_1(data: Path, tmp_path: Path) -> None:
-    """It had other names: the training continues with them, and the registry lists it."""
+def test_a_checkpoint_of_attention_of_version_0_1_is_continued_and_listed(data: Path, tmp_path: Path) -> None:
+    """Version 0.1 used other names: the training continues from them, and the registry lists it."""
     cancel("attention", data, tmp_path, is_epoch(3))
     path = tmp_path / CHECKPOINT
     with safe_open(path, "pt") as file:

@@ -1,4 +1,4 @@
-"""A weight file that is replaced under the same name, while a workbench that used it is open."""
+"""A weight file that is replaced under the same name while a bench that used it is open."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def written(path: Path, seed: int) -> Path:
-    """A small network of random weights, in a file whose metadata name the architecture."""
+    """Write a small network of random weights to a file whose metadata name the architecture."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = timm.create_model("test_resnet", pretrained=False)
@@ -70,8 +70,8 @@ def test_a_deleted_file_is_reported(bench: Bench, tmp_path: Path) -> None:
 
 def test_unchanged_weights_are_loaded_and_described_once(bench: Bench, tmp_path: Path) -> None:
     net = written(tmp_path / "net.safetensors", 1)
-    describer = DescriptionCache(bench.collection, bench.options)
+    descriptions = DescriptionCache(bench.collection, bench.options)
     mean, pooled_by_max = (Config.parse(f"file:{net}/{pooling}/whole") for pooling in ("mean", "max"))
-    first = describer.describe(mean, silent)
-    assert describer.describe(mean, silent) is first
-    assert describer.describe(pooled_by_max, silent).source is first.source
+    first = descriptions.describe(mean, silent)
+    assert descriptions.describe(mean, silent) is first
+    assert descriptions.describe(pooled_by_max, silent).source is first.source

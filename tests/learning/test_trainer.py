@@ -23,7 +23,7 @@ from workbench.learning.trainer import (
 
 
 class Parabola(Task):
-    """Pull x from 0 to 1 by two batches an epoch; x is best, by ``distance``, at 0.25."""
+    """Train x from 0 to 1 by two batches an epoch; ``distance`` is least at x = 0.25."""
 
     objective = "distance"
 
@@ -53,7 +53,7 @@ class Parabola(Task):
         self.published.append([epoch.number for epoch in epochs])
 
 
-def test_it_stops_after_epochs_without_a_better_one(tmp_path: Path) -> None:
+def test_training_stops_after_patience_epochs_without_improvement(tmp_path: Path) -> None:
     task = Parabola()
     epochs = train_epochs(task, tmp_path / "c", {})
     best = min(epochs, key=lambda epoch: epoch.measures["distance"])
@@ -70,7 +70,7 @@ def test_the_weights_of_the_best_epoch_are_returned(tmp_path: Path) -> None:
     assert task.x == best.measures["x"]
     resumed = Parabola()
     resumed.return_best = True
-    assert train_epochs(resumed, tmp_path / "c", {}) == epochs  # nothing is left to train
+    assert train_epochs(resumed, tmp_path / "c", {}) == epochs  # no epoch is left to train
     assert resumed.x == task.x and not resumed.rates
 
 
@@ -102,7 +102,7 @@ def test_losses_and_rates_by_hand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["loss", "measure"])
-def test_divergence_keeps_the_epochs_before(tmp_path: Path, stage: str) -> None:
+def test_divergence_keeps_the_previous_epochs(tmp_path: Path, stage: str) -> None:
     class Diverging(Parabola):
         def loss(self, batch: float) -> torch.Tensor:
             loss = super().loss(batch)
@@ -115,10 +115,10 @@ def test_divergence_keeps_the_epochs_before(tmp_path: Path, stage: str) -> None:
     message = r"diverged in epoch 3: take a smaller rate than 0\.1; the epochs before it are kept"
     with pytest.raises(WorkbenchError, match=message):
         train_epochs(Diverging(), tmp_path / "c", {})
-    seen: list[Epoch] = []
-    sound = Parabola()
-    epochs = train_epochs(sound, tmp_path / "c", {}, report=seen.append)
-    assert seen == epochs and len(sound.rates) == 2 * (len(epochs) - 2)  # continued after the second
+    reported: list[Epoch] = []
+    resumed = Parabola()
+    epochs = train_epochs(resumed, tmp_path / "c", {}, report=reported.append)
+    assert reported == epochs and len(resumed.rates) == 2 * (len(epochs) - 2)  # continued after the second
     assert epochs == train_epochs(Parabola(), tmp_path / "other", {})
 
 
@@ -146,7 +146,7 @@ def test_a_checkpoint_of_another_plan_is_not_used(tmp_path: Path) -> None:
 def test_the_first_of_equally_good_epochs_is_the_best(objective: str, maximise: bool, number: int) -> None:
     epochs = [Epoch(n, None, {"value": value}) for n, value in enumerate((9.0, 2.0, 1.0, 1.0))]
     best = best_epoch(epochs, objective, maximise)
-    assert best is epochs[number]  # the untrained one does not count
+    assert best is epochs[number]  # the untrained epoch 0 is excluded
     assert best_epoch(epochs[:1], objective, maximise) is None
 
 
@@ -155,8 +155,8 @@ def test_the_rate_rises_over_a_tenth_of_the_steps_and_falls_to_zero() -> None:
     assert warmup_then_linear(0, 1) == 1
 
 
-def test_sums_are_from_first_to_last() -> None:
-    """Compensated, this sum is 2."""
+def test_sequential_sum_adds_from_first_to_last() -> None:
+    """A compensated sum would be 2."""
     assert sequential_sum([1.0, 1e100, 1.0, -1e100]) == 0
 
 
@@ -168,13 +168,13 @@ def test_an_epoch_as_a_dictionary_and_as_text() -> None:
     assert str(Epoch(0, None, {"mean_ap": 0.25})) == "epoch 0: untrained, mean_ap 0.250"
 
 
-def test_a_checkpoint_gives_back_its_parts(tmp_path: Path) -> None:
+def test_a_checkpoint_is_loaded_as_saved(tmp_path: Path) -> None:
     model, state = {"a.b": torch.tensor([1.0, 2.0])}, {3: {"step": torch.tensor(4.0)}}
-    kept = Checkpoint({"seed": 1}, [{"number": 1}], model, state)
-    kept.save(tmp_path / "c")
+    saved = Checkpoint({"seed": 1}, [{"number": 1}], model, state)
+    saved.save(tmp_path / "c")
     loaded = Checkpoint.load(tmp_path / "c")
-    assert loaded is not None and (loaded.plan, loaded.epochs) == (kept.plan, kept.epochs)
-    assert torch.equal(loaded.model["a.b"], kept.model["a.b"]) and not loaded.best and not loaded.scaler
+    assert loaded is not None and (loaded.plan, loaded.epochs) == (saved.plan, saved.epochs)
+    assert torch.equal(loaded.model["a.b"], saved.model["a.b"]) and not loaded.best and not loaded.scaler
     assert list(loaded.optimiser) == [3] and loaded.optimiser[3]["step"] == 4
     assert Checkpoint.load(tmp_path / "absent") is None
 

@@ -1,1 +1,1 @@
-"""tests/local"""
+"""Tests of ``workbench.local``."""

@@ -1,4 +1,4 @@
-"""Local features on disk: read as written, resumed after a kill, foreign files, changed images, kinds."""
+"""Local features on disk: reading, resuming after a kill, damaged files, changed images, and kinds."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def features(seed: int, count: int, kind: str = "hardnet") -> LocalFeatures:
     return LocalFeatures(points, stored, (8 * int(rng.integers(2, 99)), 8 * int(rng.integers(2, 99))))
 
 
-def same(one: LocalFeatures, other: LocalFeatures) -> bool:
-    arrays = ((one.points, other.points), (one.stored, other.stored))
-    return one.size == other.size and all(
+def same(first: LocalFeatures, second: LocalFeatures) -> bool:
+    arrays = ((first.points, second.points), (first.stored, second.stored))
+    return first.size == second.size and all(
         a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in arrays
     )
 
@@ -54,31 +54,31 @@ def same(one: LocalFeatures, other: LocalFeatures) -> bool:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=8), st.sampled_from(["sift", "hardnet"]), st.data())
-def test_features_come_back_to_the_bit(
+def test_stored_features_are_read_bit_exactly(
     tmp_path_factory: pytest.TempPathFactory, counts: list[int], kind: str, data: st.DataObject
 ) -> None:
-    """Pictures without any keypoint among them or alone; in any order, and twice."""
+    """Including pictures without keypoints; read in any order and repeatedly."""
     folder = tmp_path_factory.mktemp("store")
-    made = [features(seed, count, kind) for seed, count in enumerate(counts)]
-    FeatureStore(folder).write([str(n) for n in range(len(made))], made, {"x": "damaged"})
+    written = [features(seed, count, kind) for seed, count in enumerate(counts)]
+    FeatureStore(folder).write([str(n) for n in range(len(written))], written, {"x": "damaged"})
     store = FeatureStore(folder)
-    rows = data.draw(st.lists(st.integers(0, len(made) - 1), max_size=12))
-    found = dict(store.read([str(row) for row in rows]))
-    assert sorted(found) == list(range(len(rows)))
-    assert all(same(found[position], made[row]) for position, row in enumerate(rows))
+    rows = data.draw(st.lists(st.integers(0, len(written) - 1), max_size=12))
+    stored = dict(store.read([str(row) for row in rows]))
+    assert sorted(stored) == list(range(len(rows)))
+    assert all(same(stored[position], written[row]) for position, row in enumerate(rows))
     assert store.unreadable("x") == "damaged" and store.unreadable("0") is None
 
 
-def test_features_of_several_files(tmp_path: Path) -> None:
+def test_features_of_several_files_are_read_in_any_order(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path)
     first, second = [features(1, 5), features(2, 0)], [features(3, 7)]
     store.write(["a", "b"], first, {})
     store.write(["c"], second, {})
     store.write([], [], {"d": "the file is empty"})
-    assert "a" not in store  # until it looks
+    assert "a" not in store  # until the store is refreshed
     store.refresh()
-    found = dict(store.read(["c", "a", "b", "c"]))
-    assert all(same(found[n], one) for n, one in enumerate([second[0], *first, second[0]]))
+    stored = dict(store.read(["c", "a", "b", "c"]))
+    assert all(same(stored[n], expected) for n, expected in enumerate([second[0], *first, second[0]]))
     assert store.unreadable("d") == "the file is empty"
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -88,13 +88,13 @@ def truncated(path: Path) -> None:
 
 
 def replaced(**tensors: torch.Tensor | None) -> Callable[[Path], None]:
-    """The same header, and of the tensors some others, or none."""
+    """Rewrite a file with the same header and some tensors replaced, or removed if None."""
 
     def write(path: Path) -> None:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
-        whole = {**load_file(path), **tensors}
-        save_file({name: one for name, one in whole.items() if one is not None}, path, header)
+        changed = {**load_file(path), **tensors}
+        save_file({name: tensor for name, tensor in changed.items() if tensor is not None}, path, header)
 
     return write
 
@@ -117,7 +117,7 @@ def replaced(**tensors: torch.Tensor | None) -> Callable[[Path], None]:
         pytest.param(replaced(descriptors=torch.zeros(7, 64)), id="short descriptors"),
     ],
 )
-def test_a_file_that_is_not_whole_is_dropped_and_the_others_stay(
+def test_a_damaged_file_is_removed_and_the_others_are_kept(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     store = FeatureStore(tmp_path)
@@ -130,7 +130,7 @@ def test_a_file_that_is_not_whole_is_dropped_and_the_others_stay(
     assert "a" not in reopened and same(dict(reopened.read(["d"]))[0], features(4, 2))
 
 
-def test_a_file_damaged_under_an_open_store(tmp_path: Path) -> None:
+def test_a_file_damaged_while_the_store_is_open_is_reported(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path)
     store.write(["a"], [features(1, 4)], {})
     store.refresh()
@@ -141,16 +141,16 @@ def test_a_file_damaged_under_an_open_store(tmp_path: Path) -> None:
     assert "a" not in store
 
 
-def test_a_features_numbers_by_hand() -> None:
+def test_positions_descriptors_and_boxes_by_hand() -> None:
     points = np.array([[20, 15, 2, 0], [0, 60, 4, 90]], np.float32)
     stored = np.zeros((2, 128), np.uint8)
     stored[:, 3], stored[:, 4] = 9, 16
-    one = LocalFeatures(points, stored, (80, 60))
-    np.testing.assert_allclose(one.places, [[0.25, 0.25], [0.0, 1.0]])
-    np.testing.assert_allclose(one.descriptors[:, 3:5], [[0.6, 0.8]] * 2, rtol=1e-6)
-    assert EXTENT == 8  # the first's patch reaches 8 pixels to each side, the second's 16, clipped
+    local_features = LocalFeatures(points, stored, (80, 60))
+    np.testing.assert_allclose(local_features.places, [[0.25, 0.25], [0.0, 1.0]])
+    np.testing.assert_allclose(local_features.descriptors[:, 3:5], [[0.6, 0.8]] * 2, rtol=1e-6)
+    assert EXTENT == 8  # the patches extend 8 and 16 pixels to each side, and boxes are clipped
     boxes = np.array([[12, 7, 28, 23], [0, 44, 16, 60]]) / [80, 60, 80, 60]
-    np.testing.assert_allclose(one.boxes, boxes, rtol=1e-6)
+    np.testing.assert_allclose(local_features.boxes, boxes, rtol=1e-6)
 
 
 # -- pictures described --
@@ -166,132 +166,135 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 pictures of three shapes, 3 that show nothing, one that only decoding finds damaged, one empty."""
-    place = folder_of(tmp_path_factory.mktemp("photos"), 60, SHAPES)
+    """60 pictures of three shapes, one with damage that only decoding detects; 3 plain; an empty file."""
+    root = folder_of(tmp_path_factory.mktemp("photos"), 60, SHAPES)
     for name, size in EMPTY.items():
-        Image.new("RGB", size, "grey").save(place / f"{name}.png")
-    picture(7, SHAPES[1]).save(place / "007.png")
-    damaged = bytearray((place / "007.png").read_bytes())
+        Image.new("RGB", size, "grey").save(root / f"{name}.png")
+    picture(7, SHAPES[1]).save(root / "007.png")
+    damaged = bytearray((root / "007.png").read_bytes())
     damaged[5000:5100] = bytes(100)
-    (place / "007.png").write_bytes(damaged)
-    (place / "empty.jpg").write_bytes(b"")
-    return place
+    (root / "007.png").write_bytes(damaged)
+    (root / "empty.jpg").write_bytes(b"")
+    return root
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
     folder: Path, network: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, bytes]]:
-    """The content of the store after undisturbed runs, by kind."""
-    left = {}
+    """The content of the store after uninterrupted runs, by kind."""
+    contents = {}
     for kind in ("sift", network):
         cache = tmp_path_factory.mktemp("undisturbed")
         assert Run(folder, cache, kind).end() == ""
-        left[kind] = files(cache)
-    return left
+        contents[kind] = files(cache)
+    return contents
 
 
 def test_keypoints_are_those_of_the_resized_picture(network: str, tmp_path: Path) -> None:
-    photo = tmp_path / "photos" / "one.png"
+    photo = tmp_path / "photos" / "photo.png"
     photo.parent.mkdir()
     thing("coffee").save(photo)  # 240 x 180, at most 160 wide: 160 x 120
     for kind in ("sift", network):
-        where, keys, lost = described(kind, photo.parent, tmp_path / "cache")
-        ((_, found),) = where.read(keys)
-        assert not lost and found.size == (160, 120) and len(found) > 50
+        source, keys, lost = described(kind, photo.parent, tmp_path / "cache")
+        ((_, stored),) = source.read(keys)
+        assert not lost and stored.size == (160, 120) and len(stored) > 50
         resized = thing("coffee").resize((160, 120), Image.Resampling.BICUBIC, reducing_gap=2.0)
-        assert same(found, where.features_of(thing("coffee")))
-        # OpenCV and Pillow turn colours to grey by the same weights, but round apart.
+        assert same(stored, source.features_of(thing("coffee")))
+        # OpenCV and Pillow convert to grey by the same weights, but round differently.
         grey = (np.asarray(resized) @ [0.299, 0.587, 0.114] + 0.5).astype(np.uint8)
-        again = keypoints.detect(grey)
-        apart = np.linalg.norm(found.points[:, None, :2] - again[None, :, :2], axis=2).min(1)
-        assert np.mean(apart < 0.3) > 0.9
+        detected = keypoints.detect(grey)
+        distances = np.linalg.norm(stored.points[:, None, :2] - detected[None, :, :2], axis=2).min(1)
+        assert np.mean(distances < 0.3) > 0.9
     assert {path.name.split("-")[0] for path in (tmp_path / "cache" / "local").iterdir()} == {
         "sift", "hardnet"
     }  # fmt: skip
 
 
 def test_hardnet_describes_the_patches_of_its_keypoints(network: str, tmp_path: Path) -> None:
-    """By the plain network, patch by patch, within the precision of float16."""
-    photo = tmp_path / "photos" / "one.png"
+    """Descriptors equal those of the network within the precision of float16."""
+    photo = tmp_path / "photos" / "photo.png"
     photo.parent.mkdir()
     thing("coins").save(photo)
-    where, keys, _ = described(network, photo.parent, tmp_path / "cache")
-    ((_, found),) = where.read(keys)
+    source, keys, _ = described(network, photo.parent, tmp_path / "cache")
+    ((_, stored),) = source.read(keys)
     torch.manual_seed(0)
     model = HardNet(2).eval()
     resized = thing("coins").resize((160, 120), Image.Resampling.BICUBIC, reducing_gap=2.0)
     grey = cv2.cvtColor(np.asarray(resized), cv2.COLOR_RGB2GRAY)
     with torch.no_grad():
-        expected = model(torch.from_numpy(cut_patches(grey, found.points))).numpy()
-    np.testing.assert_allclose(found.descriptors, expected, atol=1e-3)
-    np.testing.assert_allclose(PatchDescriber(model)(cut_patches(grey, found.points)), expected, atol=1e-5)
+        expected = model(torch.from_numpy(cut_patches(grey, stored.points))).numpy()
+    np.testing.assert_allclose(stored.descriptors, expected, atol=1e-3)
+    np.testing.assert_allclose(PatchDescriber(model)(cut_patches(grey, stored.points)), expected, atol=1e-5)
 
 
-def test_what_cannot_be_read_is_said_and_the_rest_goes_on(folder: Path, tmp_path: Path) -> None:
-    where, keys, lost = described("sift", folder, tmp_path)
+def test_unreadable_pictures_are_reported_and_the_others_are_described(folder: Path, tmp_path: Path) -> None:
+    source, keys, lost = described("sift", folder, tmp_path)
     names = [path.name for path in sorted(folder.rglob("*.*"))]
     assert {names[row] for row in lost} == {"007.png", "empty.jpg"}
     assert lost[names.index("empty.jpg")] == "the file is empty" and "damaged" in lost[names.index("007.png")]
-    good = [row for row in range(len(names)) if row not in lost]
-    found = dict(where.read([keys[row] for row in good]))
-    none = {names[row] for position, row in enumerate(good) if not len(found[position])}
-    assert none == {f"{name}.png" for name in EMPTY}
-    for one in found.values():
-        assert one.stored.shape == (len(one), 128) and one.stored.dtype == np.uint8
+    readable = [row for row in range(len(names)) if row not in lost]
+    stored = dict(source.read([keys[row] for row in readable]))
+    without_keypoints = {names[row] for position, row in enumerate(readable) if not len(stored[position])}
+    assert without_keypoints == {f"{name}.png" for name in EMPTY}
+    for local_features in stored.values():
+        assert (
+            local_features.stored.shape == (len(local_features), 128)
+            and local_features.stored.dtype == np.uint8
+        )
 
 
-def test_killed_at_random_moments(
+def test_extraction_killed_at_random_moments_resumes_to_the_same_files(
     folder: Path, network: str, undisturbed: dict[str, dict[str, bytes]], tmp_path: Path
 ) -> None:
-    chance, expected = random.Random(3), undisturbed[network]
+    rng, expected = random.Random(3), undisturbed[network]
     kills, midway = 0, 0
     while kills < 8 or midway < 4:
         before = len(files(tmp_path))
         run = Run(folder, tmp_path, network)
         run.reached("begun")
-        if chance.random() < 0.8:
+        if rng.random() < 0.8:
             while run.process.is_alive() and len(files(tmp_path)) <= before:
                 time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.1))
+        time.sleep(rng.uniform(0, 0.1))
         if not run.kill():
             assert files(tmp_path) == expected
             shutil.rmtree(tmp_path / "local")
             continue
         kills += 1
         assert kills < 60, "no progress is made between kills"
-        left = {name: data for name, data in files(tmp_path).items() if not name.endswith(".part")}
-        assert left.items() <= expected.items()
-        midway += 0 < len(left) < len(expected)
+        remaining = {name: data for name, data in files(tmp_path).items() if not name.endswith(".part")}
+        assert remaining.items() <= expected.items()
+        midway += 0 < len(remaining) < len(expected)
     assert Run(folder, tmp_path, network).end() == ""
     assert files(tmp_path) == expected
 
 
-def test_cancelled_it_stops_soon_and_goes_on(
+def test_cancelled_extraction_stops_within_a_second_and_resumes(
     folder: Path, undisturbed: dict[str, dict[str, bytes]], tmp_path: Path
 ) -> None:
     raised = 0.0
 
-    def impatient(what: str, done: int, total: int) -> None:
+    def cancel(label: str, done: int, total: int) -> None:
         nonlocal raised
-        assert (what, total) == ("describing keypoints by sift", 64)
+        assert (label, total) == ("describing keypoints by sift", 64)
         if done >= 20:
             raised = time.monotonic()
             raise Cancelled
 
     source = LocalSource("sift", options(tmp_path))
-    asked = [Picture(path) for path in sorted(folder.rglob("*.*"))]
+    pictures = [Picture(path) for path in sorted(folder.rglob("*.*"))]
     with pytest.raises(Cancelled):
-        source.extract(asked, progress=impatient)
+        source.extract(pictures, progress=cancel)
     assert time.monotonic() - raised < 1
-    assert not [one for one in threading.enumerate() if "extract" in one.name]
-    left = files(tmp_path)
-    assert 0 < len(left) < len(undisturbed["sift"]) and left.items() <= undisturbed["sift"].items()
+    assert not [thread for thread in threading.enumerate() if "extract" in thread.name]
+    remaining = files(tmp_path)
+    assert 0 < len(remaining) < len(undisturbed["sift"]) and remaining.items() <= undisturbed["sift"].items()
     described("sift", folder, tmp_path)
     assert files(tmp_path) == undisturbed["sift"]
 
 
-def test_two_processes_at_once(
+def test_two_simultaneous_processes_write_the_same_files(
     folder: Path, undisturbed: dict[str, dict[str, bytes]], tmp_path: Path
 ) -> None:
     runs = [Run(folder, tmp_path, "sift"), Run(folder, tmp_path, "sift")]
@@ -299,7 +302,7 @@ def test_two_processes_at_once(
     assert files(tmp_path) == undisturbed["sift"]
 
 
-def test_what_a_killed_process_left_is_made_anew(
+def test_damaged_files_of_a_killed_process_are_replaced(
     folder: Path, undisturbed: dict[str, dict[str, bytes]], tmp_path: Path
 ) -> None:
     names = list(undisturbed["sift"])
@@ -313,7 +316,7 @@ def test_what_a_killed_process_left_is_made_anew(
     assert files(tmp_path) == undisturbed["sift"]
 
 
-def test_a_disk_that_takes_no_more(
+def test_a_full_disk_is_reported_and_the_next_run_continues(
     folder: Path, undisturbed: dict[str, dict[str, bytes]], tmp_path: Path
 ) -> None:
     error = Run(folder, tmp_path, "sift", most=3000).end()
@@ -326,7 +329,7 @@ def test_a_disk_that_takes_no_more(
         described("sift", folder, tmp_path / "cache")
 
 
-def test_kinds_and_sizes_lie_apart(network: str, tmp_path: Path) -> None:
+def test_features_of_each_kind_and_size_have_their_folder(network: str, tmp_path: Path) -> None:
     other = tmp_path / "other.safetensors"
     torch.manual_seed(1)
     save_file(HardNet(2).state_dict(), other)
@@ -341,7 +344,7 @@ def test_kinds_and_sizes_lie_apart(network: str, tmp_path: Path) -> None:
         LocalSource(f"hardnet:{tmp_path}/gone.pth", options(tmp_path))
 
 
-def test_weights_that_change_under_a_source_are_noticed(network: str, tmp_path: Path) -> None:
+def test_changed_weights_of_a_source_are_noticed(network: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     shutil.copy(network.partition(":")[2], path)
     source = LocalSource(f"hardnet:{path}", options(tmp_path))
@@ -353,42 +356,42 @@ def test_weights_that_change_under_a_source_are_noticed(network: str, tmp_path: 
         source.fresh()
 
 
-def test_a_cropped_query_is_another_and_described_as_its_crop(tmp_path: Path) -> None:
-    path = tmp_path / "one.png"
+def test_a_cropped_query_has_its_key_and_the_features_of_the_crop(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
     thing("astronaut").save(path)
     source = LocalSource("sift", options(tmp_path / "cache"))
     box = (40.0, 20.0, 200.0, 140.0)
     (keys,), lost = source.extract([Picture(path), Picture(path, box), Picture(path, (0.0, 0.0, 30.0, 30.0))])
     assert not lost and len(set(keys)) == 3
-    found = dict(source.read(keys))
-    assert found[1].size == (160, 120)
-    assert same(found[1], source.features_of(thing("astronaut").crop((40, 20, 200, 140))))
-    assert same(found[0], source.features_of(thing("astronaut")))
+    stored = dict(source.read(keys))
+    assert stored[1].size == (160, 120)
+    assert same(stored[1], source.features_of(thing("astronaut").crop((40, 20, 200, 140))))
+    assert same(stored[0], source.features_of(thing("astronaut")))
 
 
 def test_a_changed_picture_is_noticed(tmp_path: Path) -> None:
-    path = tmp_path / "one.bmp"  # its size does not depend on what it shows
+    path = tmp_path / "photo.bmp"  # its size does not depend on its content
     source = LocalSource("sift", options(tmp_path / "cache"))
 
-    def found() -> LocalFeatures:
+    def extracted() -> LocalFeatures:
         (keys,), lost = source.extract([Picture(path)])
         assert not lost
         return dict(source.read(keys))[0]
 
     thing("coffee").save(path)
-    first, changed = found(), path.stat().st_mtime_ns
+    first, modified = extracted(), path.stat().st_mtime_ns
     thing("coins").save(path)
-    os.utime(path, ns=(changed + 1, changed + 1))  # clocks of file systems are coarse
-    second = found()
+    os.utime(path, ns=(modified + 1, modified + 1))  # file systems have coarse clocks
+    second = extracted()
     assert not same(first, second) and same(second, source.features_of(thing("coins")))
     path.unlink()
     assert source.extract([Picture(path)])[1] == {0: "the file is missing"}
 
 
-def test_a_picture_turned_by_exif_has_the_features_of_its_upright_copy(tmp_path: Path) -> None:
+def test_a_picture_with_exif_rotation_has_the_features_of_its_upright_copy(tmp_path: Path) -> None:
     upright = thing("chelsea")
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
+    exif[0x0112] = 6  # to be rotated by 90 degrees
     upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
     source = LocalSource("sift", options(tmp_path / "cache"))
     (keys,), _ = source.extract([Picture(tmp_path / "turned.png")])

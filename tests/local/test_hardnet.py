@@ -1,4 +1,4 @@
-"""HardNet: the paper's figures, valid inputs, folding, files of other implementations, and damaged files."""
+"""HardNet: size as in the paper, valid inputs, folding, files of other implementations, damaged files."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from workbench.local.patches import cut_patches
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """So small a network is faster so, and other tests leave it the other cores."""
+    """A network this small is faster with one thread, which leaves the other cores to other tests."""
     with single_threaded_operations():
         yield
 
 
 def network(width: int = 4, seed: int = 0) -> HardNet:
-    """A network with random weights and statistics, so that folding has something to do."""
+    """A network with random weights and batch statistics, so that folding changes the weights."""
     generator = torch.Generator().manual_seed(seed)
     model = HardNet(width)
-    for name, one in model.state_dict().items():
-        if one.is_floating_point():
-            drawn = torch.randn(one.shape, generator=generator)
-            one.copy_(0.5 + drawn.abs() if name.endswith("var") else 0.3 * drawn)
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            values = torch.randn(tensor.shape, generator=generator)
+            tensor.copy_(0.5 + values.abs() if name.endswith("var") else 0.3 * values)
     return model.eval()
 
 
@@ -52,84 +52,92 @@ def patches(count: int = 50, seed: int = 0) -> np.ndarray:
     return cut_patches(grey(), scattered(count, seed))
 
 
-def test_as_large_as_in_the_paper() -> None:
+def test_parameters_and_flops_equal_those_of_the_paper() -> None:
     """Figure 2: 3x3 from 1 to 32, 32, 64, 64, 128, 128 channels, then 8x8 to 128."""
     channels = [1, 32, 32, 64, 64, 128, 128]
-    three = sum(9 * a * b for a, b in pairwise(channels))
-    parameters = three + 8 * 8 * 128 * 128
-    assert sum(one.numel() for one in HardNet().parameters()) == parameters == 1_334_560
-    assert not [one for one in HardNet().modules() if getattr(one, "bias", None) is not None]
-    # Multiplications with additions: the sides of the outputs are 32, 32, 16, 16, 8, 8 and 1.
+    small_kernels = sum(9 * a * b for a, b in pairwise(channels))
+    parameters = small_kernels + 8 * 8 * 128 * 128
+    assert sum(module.numel() for module in HardNet().parameters()) == parameters == 1_334_560
+    assert not [module for module in HardNet().modules() if getattr(module, "bias", None) is not None]
+    # Multiply-adds: the sides of the outputs are 32, 32, 16, 16, 8, 8 and 1.
     sides = [32, 32, 16, 16, 8, 8]
-    work = (
+    multiplications = (
         sum(9 * a * b * side**2 for a, b, side in zip(channels, channels[1:], sides, strict=False))
         + 8 * 8 * 128 * 128
     )
-    assert work == 39_092_224
+    assert multiplications == 39_092_224
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         HardNet().eval()(torch.zeros(1, 32, 32))
-    assert counter.get_total_flops() == 2 * work  # 78 MFLOP
+    assert counter.get_total_flops() == 2 * multiplications  # 78 MFLOP
 
 
-def test_half_as_wide_has_less_than_half_the_parameters() -> None:
+def test_a_network_of_half_the_width_has_less_than_half_the_parameters() -> None:
     channels = [1, 16, 16, 32, 32, 64, 64]
-    three = sum(9 * a * b for a, b in pairwise(channels))
-    assert sum(one.numel() for one in HardNet(16).parameters()) == three + 8 * 8 * 64 * 128 == 595_856
+    small_kernels = sum(9 * a * b for a, b in pairwise(channels))
+    assert (
+        sum(parameter.numel() for parameter in HardNet(16).parameters())
+        == small_kernels + 8 * 8 * 64 * 128
+        == 595_856
+    )
 
 
-def test_names_are_those_of_the_published_checkpoints() -> None:
+def test_parameter_names_equal_those_of_published_checkpoints() -> None:
     names = set(HardNet().state_dict())
     convolutions = {f"features.{n}.weight" for n in (0, 3, 6, 9, 12, 15, 19)}
     assert {name for name in names if name.endswith("weight")} == convolutions
-    assert {f"features.{n}.running_{what}" for n in (1, 4, 7, 10, 13, 16, 20) for what in ("mean", "var")} < (
-        names
-    )
+    assert {
+        f"features.{n}.running_{statistic}"
+        for n in (1, 4, 7, 10, 13, 16, 20)
+        for statistic in ("mean", "var")
+    } < (names)
 
 
 @given(st.integers(0, 99), st.sampled_from([0.5, 2.0]), st.integers(-100, 100))
 @settings(max_examples=20, deadline=None)
-def test_brightness_and_contrast_change_nothing(seed: int, contrast: float, brightness: int) -> None:
+def test_descriptors_are_invariant_to_brightness_and_contrast(
+    seed: int, contrast: float, brightness: int
+) -> None:
     model = network()
-    some = torch.from_numpy(patches(4, seed)).float()
-    some = some[some.std((1, 2)) > 3]
-    found, again = model(some), model(contrast * some + brightness)
-    torch.testing.assert_close(found, again, atol=1e-4, rtol=0)
-    assert (found[:-1] - found[1:]).abs().amax() > 1e-2 if len(found) > 1 else True
+    inputs = torch.from_numpy(patches(4, seed)).float()
+    inputs = inputs[inputs.std((1, 2)) > 3]
+    expected, changed_light = model(inputs), model(contrast * inputs + brightness)
+    torch.testing.assert_close(expected, changed_light, atol=1e-4, rtol=0)
+    assert (expected[:-1] - expected[1:]).abs().amax() > 1e-2 if len(expected) > 1 else True
 
 
-def test_descriptors_are_unit_vectors_of_single_patches() -> None:
-    model, some = network(), torch.from_numpy(patches())
-    found = model(some)
-    assert found.shape == (50, 128) and found.dtype == torch.float32
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(50), atol=1e-5, rtol=0)
-    torch.testing.assert_close(model(some[7:8]), found[7:8], atol=1e-5, rtol=0)
+def test_descriptors_are_unit_vectors_independent_of_the_batch() -> None:
+    model, inputs = network(), torch.from_numpy(patches())
+    vectors = model(inputs)
+    assert vectors.shape == (50, 128) and vectors.dtype == torch.float32
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(50), atol=1e-5, rtol=0)
+    torch.testing.assert_close(model(inputs[7:8]), vectors[7:8], atol=1e-5, rtol=0)
 
 
-def test_a_patch_of_one_colour_is_described_alike_whatever_the_colour() -> None:
+def test_constant_patches_have_equal_descriptors() -> None:
     plain = np.repeat(np.arange(256, dtype=np.uint8), 1024).reshape(256, 32, 32)
-    found = PatchDescriber(network())(plain)
-    assert np.isfinite(found).all()
-    assert np.ptp(found, axis=0).max() < 1e-6
+    vectors = PatchDescriber(network())(plain)
+    assert np.isfinite(vectors).all()
+    assert np.ptp(vectors, axis=0).max() < 1e-6
 
 
 @pytest.mark.parametrize("width", [3, 4, 16])
-def test_folded_it_describes_as_the_network_does(width: int) -> None:
-    model, some = network(width), patches(300)
+def test_the_folded_network_gives_equal_descriptors(width: int) -> None:
+    model, inputs = network(width), patches(300)
     with torch.no_grad():
-        expected = model(torch.from_numpy(some)).numpy()
-    before = {name: one.clone() for name, one in model.state_dict().items()}
+        expected = model(torch.from_numpy(inputs)).numpy()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     describe = PatchDescriber(model)
-    np.testing.assert_allclose(describe(some), expected, atol=1e-5)
-    assert not [one for one in describe.model.modules() if isinstance(one, torch.nn.BatchNorm2d)]
-    assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
-    assert describe(some[:0]).shape == (0, 128) and describe(some[:0]).dtype == np.float32
+    np.testing.assert_allclose(describe(inputs), expected, atol=1e-5)
+    assert not [value for value in describe.model.modules() if isinstance(value, torch.nn.BatchNorm2d)]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert describe(inputs[:0]).shape == (0, 128) and describe(inputs[:0]).dtype == np.float32
 
 
 # -- files --
 
 
 def published(state: dict[str, Any]) -> dict[str, Any]:
-    """As of a training with an older torch, which counted no batches, by a script that kept its epoch."""
+    """A checkpoint of an older torch, without counts of batches, saved with its epoch."""
     return {"epoch": 9, "state_dict": {k: v for k, v in state.items() if not k.endswith("tracked")}}
 
 
@@ -137,19 +145,19 @@ def published(state: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["published", "plain", "half", "safetensors"])
 def test_published_checkpoints_are_read(tmp_path: Path, kind: str, prefix: str) -> None:
     model = network(32 if kind == "published" else 5)
-    state = {f"{prefix}{name}": one for name, one in model.state_dict().items()}
+    state = {f"{prefix}{name}": tensor for name, tensor in model.state_dict().items()}
     path = tmp_path / ("x.safetensors" if kind == "safetensors" else "x.pth")
     if kind == "safetensors":
         save_file(state, path)
     elif kind == "half":
         torch.save({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, path)
     else:
-        more: dict[Any, Any] = {**state, "epoch": 3, 7: "more"}
-        torch.save(published(state) if kind == "published" else more, path)
-    found = load_describer(path)(patches(20))
+        checkpoint: dict[Any, Any] = {**state, "epoch": 3, 7: "more"}
+        torch.save(published(state) if kind == "published" else checkpoint, path)
+    vectors = load_describer(path)(patches(20))
     with torch.no_grad():
         expected = model(torch.from_numpy(patches(20))).numpy()
-    np.testing.assert_allclose(found, expected, atol=2e-3 if kind == "half" else 1e-5)
+    np.testing.assert_allclose(vectors, expected, atol=2e-3 if kind == "half" else 1e-5)
     assert weight_path(f"hardnet:{path}", tmp_path) == path and card(path) == {}
 
 
@@ -167,7 +175,7 @@ def truncated(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("write", "said"),
+    ("write", "message"),
     [
         pytest.param(lambda path: None, "are missing", id="missing"),
         pytest.param(lambda path: path.mkdir(), "are missing", id="folder"),
@@ -196,23 +204,23 @@ def truncated(path: Path) -> None:
         pytest.param(lacking("features.20.running_var"), "lacks 'features.20", id="lacks a statistic"),
         pytest.param(changed("features.6.weight", (8, 4, 5, 5)), r"does not fit.*features\.6", id="5x5"),
         pytest.param(changed("features.0.weight", (6, 1, 3, 3)), "does not fit", id="wider at first"),
-        # a network of that width would take terabytes
+        # a network of this width would take terabytes
         pytest.param(changed("features.0.weight", (300_000, 1, 3, 3)), "does not fit", id="enormous"),
     ],
 )
-def test_what_is_no_hardnet_is_refused_in_a_sentence(
-    tmp_path: Path, write: Callable[[Path], None], said: str
+def test_a_file_without_a_hardnet_is_refused_in_one_sentence(
+    tmp_path: Path, write: Callable[[Path], None], message: str
 ) -> None:
     path = tmp_path / "x.pth"
     write(path)
-    with pytest.raises(WorkbenchError, match=said) as caught:
+    with pytest.raises(WorkbenchError, match=message) as caught:
         load(path)
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
     with pytest.raises(WorkbenchError):
         load_describer(path)
 
 
-def test_nothing_is_unpickled(tmp_path: Path) -> None:
+def test_files_with_pickled_objects_are_refused_without_running_them(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     hostile = {**network().state_dict(), "more": Calls(os.system, f"touch {trace}")}
     torch.save(hostile, tmp_path / "a.pth")
@@ -223,17 +231,17 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     assert not trace.exists()
 
 
-def test_a_file_that_is_replaced_is_read_again(tmp_path: Path) -> None:
-    path, some = tmp_path / "x.safetensors", patches(5)
+def test_a_replaced_file_is_read_again(tmp_path: Path) -> None:
+    path, inputs = tmp_path / "x.safetensors", patches(5)
     save_file(network(4, 0).state_dict(), path)
     first = load_describer(path)
     assert load_describer(path) is first
-    time.sleep(0.01)  # clocks of file systems are coarse
+    time.sleep(0.01)  # file systems have coarse clocks
     save_file(network(4, 1).state_dict(), path)
-    assert np.abs(load_describer(path)(some) - first(some)).max() > 0.01
+    assert np.abs(load_describer(path)(inputs) - first(inputs)).max() > 0.01
 
 
-def test_names_of_hardnets(tmp_path: Path) -> None:
+def test_invalid_names_of_hardnets_are_reported(tmp_path: Path) -> None:
     assert weight_path("sift", tmp_path) is None
     with pytest.raises(WorkbenchError, match=r"'hardnet:mine': .* is missing; train it .* --name mine"):
         weight_path("hardnet:mine", tmp_path)

@@ -1,4 +1,4 @@
-"""The HardNet that comes with the package: its card, its size, and that it beats RootSIFT on a known view."""
+"""The HardNet of the package: its card, its size, and its comparison with RootSIFT on known views."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workbench.local.patches import cut_patches
 from workbench.local.verification import match
 
 
-def test_it_is_small_and_tells_what_made_it() -> None:
+def test_the_shipped_file_is_small_and_its_card_is_complete() -> None:
     assert hardnet.SHIPPED.stat().st_size < 3_000_000
     card = hardnet.card(hardnet.SHIPPED)
     assert card["command"] == "workbench train hardnet imagenet_sample --name hardnet"
@@ -23,10 +23,10 @@ def test_it_is_small_and_tells_what_made_it() -> None:
     assert card["figures"][-1]["false_positives"] < card["figures"][0]["false_positives"] / 5
 
 
-def test_it_tells_patches_apart_better_than_rootsift_on_photos_it_never_saw() -> None:
+def test_the_shipped_hardnet_separates_patches_of_unseen_photos_better_than_rootsift() -> None:
     describe = hardnet.load_describer(hardnet.SHIPPED)
-    wrong: dict[str, list[float]] = {"RootSIFT": [], "HardNet": []}
-    right: dict[str, list[int]] = {"RootSIFT": [], "HardNet": []}
+    false_rates: dict[str, list[float]] = {"RootSIFT": [], "HardNet": []}
+    correct_matches: dict[str, list[int]] = {"RootSIFT": [], "HardNet": []}
     for number, name in enumerate(THINGS):
         photo = np.asarray(thing(name).resize((480, 360)))
         other, matrix = random_view(photo, np.random.default_rng([7, number]))
@@ -36,18 +36,20 @@ def test_it_tells_patches_apart_better_than_rootsift_on_photos_it_never_saw() ->
             sides.append(
                 (points, {"RootSIFT": keypoints.root(sift), "HardNet": describe(cut_patches(grey, points))})
             )
-        (here, ours), (there, theirs) = sides
-        pairs = match_keypoints(here, there, matrix)
+        (points_of_photo, vectors_of_photo), (points_of_view, vectors_of_view) = sides
+        pairs = match_keypoints(points_of_photo, points_of_view, matrix)
         truth = set(map(tuple, pairs.tolist()))
         assert len(pairs) >= 30
-        for method in wrong:
-            a, b = ours[method][pairs[:, 0]], theirs[method][pairs[:, 1]]
+        for method in false_rates:
+            a, b = vectors_of_photo[method][pairs[:, 0]], vectors_of_view[method][pairs[:, 1]]
             distances = 2 - 2 * a @ b.T
-            apart = np.linalg.norm(there[pairs[:, 1], None, :2] - there[None, pairs[:, 1], :2], axis=2)
-            wrong[method].append(false_positives(np.diagonal(distances), distances[apart > 32]))
-            found, _, _ = match(ours[method], theirs[method])
-            right[method].append(len(truth & set(map(tuple, found.tolist()))))
-    ratios = np.array(wrong["HardNet"]) / wrong["RootSIFT"]
-    assert (ratios < 1).all()  # also of coins and galaxies, which are all alike
+            spacing = np.linalg.norm(
+                points_of_view[pairs[:, 1], None, :2] - points_of_view[None, pairs[:, 1], :2], axis=2
+            )
+            false_rates[method].append(false_positives(np.diagonal(distances), distances[spacing > 32]))
+            matched, _, _ = match(vectors_of_photo[method], vectors_of_view[method])
+            correct_matches[method].append(len(truth & set(map(tuple, matched.tolist()))))
+    ratios = np.array(false_rates["HardNet"]) / false_rates["RootSIFT"]
+    assert (ratios < 1).all()  # also for coins and galaxies, whose patches resemble each other
     assert np.median(ratios) < 0.5
-    assert sum(right["HardNet"]) > sum(right["RootSIFT"])
+    assert sum(correct_matches["HardNet"]) > sum(correct_matches["RootSIFT"])

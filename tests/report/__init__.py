@@ -1,1 +1,1 @@
-"""tests/report"""
+"""Tests of ``workbench.report``."""

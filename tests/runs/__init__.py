@@ -1,1 +1,1 @@
-"""tests/runs"""
+"""Tests of ``workbench.runs``."""

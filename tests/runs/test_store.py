@@ -57,7 +57,7 @@ def database(cache: Path) -> Path:
     return store.database_path(cache)
 
 
-def test_an_evaluation_is_remembered_as_it_was(bench: Bench, cache: Path, folder: Path) -> None:
+def test_a_stored_run_equals_its_evaluation(bench: Bench, cache: Path, folder: Path) -> None:
     assert bench.runs().empty
     evaluation = bench.evaluate(REGIONS)
     (name,) = bench.runs()["id"]
@@ -75,39 +75,39 @@ def test_an_evaluation_is_remembered_as_it_was(bench: Bench, cache: Path, folder
     assert store.load(cache, name[:6]).id == name
 
 
-def test_remembered_rankings_are_those_of_search(bench: Bench, cache: Path) -> None:
+def test_stored_rankings_equal_those_of_search(bench: Bench, cache: Path) -> None:
     bench.evaluate(REGIONS)
     run = store.load(cache, bench.runs()["id"][0])
-    kept = store.load_rankings(cache, run)
-    assert len(kept) == COUNT * COUNT
+    stored = store.load_rankings(cache, run)
+    assert len(stored) == COUNT * COUNT
     for query in ("kind0/000.jpg", "kind2/011.jpg"):
-        found = bench.search(query, pipeline=REGIONS, k=None)
-        mine = kept[kept["query"] == query]
-        assert mine["image_id"].to_list() == found["image_id"].to_list()
-        assert mine["rank"].to_list() == found["rank"].to_list()
-        assert mine["score"].to_list() == pytest.approx(found["score"].to_list(), abs=1e-6)
+        ranking = bench.search(query, pipeline=REGIONS, k=None)
+        rows = stored[stored["query"] == query]
+        assert rows["image_id"].to_list() == ranking["image_id"].to_list()
+        assert rows["rank"].to_list() == ranking["rank"].to_list()
+        assert rows["score"].to_list() == pytest.approx(ranking["score"].to_list(), abs=1e-6)
 
 
-def test_the_same_again_renews_its_row_and_anything_else_adds_one(folder: Path, cache: Path) -> None:
+def test_an_equal_run_updates_its_row_and_another_run_adds_one(folder: Path, cache: Path) -> None:
     opened(folder, cache).evaluate(WHOLE)
     first = opened(folder, cache).runs()
     opened(folder, cache).evaluate(WHOLE)
     second = opened(folder, cache).runs()
     assert second["id"].to_list() == first["id"].to_list()
     assert second["time"][0] > first["time"][0]
-    assert second["seconds"][0] >= first["seconds"][0]  # the longest it took
+    assert second["seconds"][0] >= first["seconds"][0]  # the longest duration
     opened(folder, cache, seed=1).evaluate(WHOLE)
     opened(folder, cache).evaluate(REGIONS)
     assert len(opened(folder, cache).runs()) == 3
 
 
-def test_a_measure_once_made_stays_when_the_quick_ones_are_renewed(bench: Bench, cache: Path) -> None:
+def test_a_stored_measure_is_kept_when_others_are_updated(bench: Bench, cache: Path) -> None:
     evaluation = bench.evaluate(WHOLE)
-    ready = described(bench, WHOLE)
+    prepared = described(bench, WHOLE)
     store.save_run(
-        cache, ready, replace(evaluation, metrics={**evaluation.metrics, "localisation": 0.5}), 9.0
+        cache, prepared, replace(evaluation, metrics={**evaluation.metrics, "localisation": 0.5}), 9.0
     )
-    store.save_run(cache, ready, evaluation, 1.0)
+    store.save_run(cache, prepared, evaluation, 1.0)
     run = store.load(cache, bench.runs()["id"][0])
     assert run.metrics["localisation"] == 0.5 and run.seconds == 9.0
 
@@ -132,19 +132,19 @@ def test_runs_are_listed_newest_first_and_by_collection(tmp_path: Path, folder: 
     assert store.list_runs(cache, "nowhere").empty
 
 
-# Two runs held against each other.
+# Differences of two runs.
 
 
 def test_the_difference_of_two_runs(bench: Bench, cache: Path) -> None:
-    one, two = bench.evaluate(WHOLE), bench.evaluate(REGIONS)
+    whole, regional = bench.evaluate(WHOLE), bench.evaluate(REGIONS)
     b, a = (store.load(cache, name) for name in bench.runs()["id"])
     difference = store.diff(a, b)
     by_measure = difference.metrics.set_index("measure")
-    assert [*by_measure.loc["mAP"]] == [one.mean_ap, two.mean_ap, two.mean_ap - one.mean_ap]
-    expected = two.per_query.set_index("query")["ap"] - one.per_query.set_index("query")["ap"]
-    found = difference.per_query.set_index("query")["difference"]
-    pd.testing.assert_series_equal(found.sort_index(), expected.sort_index(), check_names=False)
-    assert found.abs().is_monotonic_decreasing
+    assert [*by_measure.loc["mAP"]] == [whole.mean_ap, regional.mean_ap, regional.mean_ap - whole.mean_ap]
+    expected = regional.per_query.set_index("query")["ap"] - whole.per_query.set_index("query")["ap"]
+    differences = difference.per_query.set_index("query")["difference"]
+    pd.testing.assert_series_equal(differences.sort_index(), expected.sort_index(), check_names=False)
+    assert differences.abs().is_monotonic_decreasing
     assert difference.difference == bench.compare([WHOLE, REGIONS]).difference(0, 1)
     changed = difference.provenance.set_index("what")
     assert [*changed.loc["pipeline"]] == [WHOLE, REGIONS]
@@ -153,7 +153,7 @@ def test_the_difference_of_two_runs(bench: Bench, cache: Path) -> None:
     assert not {"seconds", "weights", "fingerprint", "versions.torch"} & set(changed.index)
 
 
-def test_runs_of_different_collections_do_not_compare(tmp_path: Path, folder: Path, cache: Path) -> None:
+def test_runs_of_different_collections_are_not_comparable(tmp_path: Path, folder: Path, cache: Path) -> None:
     opened(folder, cache).evaluate(WHOLE)
     opened(folder_of(tmp_path / "others", 6, kinds=2), cache).evaluate(WHOLE)
     a, b = (store.load(cache, name) for name in store.list_runs(cache)["id"])
@@ -161,7 +161,7 @@ def test_runs_of_different_collections_do_not_compare(tmp_path: Path, folder: Pa
         store.diff(a, b)
 
 
-def test_a_query_without_positives_is_no_number(tmp_path: Path, cache: Path) -> None:
+def test_a_query_without_positives_has_the_ap_nan(tmp_path: Path, cache: Path) -> None:
     folder = folder_of(tmp_path / "photos", 4, kinds=2)
     (folder / "alone").mkdir()
     picture(50).save(folder / "alone" / "0.jpg")
@@ -174,7 +174,7 @@ def test_a_query_without_positives_is_no_number(tmp_path: Path, cache: Path) -> 
     assert store.diff(run, run).difference.equal == 4
 
 
-def test_an_unknown_run_is_said(bench: Bench, cache: Path) -> None:
+def test_an_unknown_run_is_reported(bench: Bench, cache: Path) -> None:
     for _ in (0, 1):  # before and after there is a database
         with pytest.raises(WorkbenchError, match="'abc' is not known"):
             store.load(cache, "abc")
@@ -186,10 +186,10 @@ def test_an_unknown_run_is_said(bench: Bench, cache: Path) -> None:
         store.load(cache, "same")
 
 
-# Faults: evaluating goes on whatever happens to its memory.
+# Faults: an evaluation does not fail if it cannot be stored.
 
 
-def test_a_missing_ranking_is_said_and_the_next_evaluation_renews_it(folder: Path, cache: Path) -> None:
+def test_a_missing_ranking_is_reported_and_the_next_evaluation_stores_it(folder: Path, cache: Path) -> None:
     opened(folder, cache).evaluate(WHOLE)
     run = store.load(cache, store.list_runs(cache)["id"][0])
     file = cache / "runs" / "rankings" / f"{run.id}.parquet"
@@ -205,19 +205,19 @@ def test_a_missing_ranking_is_said_and_the_next_evaluation_renews_it(folder: Pat
 
 def test_a_damaged_database_is_moved_aside_and_nothing_is_deleted(folder: Path, cache: Path) -> None:
     opened(folder, cache).evaluate(WHOLE)
-    rubbish = b"this is no database" * 400
-    database(cache).write_bytes(rubbish)
+    damaged = b"this is no database" * 400
+    database(cache).write_bytes(damaged)
     with pytest.raises(WorkbenchError, match=r"cannot be read .*moves it aside"):
         opened(folder, cache).runs()
     evaluation = opened(folder, cache).evaluate(REGIONS)
-    (said,) = [warning for warning in evaluation.warnings if "damaged" in warning]
+    (message,) = [warning for warning in evaluation.warnings if "damaged" in warning]
     (kept,) = database(cache).parent.glob("runs.sqlite.damaged-*")
-    assert kept.name in said and kept.read_bytes() == rubbish
+    assert kept.name in message and kept.read_bytes() == damaged
     assert store.list_runs(cache)["pipeline"].to_list() == [REGIONS]
-    assert not any("damaged" in said for said in opened(folder, cache).evaluate(WHOLE).warnings)
+    assert not any("damaged" in warning for warning in opened(folder, cache).evaluate(WHOLE).warnings)
 
 
-def test_a_database_whose_pages_are_torn_is_moved_aside(folder: Path, cache: Path) -> None:
+def test_a_database_with_damaged_pages_is_moved_aside(folder: Path, cache: Path) -> None:
     bench = opened(folder, cache)
     bench.evaluate(WHOLE)
     whole = database(cache).read_bytes()
@@ -226,21 +226,19 @@ def test_a_database_whose_pages_are_torn_is_moved_aside(folder: Path, cache: Pat
     assert store.list_runs(cache)["pipeline"].to_list() == [REGIONS]
 
 
-def test_a_newer_database_is_left_alone(folder: Path, cache: Path) -> None:
+def test_a_newer_database_is_not_changed(folder: Path, cache: Path) -> None:
     opened(folder, cache).evaluate(WHOLE)
     with contextlib.closing(sqlite3.connect(database(cache))) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(WorkbenchError, match=r"version 99.*update the workbench"):
         opened(folder, cache).runs()
     evaluation = opened(folder, cache).evaluate(REGIONS)
-    assert any("could not be stored" in said and "99" in said for said in evaluation.warnings)
+    assert any("could not be stored" in warning and "99" in warning for warning in evaluation.warnings)
     with contextlib.closing(sqlite3.connect(database(cache))) as connection:
         assert connection.execute("SELECT pipeline FROM runs").fetchall() == [(WHOLE,)]
 
 
-def test_an_older_database_is_brought_up_to_date(
-    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_database_is_migrated(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(folder, cache).evaluate(WHOLE)
     changes = (*run_database.MIGRATIONS, "ALTER TABLE runs ADD COLUMN remark TEXT NOT NULL DEFAULT 'old'")
     monkeypatch.setattr(run_database, "MIGRATIONS", changes)
@@ -251,7 +249,7 @@ def test_an_older_database_is_brought_up_to_date(
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_where_nothing_can_be_written_the_evaluation_is_whole(folder: Path, cache: Path) -> None:
+def test_an_unwritable_cache_does_not_change_the_evaluation(folder: Path, cache: Path) -> None:
     cache.mkdir()
     (cache / "runs").write_text("a file where the folder should be")
     bench = opened(folder, cache)
@@ -261,16 +259,16 @@ def test_where_nothing_can_be_written_the_evaluation_is_whole(folder: Path, cach
     assert not any("stored in the history" in warning for warning in bench.evaluate(WHOLE).warnings)
 
 
-def test_a_full_disk_does_not_cost_the_evaluation(folder: Path, cache: Path) -> None:
-    """A process that may write no more than four kilobytes a file evaluates all the same."""
+def test_a_full_disk_does_not_change_the_evaluation(folder: Path, cache: Path) -> None:
+    """A process that may write at most four kilobytes per file completes its evaluation."""
     opened(folder, cache).evaluate(WHOLE)  # its maps are stored
     context = _context()
-    news, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_on_a_full_disk, args=(folder, cache, theirs))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_on_a_full_disk, args=(folder, cache, sender))
     process.start()
-    theirs.close()
-    assert news.poll(120)
-    mean_ap, warnings = news.recv()
+    sender.close()
+    assert receiver.poll(120)
+    mean_ap, warnings = receiver.recv()
     process.join(60)
     assert any("could not be stored" in warning for warning in warnings)
     assert store.list_runs(cache)["pipeline"].to_list() == [WHOLE]
@@ -284,32 +282,32 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _on_a_full_disk(folder: Path, cache: Path, news: Connection) -> None:
+def _on_a_full_disk(folder: Path, cache: Path, sender: Connection) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     bench = opened(folder, cache)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
     evaluation = bench.evaluate(f"{NETWORK}/max/rmac:2")
-    news.send((evaluation.mean_ap, evaluation.warnings))
+    sender.send((evaluation.mean_ap, evaluation.warnings))
 
 
-def _remember_on_and_on(folder: Path, cache: Path, news: Connection) -> None:
+def _save_repeatedly(folder: Path, cache: Path, sender: Connection) -> None:
     bench = opened(folder, cache)
     evaluation = bench.evaluate(WHOLE)
-    ready = described(bench, WHOLE)
-    news.send("begun")
+    prepared = described(bench, WHOLE)
+    sender.send("begun")
     for number in range(100_000):
         about = {**evaluation.provenance, "seed": number}
-        store.save_run(cache, ready, replace(evaluation, provenance=about), 0.0)
+        store.save_run(cache, prepared, replace(evaluation, provenance=about), 0.0)
 
 
-def test_killed_at_any_moment_the_database_is_whole(folder: Path, cache: Path) -> None:
+def test_the_database_is_intact_after_a_kill_at_any_moment(folder: Path, cache: Path) -> None:
     context = _context()
     for pause in (0.0, 0.03, 0.11):
-        news, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_remember_on_and_on, args=(folder, cache, theirs))
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_save_repeatedly, args=(folder, cache, sender))
         process.start()
-        theirs.close()
-        assert news.poll(120) and news.recv() == "begun"
+        sender.close()
+        assert receiver.poll(120) and receiver.recv() == "begun"
         time.sleep(pause)
         assert process.pid
         os.kill(process.pid, signal.SIGKILL)
@@ -325,24 +323,24 @@ def test_killed_at_any_moment_the_database_is_whole(folder: Path, cache: Path) -
     assert REGIONS in set(store.list_runs(cache)["pipeline"])
 
 
-def test_threads_and_kernels_share_it(folder: Path, cache: Path) -> None:
+def test_threads_and_processes_share_the_database(folder: Path, cache: Path) -> None:
     bench = opened(folder, cache)
     evaluation = bench.evaluate(WHOLE)
-    ready = described(bench, WHOLE)
-    said: list[str] = []
+    prepared = described(bench, WHOLE)
+    new_warnings: list[str] = []
 
     def write(first: int) -> None:
         for number in range(first, first + 10):
             about = {**evaluation.provenance, "seed": number}
-            one = store.save_run(cache, ready, replace(evaluation, provenance=about), 0.0)
-            said.extend(set(one.warnings) - set(evaluation.warnings))
+            evaluated = store.save_run(cache, prepared, replace(evaluation, provenance=about), 0.0)
+            new_warnings.extend(set(evaluated.warnings) - set(evaluation.warnings))
             store.list_runs(cache)
 
     context = _context()
-    news, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_remember_on_and_on, args=(folder, cache, theirs))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_save_repeatedly, args=(folder, cache, sender))
     process.start()
-    assert news.poll(120) and news.recv() == "begun"
+    assert receiver.poll(120) and receiver.recv() == "begun"
     threads = [threading.Thread(target=write, args=(1_000_000 + 10 * n,)) for n in range(4)]
     for thread in threads:
         thread.start()
@@ -350,9 +348,9 @@ def test_threads_and_kernels_share_it(folder: Path, cache: Path) -> None:
         thread.join(120)
     written, deadline = set(range(1_000_000, 1_000_040)) | {0, 1}, time.monotonic() + 60
     while not written <= set(store.list_runs(cache)["seed"]) and time.monotonic() < deadline:
-        time.sleep(0.05)  # the database gives no writer its turn in order
+        time.sleep(0.05)  # the database does not serve writers in order
     assert process.is_alive()
     process.kill()
     process.join(60)
-    assert said == []
+    assert new_warnings == []
     assert written <= set(store.list_runs(cache)["seed"])
