@@ -72,7 +72,7 @@ def test_vector_without_neighbours_keeps_its_initial_value() -> None:
 
 
 def test_diffusion_ranks_a_connected_curve_before_nearer_points() -> None:
-    """The database is a curve from the query with a point every 8°, and a group 40° away on the other side."""
+    """The database is a curve from the query with a point every 8° and a group 40° away on the other side."""
     curve = np.arange(0, 81, 8)
     database, query = at(*curve, *np.linspace(-42, -40, 6)), at(0)
     (ranking,) = search(query, database)

@@ -233,7 +233,7 @@ def test_read_only_folder_is_an_error_of_one_sentence(tmp_path: Path) -> None:
 @given(
     seed=st.integers(0, 10_000),
     groups=st.integers(1, 6),
-    more=st.lists(st.integers(0, 300), min_size=1, max_size=4),
+    counts=st.lists(st.integers(0, 300), min_size=1, max_size=4),
 )
 def test_more_distractors_never_raise_ap(seed: int, groups: int, counts: list[int]) -> None:
     """AP of each query: its positives keep their order, and distractors can only rank between them."""
