@@ -79,7 +79,7 @@ def close() -> list[str]:
         if session.prefetcher is not None:
             session.prefetcher.runner.cancel()
     for session in _sessions:
-        assert session.wait(60), "a job goes on after Cancel"
+        assert session.wait(60), "a job runs after Cancel"
     W.Widget.close_all()
     threads = sorted(_threads)
     _sessions.clear()

@@ -115,8 +115,8 @@ def test_missing_items_are_skipped_and_reported(new_session: Callable[..., Sessi
     )
     after = new_session()
     messages = " | ".join(session_file.restore(after, path))
-    for what in ("'kind9/gone.jpg' is not", "1 of 2 images selected", "1 of 2 images judged", "'nonsense'"):
-        assert what in messages
+    for part in ("'kind9/gone.jpg' is not", "1 of 2 images selected", "1 of 2 images judged", "'nonsense'"):
+        assert part in messages
     assert "box: " in messages and "'magic'" in messages and "'colour' is unknown" in messages
     assert (after.image, after.selection, after.box) == ("", ("kind0/000.jpg",), None)
     assert (after.feedback, after.compared) == ({"kind1/003.jpg": -1}, (PIPELINE,))

@@ -108,8 +108,8 @@ def test_trained_backbone_is_shown_and_offered_in_all_panels(session: Session) -
 def test_rankings_before_and_after_match_the_bench(session: Session) -> None:
     panel = trained(session)
     changes, bench = panel.changes, session.bench
-    one = panel.trained[panel.picked]
-    before, after = one.pipelines
+    training = panel.trained[panel.picked]
+    before, after = training.pipelines
     assert before == f"{NETWORK}/mean/whole"
     for side, pipeline in zip(changes.duel.sides, (before, after), strict=True):
         ranking = bench.search(session.query, pipeline=pipeline, k=10)
@@ -117,7 +117,7 @@ def test_rankings_before_and_after_match_the_bench(session: Session) -> None:
         per_query = bench.evaluate(pipeline).per_query.set_index("query")["ap"]
         assert side["title"] == f"AP {100 * per_query[session.query]:.1f}"
     assert len(changes.queries.rows) == len(session.queries)
-    assert any("trained on these very images" in one["text"] for one in changes.lines.lines)
+    assert any("trained on these very images" in line["text"] for line in changes.lines.lines)
     image = changes.duel.sides[1]["figures"][4]["name"]
     session.image = image
     settled(session)
