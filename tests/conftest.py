@@ -38,7 +38,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The optional folder ``shared`` beside the checkout: real photographs and trained weights."""
+    """The optional folder ``shared`` beside the checkout, with photographs and trained weights."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip(f"needs real data: no folder {folder.name!r} beside the checkout")
@@ -47,7 +47,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def posters_cache() -> Path:
-    """The cache that all tests and runs share: posters and their feature maps are made once."""
+    """The cache that all tests and runs share, so that posters and feature maps are computed once."""
     folder = Path(os.environ.get("WORKBENCH_CACHE") or ROOT / "data")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -55,7 +55,7 @@ def posters_cache() -> Path:
 
 @pytest.fixture(scope="session")
 def bench24(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """A bench of 24 photos of 4 kinds. No test changes its files; what it stores and remembers grows."""
+    """A bench of 24 photos of 4 kinds. No test changes its files; its caches grow during the run."""
     from tests.support.benches import opened
 
     folder = folder_of(tmp_path_factory.mktemp("photos24"), 24, kinds=4)
@@ -64,7 +64,7 @@ def bench24(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.fixture(scope="session")
 def bench48(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """A bench of 48 photos of 6 kinds. No test changes its files; what it stores and remembers grows."""
+    """A bench of 48 photos of 6 kinds. No test changes its files; its caches grow during the run."""
     from tests.support.benches import opened
 
     folder = folder_of(tmp_path_factory.mktemp("photos48"), 48, kinds=6)
@@ -87,7 +87,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """Images of noise, a folder for each kind; the module's ``NOISE`` is (kinds, images of each kind)."""
+    """Noise images, one folder for each kind; the module's ``NOISE`` is (kinds, images of each kind)."""
     return noise_of(tmp_path_factory.mktemp("photos"), *request.module.NOISE)
 
 
@@ -101,7 +101,7 @@ def bench(folder: Path, cache: Path) -> Bench:
 
 @pytest.fixture
 def session(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Session]:
-    """A session of the module's ``bench`` at its ``PIPELINE``; nothing may still run after the test."""
+    """A session of the module's ``bench`` with its ``PIPELINE``; no job may run after the test."""
     from workbench.panels import Session
 
     session = Session(bench, pipeline=request.module.PIPELINE)
@@ -124,7 +124,7 @@ def has_browser() -> bool:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Make each file a group that one worker runs, unless its tests name another; long groups first."""
+    """Group tests by file, unless they name a group, and put the longest groups first."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             shared = item.get_closest_marker("browser") and "notebook" in getattr(item, "fixturenames", ())
@@ -134,9 +134,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         groups.setdefault(_group(item), []).append(item)
     items[:] = [item for group in sorted(groups.values(), key=_rank) for item in group]
-    needing = [item for item in items if item.get_closest_marker("browser")]
-    if needing and not has_browser():
-        for item in needing:
+    browser_tests = [item for item in items if item.get_closest_marker("browser")]
+    if browser_tests and not has_browser():
+        for item in browser_tests:
             item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
 
 
@@ -147,7 +147,7 @@ def _group(item: pytest.Item) -> str:
 
 
 def _rank(items: list[pytest.Item]) -> tuple[int, int]:
-    """The place of a group in the order: browser tests, notebooks, then files by their slow tests."""
+    """Return the sort key of a group: browser tests, notebooks, then files by their slow tests."""
     if any(item.get_closest_marker("browser") for item in items):
         return 0, 0
     if items[0].path.suffix == ".ipynb":

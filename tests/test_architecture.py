@@ -1,4 +1,4 @@
-"""The structure of the package: no circular imports, few layers, a small root, and a README that fits it."""
+"""The structure of the package: no circular imports, few layers, a small root, existing paths in README."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlin
 CONTRACTS = LINTER["contracts"]
 LAYERS = [contract for contract in CONTRACTS if contract["type"] == "layers"]
 ROOT_FILES = {"__init__.py", "__main__.py", "workbench.py"}
-MOST_LAYERS = 13
+MAX_LAYERS = 13
 
 
 def graph() -> grimp.ImportGraph:
-    """The imports between the modules of the package, as import-linter sees them."""
+    """Return the imports between the modules of the package, as import-linter sees them."""
     return grimp.build_graph(
         "workbench",
         exclude_type_checking_imports=LINTER["exclude_type_checking_imports"],
@@ -31,7 +31,7 @@ def graph() -> grimp.ImportGraph:
 
 
 def circles(modules: Iterable[str], imports: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """The strongly connected components of more than one module, each sorted, the largest first."""
+    """Return the strongly connected components of two or more modules, each sorted, the largest first."""
     names = sorted(modules)
     row = {name: number for number, name in enumerate(names)}
     pairs = np.array([(row[importer], row[imported]) for importer, imported in imports]).reshape(-1, 2)
@@ -44,7 +44,7 @@ def circles(modules: Iterable[str], imports: Iterable[tuple[str, str]]) -> list[
 
 
 def imports_of(imports: grimp.ImportGraph) -> list[tuple[str, str]]:
-    """All imports as pairs (importer, imported)."""
+    """Return all imports as pairs (importer, imported)."""
     return [
         (module, imported)
         for module in sorted(imports.modules)
@@ -52,12 +52,12 @@ def imports_of(imports: grimp.ImportGraph) -> list[tuple[str, str]]:
     ]
 
 
-def test_components_are_found() -> None:
+def test_circles_returns_strongly_connected_components() -> None:
     assert circles("abcde", [("a", "b"), ("b", "c"), ("c", "a"), ("d", "e")]) == [["a", "b", "c"]]
     assert circles("ab", [("a", "b")]) == [] == circles("a", [])
 
 
-def test_no_module_imports_itself_through_others() -> None:
+def test_modules_have_no_circular_imports() -> None:
     built = graph()
     assert {"workbench", "workbench.config", "workbench.panels.layout"} <= built.modules
     assert circles(built.modules, imports_of(built)) == []
@@ -66,8 +66,8 @@ def test_no_module_imports_itself_through_others() -> None:
 @pytest.mark.parametrize(
     "container", sorted({name for contract in LAYERS for name in contract["containers"]})
 )
-def test_no_package_imports_itself_through_others(container: str) -> None:
-    """Also where the modules alone make no circle: a.x imports b.y, and b.z imports a.w."""
+def test_packages_have_no_circular_imports(container: str) -> None:
+    """Packages may form a cycle although their modules do not: a.x imports b.y, and b.z imports a.w."""
     built = graph()
     children = built.find_children(container)
     child_of = {
@@ -81,18 +81,18 @@ def test_no_package_imports_itself_through_others(container: str) -> None:
     assert circles(children, sorted(between)) == []
 
 
-def test_the_root_holds_three_files_and_folders() -> None:
+def test_package_root_holds_three_files() -> None:
     files = {path.name for path in (ROOT / "workbench").iterdir() if path.is_file()}
     assert files == ROOT_FILES
 
 
-def test_layers_are_few_and_without_exemption() -> None:
+def test_layers_are_few_and_have_no_exemptions() -> None:
     assert LAYERS and all("ignore_imports" not in contract for contract in CONTRACTS)
-    assert all(len(contract["layers"]) <= MOST_LAYERS for contract in LAYERS)
+    assert all(len(contract["layers"]) <= MAX_LAYERS for contract in LAYERS)
 
 
-def test_the_readme_names_paths_that_exist() -> None:
-    """In the table under "Where things are": the first column, and the target of every link."""
+def test_readme_names_existing_paths() -> None:
+    """Checks the table under "Where things are": the first column and the target of every link."""
     section = (ROOT / "README.md").read_text().partition("## Where things are\n")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("|") and line.strip("|- ")]
     paths = {path for row in rows for path in re.findall(r"`([^`]+)`", row.split("|")[1])}

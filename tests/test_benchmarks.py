@@ -1,4 +1,4 @@
-"""Small fakes of Oxford5k, Paris6k, Holidays and UKBench, in the layout of their releases."""
+"""Oxford5k, Paris6k, Holidays and UKBench: small fakes in the layout of their releases."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def oxford(root: Path) -> Path:
     return root
 
 
-def test_oxford_as_published(tmp_path: Path) -> None:
+def test_oxford_is_read_in_its_published_layout(tmp_path: Path) -> None:
     collection = open_oxford(oxford(tmp_path), "oxford5k")
     (query,) = collection.queries
     assert (query.id, query.image) == ("all_souls_1", "all_souls_000013.jpg")
@@ -68,7 +68,7 @@ def test_oxford_as_published(tmp_path: Path) -> None:
     assert any("6 database images here and 5,063 as published" in note for note in collection.notes)
 
 
-def test_a_missing_positive_stops_and_a_missing_junk_is_reported(tmp_path: Path) -> None:
+def test_missing_positive_is_an_error_and_missing_junk_a_problem(tmp_path: Path) -> None:
     root = oxford(tmp_path)
     (root / "all_souls_000003.jpg").unlink()
     collection = open_oxford(root, "oxford5k")
@@ -80,7 +80,7 @@ def test_a_missing_positive_stops_and_a_missing_junk_is_reported(tmp_path: Path)
         open_oxford(root, "oxford5k")
 
 
-def test_an_unreadable_positive_is_reported_and_noted(tmp_path: Path) -> None:
+def test_unreadable_positive_is_reported_and_noted(tmp_path: Path) -> None:
     root = oxford(tmp_path)
     (root / "all_souls_000026.jpg").write_bytes(b"")
     collection = open_oxford(root, "oxford5k")
@@ -92,14 +92,14 @@ def test_an_unreadable_positive_is_reported_and_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", ["", "oxc1_all_souls_000013 1 2 3", "oxc1_all_souls_000013 1 2 x 4", "a 5 5 1 1"]
 )
-def test_a_malformed_query_file_is_an_error(tmp_path: Path, line: str) -> None:
+def test_malformed_query_file_is_an_error(tmp_path: Path, line: str) -> None:
     root = oxford(tmp_path)
     (root / "gt_files_170407" / "all_souls_1_query.txt").write_text(line)
     with pytest.raises(WorkbenchError, match="not one line of a query"):
         open_oxford(root, "oxford5k")
 
 
-def test_a_ground_truth_file_or_all_of_it_may_be_missing(tmp_path: Path) -> None:
+def test_missing_ground_truth_is_an_error(tmp_path: Path) -> None:
     root = oxford(tmp_path)
     (root / "gt_files_170407" / "all_souls_1_ok.txt").unlink()
     with pytest.raises(WorkbenchError, match=r"all_souls_1_ok.txt.*cannot be read"):
@@ -109,7 +109,7 @@ def test_a_ground_truth_file_or_all_of_it_may_be_missing(tmp_path: Path) -> None
         open_oxford(root, "oxford5k")
 
 
-def test_paris_leaves_its_twenty_unreadable_files_out(tmp_path: Path) -> None:
+def test_paris_excludes_its_twenty_unreadable_files(tmp_path: Path) -> None:
     assert len(PARIS_UNREADABLE) == 20
     for number in (605, 606):
         picture(tmp_path / "paris" / "defense" / f"paris_defense_{number:06d}.jpg", (1024, 768))
@@ -122,7 +122,7 @@ def test_paris_leaves_its_twenty_unreadable_files_out(tmp_path: Path) -> None:
         "defense_1",
         "paris_defense_000605 0.000 0.000 1024 768",
         good="paris_defense_000605 paris_defense_000606",
-        ok="paris_louvre_000136 paris_pantheon_000284",  # one unreadable here, one not even there
+        ok="paris_louvre_000136 paris_pantheon_000284",  # one file is unreadable, the other is missing
     )
     collection = open_oxford(tmp_path, "paris6k")
     assert collection.queries[0].image == "paris/defense/paris_defense_000605.jpg"
@@ -132,7 +132,7 @@ def test_paris_leaves_its_twenty_unreadable_files_out(tmp_path: Path) -> None:
     assert image == "paris/louvre/paris_louvre_000136.jpg" and "convention" in reason
 
 
-def test_a_second_copy_of_a_file_is_not_in_the_database(tmp_path: Path) -> None:
+def test_second_copy_of_a_file_is_excluded(tmp_path: Path) -> None:
     root = oxford(tmp_path)
     picture(root / "old" / "all_souls_000001.jpg")
     collection = open_oxford(root, "oxford5k")
@@ -143,7 +143,7 @@ def test_a_second_copy_of_a_file_is_not_in_the_database(tmp_path: Path) -> None:
 # Holidays and UKBench
 
 
-def test_holidays_as_published(tmp_path: Path) -> None:
+def test_holidays_is_read_in_its_published_layout(tmp_path: Path) -> None:
     pictures(
         tmp_path / "jpg", "100000.jpg", "100001.jpg", "100002.jpg", "100100.jpg", "100101.jpg", "readme.jpg"
     )
@@ -160,7 +160,7 @@ def test_holidays_as_published(tmp_path: Path) -> None:
         open_holidays(tmp_path)
 
 
-def test_ukbench_as_published(tmp_path: Path) -> None:
+def test_ukbench_is_read_in_its_published_layout(tmp_path: Path) -> None:
     for number in range(8):
         pictures(tmp_path, f"full/ukbench{number:05d}.jpg", f"thumbnails/ukbench{number:05d}.jpg")
     collection = open_ukbench(tmp_path)
@@ -175,7 +175,7 @@ def test_ukbench_as_published(tmp_path: Path) -> None:
         open_ukbench(tmp_path)
 
 
-def test_the_wrong_folder_is_an_error(tmp_path: Path) -> None:
+def test_folder_without_benchmark_images_is_an_error(tmp_path: Path) -> None:
     pictures(tmp_path, "a.jpg")
     for opener in (open_holidays, open_ukbench):
         with pytest.raises(WorkbenchError, match="no image in"):

@@ -1,4 +1,4 @@
-"""The package opens quickly, and modules import in one direction only."""
+"""The package imports no heavy library, and modules import in one direction only."""
 
 import subprocess
 import sys
@@ -11,14 +11,14 @@ HEAVY = {
 }  # fmt: skip
 
 
-def test_import_is_light() -> None:
+def test_package_import_loads_no_heavy_library() -> None:
     code = "import sys, workbench; print(workbench.__version__, workbench.open, *sys.modules, sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert not HEAVY & set(done.stdout.split("\n"))
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert not HEAVY & set(process.stdout.split("\n"))
 
 
-def test_import_direction() -> None:
+def test_import_contracts_are_kept() -> None:
     command = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([command, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = subprocess.run([command, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr

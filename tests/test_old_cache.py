@@ -1,4 +1,4 @@
-"""A cache written by version 0.1.0 of November 2026 (``tests/data/make_old_cache.py``) still opens."""
+"""A cache written by version 0.1.0 of November 2026 (``tests/data/make_old_cache.py``) can still be read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIPELINES = [PIPELINE, WHITENED, ATTENDED, LOCAL]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of photos and cache; the time of change of each photo is a part of its fingerprint."""
+    """A copy of photos and cache; the modification time of each photo is part of its fingerprint."""
     folder = shutil.copytree(FOLDER, tmp_path / "old")
     for path in (folder / "photos").rglob("*.jpg"):
         os.utime(path, ns=(CHANGED, CHANGED))
@@ -39,7 +39,7 @@ def bench(folder: Path) -> Bench:
 
 
 def stored(folder: Path) -> dict[str, bytes]:
-    """The content of the stores of maps, local features and words, without locks."""
+    """Return the files of the stores of maps, local features and words, without locks, by path."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for name in ("maps", "local", "words")
@@ -74,8 +74,8 @@ def test_stored_maps_and_features_are_used(
     assert stored(folder) == before
 
 
-def test_the_check_notices_an_extraction(bench: Bench, folder: Path) -> None:
-    """A photo that has changed is extracted again, and the comparison above would show it."""
+def test_modified_photo_is_extracted_again(bench: Bench, folder: Path) -> None:
+    """A modified photo is extracted again and adds a file, so the comparison above can fail."""
     before = stored(folder)
     changed = bench.collection.path(bench.collection.images[0])
     os.utime(changed, ns=(CHANGED + 1, CHANGED + 1))
@@ -99,7 +99,7 @@ def test_runs_and_their_rankings_are_listed(bench: Bench, folder: Path) -> None:
         assert run.provenance["size"] == 96 and len(run.per_query) == len(bench.collection.images)
 
 
-def test_an_old_run_is_compared_with_a_new_one(bench: Bench, folder: Path) -> None:
+def test_old_run_can_be_compared_with_a_new_one(bench: Bench, folder: Path) -> None:
     cache = folder / "cache"
     old = bench.runs()
     bench.evaluate(f"{NETWORK}/mean/whole")
@@ -110,7 +110,7 @@ def test_an_old_run_is_compared_with_a_new_one(bench: Bench, folder: Path) -> No
     assert "pipeline" in difference.provenance["what"].to_list()
 
 
-def test_a_favourite_and_trained_files_are_listed(folder: Path) -> None:
+def test_favourite_and_trained_files_are_listed(folder: Path) -> None:
     assert presets.named_pipelines(folder / "cache")["My own"] == PIPELINE
     trained = trainings(folder / "cache")["seer"]
     assert trained.usable and trained.kind == "attention" and trained.base == NETWORK

@@ -15,7 +15,10 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-CONDA_NAMES = {"torch": "pytorch", "opencv-python-headless": "py-opencv"}  # where they differ from pip's
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "opencv-python-headless": "py-opencv",
+}  # packages whose name differs from pip's
 
 
 def package(requirement: str) -> tuple[str, str]:
@@ -23,18 +26,18 @@ def package(requirement: str) -> tuple[str, str]:
     return name.lower().replace("_", "-"), bound
 
 
-def test_conda_environment_is_in_step() -> None:
+def test_conda_environment_matches_pyproject() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     listed = environment["dependencies"]
     from_pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
     conda = dict(package(entry) for entry in [*listed, *from_pip] if isinstance(entry, str))
     assert conda.pop("python") == PROJECT["requires-python"].removeprefix(">=")
     conda.pop("pip")
-    wanted = dict(map(package, PROJECT["dependencies"]))
-    assert conda == {CONDA_NAMES.get(name, name): bound for name, bound in wanted.items()}
+    required = dict(map(package, PROJECT["dependencies"]))
+    assert conda == {CONDA_NAMES.get(name, name): bound for name, bound in required.items()}
 
 
-def test_every_import_is_declared() -> None:
+def test_all_imports_are_declared_dependencies() -> None:
     imported = set()
     for file in (ROOT / "workbench").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -53,13 +56,13 @@ def test_every_import_is_declared() -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
     return zipfile.ZipFile(next(folder.glob("*.whl")))
 
 
-def test_wheel_holds_the_package_its_notebooks_and_its_files(wheel: zipfile.ZipFile) -> None:
-    inside = set(wheel.namelist())
+def test_wheel_contains_package_notebooks_and_data_files(wheel: zipfile.ZipFile) -> None:
+    packed = set(wheel.namelist())
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "workbench", "notebooks"],
         cwd=ROOT,
@@ -68,14 +71,14 @@ def test_wheel_holds_the_package_its_notebooks_and_its_files(wheel: zipfile.ZipF
         check=True,
     )
     files = [name for name in tracked.stdout.split("\0") if name and (ROOT / name).exists()]
-    wanted = {name if name.startswith("workbench/") else f"workbench/{name}" for name in files}
-    assert {"workbench/__init__.py", "workbench/cli/main.py"} <= wanted
-    assert any(name.startswith("workbench/panels/static/") for name in wanted)
-    assert any(name.startswith("workbench/notebooks/") for name in wanted)
-    assert wanted <= inside, sorted(wanted - inside)
+    expected = {name if name.startswith("workbench/") else f"workbench/{name}" for name in files}
+    assert {"workbench/__init__.py", "workbench/cli/main.py"} <= expected
+    assert any(name.startswith("workbench/panels/static/") for name in expected)
+    assert any(name.startswith("workbench/notebooks/") for name in expected)
+    assert expected <= packed, sorted(expected - packed)
 
 
-def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
+def test_wheel_contains_no_other_files(wheel: zipfile.ZipFile) -> None:
     folders = {name.split("/")[0] for name in wheel.namelist()}
     assert folders == {"workbench", f"retrieval_workbench-{PROJECT['version']}.dist-info"}
     stray = [
@@ -84,7 +87,7 @@ def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     assert not stray
 
 
-def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
+def test_wheel_metadata_match_pyproject(wheel: zipfile.ZipFile) -> None:
     info = f"retrieval_workbench-{PROJECT['version']}.dist-info"
     assert "workbench = workbench.cli.main:main" in wheel.read(f"{info}/entry_points.txt").decode()
     metadata = wheel.read(f"{info}/METADATA").decode()
@@ -93,13 +96,13 @@ def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
 
 
-def test_both_versions_agree() -> None:
+def test_version_matches_pyproject() -> None:
     import workbench
 
     assert workbench.__version__ == PROJECT["version"]
 
 
-def test_there_is_a_first_notebook() -> None:
+def test_first_notebook_exists() -> None:
     assert "01_explore_a_collection.ipynb" in [path.name for path in NOTEBOOKS]
 
 

@@ -1,4 +1,4 @@
-"""Accessibility faults of a part of a page, found by axe."""
+"""Accessibility violations in a part of a page, reported by axe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 
 def serious(page: Page, selector: str) -> list[str]:
-    """The serious and critical findings of axe inside ``selector``: rule, element and explanation.
+    """Return the serious and critical violations inside ``selector``: rule, element and explanation.
 
     Waits until no animation runs, as contrast is measured on the final colours.
     """

@@ -1,4 +1,4 @@
-"""The browser, the JupyterLab it visits, and the notebook that stays open for all tests."""
+"""Fixtures: the browser, a JupyterLab, and the notebook that stays open for all tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _broken = pytest.StashKey[bool]()  # of the run: whether the notebook must be op
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
-    """An installed browser, or else Playwright's own."""
+    """Use an installed browser, or Playwright's bundled one if there is none."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     more = {"executable_path": path} if path else {}
@@ -56,7 +56,7 @@ def pytest_runtest_makereport(
 def opened(
     lab: Lab, browser: Browser, browser_context_args: dict[str, Any]
 ) -> Iterator[Callable[[bool], Notebook]]:
-    """Open the notebook, or return the one that is open; ``True`` closes that one first."""
+    """Return a function that returns the open notebook; with ``True``, it opens a new one first."""
     notebooks: list[Notebook] = []
 
     def close() -> None:
@@ -64,8 +64,8 @@ def opened(
             with contextlib.suppress(Error):  # the page may have crashed
                 notebooks.pop().close()
 
-    def open_notebook(again: bool) -> Notebook:
-        if again:
+    def open_notebook(reopen: bool) -> Notebook:
+        if reopen:
             close()
         if not notebooks:
             notebooks.append(Notebook(lab, browser, browser_context_args))
@@ -79,13 +79,13 @@ def opened(
 def notebook(request: pytest.FixtureRequest, opened: Callable[[bool], Notebook]) -> Iterator[Notebook]:
     """The open notebook, with subshells unless the parameter is False.
 
-    Its page and its cells must be without fault after the test: no console error, no request to another
+    After the test, page and cells must have recorded no fault: no console error, no request to another
     host, no dialog, no error as output, no picture kept in memory.
     """
     stash = request.config.stash
     notebook = opened(stash.get(_broken, False))
-    stash[_broken] = True  # until the test and the clearing have passed
-    subshells = getattr(request, "param", None)  # None: any thread will do
+    stash[_broken] = True  # until the test and ``clear`` have passed
+    subshells = getattr(request, "param", None)  # None: any thread is accepted
     notebook.use_subshells(subshells is not False)
     yield notebook
     on_subshell = notebook.clear()
@@ -95,7 +95,7 @@ def notebook(request: pytest.FixtureRequest, opened: Callable[[bool], Notebook])
 
 @pytest.fixture
 def page(page: Page) -> Iterator[Page]:
-    """A page of its own, which must be without fault after the test."""
+    """A separate page, which must have recorded no fault after the test."""
     watch = Watch.on(page)
     yield page
     watch.check()

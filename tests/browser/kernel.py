@@ -47,18 +47,18 @@ def follow(bench: Bench) -> None:
 
 
 def change_often(times: int) -> None:
-    """Change the pipeline and the query of the shown panels ``times`` times, each time to the end."""
+    """Change the pipeline and the query of the shown panels ``times`` times, waiting after each change."""
     session = _sessions[-1]
     names = list(session.queries)
     for number in range(times):
         session.pipeline = f"efficientnet_lite0/{('max', 'mean', 'crow')[number % 3]}/whole"
         session.choose(names[number * 7 % len(names)])
         session.wait()
-        threading.Event().wait(0.2)  # the page draws
+        threading.Event().wait(0.2)  # time for the page to draw
 
 
 def train_until_epoch(bench: Bench, name: str, last: int) -> None:
-    """Fine-tune a tiny network and stop after epoch ``last``, as a user who presses Cancel."""
+    """Fine-tune a tiny network and stop after epoch ``last``, as if a user had pressed Cancel."""
     from tests.support.finetuning import NETWORK, SETTINGS
 
     def stop(epoch: Any) -> None:
@@ -79,7 +79,7 @@ def close() -> list[str]:
         if session.prefetcher is not None:
             session.prefetcher.runner.cancel()
     for session in _sessions:
-        assert session.wait(60), "a job goes on after Cancel"
+        assert session.wait(60), "a job runs after Cancel"
     W.Widget.close_all()
     threads = sorted(_threads)
     _sessions.clear()

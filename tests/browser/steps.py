@@ -1,4 +1,4 @@
-"""Steps that the browser tests share: make photos, and find parts of a panel by their screen names."""
+"""Steps that the browser tests share: create photos, and locate parts of a panel by their labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOTH_MODES = pytest.mark.parametrize(
 
 
 def photos(folder: Path, labels: int, each: int, side: int) -> Path:
-    """A folder of noise images, one subfolder for each label; one file name is HTML."""
+    """Create a folder of noise images, one subfolder for each label; one file name is HTML."""
     noise = np.random.default_rng(7)
     for label in range(labels):
         (folder / f"kind {label}").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""``workbench app``: the panels as a page of Voila, its reload, and its end by Ctrl+C."""
+"""``workbench app``: the panels as a Voila page, page reload, and termination by Ctrl+C."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Start = Callable[..., tuple[str, "subprocess.Popen[str]"]]
 
 @pytest.fixture
 def start(folder: Path, cache: Path) -> Iterator[Start]:
-    """A function that starts the app on a small folder and returns its address and its process."""
+    """Return a function that starts the app on a small folder and returns its address and process."""
     servers = []
 
     def start_app(*options: str, **environment: str) -> tuple[str, subprocess.Popen[str]]:
@@ -43,7 +43,7 @@ def start(folder: Path, cache: Path) -> Iterator[Start]:
         arguments = [folder.name, "--labels", "folders", "--cache", str(cache), "--port", str(port)]
         server = subprocess.Popen(
             [sys.executable, "-m", "workbench", "app", *arguments, *options],
-            cwd=folder.parent,  # the folder is given by a relative path
+            cwd=folder.parent,  # the folder is a relative path
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdout=subprocess.PIPE,
             text=True,
@@ -66,9 +66,7 @@ def start(folder: Path, cache: Path) -> Iterator[Start]:
         server.wait()
 
 
-def test_the_page_shows_the_panels_also_after_a_reload_and_ctrl_c_ends_the_app(
-    start: Start, page: Page
-) -> None:
+def test_page_shows_the_panels_after_a_reload_and_ctrl_c_ends_the_app(start: Start, page: Page) -> None:
     address, server = start("--no-browser")
     assert address.startswith(f"http://{HOST}:")
     page.goto(address, timeout=120_000)
@@ -87,7 +85,7 @@ def test_the_page_shows_the_panels_also_after_a_reload_and_ctrl_c_ends_the_app(
     assert server.wait(60) == 0
 
 
-def test_the_page_that_opens_the_browser_names_no_other_host(start: Start, tmp_path: Path) -> None:
+def test_page_that_opens_the_browser_names_no_other_host(start: Start, tmp_path: Path) -> None:
     opened, browser = tmp_path / "opened.html", tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\ncp "${{1#file://}}" "{opened}.part" && mv "{opened}.part" "{opened}"\n')
     browser.chmod(0o755)

@@ -21,14 +21,14 @@ RECORD_CLICK = """() => document.addEventListener("click", (event) => {
 
 @pytest.fixture
 def panel(notebook: Notebook, folder: Path, cache: Path) -> Locator:
-    """The panel, once it shows heat and regions."""
+    """The attention panel after heat and regions have been shown."""
     panel = notebook.show(folder, cache, "attention_panel", pipeline=PIPELINE)
     expect(region(panel, "Attention").get_by_role("listbox").first).to_be_visible(timeout=60_000)
     expect(panel.locator("canvas.wb-heat-layer")).to_be_visible()
     return region(panel, "Attention")
 
 
-def test_regions_by_mouse(panel: Locator, notebook: Notebook) -> None:
+def test_regions_are_chosen_by_mouse(panel: Locator, notebook: Notebook) -> None:
     regions = panel.get_by_role("listbox").first.locator("[role=option]:not([hidden])")
     nearest = panel.get_by_role("listbox", name="Nearest regions").get_by_role("option")
     regions.nth(1).hover()
@@ -56,7 +56,7 @@ def test_regions_by_mouse(panel: Locator, notebook: Notebook) -> None:
     assert serious(notebook.page, ".wb-attention") == []
 
 
-def test_regions_by_keyboard(panel: Locator, notebook: Notebook) -> None:
+def test_regions_are_chosen_by_keyboard(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     cells = page.evaluate(CELLS)
     select(panel, "Image").select_option(label=f"kind 0/{NAUGHTY}")

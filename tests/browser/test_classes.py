@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return photos(tmp_path_factory.mktemp("photos"), 3, 5, 160)
 
 
-def test_pick_a_class_a_vote_and_an_image(notebook: Notebook, folder: Path, cache: Path) -> None:
+def test_class_vote_and_image_can_be_picked(notebook: Notebook, folder: Path, cache: Path) -> None:
     page = notebook.page
     panel = notebook.show(folder, cache, "classes_panel", options=SIZE, pipeline=PIPELINE)
     part = region(panel, "Classes")
@@ -59,7 +59,9 @@ def test_pick_a_class_a_vote_and_an_image(notebook: Notebook, folder: Path, cach
     assert serious(page, ".wb-classes") == []
 
 
-def test_boxes_on_the_results_are_switched_on_and_off(notebook: Notebook, folder: Path, cache: Path) -> None:
+def test_boxes_on_the_results_can_be_switched_on_and_off(
+    notebook: Notebook, folder: Path, cache: Path
+) -> None:
     panel = notebook.show(folder, cache, "query_panel", options=SIZE, pipeline=PIPELINE)
     ranked(panel)
     results = region(panel, "Results")
@@ -83,12 +85,12 @@ def test_proposals_of_an_earlier_epoch_are_shown(notebook: Notebook, folder: Pat
     part = region(panel, "Proposals")
     expect(select(part, "Trained proposals")).to_have_value("shipped, for efficientnet_lite0", timeout=WAIT)
     scene = part.get_by_role("figure").first
-    drawn = scene.locator(".wb-region-drawn")
-    expect(drawn).to_have_count(8, timeout=WAIT)
-    last = drawn.first.get_attribute("aria-label")
+    proposals = scene.locator(".wb-region-drawn")
+    expect(proposals).to_have_count(8, timeout=WAIT)
+    last = proposals.first.get_attribute("aria-label")
     slider = part.get_by_role("slider", name="Epoch shown")
     slider.focus()
     page.keyboard.press("Home")
-    expect(drawn.first).not_to_have_attribute("aria-label", str(last), timeout=WAIT)
+    expect(proposals.first).not_to_have_attribute("aria-label", str(last), timeout=WAIT)
     expect(part.get_by_role("button", name="Train")).to_be_disabled()
     assert serious(page, ".wb-proposals") == []

@@ -22,19 +22,19 @@ def press(part: Locator, name: str) -> None:
 
 
 def lines(part: Locator) -> Locator:
-    """The rows of the table of pipelines."""
+    """Return the rows of the table of pipelines."""
     return part.get_by_role("grid", name="Pipelines compared").locator("tbody tr")
 
 
 @BOTH_MODES
-def test_run_a_grid_search_and_compare_two_of_its_pipelines_by_query(
+def test_grid_search_is_run_and_two_pipelines_are_compared_by_query(
     notebook: Notebook, folder: Path, cache: Path
 ) -> None:
     page = notebook.page
     panel = notebook.show(folder, cache, "compare_panel", pipeline=PIPELINE)
     part = region(panel, "Comparison")
 
-    # By mouse: one pipeline, then a grid of parts round it.
+    # By mouse: one pipeline, then a grid of variants of it.
     press(part, "Add to comparison")
     expect(lines(part)).to_have_text(re.compile(r"max/rmac:2★ \d+\.\d"), timeout=SLOW)
     press(part, "Grid search")
@@ -100,7 +100,7 @@ def test_run_a_grid_search_and_compare_two_of_its_pipelines_by_query(
     expect(b).to_have_value(first)
 
 
-def test_a_pipeline_that_fails_shows_its_error_and_file_names_are_text(
+def test_failed_pipeline_shows_its_error_and_file_names_are_text(
     notebook: Notebook, folder: Path, cache: Path
 ) -> None:
     page = notebook.page
@@ -118,7 +118,7 @@ def test_a_pipeline_that_fails_shows_its_error_and_file_names_are_text(
     assert serious(page, ".wb-panel") == []
 
 
-def test_a_collection_without_ground_truth_has_rankings_but_no_grid_search(
+def test_collection_without_ground_truth_has_rankings_but_no_grid_search(
     notebook: Notebook, folder: Path, cache: Path
 ) -> None:
     panel = notebook.show(folder, cache, "compare_panel", options=", labels='none'", pipeline=PIPELINE)

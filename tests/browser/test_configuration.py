@@ -19,7 +19,7 @@ def press(part: Locator, name: str) -> None:
     button(part, name).click()
 
 
-def test_set_a_pipeline_by_slider_string_slot_and_favourite(
+def test_pipeline_is_set_by_slider_string_slot_and_favourite(
     notebook: Notebook, folder: Path, cache: Path
 ) -> None:
     page = notebook.page

@@ -1,4 +1,4 @@
-"""The embedding map in JupyterLab: make it, draw a lasso and move on it, by mouse and by keyboard."""
+"""The embedding map in JupyterLab: computing it, lasso selection and navigation, by mouse and by keyboard."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INKED = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, ca
 
 
 def make_map(panel: Locator) -> Locator:
-    """Make the map and return its plot."""
+    """Compute the map and return its plot."""
     # A stored map is shown without a click, and then the button is disabled.
     button(panel, "Make map").dispatch_event("click")
     plot = panel.get_by_role("application", name=re.compile("^Map of the images"))
@@ -41,7 +41,7 @@ def lasso(page: Page, plot: Locator, *corners: tuple[float, float]) -> None:
     page.mouse.up()
 
 
-def test_make_a_map_select_on_it_and_colour_it(notebook: Notebook, folder: Path, cache: Path) -> None:
+def test_map_is_computed_selected_on_and_coloured(notebook: Notebook, folder: Path, cache: Path) -> None:
     page = notebook.page
     panel = notebook.show(folder, cache, "map_panel", pipeline=PIPELINE)
     plot = make_map(panel)
@@ -77,7 +77,7 @@ def test_make_a_map_select_on_it_and_colour_it(notebook: Notebook, folder: Path,
     assert serious(page, ".wb-embedding-map") == []
 
 
-def test_map_and_results_are_linked_and_file_names_are_text(
+def test_map_and_results_share_selection_and_file_names_are_text(
     notebook: Notebook, folder: Path, cache: Path
 ) -> None:
     page = notebook.page

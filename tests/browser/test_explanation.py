@@ -21,7 +21,7 @@ def panel(notebook: Notebook, folder: Path, cache: Path) -> Locator:
 
 
 def explained(panel: Locator, name: str) -> Locator:
-    """Wait for the explanation of that result, and return it."""
+    """Wait for the explanation of the result ``name``, and return it."""
     explanation = region(panel, "Explanation")
     expect(explanation.locator("figcaption", has_text=name).first).to_be_visible(timeout=60_000)
     expect(explanation.locator("figure[aria-busy=true]")).to_have_count(0, timeout=60_000)
@@ -68,7 +68,7 @@ def test_region_pairs_are_linked_across_pictures_table_and_sum(panel: Locator, n
     assert page.evaluate(CELLS) == cells
 
 
-def test_a_negative_is_compared_with_the_first_true_positive(panel: Locator, notebook: Notebook) -> None:
+def test_negative_is_compared_with_the_first_true_positive(panel: Locator, notebook: Notebook) -> None:
     select(panel, "Explained image").select_option("kind 2/3.jpg")
     explanation = explained(panel, "kind 2/3.jpg")
     expect(explanation).to_contain_text("negative")
@@ -92,9 +92,7 @@ def test_a_negative_is_compared_with_the_first_true_positive(panel: Locator, not
     expect(explanation.get_by_role("figure").filter(visible=True)).to_have_count(2)
 
 
-def test_the_value_under_the_pointer_is_shown_and_file_names_are_text(
-    panel: Locator, notebook: Notebook
-) -> None:
+def test_value_under_the_pointer_is_shown_and_file_names_are_text(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     name = f"kind 0/{NAUGHTY}"
     select(panel, "Explained query").select_option("kind 0/1.jpg")

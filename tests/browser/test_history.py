@@ -34,7 +34,7 @@ def show_history(notebook: Notebook, folder: Path, cache: Path) -> tuple[Locator
     return panel, rows
 
 
-def test_compare_two_runs_and_save_and_open_the_session(
+def test_two_runs_are_compared_and_the_session_is_saved_and_opened(
     notebook: Notebook, lab: Lab, folder: Path, cache: Path
 ) -> None:
     page = notebook.page
@@ -71,7 +71,7 @@ def test_compare_two_runs_and_save_and_open_the_session(
     assert page.evaluate(CELLS) == cells
 
 
-def test_save_a_report_and_open_its_page(
+def test_report_is_saved_and_its_page_opens(
     notebook: Notebook, lab: Lab, page: Page, folder: Path, cache: Path
 ) -> None:
     panel, _ = show_history(notebook, folder, cache)

@@ -37,7 +37,7 @@ def keypoints(part: Locator, role: str) -> Locator:
     return part.get_by_role("application", name=re.compile(f"^Keypoints of the {role}"))
 
 
-def test_keypoints_patches_and_words(part: Locator, notebook: Notebook) -> None:
+def test_keypoints_patches_and_words_are_linked(part: Locator, notebook: Notebook) -> None:
     page = notebook.page
     query, result = keypoints(part, "query"), keypoints(part, "result")
     expect(part).to_contain_text(re.compile(r"\d+ inliers of \d+ matches"), timeout=WAIT)
@@ -65,9 +65,9 @@ def test_keypoints_patches_and_words(part: Locator, notebook: Notebook) -> None:
     page.keyboard.press("Home")
     expect(part.locator(".wb-keydrawn")).to_have_text("0")
     page.keyboard.press("End")
-    others = part.get_by_role("button", name="Other matches")
-    others.press("Enter")
-    expect(others).to_have_attribute("aria-pressed", "true")
+    other_matches = part.get_by_role("button", name="Other matches")
+    other_matches.press("Enter")
+    expect(other_matches).to_have_attribute("aria-pressed", "true")
 
     # By mouse: a click holds a keypoint; a click on a similar patch opens its image.
     result.hover()
@@ -92,7 +92,9 @@ def test_keypoints_patches_and_words(part: Locator, notebook: Notebook) -> None:
     assert serious(page, ".wb-local-matches") == []
 
 
-def test_draw_training_batches_and_open_an_image_without_keypoints(part: Locator, notebook: Notebook) -> None:
+def test_training_batches_are_drawn_and_an_image_without_keypoints_opens(
+    part: Locator, notebook: Notebook
+) -> None:
     page = notebook.page
     keypoints(part, "query")
     draw = part.get_by_role("button", name="Draw a batch")

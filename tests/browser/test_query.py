@@ -52,16 +52,16 @@ def drag(page: Page, element: Locator, start: tuple[float, float], end: tuple[fl
     page.mouse.up()
 
 
-def test_draw_move_resize_and_remove_a_box_by_mouse(panel: Locator, notebook: Notebook) -> None:
+def test_box_is_drawn_moved_resized_and_removed_by_mouse(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     expect(size(panel)).to_have_text("whole image, 96 × 72 px")
     _, ranking = ranked(panel)
     drag(page, stage(panel), (0.25, 0.25), (0.75, 0.75))
     expect(size(panel)).to_have_text("box 48 × 36 of 96 × 72 px")
     ranked(panel, before=ranking)
-    drag(page, stage(panel), (0.5, 0.5), (0.25, 0.5))  # by its middle
+    drag(page, stage(panel), (0.5, 0.5), (0.25, 0.5))  # drag its middle
     expect(stage(panel)).to_have_attribute("aria-label", re.compile("48 × 36 pixels at 0, 18"))
-    drag(page, stage(panel), (0.5, 0.5), (0.8, 0.5))  # by its right edge
+    drag(page, stage(panel), (0.5, 0.5), (0.8, 0.5))  # drag its right edge
     expect(stage(panel)).to_have_attribute("aria-label", re.compile("7[67] × 36 pixels at 0, 18"))
     drag(page, stage(panel), (0.9, 0.9), (0.94, 0.95))  # too small: rejected, and the box stays
     expect(size(panel)).to_have_text("A box needs 8 × 8 pixels.")
@@ -71,7 +71,7 @@ def test_draw_move_resize_and_remove_a_box_by_mouse(panel: Locator, notebook: No
     expect(region(panel, "Results").get_by_role("group", name="Ranked images")).to_have_text(ranking)
 
 
-def test_draw_move_resize_and_remove_a_box_by_keyboard(panel: Locator, notebook: Notebook) -> None:
+def test_box_is_drawn_moved_resized_and_removed_by_keyboard(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     cells = page.evaluate(CELLS)
     stage(panel).focus()
@@ -90,7 +90,7 @@ def test_draw_move_resize_and_remove_a_box_by_keyboard(panel: Locator, notebook:
     assert page.evaluate(CELLS) == cells
 
 
-def test_upload_and_paste_images(panel: Locator, notebook: Notebook, tmp_path: Path) -> None:
+def test_images_can_be_uploaded_and_pasted(panel: Locator, notebook: Notebook, tmp_path: Path) -> None:
     page = notebook.page
     query = region(panel, "Query")
     picture(5, (160, 90)).save(tmp_path / NAUGHTY, "JPEG")
@@ -116,7 +116,7 @@ def test_upload_and_paste_images(panel: Locator, notebook: Notebook, tmp_path: P
 
 
 @BOTH_MODES
-def test_combine_queries_and_give_and_undo_feedback(panel: Locator, notebook: Notebook) -> None:
+def test_queries_are_combined_and_feedback_is_given_and_undone(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     query, results = region(panel, "Query"), region(panel, "Results")
     grid = results.get_by_role("group", name="Ranked images")
@@ -132,28 +132,28 @@ def test_combine_queries_and_give_and_undo_feedback(panel: Locator, notebook: No
     expect(further).to_be_hidden()
     expect(grid).to_have_text(without)
 
-    figures, judged = results.get_by_role("figure"), query.get_by_role("group", name="Judged results")
+    figures, judgements = results.get_by_role("figure"), query.get_by_role("group", name="Judged results")
     figures.first.focus()
     for key in (*["ArrowRight"] * 4, "+"):
         page.keyboard.press(key)
-    expect(judged.get_by_role("button")).to_have_count(1)
+    expect(judgements.get_by_role("button")).to_have_count(1)
     _, liked = ranked(panel, before=without)
     expect(query).to_contain_text(re.compile(r"\d new in the first 10 · ▲ \d+ to ▼ \d+"))
     for key in (*["ArrowRight"] * 3, "-"):
         page.keyboard.press(key)
-    expect(judged.get_by_role("button")).to_have_count(2)
+    expect(judgements.get_by_role("button")).to_have_count(2)
     ranked(panel, before=liked)
     select(query, "Feedback").select_option("linear SVM")
     assert serious(page, ".wb-query") == []
     undo = button(query, "Undo")
     button(query, "Clear").click()
-    expect(judged).to_be_hidden()
+    expect(judgements).to_be_hidden()
     expect(grid).to_have_text(without)
     undo.click()
-    expect(judged.get_by_role("button")).to_have_count(2)
+    expect(judgements.get_by_role("button")).to_have_count(2)
     select(query, "Feedback").select_option("Rocchio")
     undo.click()
-    expect(judged.get_by_role("button")).to_have_count(1)
+    expect(judgements.get_by_role("button")).to_have_count(1)
     undo.click()
     expect(undo).to_be_disabled()
     expect(grid).to_have_text(without)

@@ -1,4 +1,4 @@
-"""The first notebook, and ranked results of its query panel, by mouse and by keyboard."""
+"""The first notebook and the ranked results of its query panel, by mouse and by keyboard."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_pooling_and_regions_change_ranking_and_map_in_the_first_notebook(notebo
 
 @pytest.fixture
 def panel(notebook: Notebook, folder: Path, cache: Path) -> Locator:
-    """The panel on a small folder, with a pipeline that needs no more images than there are."""
+    """The query panel on a small folder, with a pipeline that needs no more images than the folder has."""
     panel = notebook.show(folder, cache, "query_panel", pipeline=PIPELINE)
     ranked(panel)
     return panel
 
 
-def test_keys_move_in_the_grid_and_never_edit_the_notebook(panel: Locator, notebook: Notebook) -> None:
+def test_keys_move_in_the_grid_and_do_not_edit_the_notebook(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     cells = page.evaluate(CELLS)
     figures = region(panel, "Results").get_by_role("figure")
@@ -62,7 +62,7 @@ def test_keys_move_in_the_grid_and_never_edit_the_notebook(panel: Locator, noteb
 
 
 @BOTH_MODES
-def test_choose_a_query_by_its_picture_and_change_the_pipeline(panel: Locator, notebook: Notebook) -> None:
+def test_query_is_chosen_by_its_picture_and_the_pipeline_changed(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     _, first = ranked(panel)
     thumbnails = region(panel, "Query").get_by_role("listbox", name="Queries").get_by_role("option")
@@ -89,7 +89,7 @@ def test_choose_a_query_by_its_picture_and_change_the_pipeline(panel: Locator, n
         _, before = ranked(panel, before)
 
 
-def test_each_result_has_rank_score_relevance_and_a_picture(panel: Locator) -> None:
+def test_results_have_rank_score_relevance_and_picture(panel: Locator) -> None:
     captions = region(panel, "Results").get_by_role("figure").all_inner_texts()
     assert len(captions) == 24
     for number, caption in enumerate(captions, start=1):
@@ -105,7 +105,7 @@ def test_each_result_has_rank_score_relevance_and_a_picture(panel: Locator) -> N
     assert min(widths) > 0
 
 
-def test_a_file_name_is_text(panel: Locator, notebook: Notebook) -> None:
+def test_file_names_are_text(panel: Locator, notebook: Notebook) -> None:
     naughty = f"kind 0/{NAUGHTY}"
     _, before = ranked(panel)
     select(panel, "Query").select_option(label="kind 1/1.jpg")
@@ -117,7 +117,7 @@ def test_a_file_name_is_text(panel: Locator, notebook: Notebook) -> None:
     assert notebook.page.locator("img[src='x']").count() == 0
 
 
-def test_pictures_that_are_removed_are_released(panel: Locator, notebook: Notebook) -> None:
+def test_removed_pictures_are_released(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     _, before = ranked(panel)
     for number in (3, 9, 15):
@@ -142,9 +142,7 @@ def test_cancel_stops_extraction_and_run_continues_it(notebook: Notebook, tmp_pa
     ranked(panel, seconds=240)
 
 
-def test_an_error_is_shown_in_the_panel(
-    notebook: Notebook, folder: Path, cache: Path, tmp_path: Path
-) -> None:
+def test_error_is_shown_in_the_panel(notebook: Notebook, folder: Path, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "alexnet.safetensors").write_bytes(b"no weights at all")
     options = f", weights={str(tmp_path)!r}"
     panel = notebook.show(folder, cache, "query_panel", options=options, pipeline=PIPELINE)

@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def results(notebook: Notebook, folder: Path, cache: Path) -> Locator:
-    """The results with their ranking, their mAP and the pictures of the first page."""
+    """Wait for ranking, mAP and the pictures of the first page; return the results."""
     panel = notebook.show(
         folder, cache, "query_panel", options=", size=64", pipeline="efficientnet_lite0/mean/whole"
     )
@@ -42,7 +42,9 @@ def choose(results: Locator, name: str, value: str) -> None:
     results.get_by_role("combobox", name=name, exact=True).select_option(value)
 
 
-def test_results_by_mouse(results: Locator, notebook: Notebook) -> None:
+def test_results_are_scrolled_filtered_judged_and_selected_by_mouse(
+    results: Locator, notebook: Notebook
+) -> None:
     page = notebook.page
     figures = results.get_by_role("figure")
     expect(figures).to_have_count(200)
@@ -85,7 +87,9 @@ def test_results_by_mouse(results: Locator, notebook: Notebook) -> None:
     assert serious(page, ".wb-panel") == []
 
 
-def test_results_by_keyboard(results: Locator, notebook: Notebook) -> None:
+def test_results_are_scrolled_filtered_judged_and_selected_by_keyboard(
+    results: Locator, notebook: Notebook
+) -> None:
     page = notebook.page
     figures = results.get_by_role("figure")
     results.get_by_role("combobox", name="Size", exact=True).focus()
@@ -116,7 +120,7 @@ def test_results_by_keyboard(results: Locator, notebook: Notebook) -> None:
     expect(results.locator(".wb-rank").last).to_have_text(str(COUNT))
 
 
-def test_memory_of_the_page_stays_flat_over_changes(results: Locator, notebook: Notebook) -> None:
+def test_memory_of_the_page_does_not_grow_over_changes(results: Locator, notebook: Notebook) -> None:
     page = notebook.page
     tools = page.context.new_cdp_session(page)
     tools.send("Performance.enable")
@@ -131,5 +135,5 @@ def test_memory_of_the_page_stays_flat_over_changes(results: Locator, notebook: 
 
     before, after = changed(6), changed(20)
     assert after["Live"] == before["Live"] == page.locator(".wb-panel img").count() > 200
-    assert after["Nodes"] < before["Nodes"] + 500  # one grid left behind at each change would be 50,000
+    assert after["Nodes"] < before["Nodes"] + 500  # one grid retained at each change would be 50,000
     assert after["JSHeapUsedSize"] < before["JSHeapUsedSize"] + 2.5e6

@@ -42,7 +42,7 @@ def measure(panel: Locator, *indexes: str) -> Locator:
     return part
 
 
-def test_measure_indexes_look_into_them_and_use_one(panel: Locator, notebook: Notebook) -> None:
+def test_indexes_are_measured_inspected_and_used(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     part = measure(panel, "exact", "ivf:4", "lsh:64", "ivf:64")
     cells = page.evaluate(CELLS)
@@ -81,7 +81,7 @@ def test_measure_indexes_look_into_them_and_use_one(panel: Locator, notebook: No
     assert serious(page, ".wb-index-trade-off") == []
 
 
-def test_file_names_are_text_and_an_unknown_index_is_rejected(panel: Locator, notebook: Notebook) -> None:
+def test_file_names_are_text_and_unknown_index_is_rejected(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     part = measure(panel, "lsh:64")
     expect(part.locator(".wb-bits")).to_contain_text(NAUGHTY, timeout=WAIT)

@@ -19,7 +19,7 @@ STOPPED = "kernel.train_until_epoch(bench, 'mine', 2)"
 WAIT = 120_000
 
 
-def test_continue_a_stopped_training_and_compare_before_and_after(
+def test_stopped_training_continues_and_rankings_are_compared(
     notebook: Notebook, folder: Path, tmp_path: Path
 ) -> None:
     page = notebook.page
@@ -29,14 +29,14 @@ def test_continue_a_stopped_training_and_compare_before_and_after(
     part = region(panel, "Training")
     count = page.evaluate(CELLS)
     # By keyboard: choose the stopped training and continue it to its end.
-    mine = part.get_by_role("grid", name="Trained so far").get_by_role("row", name=re.compile("^mine"))
-    expect(mine).to_contain_text("2 of 3, stopped", timeout=WAIT)
-    mine.focus()
+    training = part.get_by_role("grid", name="Trained so far").get_by_role("row", name=re.compile("^mine"))
+    expect(training).to_contain_text("2 of 3, stopped", timeout=WAIT)
+    training.focus()
     page.keyboard.press("Enter")
     expect(part).to_contain_text("mine was stopped after epoch 2")
     button(part, "Continue").focus()
     page.keyboard.press("Enter")
-    expect(mine).to_contain_text("3, kept", timeout=WAIT)
+    expect(training).to_contain_text("3, kept", timeout=WAIT)
     epochs = part.get_by_role("grid", name="Epochs", exact=True).get_by_role("row")
     expect(epochs).to_have_count(5)
     part.get_by_role("img", name="Held-out mAP of each epoch").focus()
@@ -58,7 +58,7 @@ def test_continue_a_stopped_training_and_compare_before_and_after(
     assert serious(page, ".wb-training") == []
 
 
-def test_reject_a_name_cancel_a_training_and_use_a_stopped_one(
+def test_invalid_name_is_rejected_and_a_stopped_training_is_used(
     notebook: Notebook, folder: Path, tmp_path: Path
 ) -> None:
     page = notebook.page

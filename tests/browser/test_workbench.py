@@ -28,7 +28,7 @@ LANDMARKS = (
 )
 
 
-def test_every_panel_is_a_landmark_that_can_be_folded_and_that_axe_passes(
+def test_panels_are_foldable_landmarks_without_axe_violations(
     notebook: Notebook, folder: Path, cache: Path
 ) -> None:
     page = notebook.page
@@ -50,11 +50,11 @@ def test_every_panel_is_a_landmark_that_can_be_folded_and_that_axe_passes(
     assert serious(page, ".wb-panel") == []
 
 
-def test_a_reloaded_page_shows_its_panels_and_a_restarted_kernel_is_reported(
+def test_reloaded_page_shows_its_panels_and_a_restarted_kernel_is_reported(
     notebook: Notebook, folder: Path, cache: Path
 ) -> None:
     page = notebook.page
-    # The cells of a user: a bench of its own, opened and shown by the public names.
+    # Cells as a user writes them: a separate bench, opened and shown by the public names.
     panel = notebook.run(
         f"import workbench\nbench = workbench.open({str(folder)!r}, labels='folders', cache={str(cache)!r})",
         "bench.show()",
@@ -74,8 +74,8 @@ def test_a_reloaded_page_shows_its_panels_and_a_restarted_kernel_is_reported(
     ranked(panel, before)
 
     notebook.restart()
-    lost = region(panel, "Messages").get_by_text("run the notebook's cells again")
-    expect(lost).to_be_visible()
+    hint = region(panel, "Messages").get_by_text("run the notebook's cells again")
+    expect(hint).to_be_visible()
     page.evaluate(RUN_ALL)
     expect(page.get_by_text("run the notebook's cells again")).to_have_count(0, timeout=60_000)
     _, before = ranked(panel)
@@ -84,12 +84,12 @@ def test_a_reloaded_page_shows_its_panels_and_a_restarted_kernel_is_reported(
     ranked(panel, before)
 
 
-def test_missing_weights_and_a_deleted_image_are_reported_and_the_rest_goes_on(
+def test_missing_weights_and_deleted_image_are_reported_and_other_panels_work(
     notebook: Notebook, tmp_path: Path
 ) -> None:
     page = notebook.page
-    mine = photos(tmp_path / "mine", labels=3, each=4, side=96)
-    panel = notebook.show(mine, tmp_path / "cache", "show", pipeline=PIPELINE)
+    photo_folder = photos(tmp_path / "mine", labels=3, each=4, side=96)
+    panel = notebook.show(photo_folder, tmp_path / "cache", "show", pipeline=PIPELINE)
     _, before = ranked(panel)
     messages = region(panel, "Messages")
 
@@ -104,7 +104,7 @@ def test_missing_weights_and_a_deleted_image_are_reported_and_the_rest_goes_on(
     expect(messages.get_by_text(re.compile("resnet18-lost.pth"))).to_have_count(0)
 
     # An image that is deleted while the panel is open.
-    (mine / "kind 1" / "1.jpg").unlink()
+    (photo_folder / "kind 1" / "1.jpg").unlink()
     select(panel, "Query").select_option(label="kind 1/2.jpg")
     _, before = ranked(panel, before)
     expect(region(panel, "Results").get_by_text("kind 1/1.jpg")).to_have_count(0)

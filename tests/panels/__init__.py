@@ -1,1 +1,1 @@
-"""tests/panels"""
+"""Tests of ``workbench.panels``."""

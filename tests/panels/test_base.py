@@ -1,4 +1,4 @@
-"""The base class of panels: requests, staleness, folding, errors and the newest request."""
+"""The base class of panels: requests, stale results, folding, errors and replaced requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workbench.panels.session import Session
 
 
 class Squares(Panel[int, int]):
-    """Shows the squares of 0 … ``wanted`` in turn; negative numbers are errors."""
+    """Show the square of ``wanted``; a negative number is an error."""
 
     lane, phase, delay = "squares", "Squaring", 0.0
 
@@ -58,7 +58,7 @@ class Squares(Panel[int, int]):
 
 
 class InStages(Squares):
-    """Shows 0 before the square, and may fail between the two."""
+    """Show 0 and then the square; a negative number fails between the two stages."""
 
     def stages(self, request: int, progress: Progress) -> Iterator[int]:
         yield 0
@@ -75,7 +75,7 @@ def settle(panel: Squares) -> None:
     assert panel.session.wait(30)
 
 
-def test_a_result_is_computed_once_dimmed_meanwhile_and_shown(session: Session) -> None:
+def test_result_is_computed_once_and_dimmed_until_it_is_shown(session: Session) -> None:
     panel = Squares(session)
     panel.show(3)
     settle(panel)
@@ -83,29 +83,29 @@ def test_a_result_is_computed_once_dimmed_meanwhile_and_shown(session: Session) 
     assert panel.stale[0]
     panel.show(3)
     settle(panel)
-    assert panel.computed == [3]  # an equal request
+    assert panel.computed == [3]  # the request is equal to the previous one
     panel.forget()
     panel.show(3)
     settle(panel)
     assert panel.computed == [3, 3]
 
 
-def test_the_newest_request_wins_until_the_last_moment(session: Session) -> None:
+def test_only_the_newest_request_is_shown(session: Session) -> None:
     panel = Squares(session)
     panel.go_on.clear()
     panel.show(2)
     while not panel.computed:
         threading.Event().wait(0.01)
-    panel.show(5)  # 2 is computed, and must not be shown
+    panel.show(5)  # 2 is computed but must not be shown
     panel.go_on.set()
     settle(panel)
     assert (panel.computed, panel.shown, panel.rendered) == ([2, 5], [25], 5)
 
 
-def test_an_expired_result_is_dimmed_until_it_is_confirmed(session: Session) -> None:
+def test_expired_result_is_dimmed_until_it_is_confirmed(session: Session) -> None:
     panel = Squares(session)
     panel.expire()
-    assert panel.stale == []  # nothing is shown yet
+    assert panel.stale == []  # no result is shown yet
     panel.show(3)
     settle(panel)
     panel.expire()
@@ -115,7 +115,7 @@ def test_an_expired_result_is_dimmed_until_it_is_confirmed(session: Session) -> 
     assert not panel.stale[-1] and panel.computed == [3]
 
 
-def test_without_a_request_the_work_stops_and_a_hint_is_shown(session: Session) -> None:
+def test_missing_request_stops_the_job_and_shows_a_hint(session: Session) -> None:
     panel = Squares(session)
     panel.go_on.clear()
     panel.show(2)
@@ -125,7 +125,7 @@ def test_without_a_request_the_work_stops_and_a_hint_is_shown(session: Session) 
     assert (panel.text, panel.shown) == ("nothing", [])
 
 
-def test_a_folded_panel_computes_nothing_until_it_is_shown(session: Session) -> None:
+def test_folded_panel_computes_nothing_until_it_is_unfolded(session: Session) -> None:
     panel = Squares(session)
     panel.watch_folding()
     panel.widget.layout.display = "none"
@@ -137,7 +137,7 @@ def test_a_folded_panel_computes_nothing_until_it_is_shown(session: Session) -> 
     assert panel.shown == [16]
 
 
-def test_an_error_becomes_a_message_and_the_next_request_is_computed(session: Session) -> None:
+def test_error_becomes_a_message_and_the_next_request_is_computed(session: Session) -> None:
     panel = Squares(session)
     panel.show(-1)
     settle(panel)
@@ -147,7 +147,7 @@ def test_an_error_becomes_a_message_and_the_next_request_is_computed(session: Se
     assert panel.shown == [4] and not session.failed
 
 
-def test_an_error_may_be_shown_in_the_panel(session: Session) -> None:
+def test_error_can_be_shown_in_the_panel(session: Session) -> None:
     class InPanel(Squares):
         def render_error(self, error: WorkbenchError) -> None:
             self.text = str(error)
@@ -158,7 +158,7 @@ def test_an_error_may_be_shown_in_the_panel(session: Session) -> None:
     assert panel.text == "-1 is negative" and not session.failed
 
 
-def test_after_an_error_between_stages_an_earlier_request_is_computed_again(session: Session) -> None:
+def test_earlier_request_is_recomputed_after_an_error_between_stages(session: Session) -> None:
     panel = InStages(session)
     panel.show(3)
     settle(panel)
@@ -170,7 +170,7 @@ def test_after_an_error_between_stages_an_earlier_request_is_computed_again(sess
     assert panel.shown == [0, 9, 0, 0, 9]
 
 
-def test_each_panel_is_a_function_of_the_layout(session: Session) -> None:
+def test_layout_has_a_function_for_each_panel(session: Session) -> None:
     from workbench.panels import layout
 
     assert {"show", "query_panel", *ENTRIES} == set(PANELS)

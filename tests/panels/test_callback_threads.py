@@ -1,7 +1,7 @@
-"""Messages of widgets that arrive on different threads, as JupyterLab delivers them over subshells.
+"""Widget messages that arrive on different threads, as JupyterLab delivers them over subshells.
 
-The messages go to the panels as from the page: through the comm of a widget, which is found by its label on
-the screen.
+The messages take the path of messages from the page: through the comm of a widget, which is found by its
+label.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ Message = Callable[[], None]
 
 
 class Screen:
-    """Panels linked by one session; sends messages as the page does."""
+    """Panels linked by one session, which receive messages as from a page."""
 
     def __init__(self, bench: Bench) -> None:
         self.session = Session(bench, pipeline=PIPELINE)
         self.panels = W.VBox([getattr(layout, panel)(bench, self.session) for panel in PANELS])
 
     def widget(self, kind: str, label: str) -> Any:
-        """The first widget whose class and label are these."""
+        """Return the first widget of this class and label."""
         return next(
             widget
             for widget in descendants(self.panels)
@@ -72,7 +72,7 @@ class Screen:
         send(grid, method="custom", content={"judge": image_id, "sign": sign})
 
     def settle(self) -> None:
-        """Wait until no job runs, and assert that none has failed."""
+        """Wait until no job runs, and assert that no job has failed."""
         assert self.session.wait(120)
         assert not self.session.failed, self.session.message
 
@@ -96,7 +96,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Bench:
 
 @pytest.fixture
 def screens(bench: Bench) -> Iterator[Callable[[], Screen]]:
-    """Open screens on the bench; no job of theirs goes on after the test."""
+    """Return a function that opens a screen on the bench; jobs are stopped after the test."""
     opened: list[Screen] = []
 
     def open_screen() -> Screen:
@@ -113,7 +113,7 @@ def screens(bench: Bench) -> Iterator[Callable[[], Screen]]:
 
 
 def messages(screen: Screen) -> list[Message]:
-    """Two rounds of messages to every panel, in the order of a user's work."""
+    """Return two rounds of messages to all panels, in the order of a user's work."""
     first, second = list(screen.session.queries)[5], list(screen.session.queries)[9]
     return [
         lambda: screen.choose("Query", first),
@@ -145,11 +145,11 @@ def state(session: Session) -> dict[str, Any]:
         "feedback": session.feedback,
         "evaluation": session.evaluation.mean_ap,
         "compared": (session.compared, session.a, session.b),
-        "evaluations": {name: each.mean_ap for name, each in session.evaluations.items()},
+        "evaluations": {name: evaluation.mean_ap for name, evaluation in session.evaluations.items()},
     }
 
 
-def test_messages_on_a_new_thread_each_have_the_same_effect_as_on_one_thread(
+def test_messages_on_new_threads_have_the_same_effect_as_on_one_thread(
     screens: Callable[[], Screen], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -167,10 +167,10 @@ def test_messages_on_a_new_thread_each_have_the_same_effect_as_on_one_thread(
     assert (tmp_path / "threads.json").read_text() == saved
 
 
-def test_messages_on_two_threads_at_once_end_in_the_last_state_of_each(
+def test_concurrent_messages_of_two_threads_end_in_their_last_values(
     screens: Callable[[], Screen], bench: Bench
 ) -> None:
-    """Selects on a subshell and buttons on the main thread, as JupyterLab delivers them."""
+    """Messages of selects arrive on a subshell and those of buttons on the main thread, as in JupyterLab."""
     screen = screens()
     session, names = screen.session, list(screen.session.queries)
     start = threading.Barrier(2)

@@ -1,4 +1,4 @@
-"""The panel of classes as a plain object: one answer of classes and images, and who voted for what."""
+"""The panel of classes without a browser: classes and images by region votes, and the votes of each class."""
 
 from __future__ import annotations
 
@@ -31,48 +31,52 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 @pytest.fixture
 def panel(bench: Bench) -> Iterator[Classes]:
     session = Session(bench, pipeline=GRID)
-    one = Classes(session)
-    one.sets.value = OWN
+    classes = Classes(session)
+    classes.sets.value = OWN
     session.choose(next(image for image in bench.collection.images if image.startswith("kind1/")))
     settled(session)
-    yield one
+    yield classes
     session.cancel()
 
 
 def settled(session: Session) -> None:
-    for _ in range(3):  # the ranking starts the answer, which starts the votes
+    for _ in range(3):  # the ranking starts the classification, which starts the votes
         assert session.wait(120)
     assert not session.failed, session.message
 
 
-def test_one_answer_is_classes_and_images(panel: Classes, bench: Bench) -> None:
+def test_panel_shows_ranked_classes_and_images(panel: Classes, bench: Bench) -> None:
     query = panel.session.query
     classes = bench.classify(query, pipeline=GRID)
     assert [row["id"] for row in panel.table.rows] == classes["label"].to_list()
-    assert [row["cells"]["score"] for row in panel.table.rows] == [f"{one:.3f}" for one in classes["score"]]
+    assert [row["cells"]["score"] for row in panel.table.rows] == [
+        f"{score:.3f}" for score in classes["score"]
+    ]
     assert [row["cells"]["true"] for row in panel.table.rows] == [
         "✓" if label == "kind1" else "" for label in classes["label"]
     ]
     ranking = bench.regions.rank(query, pipeline=GRID, k=None)
-    assert [one["name"] for one in panel.grid.figures] == ranking["image_id"].to_list()
+    assert [score["name"] for score in panel.grid.figures] == ranking["image_id"].to_list()
     assert panel.lines.lines[0]["text"] == "Class kind1"
     assert panel.lines.lines[1]["text"] == "✓ the query's own label"
 
 
-def test_the_votes_shown_are_the_evidence_and_add_up(panel: Classes, bench: Bench) -> None:
-    why = bench.regions.evidence(panel.session.query, label="kind1", pipeline=GRID)
-    assert panel.votes.hint.lines[0]["text"] == f"Votes for the class kind1: score {why.score:.3f}"
+def test_votes_are_the_evidence_and_add_up_to_the_score(panel: Classes, bench: Bench) -> None:
+    evidence = bench.regions.evidence(panel.session.query, label="kind1", pipeline=GRID)
+    assert panel.votes.hint.lines[0]["text"] == f"Votes for the class kind1: score {evidence.score:.3f}"
     shown = [float(row["cells"]["value"].replace("−", "-")) for row in panel.votes.table.rows]
-    assert sum(shown) == pytest.approx(why.score, abs=1e-4)
-    assert sum(step["value"] for step in panel.votes.sum.steps[:-1]) == pytest.approx(why.score, abs=1e-4)
+    assert sum(shown) == pytest.approx(evidence.score, abs=1e-4)
+    assert sum(step["value"] for step in panel.votes.sum.steps[:-1]) == pytest.approx(
+        evidence.score, abs=1e-4
+    )
     heat = np.frombuffer(panel.votes.views[0].heat, np.float32)
-    np.testing.assert_allclose(heat, why.query_heatmap.ravel(), atol=1e-6)
-    assert panel.votes.shown in why.image_heatmaps and panel.votes.views[1].shown == [panel.votes.shown]
-    voters = [one["id"] for one in panel.votes.strip.figures] or [panel.votes.shown]
-    assert set(voters) == set(why.votes["image_id"])
+    np.testing.assert_allclose(heat, evidence.query_heatmap.ravel(), atol=1e-6)
+    assert panel.votes.shown in evidence.image_heatmaps and panel.votes.views[1].shown == [panel.votes.shown]
+    voters = [figure["id"] for figure in panel.votes.strip.figures] or [panel.votes.shown]
+    assert set(voters) == set(evidence.votes["image_id"])
 
 
-def test_another_class_an_image_and_a_vote_are_picked(panel: Classes, bench: Bench) -> None:
+def test_class_image_and_vote_can_be_picked(panel: Classes, bench: Bench) -> None:
     panel.explain_class("kind0")
     settled(panel.session)
     assert panel.table.chosen == ["kind0"] and panel.votes.rendered is not None
@@ -81,8 +85,8 @@ def test_another_class_an_image_and_a_vote_are_picked(panel: Classes, bench: Ben
         assert panel.votes.shown == part.image and panel.votes.held == number == panel.votes.views[1].marked
         assert {link["part"] for link in panel.votes.links.links} == {
             n
-            for n, other in enumerate(panel.votes.total.parts if panel.votes.total else ())
-            if other.image == part.image
+            for n, vote in enumerate(panel.votes.total.parts if panel.votes.total else ())
+            if vote.image == part.image
         }
     panel.votes.pick(panel.votes.held)
     assert panel.votes.held == -1 and panel.votes.table.chosen == []
@@ -95,7 +99,7 @@ def test_another_class_an_image_and_a_vote_are_picked(panel: Classes, bench: Ben
     assert panel.table.chosen == []
 
 
-def test_a_class_of_the_query_alone_is_said(panel: Classes, bench: Bench) -> None:
+def test_class_of_the_query_alone_is_reported(panel: Classes, bench: Bench) -> None:
     panel.session.choose(next(image for image in bench.collection.images if image.startswith("kind3/")))
     settled(panel.session)
     row = next(row for row in panel.table.rows if row["id"] == "kind3")
@@ -107,7 +111,7 @@ def test_a_class_of_the_query_alone_is_said(panel: Classes, bench: Bench) -> Non
     assert panel.votes.body.layout.display == "none"
 
 
-def test_without_labels_there_are_images_only(tmp_path: Path) -> None:
+def test_collection_without_labels_has_images_only(tmp_path: Path) -> None:
     bench = wb.open(folder_of(tmp_path / "pictures", 4), cache=tmp_path, size=160)
     session = Session(bench, pipeline=GRID.replace("pca:6", "pca:3"))
     panel = Classes(session)
@@ -119,7 +123,7 @@ def test_without_labels_there_are_images_only(tmp_path: Path) -> None:
     assert panel.votes.hint.lines[0]["text"].startswith("Votes for ")
 
 
-def test_what_cannot_be_asked_is_said_in_the_panel(panel: Classes) -> None:
+def test_invalid_request_is_reported_in_the_panel(panel: Classes) -> None:
     panel.session.pipeline = "sift/bow:16/whole"
     assert panel.session.wait(120) and panel.session.wait(120)
     assert panel.lines.lines[0]["kind"] == "error" and panel.body.layout.display == "none"
@@ -128,7 +132,7 @@ def test_what_cannot_be_asked_is_said_in_the_panel(panel: Classes) -> None:
     assert panel.body.layout.display is None and panel.lines.lines[0]["text"] == "Class kind1"
 
 
-def test_folded_away_nothing_is_answered(bench: Bench) -> None:
+def test_folded_panel_computes_nothing(bench: Bench) -> None:
     session = Session(bench, pipeline=GRID)
     panel = Classes(session)
     panel.sets.value = OWN
@@ -141,7 +145,7 @@ def test_folded_away_nothing_is_answered(bench: Bench) -> None:
     assert panel.answer is not None and panel.answer.request.query == Query(session.query, session.query)
 
 
-def test_the_sets_follow_the_backbone_of_the_pipeline() -> None:
+def test_region_sets_follow_the_backbone_of_the_pipeline() -> None:
     for _, value in SETS[:3]:
         assert sets_of(value, "alexnet/max/whole").startswith("alexnet/max/")
         assert sets_of(value, "sift/bow:16/whole").startswith(f"{DEFAULT}/max/")

@@ -1,4 +1,4 @@
-"""The comparison as a plain object: a real bench on generated images, handlers called as plain methods."""
+"""The comparison panel without a browser, on a bench of generated images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_LAYER = "efficientnet_lite0@nolayer/max/whole"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four kinds of noise, six images of each, in a folder for each kind; one has a hostile name."""
+    """Four kinds of noise with six images each, in a folder for each kind; one name contains HTML."""
     root = noise_of(tmp_path_factory.mktemp("photos"), 4, 6, spread=70)
     (root / "kind 0" / "00.jpg").rename(root / "kind 0" / "<b>.jpg")
     return root
@@ -41,66 +41,64 @@ def rows(panel: Comparison) -> dict[str, dict]:
     return {row["id"]: row for row in panel.table.rows}
 
 
-# Which pipelines a grid makes.
+# The pipelines of a grid
 
 
-def test_a_grid_leaves_out_what_has_no_meaning_and_says_why() -> None:
-    made = grid(["efficientnet_lite0"], ["max", "code"], ["whole", "rmac:3"], ["", "centre"])
-    assert made.pipelines == (
+def test_grid_omits_invalid_pipelines_and_gives_the_reason() -> None:
+    candidates = grid(["efficientnet_lite0"], ["max", "code"], ["whole", "rmac:3"], ["", "centre"])
+    assert candidates.pipelines == (
         "efficientnet_lite0/max/whole",
         "efficientnet_lite0/max/whole/centre",
         "efficientnet_lite0/max/rmac:3",
         "efficientnet_lite0/max/rmac:3/centre",
         "efficientnet_lite0/code/whole",
     )
-    assert set(made.left_out) == {
+    assert set(candidates.left_out) == {
         "efficientnet_lite0/code/whole/centre",
         "efficientnet_lite0/code/rmac:3",
         "efficientnet_lite0/code/rmac:3/centre",
     }
-    assert "valid: whole" in made.left_out["efficientnet_lite0/code/rmac:3"]
+    assert "valid: whole" in candidates.left_out["efficientnet_lite0/code/rmac:3"]
 
 
-def test_a_grid_names_each_pipeline_once_and_nothing_unavailable() -> None:
-    made = grid(["vgg16", "nonet"], ["gem", "gem:3"], ["whole"], [""], ["pca:64", "pca:64"])
-    assert made.pipelines == ("vgg16/gem:3/whole/pca:64",)
-    assert "nonet" in next(iter(made.left_out.values()))
+def test_grid_has_each_available_pipeline_once() -> None:
+    candidates = grid(["vgg16", "nonet"], ["gem", "gem:3"], ["whole"], [""], ["pca:64", "pca:64"])
+    assert candidates.pipelines == ("vgg16/gem:3/whole/pca:64",)
+    assert "nonet" in next(iter(candidates.left_out.values()))
     assert grid([], ["max"], ["whole"]).pipelines == ()
 
 
-# The table.
+# The table
 
 
-def test_pipelines_are_evaluated_as_they_are_added_and_forgotten_as_they_go(
-    session: Session, bench: Bench
-) -> None:
+def test_added_pipelines_are_evaluated_and_removed_ones_dropped(session: Session, bench: Bench) -> None:
     panel = Comparison(session)
     assert panel.table.rows == []
     panel.add.click()
-    session.compared = (*session.compared, MEAN)  # as another panel adds one
+    session.compared = (*session.compared, MEAN)  # as if another panel added it
     settled(session)
     assert set(session.compared) == set(rows(panel)) == {MAX, MEAN}
     evaluation = bench.evaluate(MEAN)
     row = rows(panel)[MEAN]
     assert row["cells"]["mAP"].removeprefix("★ ") == f"{100 * evaluation.mean_ap:.1f}"
     assert row["cells"]["mP@10"] == f"{100 * evaluation.metrics['mP@10']:.1f}"
-    assert row["cells"]["bytes"] == "5,120"  # 1280 channels, 4 bytes each
+    assert row["cells"]["bytes"] == "5,120"  # 1280 channels of 4 bytes
     assert row["order"]["milliseconds"] > 0
     best = max((MAX, MEAN), key=lambda p: bench.evaluate(p).mean_ap)
     assert [name for name, row in rows(panel).items() if row["cells"]["mAP"].startswith("★")] == [best]
     assert {session.a, session.b} == {MAX, MEAN} and session.b == best
 
     panel.choose(MAX)
-    said = " ".join(entry["text"] for entry in panel.detail.lines)
+    details = " ".join(entry["text"] for entry in panel.detail.lines)
     assert panel.table.chosen == [MAX]
-    assert "24 images, 24 queries" in said and "1,280 numbers" in said
+    assert "24 images, 24 queries" in details and "1,280 numbers" in details
     panel.remove.click()
     settled(session)
     assert set(session.evaluations) == set(rows(panel)) == {MEAN}
     assert (panel.table.chosen, panel.about.layout.display) == ([], "none")
 
 
-def test_what_fails_is_a_row_with_its_sentence_and_the_rest_goes_on(session: Session) -> None:
+def test_failed_pipeline_has_a_row_with_its_error_and_others_are_evaluated(session: Session) -> None:
     panel = Comparison(session)
     session.compared = (NO_LAYER, MAX, "resnet18@random/max/proposals:20", WHOLE)
     settled(session)
@@ -114,22 +112,22 @@ def test_what_fails_is_a_row_with_its_sentence_and_the_rest_goes_on(session: Ses
     assert panel.detail.lines[-1] == {"text": table[NO_LAYER]["said"], "kind": "error"}
 
 
-def test_two_panels_of_a_session_share_the_work(session: Session) -> None:
-    one, other = Comparison(session), Comparison(session)
-    one.add.click()
-    other.session.compared = (*session.compared, WHOLE)
+def test_panels_of_a_session_share_evaluations(session: Session) -> None:
+    panel, twin = Comparison(session), Comparison(session)
+    panel.add.click()
+    twin.session.compared = (*session.compared, WHOLE)
     settled(session)
-    assert one.table.rows == other.table.rows
-    assert all("mAP" in row["cells"] for row in one.table.rows)
+    assert panel.table.rows == twin.table.rows
+    assert all("mAP" in row["cells"] for row in panel.table.rows)
 
 
-# A grid of pipelines.
+# A grid of pipelines
 
 
-def test_a_grid_is_counted_run_and_its_best_two_held_against_each_other(session: Session) -> None:
+def test_grid_is_counted_and_run_and_its_best_two_are_compared(session: Session) -> None:
     panel = Comparison(session)
     chips = panel.search.chips
-    assert {label: one.chosen for label, one in chips.items()} == {
+    assert {label: chip.chosen for label, chip in chips.items()} == {
         "Backbones": ["efficientnet_lite0"],
         "Poolings": ["max"],
         "Region grids": ["rmac:2"],
@@ -152,7 +150,7 @@ def test_a_grid_is_counted_run_and_its_best_two_held_against_each_other(session:
     assert "at least one" in panel.search.text.lines[0]["text"] and panel.search.run.disabled
 
 
-def test_cancel_keeps_what_came(session: Session) -> None:
+def test_cancelled_grid_keeps_finished_evaluations(session: Session) -> None:
     panel = Comparison(session)
     arrived: list[bool] = []
 
@@ -169,15 +167,15 @@ def test_cancel_keeps_what_came(session: Session) -> None:
     assert session.waiting == ()
     assert len(session.compared) == len(rows(panel)) == 2
     assert all("mAP" in row["cells"] for row in panel.table.rows)
-    panel.search.run.click()  # goes on with the other two
+    panel.search.run.click()  # continues with the other two
     settled(session)
     assert len(queue.evaluated(session)) == 4
 
 
-# A against B.
+# Pipelines A and B
 
 
-def test_a_and_b_are_compared_query_by_query_in_words_and_charts(session: Session, bench: Bench) -> None:
+def test_a_and_b_are_compared_by_query_in_text_and_charts(session: Session, bench: Bench) -> None:
     panel = Comparison(session)
     session.compared, session.a, session.b = (MAX, WHOLE), MAX, WHOLE
     settled(session)
@@ -189,17 +187,17 @@ def test_a_and_b_are_compared_query_by_query_in_words_and_charts(session: Sessio
     assert len(gains) == 24 and gains == sorted(gains)
     assert [c["name"] for c in versus.gains.columns] == [row["id"] for row in versus.queries.rows]
     assert np.allclose([c["b"] - c["a"] for c in versus.gains.columns], 100 * np.array(gains))
-    assert [(one["name"], one["tone"]) for one in versus.curves.lines] == [
+    assert [(line["name"], line["tone"]) for line in versus.curves.lines] == [
         ("max/rmac:2", "a"),
         ("mean/whole", "b"),
     ]
     assert np.allclose(versus.curves.lines[0]["y"], 100 * bench.evaluate(MAX).curves[""], atol=0.005)
-    versus.b.value = MAX  # chosen for both sides, they change places
+    versus.b.value = MAX  # choosing the pipeline of A for B swaps the two
     settled(session)
     assert (session.a, session.b) == (WHOLE, MAX)
 
 
-def test_a_query_is_opened_under_both_and_an_image_studied(session: Session, bench: Bench) -> None:
+def test_query_is_opened_under_both_pipelines_and_an_image_studied(session: Session, bench: Bench) -> None:
     panel = Comparison(session)
     session.compared = (MAX, WHOLE)
     settled(session)
@@ -212,8 +210,8 @@ def test_a_query_is_opened_under_both_and_an_image_studied(session: Session, ben
     first, second = (bench.search(query, pipeline=p, k=None) for p in (session.a, session.b))
     left, right = panel.versus.rankings.duel.sides
     assert [figure["name"] for figure in left["figures"]] == list(first["image_id"])[:FIRST]
-    place = dict(zip(second["image_id"], second["rank"], strict=True))
-    assert [figure["other"] for figure in left["figures"]] == [place[f["name"]] for f in left["figures"]]
+    ranks = dict(zip(second["image_id"], second["rank"], strict=True))
+    assert [figure["other"] for figure in left["figures"]] == [ranks[f["name"]] for f in left["figures"]]
     assert all(figure["picture"].startswith(b"\xff\xd8") for figure in right["figures"])
     shared = set(first["image_id"][:FIRST]) & set(second["image_id"][:FIRST])
     assert panel.versus.rankings.words.lines[1]["text"].startswith(
@@ -221,7 +219,7 @@ def test_a_query_is_opened_under_both_and_an_image_studied(session: Session, ben
     )
 
 
-def test_without_ground_truth_two_rankings_can_be_compared(folder: Path, cache: Path) -> None:
+def test_rankings_can_be_compared_without_ground_truth(folder: Path, cache: Path) -> None:
     session = Session(workbench.open(folder, cache=cache), pipeline=MAX)
     panel = Comparison(session)
     assert "no ground truth" in panel.note.lines[0]["text"]
@@ -246,13 +244,13 @@ def test_queries_are_paired_by_name_and_setting() -> None:
 
 def test_curves_beyond_the_named_ones_are_grey() -> None:
     curves = {f"p{i}": np.full(101, 0.9 - 0.05 * i) for i in range(10)}
-    drawn = lines(curves, "p3", "p0", {p: p.upper() for p in curves})
-    assert [one["name"] for one in drawn[:4]] == ["P3", "P0", "P1", "P2"]
-    assert [one["tone"] for one in drawn] == ["a", "b", 0, 1, 2, 3, 4, 5, -1, -1]
-    assert drawn[1]["y"] == [90.0] * 101
+    chart_lines = lines(curves, "p3", "p0", {p: p.upper() for p in curves})
+    assert [line["name"] for line in chart_lines[:4]] == ["P3", "P0", "P1", "P2"]
+    assert [line["tone"] for line in chart_lines] == ["a", "b", 0, 1, 2, 3, 4, 5, -1, -1]
+    assert chart_lines[1]["y"] == [90.0] * 101
 
 
-def test_short_names_drop_a_backbone_that_all_have() -> None:
+def test_short_names_omit_a_common_backbone() -> None:
     assert list(short_names([MAX, WHOLE]).values()) == ["max/rmac:2", "mean/whole"]
     both = [MAX, "file:/weights/vgg16.pth/max/whole"]
     assert list(short_names(both).values()) == both

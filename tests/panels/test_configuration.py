@@ -1,4 +1,4 @@
-"""The Configuration panel as a plain object, and favourites on disk."""
+"""The configuration panel without a browser, and favourites on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PIPELINE = "efficientnet_lite0/max/rmac:2"
 
 
 class Still(Session):
-    """A session that remembers what is asked and runs nothing."""
+    """A session that runs no jobs."""
 
     def refresh(self, again: bool = False) -> None:
         pass
@@ -54,19 +54,19 @@ whole = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
 @given(whole)
-def test_the_controls_show_any_pipeline_and_give_it_back(session: Still, pipeline: str) -> None:
+def test_controls_show_any_pipeline_and_return_it(session: Still, pipeline: str) -> None:
     panel = Configuration(session)
     panel.pipeline.value = pipeline
     canonical = str(Config.parse(pipeline))
     assert session.pipeline == panel.pipeline.value == canonical
     for label, select in panel.selects.items():
-        panel.change(label, {"new": select.value})  # chosen again, nothing changes
+        panel.change(label, {"new": select.value})  # choosing the same options changes nothing
         for position, slider in enumerate(panel.numbers[label].sliders):
             panel.turn(label, position, slider["at"])
     assert sorted(session.pipeline.split("/")) == sorted(canonical.split("/"))
 
 
-def test_sliders_change_the_string_and_the_string_the_sliders(session: Still) -> None:
+def test_sliders_and_string_follow_each_other(session: Still) -> None:
     panel = Configuration(session)
     (levels,) = panel.numbers["Regions"].sliders
     panel.turn("Regions", 0, levels["values"].index("5"))
@@ -80,7 +80,7 @@ def test_sliders_change_the_string_and_the_string_the_sliders(session: Still) ->
     assert panel.numbers["Whitening"].sliders == []
 
 
-def test_an_index_of_two_steps_and_several_re_rankings_are_one_value_each(session: Still) -> None:
+def test_two_step_index_and_several_rerankings_are_single_options(session: Still) -> None:
     panel = Configuration(session)
     panel.pipeline.value = f"{PIPELINE}/ivf:32:3,pq:8/dba:2/aqe:7"
     assert panel.selects["Index"].value == "ivf:32:3,pq:8"
@@ -99,7 +99,7 @@ def test_an_index_of_two_steps_and_several_re_rankings_are_one_value_each(sessio
     assert session.pipeline == "efficientnet_lite0/mean/rmac:2/ivf:64/diffusion:50"
 
 
-def test_what_is_probed_follows_the_cells(session: Still) -> None:
+def test_probes_follow_the_number_of_cells(session: Still) -> None:
     panel = Configuration(session)
 
     def turned(position: int, value: str) -> str:
@@ -107,11 +107,11 @@ def test_what_is_probed_follows_the_cells(session: Still) -> None:
         return session.pipeline.rpartition("/")[2]
 
     panel.pipeline.value = f"{PIPELINE}/ivf:64"
-    assert turned(0, "16") == "ivf:16"  # its root is probed, 4
+    assert turned(0, "16") == "ivf:16"  # the square root of the cells is probed, 4
     assert panel.numbers["Index"].sliders[1]["values"] == ["1", "2", "4", "8", "16"]
     assert turned(1, "16") == "ivf:16:16"
-    assert turned(0, "64") == "ivf:64:16"  # what was chosen stays,
-    assert turned(0, "8") == "ivf:8"  # as far as there are so many
+    assert turned(0, "64") == "ivf:64:16"  # a chosen number of probes stays,
+    assert turned(0, "8") == "ivf:8"  # up to the number of cells
     panel.pipeline.value = f"{PIPELINE}/hnsw:16:8"
     assert turned(0, "32") == "hnsw:32:8"
 
@@ -127,73 +127,73 @@ def test_what_is_probed_follows_the_cells(session: Still) -> None:
         ("", "incomplete"),
     ],
 )
-def test_what_is_wrong_with_a_string_is_said_below_it(session: Still, text: str, named: str) -> None:
+def test_invalid_string_shows_an_error_below_the_field(session: Still, text: str, named: str) -> None:
     panel = Configuration(session)
     session.guard(panel.write)({"new": text})
     assert named in panel.error.lines[0]["text"]
     assert session.pipeline == PIPELINE
-    session.ranking = ()  # what came of the last valid one
+    session.ranking = ()  # the results of the last valid string
     assert panel.error.lines and panel.error.lines[0]["kind"] == "error"
     panel.pipeline.value = "efficientnet_lite0/mean/whole"
     assert panel.error.lines == []
     assert session.pipeline == "efficientnet_lite0/mean/whole"
 
 
-def test_a_string_that_is_not_canonical_is_shown_as_it_was_understood(session: Still) -> None:
+def test_string_is_replaced_by_its_canonical_form(session: Still) -> None:
     panel = Configuration(session)
     panel.pipeline.value = " efficientnet_lite0 / gem / rmac / pcaw "
     assert panel.pipeline.value == session.pipeline == "efficientnet_lite0/gem:3/rmac:3/pcaw:256"
-    panel.pipeline.value = "efficientnet_lite0/gem/rmac/pcaw"  # the same again
+    panel.pipeline.value = "efficientnet_lite0/gem/rmac/pcaw"  # the same string again
     assert panel.pipeline.value == "efficientnet_lite0/gem:3/rmac:3/pcaw:256"
 
 
-def test_two_slots_are_filled_and_switched_between(session: Still) -> None:
+def test_slots_a_and_b_can_be_filled_and_chosen(session: Still) -> None:
     panel = Configuration(session)
     (fill_a, use_a), (fill_b, use_b) = panel.slots["A"], panel.slots["B"]
     assert use_a.disabled and use_b.disabled
     fill_a.click()
     panel.selects["Pooling"].value = "mean"
     fill_b.click()
-    other = "efficientnet_lite0/mean/rmac:2"
-    assert (session.a, session.b, session.compared) == (PIPELINE, other, (PIPELINE, other))
+    second = "efficientnet_lite0/mean/rmac:2"
+    assert (session.a, session.b, session.compared) == (PIPELINE, second, (PIPELINE, second))
     assert (use_a.button_style, use_b.button_style) == ("", "info")
     use_a.click()
     assert session.pipeline == panel.pipeline.value == PIPELINE
     assert (use_a.button_style, use_b.button_style) == ("info", "")
 
 
-def test_a_pipeline_is_added_to_the_comparison_once(session: Still) -> None:
+def test_pipeline_is_added_to_the_comparison_once(session: Still) -> None:
     panel = Configuration(session)
     panel.add.click()
     panel.add.click()
     assert session.compared == (PIPELINE,)
 
 
-def test_favourites_are_kept_and_chosen_again(session: Still) -> None:
-    one, other = Favourites(session), Favourites(session)
-    one.name.value = "mine <b>"
-    one.save.click()
+def test_favourites_are_saved_and_can_be_chosen(session: Still) -> None:
+    favourites, reopened = Favourites(session), Favourites(session)
+    favourites.name.value = "mine <b>"
+    favourites.save.click()
     session.pipeline = "efficientnet_lite0/mean/whole"
-    other.select.value = "mine <b>"
+    reopened.select.value = "mine <b>"
     assert session.pipeline == PIPELINE
-    other.select.value = "SPoC"
+    reopened.select.value = "SPoC"
     assert session.pipeline == presets.PUBLISHED_PIPELINES["SPoC"]
-    assert one.select.value == "SPoC"
-    other.name.value = "mine <b>"
-    other.delete.click()
+    assert favourites.select.value == "SPoC"
+    reopened.name.value = "mine <b>"
+    reopened.delete.click()
     assert "mine <b>" not in presets.named_pipelines(session.bench.options.cache)
-    other.name.value = "SPoC"
-    other.delete.click()
+    reopened.name.value = "SPoC"
+    reopened.delete.click()
     assert session.failed and "built in" in session.message
 
 
-def test_every_known_favourite_is_a_pipeline_that_runs(session: Still) -> None:
+def test_all_built_in_favourites_are_valid_pipelines(session: Still) -> None:
     for pipeline in presets.PUBLISHED_PIPELINES.values():
         assert str(Config.parse(pipeline)) == pipeline
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '{"mine": "nonsense"}', '"text"'])
-def test_a_broken_file_of_favourites_is_said_and_left_as_it_is(session: Still, content: str) -> None:
+def test_damaged_favourites_file_is_reported_and_not_modified(session: Still, content: str) -> None:
     path = presets.presets_path(session.bench.options.cache)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
@@ -206,12 +206,12 @@ def test_a_broken_file_of_favourites_is_said_and_left_as_it_is(session: Still, c
     assert path.read_text() == content
 
 
-def test_favourites_that_cannot_be_written_leave_the_old_ones(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_previous_favourites(tmp_path: Path) -> None:
     presets.save_pipeline(tmp_path, "mine", PIPELINE)
     with pytest.raises(WorkbenchError, match="needs a name"):
         presets.save_pipeline(tmp_path, "  ", PIPELINE)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # as a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # as on a full disk
     try:
         with pytest.raises(WorkbenchError, match="cannot be written"):
             presets.save_pipeline(tmp_path, "other", PIPELINE)

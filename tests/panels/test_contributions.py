@@ -1,4 +1,4 @@
-"""The parts of a score and of a difference of scores, computed by hand."""
+"""Contributions to a score and to a difference of scores, compared with values by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workbench.panels.score_explanation import rival
 
 
 def explained(contributions: list[list[float]]) -> Explained:
-    """An explanation with these contributions of query regions (rows) and image regions (columns)."""
+    """Return an explanation with these contributions of query regions (rows) and image regions (columns)."""
     table = np.array(contributions)
     rows, columns = (axis.ravel() for axis in np.indices(table.shape))
     pairs = pd.DataFrame(
@@ -30,7 +30,7 @@ def explained(contributions: list[list[float]]) -> Explained:
     return Explained(float(table.sum()), empty, empty, pairs.reset_index(drop=True), boxes[0], boxes[1])
 
 
-def test_the_strongest_pairs_come_first_whatever_their_sign() -> None:
+def test_pairs_are_sorted_by_absolute_contribution() -> None:
     total = pairs(explained([[0.1, -0.4], [0.3, 0.05]]))
     assert [part.value for part in total.parts] == [-0.4, 0.3, 0.1, 0.05]
     assert total.whole == pytest.approx(0.05)
@@ -40,12 +40,12 @@ def test_the_strongest_pairs_come_first_whatever_their_sign() -> None:
     assert links(total)[0]["start"] == [0.25, 0.5] and links(total)[0]["end"] == [0.35, 0.5]
 
 
-def test_a_difference_is_taken_by_query_region_and_shows_where_each_finds_its_like() -> None:
+def test_difference_is_computed_by_query_region_with_its_best_match() -> None:
     total = difference(explained([[0.1, 0.3], [0.2, 0.0]]), explained([[0.2, 0.1], [0.4, 0.1]]))
     assert [part.value for part in total.parts] == pytest.approx([-0.3, 0.1])
     assert total.parts[0].sides == pytest.approx((0.2, 0.5))
     assert total.whole == pytest.approx(-0.2)
-    # The second query region goes best with the first region of either image.
+    # The second query region matches the first region of both images best.
     assert [box.tolist() for box in total.parts[0].boxes] == [
         [0.1, 0, 0.6, 1],
         [0, 0, 0.5, 1],
@@ -54,22 +54,22 @@ def test_a_difference_is_taken_by_query_region_and_shows_where_each_finds_its_li
     assert total.parts[1].boxes[1].tolist() == [0.1, 0, 0.6, 1]
 
 
-def test_what_is_left_is_split_into_what_adds_and_what_takes_away() -> None:
+def test_remaining_contributions_are_summed_by_sign() -> None:
     total = pairs(explained([[1.0] * 8, [0.25, 0.5, -0.125, 0, 0, 0, 0, -0.25]]))
-    *_, adding, taking, whole = steps(total, "score")
+    *_, adding, taking, total_step = steps(total, "score")
     assert (adding["name"], adding["text"]) == ("6 others add", "+0.7500")
     assert (taking["name"], taking["text"]) == ("2 others subtract", "−0.3750")
-    assert (whole["name"], whole["text"]) == ("score", "8.3750")
+    assert (total_step["name"], total_step["text"]) == ("score", "8.3750")
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))
-def test_rounded_values_add_up_and_stay_near(values: list[float]) -> None:
+def test_rounded_values_add_up_to_the_rounded_sum(values: list[float]) -> None:
     shown = rounded(values, 3)
     assert sum(shown) == pytest.approx(round(sum(np.array(values) * 1000)) / 1000, abs=1e-9)
     assert np.abs(np.array(shown) - values).max() <= 0.001 + 1e-9
 
 
-def test_signs_and_places_as_text() -> None:
+def test_signs_and_positions_are_formatted() -> None:
     assert [signed(value, 3) for value in (0.0123, -0.5, 0.0004)] == ["+0.012", "−0.500", "0.000"]
     assert place(np.array([0, 0, 1, 1])) == "whole"
     assert place(np.array([0, 0.25, 0.5, 1])) == "0–50 × 25–100"
@@ -85,13 +85,15 @@ def test_signs_and_places_as_text() -> None:
         ("not there", ("", "")),
     ],
 )
-def test_who_is_held_against_whom(image: str, expected: tuple[str, str]) -> None:
+def test_rival_is_the_first_positive_for_a_negative_and_the_reverse(
+    image: str, expected: tuple[str, str]
+) -> None:
     ranking = pd.DataFrame(
         {
             "image_id": ["right1", "wrong1", "spoilt", "wrong2", "right2"],
             "relevance": ["easy", "negative", "junk", "negative", "hard"],
         }
     )
-    judged = Collection("some", Path(), (), protocol=PROTOCOLS["revisited"])
-    assert rival(ranking, image, judged) == expected
+    collection = Collection("some", Path(), (), protocol=PROTOCOLS["revisited"])
+    assert rival(ranking, image, collection) == expected
     assert rival(ranking, image, Collection("others", Path(), ())) == ("", "")

@@ -1,4 +1,4 @@
-"""The map as a plain object: a real bench on generated images, and its colours against counted values."""
+"""The embedding map without a browser, on a bench of generated images; colours compared with counts."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ def codes(panel: EmbeddingMap) -> np.ndarray:
     return np.frombuffer(panel.scatter.codes, kind)
 
 
-# The panel.
+# The panel
 
 
-def test_make_map_shows_every_image_once(session: Session, bench: Bench) -> None:
+def test_map_shows_each_image_once(session: Session, bench: Bench) -> None:
     panel = EmbeddingMap(session)
     assert panel.scatter.points == b""
     assert not panel.make.disabled
     panel.start(None)
     settled(session, panel)
-    made = bench.studies.embedding(PIPELINE)
+    embedding = bench.studies.embedding(PIPELINE)
     points = np.frombuffer(panel.scatter.points, np.float32).reshape(-1, 2)
-    np.testing.assert_array_equal(points, made[["x", "y"]])
+    np.testing.assert_array_equal(points, embedding[["x", "y"]])
     assert len(points) == LABELS * EACH
     assert panel.make.disabled
     assert panel.lines()[0]["text"].startswith("18 images.")
 
 
-def test_colours_are_those_of_label_ap_cluster_and_similarity(session: Session, bench: Bench) -> None:
+def test_colours_encode_label_ap_cluster_or_similarity(session: Session, bench: Bench) -> None:
     panel = EmbeddingMap(session)
     assert panel.colours() == [LABEL, AP, CLUSTER, SIMILARITY]
     session.refresh()
@@ -72,13 +72,13 @@ def test_colours_are_those_of_label_ap_cluster_and_similarity(session: Session, 
     before = panel.scatter.codes
     session.choose(list(session.queries)[-1])
     settled(session, panel)
-    assert panel.scatter.codes != before  # it follows the query
+    assert panel.scatter.codes != before  # colours follow the query
     panel.colour.value = CLUSTER
     settled(session, panel)
     assert sum(item["count"] for item in panel.scatter.colour["items"]) == LABELS * EACH
 
 
-def test_without_ground_truth_there_are_clusters_and_similarity(folder: Path, cache: Path) -> None:
+def test_colours_without_ground_truth_are_cluster_and_similarity(folder: Path, cache: Path) -> None:
     session = Session(workbench.open(folder, cache=cache), pipeline=PIPELINE)
     panel = EmbeddingMap(session)
     assert panel.colours() == [CLUSTER, SIMILARITY]
@@ -87,7 +87,7 @@ def test_without_ground_truth_there_are_clusters_and_similarity(folder: Path, ca
     assert panel.scatter.colour["title"].startswith("Cluster")
 
 
-def test_map_and_session_mark_the_same_images(session: Session) -> None:
+def test_map_and_session_share_the_selection(session: Session) -> None:
     panel = EmbeddingMap(session)
     panel.start(None)
     settled(session, panel)
@@ -104,7 +104,7 @@ def test_map_and_session_mark_the_same_images(session: Session) -> None:
     assert session.selection == ()
 
 
-def test_a_map_made_before_comes_by_itself_and_another_dims(session: Session, bench: Bench) -> None:
+def test_stored_map_is_shown_and_map_of_another_pipeline_is_dimmed(session: Session, bench: Bench) -> None:
     bench.studies.embedding(PIPELINE)
     panel = EmbeddingMap(session)
     session.refresh()
@@ -116,7 +116,7 @@ def test_a_map_made_before_comes_by_itself_and_another_dims(session: Session, be
     assert not panel.make.disabled
     assert panel.lines()[0]["text"].startswith(f"This is the map of {PIPELINE}.")
     settled(session, panel)
-    assert panel.pipeline == PIPELINE  # nothing was made unasked
+    assert panel.pipeline == PIPELINE  # no map was made without a click
     panel.start(None)
     settled(session, panel)
     assert panel.pipeline == OTHER_PIPELINE
@@ -126,7 +126,7 @@ def test_a_map_made_before_comes_by_itself_and_another_dims(session: Session, be
     assert not panel.scatter.stale
 
 
-def test_cancel_leaves_the_map_as_it_was(session: Session) -> None:
+def test_cancel_leaves_the_map_unchanged(session: Session) -> None:
     panel = EmbeddingMap(session)
     panel.start(None)
     session.cancel()
@@ -139,7 +139,7 @@ def test_cancel_leaves_the_map_as_it_was(session: Session) -> None:
     assert panel.scatter.points
 
 
-def test_a_point_is_shown_by_name_and_picture_and_a_gone_file_by_name(
+def test_point_shows_name_and_picture_and_a_missing_file_its_name(
     folder: Path, cache: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(folder, tmp_path / "photos")
@@ -154,10 +154,10 @@ def test_a_point_is_shown_by_name_and_picture_and_a_gone_file_by_name(
     assert panel.describe(4) == ("kind 0/04.jpg", b"")
 
 
-# Colours.
+# Colours
 
 
-def test_classes_beyond_those_told_apart_are_others() -> None:
+def test_classes_without_a_colour_are_others() -> None:
     names = [f"label {n}" for n in range(15) for _ in range(15 - n)] + [None, None]
     coded, legend = classes("Label", names)
     assert {item["count"] for item in legend["items"]} == set(range(5, 16))
@@ -167,7 +167,7 @@ def test_classes_beyond_those_told_apart_are_others() -> None:
     assert list(coded[-2:]) == [NONE, NONE]
 
 
-def test_the_label_of_the_query_is_always_among_those_with_a_colour() -> None:
+def test_label_of_the_query_always_has_a_colour() -> None:
     names = [f"label {n:02}" for n in range(20) for _ in range(20 - n)]
     _, legend = classes("Label", names, first="label 19")
     assert {"text": "label 19", "count": 1} in legend["items"]
@@ -175,7 +175,7 @@ def test_the_label_of_the_query_is_always_among_those_with_a_colour() -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=60))
-def test_every_name_has_a_code_that_the_legend_explains(names: list[str | None]) -> None:
+def test_legend_explains_the_code_of_each_name(names: list[str | None]) -> None:
     coded, legend = classes("Label", names)
     assert len(coded) == len(names)
     assert len(legend["items"]) <= CLASSES
@@ -188,12 +188,12 @@ def test_every_name_has_a_code_that_the_legend_explains(names: list[str | None])
     assert counted == len(names)
 
 
-def test_numbers_in_a_legend_stand_in_their_order() -> None:
+def test_numbers_in_a_legend_are_sorted_by_value() -> None:
     _, legend = classes("Cluster", [str(n) for n in (10, 2, 1, 11, 2)])
     assert [item["text"] for item in legend["items"]] == ["1", "2", "10", "11"]
 
 
-def test_values_are_shares_of_the_scale_and_all_equal_ones_no_fault() -> None:
+def test_values_are_scaled_to_a_share_also_if_all_are_equal() -> None:
     coded, legend = values("AP", np.array([0.2, np.nan, 0.7, 1.2]), 0.2, 0.7, ("20 %", "70 %"))
     np.testing.assert_allclose(np.frombuffer(coded, np.float32), [0, np.nan, 1, 1])
     assert legend["none"] == 1
@@ -201,7 +201,7 @@ def test_values_are_shares_of_the_scale_and_all_equal_ones_no_fault() -> None:
     assert np.frombuffer(coded, np.float32).tolist() == [0, 0]
 
 
-def test_an_image_belongs_to_the_query_it_is_else_to_the_first_it_answers() -> None:
+def test_image_is_assigned_to_its_query_or_the_first_query_it_answers() -> None:
     queries = (Query("q1", "a.jpg"), Query("q2", "b.jpg"))
     relevance = {"q1": {"c.jpg": "easy", "d.jpg": "junk"}, "q2": {"c.jpg": "hard", "a.jpg": "easy"}}
     images = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")

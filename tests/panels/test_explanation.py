@@ -1,4 +1,4 @@
-"""The explanation panel as a plain object, on a real bench of generated images."""
+"""The explanation panel without a browser, on a bench of generated images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAUGHTY = "kind 1/<img src=x onerror=alert(1)>.jpg"
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Three kinds of noise, so alike that some of the wrong kind are found too."""
+    """Three kinds of noise, similar enough that rankings contain images of a wrong kind."""
     root = tmp_path_factory.mktemp("photos")
     noise = np.random.default_rng(3)
     common = noise.integers(0, 255, (6, 8, 3))
@@ -36,14 +36,14 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.fixture
 def panel(session: Session) -> Explanation:
-    made = Explanation(session)
+    explanation = Explanation(session)
     session.refresh()
     settle(session)
-    return made
+    return explanation
 
 
 def settle(session: Session) -> None:
-    assert session.wait(120)  # the ranking, and what it starts
+    assert session.wait(120)  # the ranking, and the jobs that follow it
     assert session.wait(120)
     assert not session.failed, session.message
 
@@ -57,7 +57,7 @@ def heat(view: object) -> np.ndarray:
     return np.frombuffer(view.heat, np.float32).reshape(view.shape)  # type: ignore[attr-defined]
 
 
-def test_query_and_first_result_are_explained_on_one_scale(panel: Explanation, session: Session) -> None:
+def test_query_and_first_result_share_one_scale(panel: Explanation, session: Session) -> None:
     query, image = panel.views[:2]
     ranking = session.ranking
     first = ranking[ranking["relevance"] != "query"].iloc[0]
@@ -72,9 +72,9 @@ def test_query_and_first_result_are_explained_on_one_scale(panel: Explanation, s
     assert f"rank {first['rank']} · score {first['score']:.3f}" in image.note
 
 
-def test_the_parts_on_screen_add_up_to_the_score(panel: Explanation, session: Session) -> None:
-    *parts, whole = panel.sum.steps
-    assert sum(step["value"] for step in parts) == pytest.approx(whole["value"], abs=1e-4)
+def test_parts_on_screen_add_up_to_the_score(panel: Explanation, session: Session) -> None:
+    *parts, total = panel.sum.steps
+    assert sum(step["value"] for step in parts) == pytest.approx(total["value"], abs=1e-4)
     shown = [float(step["text"].replace("−", "-")) for step in panel.sum.steps]
     assert sum(shown[:-1]) == pytest.approx(shown[-1], abs=1e-9)
     assert [row["cells"]["value"] for row in panel.table.rows] == [
@@ -82,21 +82,19 @@ def test_the_parts_on_screen_add_up_to_the_score(panel: Explanation, session: Se
     ]
 
 
-def test_a_part_is_emphasised_everywhere_from_wherever_it_is_chosen(panel: Explanation) -> None:
+def test_chosen_part_is_marked_in_all_views(panel: Explanation) -> None:
     parts = (*panel.views, panel.links, panel.sum)
     panel.table._handle_custom_msg({"pick": "2"}, [])
     assert {part.marked for part in parts} == {2} and panel.table.chosen == ["2"]
-    panel.views[1]._handle_custom_msg({"hover": 0}, [])  # pointing at another is for the moment
+    panel.views[1]._handle_custom_msg({"hover": 0}, [])  # pointing at another part marks it temporarily
     assert {part.marked for part in parts} == {0} and panel.table.chosen == ["0"]
     panel.views[1]._handle_custom_msg({"hover": -1}, [])
     assert {part.marked for part in parts} == {2}
-    panel.views[0]._handle_custom_msg({"pick": 2}, [])  # once more lets it go
+    panel.views[0]._handle_custom_msg({"pick": 2}, [])  # a second click releases the part
     assert {part.marked for part in parts} == {-1} and panel.table.chosen == []
 
 
-def test_the_clicked_result_is_explained_and_may_be_chosen_by_name(
-    panel: Explanation, session: Session
-) -> None:
+def test_clicked_or_named_result_is_explained(panel: Explanation, session: Session) -> None:
     session.image = NAUGHTY
     settle(session)
     assert (panel.views[1].name, panel.image.value) == (NAUGHTY, NAUGHTY)
@@ -106,17 +104,17 @@ def test_the_clicked_result_is_explained_and_may_be_chosen_by_name(
     assert session.image == panel.views[1].name == last
 
 
-def test_any_two_images_are_explained(panel: Explanation, session: Session, bench: Bench) -> None:
+def test_any_two_images_can_be_explained(panel: Explanation, session: Session, bench: Bench) -> None:
     panel.query.value, panel.image.value = "kind 2/1.jpg", NAUGHTY
     settle(session)
     assert (panel.views[0].name, panel.views[1].name) == ("kind 2/1.jpg", NAUGHTY)
-    why = bench.explain("kind 2/1.jpg", NAUGHTY, pipeline=PIPELINE)
-    np.testing.assert_allclose(heat(panel.views[0]), why.query_heatmap, atol=1e-6)
-    assert "rank" not in panel.views[1].note  # the ranking is another query's
+    explanation = bench.explain("kind 2/1.jpg", NAUGHTY, pipeline=PIPELINE)
+    np.testing.assert_allclose(heat(panel.views[0]), explanation.query_heatmap, atol=1e-6)
+    assert "rank" not in panel.views[1].note  # the ranking belongs to another query
     assert panel.contrast.disabled
 
 
-def test_a_negative_is_held_against_the_first_true_positive(
+def test_negative_is_compared_with_the_first_true_positive(
     panel: Explanation, session: Session, bench: Bench
 ) -> None:
     wrong, right = relevant(session, "negative")[0], relevant(session, "positive")[0]
@@ -138,7 +136,7 @@ def test_a_negative_is_held_against_the_first_true_positive(
     assert panel.views[2].layout.display == "none" and panel.views[2].picture == b""
 
 
-def test_a_drawn_box_and_another_pipeline_are_followed(
+def test_explanation_follows_the_box_and_the_pipeline(
     panel: Explanation, session: Session, bench: Bench
 ) -> None:
     session.box = (0.0, 0.0, 48.0, 72.0)
@@ -155,20 +153,20 @@ def test_a_drawn_box_and_another_pipeline_are_followed(
     assert panel.table.rows[0]["cells"]["share"] == "100.0"
 
 
-def test_feedback_is_set_aside_and_that_is_said(panel: Explanation, session: Session) -> None:
+def test_explanation_ignores_feedback_and_reports_it(panel: Explanation, session: Session) -> None:
     assert SET_ASIDE not in [entry["text"] for entry in panel.lines.lines]
     session.judge_result(relevant(session, "positive")[0], 1)
     settle(session)
     assert SET_ASIDE in [entry["text"] for entry in panel.lines.lines]
 
 
-def test_before_a_ranking_the_panel_says_what_to_do(bench: Bench) -> None:
+def test_panel_without_a_ranking_shows_a_hint(bench: Bench) -> None:
     panel = Explanation(Session(bench, pipeline=PIPELINE))
     assert panel.lines.lines[0]["text"] == WAITING
     assert panel.body.layout.display == "none"
 
 
-def test_one_image_alone_has_nothing_to_explain(tmp_path: Path) -> None:
+def test_collection_of_one_image_has_no_explanation(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "one.jpg")
     session = Session(workbench.open(tmp_path, cache=tmp_path / "cache"), pipeline=PIPELINE)
     panel = Explanation(session)
@@ -177,7 +175,7 @@ def test_one_image_alone_has_nothing_to_explain(tmp_path: Path) -> None:
     assert panel.lines.lines[0]["text"] == NOTHING
 
 
-def test_an_image_that_is_gone_leaves_a_message_and_a_usable_panel(tmp_path: Path) -> None:
+def test_missing_image_is_reported_and_the_panel_recovers(tmp_path: Path) -> None:
     noise = np.random.default_rng(0)
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         Image.fromarray(noise.integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / name)

@@ -1,4 +1,4 @@
-"""The History panel as a plain object, on a real bench: its handlers called as plain methods."""
+"""The history panel without a browser, on a bench of generated images."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bench(folder: Path, tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def made() -> Iterator[Callable[[Bench], History]]:
+def new_history() -> Iterator[Callable[[Bench], History]]:
     sessions: list[Session] = []
 
     def history(bench: Bench) -> History:
@@ -55,27 +55,27 @@ def texts(history: History) -> str:
     return "\n".join(entry["text"] for entry in history.about.lines)
 
 
-def test_a_new_evaluation_comes_into_the_list(bench: Bench, made: Callable[[Bench], History]) -> None:
-    history = made(bench)
+def test_new_evaluation_is_added_to_the_list(bench: Bench, new_history: Callable[[Bench], History]) -> None:
+    history = new_history(bench)
     assert history.listed.rows == [] and "press Run" in history.listed.empty
     history.session.refresh()
     settled(history)
-    settled(history)  # the evaluation came in one lane, the list in another
+    settled(history)  # evaluation and list are computed in different lanes
     history.session.pipeline = REGIONS
     settled(history)
     settled(history)
     cells = [row["cells"] for row in history.listed.rows]
-    assert [one["pipeline"] for one in cells] == [REGIONS, WHOLE]
+    assert [row["pipeline"] for row in cells] == [REGIONS, WHOLE]
     assert cells[1]["mean_ap"] == f"{100 * bench.evaluate(WHOLE).mean_ap:.1f}"
     assert not history.session.failed, history.session.message
 
 
-def test_a_run_is_read_and_two_are_held_against_each_other(
-    bench: Bench, made: Callable[[Bench], History]
+def test_one_run_is_described_and_two_are_compared(
+    bench: Bench, new_history: Callable[[Bench], History]
 ) -> None:
     for pipeline in (WHOLE, REGIONS):
         bench.evaluate(pipeline)
-    history = made(bench)
+    history = new_history(bench)
     second, first = (row["id"] for row in history.listed.rows)
     assert history.reopen.disabled and history.tables.layout.display == "none"
     history.pick(first)
@@ -91,28 +91,30 @@ def test_a_run_is_read_and_two_are_held_against_each_other(
     by_measure = {row["id"]: row["cells"] for row in history.measures.rows}
     assert by_measure["mAP"]["difference"] == f"{100 * difference.mean:+.1f}".replace("-", "−")
     assert len(history.queries.rows) == 12
-    history.pick(first)  # picked once more: no longer chosen
+    history.pick(first)  # picking a chosen run again releases it
     settled(history)
     assert history.listed.chosen == [second]
     assert history.tables.layout.display == "none"
     assert REGIONS in texts(history)
 
 
-def test_of_three_picked_the_first_gives_way(bench: Bench, made: Callable[[Bench], History]) -> None:
+def test_third_picked_run_replaces_the_first(bench: Bench, new_history: Callable[[Bench], History]) -> None:
     for pipeline in (WHOLE, REGIONS, f"{NETWORK}/mean/whole"):
         bench.evaluate(pipeline)
-    history = made(bench)
+    history = new_history(bench)
     ids = [row["id"] for row in history.listed.rows]
-    for one in ids:
-        history.pick(one)
+    for run in ids:
+        history.pick(run)
     assert history.listed.chosen == ids[1:]
     settled(history)
 
 
-def test_one_run_is_reopened_and_two_are_compared(bench: Bench, made: Callable[[Bench], History]) -> None:
+def test_one_run_is_reopened_and_two_are_added_to_the_comparison(
+    bench: Bench, new_history: Callable[[Bench], History]
+) -> None:
     for pipeline in (REGIONS, WHOLE):
         bench.evaluate(pipeline)
-    history = made(bench)
+    history = new_history(bench)
     first, second = (row["id"] for row in history.listed.rows)
     history.pick(second)
     history.open_runs(None)
@@ -124,36 +126,36 @@ def test_one_run_is_reopened_and_two_are_compared(bench: Bench, made: Callable[[
     assert (session.a, session.b) == (REGIONS, WHOLE)
 
 
-def test_a_run_of_another_collection_is_reopened_here_and_that_is_said(
-    bench: Bench, tmp_path: Path, made: Callable[[Bench], History]
+def test_run_of_another_collection_is_reopened_with_a_message(
+    bench: Bench, tmp_path: Path, new_history: Callable[[Bench], History]
 ) -> None:
     opened(folder_of(tmp_path / "others", 6, kinds=2), tmp_path / "cache").evaluate(REGIONS)
     bench.evaluate(WHOLE)
-    history = made(bench)
-    mine, other = (row["id"] for row in history.listed.rows)
-    history.pick(other)
+    history = new_history(bench)
+    current, foreign = (row["id"] for row in history.listed.rows)
+    history.pick(foreign)
     settled(history)
     history.open_runs(None)
     assert history.session.pipeline == REGIONS
     assert "'others'" in history.session.message
     settled(history)
-    history.pick(mine)
+    history.pick(current)
     settled(history)
     assert history.session.failed and "are not comparable" in history.session.message
 
 
-def test_a_query_of_the_difference_is_opened(bench: Bench, made: Callable[[Bench], History]) -> None:
-    history = made(bench)
+def test_query_of_the_difference_is_opened(bench: Bench, new_history: Callable[[Bench], History]) -> None:
+    history = new_history(bench)
     history.open_query("kind1/004.jpg")
     assert history.session.query == "kind1/004.jpg"
     with pytest.raises(WorkbenchError, match=r"'gone\.jpg' is not in"):
         history.open_query("gone.jpg")
 
 
-def test_session_and_report_are_written_where_the_fields_say(
-    bench: Bench, tmp_path: Path, made: Callable[[Bench], History]
+def test_session_and_report_are_written_to_the_given_paths(
+    bench: Bench, tmp_path: Path, new_history: Callable[[Bench], History]
 ) -> None:
-    history = made(bench)
+    history = new_history(bench)
     session = history.session
     history.session_file.value = str(tmp_path / "mine")
     history.save(None)
@@ -181,20 +183,20 @@ def test_session_and_report_are_written_where_the_fields_say(
     assert session.failed and "cannot be written" in session.message
 
 
-def test_names_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_names_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     assert file_named(" report.v2 ", ".html") == Path("report.v2.html")
     assert file_named("~/a/report.HTML", ".html") == Path("/home/someone/a/report.HTML")
-    assert file_named("work.ipynb", ".json") == Path("work.ipynb.json")  # never over a notebook
+    assert file_named("work.ipynb", ".json") == Path("work.ipynb.json")  # a notebook is never overwritten
     with pytest.raises(WorkbenchError, match="needs a name"):
         file_named("  ", ".json")
 
 
-def test_a_damaged_history_is_said_and_the_panel_stays(
-    bench: Bench, made: Callable[[Bench], History]
+def test_damaged_history_is_reported_and_the_panel_recovers(
+    bench: Bench, new_history: Callable[[Bench], History]
 ) -> None:
     bench.evaluate(WHOLE)
-    history = made(bench)
+    history = new_history(bench)
     store.database_path(bench.options.cache).write_bytes(b"rubbish" * 1000)
     history.refresh(None)
     settled(history)
@@ -205,10 +207,10 @@ def test_a_damaged_history_is_said_and_the_panel_stays(
     assert [row["cells"]["pipeline"] for row in history.listed.rows] == [REGIONS]
 
 
-def test_without_ground_truth_the_report_says_what_is_missing(
-    folder: Path, tmp_path: Path, made: Callable[[Bench], History]
+def test_report_without_ground_truth_names_what_is_missing(
+    folder: Path, tmp_path: Path, new_history: Callable[[Bench], History]
 ) -> None:
-    history = made(opened(folder, tmp_path / "cache", labels="none"))
+    history = new_history(opened(folder, tmp_path / "cache", labels="none"))
     history.report_file.value = str(tmp_path / "report.html")
     history.report(None)
     settled(history)

@@ -1,4 +1,4 @@
-"""The trade-off panel as a plain object, on a real bench of generated images."""
+"""The index trade-off panel without a browser, on a bench of generated images."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def settled(session: Session, panel: TradeoffPanel) -> TradeoffPanel:
     return panel
 
 
-def test_empty_it_says_what_to_do(session: Session) -> None:
+def test_empty_panel_shows_a_hint(session: Session) -> None:
     panel = TradeoffPanel(session)
     assert (panel.plane.points, panel.plane.empty) == ([], EMPTY)
     assert panel.use.layout.display == panel.inspector.widget.layout.display == "none"
@@ -64,18 +64,18 @@ def test_chosen_indexes_become_rows_and_points(session: Session) -> None:
     assert "points of mAP lost" in panel.plane.points[0]["said"]
 
 
-def test_what_is_impossible_stands_in_the_table_with_its_reason(session: Session) -> None:
+def test_invalid_index_has_a_row_with_the_reason(session: Session) -> None:
     panel = measured(session, "exact", "ivf:64", "pq:7")
-    said = [row.get("said", "") for row in panel.table.rows]
-    assert said[0] == ""
-    assert "64" in said[1] and "do not divide" in said[2]
+    errors = [row.get("said", "") for row in panel.table.rows]
+    assert errors[0] == ""
+    assert "64" in errors[1] and "do not divide" in errors[2]
     assert [point["id"] for point in panel.plane.points] == ["exact"]
     panel.pick("pq:7")
     assert panel.about.lines[-1]["kind"] == "error"
     assert panel.use.layout.display == "none"
 
 
-def test_the_slider_moves_the_point_and_leaves_a_trail(session: Session) -> None:
+def test_probe_slider_moves_the_point_and_leaves_a_trail(session: Session) -> None:
     panel = measured(session, "exact", "ivf:8")
     (slider,) = panel.probing.slider.sliders
     assert (slider["values"], slider["values"][slider["at"]]) == (["1", "2", "3", "4", "8"], "3")
@@ -85,7 +85,7 @@ def test_the_slider_moves_the_point_and_leaves_a_trail(session: Session) -> None
         settled(session, panel)
     assert panel.rows["ivf:8"].index == "ivf:8:8"
     assert panel.table.rows[1]["cells"]["index"] == panel.plane.points[1]["label"] == "ivf:8:8"
-    assert [place["y"] for place in panel.plane.trail] == sorted(place["y"] for place in panel.plane.trail)
+    assert [point["y"] for point in panel.plane.trail] == sorted(point["y"] for point in panel.plane.trail)
     assert len(panel.plane.trail) == 3
     assert panel.rows["ivf:8"].recall[10] == 1.0 >= before
     assert panel.inspector.cell.sizes.solid == 8
@@ -94,7 +94,7 @@ def test_the_slider_moves_the_point_and_leaves_a_trail(session: Session) -> None
     settled(session, panel)
 
 
-def test_a_cell_shows_its_images_the_querys_own_first(session: Session) -> None:
+def test_cell_shows_its_images_and_the_cell_of_the_query_is_first(session: Session) -> None:
     panel = measured(session, "ivf:8,lsh:64")
     inspector = panel.inspector
     assert sum(inspector.cell.sizes.values) == 48
@@ -111,7 +111,7 @@ def test_a_cell_shows_its_images_the_querys_own_first(session: Session) -> None:
     assert session.image == session.queries[session.query].image
 
 
-def test_bits_show_how_many_differ(session: Session) -> None:
+def test_bits_show_the_number_that_differ(session: Session) -> None:
     panel = measured(session, "lsh:64", "sh:64", "pq:4")
     bits = panel.inspector.bits
     assert len(bits.codes) == 8 * len(bits.rows) == 8 * 31
@@ -131,7 +131,7 @@ def test_bits_show_how_many_differ(session: Session) -> None:
     assert "has no cells" in panel.inspector.balance.lines[0]["text"]
 
 
-def test_another_query_is_seen_by_the_same_index(session: Session) -> None:
+def test_another_query_uses_the_measured_index(session: Session) -> None:
     panel = measured(session, "ivf:8")
     before = panel.inspector.cell.images.figures[0]["name"]
     session.choose(list(session.queries)[9])
@@ -141,7 +141,7 @@ def test_another_query_is_seen_by_the_same_index(session: Session) -> None:
     assert after.startswith(session.queries[session.query].image)
 
 
-def test_the_picked_index_is_put_into_the_pipeline(session: Session) -> None:
+def test_picked_index_is_set_in_the_pipeline(session: Session) -> None:
     panel = measured(session, "exact", "ivf:8")
     panel.probing.turn(0)
     settled(session, panel)
@@ -154,7 +154,7 @@ def test_the_picked_index_is_put_into_the_pipeline(session: Session) -> None:
     settled(session, panel)
 
 
-def test_another_description_dims_what_was_measured_and_is_measured_anew(session: Session) -> None:
+def test_other_descriptors_dim_the_measures_until_they_are_repeated(session: Session) -> None:
     panel = measured(session, "exact", "ivf:8")
     session.pipeline = "efficientnet_lite0/mean/whole/pca:8/aqe:3"
     assert panel.plane.stale
@@ -167,7 +167,7 @@ def test_another_description_dims_what_was_measured_and_is_measured_anew(session
     assert panel.rows["exact"].bytes == 4 * 8
 
 
-def test_cancelled_it_keeps_what_was_measured(session: Session) -> None:
+def test_cancel_keeps_finished_measures(session: Session) -> None:
     panel = measured(session, "exact")
     panel.chips.chosen = ["exact", "pq:4", "lsh:64"]
 
@@ -186,7 +186,7 @@ def test_cancelled_it_keeps_what_was_measured(session: Session) -> None:
     assert list(panel.rows) == ["exact", "pq:4", "lsh:64"]
 
 
-def test_an_index_that_is_none_is_refused(session: Session) -> None:
+def test_invalid_index_is_rejected(session: Session) -> None:
     panel = TradeoffPanel(session)
     panel.more.value = "ivf:16:2,pq:8"
     assert panel.chips.options[-1] == "ivf:16:2,pq:8" == panel.chips.chosen[-1]
@@ -195,7 +195,7 @@ def test_an_index_that_is_none_is_refused(session: Session) -> None:
     assert panel.chips.options[-1] == "ivf:16:2,pq:8"
 
 
-def test_three_images_without_ground_truth(tmp_path: Path) -> None:
+def test_three_images_without_ground_truth_can_be_measured(tmp_path: Path) -> None:
     bench = workbench.open(folder_of(tmp_path / "photos", 3), cache=tmp_path / "cache")
     session = Session(bench, pipeline="efficientnet_lite0/mean/whole")
     panel = measured(session, "exact", "ivf:64", "hnsw:32", "lsh:256")
@@ -212,7 +212,7 @@ def test_three_images_without_ground_truth(tmp_path: Path) -> None:
     assert session.wait(60)
 
 
-def test_memory_stays_flat(session: Session) -> None:
+def test_memory_does_not_grow(session: Session) -> None:
     panel = measured(session, "ivf:8", "lsh:64")
 
     def change(number: int) -> None:
@@ -226,26 +226,26 @@ def test_memory_stays_flat(session: Session) -> None:
     assert panel.tradeoff is not None
     kinds = tuple({type(panel.tradeoff.index(name)[0]) for name in ("ivf:8", "lsh:64")})
 
-    def held() -> tuple[int, int]:
-        """The number of live widgets, and of indexes in memory."""
+    def live_objects() -> tuple[int, int]:
+        """Return the number of live widgets and of indexes in memory."""
         gc.collect()
-        return live_widgets(), sum(isinstance(kept, kinds) for kept in gc.get_objects())
+        return live_widgets(), sum(isinstance(item, kinds) for item in gc.get_objects())
 
-    before = held()
+    before = live_objects()
     for number in range(20):
         change(number)
-    assert held() == before
+    assert live_objects() == before
 
 
-# Numbers in words.
+# Formatting
 
 
-def test_axes_words_and_signs() -> None:
-    one = IndexMeasures("pq:16", {1: 0.5, 10: 0.25, 100: 1.0}, 0.6, -0.0123, 16.0, 2048.0, 1234.5, 0.004)
+def test_points_are_formatted_by_axis() -> None:
+    measures = IndexMeasures("pq:16", {1: 0.5, 10: 0.25, 100: 1.0}, 0.6, -0.0123, 16.0, 2048.0, 1234.5, 0.004)
     exact = IndexMeasures("exact", dict.fromkeys((1, 10, 100), 1.0), 0.59, 0.0, 64.0, 0.0, 50.0, 0.0)
-    said = {axis: points({"a": one, "b": exact}, axis, "recall@1")[0]["said"] for axis in AXES}
-    assert said["mAP lost"] == "pq:16: recall@1 50.0 %, −1.2 points of mAP lost; on the Pareto front"
-    assert said["recall@10"] == "pq:16: recall@1 50.0 %, recall@10 25.0 %; another beats it"
-    assert "1,234 queries a second" in said["queries a second"]
+    texts = {axis: points({"a": measures, "b": exact}, axis, "recall@1")[0]["said"] for axis in AXES}
+    assert texts["mAP lost"] == "pq:16: recall@1 50.0 %, −1.2 points of mAP lost; on the Pareto front"
+    assert texts["recall@10"] == "pq:16: recall@1 50.0 %, recall@10 25.0 %; another beats it"
+    assert "1,234 queries a second" in texts["queries a second"]
     assert (seconds(0.004), seconds(1.234), seconds(75.2)) == ("< 0.01", "1.23", "75")
     assert (signed(-0.0001), signed(-0.0123), signed(0.02)) == ("0.0", "−1.2", "2.0")

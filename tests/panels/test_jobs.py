@@ -1,4 +1,4 @@
-"""The worker of the panels: the newest request wins, and it can be stopped."""
+"""The job runner of the panels: the newest request replaces earlier ones, and jobs can be stopped."""
 
 from __future__ import annotations
 
@@ -21,62 +21,62 @@ def until_stopped(progress: Progress) -> None:
         progress("working", 1, 2)
 
 
-def test_the_newest_request_stops_the_one_that_runs() -> None:
-    runner, began, seen = JobRunner(), threading.Event(), []
+def test_newest_request_stops_the_running_one() -> None:
+    runner, began, events = JobRunner(), threading.Event(), []
 
     def old(progress: Progress) -> None:
         began.set()
         try:
             until_stopped(progress)
         except Cancelled:
-            seen.append("old was stopped")
+            events.append("old was stopped")
             raise
 
     runner.submit(old)
     assert began.wait(30)
-    runner.submit(lambda progress: seen.append("new"))
+    runner.submit(lambda progress: events.append("new"))
     assert runner.wait(30)
-    assert seen == ["old was stopped", "new"]
+    assert events == ["old was stopped", "new"]
 
 
-def test_of_quick_requests_only_the_last_runs() -> None:
-    runner, seen = JobRunner(), []
+def test_only_the_last_of_quick_requests_runs() -> None:
+    runner, events = JobRunner(), []
     for number in range(9):
-        runner.submit(partial(lambda number, _: seen.append(number), number), delay=0.3)
+        runner.submit(partial(lambda number, _: events.append(number), number), delay=0.3)
     assert runner.wait(30)
-    assert seen == [8]
+    assert events == [8]
 
 
-def test_cancel_is_said_at_once_and_nothing_after_it() -> None:
+def test_cancel_is_reported_at_once_and_ends_the_reports() -> None:
     reports: list[Job | None] = []
     began, go_on = threading.Event(), threading.Event()
     runner = JobRunner(report=reports.append)
 
     def deaf(progress: Progress) -> None:
         began.set()
-        assert go_on.wait(30)  # in the midst of a batch, a job does not see that it is stopped
+        assert go_on.wait(30)  # within a batch, a job does not notice that it is stopped
         progress("working", 1, 2)
 
     runner.submit(deaf)
     assert began.wait(30)
     assert runner.cancel()
     assert reports[-1] is None
-    heard = len(reports)
+    count = len(reports)
     assert not runner.cancel()
     go_on.set()
     assert runner.wait(30)
-    assert len(reports) == heard
+    assert len(reports) == count
     runner.submit(lambda progress: progress("again", 2, 2))
     assert runner.wait(30)
-    assert reports[heard:] == [Job("Starting"), Job("again", 2, 2), None]
+    assert reports[count:] == [Job("Starting"), Job("again", 2, 2), None]
 
 
-def test_cancel_takes_back_a_request_that_waits() -> None:
-    runner, seen = JobRunner(), []
-    runner.submit(lambda _: seen.append("ran"), delay=60)
+def test_cancel_removes_a_waiting_request() -> None:
+    runner, events = JobRunner(), []
+    runner.submit(lambda _: events.append("ran"), delay=60)
     assert runner.cancel()
     assert runner.wait(30)
-    assert seen == []
+    assert events == []
 
 
 @pytest.mark.parametrize(
@@ -88,24 +88,24 @@ def test_cancel_takes_back_a_request_that_waits() -> None:
         (RuntimeError("first\nsecond"), "Something unexpected went wrong (RuntimeError: first)."),
     ],
 )
-def test_an_error_is_a_sentence_and_the_worker_goes_on(error: Exception, sentence: str) -> None:
-    said: list[str] = []
+def test_error_is_reported_and_the_runner_continues(error: Exception, sentence: str) -> None:
+    errors: list[str] = []
     reports: list[Job | None] = []
-    runner = JobRunner(report=reports.append, fail=said.append)
+    runner = JobRunner(report=reports.append, fail=errors.append)
 
     def broken(_: Progress) -> None:
         raise error
 
     runner.submit(broken)
     assert runner.wait(30)
-    assert (said, reports[-1]) == ([sentence], None)
-    seen = []
-    runner.submit(lambda _: seen.append("ran"))
+    assert (errors, reports[-1]) == ([sentence], None)
+    events = []
+    runner.submit(lambda _: events.append("ran"))
     assert runner.wait(30)
-    assert seen == ["ran"]
+    assert events == ["ran"]
 
 
-def test_time_left_is_the_rate_since_resumed_work_first_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_left_is_based_on_the_rate_since_work_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: clock.now))
     reports: list[Job | None] = []
@@ -113,10 +113,10 @@ def test_time_left_is_the_rate_since_resumed_work_first_moved(monkeypatch: pytes
 
     def resumed(progress: Progress) -> None:
         progress("extracting", 400, 600)
-        clock.now += 30  # reading the weights, and a first batch
+        clock.now += 30  # time to read the weights and for a first batch
         progress("extracting", 420, 600)
         clock.now += 10
-        progress("extracting", 520, 600)  # 100 in 10 s, and 80 to go
+        progress("extracting", 520, 600)  # 100 in 10 s, 80 remain
 
     runner.submit(resumed)
     assert runner.wait(30)
@@ -130,11 +130,11 @@ def test_time_left_is_the_rate_since_resumed_work_first_moved(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.2, "1 s"), (59.4, "59 s"), (130, "2 min 10 s"), (3900, "1 h 5 min")]
 )
-def test_time_left_as_people_say_it(seconds: float, text: str) -> None:
+def test_time_left_is_rounded_to_a_readable_text(seconds: float, text: str) -> None:
     assert time_left(seconds) == text
 
 
-def test_a_bar_without_an_end_has_no_fraction() -> None:
+def test_job_without_a_total_has_no_fraction() -> None:
     assert job_lines(Job("waiting"))[1]["fraction"] is None
     assert job_lines(Job("extracting", 30, 40, 8))[0]["text"] == "extracting · 30 of 40 · 8 s left"
     assert job_lines(Job("extracting", 30, 40, 8))[1]["fraction"] == 0.75

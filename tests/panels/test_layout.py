@@ -1,4 +1,4 @@
-"""Panels as plain objects: a real bench on generated images, handlers called as plain methods."""
+"""Linked panels without a browser, on a bench of generated images."""
 
 from __future__ import annotations
 
@@ -32,43 +32,43 @@ def settled(session: Session) -> Session:
     return session
 
 
-def test_two_configurations_of_one_session_are_linked(session: Session) -> None:
-    one, other = Configuration(session), Configuration(session)
-    one.selects["Pooling"].value = "mean"
+def test_configurations_of_one_session_are_linked(session: Session) -> None:
+    configuration, twin = Configuration(session), Configuration(session)
+    configuration.selects["Pooling"].value = "mean"
     assert session.pipeline == "efficientnet_lite0/mean/rmac:2/pcaw:16"
-    assert other.selects["Pooling"].value == "mean"
-    assert other.pipeline.value == session.pipeline
-    session.pipeline = "efficientnet_lite0/gem:4/whole"  # written by hand: no option of the list
-    assert one.selects["Pooling"].value == other.selects["Pooling"].value == "gem:4"
-    one.selects["Regions"].value = "rmac:3"
+    assert twin.selects["Pooling"].value == "mean"
+    assert twin.pipeline.value == session.pipeline
+    session.pipeline = "efficientnet_lite0/gem:4/whole"  # typed by hand, so it is not in the list
+    assert configuration.selects["Pooling"].value == twin.selects["Pooling"].value == "gem:4"
+    configuration.selects["Regions"].value = "rmac:3"
     assert session.pipeline == "efficientnet_lite0/gem:4/rmac:3"
     session.cancel()
 
 
-def test_a_page_that_was_late_is_told_everything_again(bench: Bench, session: Session) -> None:
+def test_late_page_receives_all_updates(bench: Bench, session: Session) -> None:
     panel = query_panel(bench, session)
-    texts = [w for w in every(panel) if isinstance(w, Text)]
-    said = [w for w in texts if w.live][-1]  # of the messages, which stand last
+    texts = [w for w in descendants(panel) if isinstance(w, Text)]
+    messages = [w for w in texts if w.live][-1]  # the messages are the last text
     settled(session)
     sent: dict[str, list[Any]] = {}
     for widget in texts:
         assert widget.comm is not None
-        widget.comm.publish_msg = (  # what would go to the page
+        widget.comm.publish_msg = (  # the updates that the page would receive
             lambda *_, data, of=widget.model_id, **__: sent.setdefault(of, []).append(data["state"]["lines"])
         )
-    said._handle_custom_msg({"shown": True}, [])
+    messages._handle_custom_msg({"shown": True}, [])
     assert sent == {widget.model_id: [widget.lines] for widget in texts}
     assert any(line["text"].startswith("mAP") for [lines] in sent.values() for line in lines)
 
 
-def every(part: W.Widget) -> list[W.Widget]:
-    return [part, *(one for child in getattr(part, "children", ()) for one in every(child))]
+def descendants(part: W.Widget) -> list[W.Widget]:
+    return [part, *(widget for child in getattr(part, "children", ()) for widget in descendants(child))]
 
 
-# The session, on a real bench.
+# The session
 
 
-def test_a_change_brings_ranking_and_map_of_the_new_pipeline(session: Session, bench: Bench) -> None:
+def test_change_of_pipeline_updates_ranking_and_map(session: Session, bench: Bench) -> None:
     configuration, results = Configuration(session), Results(session)
     session.refresh()
     settled(session)
@@ -85,7 +85,7 @@ def test_a_change_brings_ranking_and_map_of_the_new_pipeline(session: Session, b
     assert results.lines()[0]["text"] == f"mAP {100 * session.evaluation.mean_ap:.1f}"
 
 
-def test_another_query_is_ranked_without_evaluating_again(session: Session, bench: Bench) -> None:
+def test_another_query_is_ranked_without_a_new_evaluation(session: Session, bench: Bench) -> None:
     picker, results = QueryPicker(session), Results(session)
     session.refresh()
     evaluation = settled(session).evaluation
@@ -99,7 +99,7 @@ def test_another_query_is_ranked_without_evaluating_again(session: Session, benc
     assert results.lines()[1]["text"] == f"AP of this query {100 * ap:.1f}"
 
 
-def test_queries_come_by_page_and_a_name_turns_to_its_page(session: Session) -> None:
+def test_queries_are_paged_and_a_name_opens_its_page(session: Session) -> None:
     picker = QueryPicker(session)
     assert picker.strip.runner.wait(60)
     names = list(session.queries)
@@ -110,25 +110,25 @@ def test_queries_come_by_page_and_a_name_turns_to_its_page(session: Session) -> 
     assert [figure["name"] for figure in picker.strip.figures] == names[PAGE:]
     assert (picker.strip.chosen, picker.later.disabled) == (2, True)
     picker.turn(0)
-    assert picker.strip.chosen == -1  # the query is on the other page
+    assert picker.strip.chosen == -1  # the query is on the other page of the list
     session.cancel()
 
 
-def test_a_query_whose_file_is_gone_is_offered_no_more(folder: Path, cache: Path, tmp_path: Path) -> None:
+def test_query_with_a_missing_file_is_not_offered(folder: Path, cache: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "photos")
     session = Session(workbench.open(tmp_path / "photos", labels="folders", cache=cache), pipeline=PIPELINE)
     picker = QueryPicker(session)
-    gone, other = list(session.queries)[:2]
-    assert picker.select.value == gone
-    (tmp_path / "photos" / gone).unlink()
+    missing, next_query = list(session.queries)[:2]
+    assert picker.select.value == missing
+    (tmp_path / "photos" / missing).unlink()
     session.refresh()
     assert session.wait(120)
-    assert session.query == picker.select.value == other
-    assert gone not in dict(picker.select.options).values()
-    assert other in settled(session).ranking["image_id"].to_list()
+    assert session.query == picker.select.value == next_query
+    assert missing not in dict(picker.select.options).values()
+    assert next_query in settled(session).ranking["image_id"].to_list()
 
 
-def test_without_queries_any_image_may_be_one_and_no_map_is_said(folder: Path, cache: Path) -> None:
+def test_images_are_queries_if_the_collection_has_none(folder: Path, cache: Path) -> None:
     session = Session(workbench.open(folder, cache=cache), pipeline="efficientnet_lite0/mean/whole")
     results = Results(session)
     session.refresh()
@@ -139,7 +139,7 @@ def test_without_queries_any_image_may_be_one_and_no_map_is_said(folder: Path, c
     assert "No ground truth" in results.lines()[0]["text"]
 
 
-def test_a_failure_is_read_in_messages_and_old_results_are_not_taken_for_new(session: Session) -> None:
+def test_failure_is_reported_and_old_results_are_dimmed(session: Session) -> None:
     results, messages = Results(session), Messages(session)
     session.refresh()
     settled(session)
@@ -156,7 +156,7 @@ def test_a_failure_is_read_in_messages_and_old_results_are_not_taken_for_new(ses
     assert not results.grid.stale
 
 
-def test_cancel_says_so_and_run_goes_on(session: Session) -> None:
+def test_cancel_is_reported_and_run_continues(session: Session) -> None:
     messages = Messages(session)
     session.refresh()
     messages.stop(None)
@@ -167,7 +167,7 @@ def test_cancel_says_so_and_run_goes_on(session: Session) -> None:
     assert settled(session).ranking is not None
 
 
-def test_an_error_in_a_handler_reaches_the_message(session: Session) -> None:
+def test_error_in_a_handler_is_reported(session: Session) -> None:
     def handler(_: object) -> None:
         raise ZeroDivisionError("division by zero")
 
@@ -176,7 +176,7 @@ def test_an_error_in_a_handler_reaches_the_message(session: Session) -> None:
     assert "ZeroDivisionError" in session.message
 
 
-def test_a_pipeline_with_no_meaning_is_refused(session: Session) -> None:
+def test_invalid_pipeline_is_rejected(session: Session) -> None:
     with pytest.raises(WorkbenchError, match="'fancy'"):
         session.pipeline = "efficientnet_lite0/fancy/whole"
     assert session.pipeline == PIPELINE
@@ -184,8 +184,8 @@ def test_a_pipeline_with_no_meaning_is_refused(session: Session) -> None:
 
 def test_panels_of_one_bench_share_its_session(bench: Bench) -> None:
     first, second = query_panel(bench), query_panel(bench)
-    other = Session(bench)
-    own = query_panel(bench, other)
+    separate = Session(bench)
+    separate_panel = query_panel(bench, separate)
 
     def pooling(panel: W.VBox) -> W.Dropdown:
         fields = panel.children[0].children[1].children
@@ -193,12 +193,12 @@ def test_panels_of_one_bench_share_its_session(bench: Bench) -> None:
 
     pooling(first).value = "mean"
     assert pooling(second).value == "mean"
-    assert pooling(own).value == "max"
-    assert session_of(bench).wait(120) and other.wait(120)
+    assert pooling(separate_panel).value == "max"
+    assert session_of(bench).wait(120) and separate.wait(120)
 
 
-def test_heat_on_targets_comes_though_another_query_stopped_it(session: Session) -> None:
-    """As on posters, whose outlines are known: here one of the folder's images is given one."""
+def test_heat_on_targets_is_computed_after_an_interrupted_evaluation(session: Session) -> None:
+    """One image of the folder is given an outline, as the posters have."""
     session.refresh()
     evaluation = settled(session).evaluation
     query, *_ = session.queries.values()
@@ -206,10 +206,10 @@ def test_heat_on_targets_comes_though_another_query_stopped_it(session: Session)
     outlined = {(query.id, image): ((8, 8), (80, 8), (80, 60), (8, 60))}
     outlined[query.id, query.image] = outlined[query.id, image]
     bench = Bench(replace(session.bench.collection, quadrilaterals=outlined), session.bench.options)
-    other = Session(bench, pipeline=session.pipeline)
-    other.refresh()
-    measured = settled(other).evaluation.metrics["localisation"]
-    other.evaluation = evaluation  # as it stands where the second half was cancelled
-    assert "localisation" not in other.evaluation.metrics
-    other.choose(list(session.queries)[3])
-    assert settled(other).evaluation.metrics["localisation"] == measured
+    interrupted = Session(bench, pipeline=session.pipeline)
+    interrupted.refresh()
+    measured = settled(interrupted).evaluation.metrics["localisation"]
+    interrupted.evaluation = evaluation  # the state after the second half of the evaluation was cancelled
+    assert "localisation" not in interrupted.evaluation.metrics
+    interrupted.choose(list(session.queries)[3])
+    assert settled(interrupted).evaluation.metrics["localisation"] == measured

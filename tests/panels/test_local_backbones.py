@@ -55,7 +55,7 @@ mapped = st.builds(
 
 
 @given(mapped, st.sampled_from(["sift", "hardnet", "hardnet:mine"]))
-def test_one_choice_leads_to_keypoints_and_one_back(pipeline: str, backbone: str) -> None:
+def test_single_choice_switches_to_keypoints_and_back(pipeline: str, backbone: str) -> None:
     changed = with_part(pipeline, "Backbone", backbone)
     config = Config.parse(changed)
     assert str(config.pooling) == "bow:4096" and str(config.regions) == "whole"
@@ -64,20 +64,20 @@ def test_one_choice_leads_to_keypoints_and_one_back(pipeline: str, backbone: str
     assert part(changed, "Index") == part(pipeline, "Index")
     assert len(config.reranking_steps) == len(Config.parse(pipeline).reranking_steps)
     assert config.compared in (None, backbone)
-    back = Config.parse(with_part(changed, "Backbone", "vgg16"))
-    assert (back.backbone, str(back.pooling), str(back.regions)) == ("vgg16", "max", "rmac:3")
+    restored = Config.parse(with_part(changed, "Backbone", "vgg16"))
+    assert (restored.backbone, str(restored.pooling), str(restored.regions)) == ("vgg16", "max", "rmac:3")
 
 
 @given(
     st.sampled_from(["sift/bow:4096/whole", "hardnet/bow:512/whole/pcaw:64/sv:100"]), st.sampled_from(LABELS)
 )
-def test_what_is_offered_with_words_is_valid(pipeline: str, label: str) -> None:
+def test_options_with_words_are_valid(pipeline: str, label: str) -> None:
     options, refused = valid_choices(pipeline, label, CHOICES[label])
     assert options and all(Config.parse(with_part(pipeline, label, value)) for _, value in options)
     assert all(refused.values())
 
 
-def test_what_words_have_and_have_not() -> None:
+def test_options_of_words_differ_from_those_of_maps() -> None:
     words = "sift/bow:4096/whole"
 
     def values(pipeline: str, label: str) -> list[str]:
@@ -92,7 +92,7 @@ def test_what_words_have_and_have_not() -> None:
     assert with_part(words, "Backbone", "hardnet") == "hardnet/bow:4096/whole"
 
 
-def test_sliders_of_words_signatures_and_verification() -> None:
+def test_sliders_set_words_signatures_and_verification() -> None:
     pipeline = "sift/bow:4096/whole/he:24/sv:100"
     assert numbers(pipeline, "Pooling") == [("words", tuple(2.0**n for n in range(8, 17)), 4096)]
     assert with_number(pipeline, "Pooling", 0, 65536) == "sift/bow:65536/whole/he:24/sv:100"
@@ -103,7 +103,7 @@ def test_sliders_of_words_signatures_and_verification() -> None:
     )
 
 
-def test_local_features_are_offered_last_and_marked_where_missing(tmp_path: Path) -> None:
+def test_local_features_are_offered_last_and_missing_ones_marked(tmp_path: Path) -> None:
     (tmp_path / "learned").mkdir()
     card = {"card": '{"views": 4, "figures": []}'}
     save_file(HardNet(4).state_dict(), tmp_path / "learned" / "mine.safetensors", card)
@@ -119,7 +119,7 @@ def test_local_features_are_offered_last_and_marked_where_missing(tmp_path: Path
     assert backbones(options)[-3:] == local_features(options)
 
 
-def test_the_configuration_and_the_grid_take_keypoints(session: Session) -> None:
+def test_configuration_and_grid_accept_keypoints(session: Session) -> None:
     panel = Configuration(session)
     session.pipeline = f"{PIPELINE}/pcaw:16"
     panel.selects["Backbone"].value = "sift"
@@ -141,10 +141,10 @@ def test_the_configuration_and_the_grid_take_keypoints(session: Session) -> None
 
 def test_bags_of_words_are_compared_and_reported(session: Session, bench: Bench, tmp_path: Path) -> None:
     pipelines = ["sift/bow:64/whole", "sift/bow:64/whole/sv:5/aqe:2", "efficientnet_lite0/max/whole"]
-    said = [line["text"] for line in provenance(bench.evaluate(pipelines[1]))]
-    assert any(text.startswith("Vocabulary: 64 words, ") for text in said)
-    assert "Re-ranked by keypoints of sift" in said
-    assert any(text.startswith("Local features: weights ") for text in said)
+    texts = [line["text"] for line in provenance(bench.evaluate(pipelines[1]))]
+    assert any(text.startswith("Vocabulary: 64 words, ") for text in texts)
+    assert "Re-ranked by keypoints of sift" in texts
+    assert any(text.startswith("Local features: weights ") for text in texts)
     panel = Comparison(session)
     session.compared = tuple(pipelines)
     assert session.wait(120) and not session.failed, session.message
@@ -154,7 +154,7 @@ def test_bags_of_words_are_compared_and_reported(session: Session, bench: Bench,
     assert pipelines[1] in (tmp_path / "report.html").read_text()
 
 
-def test_panels_of_maps_say_calmly_that_there_is_none(session: Session) -> None:
+def test_panels_of_maps_show_a_hint_for_pipelines_without_maps(session: Session) -> None:
     attention, training = Attention(session), TrainingPanel(session)
     session.refresh()
     assert session.wait(120)

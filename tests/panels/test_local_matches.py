@@ -1,4 +1,4 @@
-"""The panel of local matches as a plain object, on real photographs seen from several sides."""
+"""The panel of local matches without a browser, on photographs of one object from several viewpoints."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ def bench(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Bench:
     (cache / "learned").mkdir()
     torch.manual_seed(3)
     card = {"card": '{"views": 4, "figures": []}'}
-    state = {name: one.contiguous() for name, one in initial_network(4).state_dict().items()}
+    state = {name: tensor.contiguous() for name, tensor in initial_network(4).state_dict().items()}
     save_file(state, cache / "learned" / "mine.safetensors", card)
     return workbench.open(folder, labels="folders", cache=cache, size=256)
 
 
 @pytest.fixture
 def panel(session: Session) -> Iterator[LocalMatches]:
-    one = LocalMatches(session)
+    local_matches = LocalMatches(session)
     session.choose(QUERY)
     session.image = LIKE
     settled(session)
-    yield one
+    yield local_matches
     session.cancel()
 
 
 def settled(session: Session) -> None:
-    assert session.wait(120)  # the ranking, and what it starts
+    assert session.wait(120)  # the ranking, and the jobs that follow it
     assert session.wait(120)
     assert not session.failed, session.message
 
@@ -64,7 +64,7 @@ def points_of(panel: LocalMatches) -> list[np.ndarray]:
     return [points[:first], points[first:]]
 
 
-def test_the_pair_is_what_the_bench_matches(panel: LocalMatches, bench: Bench) -> None:
+def test_pair_shows_the_matches_of_the_bench(panel: LocalMatches, bench: Bench) -> None:
     match = bench.match(QUERY, LIKE, pipeline=PIPELINE)
     assert match.inliers > 10
     for shown, features in zip(points_of(panel), (match.query, match.image), strict=True):
@@ -82,7 +82,7 @@ def test_the_pair_is_what_the_bench_matches(panel: LocalMatches, bench: Bench) -
     )
 
 
-def test_what_was_turned_down_is_said_with_the_reason(panel: LocalMatches, session: Session) -> None:
+def test_rejected_matches_are_shown_with_the_reason(panel: LocalMatches, session: Session) -> None:
     session.image = OTHER
     settled(session)
     assert panel.lines.lines[0]["text"].startswith("Not verified: ")
@@ -95,62 +95,66 @@ def test_what_was_turned_down_is_said_with_the_reason(panel: LocalMatches, sessi
         assert "share no visual word" in panel.words_lines.lines[0]["text"] and panel.words.rows == []
 
 
-def test_a_keypoint_is_pointed_at_held_and_let_go(
+def test_keypoint_can_be_pointed_at_held_and_released(
     panel: LocalMatches, session: Session, bench: Bench
 ) -> None:
     assert panel.patch.lines.lines[0]["text"] == HINT
     first = panel.match.table.iloc[0]  # type: ignore[union-attr]
-    number, other = int(first["query_keypoint"]), int(first["image_keypoint"])
+    number, matched_number = int(first["query_keypoint"]), int(first["image_keypoint"])
     panel.view._handle_custom_msg({"point": [0, number]}, [])
     settled(session)
     own, match = panel.patch.patches.rows[0]
-    seen = bench.keypoints.patches(QUERY, keypoints=[number], pipeline=PIPELINE)[0]
-    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(own["picture"]))), seen)
-    seen = bench.keypoints.patches(LIKE, keypoints=[other], pipeline=PIPELINE)[0]
-    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(match["picture"]))), seen)
+    patch = bench.keypoints.patches(QUERY, keypoints=[number], pipeline=PIPELINE)[0]
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(own["picture"]))), patch)
+    patch = bench.keypoints.patches(LIKE, keypoints=[matched_number], pipeline=PIPELINE)[0]
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(match["picture"]))), patch)
     assert match["texts"][-1] == f"distance {first['distance']:.2f}, ratio {first['ratio']:.2f}"
-    like = bench.keypoints.nearest(QUERY, keypoint=number, pipeline=PIPELINE)
-    assert [one["score"] for one in panel.patch.strip.figures] == [f"{d:.2f}" for d in like["distance"]]
-    assert QUERY not in [one["name"].partition(",")[0] for one in panel.patch.strip.figures]
-    panel.view._handle_custom_msg({"pick": [1, other]}, [])
+    neighbours = bench.keypoints.nearest(QUERY, keypoint=number, pipeline=PIPELINE)
+    assert [figure["score"] for figure in panel.patch.strip.figures] == [
+        f"{d:.2f}" for d in neighbours["distance"]
+    ]
+    assert QUERY not in [figure["name"].partition(",")[0] for figure in panel.patch.strip.figures]
+    panel.view._handle_custom_msg({"pick": [1, matched_number]}, [])
     settled(session)
-    assert panel.view.held == [1, other]
-    assert panel.patch.lines.lines[0]["text"] == f"Keypoint {other + 1} of the result"
-    panel.view._handle_custom_msg({"point": [0, 0]}, [])  # another is passed on the way to the strip
+    assert panel.view.held == [1, matched_number]
+    assert panel.patch.lines.lines[0]["text"] == f"Keypoint {matched_number + 1} of the result"
+    panel.view._handle_custom_msg(
+        {"point": [0, 0]}, []
+    )  # the pointer passes another keypoint on its way to the strip
     settled(session)
-    assert panel.patch.place == [1, other]
+    assert panel.patch.place == [1, matched_number]
     panel.view._handle_custom_msg({"pick": NOWHERE}, [])
     assert panel.view.held == NOWHERE
 
 
-def test_a_patch_that_was_found_opens_its_image(panel: LocalMatches, session: Session) -> None:
+def test_similar_patch_opens_its_image(panel: LocalMatches, session: Session) -> None:
     panel.pick([0, 3])
     settled(session)
-    found = panel.patch.like.iloc[1]
+    neighbour = panel.patch.like.iloc[1]
     panel.patch.strip._handle_custom_msg({"pick": 1}, [])
     settled(session)
-    assert session.image == found["image_id"] == panel.view.sides[1]["name"]
-    assert panel.view.held == [1, found["keypoint"]]
-    assert panel.patch.place == [1, found["keypoint"]]
+    assert session.image == neighbour["image_id"] == panel.view.sides[1]["name"]
+    assert panel.view.held == [1, neighbour["keypoint"]]
+    assert panel.patch.place == [1, neighbour["keypoint"]]
 
 
-def test_keypoints_without_match_and_of_no_picture(panel: LocalMatches, session: Session) -> None:
+def test_keypoint_without_match_or_picture_is_described(panel: LocalMatches, session: Session) -> None:
     matched = set(panel.match.table["query_keypoint"])  # type: ignore[union-attr]
-    alone = next(n for n in range(panel.view.counts[0]) if n not in matched)
-    panel.pick([0, alone])
+    unmatched = next(n for n in range(panel.view.counts[0]) if n not in matched)
+    panel.pick([0, unmatched])
     settled(session)
     assert panel.patch.patches.rows[0][1]["texts"][0] == "no match"
     panel.patch.look([1, 10**6])
     settled(session)
-    assert panel.patch.place == [0, alone]
+    assert panel.patch.place == [0, unmatched]
 
 
-def test_shared_words_and_where_they_stand(panel: LocalMatches, bench: Bench) -> None:
+def test_shared_words_are_listed_and_located(panel: LocalMatches, bench: Bench) -> None:
     match = bench.match(QUERY, LIKE, pipeline=PIPELINE)
     assert [int(row["id"]) for row in panel.words.rows] == match.words["word"].head(100).to_list()
     total = match.words["contribution"].sum()
-    why = bench.explain(QUERY, LIKE, pipeline=PIPELINE)
-    assert total == pytest.approx(why.score, abs=1e-4)
+    explanation = bench.explain(QUERY, LIKE, pipeline=PIPELINE)
+    assert total == pytest.approx(explanation.score, abs=1e-4)
     assert f"add up to {total:.3f}" in panel.words_lines.lines[0]["text"]
     row = panel.words.rows[0]
     panel.words._handle_custom_msg({"pick": row["id"]}, [])
@@ -163,14 +167,16 @@ def test_shared_words_and_where_they_stand(panel: LocalMatches, bench: Bench) ->
     assert panel.view.lit == [[], []] and panel.words.chosen == []
 
 
-def test_verification_is_seen_on_the_ranking(panel: LocalMatches, session: Session, bench: Bench) -> None:
+def test_effect_of_verification_on_the_ranking_is_shown(
+    panel: LocalMatches, session: Session, bench: Bench
+) -> None:
     effect = panel.effect
     without = bench.search(QUERY, pipeline=PIPELINE, k=None)
     verified = bench.search(QUERY, pipeline=f"{PIPELINE}/sv:100", k=None)
     assert [row["id"] for row in effect.table.rows] == verified["image_id"].head(30).to_list()
-    place = dict(zip(without["image_id"], without["rank"], strict=True))
+    ranks = dict(zip(without["image_id"], without["rank"], strict=True))
     assert [int(row["cells"]["before"]) for row in effect.table.rows] == [
-        place[row["id"]] for row in effect.table.rows
+        ranks[row["id"]] for row in effect.table.rows
     ]
     counted = {row["id"]: row["cells"]["inliers"] for row in effect.table.rows}
     assert (
@@ -187,7 +193,9 @@ def test_verification_is_seen_on_the_ranking(panel: LocalMatches, session: Sessi
     assert session.image == OTHER and effect.table.chosen == [OTHER]
 
 
-def test_other_local_features_and_a_pipeline_of_maps(panel: LocalMatches, session: Session) -> None:
+def test_other_local_features_and_pipelines_of_maps_are_matched(
+    panel: LocalMatches, session: Session
+) -> None:
     before = panel.view.pairs
     panel.features.value = "hardnet:mine"
     settled(session)
@@ -196,7 +204,7 @@ def test_other_local_features_and_a_pipeline_of_maps(panel: LocalMatches, sessio
     panel.features.value = ""
     session.pipeline = "efficientnet_lite0/max/whole"
     settled(session)
-    assert panel.view.pairs == before  # SIFT, where a pipeline says none
+    assert panel.view.pairs == before  # SIFT is used if the pipeline names no local features
     assert panel.words.rows == [] and "bag of words" in panel.words_lines.lines[0]["text"]
     assert panel.effect.lines.lines[1]["text"].endswith("→  efficientnet_lite0/max/whole/sv:100")
     panel.features.value = "hardnet:mine"
@@ -204,7 +212,7 @@ def test_other_local_features_and_a_pipeline_of_maps(panel: LocalMatches, sessio
     assert panel.effect.lines.lines[1]["text"].endswith("/sv:100:mine")
 
 
-def test_what_is_missing_is_said_calmly(panel: LocalMatches, session: Session) -> None:
+def test_missing_features_are_reported_as_hints(panel: LocalMatches, session: Session) -> None:
     panel.features.options = [*panel.features.options, ("gone", "hardnet:gone")]
     panel.features.value = "hardnet:gone"
     settled(session)
@@ -248,7 +256,7 @@ def test_what_is_missing_is_said_calmly(panel: LocalMatches, session: Session) -
         ),
     ],
 )
-def test_pipelines_that_are_compared(
+def test_compared_pipelines_are_recognised(
     pipeline: str, features: str, matching: str, without: str, verified: str
 ) -> None:
     assert with_features(pipeline, features) == matching
@@ -256,10 +264,10 @@ def test_pipelines_that_are_compared(
     assert with_and_without(pipeline, features, 7) == (without, verified)
 
 
-def test_folded_away_it_computes_nothing(bench: Bench, tmp_path: Path) -> None:
+def test_folded_panel_computes_nothing(bench: Bench, tmp_path: Path) -> None:
     folder = bench.collection.path(QUERY).parents[1]
-    fresh = workbench.open(folder, labels="folders", cache=tmp_path, size=128)
-    session = Session(fresh, pipeline="efficientnet_lite0/max/whole")
+    new_bench = workbench.open(folder, labels="folders", cache=tmp_path, size=128)
+    session = Session(new_bench, pipeline="efficientnet_lite0/max/whole")
     panel = LocalMatches(session)
     panel.widget.layout.display = "none"
     session.refresh()
@@ -271,7 +279,7 @@ def test_folded_away_it_computes_nothing(bench: Bench, tmp_path: Path) -> None:
     assert panel.match is not None and (tmp_path / "local").exists()
 
 
-def test_hundreds_of_changes_leave_no_widgets_behind(panel: LocalMatches, session: Session) -> None:
+def test_hundreds_of_changes_add_no_widgets(panel: LocalMatches, session: Session) -> None:
     panel.pick([0, 0])
     settled(session)
     before = live_widgets()
@@ -283,7 +291,7 @@ def test_hundreds_of_changes_leave_no_widgets_behind(panel: LocalMatches, sessio
     assert live_widgets() == before
 
 
-def test_before_anything_is_ranked_it_says_what_to_do(cache: Path, tmp_path: Path) -> None:
+def test_panel_without_a_ranking_shows_a_hint(cache: Path, tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "one.png")
     session = Session(workbench.open(tmp_path, cache=cache, size=64), pipeline=PIPELINE)
     panel = LocalMatches(session)
@@ -293,7 +301,7 @@ def test_before_anything_is_ranked_it_says_what_to_do(cache: Path, tmp_path: Pat
     assert panel.lines.lines[0]["text"] == NOTHING
 
 
-def test_inliers_are_drawn_beside_the_explanation(session: Session, bench: Bench) -> None:
+def test_inliers_are_shown_in_the_explanation(session: Session, bench: Bench) -> None:
     panel = Explanation(session)
     session.pipeline = "efficientnet_lite0/max/rmac:2"
     session.choose(QUERY)
@@ -324,11 +332,11 @@ def test_inliers_are_drawn_beside_the_explanation(session: Session, bench: Bench
     assert panel.inliers.links.links == [] and panel.inliers.text.lines == []
 
 
-def test_in_the_whole_workbench_it_is_folded_at_first(session: Session, bench: Bench) -> None:
-    whole = show(bench, session)
-    *_, switches, body, _ = whole.children
-    (button,) = [one for one in switches.children if one.description == "Local matches"]
-    part = next(one for one in body.children if "wb-local-matches" in one._dom_classes)
+def test_panel_is_folded_at_first_in_the_whole_workbench(session: Session, bench: Bench) -> None:
+    workbench_panel = show(bench, session)
+    *_, switches, body, _ = workbench_panel.children
+    (button,) = [child for child in switches.children if child.description == "Local matches"]
+    part = next(child for child in body.children if "wb-local-matches" in child._dom_classes)
     assert not button.value and part.layout.display == "none"
     settled(session)
     button.value = True

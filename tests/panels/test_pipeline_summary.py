@@ -1,4 +1,4 @@
-"""Texts of the panels: options, summaries of pipelines, numbers."""
+"""Texts of the panels: options, pipeline summaries and numbers."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ pipelines = st.builds(
 
 
 @given(pipelines, st.sampled_from(list(CHOICES)))
-def test_every_offered_option_is_valid_and_changes_its_part_alone(pipeline: str, label: str) -> None:
+def test_offered_options_are_valid_and_change_only_their_part(pipeline: str, label: str) -> None:
     for _, value in valid_choices(pipeline, label, CHOICES[label])[0]:
         changed = with_part(pipeline, label, value)
         assert part(changed, label) == value
-        others = {"Backbone", "Layer", *CHOICES} - {label}
-        if value == "code":  # a layer that gives a map has no codes
-            others.remove("Layer")
-        assert all(part(changed, other) == part(pipeline, other) for other in others)
+        other_labels = {"Backbone", "Layer", *CHOICES} - {label}
+        if value == "code":  # a layer that outputs a map has no codes
+            other_labels.remove("Layer")
+        assert all(part(changed, unchanged) == part(pipeline, unchanged) for unchanged in other_labels)
         if value != "code" and (value or not part(pipeline, label)):
-            back = Config.parse(with_part(changed, label, part(pipeline, label)))
-            assert (str(back) == str(Config.parse(pipeline))) or label in ("Power", "Scales")
-            assert sorted(map(str, back.steps)) == sorted(map(str, Config.parse(pipeline).steps))
+            restored = Config.parse(with_part(changed, label, part(pipeline, label)))
+            assert (str(restored) == str(Config.parse(pipeline))) or label in ("Power", "Scales")
+            assert sorted(map(str, restored.steps)) == sorted(map(str, Config.parse(pipeline).steps))
 
 
 @given(pipelines, st.sampled_from(["Backbone", "Layer", *CHOICES]))
-def test_the_numbers_of_a_part_are_those_of_the_string(pipeline: str, label: str) -> None:
+def test_numbers_of_a_part_match_the_string(pipeline: str, label: str) -> None:
     for position, (_, values, at) in enumerate(numbers(pipeline, label)):
         assert with_number(pipeline, label, position, at) == str(Config.parse(pipeline))
         for value in values:
@@ -58,7 +58,7 @@ def test_the_numbers_of_a_part_are_those_of_the_string(pipeline: str, label: str
             assert part(changed, label).split(":")[0] == part(pipeline, label).split(":")[0]
 
 
-def test_a_number_written_by_hand_stands_among_those_worth_trying() -> None:
+def test_typed_number_is_inserted_among_the_suggested_values() -> None:
     ((name, values, at),) = numbers("vgg16/gem:2.2/whole", "Pooling")
     assert (name, at) == ("p", 2.2)
     assert list(values) == sorted(values)
@@ -67,16 +67,16 @@ def test_a_number_written_by_hand_stands_among_those_worth_trying() -> None:
     assert numbers("vgg16/max/whole", "Regions") == []
 
 
-def test_what_has_no_meaning_or_is_not_built_is_not_offered_and_says_why() -> None:
+def test_invalid_options_are_not_offered_and_have_a_reason() -> None:
     regions = "efficientnet_lite0/max/rmac:3"
-    whole = "efficientnet_lite0/max/whole"
+    pipeline = "efficientnet_lite0/max/whole"
     code = "alexnet@fc6/code/whole"
 
     def values(pipeline: str, label: str) -> list[str]:
         return [value for _, value in valid_choices(pipeline, label, CHOICES[label])[0]]
 
     assert "attention" in CHOICES["Weighting"]
-    assert "code" in values(whole, "Pooling")
+    assert "code" in values(pipeline, "Pooling")
     assert "code" not in values(regions, "Pooling")
     assert "whole" in valid_choices(regions, "Pooling", CHOICES["Pooling"])[1]["code"]
     assert "code" not in values("dinov2_small/max/whole", "Pooling")
@@ -84,7 +84,7 @@ def test_what_has_no_meaning_or_is_not_built_is_not_offered_and_says_why() -> No
     assert values(code, "Weighting") == [""]
 
 
-def test_layers_are_those_that_the_pooling_can_take() -> None:
+def test_offered_layers_fit_the_pooling() -> None:
     assert layers("alexnet@fc6/code/whole") == ["", "fc6", "fc7", "fc8"]
     assert "conv5" in layers("alexnet/max/whole") and "fc6" not in layers("alexnet/max/whole")
     assert with_part("vgg16@conv4_3/max/whole", "Pooling", "code") == "vgg16/code/whole"
@@ -93,7 +93,7 @@ def test_layers_are_those_that_the_pooling_can_take() -> None:
     assert with_part("vgg16@conv4_3/max/whole", "Backbone", "alexnet") == "alexnet/max/whole"
 
 
-def test_a_whitening_is_replaced_where_it_stands() -> None:
+def test_whitening_is_replaced_at_its_position() -> None:
     before = "efficientnet_lite0/max/whole/centre/pca:64/power:0.5"
     assert (
         with_part(before, "Whitening", "pcaw:32") == "efficientnet_lite0/max/whole/centre/pcaw:32/power:0.5"
@@ -136,11 +136,11 @@ def test_a_whitening_is_replaced_where_it_stands() -> None:
         ),
     ],
 )
-def test_a_pipeline_in_plain_words(pipeline: str, words: str) -> None:
+def test_pipeline_is_described_in_words(pipeline: str, words: str) -> None:
     assert description_of(pipeline) == words
 
 
-def test_embedded_backbones_come_first_and_missing_ones_are_marked(tmp_path: Path) -> None:
+def test_embedded_backbones_are_first_and_missing_ones_marked(tmp_path: Path) -> None:
     options = backbones(Options(weights=tmp_path, cache=tmp_path))
     assert options[0] == ("efficientnet_lite0", "efficientnet_lite0")
     for text, name in options:
@@ -149,7 +149,7 @@ def test_embedded_backbones_come_first_and_missing_ones_are_marked(tmp_path: Pat
         assert text.endswith(" (download)") == (availability(name, tmp_path) == "download")
 
 
-def test_every_grade_of_every_protocol_has_a_sign() -> None:
+def test_all_grades_of_all_protocols_have_a_sign() -> None:
     grades = {g for p in PROTOCOLS.values() for good, bad in p.settings.values() for g in good | bad}
     assert grades | {"negative", "query"} <= set(SIGNS)
 
@@ -167,11 +167,11 @@ def test_every_grade_of_every_protocol_has_a_sign() -> None:
         ("ukbench", {"mAP": 0.9, "N-S": 3.456}, "N-S 3.46 of 4"),
     ],
 )
-def test_the_headline_of_each_protocol(protocol: str, metrics: dict[str, float], text: str) -> None:
+def test_headline_matches_the_protocol(protocol: str, metrics: dict[str, float], text: str) -> None:
     assert measured(SimpleNamespace(protocol=protocol, metrics=metrics)) == text
 
 
-def test_a_query_without_positives_has_no_ap() -> None:
+def test_query_without_positives_has_no_ap() -> None:
     evaluation = SimpleNamespace(per_query=pd.DataFrame({"query": ["a", "b"], "ap": [np.nan, 0.612]}))
     assert of_query(evaluation, "a") == "AP of this query not defined: it has no positives"
     assert of_query(evaluation, "b") == "AP of this query 61.2"

@@ -1,4 +1,4 @@
-"""Prefetching: pipelines that differ by one choice are described while nothing else runs."""
+"""Prefetching: images are described for pipelines that differ by one choice while no other job runs."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     return Session(workbench.open(tmp_path / "photos", cache=tmp_path / "cache"), pipeline=PIPELINE)
 
 
-def test_neighbours_differ_in_pooling_or_in_regions_and_use_the_same_maps() -> None:
-    found = [
-        Config.parse(one) for one in pipelines_one_choice_away("vgg16@conv4_3/max/rmac:3/centre/pcaw:64")
+def test_neighbours_differ_in_pooling_or_regions_and_share_maps() -> None:
+    neighbours = [
+        Config.parse(neighbour)
+        for neighbour in pipelines_one_choice_away("vgg16@conv4_3/max/rmac:3/centre/pcaw:64")
     ]
-    here = Config.parse("vgg16@conv4_3/max/rmac:3/centre/pcaw:64")
-    assert {str(one.pooling) for one in found} == {"max", "mean", "gem:3", "crow"}
-    assert {str(one.regions) for one in found} >= {"whole", "rmac:5", "grid:3x3"}
-    for one in found:
-        assert (one.backbone, one.steps) == (here.backbone, here.steps)
-        assert (one.pooling == here.pooling) or (one.regions == here.regions)
+    config = Config.parse("vgg16@conv4_3/max/rmac:3/centre/pcaw:64")
+    assert {str(neighbour.pooling) for neighbour in neighbours} == {"max", "mean", "gem:3", "crow"}
+    assert {str(neighbour.regions) for neighbour in neighbours} >= {"whole", "rmac:5", "grid:3x3"}
+    for neighbour in neighbours:
+        assert (neighbour.backbone, neighbour.steps) == (config.backbone, config.steps)
+        assert (neighbour.pooling == config.pooling) or (neighbour.regions == config.regions)
     assert list(pipelines_one_choice_away("alexnet@fc6/code/whole")) == []
 
 
 def work_left(bench: Bench, *pipelines: str) -> list[str]:
-    """The steps reported when these pipelines search: none where they are described in memory."""
+    """Return the steps that a search by these pipelines reports; none if the descriptors are in memory."""
     steps: list[str] = []
     for pipeline in pipelines:
         bench.search(
@@ -58,12 +59,12 @@ def test_neighbours_are_described_while_the_session_is_idle(session: Session) ->
     session.refresh()
     assert session.wait(60) and worker.runner.wait(60)
     assert work_left(session.bench, *pipelines_one_choice_away(PIPELINE)) == []
-    other = workbench.open(session.bench.collection.root, cache=session.bench.options.cache)
-    assert work_left(other, PIPELINE) != []
+    fresh_bench = workbench.open(session.bench.collection.root, cache=session.bench.options.cache)
+    assert work_left(fresh_bench, PIPELINE) != []
     assert not session.jobs and not session.failed
 
 
-def test_it_stops_for_other_work_and_goes_on_after_it(session: Session) -> None:
+def test_prefetching_pauses_for_other_jobs(session: Session) -> None:
     worker = Prefetcher(session)
     began, stopped = threading.Event(), threading.Event()
 

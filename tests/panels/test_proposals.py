@@ -1,4 +1,4 @@
-"""The panel of proposals as a plain object: epochs to look back on, a training that runs, and recall."""
+"""The panel of proposals without a browser: epochs of a training, a running training, and recall."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def bench(tmp_path: Path) -> Bench:
     path.write_bytes(to_bytes(state, {"proposals": json.dumps({"stride": 32, "figures": FIGURES})}))
     trained_path(cache, "damaged").write_bytes(b"nothing of the kind")
     bench = wb.open(folder_of(tmp_path / "pictures", 3), cache=cache, size=128)
-    keep(bench.options, NETWORK, "silent")  # its card tells of no epochs
+    keep(bench.options, NETWORK, "silent")  # its card lists no epochs
     return bench
 
 
@@ -66,14 +66,14 @@ def panel(bench: Bench) -> Iterator[ProposalsPanel]:
     session.cancel()
 
 
-def test_what_is_trained_is_offered_and_looked_back_on(panel: ProposalsPanel) -> None:
+def test_trained_proposals_are_offered_with_their_epochs(panel: ProposalsPanel) -> None:
     names = [name for name, _ in panel.trained.options]
     shipped = len(list(SHIPPED_WEIGHTS.glob("proposals_*.safetensors")))
     assert names[shipped:] == ["mine"] and all(name.startswith("shipped, for ") for name in names[:shipped])
     panel.trained.value = dict(panel.trained.options)["mine"]
     assert panel.epoch.sliders[0]["values"] == ["untrained", "1"] and panel.epoch.sliders[0]["at"] == 1
     assert panel.views[0].picture == jpeg((200, 30, 30)) and panel.views[1].layout.display == "none"
-    assert [one["text"] for one in panel.views[0].regions] == ["objectness 0.90", "objectness 0.20"]
+    assert [region["text"] for region in panel.views[0].regions] == ["objectness 0.90", "objectness 0.20"]
     panel.turn(0)
     assert panel.views[0].regions == [
         {"box": [0.1, 0.2, 0.5, 0.6], "text": "objectness 0.50", "strength": 0.5}
@@ -83,17 +83,17 @@ def test_what_is_trained_is_offered_and_looked_back_on(panel: ProposalsPanel) ->
     assert panel.recall.lines[0] == {"name": "proposals", "x": [0, 1], "y": [25.0, 75.0]}
 
 
-def test_the_picked_ones_go_into_the_pipeline(panel: ProposalsPanel) -> None:
+def test_picked_proposals_are_set_in_the_pipeline(panel: ProposalsPanel) -> None:
     panel.trained.value = dict(panel.trained.options)["mine"]
     panel.apply(None)
     assert panel.session.pipeline == f"{NETWORK}/max/proposals:20:mine"
 
 
-def test_elsewhere_nothing_is_trained_or_measured_and_it_is_said(panel: ProposalsPanel) -> None:
+def test_collection_without_outlines_is_reported(panel: ProposalsPanel) -> None:
     assert panel.go.disabled and panel.recall_curve.measure.disabled
     assert panel.note.lines[0]["text"] == ELSEWHERE
     assert panel.recall_curve.text.lines[0]["text"] == OUTLINES
-    assert panel.name.value == "mine-2"  # a name that is free
+    assert panel.name.value == "mine-2"  # an unused name
     panel.train(None)
     assert panel.session.wait(60)
     assert panel.session.failed and "knows no outlines" in panel.session.message
@@ -103,20 +103,20 @@ def test_elsewhere_nothing_is_trained_or_measured_and_it_is_said(panel: Proposal
 
 
 @pytest.mark.slow
-def test_a_training_is_shown_as_it_goes_and_then_offered(
+def test_running_training_is_shown_and_offered_at_its_end(
     posters_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = proposals.ProposalSettings(scenes=6, epochs=2, batch=2, width=8, hidden=8)
     monkeypatch.setattr(proposals, "ProposalSettings", lambda: quick)
     session = Session(wb.open("posters", cache=posters_cache), pipeline=f"{NETWORK}/max/whole")
     panel = ProposalsPanel(session)
-    seen: list[int] = []
-    panel.epoch.observe(lambda change: seen.append(len(change["new"][0]["values"])), "sliders")
+    lengths: list[int] = []
+    panel.epoch.observe(lambda change: lengths.append(len(change["new"][0]["values"])), "sliders")
     panel.name.value = "panel-made"
     panel.train(None)
     try:
         assert session.wait(300) and not session.failed, session.message
-        assert seen[:3] == [1, 2, 3]
+        assert lengths[:3] == [1, 2, 3]
         assert Path(str(panel.trained.value)).stem == "panel-made" and session.learned == 1
         assert all(view.picture for view in panel.views) and len(panel.recall.lines[0]["x"]) == 3
         assert panel.step() == "proposals:20:panel-made"
@@ -124,7 +124,7 @@ def test_a_training_is_shown_as_it_goes_and_then_offered(
         trained_path(session.bench.options.cache, "panel-made").unlink(missing_ok=True)
 
 
-def test_recall_in_lines_and_words() -> None:
+def test_recall_is_shown_as_lines_and_text() -> None:
     table = pd.DataFrame(
         {
             "regions": [1, 20],

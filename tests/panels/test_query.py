@@ -1,4 +1,4 @@
-"""The Query panel and its parts as plain objects, on a real bench."""
+"""The query panel and its parts without a browser, on a bench of generated images."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def bench(bench24: Bench) -> Bench:
 
 @pytest.fixture
 def session(bench: Bench) -> Iterator[Session]:
-    one = Session(bench, pipeline=PIPELINE)
-    one.refresh()
-    yield settled(one)
-    assert one.wait(120)
+    opened_session = Session(bench, pipeline=PIPELINE)
+    opened_session.refresh()
+    yield settled(opened_session)
+    assert opened_session.wait(120)
 
 
 def settled(session: Session) -> Session:
@@ -57,18 +57,18 @@ def place(session: Session, image: str) -> int:
     return int(ranks[image])
 
 
-# Feedback, through the session.
+# Feedback
 
 
-def test_a_liked_result_rises_and_the_evaluation_stays(session: Session) -> None:
+def test_liked_result_rises_and_the_evaluation_is_unchanged(session: Session) -> None:
     evaluation, last = session.evaluation, session.ranking["image_id"].iloc[-1]
     before = place(session, last)
     session.judge_result(last, 1)
     assert settled(session).ranked.feedback == Feedback((last,), ())
     assert place(session, last) < before
-    moved = session.ranking.set_index("image_id")["moved"]
-    assert moved[last] == before - place(session, last)
-    assert moved.sum() == 0  # who rises passes somebody
+    rank_changes = session.ranking.set_index("image_id")["moved"]
+    assert rank_changes[last] == before - place(session, last)
+    assert rank_changes.sum() == 0  # the sum of rank changes is zero
     assert session.evaluation is evaluation
     expected = session.bench.search(
         session.query, pipeline=PIPELINE, k=None, feedback=Feedback((last,), (), "rocchio")
@@ -76,37 +76,37 @@ def test_a_liked_result_rises_and_the_evaluation_stays(session: Session) -> None
     pd.testing.assert_frame_equal(session.ranking, expected)
 
 
-def test_judging_can_be_taken_back_undone_and_cleared(session: Session) -> None:
-    one, two = session.ranking["image_id"].iloc[[3, 4]]
-    session.judge_result(one, 1)
-    session.judge_result(two, -1)
-    assert session.feedback == {one: 1, two: -1}
-    session.judge_result(two, -1)  # the same once more takes it back
-    session.judge_result(one, -1)
-    assert session.feedback == {one: -1}
+def test_judgements_can_be_removed_undone_and_cleared(session: Session) -> None:
+    first, second = session.ranking["image_id"].iloc[[3, 4]]
+    session.judge_result(first, 1)
+    session.judge_result(second, -1)
+    assert session.feedback == {first: 1, second: -1}
+    session.judge_result(second, -1)  # the same judgement again removes it
+    session.judge_result(first, -1)
+    assert session.feedback == {first: -1}
     session.clear_feedback()
     assert session.feedback == {} and session.refinement is None
-    for expected in ({one: -1}, {one: 1}, {one: 1, two: -1}, {one: 1}, {}):
+    for expected in ({first: -1}, {first: 1}, {first: 1, second: -1}, {first: 1}, {}):
         assert session.can_undo
         session.undo_feedback()
         assert session.feedback == expected
     assert not session.can_undo
-    session.undo_feedback()  # nothing to undo is no fault
+    session.undo_feedback()  # undo without judgements is no error
     with pytest.raises(WorkbenchError, match="judgement 3 of"):
-        session.judge_result(one, 3)
+        session.judge_result(first, 3)
 
 
-def test_feedback_and_further_queries_go_with_the_query(session: Session) -> None:
-    other = list(session.queries)[5]
+def test_feedback_and_further_queries_are_cleared_with_the_query(session: Session) -> None:
+    query = list(session.queries)[5]
     session.judge_result(session.ranking["image_id"].iloc[2], 1)
     session.also = (list(session.queries)[9],)
-    session.query = other
+    session.query = query
     assert session.feedback == {} and session.also == () and not session.can_undo
-    assert settled(session).ranked == (PIPELINE, other, None, (), None)
+    assert settled(session).ranked == (PIPELINE, query, None, (), None)
     assert "moved" not in session.ranking
 
 
-def test_a_session_restored_at_once_keeps_feedback_with_its_query(session: Session) -> None:
+def test_restored_session_keeps_the_feedback_of_its_query(session: Session) -> None:
     query, further = list(session.queries)[6:8]
     image = session.bench.collection.images[2]
     with session.hold_trait_notifications():
@@ -114,7 +114,7 @@ def test_a_session_restored_at_once_keeps_feedback_with_its_query(session: Sessi
     assert session.also == (further,) and session.feedback == {image: -1}
 
 
-def test_the_svm_waits_for_a_negative(session: Session) -> None:
+def test_svm_is_used_once_there_is_a_negative(session: Session) -> None:
     picker = QueryPicker(session)
     feedback = picker.feedback
     feedback.method.value = "svm"
@@ -127,7 +127,7 @@ def test_the_svm_waits_for_a_negative(session: Session) -> None:
     assert "mAP" in feedback.text.lines[1]["text"]
 
 
-def test_the_judged_images_are_shown_and_removed(session: Session) -> None:
+def test_judged_images_are_shown_and_can_be_removed(session: Session) -> None:
     feedback = QueryPicker(session).feedback
     assert (feedback.undo.disabled, feedback.clear.disabled) == (True, True)
     liked, disliked = session.ranking["image_id"].iloc[[2, 5]]
@@ -148,22 +148,24 @@ def test_the_judged_images_are_shown_and_removed(session: Session) -> None:
     assert session.feedback == {disliked: -1}
 
 
-def test_the_effect_of_feedback_in_words() -> None:
+def test_effect_of_feedback_is_described() -> None:
     ranks = np.arange(1, 13)
-    moved = [0] * 9 + [2, 0, -2]  # the twelfth came to the tenth place
-    assert effect(pd.DataFrame({"rank": ranks, "moved": moved})) == "1 new in the first 10 · ▲ 2 to ▼ 2"
+    rank_changes = [0] * 9 + [2, 0, -2]  # rank 12 became rank 10
+    assert (
+        effect(pd.DataFrame({"rank": ranks, "moved": rank_changes})) == "1 new in the first 10 · ▲ 2 to ▼ 2"
+    )
     assert effect(pd.DataFrame({"rank": ranks, "moved": 0 * ranks})) == "Feedback moved nothing."
 
 
-# Queries: several, hard ones, found by name.
+# Queries: several, hard ones, and search by name
 
 
-def test_pictures_join_the_query_while_add_is_pressed(session: Session) -> None:
+def test_images_are_added_to_the_query_while_add_is_pressed(session: Session) -> None:
     picker = QueryPicker(session)
     first, second, third = list(session.queries)[:3]
     assert session.query == first
     picker.add.value = True
-    for number in (1, 2, 1, 0):  # nothing joins twice, and the query is there already
+    for number in (1, 2, 1, 0):  # an image is added once, and the query is not added
         picker.pick(number)
     assert session.also == (second, third)
     assert settled(session).ranked.also == (second, third)
@@ -179,7 +181,7 @@ def test_pictures_join_the_query_while_add_is_pressed(session: Session) -> None:
     assert (session.query, session.also) == (second, ())
 
 
-def test_a_hard_query_is_of_the_lowest_quarter(session: Session) -> None:
+def test_hard_queries_are_in_the_lowest_quarter_of_ap(session: Session) -> None:
     picker = QueryPicker(session)
     ap = session.evaluation.per_query.set_index("query")["ap"]
     hard = hardest(session.evaluation)
@@ -189,35 +191,35 @@ def test_a_hard_query_is_of_the_lowest_quarter(session: Session) -> None:
         before = session.query
         picker.hard.click()
         assert session.query in hard and session.query != before
-    session.pipeline = "efficientnet_lite0/mean/whole"  # not known yet for this one
+    session.pipeline = "efficientnet_lite0/mean/whole"  # not computed yet for this pipeline
     assert picker.hard.disabled and "evaluated" in picker.hard.tooltip
     settled(session)
     assert not picker.hard.disabled
 
 
-def test_thumbnails_are_found_by_a_part_of_their_name(session: Session) -> None:
+def test_thumbnails_are_filtered_by_a_part_of_their_name(session: Session) -> None:
     picker = QueryPicker(session)
     names = list(session.queries)
     picker.find.value = "KIND1/"
     assert picker.strip.runner.wait(60)
-    found = [name for name in names if name.startswith("kind1/")]
-    assert [figure["name"] for figure in picker.strip.figures] == found
+    matching = [name for name in names if name.startswith("kind1/")]
+    assert [figure["name"] for figure in picker.strip.figures] == matching
     assert picker.strip.chosen == -1
     picker.pick(2)
-    assert session.query == picker.select.value == found[2]
+    assert session.query == picker.select.value == matching[2]
     assert picker.strip.chosen == 2
-    picker.select.value = names[-1]  # of another kind: what was found stays
-    assert (picker.names, picker.strip.chosen) == (found, -1)
+    picker.select.value = names[-1]  # a query of another kind: the search results stay
+    assert (picker.names, picker.strip.chosen) == (matching, -1)
     picker.find.value = "nothing is called this"
     assert picker.on_page() == []
     picker.find.value = ""
     assert picker.names == names and len(names) < PAGE
 
 
-# The crop box.
+# The crop box
 
 
-def test_the_search_follows_the_box(session: Session) -> None:
+def test_search_follows_the_crop_box(session: Session) -> None:
     image = QueryPicker(session).image
     assert image.runner.wait(60)
     assert (image.crop.width, image.crop.height) == (128, 96)
@@ -237,7 +239,7 @@ def test_the_search_follows_the_box(session: Session) -> None:
     assert session.box is None and image.crop.box == []
 
 
-def test_the_own_box_of_a_query_is_where_one_begins(tmp_path: Path) -> None:
+def test_crop_box_starts_as_the_box_of_the_query(tmp_path: Path) -> None:
     folder_of(tmp_path, 4)
     rows = [f"{n:03}.jpg,{n % 2},both,16,8,80,72" for n in range(4)]
     (tmp_path / "labels.csv").write_text("path,label,split,x0,y0,x1,y1\n" + "\n".join(rows))
@@ -251,7 +253,7 @@ def test_the_own_box_of_a_query_is_where_one_begins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(2000, 40), (30, 1500)])
-def test_very_wide_and_tall_queries_are_sharp_enough_to_draw_on(
+def test_very_wide_and_tall_queries_keep_enough_resolution(
     session: Session, tmp_path: Path, size: tuple[int, int]
 ) -> None:
     path = store_upload(jpeg(size=size), "long.jpg", tmp_path)
@@ -264,7 +266,7 @@ def test_very_wide_and_tall_queries_are_sharp_enough_to_draw_on(
     settled(session)
 
 
-def test_a_file_that_is_gone_is_said_and_another_query_taken(session: Session, tmp_path: Path) -> None:
+def test_missing_file_is_reported_and_another_query_is_chosen(session: Session, tmp_path: Path) -> None:
     path = store_upload(jpeg(), "gone.jpg", tmp_path)
     picker, first = QueryPicker(session), session.query
     session.add_file(path)
@@ -280,10 +282,10 @@ def test_a_file_that_is_gone_is_said_and_another_query_taken(session: Session, t
     assert session.ranked.query == first
 
 
-# Images of one's own.
+# Uploaded images
 
 
-def test_an_uploaded_image_is_searched_with_and_stays_a_query(session: Session) -> None:
+def test_uploaded_image_is_searched_and_stays_a_query(session: Session) -> None:
     picker = QueryPicker(session)
     picker.receive("../my <b>holiday</b>.jpg", jpeg())
     name = settled(session).query
@@ -296,11 +298,13 @@ def test_an_uploaded_image_is_searched_with_and_stays_a_query(session: Session) 
     assert settled(session).query == name
     session.box = (0, 0, 60, 60)
     assert len(settled(session).ranking) == 24
-    why = session.bench.explain(name, session.ranking["image_id"][0], pipeline=PIPELINE, box=session.box)
-    assert why.score == pytest.approx(session.ranking["score"][0], abs=1e-4)
+    explanation = session.bench.explain(
+        name, session.ranking["image_id"][0], pipeline=PIPELINE, box=session.box
+    )
+    assert explanation.score == pytest.approx(session.ranking["score"][0], abs=1e-4)
 
 
-def test_an_upload_may_join_the_query(session: Session) -> None:
+def test_upload_can_be_added_to_the_query(session: Session) -> None:
     picker = QueryPicker(session)
     before = session.query
     picker.add.value = True
@@ -310,7 +314,7 @@ def test_an_upload_may_join_the_query(session: Session) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no image", jpeg()[:900]], ids=["empty", "text", "truncated"])
-def test_what_cannot_be_read_is_said_and_not_kept(session: Session, data: bytes) -> None:
+def test_unreadable_upload_is_reported_and_not_stored(session: Session, data: bytes) -> None:
     picker, query = QueryPicker(session), session.query
     folder = Path(session.bench.options.cache or "") / "uploads"
     before = set(folder.glob("*"))
@@ -320,7 +324,7 @@ def test_what_cannot_be_read_is_said_and_not_kept(session: Session, data: bytes)
     assert session.query == query and set(folder.glob("*")) == before
 
 
-def test_an_upload_is_named_safely_and_kept_once(tmp_path: Path) -> None:
+def test_upload_has_a_safe_name_and_is_stored_once(tmp_path: Path) -> None:
     path = store_upload(jpeg(), r"C:\photos\..\élan (1).JPG", tmp_path)
     assert path == store_upload(jpeg(), r"C:\photos\..\élan (1).JPG", tmp_path)
     assert list((tmp_path / "uploads").iterdir()) == [path]
@@ -334,7 +338,7 @@ def test_an_upload_is_named_safely_and_kept_once(tmp_path: Path) -> None:
     )
 
 
-def test_a_file_comes_in_parts_in_any_order() -> None:
+def test_parts_of_a_file_can_arrive_in_any_order() -> None:
     uploads, come, faults = Uploads(), [], []
 
     def guard(handler: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Results as a plain object: pages, pictures, filters, and memory that does not grow."""
+"""The results panel without a browser: pages, pictures, filters and memory."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def bench(bench48: Bench) -> Bench:
 
 @pytest.fixture
 def session(bench: Bench) -> Iterator[Session]:
-    one = Session(bench, pipeline=PIPELINE)
-    one.refresh()
-    assert one.wait(120)
-    assert not one.failed, one.message
-    yield one
-    assert one.wait(120)
+    opened_session = Session(bench, pipeline=PIPELINE)
+    opened_session.refresh()
+    assert opened_session.wait(120)
+    assert not opened_session.failed, opened_session.message
+    yield opened_session
+    assert opened_session.wait(120)
 
 
 def ranking(*relevance: str) -> pd.DataFrame:
@@ -57,11 +57,11 @@ def ranking(*relevance: str) -> pd.DataFrame:
     )
 
 
-# Filters.
+# Filters
 
 
-def test_errors_take_the_places_of_missed_positives() -> None:
-    # Three positives; without junk and the query, their places are those of ranks 2, 4 and 5.
+def test_errors_occupy_the_places_of_missed_positives() -> None:
+    # Three positives; without junk and the query, the first three places are the ranks 2, 4 and 5.
     table = ranking("query", "easy", "junk", "negative", "negative", "hard", "negative", "junk", "easy")
     assert list(filters.shown(table, "errors only", MEDIUM, ())["rank"]) == [4, 5]
     assert list(filters.shown(table, "missed positives", MEDIUM, ())["rank"]) == [6, 9]
@@ -70,52 +70,52 @@ def test_errors_take_the_places_of_missed_positives() -> None:
 
 
 @given(st.lists(st.sampled_from(["easy", "hard", "junk", "negative", "query"]), max_size=30))
-def test_as_many_errors_as_missed_positives_and_none_in_a_perfect_ranking(relevance: list[str]) -> None:
+def test_errors_equal_missed_positives_and_a_perfect_ranking_has_none(relevance: list[str]) -> None:
     errors, missed = filters.errors_and_missed(ranking(*relevance), MEDIUM)
     positives = sum(grade in ("easy", "hard") for grade in relevance)
-    # There may be fewer negatives than positives.
+    # There can be fewer negatives than positives.
     assert errors.sum() == missed.sum() <= positives
     perfect = sorted(relevance, key=lambda grade: grade not in ("easy", "hard"))
     assert not any(wrong.any() for wrong in filters.errors_and_missed(ranking(*perfect), MEDIUM))
 
 
-def test_positives_that_an_index_does_not_reach_are_missed() -> None:
-    # Four positives, two of them reached: places 1 to 4 are theirs, of which three are taken here.
+def test_unreached_positives_are_missed() -> None:
+    # Four positives, two of them reached: they belong on places 1 to 4, of which three are filled here.
     short = ranking("easy", "negative", "easy")
     grades = {"1.jpg": "easy", "3.jpg": "easy", "8.jpg": "hard", "9.jpg": "easy", "7.jpg": "junk"}
-    whole = filters.with_unreached(short, grades)
-    assert list(whole["rank"]) == [1, 2, 3, 0, 0, 0]
-    missed = filters.shown(whole, "missed positives", MEDIUM, ())
+    table = filters.with_unreached(short, grades)
+    assert list(table["rank"]) == [1, 2, 3, 0, 0, 0]
+    missed = filters.shown(table, "missed positives", MEDIUM, ())
     assert list(missed["image_id"]) == ["8.jpg", "9.jpg"]
-    assert list(filters.shown(whole, "errors only", MEDIUM, ())["rank"]) == [2]
-    assert len(filters.shown(whole, "all", MEDIUM, ())) == 3
-    assert filters.summary(whole, whole, "all", MEDIUM, 9) == "3 of 9 images reached by the index"
-    assert filters.summary(whole, missed, "missed positives", MEDIUM, 9) == (
+    assert list(filters.shown(table, "errors only", MEDIUM, ())["rank"]) == [2]
+    assert len(filters.shown(table, "all", MEDIUM, ())) == 3
+    assert filters.summary(table, table, "all", MEDIUM, 9) == "3 of 9 images reached by the index"
+    assert filters.summary(table, missed, "missed positives", MEDIUM, 9) == (
         "2 of 4 positives are below the first 4 places; 2 of them not reached by the index"
     )
     assert filters.with_unreached(short, {"1.jpg": "easy"}) is short
 
 
-def test_without_ground_truth_nothing_is_an_error() -> None:
+def test_ranking_without_ground_truth_has_no_errors() -> None:
     assert filters.shown(ranking("unknown", "query"), "errors only", None, ()).empty
 
 
-# A grid of any length.
+# A grid of any length
 
 
 class Wire(Scroll):
-    """A grid whose messages to the browser are kept."""
+    """A grid that records its messages to the browser."""
 
     def __init__(self, pause: float = 0.0, **traits: Any) -> None:
         self.pause = pause
         self.sent: list[tuple[dict[str, Any], list[bytes]]] = []
         self.failures: list[str] = []
-        super().__init__(self.made, self.failures.append, look="ranked", **traits)
+        super().__init__(self.picture_of, self.failures.append, look="ranked", **traits)
 
     def send(self, content: Any, buffers: Any = None) -> None:
         self.sent.append((content, list(buffers or [])))
 
-    def made(self, name: str, side: int) -> bytes:
+    def picture_of(self, name: str, side: int) -> bytes:
         if name == "broken":
             raise ZeroDivisionError("division by zero")
         time.sleep(self.pause)
@@ -126,7 +126,7 @@ def page(start: int, stop: int) -> list[Figure]:
     return [{"name": f"n{number}", "alt": ""} for number in range(start, stop)]
 
 
-def test_pages_and_pictures_come_as_they_are_asked_for() -> None:
+def test_pages_and_pictures_are_sent_on_request() -> None:
     wire = Wire()
     wire.show(450, page)
     assert [figure["name"] for figure in wire.figures] == [f"n{n}" for n in range(grid.PAGE)]
@@ -141,7 +141,7 @@ def test_pages_and_pictures_come_as_they_are_asked_for() -> None:
     assert [data for _, buffers in wire.sent for data in buffers] == [f"{n} 160".encode() for n in names]
 
 
-def test_pictures_slow_to_make_are_shown_as_they_come() -> None:
+def test_slow_pictures_are_sent_in_batches() -> None:
     wire = Wire(pause=0.02)
     wire.show(8, page)
     wire._handle_custom_msg({"pictures": [f"n{n}" for n in range(8)], "side": 160}, [])
@@ -150,7 +150,7 @@ def test_pictures_slow_to_make_are_shown_as_they_come() -> None:
     assert [name for content, _ in wire.sent for name in content["pictures"]] == [f"n{n}" for n in range(8)]
 
 
-def test_a_page_of_an_older_ranking_is_not_sent() -> None:
+def test_page_of_an_older_ranking_is_not_sent() -> None:
     wire = Wire()
     wire.show(450, page)
     older = wire.version
@@ -159,7 +159,7 @@ def test_a_page_of_an_older_ranking_is_not_sent() -> None:
     assert wire.sent == []
 
 
-def test_an_error_while_pictures_are_made_is_said() -> None:
+def test_error_in_a_picture_is_reported() -> None:
     wire = Wire()
     wire.show(1, page)
     wire._handle_custom_msg({"pictures": ["broken"], "side": 160}, [])
@@ -167,10 +167,10 @@ def test_an_error_while_pictures_are_made_is_said() -> None:
     assert "ZeroDivisionError" in wire.failures[0]
 
 
-# The panel.
+# The panel
 
 
-def test_captions_hold_rank_score_relevance_and_movement(session: Session) -> None:
+def test_captions_contain_rank_score_relevance_and_rank_change(session: Session) -> None:
     results = Results(session)
     first = results.grid.figures[0]
     row = session.ranking.iloc[0]
@@ -181,21 +181,21 @@ def test_captions_hold_rank_score_relevance_and_movement(session: Session) -> No
     assert results.grid.judged == {results.grid.figures[-1]["name"]: 1}
     assert results.grid.stale
     assert session.wait(60)
-    moved = dict(zip(session.ranking["image_id"], session.ranking["moved"], strict=True))
+    rank_changes = dict(zip(session.ranking["image_id"], session.ranking["moved"], strict=True))
     for figure in results.grid.figures:
-        places = moved[figure["name"]]
+        places = rank_changes[figure["name"]]
         assert figure["moved"] == (f"{'▲' if places > 0 else '▼'} {abs(places)}" if places else "")
     assert any(figure["moved"].startswith("▲") for figure in results.grid.figures)
 
 
-def test_a_click_studies_an_image_and_a_mark_selects_it(session: Session) -> None:
-    results, other = Results(session), Results(session)
+def test_click_opens_an_image_and_mark_selects_it(session: Session) -> None:
+    results, twin = Results(session), Results(session)
     name = results.grid.figures[3]["name"]
     results.grid.current = name
-    assert session.image == other.grid.current == name
+    assert session.image == twin.grid.current == name
     results.grid.marked = [name]
     assert session.selection == (name,)
-    assert results.show.value == "all"  # it was selected here, to be looked at beside the others
+    assert results.show.value == "all"  # it was selected here, so it stays on this page
     session.selection = tuple(figure["name"] for figure in results.grid.figures[5:8])
     assert results.show.value == "selection"
     assert tuple(figure["name"] for figure in results.grid.figures) == session.selection
@@ -205,7 +205,7 @@ def test_a_click_studies_an_image_and_a_mark_selects_it(session: Session) -> Non
     assert results.grid.empty.startswith("Nothing is selected")
 
 
-def test_filters_show_what_went_wrong_and_say_how_much(session: Session) -> None:
+def test_filters_show_errors_and_their_number(session: Session) -> None:
     results = Results(session)
     results.show.value = "missed positives"
     errors, missed = filters.errors_and_missed(session.ranking, PROTOCOLS["labels"])
@@ -217,7 +217,7 @@ def test_filters_show_what_went_wrong_and_say_how_much(session: Session) -> None
     assert results.grid.size == "large"
 
 
-def test_an_index_that_reaches_few_images_says_so(session: Session) -> None:
+def test_number_of_images_reached_by_the_index_is_shown(session: Session) -> None:
     results = Results(session)
     session.pipeline = f"{PIPELINE}/ivf:12:1"
     assert session.wait(60)
@@ -226,30 +226,30 @@ def test_an_index_that_reaches_few_images_says_so(session: Session) -> None:
     assert 0 < reached < 48
     assert results.count.lines[0]["text"] == f"{reached} of 48 images reached by the index"
     results.show.value = "missed positives"
-    found = set(session.ranking["image_id"][session.ranking["relevance"] == "positive"])
-    lost = [figure["name"] for figure in results.grid.figures if figure["rank"] == "not reached"]
-    every = set(session.bench.collection.relevance[session.query])
-    assert set(lost) == every - found
-    assert all(figure["score"] == "" for figure in results.grid.figures if figure["name"] in lost)
-    assert ("not reached by the index" in results.count.lines[0]["text"]) == bool(lost)
+    ranked_positives = set(session.ranking["image_id"][session.ranking["relevance"] == "positive"])
+    unreached = [figure["name"] for figure in results.grid.figures if figure["rank"] == "not reached"]
+    positives = set(session.bench.collection.relevance[session.query])
+    assert set(unreached) == positives - ranked_positives
+    assert all(figure["score"] == "" for figure in results.grid.figures if figure["name"] in unreached)
+    assert ("not reached by the index" in results.count.lines[0]["text"]) == bool(unreached)
 
 
-def test_a_picture_whose_file_is_gone_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_picture_of_a_missing_file_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(tmp_path / "photos", 6)
     session = Session(workbench.open(folder, cache=tmp_path), pipeline="efficientnet_lite0/mean/whole")
     session.refresh()
     assert session.wait(60)
     results = Results(session)
-    gone, other = (figure["name"] for figure in results.grid.figures[1:3])
-    (folder / gone).unlink()
+    missing, present = (figure["name"] for figure in results.grid.figures[1:3])
+    (folder / missing).unlink()
     sent: list[bytes] = []
     monkeypatch.setattr(results.grid, "send", lambda content, buffers: sent.extend(buffers))
-    results.grid._handle_custom_msg({"pictures": [gone, other], "side": 160}, [])
+    results.grid._handle_custom_msg({"pictures": [missing, present], "side": 160}, [])
     assert results.grid.runner.wait(60)
     assert sent[0] == b"" and sent[1].startswith(b"\xff\xd8")
 
 
-def test_ten_quick_changes_run_the_last_one_only(session: Session) -> None:
+def test_only_the_last_of_ten_quick_changes_runs(session: Session) -> None:
     ranked: list[str] = []
     session.observe(lambda change: ranked.append(session.ranked[0]), "ranking")
     pipelines = [f"efficientnet_lite0/gem:{power}/whole" for power in range(2, 12)]
@@ -259,7 +259,7 @@ def test_ten_quick_changes_run_the_last_one_only(session: Session) -> None:
     assert ranked == [session.pipeline] == pipelines[-1:]
 
 
-def test_memory_stays_flat_over_100_changes(session: Session) -> None:
+def test_memory_does_not_grow_over_100_changes(session: Session) -> None:
     results = Results(session)
     pipelines = [f"efficientnet_lite0/{pooling}/whole" for pooling in ("max", "mean", "gem:3", "crow")]
     names = list(session.queries)
@@ -268,8 +268,8 @@ def test_memory_stays_flat_over_100_changes(session: Session) -> None:
         session.pipeline = pipelines[number % len(pipelines)]
         session.choose(names[number % len(names)])
         results.size.value = ("small", "large")[number % 2]
-        asked = {"pictures": [figure["name"] for figure in results.grid.figures], "side": 160}
-        results.grid._handle_custom_msg(asked, [])
+        request = {"pictures": [figure["name"] for figure in results.grid.figures], "side": 160}
+        results.grid._handle_custom_msg(request, [])
         assert session.wait(60) and results.grid.runner.wait(60)
 
     def held() -> tuple[int, int]:
@@ -277,11 +277,11 @@ def test_memory_stays_flat_over_100_changes(session: Session) -> None:
         snapshot = tracemalloc.take_snapshot().filter_traces(tools)
         return sum(trace.size for trace in snapshot.traces), live_widgets()
 
-    # What tracing itself keeps, and the lines that coverage has seen, are not the panel's.
+    # Memory of tracing and of coverage does not belong to the panel.
     tools = [tracemalloc.Filter(False, f"*{name}*") for name in ("tracemalloc", "coverage")]
     tracemalloc.start()
     try:
-        for number in range(25):  # caches fill
+        for number in range(25):  # fill the caches
             change(number)
         memory, widgets = held()
         for number in range(100):
@@ -294,10 +294,10 @@ def test_memory_stays_flat_over_100_changes(session: Session) -> None:
     assert after - memory < 250_000  # bytes; a ranking left behind at each change would be 0.5 to 1 MB
 
 
-# Where it is.
+# Boxes of the query
 
 
-def test_boxes_are_where_the_bench_locates_the_query(
+def test_boxes_match_the_location_of_the_query(
     bench: Bench, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results, sent = Results(session), list[dict[str, Any]]()
@@ -305,17 +305,17 @@ def test_boxes_are_where_the_bench_locates_the_query(
     results.boxes.switch.value = True
     assert session.wait(60) and not session.failed
     boxes = {name: box for message in sent for name, box in message.get("boxes", {}).items()}
-    assert list(boxes) == [one["name"] for one in results.grid.figures]  # the first are located first
+    assert list(boxes) == [figure["name"] for figure in results.grid.figures]  # in the order of the ranking
     for name in list(boxes)[:3]:
-        found = bench.locate(session.query, name, pipeline=PIPELINE)
+        location = bench.locate(session.query, name, pipeline=PIPELINE)
         width, height = bench.picture(name).size
-        assert boxes[name] == pytest.approx(np.array(found.box) / [width, height, width, height])
+        assert boxes[name] == pytest.approx(np.array(location.box) / [width, height, width, height])
     sent.clear()
     results.boxes.switch.value = False
     assert session.wait(60) and sent == [{"boxes": {}}]
 
 
-def test_where_there_is_no_map_boxes_are_refused_and_it_is_said(bench: Bench) -> None:
+def test_boxes_without_a_map_are_rejected_with_a_message(bench: Bench) -> None:
     session = Session(bench, pipeline="sift/bow:16/whole")
     results = Results(session)
     session.refresh()

@@ -1,4 +1,4 @@
-"""The training panel as a plain object, on a real bench of generated images and a small random network."""
+"""The training panel without a browser, on a bench of generated images and a small random network."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def opened(folder: Path, cache: Path, labels: str = "folders") -> Session:
 
 @pytest.fixture
 def session(folder: Path, tmp_path: Path) -> Iterator[Session]:
-    """A session on a cache of its own: what is trained stays in it."""
-    one = opened(folder, tmp_path)
-    yield one
-    one.cancel()
-    assert one.wait(120)
+    """A session with a separate cache, so that trainings are not shared between tests."""
+    opened_session = opened(folder, tmp_path)
+    yield opened_session
+    opened_session.cancel()
+    assert opened_session.wait(120)
 
 
 def prepared(session: Session, epochs: int = 2, **more: object) -> TrainingPanel:
-    """A panel that is set to train one block for seconds."""
+    """Return a panel set up to train one block within seconds."""
     panel = TrainingPanel(session)
     panel.recipe._rest["backbone"] = SETTINGS  # few and small views
     panel.recipe.blocks.value, panel.recipe.rate.value, panel.recipe.epochs.value = 1, 0.01, epochs
@@ -70,7 +70,7 @@ def trained(session: Session, **more: object) -> TrainingPanel:
     return panel
 
 
-def test_first_it_lists_what_came_with_the_package_and_shows_no_more(session: Session) -> None:
+def test_new_panel_lists_shipped_trainings(session: Session) -> None:
     panel = TrainingPanel(session)
     (row,) = panel.list.rows
     assert row["cells"]["name"] == "shipped with the package"
@@ -79,11 +79,11 @@ def test_first_it_lists_what_came_with_the_package_and_shows_no_more(session: Se
     assert panel.use.layout.display == "none"
     panel.pick(row["id"])
     assert panel.loss.kept == 5
-    assert [len(one["x"]) for one in panel.loss.lines] == [8, 8]
+    assert [len(line["x"]) for line in panel.loss.lines] == [8, 8]
     session.cancel()
 
 
-def test_a_backbone_is_trained_shown_and_offered_everywhere(session: Session) -> None:
+def test_trained_backbone_is_shown_and_offered_in_all_panels(session: Session) -> None:
     configuration = Configuration(session)
     panel = trained(session)
     path = session.bench.options.cache / "learned" / f"{panel.picked}.safetensors"
@@ -105,19 +105,19 @@ def test_a_backbone_is_trained_shown_and_offered_everywhere(session: Session) ->
     assert session.ranked.pipeline == session.pipeline
 
 
-def test_before_and_after_are_what_the_bench_finds(session: Session) -> None:
+def test_rankings_before_and_after_match_the_bench(session: Session) -> None:
     panel = trained(session)
     changes, bench = panel.changes, session.bench
-    one = panel.trained[panel.picked]
-    before, after = one.pipelines
+    training = panel.trained[panel.picked]
+    before, after = training.pipelines
     assert before == f"{NETWORK}/mean/whole"
     for side, pipeline in zip(changes.duel.sides, (before, after), strict=True):
-        found = bench.search(session.query, pipeline=pipeline, k=10)
-        assert [figure["name"] for figure in side["figures"]] == list(found["image_id"])
+        ranking = bench.search(session.query, pipeline=pipeline, k=10)
+        assert [figure["name"] for figure in side["figures"]] == list(ranking["image_id"])
         per_query = bench.evaluate(pipeline).per_query.set_index("query")["ap"]
         assert side["title"] == f"AP {100 * per_query[session.query]:.1f}"
     assert len(changes.queries.rows) == len(session.queries)
-    assert any("trained on these very images" in one["text"] for one in changes.lines.lines)
+    assert any("trained on these very images" in line["text"] for line in changes.lines.lines)
     image = changes.duel.sides[1]["figures"][4]["name"]
     session.image = image
     settled(session)
@@ -125,21 +125,21 @@ def test_before_and_after_are_what_the_bench_finds(session: Session) -> None:
     for view, pipeline in zip(changes.views, (before, after), strict=True):
         assert view.heat == bench.explain(session.query, image, pipeline=pipeline).image_heatmap.tobytes()
         assert view.top == changes.scale.top
-    other = list(session.queries)[9]
-    changes.queries._handle_custom_msg({"pick": other}, [])
+    query = list(session.queries)[9]
+    changes.queries._handle_custom_msg({"pick": query}, [])
     settled(session)
-    assert session.query == other
-    assert changes.queries.chosen == [other]
-    assert other in [figure["name"] for figure in changes.duel.sides[0]["figures"]]
+    assert session.query == query
+    assert changes.queries.chosen == [query]
+    assert query in [figure["name"] for figure in changes.duel.sides[0]["figures"]]
 
 
-def test_cancelled_it_goes_on_in_another_session_as_it_was_begun(
+def test_cancelled_training_continues_in_another_session_with_its_settings(
     session: Session, folder: Path, tmp_path: Path
 ) -> None:
     panel = prepared(session, epochs=6)
 
     def stop(change: object) -> None:
-        if panel.live is not None and len(panel.live.figures) == 3:  # the untrained one and two epochs
+        if panel.live is not None and len(panel.live.figures) == 3:  # the untrained network and two epochs
             Messages(session).stop(None)
 
     panel.loss.observe(stop, "lines")
@@ -149,26 +149,26 @@ def test_cancelled_it_goes_on_in_another_session_as_it_was_begun(
     assert (panel.go.description, panel.go.disabled) == ("Continue", False)
     assert "stopped after epoch 2" in panel.note.lines[0]["text"]
     assert panel.list.rows[0]["cells"]["epochs"] == "2 of 6, stopped"
-    kept = [dict(one) for one in panel.trained[name].card["figures"]]
+    figures = [dict(entry) for entry in panel.trained[name].card["figures"]]
 
-    again = opened(folder, tmp_path)
-    later = TrainingPanel(again)
-    again.pipeline = "efficientnet_lite0/max/whole"  # it goes on with its own backbone
-    assert later.go.description == "Train"
-    later.pick(name)
-    again.cancel()
-    assert (later.go.description, later.recipe.name.value) == ("Continue", name)
-    assert (later.recipe.epochs.value, later.recipe.rate.value) == (6, 0.01)
-    later.go.click()
-    settled(again)
+    second_session = opened(folder, tmp_path)
+    second_panel = TrainingPanel(second_session)
+    second_session.pipeline = "efficientnet_lite0/max/whole"  # training continues with its recorded backbone
+    assert second_panel.go.description == "Train"
+    second_panel.pick(name)
+    second_session.cancel()
+    assert (second_panel.go.description, second_panel.recipe.name.value) == ("Continue", name)
+    assert (second_panel.recipe.epochs.value, second_panel.recipe.rate.value) == (6, 0.01)
+    second_panel.go.click()
+    settled(second_session)
     card = trainings(tmp_path)[name].card
-    assert card["figures"][:3] == kept
+    assert card["figures"][:3] == figures
     assert (len(card["figures"]), card["base"]) == (7, NETWORK)
-    assert not later.trained[name].waits
-    assert later.recipe.name.value != name  # which is taken
+    assert not second_panel.trained[name].waits
+    assert second_panel.recipe.name.value != name  # a used name
 
 
-def test_other_settings_under_a_name_that_waits_are_said_to_begin_anew(session: Session) -> None:
+def test_other_settings_for_a_stopped_training_are_announced_as_a_restart(session: Session) -> None:
     panel = prepared(session, epochs=6)
     panel.loss.observe(
         lambda _: session.cancel(panel.lane) if panel.live and panel.live.figures[1:] else None, "lines"
@@ -198,11 +198,11 @@ def test_attention_is_trained_without_labels_and_used(folder: Path, tmp_path: Pa
     panel.go.click()
     settled(session)
     name = panel.picked
-    assert [len(one["x"]) for one in panel.loss.lines] == [2, 2]
+    assert [len(line["x"]) for line in panel.loss.lines] == [2, 2]
     assert panel.measure.layout.display == "none"
     before, after = panel.trained[name].pipelines
     assert (before, after) == (f"{NETWORK}/max/rmac:5", f"{NETWORK}/max/rmac:5/attention:{name}")
-    assert [side["title"] for side in panel.changes.duel.sides] == ["", ""]  # nobody knows what is right
+    assert [side["title"] for side in panel.changes.duel.sides] == ["", ""]  # there is no ground truth
     assert panel.changes.duel.sides[1]["figures"]
     session.pipeline = f"{NETWORK}/mean/whole/power:0.5"
     settled(session)
@@ -227,7 +227,7 @@ def test_attention_is_trained_without_labels_and_used(folder: Path, tmp_path: Pa
         ("blocks", 50, "can be trained"),
     ],
 )
-def test_what_cannot_be_trained_is_said_and_the_panel_goes_on(
+def test_untrainable_settings_are_reported_and_the_panel_recovers(
     session: Session, field: str, value: object, message: str
 ) -> None:
     panel = prepared(session, **{field: value})  # type: ignore[arg-type]
@@ -242,7 +242,7 @@ def test_what_cannot_be_trained_is_said_and_the_panel_goes_on(
     assert panel.trained["well"].usable
 
 
-def test_attention_of_no_name_is_refused(session: Session, tmp_path: Path) -> None:
+def test_attention_without_a_name_is_rejected(session: Session, tmp_path: Path) -> None:
     panel = prepared(session, what="attention", composites=12)
     for name in ("", "a/exact", "Käse"):
         panel.recipe.name.value = name
@@ -254,11 +254,11 @@ def test_attention_of_no_name_is_refused(session: Session, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("what", ["backbone", "attention"])
-def test_what_another_process_trains_is_left_alone(session: Session, what: str) -> None:
+def test_training_locked_by_another_process_is_not_modified(session: Session, what: str) -> None:
     panel = prepared(session, what=what, name="shared")
     work = session.bench.options.cache / "learned" / "shared.training"
     work.mkdir(parents=True)
-    with FileLock(work / ".lock"):  # as another kernel holds it
+    with FileLock(work / ".lock"):  # as if another kernel held the lock
         panel.go.click()
         assert session.wait(120)
     assert session.failed
@@ -269,17 +269,17 @@ def test_what_another_process_trains_is_left_alone(session: Session, what: str) 
     assert panel.trained["shared"].usable
 
 
-def test_a_full_disk_is_said_and_training_goes_on_once_there_is_room(session: Session) -> None:
+def test_full_disk_is_reported_and_training_continues_with_space(session: Session) -> None:
     panel = prepared(session)
     room = resource.getrlimit(resource.RLIMIT_FSIZE)
-    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing more is an error
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing more is an error
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, room[1]))
     try:
         panel.go.click()
         assert session.wait(120)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, room)
-        signal.signal(signal.SIGXFSZ, heard)
+        signal.signal(signal.SIGXFSZ, handler)
     assert session.failed
     assert "cannot be written" in session.message
     assert not panel.go.disabled
@@ -288,7 +288,7 @@ def test_a_full_disk_is_said_and_training_goes_on_once_there_is_room(session: Se
     assert panel.trained[panel.picked].usable
 
 
-def test_a_name_that_is_taken_is_refused(session: Session) -> None:
+def test_used_name_is_rejected(session: Session) -> None:
     panel = trained(session)
     before = panel.trained[panel.picked].path.read_bytes()
     panel.recipe.name.value = panel.picked
@@ -308,24 +308,24 @@ def test_a_name_that_is_taken_is_refused(session: Session) -> None:
     assert panel.recipe.name.value == "white-2"
 
 
-def test_damaged_and_other_files_are_no_trainings(session: Session, tmp_path: Path) -> None:
+def test_damaged_and_foreign_files_are_not_listed(session: Session, tmp_path: Path) -> None:
     panel = trained(session)
-    one = panel.trained[panel.picked].path
-    (one.parent / "half.safetensors").write_bytes(one.read_bytes()[:100])
-    (one.parent / "empty.safetensors").write_bytes(b"")
-    (one.parent / "lost.training").mkdir()
-    (one.parent / "lost.training" / "checkpoint.safetensors").write_bytes(b"\x00" * 64)
-    shutil.copy(one, trained_path(tmp_path, "copied"))
+    path = panel.trained[panel.picked].path
+    (path.parent / "half.safetensors").write_bytes(path.read_bytes()[:100])
+    (path.parent / "empty.safetensors").write_bytes(b"")
+    (path.parent / "lost.training").mkdir()
+    (path.parent / "lost.training" / "checkpoint.safetensors").write_bytes(b"\x00" * 64)
+    shutil.copy(path, trained_path(tmp_path, "copied"))
     for name, card in (("none", "{}"), ("odd", '{"figures": 7, "base": []}'), ("text", "no json")):
         save_file(
             {"one": torch.zeros(1)}, trained_path(tmp_path, name), {"backbone": "resnet18", "card": card}
         )
         save_file({"one": torch.zeros(1)}, trained_path(tmp_path, f"{name}-attention"), {"attention": card})
-    assert set(trainings(tmp_path)) == {one.stem, "copied"}
+    assert set(trainings(tmp_path)) == {path.stem, "copied"}
     session.cancel()
 
 
-def test_training_again_keeps_no_more_widgets(session: Session) -> None:
+def test_repeated_training_adds_no_widgets(session: Session) -> None:
     panel = trained(session)
     before = len(_instances)
     panel.go.click()

@@ -1,1 +1,1 @@
-"""tests/search"""
+"""Tests of ``workbench.search``."""

@@ -20,7 +20,7 @@ CODERS = ["lsh:32", "itq:32", "sh:32"]
 
 
 def unit(count: int, dimensions: int = 48, seed: int = 0) -> np.ndarray:
-    """Unit vectors of twenty clusters."""
+    """Return unit vectors in twenty clusters."""
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((20, dimensions))[generator.integers(0, 20, count)]
     x = x + 0.6 * generator.standard_normal((count, dimensions))
@@ -41,18 +41,18 @@ def build(text: str, vectors: np.ndarray, seed: int = 0) -> CodeIndex:
     return index
 
 
-def same(ours: Sequence[Ranking], others: Sequence[Ranking]) -> None:
-    assert len(ours) == len(others)
-    for one, other in zip(ours, others, strict=True):
-        np.testing.assert_array_equal(one.rows, other.rows)
-        np.testing.assert_array_equal(one.scores, other.scores)
+def same(rankings: Sequence[Ranking], expected: Sequence[Ranking]) -> None:
+    assert len(rankings) == len(expected)
+    for ranking, wanted in zip(rankings, expected, strict=True):
+        np.testing.assert_array_equal(ranking.rows, wanted.rows)
+        np.testing.assert_array_equal(ranking.scores, wanted.scores)
 
 
 # Coders
 
 
-@pytest.mark.parametrize("bits", [64, 48, 512])  # fewer than dimensions, as many, more
-def test_random_hyperplanes_part_vectors_by_their_angle(bits: int) -> None:
+@pytest.mark.parametrize("bits", [64, 48, 512])  # fewer than, equal to and more than the dimensions
+def test_random_hyperplanes_separate_vectors_in_proportion_to_their_angle(bits: int) -> None:
     trials, dimensions = 20, 48
     generator = np.random.default_rng(5)
     a = generator.standard_normal(dimensions)
@@ -64,11 +64,11 @@ def test_random_hyperplanes_part_vectors_by_their_angle(bits: int) -> None:
     coded = np.array([lsh.lsh(dimensions, bits, seed).encode(fan) for seed in range(trials)])
     differing = np.bitwise_count(coded ^ coded[:, :1]).sum((0, 2)) / (bits * trials)
     share = angles / np.pi
-    error = np.sqrt(share * (1 - share) / (bits * trials))  # binomial (Charikar 2002); ours vary less
+    error = np.sqrt(share * (1 - share) / (bits * trials))  # binomial (Charikar 2002); this variance is lower
     assert (np.abs(differing - share) <= 4 * error).all()
 
 
-def test_itq_turns_without_stretching_and_comes_nearer_to_corners() -> None:
+def test_itq_rotation_is_orthogonal_and_lowers_the_quantization_error() -> None:
     x = unit(2000)
     coder = lsh.itq(x, 24).coder
     transform: Any = faiss.downcast_VectorTransform(coder.chain.at(0))
@@ -86,19 +86,24 @@ def test_itq_turns_without_stretching_and_comes_nearer_to_corners() -> None:
 
 
 @pytest.mark.parametrize("name", ["itq", "lsh", "sh"])
-def test_bits_are_signs_in_the_same_order_for_all(name: str) -> None:
+def test_bits_are_signs_in_the_same_order_for_all_coders(name: str) -> None:
     x = unit(300)
     index = build(f"{name}:24", x)
     assert index.codes(range(300)).shape == (300, 3) and index.bits == 24
     np.testing.assert_array_equal(index.encode(x[7:9]), index.codes([7, 8]))
 
 
-def test_codes_find_what_exact_search_finds() -> None:
+def test_codes_find_the_neighbours_of_exact_search() -> None:
     x = unit(2000)
     exact = np.argsort(-x[:40] @ x.T, axis=1)[:, :10]
     for name in CODERS:
-        found = build(name, x).search(x[:40], 100)
-        recall = np.mean([np.isin(e, f.rows).mean() for e, f in zip(exact, found, strict=True)])
+        rankings = build(name, x).search(x[:40], 100)
+        recall = np.mean(
+            [
+                np.isin(neighbours, ranking.rows).mean()
+                for neighbours, ranking in zip(exact, rankings, strict=True)
+            ]
+        )
         assert recall > 0.7, name  # chance: 0.05
 
 
@@ -106,26 +111,26 @@ def test_codes_find_what_exact_search_finds() -> None:
 
 
 @pytest.mark.parametrize("name", CODERS)
-def test_scores_and_bytes(name: str) -> None:
+def test_scores_are_distances_of_codes_and_bytes_their_size(name: str) -> None:
     x = unit(400)
     index = build(name, x)
-    (found,) = index.search(x[5:6])
-    assert sorted(found.rows.tolist()) == list(range(400))
-    assert found.rows.dtype == np.int64 and found.scores.dtype == np.float32
-    assert (np.diff(found.scores) <= 0).all()
-    differing = np.bitwise_count(index.codes(found.rows) ^ index.encode(x[5:6])).sum(1)
+    (ranking,) = index.search(x[5:6])
+    assert sorted(ranking.rows.tolist()) == list(range(400))
+    assert ranking.rows.dtype == np.int64 and ranking.scores.dtype == np.float32
+    assert (np.diff(ranking.scores) <= 0).all()
+    differing = np.bitwise_count(index.codes(ranking.rows) ^ index.encode(x[5:6])).sum(1)
     if name == "sh:32":
-        shared = np.bitwise_count(index.codes(found.rows) & index.encode(x[5:6])).sum(1)
-        np.testing.assert_allclose(-found.scores, differing / (shared + 0.1), rtol=1e-6)
+        shared = np.bitwise_count(index.codes(ranking.rows) & index.encode(x[5:6])).sum(1)
+        np.testing.assert_allclose(-ranking.scores, differing / (shared + 0.1), rtol=1e-6)
     else:
-        np.testing.assert_allclose(found.scores, 1 - differing / 32, rtol=1e-6)
+        np.testing.assert_allclose(ranking.scores, 1 - differing / 32, rtol=1e-6)
     assert (index.name, index.size, index.bytes, index.ties) == (name, 400, 4, True)
     assert index.shared_bytes > 0
 
 
 @pytest.mark.parametrize("code", CODERS)
 @pytest.mark.parametrize("cells", ["ivf:16:{}", "imi:2:{}"])
-def test_with_all_cells_probed_it_is_exhaustive_search(code: str, cells: str) -> None:
+def test_inverted_index_with_all_cells_probed_is_exhaustive_search(code: str, cells: str) -> None:
     x = unit(500)
     plain, inverted = build(code, x), build(f"{cells.format(16)},{code}", x)
     for k in (None, 20):
@@ -140,76 +145,80 @@ def test_only_probed_cells_are_searched(cells: str) -> None:
     plain, inverted = build("sh:32", x), build(f"{cells},sh:32", x)
     assert inverted.cells is not None
     cell, probed = inverted.cells.assign(x), inverted.cells.probe(x[:40], 3)
-    for full, found, near in zip(plain.search(x[:40]), inverted.search(x[:40]), probed, strict=True):
-        np.testing.assert_array_equal(found.rows, full.rows[np.isin(cell[full.rows], near)])
-        assert 0 < len(found.rows) < 500
+    for full, ranking, nearest in zip(plain.search(x[:40]), inverted.search(x[:40]), probed, strict=True):
+        np.testing.assert_array_equal(ranking.rows, full.rows[np.isin(cell[full.rows], nearest)])
+        assert 0 < len(ranking.rows) < 500
     same(inverted.search(x[:40], 5), [Ranking(f.rows[:5], f.scores[:5]) for f in inverted.search(x[:40])])
     probing = faiss_index.with_probes(inverted, 16)
     same(probing.search(x[:3]), plain.search(x[:3]))
 
 
-def test_where_all_probed_cells_are_empty_all_are_searched() -> None:
+def test_all_cells_are_searched_if_all_probed_cells_are_empty() -> None:
     x = np.concatenate([unit(60)[:20]] * 3)
     inverted = build("imi:4:1,lsh:32", x)  # 256 cells of at most 20 different vectors
     queries = unit(200, seed=8)
     assert inverted.cells is not None and inverted.starts is not None
-    reached = np.diff(inverted.starts)[inverted.cells.probe(queries, 1)[:, 0]]
-    assert (reached == 0).any() and (reached > 0).any()
-    for found, there in zip(inverted.search(queries), reached, strict=True):
-        assert len(found.rows) == (there or len(x))
+    sizes = np.diff(inverted.starts)[inverted.cells.probe(queries, 1)[:, 0]]
+    assert (sizes == 0).any() and (sizes > 0).any()
+    for ranking, size in zip(inverted.search(queries), sizes, strict=True):
+        assert len(ranking.rows) == (size or len(x))
 
 
 @pytest.mark.parametrize("name", [*CODERS, "ivf:8:2,sh:32"])
-def test_state_makes_the_same_index(name: str) -> None:
+def test_index_from_state_is_the_same(name: str) -> None:
     x = unit(300)
     index = build(name, x)
     state = index.state()
     for array in state.values():
-        array.flags.writeable = False  # as they come out of files
-    again = CodeIndex.from_state(steps(name), state)
-    same(again.search(x[:5]), index.search(x[:5]))
-    assert (again.name, again.bytes, again.shared_bytes) == (index.name, index.bytes, index.shared_bytes)
-    assert again.warning == index.warning
+        array.flags.writeable = False  # read-only, like arrays from files
+    restored = CodeIndex.from_state(steps(name), state)
+    same(restored.search(x[:5]), index.search(x[:5]))
+    assert (restored.name, restored.bytes, restored.shared_bytes) == (
+        index.name,
+        index.bytes,
+        index.shared_bytes,
+    )
+    assert restored.warning == index.warning
 
 
 @pytest.mark.parametrize("name", [*CODERS, "ivf:8:2,lsh:32"])
-def test_seeds_reproduce(name: str) -> None:
+def test_equal_seeds_give_equal_codes(name: str) -> None:
     x = unit(300)
-    first, again, other = (build(name, x, seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first.packed, again.packed)
-    assert (first.packed != other.packed).any()
+    codes, repeated, other = (build(name, x, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(codes.packed, repeated.packed)
+    assert (codes.packed != other.packed).any()
 
 
-def test_a_memory_map_gives_the_same_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_map_gives_the_same_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x = unit(700)
     np.save(f"{tmp_path}/x.npy", x)
-    whole = build("ivf:8:2,lsh:32", x)
+    in_memory = build("ivf:8:2,lsh:32", x)
     monkeypatch.setattr(kmeans, "_CHUNK", 200)
     mapped = build("ivf:8:2,lsh:32", np.load(f"{tmp_path}/x.npy", mmap_mode="r"))
-    np.testing.assert_array_equal(whole.packed, mapped.packed)
+    np.testing.assert_array_equal(in_memory.packed, mapped.packed)
 
 
-# What cannot be coded well, or not at all
+# Degenerate and invalid input
 
 
 @pytest.mark.parametrize("name", ["lsh:32", "sh:32", "ivf:1:1,sh:32", "ivf:1:1,lsh:256"])
-def test_one_image_is_found(name: str) -> None:
+def test_single_image_is_found(name: str) -> None:
     x = unit(1)
-    (found,) = build(name, x).search(x, 5)
-    assert found.rows.tolist() == [0] and np.isfinite(found.scores).all()
+    (ranking,) = build(name, x).search(x, 5)
+    assert ranking.rows.tolist() == [0] and np.isfinite(ranking.scores).all()
 
 
 @pytest.mark.parametrize("name", [*CODERS, "ivf:4:1,sh:32", "imi:1:1,itq:32"])
 def test_duplicates_are_ranked_by_row(name: str) -> None:
     x = np.repeat(unit(1), 60, 0)
     for k in (None, 7):
-        (found,) = build(name, x).search(x[:1], k)
-        assert found.rows.tolist() == list(range(k or 60))
-        assert np.isfinite(found.scores).all() and len(set(found.scores.tolist())) == 1
+        (ranking,) = build(name, x).search(x[:1], k)
+        assert ranking.rows.tolist() == list(range(k or 60))
+        assert np.isfinite(ranking.scores).all() and len(set(ranking.scores.tolist())) == 1
 
 
 @pytest.mark.parametrize("name", CODERS)
-def test_nan_is_refused(name: str) -> None:
+def test_vectors_with_nan_are_rejected(name: str) -> None:
     x = unit(100)
     x[7, 3] = np.nan
     with pytest.raises(WorkbenchError, match="vector 7 is not finite"):
@@ -226,26 +235,26 @@ def test_nan_is_refused(name: str) -> None:
         ("ivf:64:8,lsh:32", 50, 48, "64 centroids"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_training(
+def test_invalid_index_is_rejected_before_training(
     name: str, count: int, dimensions: int, message: str
 ) -> None:
-    def trained(what: str, done: int, total: int) -> None:
-        raise AssertionError(f"{what} before the check")
+    def trained(stage: str, done: int, total: int) -> None:
+        raise AssertionError(f"{stage} before the check")
 
     with pytest.raises(WorkbenchError, match=message):
         faiss_index.build(steps(name), unit(count, dimensions), progress=trained)
 
 
 @pytest.mark.parametrize("name", [*CODERS, "ivf:8:2,sh:32", "imi:2:2,lsh:32"])
-def test_a_query_that_is_not_finite_still_has_a_ranking(name: str) -> None:
+def test_non_finite_query_has_a_finite_ranking(name: str) -> None:
     queries = unit(3)
     queries[1] = np.nan
-    for found in build(name, unit(100)).search(queries):
-        assert len(found.rows) and np.isfinite(found.scores).all()
+    for ranking in build(name, unit(100)).search(queries):
+        assert len(ranking.rows) and np.isfinite(ranking.scores).all()
 
 
-def test_fewer_vectors_than_bits_can_be_spheres() -> None:
+def test_spheres_can_be_fitted_to_fewer_vectors_than_bits() -> None:
     x = unit(20)
     index = build("sh:64", x)
     assert "overlap unevenly" in index.warning
-    assert [found.rows[0] for found in index.search(x, 1)] == list(range(20))
+    assert [ranking.rows[0] for ranking in index.search(x, 1)] == list(range(20))

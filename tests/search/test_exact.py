@@ -1,4 +1,4 @@
-"""Exact search: the order of inner products, made some at a time or all at once."""
+"""Exact search: ranking by inner product, in batches or at once."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from workbench.search import exact
 from workbench.search.ranking import LazyRankings, Ranking, sorted_ranking
 
 
-def test_by_hand() -> None:
+def test_exact_search_matches_values_by_hand() -> None:
     database = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [0.6, 0.8]])
     scores = exact.scores(torch.tensor([[0.0, 1.0]]), database)
     np.testing.assert_allclose(scores, [[0.0, 0.8, 1.0, 0.8]])
-    assert exact.rank(scores).tolist() == [[2, 1, 3, 0]]  # equal scores in the database's order
+    assert exact.rank(scores).tolist() == [[2, 1, 3, 0]]  # equal scores keep the order of the database
 
 
 @given(st.integers(1, 9), st.integers(1, 12), st.integers(1, 5), st.integers(0, 2**31))
-def test_rankings_made_some_at_a_time_are_the_same(queries: int, images: int, some: int, seed: int) -> None:
+def test_lazy_rankings_equal_those_computed_at_once(queries: int, images: int, batch: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     q, d = torch.randn(queries, 3, generator=generator), torch.randn(images, 3, generator=generator)
     index = exact.Exact(d)
-    lazy = LazyRankings(lambda part: index.search(q[part].numpy()), queries, some)
+    lazy = LazyRankings(lambda part: index.search(q[part].numpy()), queries, batch)
     expected = exact.rank(exact.scores(q, d))
     assert len(lazy) == queries
     np.testing.assert_array_equal(list(lazy), expected)
@@ -33,13 +33,13 @@ def test_rankings_made_some_at_a_time_are_the_same(queries: int, images: int, so
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
-def test_the_first_results_are_those_of_the_whole_ranking_even_with_ties(n: int, k: int, seed: int) -> None:
+def test_top_k_is_the_head_of_the_full_ranking_with_ties(n: int, k: int, seed: int) -> None:
     scores = np.random.default_rng(seed).integers(0, 4, (3, n)).astype(np.float32)
     np.testing.assert_array_equal(exact.first(scores, min(k, n)), exact.rank(scores)[:, :k])
 
 
-def test_a_ranking_is_ordered_by_score_and_then_by_row() -> None:
-    found = sorted_ranking(np.array([7, 3, -1, 5, 2]), np.array([0.5, 0.9, 0.7, np.nan, 0.5]))
-    assert found.rows.tolist() == [3, 2, 7]
-    assert found.scores.tolist() == pytest.approx([0.9, 0.5, 0.5])
-    assert isinstance(found, Ranking)
+def test_ranking_is_sorted_by_score_then_by_row() -> None:
+    ranking = sorted_ranking(np.array([7, 3, -1, 5, 2]), np.array([0.5, 0.9, 0.7, np.nan, 0.5]))
+    assert ranking.rows.tolist() == [3, 2, 7]
+    assert ranking.scores.tolist() == pytest.approx([0.9, 0.5, 0.5])
+    assert isinstance(ranking, Ranking)

@@ -45,10 +45,10 @@ def exact(queries: np.ndarray, vectors: np.ndarray) -> list[Ranking]:
 
 
 @pytest.mark.parametrize("index", EVERY)
-def test_the_same_seed_gives_the_same_rankings(index: str) -> None:
+def test_equal_seeds_give_equal_rankings(index: str) -> None:
     vectors, queries = unit(300, 16), unit(5, 16, 1)
-    one, other = (build(steps(index), vectors, seed=3).search(queries) for _ in range(2))
-    for a, b in zip(one, other, strict=True):
+    rankings, repeated = (build(steps(index), vectors, seed=3).search(queries) for _ in range(2))
+    for a, b in zip(rankings, repeated, strict=True):
         np.testing.assert_array_equal(a.rows, b.rows)
         np.testing.assert_array_equal(a.scores, b.scores)
 
@@ -56,77 +56,77 @@ def test_the_same_seed_gives_the_same_rankings(index: str) -> None:
 @pytest.mark.parametrize("index", EVERY)
 def test_rankings_are_sorted_finite_and_name_each_image_once(index: str) -> None:
     vectors = np.repeat(unit(60, 16), 5, axis=0)  # duplicates, so that scores are equal
-    made = build(steps(index), vectors)
-    for found in made.search(unit(7, 16, 1)):
-        assert 0 < len(found.rows) <= len(vectors)
-        assert len(set(found.rows.tolist())) == len(found.rows)
-        assert np.isfinite(found.scores).all()
-        falls = np.diff(found.scores)
-        assert (falls <= 0).all()
-        assert (np.diff(found.rows)[falls == 0] > 0).all()  # equal scores keep the database's order
-    assert made.size == len(vectors)
-    assert made.name == index
+    built = build(steps(index), vectors)
+    for ranking in built.search(unit(7, 16, 1)):
+        assert 0 < len(ranking.rows) <= len(vectors)
+        assert len(set(ranking.rows.tolist())) == len(ranking.rows)
+        assert np.isfinite(ranking.scores).all()
+        differences = np.diff(ranking.scores)
+        assert (differences <= 0).all()
+        assert (np.diff(ranking.rows)[differences == 0] > 0).all()  # equal scores keep the database's order
+    assert built.size == len(vectors)
+    assert built.name == index
 
 
 @pytest.mark.parametrize("index", ["ivf:8:8", "imi:2:16"])
-def test_an_inverted_index_that_probes_every_cell_is_exact_search(index: str) -> None:
+def test_inverted_index_that_probes_all_cells_is_exact_search(index: str) -> None:
     vectors, queries = unit(200, 12), unit(6, 12, 1)
-    for found, expected in zip(
+    for ranking, expected in zip(
         build(steps(index), vectors).search(queries), exact(queries, vectors), strict=True
     ):
-        np.testing.assert_array_equal(found.rows, expected.rows)
-        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+        np.testing.assert_array_equal(ranking.rows, expected.rows)
+        np.testing.assert_allclose(ranking.scores, expected.scores, atol=1e-6)
 
 
-def test_what_an_inverted_index_finds_is_what_its_probed_cells_hold() -> None:
+def test_inverted_index_ranks_exactly_the_images_of_probed_cells() -> None:
     vectors, queries = unit(200, 12), unit(6, 12, 1)
     step = steps("ivf:8:3")[0]
-    found = fit_coarse_quantizer(step, vectors)
-    of, probed = found.assign(vectors), found.probe(queries, 3)
+    coarse = fit_coarse_quantizer(step, vectors)
+    cells, probed = coarse.assign(vectors), coarse.probe(queries, 3)
     index = build((step,), vectors)
-    for position, (ranking, whole) in enumerate(
+    for position, (ranking, full) in enumerate(
         zip(index.search(queries), exact(queries, vectors), strict=True)
     ):
-        held = np.isin(of[whole.rows], probed[position])
-        np.testing.assert_array_equal(ranking.rows, whole.rows[held])
+        is_probed = np.isin(cells[full.rows], probed[position])
+        np.testing.assert_array_equal(ranking.rows, full.rows[is_probed])
 
 
-def test_cells_of_unit_vectors_are_those_of_the_largest_inner_product() -> None:
+def test_unit_vectors_are_assigned_by_largest_inner_product() -> None:
     vectors = unit(500, 8)
-    found = fit_coarse_quantizer(steps("ivf:16")[0], vectors)
-    centroids = found.quantizer.reconstruct_n(0, 16)
+    coarse = fit_coarse_quantizer(steps("ivf:16")[0], vectors)
+    centroids = coarse.quantizer.reconstruct_n(0, 16)
     np.testing.assert_allclose(np.linalg.norm(centroids, axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(found.assign(vectors), (vectors @ centroids.T).argmax(1))
+    np.testing.assert_array_equal(coarse.assign(vectors), (vectors @ centroids.T).argmax(1))
 
 
-def test_the_multi_index_has_a_cell_for_each_pair_of_halves() -> None:
+def test_multi_index_has_a_cell_for_each_pair_of_centroids() -> None:
     vectors = unit(500, 8)
-    found = fit_coarse_quantizer(steps("imi:3")[0], vectors)
-    assert found.count == 64
-    books = faiss.vector_to_array(found.quantizer.pq.centroids).reshape(2, 8, 4)
+    coarse = fit_coarse_quantizer(steps("imi:3")[0], vectors)
+    assert coarse.count == 64
+    codebooks = faiss.vector_to_array(coarse.quantizer.pq.centroids).reshape(2, 8, 4)
     nearest = [
-        ((half[:, None] - book) ** 2).sum(2).argmin(1)
-        for half, book in zip((vectors[:, :4], vectors[:, 4:]), books, strict=True)
+        ((half[:, None] - codebook) ** 2).sum(2).argmin(1)
+        for half, codebook in zip((vectors[:, :4], vectors[:, 4:]), codebooks, strict=True)
     ]
-    np.testing.assert_array_equal(found.assign(vectors), nearest[0] + 8 * nearest[1])
+    np.testing.assert_array_equal(coarse.assign(vectors), nearest[0] + 8 * nearest[1])
 
 
 @pytest.mark.parametrize("index", ["imi:4:48", "imi:4:200", "imi:3,pq:4", "imi:3:60,opq:4", "imi:3:60,sh:16"])
-def test_the_multi_index_visits_the_nearest_cells_and_none_twice(index: str) -> None:
+def test_multi_index_probes_the_nearest_cells_once(index: str) -> None:
     vectors, queries = np.repeat(unit(150, 16), 2, axis=0), unit(40, 16, 1)
-    for found in build(steps(index), vectors).search(queries):
-        assert len(set(found.rows.tolist())) == len(found.rows)
+    for ranking in build(steps(index), vectors).search(queries):
+        assert len(set(ranking.rows.tolist())) == len(ranking.rows)
     cell = steps("imi:4")[0]
-    made = fit_coarse_quantizer(cell, vectors)
-    books = faiss.vector_to_array(made.quantizer.pq.centroids).reshape(2, 16, 8)
-    whole = np.array([np.concatenate([books[0][n % 16], books[1][n // 16]]) for n in range(256)])
-    distances = ((queries[:, None] - whole[None]) ** 2).sum(2)
-    for query, probed in zip(range(40), made.probe(queries, 200), strict=True):
+    coarse = fit_coarse_quantizer(cell, vectors)
+    codebooks = faiss.vector_to_array(coarse.quantizer.pq.centroids).reshape(2, 16, 8)
+    centroids = np.array([np.concatenate([codebooks[0][n % 16], codebooks[1][n // 16]]) for n in range(256)])
+    distances = ((queries[:, None] - centroids[None]) ** 2).sum(2)
+    for query, probed in zip(range(40), coarse.probe(queries, 200), strict=True):
         assert len(set(probed.tolist())) == 200
         np.testing.assert_allclose(distances[query][probed], np.sort(distances[query])[:200], atol=1e-5)
 
 
-def test_what_is_coded_beyond_a_cell_is_shorter_than_the_vector() -> None:
+def test_shortened_centroids_leave_smaller_residuals() -> None:
     rng = np.random.default_rng(0)
     vectors = unit(8, 32)[rng.integers(0, 8, 400)] + 0.15 * rng.normal(size=(400, 32))
     vectors = np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
@@ -135,87 +135,91 @@ def test_what_is_coded_beyond_a_cell_is_shorter_than_the_vector() -> None:
     np.testing.assert_array_equal(short.assign(vectors), long.assign(vectors))
     np.testing.assert_array_equal(short.probe(vectors, 8), long.probe(vectors, 8))
 
-    def beyond(found: CoarseQuantizer, factor: float = 1.0) -> float:
-        centroids = factor * found.quantizer.reconstruct_n(0, 8)
-        return float(((vectors - centroids[found.assign(vectors)]) ** 2).sum(1).mean())
+    def residual(coarse: CoarseQuantizer, factor: float = 1.0) -> float:
+        centroids = factor * coarse.quantizer.reconstruct_n(0, 8)
+        return float(((vectors - centroids[coarse.assign(vectors)]) ** 2).sum(1).mean())
 
-    assert beyond(short) < beyond(long)
-    assert beyond(short) <= min(beyond(short, 0.97), beyond(short, 1.03))
+    assert residual(short) < residual(long)
+    assert residual(short) <= min(residual(short, 0.97), residual(short, 1.03))
 
 
-def test_more_probes_never_find_less_and_copy_nothing() -> None:
+def test_more_probes_keep_results_and_share_the_index() -> None:
     vectors, queries = unit(300, 16), unit(4, 16, 1)
     index = build(steps("ivf:16:1"), vectors)
-    reached = []
+    rows_by_probes = []
     for probes in (1, 2, 5, 16):
-        wider = with_probes(index, probes)
-        assert isinstance(wider, FaissIndex) and isinstance(index, FaissIndex)
-        assert wider.index is index.index
-        assert wider.name == ("ivf:16" if probes == 4 else f"ivf:16:{probes}")
-        reached.append([set(found.rows.tolist()) for found in wider.search(queries)])
-    for fewer, more in itertools.pairwise(reached):
+        view = with_probes(index, probes)
+        assert isinstance(view, FaissIndex) and isinstance(index, FaissIndex)
+        assert view.index is index.index
+        assert view.name == ("ivf:16" if probes == 4 else f"ivf:16:{probes}")
+        rows_by_probes.append([set(ranking.rows.tolist()) for ranking in view.search(queries)])
+    for fewer, more in itertools.pairwise(rows_by_probes):
         assert all(a <= b for a, b in zip(fewer, more, strict=True))
-    assert all(len(found) == 300 for found in reached[-1])
+    assert all(len(rows) == 300 for rows in rows_by_probes[-1])
 
 
-def test_a_query_whose_cells_are_empty_still_finds_something() -> None:
-    vectors = np.repeat(unit(1, 8), 20, axis=0)  # one of eight cells holds all
+def test_query_with_empty_probed_cells_has_a_full_ranking() -> None:
+    vectors = np.repeat(unit(1, 8), 20, axis=0)  # one of eight cells holds all vectors
     index = build(steps("ivf:8:1"), vectors)
     for query in (vectors[:1], -vectors[:1], unit(1, 8, 5)):
         assert len(index.search(query)[0].rows) == 20
 
 
-def test_scores_of_product_codes_are_inner_products_with_what_the_codes_stand_for() -> None:
+def test_product_code_scores_are_inner_products_with_decoded_vectors() -> None:
     vectors, queries = unit(300, 16), unit(3, 16, 1)
     for name in ("pq:4", "ivf:4:4,pq:4", "opq:4", "ivf:4:4,opq:4"):
         index = build(steps(name), vectors)
         assert isinstance(index, FaissIndex)
-        for query, found in zip(queries, index.search(queries), strict=True):
-            for row, score in list(zip(found.rows, found.scores, strict=True))[::50]:
+        for query, ranking in zip(queries, index.search(queries), strict=True):
+            for row, score in list(zip(ranking.rows, ranking.scores, strict=True))[::50]:
                 assert index.score(query, int(row)) == pytest.approx(score, abs=1e-5)
-        # Codes are learned to lie near the vectors: nearer than nothing at all, and than chance.
+        # Codes approximate the vectors better than the zero vector and better than random vectors.
         errors = [abs(index.score(q, r) - float(q @ vectors[r])) for q in queries for r in range(40)]
         assert np.mean(errors) < 0.5 * np.mean(np.abs(queries @ vectors.T))
 
 
-def test_product_codes_are_exact_where_each_vector_has_a_centroid_of_its_own() -> None:
-    # 4 different sub-vectors for each half: 2 bits each tell them apart, and 256 vectors allow 8.
+def test_product_codes_are_exact_with_a_centroid_for_each_vector() -> None:
+    # 4 different sub-vectors for each half: 2 bits suffice, and 256 vectors allow 8 bits.
     halves = unit(4, 2)
     vectors = np.array([np.concatenate([a, b]) for a in halves for b in halves] * 16, np.float32) / np.sqrt(
         2
     ).astype("f")
     queries = unit(3, 4, 1)
-    for found, expected in zip(
+    for ranking, expected in zip(
         build(steps("pq:2"), vectors).search(queries), exact(queries, vectors), strict=True
     ):
-        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+        np.testing.assert_allclose(ranking.scores, expected.scores, atol=1e-5)
 
 
-def test_bytes_are_those_of_the_layout() -> None:
+def test_bytes_match_the_memory_layout() -> None:
     vectors = unit(600, 32)
-    made = {
+    indexes = {
         name: build(steps(name), vectors)
         for name in ("ivf:8", "pq:8", "ivf:8,pq:8", "opq:8", "hnsw:8", "lsh:64", "sh:64")
     }
-    assert made["ivf:8"].bytes == 4 * 32 + 8  # and the row's number
-    assert made["ivf:8"].shared_bytes == 4 * 32 * 8
-    assert made["pq:8"].bytes == 8
-    assert made["pq:8"].shared_bytes == 4 * 256 * 32
-    assert made["ivf:8,pq:8"].bytes == 16
-    assert made["opq:8"].shared_bytes == 4 * 256 * 32 + 4 * 32 * 32
-    assert 4 * 32 + 4 * 16 <= made["hnsw:8"].bytes <= 4 * 32 + 4 * 24  # 16 links on the ground, fewer above
-    assert made["lsh:64"].bytes == made["sh:64"].bytes == 8
-    # What FAISS itself would write is that, and what all share, and the names of things.
+    assert indexes["ivf:8"].bytes == 4 * 32 + 8  # and the row number
+    assert indexes["ivf:8"].shared_bytes == 4 * 32 * 8
+    assert indexes["pq:8"].bytes == 8
+    assert indexes["pq:8"].shared_bytes == 4 * 256 * 32
+    assert indexes["ivf:8,pq:8"].bytes == 16
+    assert indexes["opq:8"].shared_bytes == 4 * 256 * 32 + 4 * 32 * 32
+    assert (
+        4 * 32 + 4 * 16 <= indexes["hnsw:8"].bytes <= 4 * 32 + 4 * 24
+    )  # 16 links on the lowest layer, fewer above
+    assert indexes["lsh:64"].bytes == indexes["sh:64"].bytes == 8
+    # FAISS writes the codes, the shared parts and a header.
     for name in ("pq:8", "ivf:8,pq:8", "opq:8"):
-        index = made[name]
+        index = indexes[name]
         assert isinstance(index, FaissIndex)
-        written = len(faiss.serialize_index(index.index))
+        serialized_size = len(faiss.serialize_index(index.index))
         assert (
-            index.bytes * 600 + index.shared_bytes <= written <= index.bytes * 600 + index.shared_bytes + 4096
+            index.bytes * 600 + index.shared_bytes
+            <= serialized_size
+            <= index.bytes * 600 + index.shared_bytes + 4096
         )
 
 
-def test_with_few_images_codes_have_fewer_centroids() -> None:
+def test_codes_of_few_images_have_fewer_centroids() -> None:
     index = build(steps("pq:4"), unit(40, 16))
     assert isinstance(index, FaissIndex)
     assert index.centroids == 32
@@ -223,7 +227,7 @@ def test_with_few_images_codes_have_fewer_centroids() -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "vectors", "said"),
+    ("index", "vectors", "message"),
     [
         ("ivf:64", unit(10, 8), "64 centroids need as many vectors, and there are 10; use ivf:3"),
         ("imi:4", unit(10, 8), "16 centroids need as many vectors, and there are 10; use imi:3"),
@@ -238,12 +242,12 @@ def test_with_few_images_codes_have_fewer_centroids() -> None:
         ("hnsw:1", unit(9, 4), "at least two links"),
     ],
 )
-def test_what_cannot_be_built_says_so_before_any_training(index: str, vectors: np.ndarray, said: str) -> None:
-    with pytest.raises(WorkbenchError, match=said):
+def test_invalid_index_is_rejected_before_training(index: str, vectors: np.ndarray, message: str) -> None:
+    with pytest.raises(WorkbenchError, match=message):
         build(steps(index), vectors)
 
 
-def test_one_bad_vector_far_down_is_found() -> None:
+def test_single_non_finite_vector_is_reported() -> None:
     vectors = unit(70_000, 2)
     vectors[69_999, 1] = np.inf
     with pytest.raises(WorkbenchError, match="vector 69999 is not finite"):
@@ -257,15 +261,15 @@ def test_one_bad_vector_far_down_is_found() -> None:
     st.integers(1, 9),
 )
 @settings(deadline=None, max_examples=40)
-def test_the_smallest_collections_are_searched_too(index: str, n: int, seed: int, k: int) -> None:
+def test_smallest_collections_can_be_searched(index: str, n: int, seed: int, k: int) -> None:
     vectors = unit(n, 4, seed)
-    found = build(steps(index or "exact"), vectors).search(vectors[:1], k)[0]
-    assert 1 <= len(found.rows) <= min(n, k)
-    assert np.isfinite(found.scores).all()
+    ranking = build(steps(index or "exact"), vectors).search(vectors[:1], k)[0]
+    assert 1 <= len(ranking.rows) <= min(n, k)
+    assert np.isfinite(ranking.scores).all()
 
 
 @pytest.mark.parametrize("index", ["ivf:16", "ivf:16,pq:4", "ivf:16,sh:32"])
-def test_a_memory_map_is_indexed_as_an_array_is(index: str, tmp_path: object) -> None:
+def test_memory_map_gives_the_same_index_as_an_array(index: str, tmp_path: object) -> None:
     vectors, queries = unit(500, 16), unit(4, 16, 1)
     np.save(f"{tmp_path}/vectors.npy", vectors)
     mapped = np.load(f"{tmp_path}/vectors.npy", mmap_mode="r")
@@ -275,7 +279,7 @@ def test_a_memory_map_is_indexed_as_an_array_is(index: str, tmp_path: object) ->
         np.testing.assert_array_equal(a.rows, b.rows)
 
 
-def test_a_tensor_is_searched_where_it_lies() -> None:
+def test_tensor_is_searched_without_a_copy() -> None:
     vectors = torch.from_numpy(unit(20, 4))
     index = build((), vectors)
     assert index.vectors.data_ptr() == vectors.data_ptr()  # type: ignore[attr-defined]

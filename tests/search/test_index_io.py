@@ -1,4 +1,4 @@
-"""Index files: the same index comes back, and anything else is refused with a sentence."""
+"""Index files: an index is restored unchanged, and damaged or foreign files are rejected with a message."""
 
 from __future__ import annotations
 
@@ -27,53 +27,53 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("index", [*EVERY, "ivf:8,opq:4"])
-def test_what_was_kept_searches_as_it_did(index: str, tmp_path: Path) -> None:
-    made = build(steps(index), VECTORS)
-    index_io.write(tmp_path / "i", made, OF)
-    back = index_io.read(tmp_path / "i", OF)
-    assert (back.name, back.size, back.bytes, back.shared_bytes) == (
-        made.name,
-        made.size,
-        made.bytes,
-        made.shared_bytes,
+def test_restored_index_gives_the_same_rankings(index: str, tmp_path: Path) -> None:
+    built = build(steps(index), VECTORS)
+    index_io.write(tmp_path / "i", built, OF)
+    restored = index_io.read(tmp_path / "i", OF)
+    assert (restored.name, restored.size, restored.bytes, restored.shared_bytes) == (
+        built.name,
+        built.size,
+        built.bytes,
+        built.shared_bytes,
     )
-    for a, b in zip(made.search(QUERIES), back.search(QUERIES), strict=True):
+    for a, b in zip(built.search(QUERIES), restored.search(QUERIES), strict=True):
         np.testing.assert_array_equal(a.rows, b.rows)
         np.testing.assert_array_equal(a.scores, b.scores)
 
 
-def test_how_many_cells_are_probed_is_kept_too(tmp_path: Path) -> None:
+def test_number_of_probed_cells_is_restored(tmp_path: Path) -> None:
     index_io.write(tmp_path / "i", with_probes(build(steps("ivf:8"), VECTORS), 3), OF)
-    assert index_io.read(tmp_path / "i").name == "ivf:8"  # the root of 8 is 3
+    assert index_io.read(tmp_path / "i").name == "ivf:8"  # the rounded square root of 8 is 3
     index_io.write(tmp_path / "i", with_probes(build(steps("ivf:8"), VECTORS), 5), OF)
     assert index_io.read(tmp_path / "i").name == "ivf:8:5"
 
 
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
-def test_a_file_cut_short_anywhere_is_refused(file: Path, data: st.DataObject) -> None:
-    whole = file.read_bytes()
-    cut = data.draw(st.integers(0, len(whole) - 1))
-    short = file.with_name("short")
-    short.write_bytes(whole[:cut])
+def test_truncated_file_is_rejected(file: Path, data: st.DataObject) -> None:
+    content = file.read_bytes()
+    length = data.draw(st.integers(0, len(content) - 1))
+    truncated = file.with_name("short")
+    truncated.write_bytes(content[:length])
     with pytest.raises(WorkbenchError, match=r"truncated or damaged|not a saved index"):
-        index_io.read(short)
+        index_io.read(truncated)
 
 
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
-def test_a_file_with_any_bit_turned_is_refused(file: Path, data: st.DataObject) -> None:
-    whole = bytearray(file.read_bytes())
-    at = data.draw(st.integers(0, len(whole) - 1))
-    whole[at] ^= 1 << data.draw(st.integers(0, 7))
+def test_file_with_a_flipped_bit_is_rejected(file: Path, data: st.DataObject) -> None:
+    content = bytearray(file.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] ^= 1 << data.draw(st.integers(0, 7))
     damaged = file.with_name("damaged")
-    damaged.write_bytes(whole)
+    damaged.write_bytes(content)
     with pytest.raises(WorkbenchError, match="build it again"):
         index_io.read(damaged)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "not a saved index"),
         (b"\x89PNG\r\n\x1a\n" + bytes(500), "not a saved index"),
@@ -82,29 +82,29 @@ def test_a_file_with_any_bit_turned_is_refused(file: Path, data: st.DataObject) 
         (b"RWINDEX\x01" + sha256(b"").digest(), "not a saved index"),
     ],
 )
-def test_foreign_files_are_refused(content: bytes, said: str, tmp_path: Path) -> None:
+def test_foreign_files_are_rejected(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "i").write_bytes(content)
-    with pytest.raises(WorkbenchError, match=said):
+    with pytest.raises(WorkbenchError, match=message):
         index_io.read(tmp_path / "i")
 
 
-def test_an_index_of_other_vectors_is_refused(file: Path) -> None:
-    other = VECTORS.copy()
-    other[7, 3] += 1e-6
-    assert index_io.fingerprint(other) != OF
+def test_index_of_other_vectors_is_rejected(file: Path) -> None:
+    changed = VECTORS.copy()
+    changed[7, 3] += 1e-6
+    assert index_io.fingerprint(changed) != OF
     with pytest.raises(WorkbenchError, match="of other vectors"):
-        index_io.read(file, index_io.fingerprint(other))
+        index_io.read(file, index_io.fingerprint(changed))
     index_io.read(file, OF)
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="cannot be read"):
         index_io.read(tmp_path / "none")
     with pytest.raises(WorkbenchError, match="cannot be read"):
         index_io.read(tmp_path)
 
 
-def test_exact_search_has_nothing_to_save_and_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+def test_exact_index_is_not_saved_and_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="nothing to save"):
         index_io.write(tmp_path / "i", build((), VECTORS), OF)
     (tmp_path / "taken").mkdir()

@@ -15,7 +15,7 @@ from workbench.search import knn
 from workbench.search.knn import nearest
 
 
-def test_neighbours_of_vectors_at_known_angles() -> None:
+def test_neighbours_of_vectors_at_given_angles() -> None:
     angles = np.radians([0, 10, 30, 90])
     rows, cosines = nearest(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), 3)
     assert rows.tolist() == [[0, 1, 2], [1, 0, 2], [2, 1, 0], [3, 2, 1]]
@@ -26,7 +26,7 @@ def test_neighbours_of_vectors_at_known_angles() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 40), st.integers(0, 999))
-def test_neighbours_are_those_of_a_full_sort(count: int, seed: int) -> None:
+def test_neighbours_match_a_full_sort(count: int, seed: int) -> None:
     vectors = drawn(count, seed)
     k = min(4, count)
     rows, cosines = nearest(vectors, 4)
@@ -36,13 +36,13 @@ def test_neighbours_are_those_of_a_full_sort(count: int, seed: int) -> None:
     assert rows[:, 0].tolist() == list(range(count))
 
 
-def test_each_comes_first_among_its_duplicates_and_the_others_in_order() -> None:
+def test_vector_precedes_its_duplicates_which_keep_their_order() -> None:
     rows, cosines = nearest(np.repeat(unit(np.ones((1, 4))), 3, axis=0), 5)
     assert rows.tolist() == [[0, 1, 2], [1, 0, 2], [2, 0, 1]]
     np.testing.assert_allclose(cosines, 1, atol=1e-6)
 
 
-def test_some_at_a_time_and_from_a_memory_map_are_the_same(
+def test_batches_and_memory_map_give_the_same_neighbours(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     vectors = drawn(30, 1)
@@ -50,16 +50,16 @@ def test_some_at_a_time_and_from_a_memory_map_are_the_same(
     rows, cosines = nearest(vectors, 6)
     monkeypatch.setattr(knn, "_BATCH_SCORES", 7 * 30)
     reported: list[int] = []
-    again, near = nearest(
-        np.load(tmp_path / "vectors.npy", mmap_mode="r"), 6, lambda what, done, total: reported.append(done)
+    mapped_rows, mapped_cosines = nearest(
+        np.load(tmp_path / "vectors.npy", mmap_mode="r"), 6, lambda stage, done, total: reported.append(done)
     )
-    np.testing.assert_array_equal(again, rows)
-    np.testing.assert_allclose(near, cosines, atol=1e-6)
+    np.testing.assert_array_equal(mapped_rows, rows)
+    np.testing.assert_allclose(mapped_cosines, cosines, atol=1e-6)
     assert reported == [0, 7, 14, 21, 28]
 
 
-def test_the_search_can_be_stopped() -> None:
-    def stop(what: str, done: int, total: int) -> None:
+def test_search_can_be_stopped() -> None:
+    def stop(stage: str, done: int, total: int) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):

@@ -15,7 +15,7 @@ from workbench.search import spherical_hashing
 
 
 def mixture(count: int, dimensions: int = 64, clusters: int = 40, seed: int = 0) -> np.ndarray:
-    """Unit vectors of some clusters, float32 [count, dimensions]; the same clusters for every count."""
+    """Return unit vectors in clusters, float32 [count, dimensions]; clusters do not depend on the count."""
     centres = np.random.default_rng(99).standard_normal((clusters, dimensions))
     generator = np.random.default_rng(seed)
     x = centres[generator.integers(0, clusters, count)]
@@ -33,7 +33,7 @@ def test_spheres_are_balanced_and_independent(bits: int) -> None:
     spheres = spherical_hashing.fit(x, bits)
     assert spheres.iterations > 0 and not spheres.warning
     inside = unpacked(spheres.encode(x))
-    # A median parts 4,000 vectors in halves, but for those that rounding leaves right on the sphere.
+    # The median halves 4,000 vectors, except for those that rounding leaves exactly on the sphere.
     np.testing.assert_allclose(inside.sum(0), 2000, atol=2)
     pairs = np.triu_indices(bits, 1)
     shared = (inside.T @ inside)[pairs]
@@ -43,24 +43,26 @@ def test_spheres_are_balanced_and_independent(bits: int) -> None:
     assert spheres.spread == pytest.approx((shared / 1000).std(), abs=0.002)
 
 
-def test_descriptors_of_the_embedded_collection_are_balanced(posters: Bench) -> None:
+def test_spheres_of_the_embedded_collection_are_balanced(posters: Bench) -> None:
     x = np.ascontiguousarray(described(posters, "efficientnet_lite0/mean/whole").database.numpy())
     spheres = spherical_hashing.fit(x, 64)
     assert spheres.iterations > 0 and not spheres.warning
     inside = unpacked(spheres.encode(x))
-    assert np.abs(inside.sum(0) - len(x) / 2).max() <= 2  # half of them, however the middle one is rounded
+    assert (
+        np.abs(inside.sum(0) - len(x) / 2).max() <= 2
+    )  # half of them, whichever way the middle one is rounded
     shared = (inside.T @ inside)[np.triu_indices(64, 1)] / (len(x) / 4)
     assert np.abs(shared - 1).mean() <= 0.102 and shared.std() <= 0.152
 
 
-def test_balance_holds_for_vectors_not_learned_from() -> None:
+def test_spheres_are_balanced_on_other_vectors() -> None:
     spheres = spherical_hashing.fit(mixture(10_000), 32)
     share = unpacked(spheres.encode(mixture(10_000, seed=1))).mean(0)
-    # Two samples of 10,000 (the median's, and the share's): five deviations of sqrt(2 * 0.25 / 10,000).
+    # Two samples of 10,000, for median and share: five standard deviations of sqrt(2 * 0.25 / 10,000).
     assert np.abs(share - 0.5).max() < 5 * np.sqrt(0.5 / 10_000)
 
 
-def test_a_bit_says_whether_a_vector_is_inside() -> None:
+def test_bit_is_set_for_vectors_inside_the_sphere() -> None:
     x = mixture(500, 16)
     spheres = spherical_hashing.fit(x, 16)
     distances = np.linalg.norm(x[:, None].astype(float) - spheres.pivots[None], axis=2)
@@ -69,31 +71,31 @@ def test_a_bit_says_whether_a_vector_is_inside() -> None:
     assert (unpacked(spheres.encode(x)) == (distances <= spheres.radii))[clear].all()
 
 
-def test_moving_the_pivots_makes_spheres_more_independent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_iterations_make_spheres_more_independent(monkeypatch: pytest.MonkeyPatch) -> None:
     x = mixture(2000, clusters=5)
-    moved = spherical_hashing.fit(x, 32)
+    fitted = spherical_hashing.fit(x, 32)
     monkeypatch.setattr(spherical_hashing, "ROUNDS", 0)
     start = spherical_hashing.fit(x, 32)
-    assert start.iterations == 0 and moved.balance < 0.5 * start.balance
+    assert start.iterations == 0 and fitted.balance < 0.5 * start.balance
 
 
-def test_a_sphere_by_hand() -> None:
+def test_distances_to_a_sphere_match_values_by_hand() -> None:
     x = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)
     spheres = spherical_hashing.Spheres(
         np.tile(x[:1], (8, 1)), np.linspace(0, 2.1, 8, dtype=np.float32), 0, 0, 0
     )
-    # Radii 0, .3, .6, .9, 1.2, 1.5, 1.8, 2.1 about (1, 0), which is 0, sqrt 2, 2 and sqrt 2 away.
+    # Radii 0, .3, .6, .9, 1.2, 1.5, 1.8, 2.1 around (1, 0); the vectors are 0, sqrt 2, 2 and sqrt 2 away.
     assert spheres.encode(x)[:, 0].tolist() == [0b11111111, 0b11100000, 0b10000000, 0b11100000]
 
 
-def test_seeds_reproduce() -> None:
+def test_equal_seeds_give_equal_codes() -> None:
     x = mixture(600)
-    first, again, other = (spherical_hashing.fit(x, 32, seed).encode(x) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
+    codes, repeated, other = (spherical_hashing.fit(x, 32, seed).encode(x) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(codes, repeated)
+    assert (codes != other).any()
 
 
-def test_a_memory_map_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_map_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spherical_hashing, "SAMPLE", 300)
     x = mixture(1000)
     np.save(f"{tmp_path}/x.npy", x)
@@ -110,7 +112,7 @@ def test_too_few_vectors_are_encoded_with_a_warning(count: int) -> None:
     assert spheres.encode(x).shape == (count, 8)
 
 
-def test_duplicates_are_in_all_spheres() -> None:
+def test_duplicates_are_inside_all_spheres() -> None:
     x = np.repeat(mixture(1), 50, 0)
     spheres = spherical_hashing.fit(x, 32)
     assert spheres.warning and spheres.radii.max() < 1e-3
@@ -118,18 +120,18 @@ def test_duplicates_are_in_all_spheres() -> None:
 
 
 @pytest.mark.parametrize("bits", [0, 4, 12])
-def test_bits_are_whole_bytes(bits: int) -> None:
+def test_bits_must_be_whole_bytes(bits: int) -> None:
     with pytest.raises(WorkbenchError, match="multiples of 8"):
         spherical_hashing.fit(mixture(20), bits)
 
 
-def test_no_vectors_are_refused() -> None:
+def test_empty_input_is_rejected() -> None:
     with pytest.raises(WorkbenchError, match="there are none"):
         spherical_hashing.fit(np.empty((0, 4), np.float32), 8)
 
 
-def test_learning_can_be_stopped() -> None:
-    def stop(what: str, done: int, total: int) -> None:
+def test_fitting_can_be_stopped() -> None:
+    def stop(stage: str, done: int, total: int) -> None:
         if done == 1:
             raise Cancelled
 
