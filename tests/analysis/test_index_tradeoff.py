@@ -223,9 +223,9 @@ def test_binary_codes_reproduce_the_scores_of_the_results(vectors: np.ndarray, n
     codes = binary_codes(index, vectors[7:8], 20)
     assert codes is not None
     query_code, *result_codes = np.unpackbits(codes.codes, axis=1).astype(bool)
-    assert isinstance(codes.found, Ranking) and codes.found.rows[0] == 7
+    assert isinstance(codes.ranking, Ranking) and codes.ranking.rows[0] == 7
     assert (result_codes[0] == query_code).all()  # the image itself
-    for code, score in zip(result_codes, codes.found.scores, strict=True):
+    for code, score in zip(result_codes, codes.ranking.scores, strict=True):
         differ, common = (code != query_code).sum(), (code & query_code).sum()
         distance = -differ / (common + 0.1) if name == "sh:64" else 1 - differ / len(query_code)
         assert score == pytest.approx(distance, rel=1e-5)

@@ -104,7 +104,7 @@ def test_a_single_step_is_parsed(
     kind: str, text: str, args: tuple[float, ...], tag: str | None, canonical: str
 ) -> None:
     step = Step.parse(kind, text)
-    assert (step.args, step.tag, step.named, str(step)) == (args, tag, tag, canonical)
+    assert (step.args, step.tag, str(step)) == (args, tag, canonical)
     assert Step.parse(kind, canonical) == step
 
 

@@ -241,7 +241,7 @@ def test_a_checkpoint_of_attention_of_version_0_1_is_continued_and_listed(data: 
     plan["about"] = header["plan"]
     save_file(tensors, path, {"plan": json.dumps(plan), "epochs": json.dumps(header["epochs"])})
     (training,) = trainings(tmp_path).values()
-    assert training.waits and [figure["number"] for figure in training.card["figures"]] == [1, 2]
+    assert training.resumable and [figure["number"] for figure in training.card["figures"]] == [1, 2]
     content, epochs, trained = resume("attention", data, tmp_path)
     assert trained == {3} and [epoch.number for epoch in epochs] == [1, 2, 3]
     expected, _, _ = resume("attention", data, tmp_path / "empty")

@@ -56,8 +56,8 @@ def test_vectors_are_counts_times_idf_by_hand() -> None:
 def test_a_keypoint_is_assigned_to_its_nearest_word() -> None:
     vocabulary = a_vocabulary([[0], [1], [2], [3]])
     expected = [3, 0, 0, 2]
-    np.testing.assert_array_equal(vocabulary.named(of_words(expected, np.random.default_rng(0))), expected)
-    assert len(vocabulary.named(of_words([]))) == 0
+    np.testing.assert_array_equal(vocabulary.assign(of_words(expected, np.random.default_rng(0))), expected)
+    assert len(vocabulary.assign(of_words([]))) == 0
 
 
 @settings(max_examples=60, deadline=None)
@@ -144,7 +144,7 @@ def test_a_vocabulary_is_cached_and_rebuilt_if_damaged(described: tuple[LocalSou
         len(local_features) for _, local_features in sorted(source.read(keys))
     ]
     for row, features in source.read(keys):
-        np.testing.assert_array_equal(first.of(row), first.named(features))
+        np.testing.assert_array_equal(first.of(row), first.assign(features))
     (path,) = (source.options.cache / "words").iterdir()
     loaded = words.describe(source, keys, 50, rows)
     np.testing.assert_array_equal(first.vectors(), loaded.vectors())
@@ -179,7 +179,7 @@ def test_a_vocabulary_is_limited_to_the_number_of_keypoints(described: tuple[Loc
     total = sum(len(local_features) for _, local_features in source.read(keys))
     vocabulary = words.describe(source, keys, 100_000, range(len(keys)))
     assert len(vocabulary.centroids) == total
-    assert vocabulary.asked == 100_000
+    assert vocabulary.requested == 100_000
 
 
 def test_pictures_without_keypoints_have_no_words(described: tuple[LocalSource, list[str]]) -> None:

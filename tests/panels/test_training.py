@@ -164,7 +164,7 @@ def test_cancelled_training_continues_in_another_session_with_its_settings(
     card = trainings(tmp_path)[name].card
     assert card["figures"][:3] == figures
     assert (len(card["figures"]), card["base"]) == (7, NETWORK)
-    assert not second_panel.trained[name].waits
+    assert not second_panel.trained[name].resumable
     assert second_panel.recipe.name.value != name  # a used name
 
 

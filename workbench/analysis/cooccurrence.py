@@ -77,7 +77,7 @@ def _whitened_vectors(
     for done, (_, maps) in enumerate(require_maps(described.source).batches(keys, 0)):
         progress("pooling", done, 0)
         pools = pool_regions(maps.float(), config, descriptors.attention, descriptors.proposals)
-        regions = pools.vectors.flatten(0, 1) if pools.there is None else pools.vectors[pools.there]
+        regions = pools.vectors.flatten(0, 1) if pools.valid is None else pools.vectors[pools.valid]
         parts = Parts(regions[:, None]) if at_regions else sum_regions(pools, config, ())
         vectors.append(parts.total[:, 0])
     parts = Parts(torch.cat(vectors)[:, None])

@@ -186,7 +186,7 @@ class Bench:
             explanation = explain(
                 maps, described.maps(rows[image_id]), described.config, described.descriptors
             )
-        score = searcher.coded(query_vector(described, query, box)[0], rows[image_id])
+        score = searcher.code_score(query_vector(described, query, box)[0], rows[image_id])
         if score is None:
             return explanation
         return replace(explanation, score=score, constant=score - explanation.score)

@@ -53,11 +53,6 @@ class Step:
         return ":".join([self.name, *arguments, *([self.tag] if self.tag is not None else [])])
 
     @property
-    def named(self) -> str | None:
-        """The tag: NAME in ``attention:NAME``, ``pcaw:256:NAME``, ``sv:100:NAME``, ``proposals:20:NAME``."""
-        return self.tag
-
-    @property
     def learned(self) -> str | None:
         """The name of the trained weights or whitening that a step applies; ``sv`` applies none."""
         return None if self.name == "sv" else self.tag

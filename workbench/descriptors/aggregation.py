@@ -63,7 +63,7 @@ class PooledRegions:
         return self.regions if self.regions.ndim == 2 else self.regions[image]
 
     @property
-    def there(self) -> torch.Tensor | None:
+    def valid(self) -> torch.Tensor | None:
         """Mask [B, N] of regions that are not padding; None if there is no padding."""
         return None if self.regions.ndim == 2 or self.weights is None else self.weights[..., 0] > 0
 

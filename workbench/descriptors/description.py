@@ -202,7 +202,7 @@ def _fit_regional(
             vector_count = len(fit_on) * chunk.vectors.shape[1] * len(scales)
             chosen = draws[positions] <= max(MAX_VECTORS / vector_count, 2 / len(fit_on))
             selected = chunk.vectors if chosen.all() else chunk.vectors[chosen]  # mostly all: no copy
-            valid = chunk.there
+            valid = chunk.valid
             vectors.append(selected.flatten(0, 1) if valid is None else selected[valid[chosen]])
     scales[0].progress("whitening", 0, 0)
     whitenings: list[Whitening | None] = []

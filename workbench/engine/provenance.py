@@ -99,8 +99,9 @@ def warnings(described: DescribedCollection) -> list[str]:
 
 def _vocabulary_warnings(words: VisualWords, images: int) -> Iterator[str]:
     yield "the vocabulary was learned on the evaluated collection"
-    if (count := len(words.centroids)) < words.asked:
-        yield f"the vocabulary has {count} words, not {words.asked}: there are too few descriptors for more"
+    if (count := len(words.centroids)) < words.requested:
+        few = "there are too few descriptors for more"
+        yield f"the vocabulary has {count} words, not {words.requested}: {few}"
     if empty := int((np.diff(words.starts)[:images] == 0).sum()):
         yield f"{empty} images have no keypoints: their score is 0 and they rank last"
 

@@ -107,7 +107,7 @@ def query_vector(described: DescribedCollection, query: QueryLike, box: Box | No
         if described.words is not None:
             assert isinstance(described.source, LocalSource)
             keypoints = described.source.features_of(query_picture(described.collection, query, box))
-            bag = torch.from_numpy(described.words.vector(described.words.named(keypoints)))
+            bag = torch.from_numpy(described.words.vector(described.words.assign(keypoints)))
             parts = apply_final_steps(Parts(bag[None, None]), described.config, described.descriptors.final)
         else:
             parts, _ = describe_maps(

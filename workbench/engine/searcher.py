@@ -91,7 +91,7 @@ class Searcher:
         local = self.keypoints.bytes if self.keypoints else 0.0
         return self.index.bytes + whole * (needs_vectors and self.index.bytes < whole) + local
 
-    def coded(self, query: torch.Tensor, row: int) -> float | None:
+    def code_score(self, query: torch.Tensor, row: int) -> float | None:
         """The inner product of a query [D] with an image's product code; None without such codes."""
         codes = isinstance(self.index, faiss_index.FaissIndex) and self.index.centroids
         if not codes or any(step.name == "dba" for step in self.config.reranking_steps):

@@ -28,7 +28,7 @@ def explain_words(
 
     The regions are the keypoints' patches, in order. ``region_pairs`` lists the pairs that contribute.
     """
-    names = words.named(query), words.named(image)
+    names = words.assign(query), words.assign(image)
     query_parts, image_parts = (_keypoint_parts(own, words, names, config, descriptors) for own in names)
     query_vector, image_vector = query_parts.sum(0), image_parts.sum(0)
     contributions = (query_parts @ image_parts.T).numpy()

@@ -22,7 +22,7 @@ TrainingKind = Literal["backbone", "attention"]
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """A training: its ``path`` (which may not exist yet), its card, and whether a checkpoint ``waits``.
+    """A training: its ``path`` (which may not exist yet), its card, and whether it is ``resumable``.
 
     The card is that of the finished file, or of the checkpoint if there is one: data, settings, ``seed`` and
     the ``figures`` of each epoch. ``shipped``: it is part of the package.
@@ -32,7 +32,7 @@ class TrainingRecord:
     kind: TrainingKind
     path: Path
     card: dict[str, Any]
-    waits: bool = False
+    resumable: bool = False
     shipped: bool = False
 
     @property
@@ -87,7 +87,7 @@ def trainings(cache: Path) -> dict[str, TrainingRecord]:
     by_name |= {name: _read_checkpoint(name, path) or by_name.get(name) for name, path in checkpoints.items()}
 
     def modified(training: TrainingRecord) -> float:
-        path = checkpoints[training.name] if training.waits else training.path
+        path = checkpoints[training.name] if training.resumable else training.path
         return path.stat().st_mtime if path.is_file() else 0.0
 
     valid = [training for training in by_name.values() if training is not None]
@@ -121,7 +121,7 @@ def _read_checkpoint(name: str, path: Path) -> TrainingRecord | None:
         return None
     card = {**header["plan"], "figures": header["epochs"]}
     kind: TrainingKind = "backbone" if "base" in card else "attention"
-    return _valid(TrainingRecord(name, kind, path.parent.with_suffix(".safetensors"), card, waits=True))
+    return _valid(TrainingRecord(name, kind, path.parent.with_suffix(".safetensors"), card, resumable=True))
 
 
 def _valid(training: TrainingRecord) -> TrainingRecord | None:

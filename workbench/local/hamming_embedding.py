@@ -43,7 +43,7 @@ class HammingEmbedding:
         Two keypoints of one word count idf² if their signatures differ in at most ``threshold`` bits; the
         sum is divided by the lengths of both weighted counts.
         """
-        words = self.words.named(features)
+        words = self.words.assign(features)
         if not len(words):
             return np.zeros(len(self.norms), np.float32)
         signatures = self.signed(features.descriptors, words)

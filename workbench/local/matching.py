@@ -24,7 +24,7 @@ class Match:
     features), distance, ratio, inlier, and for a bag of words word (-1 if the two keypoints have different
     words). ``words`` has a row for each shared word: word, idf, in_query and in_image (its counts), and
     contribution (to the score of ``bow`` alone, without later steps), the largest first; it is empty without
-    words. ``named`` are the words of all keypoints of the query and of the image, -1 without words.
+    words. ``words_of`` are the words of all keypoints of the query and of the image, -1 without words.
     """
 
     query: LocalFeatures
@@ -32,7 +32,7 @@ class Match:
     verified: Verification
     table: pd.DataFrame = field(repr=False)
     words: pd.DataFrame = field(repr=False)
-    named: tuple[np.ndarray, np.ndarray] = field(repr=False)
+    words_of: tuple[np.ndarray, np.ndarray] = field(repr=False)
 
     @property
     def inliers(self) -> int:
@@ -46,7 +46,7 @@ def match(
     """Match two pictures' features and verify the matches by a transformation of ``kind``, as ``sv`` does."""
     verified = verify(query, image, kind=kind)
     query_words, image_words = (
-        words.named(features) if words else np.full(len(features), -1) for features in (query, image)
+        words.assign(features) if words else np.full(len(features), -1) for features in (query, image)
     )
     query_rows, image_rows = verified.pairs.T
     same = query_words[query_rows] == image_words[image_rows]

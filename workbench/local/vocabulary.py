@@ -32,14 +32,14 @@ class VisualWords:
     """A collection in visual words. ``centroids`` [k, 128] are the vocabulary, ``idf`` [k] its weights.
 
     The words of the i-th picture's keypoints, in their order, are ``words[starts[i]:starts[i + 1]]``.
-    ``asked`` is the requested number of words; there are fewer if there are fewer descriptors.
+    ``requested`` is the requested number of words; there are fewer if there are fewer descriptors.
     """
 
     centroids: np.ndarray = field(repr=False)
     idf: np.ndarray = field(repr=False)
     words: np.ndarray = field(repr=False)
     starts: np.ndarray = field(repr=False)
-    asked: int
+    requested: int
 
     @property
     def size(self) -> int:
@@ -55,7 +55,7 @@ class VisualWords:
         """Return the words of a picture's keypoints, int32 [n]."""
         return np.asarray(self.words[self.starts[row] : self.starts[row + 1]])
 
-    def named(self, features: LocalFeatures) -> np.ndarray:
+    def assign(self, features: LocalFeatures) -> np.ndarray:
         """Assign any picture's keypoints to words, the nearest centroids: int32 [n]."""
         return assign(features.descriptors, self.index)
 

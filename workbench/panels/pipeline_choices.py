@@ -119,7 +119,7 @@ def with_part(pipeline: str, label: str, value: str) -> str:
 
 def _unnamed(step: Step) -> Step:
     """A step without the name of weights that were trained elsewhere."""
-    return Step(step.name, step.args) if step.named else step
+    return Step(step.name, step.args) if step.tag else step
 
 
 def _fits(step: Step, backbone: str) -> bool:

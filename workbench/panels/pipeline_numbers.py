@@ -71,7 +71,7 @@ def with_number(pipeline: str, label: str, position: int, number: float) -> str:
             if position == 0 and step.name in SUGGESTING:
                 few = step.name in INVERTED and cell_count(Step(step.name, (number,))) < step.args[1]
                 values = values[:1] if few or step.args[1] == suggested_argument(step) else values
-        values += [step.named] if step.named else []
+        values += [step.tag] if step.tag else []
         position -= len(step.args)
         texts.append(":".join([step.name, ("x" if step.name == "grid" else ":").join(values)]).rstrip(":"))
     return with_part(pipeline, label, ("/" if label == "Re-ranking" else ",").join(texts))

@@ -48,7 +48,7 @@ def _reranked(step: Step) -> str:
         "diffusion": "diffusion over the {} nearest of each",
         "kreciprocal": "k-reciprocal neighbours (k1 {}, k2 {}, lambda {})",
         "he": "keypoints compared by signatures, at most {} of 64 bits different",
-        "sv": "the first {} verified by one homography" + f" of {step.named} keypoints" * bool(step.named),
+        "sv": "the first {} verified by one homography" + f" of {step.tag} keypoints" * bool(step.tag),
     }[step.name].format(*values)
 
 

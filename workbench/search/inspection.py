@@ -37,7 +37,7 @@ class BinaryCodes(NamedTuple):
     """Binary codes of the query and of its results, uint8 [1 + k, B / 8], and the ranking of the results."""
 
     codes: np.ndarray
-    found: Ranking
+    ranking: Ranking
 
 
 def cell_statistics(index: Index, query: np.ndarray) -> CellStatistics | None:

@@ -111,10 +111,10 @@ class LazyRankings(Sequence[Any]):
     def __getitem__(self, position: Any) -> Any:
         if isinstance(position, slice):
             return [self[i] for i in range(*position.indices(len(self)))]
-        ranking = self.found(position)
+        ranking = self.ranking(position)
         return ranking.rows if self._shown is None else self._shown(position % len(self), ranking)
 
-    def found(self, position: int) -> Ranking:
+    def ranking(self, position: int) -> Ranking:
         """Return the ranking of one query with its scores."""
         if not -len(self) <= position < len(self):
             raise IndexError(position)

@@ -122,7 +122,7 @@ def _code_rows(request: Request, codes: Codes, spherical: bool) -> list[dict[str
     size = len(query)
     ones = f"{int(query.sum())} of {size} bits are 1"
     rows: list[dict[str, Any]] = [{"rank": "", "name": "the query", "text": "distance", "said": ones}]
-    for rank, (row, score, code) in enumerate(zip(*codes.found, others, strict=True), 1):
+    for rank, (row, score, code) in enumerate(zip(*codes.ranking, others, strict=True), 1):
         name = image_name(tradeoff, row)
         differ, both = int((code != query).sum()), int((code & query).sum())
         grade = relevance(name)
@@ -156,6 +156,6 @@ def _explained(codes: Codes, spherical: bool) -> str:
     distance = "bits that differ ÷ (bits 1 in both + 0.1)" if spherical else "how many bits differ"
     return (
         f"Codes of {8 * codes.codes.shape[1]} bits, the query's on top, then those of its first "
-        f"{len(codes.found.rows)} results. A tall orange bar: the bit differs from the query's; a low blue "
+        f"{len(codes.ranking.rows)} results. A tall orange bar: the bit differs from the query's; a low blue "
         f"foot: it is 1 in both; nothing: 0 in both. On the right the distance: {distance}."
     )

@@ -149,4 +149,4 @@ def words_summary(match: Match, bag: bool) -> list[Line]:
 
 def with_word(match: Match, word: int) -> list[list[int]]:
     """The keypoints of both pictures that belong to the word."""
-    return [np.flatnonzero(words == word).tolist() for words in match.named]
+    return [np.flatnonzero(words == word).tolist() for words in match.words_of]

@@ -147,7 +147,7 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
             x, y, size, angle = (match.query, match.image)[side].points[ends[side]]
             return f"{size:.1f} px, {angle:.0f}° at {x:.0f}, {y:.0f}"
 
-        word = int(match.named[side][number])
+        word = int(match.words_of[side][number])
         words = [f"word {word}"] if word >= 0 else []
         keypoint = cell(patch(side), f"patch of the {ROLES[side]}", ROLES[side], position(side), *words)
         if not len(row):

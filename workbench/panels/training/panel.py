@@ -97,7 +97,7 @@ class TrainingPanel(Panel[Request, Live]):
         """Start the training of the settings, or go on with it."""
         name, settings, waiting = self.recipe.name.value.strip(), self.recipe.settings, self.waiting()
         trained, path = self.trained.get(name), trained_path(self.session.bench.options.cache, name)
-        if path.is_file() and (trained is None or not trained.waits):
+        if path.is_file() and (trained is None or not trained.resumable):
             raise WorkbenchError(f"{str(path)!r} exists already: choose another name to train again")
         base = waiting.base if waiting is not None else Config.parse(self.session.pipeline).backbone
         self._request = Request(Live(name, self.recipe.kind, settings.epochs), base, settings)
@@ -142,7 +142,7 @@ class TrainingPanel(Panel[Request, Live]):
     def waiting(self) -> TrainingRecord | None:
         """The interrupted training of this name, kind, collection and settings."""
         trained, bench = self.trained.get(self.recipe.name.value.strip()), self.session.bench
-        if trained is None or not trained.waits or trained.kind != self.recipe.kind:
+        if trained is None or not trained.resumable or trained.kind != self.recipe.kind:
             return None
         source = trained.card["collection"], trained.card["seed"]
         same = source == (bench.collection.name, bench.options.seed)
@@ -231,7 +231,7 @@ class TrainingPanel(Panel[Request, Live]):
             done = max((epoch["number"] for epoch in waiting.card["figures"]), default=0)
             text = f"{name} was stopped after epoch {done}: Continue goes on there with the same settings."
             return [line(text, "note")]
-        if existing is not None and existing.waits:
+        if existing is not None and existing.resumable:
             text = f"Starts {name} again: the interrupted training of this name has other settings."
             return [line(text, "warning")]
         backbone = words.short(self._backbone())

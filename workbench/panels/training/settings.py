@@ -82,7 +82,7 @@ class TrainingSettings:
         self.what.value = trained.kind
         for control in (*self._controls[trained.kind], self.epochs):
             control.value = getattr(settings, control.description.lower())
-        if trained.waits:
+        if trained.resumable:
             self.name.value = trained.name
 
     def suggest(self, collection: str, taken: set[str]) -> None:

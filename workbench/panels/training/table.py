@@ -53,7 +53,7 @@ def row(trained: TrainingRecord, running: bool = False) -> dict[str, Any]:
         "what": _what(trained),
         "collection": str(trained.card.get("collection", "")),
         "epochs": f"{done} of {trained.settings.epochs}, {'running' if running else 'stopped'}"
-        if trained.waits
+        if trained.resumable
         else f"{done}, kept {best}",
     }
     order = {"epochs": done}
