@@ -90,13 +90,13 @@ def verify(
     if not len(query) or not len(image):
         return reject("no keypoints in " + ("the query" if not len(query) else "the image"))
     if len(pairs) < MIN_INLIERS:
-        return reject(f"{len(pairs)} matches are too few")
+        return reject("1 match is too few" if len(pairs) == 1 else f"{len(pairs)} matches are too few")
     model, inside = fit_model(query_points, image_points, INLIER_DISTANCE * max(image.size), ratios, kind)
     if model is None:
         return reject(f"no {_NAMES[kind]} fits")
     inliers = _distinct_positions(query_points[inside], image_points[inside])
     if inliers < MIN_INLIERS:
-        return reject(f"{inliers} inliers are too few")
+        return reject("1 inlier is too few" if inliers == 1 else f"{inliers} inliers are too few")
     why = degenerate(model, query_points[inside], image_points[inside], query.size, image.size)
     return reject(why) if why else Verification(pairs, distances, ratios, inside, inliers, model)
 

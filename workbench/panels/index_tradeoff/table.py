@@ -80,7 +80,12 @@ def seconds(time: float) -> str:
 def columns(has_truth: bool) -> list[dict[str, Any]]:
     """The headings of the table; mAP only with ground truth."""
     recall = [
-        column(f"recall@{k}", f"recall@{k}", True, f"Percent of exact search's first {k} among the index's")
+        column(
+            f"recall@{k}",
+            f"recall@{k}",
+            True,
+            f"Percent of the first {k} images of exact search among the first {k} of the index",
+        )
         for k in DEPTHS
     ]
     truth = [
@@ -165,7 +170,7 @@ def note(tradeoff: Tradeoff | None, stale: bool, has_truth: bool) -> list[Line]:
     if stale and tradeoff is not None:
         text = f"Measured for {tradeoff.described.config}. Measure starts again for the pipeline now."
         return [line(text, "warning")]
-    text = "Recall@k: percent of exact search's first k that are among the index's."
+    text = "Recall@k: percent of the first k images of exact search that are among the first k of the index."
     if tradeoff is None:
         return [line(text, "note")]
     images, queries = len(tradeoff.database), len(tradeoff.queries)

@@ -15,7 +15,7 @@ function render({ model, el }) {
   const card = part("div", "wb-card", plot);
   const [photo, caption] = [part("img", "", card), part("div", "wb-card-text", card)];
   const legend = part("div", "wb-legend", root);
-  part("p", "wb-hint", root, `Click studies an image, a lasso selects, Shift adds. ${KEYS}`);
+  part("p", "wb-hint", root, `Click an image to study it, draw a lasso to select images, hold Shift to add to the selection. ${KEYS}`);
   const said = part("div", "wb-said", el); // read aloud
   plot.tabIndex = 0;
   plot.dataset.lmSuppressShortcuts = "true";
