@@ -51,7 +51,7 @@ def sampler(bench: Bench) -> BatchSampler:
 
 def test_a_batch_and_its_loss_equal_those_of_training(sampler: BatchSampler, bench: Bench) -> None:
     pairs, model = sampler.draw(0), load_network(UNTRAINED, bench.options)
-    sampled = sampler.seen(pairs, model)
+    sampled = sampler.mine(pairs, model)
     assert len(sampled) == AT_ONCE * EACH
     with torch.no_grad():
         vectors = describe_pairs(model, pairs)
@@ -78,7 +78,7 @@ def test_batches_differ_by_number_and_are_reproducible(sampler: BatchSampler, be
     from_cache = batch_sampler(bench.collection, bench.options)
     np.testing.assert_array_equal(from_cache.draw(1).positives, other.positives)
     losses, repeated_losses = (
-        sampler.seen(first, load_network(UNTRAINED, bench.options)).loss for _ in range(2)
+        sampler.mine(first, load_network(UNTRAINED, bench.options)).loss for _ in range(2)
     )
     np.testing.assert_array_equal(losses, repeated_losses)
 
@@ -129,7 +129,7 @@ def test_the_view_shows_anchors_and_marks_the_selected_negatives(
     view.next.click()
     assert session.wait(120)
     assert not session.failed, session.message
-    sampled = sampler.seen(sampler.draw(0), load_network(UNTRAINED, bench.options))
+    sampled = sampler.mine(sampler.draw(0), load_network(UNTRAINED, bench.options))
     rows = view.rows.rows
     assert len(rows) == len(view.rows.titles) == 5 and len(rows[0]) == len(shown(sampled)) == 8
     for column, i in enumerate(shown(sampled)):

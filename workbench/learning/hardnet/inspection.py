@@ -70,7 +70,7 @@ class BatchSampler:
         rng = np.random.default_rng([self.seed, 9, number])
         return draw_batch(self.places, self.usable, rng, AT_ONCE, EACH)
 
-    def seen(self, pairs: Batch, model: HardNet) -> MinedBatch:
+    def mine(self, pairs: Batch, model: HardNet) -> MinedBatch:
         """Distances, hardest negatives and loss of a batch in a network's descriptors."""
         with torch.no_grad():
             anchors, positives = describe_pairs(model, pairs)

@@ -87,7 +87,7 @@ class SamplingView(Panel[Request, tuple[Request, MinedBatch]]):
         lesson = self._lesson[1]
         progress("Describing patches", 0, 0)
         network = sampling.load_network(request.network, bench.options)
-        return request, lesson.seen(lesson.draw(request.number), network)
+        return request, lesson.mine(lesson.draw(request.number), network)
 
     def render(self, result: tuple[Request, MinedBatch]) -> None:
         request, self.sampled = result
