@@ -278,7 +278,7 @@ def test_a_full_disk_does_not_change_the_evaluation(folder: Path, cache: Path) -
 
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["timm", "torchvision", "workbench.pipeline"])
+    context.set_forkserver_preload(["timm", "torchvision", "workbench.bench.bench"])
     return context
 
 
