@@ -1,7 +1,4 @@
-"""Bench: pipelines in, rankings, numbers and explanations out, on one collection.
-
-The file is long because the class is the whole interface for scripts, with its documentation.
-"""
+"""Bench: pipelines in, rankings, numbers and explanations out, on one collection."""
 
 from __future__ import annotations
 
@@ -10,9 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
-import torch
 from PIL import Image
 
 from workbench.analysis.index_tradeoff import Tradeoff
@@ -34,23 +29,19 @@ from workbench.engine.evaluate import Evaluation, evaluate
 from workbench.engine.locate import Location, locate_in_image
 from workbench.engine.queries import (
     QueryLike,
-    find_query,
-    query_features,
     query_local_features,
-    query_maps,
     query_picture,
     query_vector,
-    relevance_of,
 )
+from workbench.engine.query_search import rank_query
 from workbench.evaluation.comparison import Comparison
-from workbench.explain.bag_of_words import explain_words
 from workbench.explain.localisation import localisation
-from workbench.explain.score import Explanation, explain
+from workbench.explain.pair import explain_pair
+from workbench.explain.score import Explanation
 from workbench.local.matching import Match, match
 from workbench.local.verification import Kind
 from workbench.runs import store
-from workbench.search.ranking import ranking_table
-from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
+from workbench.search.relevance_feedback import Feedback
 
 
 class Bench:
@@ -130,32 +121,9 @@ class Bench:
         Returns a DataFrame of the first ``k`` images (None: all): rank (from 1), image_id, score, relevance
         and, with feedback or ``also``, ``moved``: the number of ranks gained by it.
         """
-        if k is not None and k < 1:
-            raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
-        searcher = self.engine.searcher(Config.parse(pipeline), progress, query, *also)
-        described = searcher.described
-        vectors = [query_vector(described, query, box)]
-        if also:
-            all_vectors = [vectors[0], *(query_vector(described, other) for other in also)]
-            vectors.append(combine_queries(torch.cat(all_vectors))[None])
-        if feedback is not None:
-            refined_vector = refine_query(
-                vectors[-1][0], described.database, described.image_rows(), feedback
-            )
-            vectors.append(refined_vector[None])
-        last = torch.cat(vectors[-2:])  # without and with the last refinement
-        junk = searcher.junk_of(find_query(described.collection, query))
-        features = self.engine.query_features(searcher, query, box) * len(last)
-        *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features)
-        relevance = relevance_of(described.collection, query)
-        table = ranking_table(ranking, described.collection.images, relevance, k, *before)
-        if locate:
-            boxes = []
-            for done, image_id in enumerate(table["image_id"]):
-                progress("locating", done, len(table))
-                boxes.append(locate_in_image(described, last[-1], image_id).box)
-            table[["x0", "y0", "x1", "y1"]] = np.array(boxes, float).reshape(-1, 4)
-        return table
+        return rank_query(
+            self.engine, Config.parse(pipeline), query, box, k, progress, also, feedback, locate
+        )
 
     def explain(
         self,
@@ -172,24 +140,7 @@ class Bench:
         re-ranking, the explained score is the cosine of the descriptors, which those approximate or begin
         with.
         """
-        searcher = self.engine.searcher(Config.parse(pipeline), progress, query)
-        described = searcher.described
-        rows = described.image_rows()
-        if image_id not in rows:
-            raise WorkbenchError(f"{image_id!r} is not an image of {described.collection.name!r}")
-        if described.words is not None:
-            _, keypoints = self.engine.keypoints(described.config, progress)
-            pair = query_features(described, keypoints, query, box), keypoints.of(rows[image_id])
-            explanation = explain_words(*pair, described.words, described.config, described.descriptors)
-        else:
-            maps = query_maps(described, query, box)
-            explanation = explain(
-                maps, described.maps(rows[image_id]), described.config, described.descriptors
-            )
-        score = searcher.code_score(query_vector(described, query, box)[0], rows[image_id])
-        if score is None:
-            return explanation
-        return replace(explanation, score=score, constant=score - explanation.score)
+        return explain_pair(self.engine, Config.parse(pipeline), query, image_id, box, progress)
 
     def locate(
         self,

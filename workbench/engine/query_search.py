@@ -1,0 +1,60 @@
+"""Rank the database for a query, refined by further queries and by feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from workbench.common.geometry import Box
+from workbench.common.progress import Progress
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.engine.engine import Engine
+from workbench.engine.locate import locate_in_image
+from workbench.engine.queries import QueryLike, find_query, query_vector, relevance_of
+from workbench.search.ranking import ranking_table
+from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
+
+
+def rank_query(
+    engine: Engine,
+    config: Config,
+    query: QueryLike,
+    box: Box | None,
+    k: int | None,
+    progress: Progress,
+    also: Sequence[QueryLike] = (),
+    feedback: Feedback | None = None,
+    locate: bool = False,
+) -> pd.DataFrame:
+    """The first ``k`` images for a query, as a table: see ``Bench.search``. Raises WorkbenchError if k < 1.
+
+    With further queries and feedback the query is refined in steps; ``moved`` compares the last two.
+    """
+    if k is not None and k < 1:
+        raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
+    searcher = engine.searcher(config, progress, query, *also)
+    described = searcher.described
+    vectors = [query_vector(described, query, box)]
+    if also:
+        all_vectors = [vectors[0], *(query_vector(described, other) for other in also)]
+        vectors.append(combine_queries(torch.cat(all_vectors))[None])
+    if feedback is not None:
+        refined_vector = refine_query(vectors[-1][0], described.database, described.image_rows(), feedback)
+        vectors.append(refined_vector[None])
+    last = torch.cat(vectors[-2:])  # without and with the last refinement
+    junk = searcher.junk_of(find_query(described.collection, query))
+    features = engine.query_features(searcher, query, box) * len(last)
+    *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features)
+    relevance = relevance_of(described.collection, query)
+    table = ranking_table(ranking, described.collection.images, relevance, k, *before)
+    if locate:
+        boxes = []
+        for done, image_id in enumerate(table["image_id"]):
+            progress("locating", done, len(table))
+            boxes.append(locate_in_image(described, last[-1], image_id).box)
+        table[["x0", "y0", "x1", "y1"]] = np.array(boxes, float).reshape(-1, 4)
+    return table
