@@ -6,7 +6,7 @@ All names of ``workbench.panels`` that the browser tests need are imported here 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ipywidgets as W
@@ -20,6 +20,7 @@ from workbench.panels.session import session_of
 
 _benches: dict[str, Bench] = {}
 _sessions: list[Session] = []
+_shown: list[W.Widget] = []
 _threads: set[str] = set()  # names of the threads on which messages of widgets were handled
 
 
@@ -37,6 +38,7 @@ def show(bench: Bench, *panels: str, **state: Any) -> W.Widget:
     session = Session(bench, **state)
     _sessions.append(session)
     shown = [getattr(layout, panel)(bench, session) for panel in panels]
+    _shown.extend(shown)
     return shown[0] if len(shown) == 1 else W.VBox(shown)
 
 
@@ -72,6 +74,16 @@ def train_until_epoch(bench: Bench, name: str, last: int) -> None:
     raise AssertionError(f"the training ended before epoch {last}")
 
 
+def settle() -> None:
+    """Wait until no job of the shown panels runs, and no grid of theirs loads pictures."""
+    for session in _sessions:
+        assert session.wait(60), "a job goes on"
+    for panel in _shown:
+        for widget in _descendants(panel):
+            if hasattr(widget, "runner"):
+                assert widget.runner.wait(60), "a grid goes on loading pictures"
+
+
 def close() -> list[str]:
     """Stop the jobs, close all widgets and return the threads on which their messages were handled."""
     for session in _sessions:
@@ -83,8 +95,15 @@ def close() -> list[str]:
     W.Widget.close_all()
     threads = sorted(_threads)
     _sessions.clear()
+    _shown.clear()
     _threads.clear()
     return threads
+
+
+def _descendants(widget: W.Widget) -> Iterator[Any]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _descendants(child)
 
 
 def _record_threads() -> None:

@@ -78,6 +78,10 @@ def start_lab(folder: Path, dark: bool = False) -> Running:
     }
     for name, values in choices.items():
         (settings / f"{name}.jupyterlab-settings").write_text(json.dumps(values))
+    # The debugger reports an error on the console when a kernel restarts before it has answered.
+    page_config = home / "config" / "labconfig" / "page_config.json"
+    page_config.parent.mkdir(parents=True)
+    page_config.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/debugger-extension": True}}))
     environment = {
         **os.environ,
         **{f"JUPYTER_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")},

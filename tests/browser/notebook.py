@@ -79,6 +79,28 @@ class Notebook:
         assert answer["status"] == "ok", answer
         return ast.literal_eval(answer["data"]["text/plain"])
 
+    def fill(self, field: Locator, text: str) -> None:
+        """Write into a field and leave it; return when the kernel has the text.
+
+        With subshells the kernel may handle a click before a text that was sent before it.
+        """
+        field.fill(text)
+        field.press("Tab")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the kernel has handled what the page sent, and no job runs."""
+        self.page.wait_for_timeout(100)  # the page sends a hover after 40 ms
+        self.evaluate("kernel.settle()")
+
+    def click(self, option: Locator) -> str:
+        """Click on an option of a list that changes with the pointer; return its label."""
+        option.hover()  # which may scroll, and so move the pointer over other parts of the panel
+        self.settle()
+        label = option.get_attribute("aria-label") or ""
+        option.click()
+        return label
+
     def reload(self) -> None:
         """Save the notebook, load its page again and wait for its kernel."""
         self.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")

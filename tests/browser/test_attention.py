@@ -14,9 +14,6 @@ from tests.browser.steps import NAUGHTY, region, select
 
 pytestmark = pytest.mark.browser
 PIPELINE = "efficientnet_lite0/max/rmac:2"
-RECORD_CLICK = """() => document.addEventListener("click", (event) => {
-    window.clicked = event.target.closest("[role=option]").ariaLabel;
-}, { capture: true, once: true })"""
 
 
 @pytest.fixture
@@ -47,10 +44,7 @@ def test_regions_are_chosen_by_mouse(panel: Locator, notebook: Notebook) -> None
     expect(panel.get_by_role("listbox").first.locator("[aria-selected=true]")).to_have_count(1)
     expect(panel).to_contain_text(re.compile(r"score 0\.\d+ with kind"))
     expect(nearest).to_have_count(12, timeout=30_000)
-    # Scrolling to the list may move another region under the pointer, so the name is read at the click.
-    notebook.page.evaluate(RECORD_CLICK)
-    nearest.nth(2).click()
-    name = notebook.page.evaluate("clicked").split(",")[0]
+    name = notebook.click(nearest.nth(2)).split(",")[0]
     expect(select(panel, "Image").locator("option:checked")).to_have_text(name)
     expect(panel.locator(".wb-heat-caption .wb-name")).to_have_text(Path(name).name, timeout=30_000)
     assert serious(notebook.page, ".wb-attention") == []

@@ -55,7 +55,7 @@ def test_pipeline_is_set_by_slider_string_slot_and_favourite(
     press(part, "Use A")
     expect(string).to_have_value("efficientnet_lite0/gem:4/grid:2x2")
     expect(part.get_by_text("generalised mean over 4 regions")).to_be_visible()
-    part.get_by_label("Name", exact=True).fill("mine")
+    notebook.fill(part.get_by_label("Name", exact=True), "mine")
     press(part, "Save")
     select(panel, "Favourite").select_option("MAC")
     expect(string).to_have_value("efficientnet_lite0/max/whole/pcaw:256")

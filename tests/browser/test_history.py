@@ -53,9 +53,8 @@ def test_two_runs_are_compared_and_the_session_is_saved_and_opened(
     assert serious(page, ".wb-panel") == []
     # By keyboard: save the session, reopen a run, open the saved session.
     cells = page.evaluate(CELLS)
-    history.get_by_label("Session file").fill("work")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
+    notebook.fill(history.get_by_label("Session file"), "work")
+    page.keyboard.press("Enter")  # on the next button, Save session
     expect(messages).to_contain_text("The session is saved in work.json.")
     state = json.loads((lab.folder / "work.json").read_text())["state"]
     assert (state["pipeline"], state["query"]) == (FIRST, f"kind 0/{NAUGHTY}")
@@ -65,7 +64,7 @@ def test_two_runs_are_compared_and_the_session_is_saved_and_opened(
     button(history, "Reopen").press("Enter")
     button(history, "Open session").press("Enter")
     expect(messages).to_contain_text("The session is as it was saved in work.json.")
-    history.get_by_label("Session file").fill("missing.ipynb")
+    notebook.fill(history.get_by_label("Session file"), "missing.ipynb")
     button(history, "Open session").press("Enter")
     expect(messages.locator(".wb-error")).to_contain_text("missing.ipynb.json' does not exist")
     assert page.evaluate(CELLS) == cells
@@ -76,7 +75,7 @@ def test_report_is_saved_and_its_page_opens(
 ) -> None:
     panel, _ = show_history(notebook, folder, cache)
     history = region(panel, "History")
-    history.get_by_label("Report file").fill("handed in")
+    notebook.fill(history.get_by_label("Report file"), "handed in")
     button(history, "Save report").click()
     expect(region(panel, "Messages")).to_contain_text("is saved in handed in.html", timeout=120_000)
     text = (lab.folder / "handed in.html").read_text()

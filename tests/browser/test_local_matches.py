@@ -75,8 +75,7 @@ def test_keypoints_patches_and_words_are_linked(part: Locator, notebook: Noteboo
     result.click()
     expect(patches.get_by_role("img", name="patch of the result")).to_be_visible(timeout=WAIT)
     expect(strip).to_have_attribute("aria-busy", "false", timeout=WAIT)
-    name = (nearest.nth(1).get_attribute("aria-label") or "").partition(", distance")[0]
-    nearest.nth(1).click()
+    name = notebook.click(nearest.nth(1)).partition(", distance")[0]
     expect(part.locator(".wb-keyside figcaption").last).to_have_text(name, timeout=WAIT)
     expect(read).to_have_text(re.compile(r"^result keypoint \d+ of "), timeout=WAIT)
 

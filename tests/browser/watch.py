@@ -45,4 +45,4 @@ class Watch:
         faults = self.errors[:], self.outside[:], self.dialogs[:]
         for record in (self.errors, self.outside, self.dialogs):
             record.clear()
-        assert faults == ([], [], [])
+        assert faults == ([], [], []), faults

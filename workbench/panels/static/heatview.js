@@ -198,7 +198,7 @@ function render({ model, el }) {
 
   const drawShown = (focus = false) => {
     const shown = get("shown")?.map(String);
-    groups.forEach((group, i) => group.toggleAttribute("hidden", Boolean(shown && !shown.includes(String(get("regions")[i].group)))));
+    groups.forEach((group, i) => group.toggleAttribute("hidden", Boolean(shown && !shown.includes(String(get("regions")[i]?.group)))));
     const any = visible().length > 0;
     any ? regions.setAttribute("role", "listbox") : regions.removeAttribute("role");
     any ? regions.setAttribute("aria-label", `Regions of ${get("name")}`) : regions.removeAttribute("aria-label");
