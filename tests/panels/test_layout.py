@@ -14,13 +14,14 @@ import pytest
 import workbench
 from workbench.bench.bench import Bench
 from workbench.config.errors import WorkbenchError
-from workbench.panels import Session, query_panel
+from workbench.panels import Session, layout, query_panel
 from workbench.panels.configuration.panel import Configuration
 from workbench.panels.messages import Messages
 from workbench.panels.query.panel import PAGE, QueryPicker
 from workbench.panels.results.panel import Results
 from workbench.panels.session import session_of
 from workbench.panels.widgets.region import Text
+from workbench.workbench import Workbench
 
 NOISE = LABELS, EACH = 5, 13
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
@@ -213,3 +214,11 @@ def test_heat_on_targets_is_computed_after_an_interrupted_evaluation(session: Se
     assert "localisation" not in interrupted.evaluation.metrics
     interrupted.choose(list(session.queries)[3])
     assert settled(interrupted).evaluation.metrics["localisation"] == measured
+
+
+def test_each_entry_of_the_table_is_a_documented_method_of_the_workbench(posters: Workbench) -> None:
+    assert {"show", "query_panel", "history_panel"} <= set(layout.PANELS) <= set(dir(posters))
+    for name, build in layout.PANELS.items():
+        assert getattr(posters, name).__doc__ == build.__doc__
+    with pytest.raises(AttributeError, match="no attribute 'unknown_panel'"):
+        _ = posters.unknown_panel
