@@ -5,8 +5,8 @@ BIN := .venv/bin
 # What trains for an hour is started by name: docs/learning.md.
 TRAINING := $(addprefix benchmarks/,attention.py hardnet.py learning.py whitening.py words.py)
 BENCHMARKS := $(sort $(filter-out benchmarks/_% $(TRAINING),$(wildcard benchmarks/*.py)))
-# Two processes of one thread each (tests/conftest.py); a file of tests, or a group that it names, stays in one.
-WORKERS := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
+# Two processes of one thread each; tests/conftest.py says which tests stay in one.
+WORKERS := --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .PHONY: lab test notebooks bench clean browser

@@ -122,32 +122,41 @@ def has_browser() -> bool:
         return Path(playwright.chromium.executable_path).exists()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Group tests by file, unless they name a group, and put the longest groups first."""
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, without which the tests run in one process
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Under ``--dist=loadscope``, let one worker run the tests of a scope (see ``_scope``)."""
+    if config.getvalue("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _scope(nodeid)
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests by scope, those that take longest first, and skip browser tests without a browser."""
+    scopes: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            shared = item.get_closest_marker("browser") and "notebook" in getattr(item, "fixturenames", ())
-            group = "browser" if shared else item.nodeid.partition("::")[0]  # one JupyterLab
-            item.add_marker(pytest.mark.xdist_group(group))
-    groups: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        groups.setdefault(_group(item), []).append(item)
-    items[:] = [item for group in sorted(groups.values(), key=_rank) for item in group]
+        scopes.setdefault(_scope(item.nodeid), []).append(item)
+    items[:] = [item for scope in sorted(scopes.values(), key=_rank) for item in scope]
     browser_tests = [item for item in items if item.get_closest_marker("browser")]
     if browser_tests and not has_browser():
         for item in browser_tests:
             item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
 
 
-def _group(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("xdist_group")
-    assert marker is not None
-    return str(marker.args[0] if marker.args else marker.kwargs["name"])
+def _scope(nodeid: str) -> str:
+    """The file of a test; one scope for all browser tests that share a JupyterLab."""
+    path = nodeid.partition("::")[0]
+    shared = path.startswith("tests/browser/") and not path.endswith("/test_app.py")
+    return "tests/browser" if shared else path
 
 
 def _rank(items: list[pytest.Item]) -> tuple[int, int]:
-    """Return the sort key of a group: browser tests, notebooks, then files by their slow tests."""
+    """Return the sort key of a scope: browser tests, notebooks, then files by their slow tests."""
     if any(item.get_closest_marker("browser") for item in items):
         return 0, 0
     if items[0].path.suffix == ".ipynb":
