@@ -53,6 +53,13 @@ class DescribedCollection:
         """The row of each image of the database."""
         return {image: row for row, image in enumerate(self.collection.images)}
 
+    def image_row(self, image_id: str) -> int:
+        """The row of an image of the database. Raises WorkbenchError if it is not in the collection."""
+        row = self.image_rows().get(image_id)
+        if row is None:
+            raise WorkbenchError(f"{image_id!r} is not an image of {self.collection.name!r}")
+        return row
+
     def row(self, query: Query | None) -> int | None:
         """The row of a query of the collection; None without a query, or if its picture could not be read."""
         picture = query and picture_of(self.collection, query)

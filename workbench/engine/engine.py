@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from workbench.collections.collection import Collection
-from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.options import Options
@@ -11,10 +10,10 @@ from workbench.engine.description import DescribedCollection
 from workbench.engine.description_cache import DescriptionCache
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.one import RegionSets, RegionSetsCache
-from workbench.engine.queries import QueryLike, query_features, require_query
+from workbench.engine.queries import QueryLike, require_query
 from workbench.engine.region_search import RegionSearch
 from workbench.engine.searcher import Searcher, SearcherCache
-from workbench.local.features import LocalFeatures, LocalSource
+from workbench.local.features import LocalSource
 from workbench.local.vocabulary import VisualWords
 
 
@@ -71,12 +70,6 @@ class Engine:
         self._require(*queries)
         words = self.describe(config, progress).words if config.pooling.name == "bow" else None
         return self._descriptions.local(config.local), words
-
-    def query_features(self, searcher: Searcher, query: QueryLike, box: Box | None) -> list[LocalFeatures]:
-        """The query's local features where re-ranking compares them, else an empty list."""
-        if searcher.keypoints is None:
-            return []
-        return [query_features(searcher.described, searcher.keypoints, query, box)]
 
     def _require(self, *queries: QueryLike) -> None:
         for query in queries:

@@ -9,7 +9,6 @@ import torch
 
 from workbench.collections import images
 from workbench.common.geometry import Box, as_box
-from workbench.config.errors import WorkbenchError
 from workbench.engine.description import DescribedCollection, require_maps
 from workbench.engine.region_search import pool_image_regions, region_vectors
 
@@ -60,10 +59,8 @@ def locate_in_image(described: DescribedCollection, vector: torch.Tensor, image_
 
     Raises WorkbenchError if the image is not of the collection, or the pipeline has no feature map.
     """
-    rows = described.image_rows()
-    if image_id not in rows:
-        raise WorkbenchError(f"{image_id!r} is not an image of {described.collection.name!r}")
+    row = described.image_row(image_id)
     require_maps(described.source)
     header = images.header(described.collection.path(image_id))
-    maps = described.maps(rows[image_id])[0]
+    maps = described.maps(row)[0]
     return locate(vector[None], maps, described, (header.width, header.height))[0]

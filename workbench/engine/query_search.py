@@ -14,7 +14,8 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 from workbench.engine.locate import locate_in_image
-from workbench.engine.queries import QueryLike, find_query, query_vector, relevance_of
+from workbench.engine.queries import QueryLike, find_query, query_features, query_vector, relevance_of
+from workbench.local.features import LocalFeatures
 from workbench.search.ranking import ranking_table
 from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
 
@@ -47,7 +48,9 @@ def rank_query(
         vectors.append(refined_vector[None])
     last = torch.cat(vectors[-2:])  # without and with the last refinement
     junk = searcher.junk_of(find_query(described.collection, query))
-    features = engine.query_features(searcher, query, box) * len(last)
+    features: list[LocalFeatures] = []
+    if searcher.keypoints is not None:
+        features = [query_features(described, searcher.keypoints, query, box)] * len(last)
     *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features)
     relevance = relevance_of(described.collection, query)
     table = ranking_table(ranking, described.collection.images, relevance, k, *before)

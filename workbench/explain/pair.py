@@ -7,7 +7,6 @@ from dataclasses import replace
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
-from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 from workbench.engine.queries import QueryLike, query_features, query_maps, query_vector
 from workbench.explain.bag_of_words import explain_words
@@ -23,17 +22,15 @@ def explain_pair(
     """
     searcher = engine.searcher(config, progress, query)
     described = searcher.described
-    rows = described.image_rows()
-    if image_id not in rows:
-        raise WorkbenchError(f"{image_id!r} is not an image of {described.collection.name!r}")
+    row = described.image_row(image_id)
     if described.words is not None:
         _, keypoints = engine.keypoints(described.config, progress)
-        pair = query_features(described, keypoints, query, box), keypoints.of(rows[image_id])
+        pair = query_features(described, keypoints, query, box), keypoints.of(row)
         explanation = explain_words(*pair, described.words, described.config, described.descriptors)
     else:
         maps = query_maps(described, query, box)
-        explanation = explain(maps, described.maps(rows[image_id]), described.config, described.descriptors)
-    score = searcher.code_score(query_vector(described, query, box)[0], rows[image_id])
+        explanation = explain(maps, described.maps(row), described.config, described.descriptors)
+    score = searcher.code_score(query_vector(described, query, box)[0], row)
     if score is None:
         return explanation
     return replace(explanation, score=score, constant=score - explanation.score)
