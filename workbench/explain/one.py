@@ -66,9 +66,7 @@ class _DescribedMap(NamedTuple):
 
 def image_voters(region_sets: RegionSets, query: ImageRegions, image: str) -> Voters:
     """The voters for an image. Raises WorkbenchError for an unknown image."""
-    row = region_sets.described.image_rows().get(image)
-    if row is None:
-        raise WorkbenchError(f"{image!r} is not an image of {region_sets.described.collection.name!r}")
+    row = region_sets.described.image_row(image)
     return _voters(region_sets.sets.nearest(query.vectors), row)
 
 
