@@ -21,8 +21,10 @@ from workbench.bench.bench import Bench
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.aggregation import pool_regions
-from workbench.descriptors.attention import Attention, areas
+from workbench.descriptors.attention import Attention, areas, places
+from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import rmac
+from workbench.descriptors.weighting import centre_prior
 from workbench.explain.activations import activations, at_layer
 from workbench.features.cards import SHIPPED_WEIGHTS, source_card, trained_path
 
@@ -32,7 +34,8 @@ CHANNELS = 96  # the channels of the small network's last map
 def random_attention(channels: int = CHANNELS, about: dict[str, Any] | None = None) -> Attention:
     generator = torch.Generator().manual_seed(0)
     hidden, output = torch.randn(8, 2 * channels, generator=generator), torch.randn(8, generator=generator)
-    return Attention(hidden, torch.zeros(8), output, torch.tensor(0.5), about or {})
+    place = torch.randn(8, 4, generator=generator)
+    return Attention(hidden, torch.zeros(8), output, torch.tensor(0.5), about or {}, place)
 
 
 def bench_with(folder: Path, cache: Path, attention: Attention, **about: Any) -> Bench:
@@ -67,12 +70,36 @@ def test_weights_equal_the_formula_computed_by_hand() -> None:
     assert by_area.flatten().tolist() == pytest.approx(halves, rel=1e-6)
 
 
+def test_the_place_of_a_region_changes_its_weight_as_computed_by_hand() -> None:
+    """Equal cells; the hidden unit reads the centre's x and the region's width, each from −1 to 1."""
+    attention = Attention(
+        torch.zeros(1, 4),
+        torch.tensor([0.1]),
+        torch.tensor([2.0]),
+        torch.tensor(-1.0),
+        place=torch.tensor([[0.6, 0.0, 0.5, 0.0]]),
+    )
+    regions = np.array([[0, 0, 1, 1], [1, 0, 2, 1], [0, 0, 2, 1]])
+    placed = [(-0.5, 0.0), (0.5, 0.0), (0.0, 1.0)]
+    expected = [math.log1p(math.exp(2 * math.tanh(0.6 * x + 0.5 * w + 0.1) - 1)) for x, w in placed]
+    weights = attention.weights(torch.ones(1, 2, 1, 2), regions)
+    assert weights.flatten().tolist() == pytest.approx(expected, rel=1e-6)
+    stacked = attention.weights(torch.ones(2, 2, 1, 2), np.stack([regions, regions[::-1]]))  # as of proposals
+    assert stacked[1].flatten().tolist() == pytest.approx(expected[::-1], rel=1e-6)
+
+
+def test_the_place_of_a_region_is_its_centre_and_size() -> None:
+    corner, whole = places(np.array([[0, 0, 1, 3], [0, 0, 4, 6]]), 6, 4).tolist()
+    assert corner == pytest.approx([-0.75, -0.5, -0.5, 0]) and whole == pytest.approx([0, 0, 1, 1])
+
+
 def test_weights_of_a_flat_batch_equal_weights_per_image() -> None:
     """Training puts the regions of many images into one tensor; description groups them by image."""
     attention = random_attention(5)
-    regions, images = torch.rand(4, 7, 5), torch.rand(4, 5)
-    by_image = attention(regions, images[:, None])
-    flat = attention(regions.flatten(0, 1), images, torch.arange(4).repeat_interleave(7))
+    regions, images, placed = torch.rand(4, 7, 5), torch.rand(4, 5), torch.rand(7, 4)
+    by_image = attention(regions, images[:, None], placed)
+    owner = torch.arange(4).repeat_interleave(7)
+    flat = attention(regions.flatten(0, 1), images, placed.repeat(4, 1), owner)
     assert torch.allclose(by_image.flatten(), flat, atol=1e-6)
 
 
@@ -92,6 +119,18 @@ def test_pooled_regions_are_unchanged_and_carry_their_weights() -> None:
     assert not pools.weights.requires_grad
 
 
+@pytest.mark.parametrize(("steps", "cells"), [("centre/attention", False), ("attention/norm/centre", True)])
+def test_weightings_are_multiplied(steps: str, cells: bool) -> None:
+    maps, attention = torch.rand(2, CHANNELS, 6, 8), random_attention()
+    pools = pool_regions(maps, Config.parse(f"x/max/rmac:3/{steps}"), attention)
+    weights = centre_prior(6, 8).expand(2, 1, -1, -1)
+    if cells:
+        weights = weights * maps.norm(dim=1, keepdim=True)
+    expected = pool(weights, pools.regions, "mean") * attention.weights(maps, pools.regions)
+    assert pools.weights is not None
+    assert torch.allclose(pools.weights, expected.expand_as(pools.weights), rtol=1e-5)
+
+
 def test_equal_weights_rank_like_rmac(folder: Path, tmp_path: Path) -> None:
     equal = Attention(torch.zeros(8, 2 * CHANNELS), torch.zeros(8), torch.zeros(8), torch.tensor(3.0))
     bench = bench_with(folder, tmp_path, equal)
@@ -105,12 +144,12 @@ def test_equal_weights_rank_like_rmac(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("steps", ["", "/pcaw:6", "/pcaw:6/scales:2", "/lw:6", "/pca:6/power"])
-@pytest.mark.parametrize("area", [False, True])
+@pytest.mark.parametrize(("area", "centre"), [(False, ""), (True, ""), (False, "/centre")])
 def test_the_parts_of_an_explanation_sum_to_the_score(
-    folder: Path, tmp_path: Path, steps: str, area: bool
+    folder: Path, tmp_path: Path, steps: str, area: bool, centre: str
 ) -> None:
     bench = bench_with(folder, tmp_path, random_attention(), area=area)
-    pipeline = f"{NETWORK}/max/rmac:3/attention:mine{steps}"
+    pipeline = f"{NETWORK}/max/rmac:3{centre}/attention:mine{steps}"
     explanation = bench.explain("kind0/000.jpg", "kind0/003.jpg", pipeline=pipeline)
     scores = bench.search("kind0/000.jpg", pipeline=pipeline, k=None).set_index("image_id")["score"]
     assert explanation.score == pytest.approx(scores["kind0/003.jpg"], abs=1e-4)
@@ -136,13 +175,16 @@ def test_activations_contain_the_attention_weights(folder: Path, tmp_path: Path)
     assert (bench.studies.activations("kind0/000.jpg", pipeline=config, layer="layer1").weights == 1).all()
 
 
-def test_a_saved_attention_loads_unchanged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("placed", [True, False], ids=["place", "file of an earlier version"])
+def test_a_saved_attention_loads_unchanged(tmp_path: Path, placed: bool) -> None:
     attention = random_attention(about={"seed": 3, "figures": [1.5], "command": "workbench train …"})
+    attention = attention if placed else replace(attention, place=None)
     path = tmp_path / "a.safetensors"
     path.write_bytes(attention.to_bytes())
     loaded = Attention.load(path)
     assert loaded.about == attention.about
     assert same(loaded, attention)
+    assert attention.to_bytes() == path.read_bytes()  # equal attention, equal bytes
 
 
 def test_a_replaced_file_changes_the_scores(folder: Path, tmp_path: Path) -> None:
@@ -185,9 +227,10 @@ def _tensors(**changed: torch.Tensor) -> dict[str, torch.Tensor]:
         _tensors(hidden=torch.zeros(8, 7)),
         _tensors(hidden=torch.zeros(8)),
         _tensors(output=torch.zeros(9)),
+        _tensors(place=torch.zeros(8, 3)),
         _tensors(output_bias=torch.tensor(float("nan"))),
     ],
-    ids=["three are missing", "odd", "no matrix", "too wide", "not a number"],
+    ids=["three are missing", "odd", "no matrix", "too wide", "three numbers a place", "not a number"],
 )
 def test_a_file_with_invalid_tensors_is_refused(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> None:
     path = tmp_path / "bad.safetensors"

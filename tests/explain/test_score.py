@@ -55,7 +55,7 @@ def fitted(config: Config, maps: list[torch.Tensor]) -> Descriptors:
 
 POOLINGS = ["max", "mean", "gem:3", "gem:1.7", "crow"]
 REGIONS = ["whole", "rmac:1", "rmac:3", "rmac+:2", "grid:2x3"]
-WEIGHTINGS = ["", "/centre", "/norm"]
+WEIGHTINGS = ["", "/centre", "/norm", "/centre/norm"]
 VECTORS = [
     "",
     "/pca:5",

@@ -16,14 +16,24 @@ from tests.support.extraction import NETWORK
 from tests.support.pictures import folder_of
 from workbench.config.config import Config
 from workbench.config.options import Options
-from workbench.descriptors.attention import Attention, areas
+from workbench.descriptors.aggregation import pool_regions as pool_regions_of
+from workbench.descriptors.aggregation import sum_regions
+from workbench.descriptors.attention import Attention, areas, places
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import rmac
 from workbench.features.map_source import MapSource, Picture
 from workbench.learning.attention.composites import composites
 from workbench.learning.attention.data import linear_classifier
-from workbench.learning.attention.region_pool import RegionPool, pool_regions
-from workbench.learning.attention.train import AttentionSettings, attend, initial_parameters, train_attention
+from workbench.learning.attention.region_pool import RegionBatch, RegionPool, pool_regions
+from workbench.learning.attention.task import (
+    attend,
+    describe,
+    initial_parameters,
+    region_weights,
+    retrieval_loss,
+    share_on_target,
+)
+from workbench.learning.attention.train import AttentionSettings, train_attention
 from workbench.learning.trainer import Epoch
 
 
@@ -53,6 +63,7 @@ def test_regions_are_pooled_as_for_descriptors(folder: Path, source: MapSource, 
         assert torch.allclose(batch.maxima, pool(maps, grid, "max")[0], atol=2e-3, rtol=2e-3)
         assert torch.allclose(batch.means, pool(maps, grid, "mean")[0], atol=2e-3, rtol=2e-3)
         assert torch.allclose(batch.areas, areas(grid, height, width))
+        assert torch.allclose(batch.places, places(grid, height, width))
         assert torch.allclose(batch.images[0], maps.mean((2, 3))[0], atol=2e-3, rtol=2e-3)
     both = regions.batch([7, 0])
     assert torch.equal(both.maxima[both.owner == 1], regions.batch([0]).maxima)
@@ -62,9 +73,9 @@ def test_regions_are_pooled_as_for_descriptors(folder: Path, source: MapSource, 
 def test_attend_gives_the_weighted_mean_of_regions(folder: Path, source: MapSource, tmp_path: Path) -> None:
     batch = pooled(source, folder, 3, tmp_path).batch([2, 1])
     parameters = initial_parameters(batch.images.shape[1], 0)
-    weights = Attention.of(parameters)(batch.means, batch.images[batch.owner])
+    weights = Attention.of(parameters)(batch.means, batch.images[batch.owner], batch.places)
     for area in (False, True):
-        attended = attend(parameters, batch, area)
+        attended = attend(region_weights(parameters, batch, area), batch)
         for row in (0, 1):
             rows = batch.owner == row
             weight = weights[rows] * (batch.areas[rows] if area else 1)
@@ -76,14 +87,53 @@ def test_the_gradient_reaches_the_attention_only(folder: Path, source: MapSource
     batch = pooled(source, folder, 4, tmp_path).batch([0, 1, 2, 3])
     parameters = torch.nn.ParameterDict(initial_parameters(batch.images.shape[1], 0))
     classifier = linear_classifier(source)
-    logits = classifier(attend(parameters, batch, False))
+    logits = classifier(attend(region_weights(parameters, batch, False), batch))
     torch.nn.functional.cross_entropy(logits, torch.arange(4)).backward()
-    assert len(list(parameters.parameters())) == 4
+    assert len(list(parameters.parameters())) == 5
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in parameters.parameters())
     assert all(p.grad is None and not p.requires_grad for p in classifier.parameters())
 
 
-def test_training_lowers_the_loss_and_writes_a_card(folder: Path, tmp_path: Path) -> None:
+def test_descriptors_of_training_are_those_of_the_pipeline(
+    folder: Path, source: MapSource, tmp_path: Path
+) -> None:
+    batch = pooled(source, folder, 3, tmp_path).batch([0, 2])
+    attention = Attention.of(initial_parameters(batch.images.shape[1], 0))
+    trained = describe(region_weights(initial_parameters(batch.images.shape[1], 0), batch, False), batch)
+    config = Config.parse("x/max/rmac:2/attention")
+    for row, number in enumerate((0, 2)):
+        maps = source.maps_of(Image.open(folder / f"{number:03}.jpg"))[0]
+        vector = sum_regions(pool_regions_of(maps, config, attention), config, ()).total.sum((0, 1))
+        assert torch.allclose(trained[row], vector, atol=2e-3)
+
+
+def test_the_loss_of_retrieval_by_hand() -> None:
+    """Two composites, at 0 and 90 degrees of their photos; a third shows the first photo again."""
+    photos = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    composites = torch.tensor([[0.6, 0.8], [0.0, 1.0]])
+    scale = 1 / 0.05
+    rows = [np.log(1 + np.exp(scale * (0.8 - 0.6))), np.log(1 + np.exp(scale * (0.0 - 1.0)))]
+    columns = [np.log(1 + np.exp(scale * (0.0 - 0.6))), np.log(1 + np.exp(scale * (0.8 - 1.0)))]
+    loss = retrieval_loss(composites, photos, np.array([4, 7]))
+    assert float(loss) == pytest.approx(np.mean([*rows, *columns]), rel=1e-5)
+    same = retrieval_loss(composites, photos, np.array([4, 4]))  # no negatives are left
+    assert float(same) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_share_on_the_target_by_hand() -> None:
+    """The whole picture and its left half, with a target on the left quarter: a quarter and a half."""
+    batch = RegionBatch(
+        torch.ones(2, 1), torch.ones(2, 1), torch.tensor([1.0, 0.5]),
+        places(np.array([[0, 0, 4, 4], [0, 0, 2, 4]]), 4, 4), torch.zeros(2, dtype=torch.int64),
+        torch.ones(1, 1),
+    )  # fmt: skip
+    target = torch.tensor([[0.0, 0.0, 0.25, 1.0]])
+    share = share_on_target(torch.tensor([1.0, 3.0]), batch, target)
+    assert share.tolist() == pytest.approx([(1 / 4 + 3 / 2) / 4])
+
+
+@pytest.mark.parametrize("targets", ["photos", "predictions"])
+def test_training_lowers_the_loss_and_writes_a_card(folder: Path, tmp_path: Path, targets: str) -> None:
     epochs: list[Epoch] = []
     labels: set[str] = set()
     path = train_attention(
@@ -91,7 +141,7 @@ def test_training_lowers_the_loss_and_writes_a_card(folder: Path, tmp_path: Path
         options_in(tmp_path),
         "mine",
         NETWORK,
-        replace(QUICK, epochs=6, rate=1e-2, patience=6),
+        replace(QUICK, targets=targets, epochs=6, rate=1e-2, patience=6),
         lambda label, done, total: labels.add(label),
         epochs.append,
         "workbench train attention photos --name mine",
@@ -103,7 +153,8 @@ def test_training_lowers_the_loss_and_writes_a_card(folder: Path, tmp_path: Path
     card = Attention.load(path).about
     assert card["command"] == "workbench train attention photos --name mine"
     assert not card["area"] and card["photos"] == 12 and card["collection"] == folder.name
-    assert card["kept"] == min(epochs, key=lambda epoch: epoch.measures["validation"]).number
+    assert card["kept"] == max(epochs, key=lambda epoch: epoch.measures["mean_ap"]).number
+    assert all(0 < epoch.measures["on_target"] < 1 for epoch in epochs)
     assert card["figures"] == [epoch.as_dict() for epoch in epochs]
     assert [path.name for path in path.parent.iterdir()] == ["mine.safetensors"]  # the folder is deleted
     bench = wb.open(folder, cache=tmp_path, size=128, device="cpu", precision="float32")
@@ -127,7 +178,7 @@ def test_training_increases_the_weight_of_a_pasted_photo(tmp_path: Path) -> None
     for number, image in enumerate(photos):
         image.convert("RGB").save(tmp_path / "photos" / f"{number:02}.jpg")
     options = Options(size=320, device="cpu", precision="float32", cache=tmp_path)
-    settings = AttentionSettings(composites=90, epochs=8, batch=20, levels=3, patience=8)
+    settings = AttentionSettings(composites=90, epochs=8, batch=20, levels=3)
     path = train_attention(
         wb.open(tmp_path / "photos", cache=tmp_path).collection, options, "mine", settings=settings
     )

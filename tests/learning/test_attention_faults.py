@@ -24,6 +24,7 @@ from workbench.learning.attention.data import TrainingData
 from workbench.learning.attention.train import AttentionSettings, train_attention
 
 FEW = replace(QUICK, composites=4, epochs=1)
+CLASSIFIED = replace(QUICK, targets="predictions")
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +104,14 @@ def test_invalid_backbones_and_names_are_refused(
     folder: Path, tmp_path: Path, backbone: str, name: str, message: str
 ) -> None:
     with pytest.raises(WorkbenchError, match=message):
-        train_attention(collection_of(folder), options_in(tmp_path), name, backbone, QUICK)
+        train_attention(collection_of(folder), options_in(tmp_path), name, backbone, CLASSIFIED)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (AttentionSettings(targets="words"), "'words' are not known; valid: labels, predictions"),
+        (AttentionSettings(targets="words"), "'words' are not known; valid: photos, predictions, labels"),
+        (AttentionSettings(fidelity=-1), "fidelity -1: take 0 or more"),
         (AttentionSettings(composites=0), "composites 0: take 1 or more"),
         (AttentionSettings(epochs=0), "epochs 0: take 1 or more"),
         (AttentionSettings(rate=0), "rate 0: take a number above 0"),

@@ -45,7 +45,7 @@ mapped = st.builds(
     st.sampled_from(["efficientnet_lite0", "vgg16@conv4_3", "resnet18@random"]),
     st.sampled_from(["max", "gem:2.5"]),
     st.sampled_from(["rmac:4", "grid:1x2"]),
-    st.sampled_from(["", "centre", "norm", "attention:mine"]),
+    st.sampled_from(["", "centre", "norm", "attention:mine", "centre/attention:mine"]),
     st.sampled_from(["", "pcaw:64", "pca:32:mine", "lw:8"]),
     st.sampled_from(["", "power:0.5"]),
     st.sampled_from(["", "scales:2"]),

@@ -25,8 +25,9 @@ pipelines = st.builds(
     lambda *parts: "/".join(filter(None, parts)),
     st.sampled_from(["efficientnet_lite0", "vgg16@conv4_3", "dinov2_small", "resnet50@random"]),
     st.sampled_from(["max", "gem:2.5", "crow"]),
-    st.sampled_from(["whole", "rmac:4", "grid:1x2"]),
-    st.sampled_from(["", "centre", "norm"]),
+    st.sampled_from(
+        ["whole", "whole/centre/norm", "rmac:4", "grid:1x2/centre", "rmac:3/norm", "rmac:4/centre/attention"]
+    ),
     st.sampled_from(["", "power:0.5"]),
     st.sampled_from(["", "pcaw:64", "lw:32"]),
     st.sampled_from(["", "scales:2"]),

@@ -35,4 +35,8 @@ def trained(
 def same(first: Attention, second: Attention) -> bool:
     """Whether all parameters are equal."""
     names = ("hidden", "hidden_bias", "output", "output_bias")
+    if (first.place is None) != (second.place is None):
+        return False
+    if first.place is not None and second.place is not None and not torch.equal(first.place, second.place):
+        return False
     return all(torch.equal(getattr(first, name), getattr(second, name)) for name in names)

@@ -43,12 +43,16 @@ def whitening(
 def attention(
     opened: Opening,
     name: NAME,
-    backbone: Annotated[str, typer.Option(help="a backbone with a linear classifier")] = "efficientnet_lite0",
+    backbone: Annotated[str, typer.Option(help="a backbone with maps")] = "efficientnet_lite0",
     targets: Annotated[
-        str, typer.Option(help="predictions: any photos; labels: those of the classifier's classes, in order")
-    ] = "predictions",
-    composites: Annotated[int, typer.Option(help="pictures generated of photos among clutter")] = 1000,
-    epochs: Annotated[int, typer.Option(help="at most")] = 8,
+        str,
+        typer.Option(
+            help="photos: retrieve the photo shown; predictions: the classifier's, for that photo; labels: "
+            "the classifier's classes, in order"
+        ),
+    ] = "photos",
+    composites: Annotated[int, typer.Option(help="pictures generated of photos among clutter")] = 4000,
+    epochs: Annotated[int, typer.Option(help="at most")] = 24,
     area: Annotated[bool, typer.Option("--area", help="multiply weights with the regions' areas")] = False,
 ) -> None:
     """Train regional attention on a collection's photos, for use as the step attention:NAME."""
@@ -56,7 +60,8 @@ def attention(
     from workbench.learning.attention.train import AttentionSettings, train_attention
 
     def report(epoch: Epoch) -> None:
-        _print_epoch(epoch, f"held out {epoch.measures['validation']:.3f}")
+        mean_ap, on_target = (percent(epoch.measures[name]) for name in ("mean_ap", "on_target"))
+        _print_epoch(epoch, f"held-out mAP {mean_ap} %, weight on the target {on_target} %")
 
     settings = AttentionSettings(targets, composites, epochs, area=area)
     with progress_bar() as progress:

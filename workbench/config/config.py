@@ -28,8 +28,8 @@ from workbench.config.steps import (
 class Config:
     """One pipeline. ``str(Config.parse(text))`` is canonical and parses back to itself.
 
-    Weightings come before vector steps, index steps and re-ranking steps; vector steps are applied
-    in the order in which they are written. Raises WorkbenchError naming the wrong part.
+    Weightings, which are multiplied, come before vector steps, index steps and re-ranking steps; vector steps
+    are applied in the order in which they are written. Raises WorkbenchError naming the wrong part.
     """
 
     backbone: str
@@ -69,8 +69,10 @@ class Config:
         for name in names:
             if names.count(name) > 1:
                 raise WorkbenchError(f"step {name!r} is given twice in {text!r}; keep one")
-        # The inverted index before the code, database-side expansion before query expansion.
-        within = {**dict.fromkeys((*CODES, "nojunk", "he"), 1), **dict.fromkeys((*QUERY_RERANKING, "sv"), 2)}
+        # Weightings in the order of their table, the inverted index before the code, database-side expansion
+        # before query expansion.
+        within = {name: position for position, name in enumerate(WEIGHTINGS)}
+        within |= {**dict.fromkeys((*CODES, "nojunk", "he"), 1), **dict.fromkeys((*QUERY_RERANKING, "sv"), 2)}
         steps.sort(key=lambda step: (stage[step.name], within.get(step.name, 0)))
         config = cls(backbone, pooling, regions, tuple(steps))
         config._check()
@@ -88,13 +90,12 @@ class Config:
                 f"step {self.weightings[0]}: {self.pooling.name} has no cells to weight; "
                 f"valid: {', '.join([*VECTOR_STEPS, *INDEX_STEPS, *RERANKING_STEPS])}"
             )
-        if self.regions.name == "whole" and any(step.name == "attention" for step in self.weightings):
+        attention = next((step for step in self.weightings if step.name == "attention"), None)
+        if self.regions.name == "whole" and attention is not None:
             raise WorkbenchError(
-                f"step {self.weightings[0]}: it weights regions relative to each other, and whole is one; "
+                f"step {attention}: it weights regions relative to each other, and whole is one; "
                 f"valid with it: {', '.join(name for name in REGIONS if name != 'whole')}"
             )
-        if len(self.weightings) > 1:
-            raise WorkbenchError(f"steps {', '.join(map(str, self.weightings))}: keep one weighting")
         if len(self.whitenings) > 1:
             raise WorkbenchError(f"steps {', '.join(map(str, self.whitenings))}: keep one whitening")
         self._check_local()

@@ -77,8 +77,8 @@ def pool_regions(
     """Pool maps [B, C, H, W] over the pipeline's regions.
 
     With ``whole``, cell weights apply before pooling (as in SPoC); with several regions, each region's
-    normalised vector is weighted by the mean weight of its cells. ``attention`` weights regions directly.
-    With proposals (``proposed``), the weights are also multiplied by the objectness.
+    normalised vector is weighted by the mean weight of its cells. These weights are multiplied by those of
+    ``attention``, which weights regions directly, and with proposals (``proposed``) by the objectness.
     """
     if proposed is None:
         region_boxes, objectness, without = lay_regions(config.regions, *maps.shape[2:]), None, 0
@@ -87,11 +87,12 @@ def pool_regions(
             maps.detach(), int(config.regions.args[0]), proposed
         )
     weights = attention.weights(maps, region_boxes) if attention is not None else None
-    cells = cell_weights(maps, config)  # none with attention
+    cells = cell_weights(maps, config)
     if cells is not None and config.regions.name == "whole":
         maps = maps * cells
     elif cells is not None:
-        weights = region_weights(cells, region_boxes)
+        prior = region_weights(cells, region_boxes)
+        weights = prior if weights is None else weights * prior
     if objectness is not None:
         weights = objectness if weights is None else weights * objectness
     return PooledRegions(

@@ -16,6 +16,7 @@ from safetensors.torch import save
 
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
+from workbench.config.steps import Step
 from workbench.descriptors.pooling import pool
 from workbench.features.cards import (
     SHIPPED_WEIGHTS,  # moved
@@ -27,14 +28,17 @@ from workbench.features.map_source import MapSource
 
 _ORIGIN = ("collection", "photos", "targets", "composites", "seed")
 _TENSORS = ("hidden", "hidden_bias", "output", "output_bias")
+_PLACE = "place"  # missing in files of earlier versions
 
 
 @dataclass(frozen=True)
 class Attention:
-    """The weight of a region: softplus(output · tanh(hidden · [its mean; the image's mean] + bias) + bias).
+    """The weight of a region from its content, that of its image, and its place in the image.
 
-    The context-aware network of Kim and Yoon (BMVC 2018, section 3.2): ``hidden`` [64, 2C] and its bias
-    [64], ``output`` [64] and its bias []. ``about`` is the card: the layer, data and settings of the
+    The weight is softplus(output · tanh(hidden · [its mean; the image's mean] + place · p + bias) + bias):
+    the context-aware network of Kim and Yoon (BMVC 2018, section 3.2), with ``hidden`` [64, 2C] and its bias
+    [64], ``output`` [64] and its bias []. ``place`` [64, 4] multiplies the region's place p (``places``), and
+    is None in attention without this input. ``about`` is the card: the layer, data and settings of the
     training. If it contains ``area``, the weight is multiplied by the region's share of the map.
     """
 
@@ -43,26 +47,34 @@ class Attention:
     output: torch.Tensor
     output_bias: torch.Tensor
     about: dict[str, Any] = field(default_factory=dict)
+    place: torch.Tensor | None = None
 
     def __call__(
-        self, regions: torch.Tensor, images: torch.Tensor, owner: torch.Tensor | None = None
+        self,
+        regions: torch.Tensor,
+        images: torch.Tensor,
+        region_places: torch.Tensor,
+        owner: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Compute weights [...] of regions from their means [..., C] and those of their images (broadcast).
 
-        ``owner`` [R]: the row of ``images`` to which each row of ``regions`` belongs.
+        ``region_places`` [..., 4] are the places of the regions. ``owner`` [R]: the row of ``images`` to
+        which each row of ``regions`` belongs.
         """
         region_weights, context = self.hidden.chunk(2, dim=1)
         context = images @ context.T
         activation = (
             regions @ region_weights.T + (context if owner is None else context[owner]) + self.hidden_bias
         )
+        if self.place is not None:
+            activation = activation + region_places @ self.place.T
         return torch.nn.functional.softplus(torch.tanh(activation) @ self.output + self.output_bias)
 
     @classmethod
     def of(cls, tensors: Mapping[str, torch.Tensor], about: dict[str, Any] | None = None) -> Attention:
-        """Create attention from its four tensors by name."""
+        """Create attention from its tensors by name; ``place`` may be missing."""
         hidden, bias, output, output_bias = (tensors[name] for name in _TENSORS)
-        return cls(hidden, bias, output, output_bias, about or {})
+        return cls(hidden, bias, output, output_bias, about or {}, tensors.get(_PLACE))
 
     def weights(self, maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
         """Compute weights [B, N, 1] of the regions of maps [B, C, H, W], constant under differentiation."""
@@ -74,7 +86,8 @@ class Attention:
             )
         with torch.no_grad():
             detached = maps.detach()
-            weights = self(pool(detached, regions, "mean"), detached.float().mean((2, 3))[:, None])
+            means, images = pool(detached, regions, "mean"), detached.float().mean((2, 3))[:, None]
+            weights = self(means, images, places(regions, *maps.shape[2:]))
             if self.about.get("area"):
                 weights = weights * areas(regions, *maps.shape[2:])
             return weights[..., None]
@@ -87,6 +100,8 @@ class Attention:
     def to_bytes(self) -> bytes:
         """Serialise to a safetensors file with the card in its metadata."""
         tensors = {name: getattr(self, name).detach().contiguous() for name in _TENSORS}
+        if self.place is not None:
+            tensors[_PLACE] = self.place.detach().contiguous()
         return save(tensors, {"attention": json.dumps(self.about, ensure_ascii=False)})
 
     @classmethod
@@ -95,18 +110,20 @@ class Attention:
         try:
             with safe_open(str(path), framework="pt") as file:
                 about = json.loads((file.metadata() or {})["attention"])
-                hidden, bias, output, output_bias = (file.get_tensor(name).float() for name in _TENSORS)
-            width, channels = hidden.shape
-            shapes = [tuple(tensor.shape) for tensor in (bias, output, output_bias)]
-            if channels % 2 or shapes != [(width,), (width,), ()] or not isinstance(about, dict):
+                names = [*_TENSORS, *({_PLACE} & set(file.keys()))]
+                tensors = {name: file.get_tensor(name).float() for name in names}
+            width, channels = tensors["hidden"].shape
+            shapes = {"hidden_bias": (width,), "output": (width,), "output_bias": (), _PLACE: (width, 4)}
+            shaped = all(tensors[name].shape == shape for name, shape in shapes.items() if name in tensors)
+            if channels % 2 or not shaped or not isinstance(about, dict):
                 raise ValueError("shapes")
-            if not all(bool(tensor.isfinite().all()) for tensor in (hidden, bias, output, output_bias)):
+            if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
                 raise ValueError("not finite")
         except (SafetensorError, KeyError, IndexError, TypeError, ValueError, OSError) as error:
             raise WorkbenchError(
                 f"{str(path)!r} is not a regional attention ({type(error).__name__}); train it again"
             ) from None
-        return cls(hidden, bias, output, output_bias, about)
+        return cls.of(tensors, about)
 
 
 def areas(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
@@ -115,9 +132,20 @@ def areas(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
     return torch.from_numpy((x1 - x0) * (y1 - y0) / (height * width)).float()
 
 
+def places(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
+    """Return the place [..., 4] of regions [..., 4] on a map of height x width cells.
+
+    It consists of the centre's x and y, the region's width and its height, as shares of the map scaled to
+    −1…1: the middle is (0, 0), and the whole map is (0, 0, 1, 1).
+    """
+    x0, y0, x1, y1 = np.moveaxis(np.asarray(regions) / [width, height, width, height], -1, 0)
+    place = np.stack([x0 + x1 - 1, y0 + y1 - 1, 2 * (x1 - x0) - 1, 2 * (y1 - y0) - 1], -1)
+    return torch.from_numpy(place).float()
+
+
 def weights_path(config: Config, source: MapSource) -> Path | None:
     """Return the file of a pipeline's attention, shipped or trained under its name; None without one."""
-    step = next((step for step in config.weightings if step.name == "attention"), None)
+    step = _step(config)
     if step is None:
         return None
     if step.learned is not None:
@@ -127,10 +155,9 @@ def weights_path(config: Config, source: MapSource) -> Path | None:
 
 def load_attention(config: Config, source: MapSource) -> Attention | None:
     """Load the attention of a pipeline, or None. Raises WorkbenchError if it is missing or does not fit."""
-    path = weights_path(config, source)
-    if path is None:
+    path, step = weights_path(config, source), _step(config)
+    if path is None or step is None:
         return None
-    step = config.weightings[0]
     advice = (
         f"train one: workbench train attention FOLDER --backbone {config.backbone} --name NAME, "
         "then write attention:NAME"
@@ -145,6 +172,10 @@ def load_attention(config: Config, source: MapSource) -> Attention | None:
     if differing:
         raise WorkbenchError(f"step {step}: it was trained for {differing}; {advice}")
     return loaded
+
+
+def _step(config: Config) -> Step | None:
+    return next((step for step in config.weightings if step.name == "attention"), None)
 
 
 @lru_cache(maxsize=16)

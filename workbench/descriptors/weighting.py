@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from workbench.config.config import Config
-from workbench.config.errors import WorkbenchError
 from workbench.descriptors.pooling import pool
 
 
@@ -23,15 +22,20 @@ def centre_prior(height: int, width: int) -> torch.Tensor:
 
 
 def cell_weights(maps: torch.Tensor, config: Config) -> torch.Tensor | None:
-    """Return the weight of each cell, [B or 1, 1, H, W], constant under differentiation; None if uniform."""
-    if not config.weightings or config.weightings[0].name == "attention":  # attention weights regions
-        return None
-    name = config.weightings[0].name
-    if name == "centre":
-        return centre_prior(*maps.shape[2:])[None, None].to(maps)
-    if name == "norm":
-        return maps.detach().square().sum(1, keepdim=True).sqrt()
-    raise WorkbenchError(f"weighting {name!r} is not available yet; valid: centre, norm")
+    """Return the weight of each cell, [B or 1, 1, H, W], constant under differentiation; None if uniform.
+
+    The weights of several weightings are multiplied. Attention, which weights regions, is left out.
+    """
+    weights: torch.Tensor | None = None
+    for step in config.weightings:
+        if step.name == "attention":
+            continue
+        if step.name == "centre":
+            cells = centre_prior(*maps.shape[2:])[None, None].to(maps)
+        else:
+            cells = maps.detach().square().sum(1, keepdim=True).sqrt()
+        weights = cells if weights is None else weights * cells
+    return weights
 
 
 def region_weights(weights: torch.Tensor, regions: np.ndarray) -> torch.Tensor:

@@ -18,7 +18,7 @@ NONE = ""  # a part that is not in the string
 CHOICES: dict[str, tuple[str, ...]] = {
     "Pooling": ("max", "mean", "gem:3", "crow", "code", "bow:4096"),
     "Regions": ("whole", "rmac:3", "rmac:5", "rmac+:3", "grid:2x2", "grid:3x3", "proposals:20"),
-    "Weighting": (NONE, "centre", "norm", "attention"),
+    "Weighting": (NONE, "centre", "norm", "attention", "centre/attention"),
     "Whitening": (NONE, "pca:64", "pca:256", "pcaw:64", "pcaw:128", "pcaw:256", "lw:256"),
     "Power": (NONE, "power:0.5"),
     "Scales": (NONE, "scales:3"),
@@ -67,7 +67,7 @@ def part(pipeline: str, label: str) -> str:
         "Layer": spec.layer or NONE,
         "Pooling": str(config.pooling),
         "Regions": str(config.regions),
-        "Weighting": "".join(map(str, config.weightings)),
+        "Weighting": "/".join(map(str, config.weightings)),
         "Whitening": "".join(map(str, config.whitenings)),
         "Power": steps(["power"]),
         "Scales": steps(["scales"]),
@@ -111,8 +111,9 @@ def with_part(pipeline: str, label: str, value: str) -> str:
         old = part(pipeline, label)
         # A new whitening is placed before a power law, all other steps after it.
         first = label in ("Weighting", "Whitening")
-        position = steps.index(old) if old else len(config.weightings) if first else len(steps)
-        steps[position : position + bool(old)] = [value] if value else []
+        replaced = old.split("/") if old else []
+        position = steps.index(replaced[0]) if old else len(config.weightings) if first else len(steps)
+        steps[position : position + len(replaced)] = [value] if value else []
     backbone = name if layer is None else f"{name.removesuffix('@random')}@{layer}" + "@random" * spec.random
     return canonical("/".join([backbone, pooling, regions, *steps, *filter(None, behind.values())]))
 

@@ -75,6 +75,8 @@ def description_of(pipeline: str) -> str:
             words.append("the centre has more weight")
         elif step.name == "norm":
             words.append("strong cells have more weight")
+        elif step.name == "attention":
+            words.append("regions weighted by attention" + f" {step.tag!r}" * bool(step.tag))
         elif step.name == "power":
             words.append(f"signed power {step.args[0]:g}")
         elif step.name in _REDUCED:

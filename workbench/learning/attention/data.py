@@ -24,22 +24,39 @@ MOST_PHOTOS = 2000  # of a large collection, drawn by the seed
 
 
 @dataclass(frozen=True)
+class TrainingPictures:
+    """The regions of m photos and then of n composites, the photo (row) that each picture shows [m + n], and
+    the box of the target of each composite [n, 4], in shares of width and height.
+    """
+
+    regions: RegionPool
+    shown: np.ndarray
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
 class TrainingData:
-    """The ``photos`` of a collection to train on, and the network whose ``classifier`` gives the loss."""
+    """The ``photos`` of a collection to train on, and the network's ``classifier`` if the loss needs it."""
 
     collection: Collection
     source: MapSource
-    classifier: torch.nn.Linear
+    classifier: torch.nn.Linear | None
     photos: list[str]
     backbone: str
 
     @classmethod
-    def of(cls, collection: Collection, options: Options, backbone: str) -> TrainingData:
-        """Raises WorkbenchError if there are too few photos or the backbone has no linear classifier."""
+    def of(
+        cls, collection: Collection, options: Options, backbone: str, classify: bool = False
+    ) -> TrainingData:
+        """``classify``: the loss is that of the backbone's classifier.
+
+        Raises WorkbenchError if there are too few photos or the backbone has no linear classifier.
+        """
         source = MapSource.of(Config.parse(f"{backbone}/max/whole"), options)
         photos = draw_photos(collection, MOST_PHOTOS, options.seed)
         _require_enough(collection, photos)
-        return cls(collection, source, linear_classifier(source), photos, backbone)
+        classifier = linear_classifier(source) if classify else None
+        return cls(collection, source, classifier, photos, backbone)
 
     def classes(self) -> torch.Tensor:
         """The class number of each photo, by its label or by its file name up to the first ``_``.
@@ -50,6 +67,7 @@ class TrainingData:
         photos = [*self.collection.images, *(photo for photo, _ in self.collection.problems)]
         labels = self.collection.labels or {photo: Path(photo).name.split("_")[0] for photo in photos}
         names = sorted(set(labels.values()))
+        assert self.classifier is not None
         if len(names) != len(self.classifier.weight):
             raise WorkbenchError(
                 f"{self.collection.name!r} has {len(names)} labels, but the classifier knows "
@@ -73,8 +91,8 @@ class TrainingData:
 
     def pictures(
         self, composites: int, levels: int, folder: Path, progress: Progress = silent
-    ) -> tuple[RegionPool, np.ndarray]:
-        """The regions of all photos and then of composites of them, and the photo (row) that each shows [n].
+    ) -> TrainingPictures:
+        """The regions of all photos and then of composites of them.
 
         Composites and their maps are written to ``folder`` and reused by the next call. Raises WorkbenchError
         if a photo cannot be read or the disk is full.
@@ -93,14 +111,15 @@ class TrainingData:
         del photos  # frees their memory
         composite_source = MapSource(self.source.spec, "max", replace(options, cache=folder))
         keys = _extract(self.source, paths, progress)
-        composite_keys = _extract(composite_source, [path for path, _ in written], progress)
+        composite_keys = _extract(composite_source, [composite.path for composite in written], progress)
         composite_batches = (
             ([len(keys) + row for row in rows], maps)
             for rows, maps in composite_source.batches(composite_keys, 0)
         )
         batches = chain(self.source.batches(keys, 0), composite_batches)
         regions = pool_regions(batches, len(keys) + len(written), levels, folder, progress)
-        return regions, np.array([*range(len(keys)), *(photo for _, photo in written)])
+        shown = np.array([*range(len(keys)), *(composite.photo for composite in written)])
+        return TrainingPictures(regions, shown, np.array([composite.box for composite in written]))
 
 
 def linear_classifier(source: MapSource) -> torch.nn.Linear:
@@ -114,8 +133,8 @@ def linear_classifier(source: MapSource) -> torch.nn.Linear:
         if len(layers) == 1:
             return layers[0].requires_grad_(False)
     raise WorkbenchError(
-        f"{source.spec.name} has no classifier of one linear layer, through which attention is trained; "
-        "valid: efficientnet_lite0, resnet18, resnet50, resnet101, mobilenet_v2"
+        f"{source.spec.name} has no classifier of one linear layer; train for the targets photos, or "
+        "choose a backbone with a classifier: efficientnet_lite0, resnet18, resnet50, resnet101, mobilenet_v2"
     )
 
 

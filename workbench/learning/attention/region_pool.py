@@ -14,7 +14,7 @@ import torch
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
-from workbench.descriptors.attention import areas
+from workbench.descriptors.attention import areas, places
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import regions as grid_of
 from workbench.features.device import map_in_order, single_threaded_operations
@@ -24,13 +24,14 @@ from workbench.features.device import map_in_order, single_threaded_operations
 class RegionBatch:
     """The R regions of B pictures, one picture after the other.
 
-    ``maxima`` and ``means`` [R, C], ``areas`` [R] as shares of the map, ``owner`` [R] the row of the picture
-    of each region, and ``images`` [B, C] the pictures' means.
+    ``maxima`` and ``means`` [R, C], ``areas`` [R] as shares of the map, ``places`` [R, 4], ``owner`` [R] the
+    row of the picture of each region, and ``images`` [B, C] the pictures' means.
     """
 
     maxima: torch.Tensor
     means: torch.Tensor
     areas: torch.Tensor
+    places: torch.Tensor
     owner: torch.Tensor
     images: torch.Tensor
 
@@ -39,11 +40,13 @@ class RegionBatch:
 class RegionPool:
     """The regions of n pictures: rows ``starts[i]`` … ``starts[i] + counts[i]`` of ``pooled`` [R, 2, C].
 
-    ``pooled`` is memory-mapped, the maximum and the mean of each region; ``areas`` [R]; ``images`` [n, C].
+    ``pooled`` is memory-mapped, the maximum and the mean of each region; ``areas`` [R]; ``places`` [R, 4];
+    ``images`` [n, C].
     """
 
     pooled: np.ndarray
     areas: torch.Tensor
+    places: torch.Tensor
     images: torch.Tensor
     starts: np.ndarray
     counts: np.ndarray
@@ -54,7 +57,8 @@ class RegionPool:
         pooled = torch.from_numpy(self.pooled[rows]).float()
         owner = torch.from_numpy(np.repeat(np.arange(len(pictures)), self.counts[pictures]))
         images = self.images[torch.as_tensor(pictures)]
-        return RegionBatch(pooled[:, 0], pooled[:, 1], self.areas[rows], owner, images)
+        maxima, means = pooled.unbind(1)
+        return RegionBatch(maxima, means, self.areas[rows], self.places[rows], owner, images)
 
 
 def pool_regions(
@@ -72,18 +76,19 @@ def pool_regions(
 
     def pool_batch(
         rows: list[int], maps: torch.Tensor
-    ) -> tuple[list[int], np.ndarray, torch.Tensor, np.ndarray]:
+    ) -> tuple[list[int], np.ndarray, torch.Tensor, torch.Tensor]:
         torch.set_num_threads(1)
         with torch.no_grad():
             cells = maps.float()
             grid = grid_of(step, *cells.shape[2:])
             pooled = torch.stack([pool(cells, grid, "max"), pool(cells, grid, "mean")], 2)
-            shares = areas(grid, *cells.shape[2:]).numpy()
-            return rows, pooled.half().numpy(), cells.mean((2, 3)), shares
+            sides = cells.shape[2:]
+            boxes = torch.cat([areas(grid, *sides)[:, None], places(grid, *sides)], 1)
+            return rows, pooled.half().numpy(), cells.mean((2, 3)), boxes
 
     starts, counts = np.zeros(count, np.int64), np.zeros(count, np.int64)
     images: list[torch.Tensor] = [torch.empty(0)] * count
-    all_shares: list[np.ndarray] = []
+    all_boxes: list[torch.Tensor] = []
     total = done = 0
     # A file without a name: the system deletes it after its last user, however that ends.
     with (
@@ -91,7 +96,7 @@ def pool_regions(
         single_threaded_operations() as threads,
         ThreadPoolExecutor(threads) as workers,
     ):
-        for rows, pooled, means, shares in map_in_order(workers, pool_batch, batches, threads):
+        for rows, pooled, means, boxes in map_in_order(workers, pool_batch, batches, threads):
             try:
                 file.write(pooled.tobytes())
                 file.flush()
@@ -102,12 +107,11 @@ def pool_regions(
                 ) from None
             for position, (row, mean) in enumerate(zip(rows, means, strict=True)):
                 images[row] = mean
-                starts[row], counts[row] = total + position * len(shares), len(shares)
-            all_shares.append(np.tile(shares, len(rows)))
-            total += len(shares) * len(rows)
+                starts[row], counts[row] = total + position * len(boxes), len(boxes)
+            all_boxes.append(boxes.repeat(len(rows), 1))
+            total += len(boxes) * len(rows)
             done += len(rows)
             progress("pooling regions", done, count)
         stored = np.memmap(file, np.float16, "r", shape=(total, 2, len(images[0])))
-    return RegionPool(
-        stored, torch.from_numpy(np.concatenate(all_shares)), torch.stack(images), starts, counts
-    )
+    boxes = torch.cat(all_boxes)
+    return RegionPool(stored, boxes[:, 0], boxes[:, 1:], torch.stack(images), starts, counts)

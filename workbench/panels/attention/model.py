@@ -103,7 +103,7 @@ def kinds(seen: AttentionView) -> list[str]:
     """The kinds of heat that this picture has."""
     if seen.activations is None:
         return ["norm"]
-    cell_weights = {step.name for step in Config.parse(seen.request.pipeline).weightings} - {"centre"}
+    cell_weights = {step.name for step in Config.parse(seen.request.pipeline).weightings} & {"norm"}
     missing = {*(OF_SCORE if seen.parts is None else ()), *(() if cell_weights else ("cells",))}
     return [kind for kind in HEATS if kind not in missing]
 

@@ -19,7 +19,6 @@ from workbench.features.cards import trained_path
 from workbench.learning.attention import train as attention
 from workbench.learning.finetuning import train as finetuning
 from workbench.learning.registry import (
-    TrainingKind,
     TrainingRecord,
     shipped_trainings,
     taken_names,
@@ -208,20 +207,20 @@ class TrainingPanel(Panel[Request, Live]):
             usable = trained is not None and trained.usable and not picked
             self.use.layout.display = None if usable else "none"
             if live is not None and picked:
-                self._show(live.kind, live.figures, live.epochs)
+                self._show(live.figures, live.epochs)
             elif trained is not None:
-                self._show(trained.kind, trained.card["figures"], trained.settings.epochs)
+                self._show(trained.card["figures"], trained.settings.epochs)
             self.course.layout.display = None if picked or trained is not None else "none"
 
-    def _show(self, kind: TrainingKind, figures: words.Figures, last: int) -> None:
-        losses, measured = words.curves(kind, figures)
-        best = words.kept(kind, figures)
+    def _show(self, figures: words.Figures, last: int) -> None:
+        losses, measured = words.curves(figures)
+        best = words.kept(figures)
         for curve, lines in ((self.loss, losses), (self.measure, measured)):
             with curve.hold_sync():
                 curve.last, curve.kept, curve.lines = last, best, lines
-        self.measure.layout.display = None if kind == "backbone" else "none"
+        self.measure.layout.display = None if measured else "none"
         with self.epochs.hold_sync():
-            self.epochs.columns, self.epochs.rows = words.epochs_table(kind, figures)
+            self.epochs.columns, self.epochs.rows = words.epochs_table(figures)
 
     def _note(self, waiting: TrainingRecord | None) -> list[Line]:
         """What the button will do."""

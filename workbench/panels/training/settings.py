@@ -34,7 +34,7 @@ class TrainingSettings:
         self.loss = W.Dropdown(description="Loss", options=losses.NAMES, value=first.loss)
         self.blocks = W.BoundedIntText(description="Blocks", value=first.blocks, min=1, max=99)
         self.rate = W.FloatText(description="Rate", value=first.rate)
-        self.targets = W.Dropdown(description="Targets", options=["predictions", "labels"])
+        self.targets = W.Dropdown(description="Targets", options=list(attention.TARGETS))
         self.composites = W.BoundedIntText(
             description="Composites", value=second.composites, min=1, max=100_000
         )
@@ -47,7 +47,8 @@ class TrainingSettings:
         )
         self.rate.tooltip = "Learning rate at the start; it decreases to zero"
         self.targets.tooltip = (
-            "predictions: the network's output for each clean photo, for any photos. "
+            "photos: retrieve the photo that a composite shows. "
+            "predictions: the network's output for each clean photo. "
             "labels: the classifier's own classes, in their order"
         )
         self.composites.tooltip = "Photos among clutter, made of the collection's photos"

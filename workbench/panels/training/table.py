@@ -18,7 +18,12 @@ LISTED = [
     column("what", "Trained"),
     column("collection", "On"),
     column("epochs", "Epochs", number=True, hint="trained, and the one that is kept"),
-    column("before", "Before", number=True, hint="held-out mAP, percent; of attention there is none"),
+    column(
+        "before",
+        "Before",
+        number=True,
+        hint="held-out mAP, percent; of attention there is none",
+    ),
     column("after", "After", number=True, hint="held-out mAP of the epoch that is kept, percent"),
 ]
 HELD_OUT = "held-out mAP, percent"
@@ -34,18 +39,21 @@ class Live:
     figures: list[dict[str, Any]] = field(default_factory=list)
 
 
-def kept(kind: TrainingKind, figures: Figures) -> int:
-    """The number of the best epoch on held-out data; -1 before the first."""
+def kept(figures: Figures) -> int:
+    """The number of the best epoch on held-out data; -1 before the first.
+
+    Attention of earlier versions has no held-out mAP, and its best epoch is that of the lowest loss.
+    """
     trained = [epoch for epoch in figures if epoch["number"] > 0]
     if not trained:
         return -1
-    best = max(trained, key=lambda epoch: epoch["mean_ap"] if kind == "backbone" else -epoch["validation"])
+    best = max(trained, key=lambda epoch: epoch.get("mean_ap", -epoch.get("validation", 0)))
     return int(best["number"])
 
 
 def row(trained: TrainingRecord, running: bool = False) -> dict[str, Any]:
     """A training as a row of the list."""
-    figures, best = trained.card["figures"], kept(trained.kind, trained.card["figures"])
+    figures, best = trained.card["figures"], kept(trained.card["figures"])
     by_number = {figure["number"]: figure for figure in figures}
     done = max(by_number, default=0)
     cells = {
@@ -57,12 +65,11 @@ def row(trained: TrainingRecord, running: bool = False) -> dict[str, Any]:
         else f"{done}, kept {best}",
     }
     order = {"epochs": done}
-    if trained.kind == "backbone":
-        cells |= {
-            name: percent(by_number[number]["mean_ap"])
-            for name, number in (("before", 0), ("after", best))
-            if number in by_number
-        }
+    cells |= {
+        name: percent(by_number[number]["mean_ap"])
+        for name, number in (("before", 0), ("after", best))
+        if "mean_ap" in by_number.get(number, {})
+    }
     return {"id": trained.name, "cells": cells, "order": order, "titles": {"name": str(trained.path)}}
 
 
@@ -98,10 +105,11 @@ def card(trained: TrainingRecord) -> str:
     return " · ".join([*words, f"seed {card['seed']}"])
 
 
-def epochs_table(kind: TrainingKind, figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def epochs_table(figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Columns and rows of the table of epochs."""
-    last = ("mean_ap", "Held-out mAP %") if kind == "backbone" else ("validation", "Held-out loss")
-    best = kept(kind, figures)
+    measured = all("mean_ap" in epoch for epoch in figures)
+    last = ("mean_ap", "Held-out mAP %") if measured else ("validation", "Held-out loss")
+    best = kept(figures)
     columns = [column("number", "Epoch", True), column("loss", "Loss", True), column(*last, True)]
 
     def text(name: str, value: float | None) -> str:
@@ -122,15 +130,14 @@ def epochs_table(kind: TrainingKind, figures: Figures) -> tuple[list[dict[str, A
     return columns, rows
 
 
-def curves(kind: TrainingKind, figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The lines of the losses, and of the held-out mAP."""
+def curves(figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The lines of the losses, and of the held-out mAP; those that were not measured are left out."""
 
     def curve(name: str, key: str, scale: float = 1.0) -> dict[str, Any]:
         points = [(epoch["number"], epoch[key]) for epoch in figures if epoch.get(key) is not None]
         points = [(x, scale * y) for x, y in points if math.isfinite(y)]
         return {"name": name, "x": [x for x, _ in points], "y": [y for _, y in points]}
 
-    losses = [curve("loss", "loss")]
-    if kind == "attention":
-        return [*losses, curve("held-out loss", "validation")], []
-    return losses, [curve(HELD_OUT, "mean_ap", 100)]
+    losses = [curve("loss", "loss"), curve("held-out loss", "validation")]
+    measured = [curve(HELD_OUT, "mean_ap", 100), curve("weight on the target, percent", "on_target", 100)]
+    return [line for line in losses if line["x"]], [line for line in measured if line["x"]]
