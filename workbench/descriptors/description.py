@@ -31,7 +31,7 @@ from workbench.descriptors.proposals import load_proposal_model
 from workbench.descriptors.rpn import ProposalModel
 from workbench.descriptors.whitening import MAX_VECTORS, Whitening
 from workbench.features.device import (
-    map_in_order,  # moved
+    map_in_order,
     single_threaded_operations,
 )
 from workbench.features.map_source import MapSource

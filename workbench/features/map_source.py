@@ -15,7 +15,7 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.config.options import Options  # moved
+from workbench.config.options import Options
 from workbench.features import batches, extraction, models, weights
 from workbench.features import device as hardware
 from workbench.features.backbones import BackboneSpec
