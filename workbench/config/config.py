@@ -116,7 +116,7 @@ class Config:
         if words and fitted:
             raise WorkbenchError(
                 f"step {fitted}: words are the collection's own, and another collection has other words; "
-                f"valid: {fitted.name}:{fitted.args[0]:g}"
+                f"valid: {replace(fitted, tag=None)}"
             )
         embedded = next((step for step in self.reranking_steps if step.name == "he"), None)
         if embedded and not words:

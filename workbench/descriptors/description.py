@@ -179,7 +179,7 @@ def _fit(
         assert all_vectors is not None
         about = {**provenance, "pairs": 0 if pairs is None else len(pairs)}
         return Whitening.fit(all_vectors, int(step.args[0]), "lw", pairs, about)
-    return Whitening.fit(vectors, int(step.args[0]), step.name, provenance=provenance)
+    return Whitening.fit(vectors, int(step.args[0]), step.name, provenance=provenance, strength=step.strength)
 
 
 def _fit_regional(
