@@ -55,7 +55,7 @@ class AttentionTask(Task):
         )
         self.held_out = np.flatnonzero(is_held_out & is_composite)
         self.parameters = torch.nn.ParameterDict(initial_parameters(self.regions.images.shape[1], self.seed))
-        adam = torch.optim.Adam(self.parameters.parameters(), settings.rate)
+        adam = torch.optim.Adam(self.parameters.parameters(), settings.rate, weight_decay=settings.decay)
         super().__init__(self.parameters, adam, settings.epochs)
         self.patience = settings.patience
 

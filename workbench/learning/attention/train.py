@@ -24,9 +24,9 @@ TARGETS = ("photos", "predictions", "labels")
 
 @dataclass(frozen=True)
 class AttentionSettings(TrainingSettings):
-    """Settings of attention training, by Adam with a constant ``rate`` and ``batch`` pictures a step.
+    """Settings of attention training, by Adam with a constant ``rate`` and L2 ``decay``.
 
-    ``targets``: a composite should retrieve the one of the ``photos`` that it shows, or be classified as the
+    ``batch`` pictures are a step. ``targets``: a composite should retrieve the one of the ``photos`` that it shows, or be classified as the
     network's ``predictions`` for that photo, or by its class of the ``labels``. ``composites`` is the number
     of generated pictures, ``levels`` that of the R-MAC grid. ``fidelity`` weights a term of the loss that
     keeps the descriptors of clean photos close to those with even weights. ``patience``: epochs without a
@@ -35,7 +35,7 @@ class AttentionSettings(TrainingSettings):
     """
 
     MINIMA: ClassVar[dict[str, int]] = {
-        "composites": 1, "epochs": 1, "batch": 1, "levels": 1, "patience": 1, "fidelity": 0,
+        "composites": 1, "epochs": 1, "batch": 1, "levels": 1, "patience": 1, "fidelity": 0, "decay": 0,
     }  # fmt: skip
 
     targets: str = "photos"
@@ -43,6 +43,7 @@ class AttentionSettings(TrainingSettings):
     epochs: int = 24
     batch: int = 40
     rate: float = 1e-3
+    decay: float = 1e-3
     levels: int = 5
     fidelity: float = 5.0
     patience: int = 8
@@ -113,6 +114,7 @@ def fit(
         **about,
         "seed": options.seed,
         "size": options.size,
+        "resize": data.source.resize,
         "precision": data.source.precision,
         "unreadable": len(data.collection.problems),
         "held_out": len(task.held_out),
