@@ -2,9 +2,10 @@
 
 R-MAC at five levels with the embedded backbone, without and with PCA whitening, which is fitted on the
 database and the same for all. Attention is trained on composites of ``imagenet_sample``, from three seeds
-each: for its classes, for the network's own predictions (without labels), and for these by area. Trained
-files are saved. Differences from even weights are paired by query, of each query's mean AP over the seeds,
-with a 95 % bootstrap interval. All choices were made on ``grocery train``.
+each: to retrieve the photo that a composite shows, and through the classifier, for the network's own
+predictions and for the classes. Trained files are saved. Differences from even weights are paired by query,
+of each query's mean AP over the seeds, with a 95 % bootstrap interval. All choices were made on ``grocery
+train``, plain and among clutter. Further attention files can be given as arguments.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from _clutter import among_clutter
 from _photos import DATASETS, photos
 from _table import print_table
 
@@ -27,7 +29,7 @@ from workbench.collections import images
 from workbench.common.files import replace_file
 from workbench.common.progress import silent
 from workbench.descriptors.aggregation import PooledRegions, pool_regions, sum_regions
-from workbench.descriptors.attention import Attention, areas
+from workbench.descriptors.attention import Attention, areas, places
 from workbench.descriptors.pooling import pool, shares
 from workbench.descriptors.weighting import centre_prior, region_weights
 from workbench.engine.description import DescribedCollection
@@ -35,18 +37,15 @@ from workbench.evaluation import protocols
 from workbench.evaluation.comparison import paired_difference
 from workbench.explain.localisation import Target, coverage
 from workbench.features.cards import trained_path
-from workbench.learning.attention.composites import composites, decode_photos
+from workbench.learning.attention.composites import decode_photos
 from workbench.learning.attention.data import TrainingData
-from workbench.learning.attention.train import AttentionSettings, fit
+from workbench.learning.attention.train import TARGETS, AttentionSettings, fit
 
 SEEDS = (0, 1, 2)
 RMAC = "efficientnet_lite0/max/rmac:5"
 CONTROLS = ("even weights", "area of the region", "centre prior")
-KINDS = {
-    "labels": AttentionSettings(targets="labels"),
-    "predictions": AttentionSettings(),
-    "predictions-by-area": AttentionSettings(area=True),
-}
+KINDS = {targets: AttentionSettings(targets=targets) for targets in TARGETS}
+TIMES_PRIOR = " × centre prior"
 CLUTTERED = 300  # queries
 Targets = dict[Path, list[Target]]  # by picture
 
@@ -62,25 +61,25 @@ class Task(NamedTuple):
 
 
 def attentions() -> dict[str, list[Attention]]:
-    """The attention of each kind from three seeds, trained unless it is saved."""
+    """The attention of each kind from three seeds, trained unless it is saved, and that of other files."""
+    attentions = {Path(file).stem: [Attention.load(file)] for file in sys.argv[1:]}
     source = DATASETS / "imagenet_sample"
     if not source.is_dir():
-        print("The folder imagenet_sample is missing, so nothing is trained: controls only.\n")
-        return {}
-    attentions: dict[str, list[Attention]] = {}
+        print("The folder imagenet_sample is missing, so nothing is trained.\n")
+        return attentions
     for seed in SEEDS:
         bench = workbench.open(source, seed=seed)
         paths = {kind: trained_path(bench.options.cache, f"{kind}-{seed}") for kind in KINDS}
         missing = [kind for kind in KINDS if not paths[kind].exists()]
         if missing:
-            data = TrainingData.of(bench.collection, bench.options, "efficientnet_lite0").readable()
+            data = TrainingData.of(bench.collection, bench.options, "efficientnet_lite0", True).readable()
             with tempfile.TemporaryDirectory() as folder:
                 print(f"seed {seed}: making composites", file=sys.stderr)
-                regions, shown = data.pictures(1000, 5, Path(folder))
+                pictures = data.pictures(KINDS[missing[0]].composites, 5, Path(folder))
                 for kind in missing:
                     print(f"training {kind}-{seed}", file=sys.stderr)
                     checkpoint = Path(folder) / kind
-                    trained = fit(data, regions, shown, KINDS[kind], checkpoint, report=_print_epoch)
+                    trained = fit(data, pictures, KINDS[kind], checkpoint, report=_print_epoch)
                     replace_file(paths[kind], trained.to_bytes())
         for kind in KINDS:
             attentions.setdefault(kind, []).append(Attention.load(paths[kind]))
@@ -93,14 +92,18 @@ def _print_epoch(epoch: object) -> None:
 
 def collections(folder: Path) -> Iterator[tuple[Bench, Targets]]:
     """Each collection, and the known targets in its pictures."""
-    if (DATASETS / "grocery").is_dir():
+    if (DATASETS / "grocery").is_dir() and (DATASETS / "scenes").is_dir():
         train, test = photos("train"), photos("test")
-        yield workbench.open(_table(folder / "grocery train.csv", train)), {}
-        yield cluttered(folder, "grocery train among clutter", train[::2], train[1::2])
-        yield workbench.open(_table(folder / "grocery test.csv", test)), {}
-        yield cluttered(folder, "grocery test among clutter", test, train)
+        for split, rows, shown, database in (
+            ("train", train, train[::2], train[1::2]),
+            ("test", test, test, train),
+        ):
+            yield workbench.open(_table(folder / f"grocery {split}.csv", rows)), {}
+            for central in (True, False):
+                place = "in the middle" if central else "off the middle"
+                yield cluttered(folder, f"grocery {split} {place} of clutter", shown, database, central)
     else:
-        print("grocery is missing, and is left out.\n")
+        print("grocery or scenes is missing, and grocery is left out.\n")
     if (DATASETS / "scenes").is_dir():
         yield workbench.open(DATASETS / "scenes", "folders"), {}
     else:
@@ -122,22 +125,27 @@ def _table(path: Path, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] =
 
 
 def cluttered(
-    folder: Path, title: str, shown: Sequence[tuple[Path, str]], database: Sequence[tuple[Path, str]]
+    folder: Path,
+    title: str,
+    shown: Sequence[tuple[Path, str]],
+    database: Sequence[tuple[Path, str]],
+    central: bool,
 ) -> tuple[Bench, Targets]:
-    """Queries pasted into clutter, as composites for training are, against a database of clean photos."""
+    """Queries among clutter of the photos of ``scenes``, against a database of clean photos."""
     drawn = np.random.default_rng(7).permutation(len(shown))[:CLUTTERED]
-    photos = decode_photos([shown[row][0] for row in drawn], 512)
+    clutter = decode_photos(sorted((DATASETS / "scenes").glob("*/*.jpg")), 512)
     rows: list[tuple[Any, ...]] = [(*photo, "database") for photo in database]
     targets: Targets = {}
     pictures = folder / title
     pictures.mkdir()
-    for number, composite in enumerate(composites(photos, len(photos), seed=7)):
+    for number, photo in enumerate(decode_photos([shown[row][0] for row in drawn], 512)):
         path = pictures / f"{number:03}.png"
-        composite.picture.save(path)
-        x0, y0, x1, y1 = composite.box
+        rng = np.random.default_rng([7, number, central])
+        picture, (x0, y0, x1, y1) = among_clutter(photo, clutter, central, rng)
+        picture.save(path)
         corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
-        targets[path] = [Target(corners, (0, 0, *composite.picture.size))]
-        rows.append((path, shown[drawn[composite.photo]][1], "query"))
+        targets[path] = [Target(corners, (0, 0, *picture.size))]
+        rows.append((path, shown[drawn[number]][1], "query"))
     table = _table(folder / f"{title}.csv", rows, ("path", "label", "split"))
     return workbench.open(table), targets
 
@@ -173,8 +181,9 @@ def weighted(
         weights = dict(zip(CONTROLS, (even, area * even, centre * even), strict=True))
         means, around = pool(maps, grid, "mean"), maps.mean((2, 3))[:, None]
         for kind, trained in trained_attentions.items():
-            factors = area if KINDS[kind].area else even
-            weights |= {f"{kind} {n}": attend(means, around) * factors for n, attend in enumerate(trained)}
+            for n, attend in enumerate(trained):
+                attended = attend(means, around, places(grid, height, width))
+                weights |= {f"{kind} {n}": attended, f"{kind}{TIMES_PRIOR} {n}": attended * centre}
         apart = PooledRegions(pools.vectors, None, grid)
         regions = sum_regions(apart, described.config, described.descriptors.regional, keep=True).total
         cells = shares(grid, height, width).flatten(1)
@@ -194,10 +203,12 @@ def weighted(
 def table(task: Task, vectors: dict[str, torch.Tensor], inside: dict[str, float], whitening: str) -> float:
     """Print the table of a task, and return the mAP of even weights."""
     lines = [(name, [name], False) for name in CONTROLS]
-    for kind in KINDS:
-        if names := [name for name in vectors if name in {f"{kind} {n}" for n in range(len(SEEDS))}]:
-            lines += [(f"attention, {kind.replace('-', ' ')}", names, False)]
-            lines += [("… of the query alone", names, True)]
+    kinds = dict.fromkeys(name.rpartition(" ")[0] for name in vectors if name not in CONTROLS)
+    for kind in kinds:
+        names = [name for name in vectors if name.rpartition(" ")[0] == kind]
+        lines.append((f"attention, {kind}", names, False))
+        if kind == TARGETS[0]:
+            lines.append(("… of the query alone", names, True))
     reference: np.ndarray | None = None
     rows, columns = [], []
     for title, names, query_alone in lines:

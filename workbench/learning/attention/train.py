@@ -24,14 +24,14 @@ TARGETS = ("photos", "predictions", "labels")
 
 @dataclass(frozen=True)
 class AttentionSettings(TrainingSettings):
-    """Settings of attention training, by Adam with a constant ``rate`` and L2 ``decay``.
+    """Settings of attention training, by Adam with a constant ``rate`` and the L2 penalty ``decay``.
 
-    ``batch`` pictures are a step. ``targets``: a composite should retrieve the one of the ``photos`` that it shows, or be classified as the
+    ``targets``: a composite should retrieve the one of the ``photos`` that it shows, or be classified as the
     network's ``predictions`` for that photo, or by its class of the ``labels``. ``composites`` is the number
-    of generated pictures, ``levels`` that of the R-MAC grid. ``fidelity`` weights a term of the loss that
-    keeps the descriptors of clean photos close to those with even weights. ``patience``: epochs without a
-    higher held-out mAP after which training stops. ``area``: multiply weights with the regions' areas, in
-    training and in use.
+    of generated pictures, ``batch`` that of a step, ``levels`` that of the R-MAC grid. ``fidelity`` weights
+    a term of the loss that keeps the descriptors of clean photos close to those with even weights.
+    ``patience``: epochs without a higher held-out mAP after which training stops. ``area``: multiply weights
+    with the regions' areas, in training and in use.
     """
 
     MINIMA: ClassVar[dict[str, int]] = {
