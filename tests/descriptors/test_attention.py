@@ -68,6 +68,10 @@ def test_weights_equal_the_formula_computed_by_hand() -> None:
     by_area = replace(attention, about={"area": True}).weights(maps, regions)
     halves = [expected[0] / 2, expected[1] / 2, expected[2]]
     assert by_area.flatten().tolist() == pytest.approx(halves, rel=1e-6)
+    # Centres of cells lie half a cell from the centre, and σ is a sixth of the height of one cell.
+    rooted = replace(attention, about={"centre": 0.5}).weights(maps, regions)
+    prior = math.exp(-(0.5**2) / (2 / 36)) ** 0.5
+    assert rooted.flatten().tolist() == pytest.approx([prior * weight for weight in expected], rel=1e-5)
 
 
 def test_the_place_of_a_region_changes_its_weight_as_computed_by_hand() -> None:

@@ -18,7 +18,7 @@ from workbench.config.config import Config
 from workbench.config.options import Options
 from workbench.descriptors.aggregation import pool_regions as pool_regions_of
 from workbench.descriptors.aggregation import sum_regions
-from workbench.descriptors.attention import Attention, areas, places
+from workbench.descriptors.attention import Attention, areas, centre_weights, places
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import rmac
 from workbench.features.map_source import MapSource, Picture
@@ -29,9 +29,9 @@ from workbench.learning.attention.task import (
     attend,
     describe,
     initial_parameters,
-    region_weights,
     retrieval_loss,
     share_on_target,
+    weigh,
 )
 from workbench.learning.attention.train import AttentionSettings, train_attention
 from workbench.learning.trainer import Epoch
@@ -64,6 +64,7 @@ def test_regions_are_pooled_as_for_descriptors(folder: Path, source: MapSource, 
         assert torch.allclose(batch.means, pool(maps, grid, "mean")[0], atol=2e-3, rtol=2e-3)
         assert torch.allclose(batch.areas, areas(grid, height, width))
         assert torch.allclose(batch.places, places(grid, height, width))
+        assert torch.allclose(batch.centre, centre_weights(grid, height, width))
         assert torch.allclose(batch.images[0], maps.mean((2, 3))[0], atol=2e-3, rtol=2e-3)
     both = regions.batch([7, 0])
     assert torch.equal(both.maxima[both.owner == 1], regions.batch([0]).maxima)
@@ -75,7 +76,7 @@ def test_attend_gives_the_weighted_mean_of_regions(folder: Path, source: MapSour
     parameters = initial_parameters(batch.images.shape[1], 0)
     weights = Attention.of(parameters)(batch.means, batch.images[batch.owner], batch.places)
     for area in (False, True):
-        attended = attend(region_weights(parameters, batch, area), batch)
+        attended = attend(weigh(parameters, batch, area), batch)
         for row in (0, 1):
             rows = batch.owner == row
             weight = weights[rows] * (batch.areas[rows] if area else 1)
@@ -87,7 +88,7 @@ def test_the_gradient_reaches_the_attention_only(folder: Path, source: MapSource
     batch = pooled(source, folder, 4, tmp_path).batch([0, 1, 2, 3])
     parameters = torch.nn.ParameterDict(initial_parameters(batch.images.shape[1], 0))
     classifier = linear_classifier(source)
-    logits = classifier(attend(region_weights(parameters, batch, False), batch))
+    logits = classifier(attend(weigh(parameters, batch, False), batch))
     torch.nn.functional.cross_entropy(logits, torch.arange(4)).backward()
     assert len(list(parameters.parameters())) == 5
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in parameters.parameters())
@@ -99,7 +100,7 @@ def test_descriptors_of_training_are_those_of_the_pipeline(
 ) -> None:
     batch = pooled(source, folder, 3, tmp_path).batch([0, 2])
     attention = Attention.of(initial_parameters(batch.images.shape[1], 0))
-    trained = describe(region_weights(initial_parameters(batch.images.shape[1], 0), batch, False), batch)
+    trained = describe(weigh(initial_parameters(batch.images.shape[1], 0), batch, False), batch)
     config = Config.parse("x/max/rmac:2/attention")
     for row, number in enumerate((0, 2)):
         maps = source.maps_of(Image.open(folder / f"{number:03}.jpg"))[0]
@@ -123,7 +124,7 @@ def test_the_loss_of_retrieval_by_hand() -> None:
 def test_the_share_on_the_target_by_hand() -> None:
     """The whole picture and its left half, with a target on the left quarter: a quarter and a half."""
     batch = RegionBatch(
-        torch.ones(2, 1), torch.ones(2, 1), torch.tensor([1.0, 0.5]),
+        torch.ones(2, 1), torch.ones(2, 1), torch.tensor([1.0, 0.5]), torch.ones(2),
         places(np.array([[0, 0, 4, 4], [0, 0, 2, 4]]), 4, 4), torch.zeros(2, dtype=torch.int64),
         torch.ones(1, 1),
     )  # fmt: skip

@@ -112,7 +112,7 @@ def test_invalid_backbones_and_names_are_refused(
     [
         (AttentionSettings(targets="words"), "'words' are not known; valid: photos, predictions, labels"),
         (AttentionSettings(fidelity=-1), "fidelity -1: take 0 or more"),
-        (AttentionSettings(composites=0), "composites 0: take 1 or more"),
+        (AttentionSettings(composites=1), "composites 1: take 2 or more"),
         (AttentionSettings(epochs=0), "epochs 0: take 1 or more"),
         (AttentionSettings(rate=0), "rate 0: take a number above 0"),
     ],

@@ -52,7 +52,7 @@ def attention(
         ),
     ] = "photos",
     composites: Annotated[int, typer.Option(help="pictures generated of photos among clutter")] = 4000,
-    epochs: Annotated[int, typer.Option(help="at most")] = 24,
+    epochs: Annotated[int, typer.Option(help="at most")] = 16,
     area: Annotated[bool, typer.Option("--area", help="multiply weights with the regions' areas")] = False,
 ) -> None:
     """Train regional attention on a collection's photos, for use as the step attention:NAME."""

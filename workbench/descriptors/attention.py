@@ -18,6 +18,7 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 from workbench.descriptors.pooling import pool
+from workbench.descriptors.weighting import centre_prior, region_weights
 from workbench.features.cards import (
     SHIPPED_WEIGHTS,
     card_differences,
@@ -39,7 +40,8 @@ class Attention:
     the context-aware network of Kim and Yoon (BMVC 2018, section 3.2), with ``hidden`` [64, 2C] and its bias
     [64], ``output`` [64] and its bias []. ``place`` [64, 4] multiplies the region's place p (``places``), and
     is None in attention without this input. ``about`` is the card: the layer, data and settings of the
-    training. If it contains ``area``, the weight is multiplied by the region's share of the map.
+    training. If it contains ``area``, the weight is multiplied by the region's share of the map, and with
+    ``centre`` by that power of the centre prior, averaged over the region's cells.
     """
 
     hidden: torch.Tensor
@@ -90,6 +92,8 @@ class Attention:
             weights = self(means, images, places(regions, *maps.shape[2:]))
             if self.about.get("area"):
                 weights = weights * areas(regions, *maps.shape[2:])
+            if self.about.get("centre"):
+                weights = weights * centre_weights(regions, *maps.shape[2:]) ** self.about["centre"]
             return weights[..., None]
 
     @property
@@ -130,6 +134,13 @@ def areas(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
     """Return the fraction of a map of height x width cells that each region [..., 4] covers, [...]."""
     x0, y0, x1, y1 = np.moveaxis(np.asarray(regions), -1, 0)
     return torch.from_numpy((x1 - x0) * (y1 - y0) / (height * width)).float()
+
+
+def centre_weights(regions: np.ndarray, height: int, width: int) -> torch.Tensor:
+    """Return the centre prior's mean over regions [..., 4] of a map of height x width cells, [...]."""
+    prior = centre_prior(height, width)[None, None]
+    weights = region_weights(prior, regions)[..., 0]
+    return weights[0] if np.ndim(regions) == 2 else weights
 
 
 def places(regions: np.ndarray, height: int, width: int) -> torch.Tensor:

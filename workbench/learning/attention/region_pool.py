@@ -14,7 +14,7 @@ import torch
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
-from workbench.descriptors.attention import areas, places
+from workbench.descriptors.attention import areas, centre_weights, places
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import regions as grid_of
 from workbench.features.device import map_in_order, single_threaded_operations
@@ -24,13 +24,14 @@ from workbench.features.device import map_in_order, single_threaded_operations
 class RegionBatch:
     """The R regions of B pictures, one picture after the other.
 
-    ``maxima`` and ``means`` [R, C], ``areas`` [R] as shares of the map, ``places`` [R, 4], ``owner`` [R] the
-    row of the picture of each region, and ``images`` [B, C] the pictures' means.
+    ``maxima`` and ``means`` [R, C], ``areas`` [R] as shares of the map, ``centre`` [R] the centre prior,
+    ``places`` [R, 4], ``owner`` [R] the row of the picture of each region, and ``images`` [B, C] the pictures' means.
     """
 
     maxima: torch.Tensor
     means: torch.Tensor
     areas: torch.Tensor
+    centre: torch.Tensor
     places: torch.Tensor
     owner: torch.Tensor
     images: torch.Tensor
@@ -40,13 +41,12 @@ class RegionBatch:
 class RegionPool:
     """The regions of n pictures: rows ``starts[i]`` … ``starts[i] + counts[i]`` of ``pooled`` [R, 2, C].
 
-    ``pooled`` is memory-mapped, the maximum and the mean of each region; ``areas`` [R]; ``places`` [R, 4];
-    ``images`` [n, C].
+    ``pooled`` is memory-mapped, the maximum and the mean of each region; ``boxes`` [R, 6] the area,
+    the centre prior and the place of each; ``images`` [n, C].
     """
 
     pooled: np.ndarray
-    areas: torch.Tensor
-    places: torch.Tensor
+    boxes: torch.Tensor
     images: torch.Tensor
     starts: np.ndarray
     counts: np.ndarray
@@ -58,7 +58,8 @@ class RegionPool:
         owner = torch.from_numpy(np.repeat(np.arange(len(pictures)), self.counts[pictures]))
         images = self.images[torch.as_tensor(pictures)]
         maxima, means = pooled.unbind(1)
-        return RegionBatch(maxima, means, self.areas[rows], self.places[rows], owner, images)
+        boxes = self.boxes[rows]
+        return RegionBatch(maxima, means, boxes[:, 0], boxes[:, 1], boxes[:, 2:], owner, images)
 
 
 def pool_regions(
@@ -83,7 +84,12 @@ def pool_regions(
             grid = grid_of(step, *cells.shape[2:])
             pooled = torch.stack([pool(cells, grid, "max"), pool(cells, grid, "mean")], 2)
             sides = cells.shape[2:]
-            boxes = torch.cat([areas(grid, *sides)[:, None], places(grid, *sides)], 1)
+            columns = (
+                areas(grid, *sides)[:, None],
+                centre_weights(grid, *sides)[:, None],
+                places(grid, *sides),
+            )
+            boxes = torch.cat(columns, 1)
             return rows, pooled.half().numpy(), cells.mean((2, 3)), boxes
 
     starts, counts = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -113,5 +119,4 @@ def pool_regions(
             done += len(rows)
             progress("pooling regions", done, count)
         stored = np.memmap(file, np.float16, "r", shape=(total, 2, len(images[0])))
-    boxes = torch.cat(all_boxes)
-    return RegionPool(stored, boxes[:, 0], boxes[:, 1:], torch.stack(images), starts, counts)
+    return RegionPool(stored, torch.cat(all_boxes), torch.stack(images), starts, counts)

@@ -14,7 +14,7 @@ from workbench.descriptors.attention import Attention
 from workbench.learning.attention.data import TrainingData, TrainingPictures
 from workbench.learning.attention.region_pool import RegionBatch
 from workbench.learning.checkpoints import Tensors
-from workbench.learning.trainer import Task, sequential_sum
+from workbench.learning.trainer import Task, sequential_sum, warmup_then_linear
 
 if TYPE_CHECKING:
     from workbench.learning.attention.train import AttentionSettings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HIDDEN = 64
 HELD_OUT = 0.1  # of the photos, with the composites that show them
 SHARPENING = 3.0  # factor of the logits of the clean photo, as targets
+DROPPED = 0.5  # of the channels of regions and images, in each step
 TEMPERATURE = 0.05  # of similarities, in the loss of retrieval
 Parameters = Mapping[str, torch.Tensor] | torch.nn.ParameterDict
 
@@ -47,8 +48,9 @@ class AttentionTask(Task):
             self.classes = data.classes()
         elif self.classifier is not None:
             self.classes = torch.softmax(SHARPENING * self.classifier(self.regions.images[: self.photos]), 1)
-        photos = np.random.default_rng([self.seed, 1]).permutation(self.photos)
-        is_held_out = np.isin(self.shown, photos[: max(1, round(HELD_OUT * self.photos))])
+        photos = np.unique(self.shown[self.photos :])
+        photos = np.random.default_rng([self.seed, 1]).permutation(photos)
+        is_held_out = np.isin(self.shown, photos[: max(1, round(HELD_OUT * len(photos)))])
         is_composite = np.arange(len(self.shown)) >= self.photos
         self.training = np.flatnonzero(
             ~is_held_out & (is_composite if settings.targets == "photos" else True)
@@ -62,13 +64,23 @@ class AttentionTask(Task):
     def batches(self, epoch: int) -> list[np.ndarray]:
         return self._split(np.random.default_rng([self.seed, epoch]).permutation(self.training))
 
+    def rate_factor(self, epoch: int, step: int, steps: int) -> float:
+        return warmup_then_linear(step, steps)
+
     def loss(self, batch: np.ndarray) -> torch.Tensor:
+        """The loss with a random half of the channels, drawn by the batch, so that a resumed training draws
+        the same."""
+        drawn = np.random.default_rng([self.seed, 2, *batch]).random(2 * self.regions.images.shape[1])
+        kept = torch.from_numpy(drawn >= DROPPED).float() / (1 - DROPPED)
+        return self._loss(batch, {**self.parameters, "hidden": self.parameters["hidden"] * kept})
+
+    def _loss(self, batch: np.ndarray, parameters: Parameters) -> torch.Tensor:
         regions = self.regions.batch(batch)
-        weights = region_weights(self.parameters, regions, self.settings.area)
+        weights = weigh(parameters, regions, self.settings.area)
         shown = self.shown[batch]
         if self.settings.targets == "photos":
             clean = self.regions.batch(shown)
-            clean_weights = region_weights(self.parameters, clean, self.settings.area)
+            clean_weights = weigh(parameters, clean, self.settings.area)
             loss = retrieval_loss(describe(weights, regions), describe(clean_weights, clean), shown)
         else:
             assert self.classifier is not None
@@ -77,7 +89,7 @@ class AttentionTask(Task):
             if not len(photos):
                 return loss
             clean = self.regions.batch(photos)
-            clean_weights = region_weights(self.parameters, clean, self.settings.area)
+            clean_weights = weigh(parameters, clean, self.settings.area)
         even = describe(torch.ones_like(clean_weights), clean)
         change = 1 - (describe(clean_weights, clean) * even).sum(1)
         return loss + self.settings.fidelity * change.mean()
@@ -96,14 +108,14 @@ class AttentionTask(Task):
             precisions, shares = [], []
             for batch in batches:
                 regions = self.regions.batch(batch)
-                weights = region_weights(self.parameters, regions, self.settings.area)
+                weights = self._weigh(regions)
                 similarities = describe(weights, regions) @ photos.T
                 own = similarities[torch.arange(len(batch)), self.shown[batch]]
                 precisions += (1 / (similarities >= own[:, None]).sum(1)).tolist()
                 shares += share_on_target(
                     weights, regions, torch.from_numpy(self.targets[batch - self.photos]).float()
                 ).tolist()
-            losses = [float(self.loss(batch)) for batch in batches]
+            losses = [float(self._loss(batch, self.parameters)) for batch in batches]
         return {
             "mean_ap": sequential_sum(precisions) / len(precisions),
             "on_target": sequential_sum(shares) / len(shares),
@@ -112,7 +124,10 @@ class AttentionTask(Task):
 
     def _describe(self, rows: np.ndarray) -> torch.Tensor:
         regions = self.regions.batch(rows)
-        return describe(region_weights(self.parameters, regions, self.settings.area), regions)
+        return describe(self._weigh(regions), regions)
+
+    def _weigh(self, regions: RegionBatch) -> torch.Tensor:
+        return weigh(self.parameters, regions, self.settings.area, self.settings.centre)
 
     def _split(self, rows: np.ndarray) -> list[np.ndarray]:
         return [
@@ -120,11 +135,11 @@ class AttentionTask(Task):
         ]
 
 
-def region_weights(parameters: Parameters, batch: RegionBatch, area: bool) -> torch.Tensor:
-    """The weights [R] of a batch's regions."""
+def weigh(parameters: Parameters, batch: RegionBatch, area: bool, centre: float = 0.0) -> torch.Tensor:
+    """The weights [R] of a batch's regions, times their areas, times a power of the centre prior."""
     attention = Attention.of(dict(parameters.items()))
     weights = attention(batch.means, batch.images, batch.places, batch.owner)
-    return weights * batch.areas if area else weights
+    return weights * (batch.areas if area else 1) * batch.centre**centre
 
 
 def attend(weights: torch.Tensor, batch: RegionBatch) -> torch.Tensor:

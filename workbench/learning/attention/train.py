@@ -24,23 +24,24 @@ TARGETS = ("photos", "predictions", "labels")
 
 @dataclass(frozen=True)
 class AttentionSettings(TrainingSettings):
-    """Settings of attention training, by Adam with a constant ``rate`` and the L2 penalty ``decay``.
+    """Settings of attention training, by Adam with a ``rate`` that falls to zero and L2 ``decay``.
 
     ``targets``: a composite should retrieve the one of the ``photos`` that it shows, or be classified as the
     network's ``predictions`` for that photo, or by its class of the ``labels``. ``composites`` is the number
     of generated pictures, ``batch`` that of a step, ``levels`` that of the R-MAC grid. ``fidelity`` weights
     a term of the loss that keeps the descriptors of clean photos close to those with even weights.
     ``patience``: epochs without a higher held-out mAP after which training stops. ``area``: multiply weights
-    with the regions' areas, in training and in use.
+    with the regions' areas, in training and in use. ``centre``: the power of the centre prior with which
+    weights are multiplied in use and for the held-out mAP, but not in the loss.
     """
 
     MINIMA: ClassVar[dict[str, int]] = {
-        "composites": 1, "epochs": 1, "batch": 1, "levels": 1, "patience": 1, "fidelity": 0, "decay": 0,
+        "composites": 2, "epochs": 1, "batch": 1, "levels": 1, "patience": 1, "fidelity": 0, "decay": 0, "centre": 0,
     }  # fmt: skip
 
     targets: str = "photos"
     composites: int = 4000
-    epochs: int = 24
+    epochs: int = 16
     batch: int = 40
     rate: float = 1e-3
     decay: float = 1e-3
@@ -48,6 +49,7 @@ class AttentionSettings(TrainingSettings):
     fidelity: float = 5.0
     patience: int = 8
     area: bool = False
+    centre: float = 0.5
 
     def validate(self) -> None:
         if self.targets not in TARGETS:

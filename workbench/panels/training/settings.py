@@ -36,7 +36,7 @@ class TrainingSettings:
         self.rate = W.FloatText(description="Rate", value=first.rate)
         self.targets = W.Dropdown(description="Targets", options=list(attention.TARGETS))
         self.composites = W.BoundedIntText(
-            description="Composites", value=second.composites, min=1, max=100_000
+            description="Composites", value=second.composites, min=2, max=100_000
         )
         self.epochs = W.BoundedIntText(description="Epochs", value=first.epochs, min=1, max=999)
         self.loss.tooltip = (
