@@ -25,7 +25,8 @@ class RegionBatch:
     """The R regions of B pictures, one picture after the other.
 
     ``maxima`` and ``means`` [R, C], ``areas`` [R] as shares of the map, ``centre`` [R] the centre prior,
-    ``places`` [R, 4], ``owner`` [R] the row of the picture of each region, and ``images`` [B, C] the pictures' means.
+    ``places`` [R, 4], ``owner`` [R] the row of the picture of each region, and ``images`` [B, C] the means of
+    the pictures.
     """
 
     maxima: torch.Tensor
@@ -84,12 +85,8 @@ def pool_regions(
             grid = grid_of(step, *cells.shape[2:])
             pooled = torch.stack([pool(cells, grid, "max"), pool(cells, grid, "mean")], 2)
             sides = cells.shape[2:]
-            columns = (
-                areas(grid, *sides)[:, None],
-                centre_weights(grid, *sides)[:, None],
-                places(grid, *sides),
-            )
-            boxes = torch.cat(columns, 1)
+            shares = torch.stack([areas(grid, *sides), centre_weights(grid, *sides)], 1)
+            boxes = torch.cat([shares, places(grid, *sides)], 1)
             return rows, pooled.half().numpy(), cells.mean((2, 3)), boxes
 
     starts, counts = np.zeros(count, np.int64), np.zeros(count, np.int64)

@@ -36,7 +36,8 @@ class AttentionSettings(TrainingSettings):
     """
 
     MINIMA: ClassVar[dict[str, int]] = {
-        "composites": 2, "epochs": 1, "batch": 1, "levels": 1, "patience": 1, "fidelity": 0, "decay": 0, "centre": 0,
+        "composites": 2, "epochs": 1, "batch": 1, "levels": 1, "patience": 1,
+        "fidelity": 0, "decay": 0, "centre": 0,
     }  # fmt: skip
 
     targets: str = "photos"
