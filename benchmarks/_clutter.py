@@ -6,16 +6,62 @@ photo with up to three small photos.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from _photos import DATASETS
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
+import workbench
+from workbench.bench.bench import Bench
+from workbench.explain.localisation import Target
+from workbench.learning.attention.composites import decode_photos
+
+QUERIES = 300
+Targets = dict[Path, list[Target]]  # by picture
 Box = tuple[int, int, int, int]
 SHARE = (0.08, 0.35)
 SMALL = (0.01, 0.06)
 MIDDLE = 0.08  # standard deviation of a central target, as a share of each side
 AWAY = 0.15  # smallest distance of a target off the centre, as a share of a side
+
+
+def cluttered(
+    folder: Path,
+    title: str,
+    shown: Sequence[tuple[Path, str]],
+    database: Sequence[tuple[Path, str]],
+    central: bool,
+) -> tuple[Bench, Targets]:
+    """Queries among clutter of the photos of ``scenes``, against a database of clean photos."""
+    drawn = np.random.default_rng(7).permutation(len(shown))[:QUERIES]
+    clutter = decode_photos(sorted((DATASETS / "scenes").glob("*/*.jpg")), 512)
+    rows: list[tuple[Any, ...]] = [(*photo, "database") for photo in database]
+    targets: Targets = {}
+    pictures = folder / title
+    pictures.mkdir()
+    for number, photo in enumerate(decode_photos([shown[row][0] for row in drawn], 512)):
+        path = pictures / f"{number:03}.png"
+        rng = np.random.default_rng([7, number, central])
+        picture, (x0, y0, x1, y1) = among_clutter(photo, clutter, central, rng)
+        picture.save(path)
+        corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+        targets[path] = [Target(corners, (0, 0, *picture.size))]
+        rows.append((path, shown[drawn[number]][1], "query"))
+    table = write_table(folder / f"{title}.csv", rows, ("path", "label", "split"))
+    return workbench.open(table), targets
+
+
+def write_table(
+    path: Path, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] = ("path", "label")
+) -> Path:
+    """A collection as a CSV file."""
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+    return path
 
 
 def among_clutter(

@@ -10,7 +10,6 @@ train``, plain and among clutter. Further attention files can be given as argume
 
 from __future__ import annotations
 
-import csv
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from _clutter import among_clutter
+from _clutter import Targets, cluttered, write_table
 from _photos import DATASETS, photos
 from _table import print_table
 
@@ -37,7 +36,6 @@ from workbench.evaluation import protocols
 from workbench.evaluation.comparison import paired_difference
 from workbench.explain.localisation import Target, coverage
 from workbench.features.cards import trained_path
-from workbench.learning.attention.composites import decode_photos
 from workbench.learning.attention.data import TrainingData
 from workbench.learning.attention.train import TARGETS, AttentionSettings, fit
 
@@ -46,8 +44,6 @@ RMAC = "efficientnet_lite0/max/rmac:5"
 CONTROLS = ("even weights", "area of the region", "centre prior")
 KINDS = {targets: AttentionSettings(targets=targets) for targets in TARGETS}
 TIMES_PRIOR = " × centre prior"
-CLUTTERED = 300  # queries
-Targets = dict[Path, list[Target]]  # by picture
 
 
 class Task(NamedTuple):
@@ -98,7 +94,7 @@ def collections(folder: Path) -> Iterator[tuple[Bench, Targets]]:
             ("train", train, train[::2], train[1::2]),
             ("test", test, test, train),
         ):
-            yield workbench.open(_table(folder / f"grocery {split}.csv", rows)), {}
+            yield workbench.open(write_table(folder / f"grocery {split}.csv", rows)), {}
             for central in (True, False):
                 place = "in the middle" if central else "off the middle"
                 yield cluttered(folder, f"grocery {split} {place} of clutter", shown, database, central)
@@ -116,38 +112,6 @@ def collections(folder: Path) -> Iterator[tuple[Bench, Targets]]:
             header = images.header(path)
             targets.setdefault(path, []).append(Target(corners, (0, 0, header.width, header.height)))
     yield bench, targets
-
-
-def _table(path: Path, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] = ("path", "label")) -> Path:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
-    return path
-
-
-def cluttered(
-    folder: Path,
-    title: str,
-    shown: Sequence[tuple[Path, str]],
-    database: Sequence[tuple[Path, str]],
-    central: bool,
-) -> tuple[Bench, Targets]:
-    """Queries among clutter of the photos of ``scenes``, against a database of clean photos."""
-    drawn = np.random.default_rng(7).permutation(len(shown))[:CLUTTERED]
-    clutter = decode_photos(sorted((DATASETS / "scenes").glob("*/*.jpg")), 512)
-    rows: list[tuple[Any, ...]] = [(*photo, "database") for photo in database]
-    targets: Targets = {}
-    pictures = folder / title
-    pictures.mkdir()
-    for number, photo in enumerate(decode_photos([shown[row][0] for row in drawn], 512)):
-        path = pictures / f"{number:03}.png"
-        rng = np.random.default_rng([7, number, central])
-        picture, (x0, y0, x1, y1) = among_clutter(photo, clutter, central, rng)
-        picture.save(path)
-        corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
-        targets[path] = [Target(corners, (0, 0, *picture.size))]
-        rows.append((path, shown[drawn[number]][1], "query"))
-    table = _table(folder / f"{title}.csv", rows, ("path", "label", "split"))
-    return workbench.open(table), targets
 
 
 def tasks(described: DescribedCollection) -> Iterator[Task]:
