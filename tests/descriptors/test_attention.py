@@ -292,6 +292,7 @@ def test_shipped_weights_fit_the_embedded_backbone_and_have_a_card() -> None:
         assert path.stat().st_size < 2**20
         attention = Attention.load(path)
         assert attention.hidden.shape == (64, 2 * 1280)
+        assert attention.place is not None and attention.about["centre"] == 0.5
         card = attention.about
         assert card["network"] == "tf_efficientnet_lite0" and card["layer"] == "last"
         assert {"collection", "photos", "steps", "seed", "figures", "command"} <= card.keys()
