@@ -27,6 +27,7 @@ from workbench.bench.bench import Bench
 from workbench.collections import images
 from workbench.common.files import replace_file
 from workbench.common.progress import silent
+from workbench.config.config import Config
 from workbench.descriptors.aggregation import PooledRegions, pool_regions, sum_regions
 from workbench.descriptors.attention import Attention, areas, places
 from workbench.descriptors.pooling import pool, shares
@@ -210,7 +211,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for bench, targets in collections(Path(folder)):
             for whitening in ("", "/pcaw:256"):
-                described = bench.engine.describe(f"{RMAC}{whitening}", silent)
+                described = bench.engine.describe(Config.parse(f"{RMAC}{whitening}"), silent)
                 vectors, inside = weighted(described, trained_attentions, targets)
                 even, *_ = [table(task, vectors, inside, whitening) for task in tasks(described)]
             # Even weights computed here agree with the pipeline.
