@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from workbench.collections.collection import Collection, Query
-from workbench.collections.images import EXTENSIONS, NOT_READ, Header, header
+from workbench.collections.image_formats import extensions, why_not_read
+from workbench.collections.images import Header, header
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -73,7 +74,7 @@ def open_folder(
     if not names:
         unread = f" ({problems[0][0]!r}: {problems[0][1]})" if problems else ""
         raise WorkbenchError(
-            f"no image in {str(root)!r}{unread}; images end in {', '.join(sorted(EXTENSIONS))}"
+            f"no image in {str(root)!r}{unread}; images end in {', '.join(sorted(extensions()))}"
         )
     headers, unreadable = read_headers(root, names, progress)
     collection = Collection(
@@ -122,6 +123,7 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
     names: list[str] = []
     problems: list[tuple[str, str]] = []
     real_root = os.path.realpath(root)
+    suffixes = extensions()
     seen: set[str] = set()
     waiting = [""]
     while waiting:
@@ -148,15 +150,15 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
                 # A link into the root would show the same images a second time.
                 if target is None or not _inside(target, real_root):
                     waiting.append(name)
-            elif suffix in NOT_READ:
-                problems.append((_text(name), f"{suffix} files are not supported; convert it to JPEG or PNG"))
-            elif suffix in EXTENSIONS:
+            elif suffix in suffixes:
                 if _text(name) != name:
                     problems.append((_text(name), "the name is not valid UTF-8; rename the file"))
                 elif not entry.is_file():
                     problems.append((name, "a broken link, or not a regular file"))
                 else:
                     names.append(name)
+            elif reason := why_not_read(suffix):
+                problems.append((_text(name), reason))
     return sorted(names), tuple(sorted(problems))
 
 
