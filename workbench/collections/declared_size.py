@@ -28,28 +28,51 @@ def _webp(head: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _jxl(head: bytes) -> tuple[int, int] | None:
-    """ISO/IEC 18181-1, the size header of the codestream, which may be in a box of a container."""
-    if not head.startswith(b"\xff\x0a"):
-        found = [at + skip for name, skip in ((b"jxlc", 4), (b"jxlp", 8)) if (at := head.find(name)) >= 0]
-        if not found:
-            return None
-        head = head[min(found) :]
-        if not head.startswith(b"\xff\x0a"):
-            return None
-    bits, at = int.from_bytes(head[2:16], "little"), 0
+class _Bits:
+    """The bits of bytes, the lowest of each byte first."""
 
-    def take(count: int) -> int:
-        nonlocal at
-        value = bits >> at & ((1 << count) - 1)
-        at += count
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "little")
+
+    def take(self, count: int) -> int:
+        value = self._value & ((1 << count) - 1)
+        self._value >>= count
         return value
 
-    small = take(1)
+
+def _jxl(head: bytes) -> tuple[int, int] | None:
+    bits = _jxl_bits(head)
+    return None if bits is None else _jxl_size(bits)
+
+
+def jxl_orientation(head: bytes) -> int:
+    """The orientation in the codestream, which the decoder applies: 1 to 8 (ISO/IEC 18181-1, image metadata)."""
+    bits = _jxl_bits(head)
+    if bits is None:
+        return 1
+    _jxl_size(bits)
+    all_default = bits.take(1)
+    has_more = not all_default and bits.take(1)
+    return 1 + bits.take(3) if has_more else 1
+
+
+def _jxl_bits(head: bytes) -> _Bits | None:
+    """The codestream after its mark; it may be in a box of a container."""
+    if not head.startswith(b"\xff\x0a"):
+        starts = [at + skip for name, skip in ((b"jxlc", 4), (b"jxlp", 8)) if (at := head.find(name)) >= 0]
+        head = head[min(starts) :] if starts else b""
+    return _Bits(head[2:32]) if head.startswith(b"\xff\x0a") else None
+
+
+def _jxl_size(bits: _Bits) -> tuple[int, int]:
+    """ISO/IEC 18181-1, the size header."""
+    small = bits.take(1)
 
     def side() -> int:
-        return 8 * (1 + take(5)) if small else 1 + take((9, 13, 18, 30)[take(2)])
+        return 8 * (1 + bits.take(5)) if small else 1 + bits.take((9, 13, 18, 30)[bits.take(2)])
 
     height = side()
-    ratio = take(3)
-    return (side() if ratio == 0 else height * _RATIOS[ratio - 1][0] // _RATIOS[ratio - 1][1], height)
+    ratio = bits.take(3)
+    if ratio == 0:
+        return side(), height
+    return height * _RATIOS[ratio - 1][0] // _RATIOS[ratio - 1][1], height

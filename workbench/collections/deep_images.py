@@ -63,7 +63,7 @@ def read_tiff_header(path: Path) -> DeepTiff:
         bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
         declaration = Samples(
             declared_range(tags, bits),
-            15 if page.dtype.kind == "i" and bits == 16 else 16,
+            int(bits),
             page.dtype.kind == "u",
             page.photometric == 0,
         )

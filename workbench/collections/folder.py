@@ -78,7 +78,11 @@ def open_folder(
         )
     headers, unreadable = read_headers(root, names, progress)
     collection = Collection(
-        name=root.name or str(root), root=root, images=tuple(headers), problems=problems + unreadable
+        name=root.name or str(root),
+        root=root,
+        images=tuple(headers),
+        problems=problems + unreadable,
+        notes=value_notes(headers),
     )
     if labels == "none":
         return collection
@@ -101,6 +105,7 @@ def open_folder(
         protocol=PROTOCOLS["labels"],
         problems=collection.problems,
         labels=label_of,
+        notes=collection.notes,
     )
 
 
@@ -205,6 +210,17 @@ def read_headers(
             f"the first, {problems[0][0]!r}: {problems[0][1]}"
         )
     return headers, tuple(problems)
+
+
+def value_notes(headers: Mapping[str, Header]) -> tuple[str, ...]:
+    """A note on the images whose values had to be read with an assumption, which the report names."""
+    assumed = [image for image, header in headers.items() if header.note]
+    if not assumed:
+        return ()
+    number = f"{len(assumed):,} images do" if len(assumed) > 1 else "1 image does"
+    return (
+        f"{number} not declare a range of values, which is taken from the values themselves (see the report)",
+    )
 
 
 def index_by_stem(root: Path, names: Iterable[str]) -> tuple[dict[str, str], Problems]:

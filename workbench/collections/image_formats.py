@@ -1,4 +1,4 @@
-"""Image formats: recognised by content, opened by their own plugin, or named with the package that reads them."""
+"""Image formats: recognised by content, opened by their plugin, or named with the package that reads them."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ _BAND = 2**20  # pixels that are converted at a time, so that no large copy is m
 _SAMPLED = 2**20  # values from which the range of floats is taken
 _BITS = (8, 10, 12, 14, 16)
 _DARK = 1 / 8  # largest value, as a share of a full scale, below which that scale is not plausible
+_ROUNDED = 1.001  # 4,095 is 4,096 as a float of 16 bits
 DEEP = frozenset("I F I;16 I;16B I;16L I;16N".split())
 
 
@@ -28,10 +29,10 @@ class Scale:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a file says about the numbers of its pixels: range, most bits, sign, whether the lowest is white."""
+    """What a file says about its numbers: range, bits (0: as in the array), sign, and whether 0 is white."""
 
     declared: tuple[float, float] | None = None
-    bits: int = 16
+    bits: int = 0
     unsigned: bool = False
     inverted: bool = False
 
@@ -41,10 +42,13 @@ def samples(image: Image.Image) -> Samples:
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
         formats, bits = _first(tags.get(339, 1)), _first(tags.get(258, 1))
-        signed_16 = formats == 2 and bits == 16
-        return Samples(declared_range(tags, bits), 15 if signed_16 else 16, formats == 1, tags.get(262) == 0)
-    if image.format == "JPEG2000" or (image.format == "PPM" and image.tile and image.tile[0][0] != "raw"):
-        return Samples((0, 65535))  # their depth is stated, and Pillow has scaled them by it
+        bits = int(bits or 1)
+        return Samples(declared_range(tags, bits), bits, formats == 1, tags.get(262) == 0)
+    stated = image.format == "JPEG2000" or (image.tile and image.tile[0][0] != "raw")
+    if (
+        image.format in ("JPEG2000", "PPM") and image.mode != "F"
+    ):  # Pillow has scaled them by the stated depth
+        return Samples((0, 65535) if stated else None, 16, unsigned=True)
     return Samples()
 
 
@@ -71,19 +75,23 @@ def scale_of(values: np.ndarray, declaration: Samples) -> Scale:
     """The scale of numbers of any type. A declared range holds if the values are in it."""
     if values.dtype.kind == "f":
         return _float_scale(values, declaration.declared)
-    return _integer_scale(values, declaration.declared, declaration.bits)
+    bits = declaration.bits or 8 * values.dtype.itemsize
+    signed = values.dtype.kind == "i" and not declaration.unsigned
+    return _integer_scale(values, declaration.declared, bits, signed)
 
 
-def _integer_scale(values: np.ndarray, declared: tuple[float, float] | None, most: int) -> Scale:
+def _integer_scale(
+    values: np.ndarray, declared: tuple[float, float] | None, stored: int, signed: bool
+) -> Scale:
     low, high = int(values.min()), int(values.max())
     if declared is not None and declared[0] <= low and high <= declared[1]:
         return Scale(*declared)
-    kind = f"{8 * values.dtype.itemsize}-bit integers"
+    kind = f"{stored}-bit integers"
     if low >= 0:
         for bits in _BITS:
-            full = 2 ** min(bits, most) - 1
+            full = 2 ** min(bits, stored - signed) - 1
             if high <= full and (high >= full * _DARK or high == 0):
-                usual = bits == 8 * values.dtype.itemsize or high == 0 or full == 2**15 - 1
+                usual = bits == stored or high == 0
                 note = f"{kind} up to {high}, taken as {bits} bits: black is 0 and white is {full}"
                 return Scale(0, full, "" if usual else note)
         return Scale(0, high, f"{kind} without a declared range: black is 0 and white is {high}")
@@ -109,7 +117,8 @@ def _float_scale(values: np.ndarray, declared: tuple[float, float] | None) -> Sc
         return Scale(*declared, lost and f"floats from {declared[0]:g} to {declared[1]:g}{lost}")
     if low >= 0:
         for full in (1.0, *(2.0**bits - 1 for bits in _BITS)):
-            if full * _DARK <= high <= full or highest == 0:
+            dim = full > 255 and high > low > high / 2  # such as temperatures in kelvin
+            if (full * _DARK <= high <= full * _ROUNDED and not dim) or highest == 0:
                 odd = full != 1 or lost or lowest < 0 or highest > 1
                 note = f"floats without a declared range: black is 0 and white is {full:g}{lost}"
                 return Scale(0, full, note if odd else "")

@@ -57,6 +57,12 @@ def header(path: Path) -> Header:
     return cached[1]
 
 
+def known_note(path: Path) -> str:
+    """The note of a header that has been read already; empty for most images."""
+    cached = _headers.get(path)
+    return cached[1].note if cached else ""
+
+
 def read_header(path: Path) -> Header:
     """Read the header and the tail of an image file. Raises WorkbenchError with the reason it is unreadable.
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from PIL import Image
 
+from workbench.collections.declared_size import jxl_orientation
+from workbench.collections.image_formats import HEAD
+
 _TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -21,6 +24,9 @@ def orientation_of(image: Image.Image, without_decoding: bool = False) -> int:
 
     Pillow decodes a whole PNG to find metadata after the pixels, unless ``without_decoding``.
     """
+    if image.format == "JXL" and not getattr(image, "jpeg", None):
+        if jxl_orientation(getattr(image, "fc", b"")[:HEAD]) != 1:
+            return 1  # the decoder has turned it already, and its EXIF is not to be used
     try:
         exif = Image.Image.getexif(image) if without_decoding else image.getexif()
         value = exif.get(_TAG, 1)
