@@ -46,7 +46,7 @@ def _jxl(head: bytes) -> tuple[int, int] | None:
 
 
 def jxl_orientation(head: bytes) -> int:
-    """The orientation in the codestream, which the decoder applies: 1 to 8 (ISO/IEC 18181-1, image metadata)."""
+    """The orientation 1 to 8 in the codestream, which the decoder applies (ISO/IEC 18181-1)."""
     bits = _jxl_bits(head)
     if bits is None:
         return 1

@@ -20,7 +20,7 @@ def is_whole(path: Path, kind: str, image: Image.Image | None, tail: bytes, leng
         case "PNG":
             return b"IEND" in tail[-64:]
         case "GIF":
-            return b"\x3b" in tail[-16:]
+            return _first_frame_is_whole(path)
         case "JPEG2000":
             return tail.endswith(b"\xff\xd9") or _boxes_end(path) == length
         case "AVIF" | "HEIF":
@@ -33,6 +33,30 @@ def is_whole(path: Path, kind: str, image: Image.Image | None, tail: bytes, leng
             return _strips_end(getattr(image, "tag_v2", {})) <= length
         case "BMP" | "PPM" if image is not None:
             return _rows_end(image, length)
+    return False
+
+
+def _first_frame_is_whole(path: Path) -> bool:
+    """Whether a GIF holds all blocks of its first image (GIF89a, sections 15 to 24)."""
+    content = path.read_bytes()
+    flags = content[10] if len(content) > 10 else 0
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while at + 1 < len(content):
+        mark = content[at]
+        if mark == 0x21:  # an extension and its label
+            at += 2
+        elif mark == 0x2C and at + 10 < len(content):
+            flags = content[at + 9]
+            at += 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+        else:
+            return False
+        while at < len(content) and content[at]:
+            at += 1 + content[at]
+        if at >= len(content):
+            return False
+        at += 1
+        if mark == 0x2C:
+            return True
     return False
 
 

@@ -24,9 +24,9 @@ def orientation_of(image: Image.Image, without_decoding: bool = False) -> int:
 
     Pillow decodes a whole PNG to find metadata after the pixels, unless ``without_decoding``.
     """
-    if image.format == "JXL" and not getattr(image, "jpeg", None):
-        if jxl_orientation(getattr(image, "fc", b"")[:HEAD]) != 1:
-            return 1  # the decoder has turned it already, and its EXIF is not to be used
+    rebuilt = getattr(image, "jpeg", False)  # a JPEG in a JPEG XL file, which is not turned
+    if image.format == "JXL" and not rebuilt and jxl_orientation(getattr(image, "fc", b"")[:HEAD]) != 1:
+        return 1  # the decoder has turned it already
     try:
         exif = Image.Image.getexif(image) if without_decoding else image.getexif()
         value = exif.get(_TAG, 1)
