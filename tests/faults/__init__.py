@@ -1,0 +1,1 @@
+"""Attacks and faults, in short forms."""

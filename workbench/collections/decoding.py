@@ -54,7 +54,7 @@ def decode(
     size = declared_size(kind, head)
     if size is not None:  # before the plugin allocates
         check_size(*size)
-        with MEMORY.reserve(decoding_bytes(kind, "RGBA", size, size)):
+        with MEMORY.reserve(decoding_bytes(kind, "RGBA", size)):
             if not here and image_limits.may_be_slow(path, kind, None, size, head):
                 return Decoded(*decode_in_worker(path, box, at_least))
             with open_image(path, kind) as image:
@@ -75,7 +75,9 @@ def decode(
             wanted = upright_size(_wanted(upright_size(full, orientation), box, at_least), orientation)
             image.draft("RGB", wanted)
         slow = not here and image_limits.may_be_slow(path, kind, image, full, head)
-        with MEMORY.reserve(_bytes(kind, image, full)):
+        # The pixels of a deep PNG are read a second time if they are dark.
+        again = 8 * full[0] * full[1] if kind == "PNG" and deep_images.has_deep_colours(image) else 0
+        with MEMORY.reserve(image_limits.image_bytes(kind, image, full) + again):
             if slow:
                 return Decoded(*decode_in_worker(path, box, at_least))
             return _load(path, image, full, box, at_least)
@@ -142,12 +144,3 @@ def _wanted(full: tuple[int, int], box: Box | None, at_least: tuple[int, int]) -
         return at_least
     crop = max(box[2] - box[0], 1), max(box[3] - box[1], 1)
     return ceil(at_least[0] * full[0] / crop[0]), ceil(at_least[1] * full[1] / crop[1])
-
-
-def _bytes(kind: str, image: Image.Image, full: tuple[int, int]) -> int:
-    tags = getattr(image, "tag_v2", {})
-    tile = tags.get(322, 0), tags.get(323, 0)
-    pixels = tile[0] * tile[1] if all(isinstance(side, int) for side in tile) else 0
-    progressive = kind == "JPEG" and image_limits.is_progressive(image)
-    needed = decoding_bytes(kind, image.mode, full, image.size, pixels, progressive)
-    return needed + (8 * full[0] * full[1] if kind == "PNG" and deep_images.has_deep_colours(image) else 0)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from workbench.collections import images
 from workbench.collections.decoding import decode
-from workbench.collections.decoding_worker import CPU_SECONDS
 from workbench.collections.image_limits import MOST_BYTES
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
@@ -17,9 +16,9 @@ _PROGRAM_BYTES = 2**31  # of address space for Python and its libraries
 
 
 def main(request: str) -> None:
-    """Decode what the JSON ``request`` names: [path, box, at_least]."""
-    _limit()
-    path, box, at_least = json.loads(request)
+    """Decode what the JSON ``request`` names: [path, box, at_least, seconds of the processor]."""
+    path, box, at_least, seconds = json.loads(request)
+    _limit(seconds)
     try:
         with images.reasons():
             decoded = decode(Path(path), box and tuple(box), at_least and tuple(at_least), here=True)
@@ -32,11 +31,11 @@ def main(request: str) -> None:
     sys.stdout.buffer.write(decoded.image.tobytes())
 
 
-def _limit() -> None:
+def _limit(seconds: int) -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):  # Windows, or a lower limit is set already
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         resource.setrlimit(resource.RLIMIT_AS, (_PROGRAM_BYTES + MOST_BYTES, _PROGRAM_BYTES + MOST_BYTES))
 
 

@@ -25,10 +25,12 @@ _MODULE = "workbench.collections.decoding_process"
 
 
 def decode_in_worker(
-    path: Path, box: Box | None, at_least: tuple[int, int] | None
+    path: Path, box: Box | None, at_least: tuple[int, int] | None, seconds: int = CPU_SECONDS
 ) -> tuple[Image.Image, tuple[int, int], str]:
     """The image, full size and note of ``decoding.decode``. Raises WorkbenchError where a limit is passed."""
-    request = json.dumps([os.path.abspath(path), box, at_least])
+    corners = None if box is None else [float(edge) for edge in box]
+    sides = None if at_least is None else [int(side) for side in at_least]
+    request = json.dumps([os.path.abspath(path), corners, sides, seconds])
     modules = os.pathsep.join([str(Path(workbench.__file__).parents[1]), *sys.path])
     environment = {**os.environ, "PYTHONPATH": modules}
     with subprocess.Popen(
@@ -56,9 +58,9 @@ def decode_in_worker(
     if "size" in answer:
         image = Image.frombuffer("RGB", tuple(answer["size"]), pixels, "raw", "RGB", 0, 1)
         return image, (answer["full"][0], answer["full"][1]), answer["note"]
-    if process.returncode in (-getattr(signal, "SIGXCPU", 24), -signal.SIGTERM - 128):
+    if process.returncode == -getattr(signal, "SIGXCPU", 24):
         raise WorkbenchError(
-            f"decoding it takes more than {CPU_SECONDS} seconds of the processor, far more than its "
+            f"decoding it takes more than {seconds} seconds of the processor, far more than its "
             "pixels explain; save it again as an ordinary JPEG or PNG"
         )
     reason = answer.get("reason", "the decoder ended unexpectedly; the file may be damaged")

@@ -13,7 +13,7 @@ from workbench.collections.declared_size import declared_size
 from workbench.collections.decoding import decode
 from workbench.collections.image_ends import is_whole, png_has_late_orientation, webp_chunks
 from workbench.collections.image_formats import open_image, recognise
-from workbench.collections.image_limits import MEMORY, check_size, decoding_bytes
+from workbench.collections.image_limits import MEMORY, check_size, decoding_bytes, image_bytes
 from workbench.collections.image_modes import DEEP
 from workbench.collections.orientation import orientation_of, stored_size, upright_size
 
@@ -43,9 +43,10 @@ def read_facts(path: Path, head: bytes, tail: bytes, length: int) -> Facts:
     size = declared_size(kind, head)
     if size is not None:
         check_size(*size)
+        MEMORY.check(decoding_bytes(kind, "RGBA", size))
     if kind == "WEBP":
         return _webp_facts(path, size, tail, length)
-    allocated = MEMORY.reserve(decoding_bytes(kind, "RGBA", size, size)) if size else contextlib.nullcontext()
+    allocated = MEMORY.reserve(decoding_bytes(kind, "RGBA", size)) if size else contextlib.nullcontext()
     with allocated:
         try:
             opened = open_image(path, kind)
@@ -60,6 +61,8 @@ def read_facts(path: Path, head: bytes, tail: bytes, length: int) -> Facts:
 def _image_facts(path: Path, kind: str, image: Image.Image, tail: bytes, length: int) -> Facts:
     stored = stored_size(image)
     check_size(*stored)
+    if kind != "JPEG":  # which is decoded at a smaller scale where it is large
+        MEMORY.check(image_bytes(kind, image, stored))
     if kind == "TIFF" and deep_images.is_misread(image):
         return _deep_tiff_facts(path)
     rules = ["profile"] if color_profiles.changes(image) else []

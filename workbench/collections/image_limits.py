@@ -20,7 +20,7 @@ _MOST_LAYERS = 64  # quality layers of a JPEG 2000 file; encoders write one to a
 _CONVERTED = 8  # bytes a pixel for the RGB image and a turned or colour-managed copy
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # 4 for the others
 # What decoders hold beside Pillow's image, in bytes a pixel: canvases, planes, coefficients.
-_DECODER_BYTES = {"WEBP": 14, "AVIF": 10, "HEIF": 14, "JPEG2000": 16, "JXL": 16, "TIFF": 8}
+_DECODER_BYTES = {"WEBP": 14, "AVIF": 10, "HEIF": 14, "JPEG2000": 16, "JXL": 16}
 
 
 def check_size(width: int, height: int) -> None:
@@ -31,23 +31,27 @@ def check_size(width: int, height: int) -> None:
         raise WorkbenchError(f"the file declares {width}x{height} pixels")
 
 
-def decoding_bytes(
-    kind: str,
-    mode: str,
-    full: tuple[int, int],
-    decoded: tuple[int, int],
-    tile: int = 0,
-    progressive: bool = False,
-) -> int:
+def decoding_bytes(kind: str, mode: str, decoded: tuple[int, int], buffer: int = 0) -> int:
     """The memory in bytes that decoding and conversion to RGB take at most.
 
-    ``full`` and ``decoded`` are the declared size and the one at which a JPEG is decoded, ``tile`` the pixels
-    of a tile of a TIFF.
+    ``decoded`` is the (width, height) of the decoded pixels, ``buffer`` what the decoder holds beside them.
     """
     pixels = decoded[0] * decoded[1]
-    decoder = _DECODER_BYTES.get(kind, 0) * max(pixels, tile)
-    coefficients = 6 * full[0] * full[1] if progressive else 0  # three components of 16 bits
-    return pixels * (_MODE_BYTES.get(mode, 4) + _CONVERTED) + decoder + coefficients
+    return pixels * (_MODE_BYTES.get(mode, 4) + _CONVERTED + _DECODER_BYTES.get(kind, 0)) + buffer
+
+
+def image_bytes(kind: str, image: Image.Image, full: tuple[int, int]) -> int:
+    """``decoding_bytes`` of an opened image whose stored size is ``full``."""
+    pixels, buffer = full[0] * full[1], 0
+    if kind == "JPEG" and is_progressive(image):
+        buffer = 6 * pixels  # coefficients of 16 bits for three components
+    if kind == "TIFF":
+        tags = getattr(image, "tag_v2", {})
+        bits = tags.get(258, (8,))
+        bits = sum(bits) if isinstance(bits, tuple) else int(bits)
+        sides = [side for side in (tags.get(322), tags.get(323)) if isinstance(side, int)]
+        buffer = bits * max(pixels, sides[0] * sides[1] if len(sides) == 2 else 0) // 8
+    return decoding_bytes(kind, image.mode, image.size, buffer)
 
 
 class _Budget:
@@ -58,17 +62,21 @@ class _Budget:
         self._changed = threading.Condition()
         self._held = threading.local()
 
+    def check(self, needed: int) -> None:
+        """Raise WorkbenchError if ``needed`` bytes are more than the total."""
+        if needed > self.total:
+            raise WorkbenchError(
+                f"decoding it takes {needed / 2**30:.1f} GB of memory, more than the limit of "
+                f"{self.total / 2**30:.0f} GB; make it smaller, or save it as JPEG"
+            )
+
     @contextlib.contextmanager
     def reserve(self, needed: int) -> Iterator[None]:
         """Hold ``needed`` bytes. Raises WorkbenchError if they are more than the total.
 
         A thread that holds some takes no more, so that threads never wait for each other.
         """
-        if needed > self.total:
-            raise WorkbenchError(
-                f"decoding it takes {needed / 2**30:.1f} GB of memory, more than the limit of "
-                f"{self.total / 2**30:.0f} GB; make it smaller, or save it as JPEG"
-            )
+        self.check(needed)
         if getattr(self._held, "any", False):
             yield
             return
@@ -91,7 +99,7 @@ MEMORY = _Budget(MOST_BYTES)
 def may_be_slow(path: Path, kind: str, image: Image.Image | None, size: tuple[int, int], head: bytes) -> bool:
     """Whether decoding may take far longer than photographs do, judged by the header (and a JPEG's scans)."""
     pixels = size[0] * size[1]
-    if kind in _DECODER_BYTES and kind != "TIFF" and pixels > LARGE:
+    if kind in _DECODER_BYTES and pixels > LARGE:
         return True
     if kind == "JPEG2000":
         at = head.find(
