@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ COLOURS = np.random.default_rng(1).integers(60, 180, (12, 16, 3)).astype(np.uint
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
 def test_wide_spaces_are_converted_by_their_formula(tmp_path: Path, space: tuple, suffix: str) -> None:
     path = tmp_path / f"wide.{suffix}"
-    options = {"lossless": True} if suffix == "webp" else {}
+    options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
     Image.fromarray(COLOURS).save(path, icc_profile=profile(space), **options)
     expected = in_srgb(COLOURS.astype(float), space)
     assert np.abs(np.asarray(load(path)).astype(float) - expected).max() <= 2.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image, features
 from tests.collections.test_images import BLUE, GREEN, RED, UPRIGHT, WHITE, corners, near, quarters
 from workbench.collections.images import load, read_header
 
-FORMATS = {
+FORMATS: dict[str, dict[str, Any]] = {
     "jpg": {"quality": 95, "subsampling": 0},
     "png": {},
     "tiff": {},

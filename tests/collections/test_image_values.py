@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def with_value(value: float) -> np.ndarray:
     return ramp
 
 
-def written(path: Path, values: np.ndarray, **options: object) -> Path:
+def written(path: Path, values: np.ndarray, **options: Any) -> Path:
     tifffile.imwrite(path, values, metadata=None, **options)
     return path
 
@@ -193,7 +194,8 @@ def test_every_mode_of_a_tiff_is_read(tmp_path: Path, mode: str, compression: st
         values = (RAMP * 65535).astype(np.int32) if mode == "I" else RAMP.astype(np.float32)
         picture = Image.fromarray(values)
     else:
-        picture = picture.convert("P").convert(mode) if mode == "PA" else picture.convert(mode, dither=0)
+        source = picture.convert("P") if mode == "PA" else picture
+        picture = source.convert(mode, dither=Image.Dither.NONE)
     picture.save(tmp_path / "a.tif", compression=compression)
     image = np.asarray(load(tmp_path / "a.tif")).astype(int)
     assert image[:, -4:].min() > 200 and image[:, :4].max() < 50

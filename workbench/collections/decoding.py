@@ -115,10 +115,11 @@ def _load(
 
 def _brighter(path: Path, image: Image.Image, orientation: int) -> tuple[Image.Image | None, str]:
     """Colours of 16 bits that use 14 bits or fewer, by their own scale; None if they cannot be read again."""
-    if image.format == "TIFF":
-        values, declaration = deep_images.read_tiff(path), deep_images.read_tiff_header(path).declaration
-    else:
-        values, declaration = deep_images.read_png(path), samples(image)
+    declaration, values = samples(image), None
+    try:
+        values = deep_images.read_tiff(path) if image.format == "TIFF" else deep_images.read_png(path)
+    except WorkbenchError as error:
+        return None, f"its colours are dark, and can be scaled only from all 16 bits: {error}"
     if values is None or values.ndim != 3 or values.dtype.kind not in "ui":
         return None, ""
     scale = scale_of(values, declaration)
@@ -129,7 +130,7 @@ def _brighter(path: Path, image: Image.Image, orientation: int) -> tuple[Image.I
 
 def _decode_deep_tiff(path: Path) -> Decoded:
     header = deep_images.read_tiff_header(path)
-    with MEMORY.reserve(2 * header.bytes + 8 * header.size[0] * header.size[1]):
+    with MEMORY.reserve(2 * header.size_in_memory + 8 * header.size[0] * header.size[1]):
         values = deep_images.read_tiff(path)
         scale = scale_of(values, header.declaration)
         picture = Image.fromarray(to_bytes(values, scale, header.declaration.inverted))

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from PIL import Image
 
-import workbench
 from workbench.common.geometry import Box
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
@@ -31,7 +30,7 @@ def decode_in_worker(
     corners = None if box is None else [float(edge) for edge in box]
     sides = None if at_least is None else [int(side) for side in at_least]
     request = json.dumps([os.path.abspath(path), corners, sides, seconds])
-    modules = os.pathsep.join([str(Path(workbench.__file__).parents[1]), *sys.path])
+    modules = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     environment = {**os.environ, "PYTHONPATH": modules}
     with subprocess.Popen(
         [sys.executable, "-m", _MODULE, request],

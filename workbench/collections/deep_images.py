@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from workbench.collections.image_formats import first_tile
 from workbench.collections.image_limits import check_size
 from workbench.collections.image_modes import Samples, declared_range
 from workbench.config.errors import WorkbenchError
@@ -22,7 +23,7 @@ class DeepTiff:
 
     size: tuple[int, int]
     orientation: int
-    bytes: int  # of the decoded samples
+    size_in_memory: int  # bytes of the decoded samples
     declaration: Samples
     icc_profile: bytes | None
 
@@ -41,8 +42,8 @@ def has_deep_colours(image: Image.Image) -> bool:
         return False
     if image.format == "TIFF":
         return max(_tuple(getattr(image, "tag_v2", {}).get(258, 8))) > 8
-    raw = image.tile[0][3] if image.format == "PNG" and image.tile else ""
-    return str(raw).endswith(";16B")
+    arguments = first_tile(image)[2]
+    return image.format == "PNG" and bool(arguments) and str(arguments[0]).endswith(";16B")
 
 
 def _tuple(value: Any) -> tuple[int, ...]:

@@ -162,8 +162,8 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
                     problems.append((name, "a broken link, or not a regular file"))
                 else:
                     names.append(name)
-            elif reason := why_not_read(suffix):
-                problems.append((_text(name), reason))
+            elif (unread := why_not_read(suffix)) is not None:
+                problems.append((_text(name), unread))
     return sorted(names), tuple(sorted(problems))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from PIL import Image
 
+from workbench.collections.image_formats import first_tile
+
 TAIL = 65_536  # bytes at the end of a file that are looked at
 _SLOWLY_READ = 2**21  # pixels of a text format that are decoded to see whether all are there
 
@@ -138,18 +140,16 @@ def _strips_end(tags: Any) -> int:
 
 def _rows_end(image: Image.Image, length: int) -> bool:
     """Whether the rows of an uncompressed BMP or PNM file fit into it."""
-    if not image.tile:
-        return False
-    decoder, _, offset, arguments = image.tile[0]
+    decoder, offset, arguments = first_tile(image)
     width, height = image.size
     if decoder == "ppm_plain":
         return width * height > _SLOWLY_READ  # too slow to check here; decoding finds out
-    if decoder == "bmp_rle":
+    if decoder in ("", "bmp_rle"):
         return False
     if decoder == "ppm":
-        wide = 2 if isinstance(arguments, tuple) and int(arguments[-1]) > 255 else 1
+        wide = 2 if int(arguments[-1]) > 255 else 1
         return offset + width * height * len(image.getbands()) * wide <= length
-    raw = arguments if isinstance(arguments, str) else str(arguments[0])
+    raw = str(arguments[0])
     bits = {"1": 1, "1;I": 1, "P;1": 1, "P;2": 2, "P;4": 4, "BGR;15": 16, "BGR;16": 16, "I;16B": 16}.get(raw)
     if bits is None:
         bits = 32 if raw.startswith(("F;32", "BGRX", "BGRA", "XBGR", "RGBA")) else 8 * len(image.getbands())

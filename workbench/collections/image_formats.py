@@ -143,6 +143,15 @@ def open_image(path: Path, kind: str) -> Image.Image:
     return image
 
 
+def first_tile(image: Image.Image) -> tuple[str, int, tuple]:
+    """(decoder, offset in the file, arguments) of an opened image's first part; ("", 0, ()) if unknown."""
+    tiles = getattr(image, "tile", None)
+    if not tiles:
+        return "", 0, ()
+    decoder, _, offset, arguments = tiles[0]
+    return decoder, offset, arguments if isinstance(arguments, tuple) else (arguments,)
+
+
 def _box_end(head: bytes) -> int:
     return min(int.from_bytes(head[:4], "big"), 256, len(head))
 

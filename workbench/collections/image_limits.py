@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from workbench.collections.image_formats import first_tile
 from workbench.config.errors import WorkbenchError
 
 MOST_PIXELS = 178_956_970  # Pillow's own limit, above which it suspects a decompression bomb
@@ -102,15 +103,12 @@ def may_be_slow(path: Path, kind: str, image: Image.Image | None, size: tuple[in
     if kind in _DECODER_BYTES and pixels > LARGE:
         return True
     if kind == "JPEG2000":
-        at = head.find(
-            b"\xff\x52"
-        )  # COD: length, style and order of progression, layers (ISO 15444-1, A.6.1)
+        at = head.find(b"\xff\x52")  # COD: length, style, progression, layers (ISO 15444-1, A.6.1)
         return at >= 0 and int.from_bytes(head[at + 6 : at + 8], "big") > _MOST_LAYERS
     if image is None:
         return False
     if kind == "PPM":
-        decoder = image.tile[0][0] if image.tile else ""
-        return decoder != "raw" and pixels > _PYTHON_DECODED
+        return first_tile(image)[0] != "raw" and pixels > _PYTHON_DECODED
     if kind == "JPEG":
         return _has_many_scans(image) and _scans(path) * pixels > _MOST_SCAN_PIXELS
     if kind == "TIFF" and image.info.get("compression") in ("jpeg", "tiff_jpeg"):

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections.color_profiles import to_srgb
+from workbench.collections.image_formats import first_tile
 
 _BAND = 2**20  # pixels that are converted at a time, so that no large copy is made
 _SAMPLED = 2**20  # values from which the range of floats is taken
@@ -44,7 +45,7 @@ def samples(image: Image.Image) -> Samples:
         formats, bits = _first(tags.get(339, 1)), _first(tags.get(258, 1))
         bits = int(bits or 1)
         return Samples(declared_range(tags, bits), bits, formats == 1, tags.get(262) == 0)
-    stated = image.format == "JPEG2000" or (image.tile and image.tile[0][0] != "raw")
+    stated = image.format == "JPEG2000" or first_tile(image)[0] != "raw"
     if (
         image.format in ("JPEG2000", "PPM") and image.mode != "F"
     ):  # Pillow has scaled them by the stated depth
@@ -130,12 +131,12 @@ def to_bytes(values: np.ndarray, scale: Scale, inverted: bool = False) -> np.nda
     """Numbers [H, W] or [H, W, 3] as uint8; what is not a number becomes black."""
     levels = np.empty(values.shape, np.uint8)
     spread = scale.white - scale.black
-    deep = np.float64 if values.dtype.itemsize > 4 or abs(scale.black) > 2**20 else np.float32
+    precise = values.dtype.itemsize > 4 or abs(scale.black) > 2**20
+    factor = 255 / spread if spread > 0 else 0.0
     for rows in _bands(values.shape[1], values.shape[0]):
         with np.errstate(all="ignore"):
-            band = values[rows].astype(deep)
-            band -= deep(scale.black)
-            band *= deep(255 / spread) if spread > 0 else deep(0)
+            band: np.ndarray = values[rows].astype(np.float64 if precise else np.float32)
+            band = np.multiply(np.subtract(band, scale.black, out=band), factor, out=band)
             np.nan_to_num(band, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
             np.clip(band, 0, 255, out=band)
         levels[rows] = np.rint(band, out=band)
