@@ -46,9 +46,8 @@ def samples(image: Image.Image) -> Samples:
         bits = int(bits or 1)
         return Samples(declared_range(tags, bits), bits, formats == 1, tags.get(262) == 0)
     stated = image.format == "JPEG2000" or first_tile(image)[0] != "raw"
-    if (
-        image.format in ("JPEG2000", "PPM") and image.mode != "F"
-    ):  # Pillow has scaled them by the stated depth
+    if image.format in ("JPEG2000", "PPM") and image.mode != "F":
+        # Pillow has scaled them by the stated depth.
         return Samples((0, 65535) if stated else None, 16, unsigned=True)
     return Samples()
 
