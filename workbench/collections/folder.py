@@ -10,7 +10,7 @@ from typing import Literal
 
 from workbench.collections.collection import Collection, Query
 from workbench.collections.image_formats import extensions, why_not_read
-from workbench.collections.images import Header, header
+from workbench.collections.images import Header, header, value_notes
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -153,7 +153,7 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
             if entry.is_dir():
                 target = os.path.realpath(entry.path) if entry.is_symlink() else None
                 # A link into the root would show the same images a second time.
-                if target is None or not _inside(target, real_root):
+                if target is None or not Path(target).is_relative_to(real_root):
                     waiting.append(name)
             elif suffix in suffixes:
                 if _text(name) != name:
@@ -165,10 +165,6 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
             elif (unread := why_not_read(suffix)) is not None:
                 problems.append((_text(name), unread))
     return sorted(names), tuple(sorted(problems))
-
-
-def _inside(path: str, folder: str) -> bool:
-    return Path(path).is_relative_to(folder)
 
 
 def _text(name: str) -> str:
@@ -210,17 +206,6 @@ def read_headers(
             f"the first, {problems[0][0]!r}: {problems[0][1]}"
         )
     return headers, tuple(problems)
-
-
-def value_notes(headers: Mapping[str, Header]) -> tuple[str, ...]:
-    """A note on the images whose values had to be read with an assumption, which the report names."""
-    assumed = [image for image, header in headers.items() if header.note]
-    if not assumed:
-        return ()
-    number = f"{len(assumed):,} images do" if len(assumed) > 1 else "1 image does"
-    return (
-        f"{number} not declare a range of values, which is taken from the values themselves (see the report)",
-    )
 
 
 def index_by_stem(root: Path, names: Iterable[str]) -> tuple[dict[str, str], Problems]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,26 @@ from workbench.collections.image_modes import rgb
 from workbench.common.geometry import Box
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
-__all__ = ["Header", "TemporarilyUnreadable", "crop_to", "header", "load", "read_header", "rgb"]
+__all__ = [
+    "Header",
+    "TemporarilyUnreadable",
+    "crop_to",
+    "header",
+    "known_note",
+    "load",
+    "read_header",
+    "rgb",
+    "value_notes",
+]
+    "Header",
+    "TemporarilyUnreadable",
+    "crop_to",
+    "header",
+    "load",
+    "read_header",
+    "rgb",
+    "value_notes",
+]
 
 # Once for the process, because ``catch_warnings`` is not thread-safe; real problems are raised as errors.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -61,6 +80,17 @@ def known_note(path: Path) -> str:
     """The note of a header that has been read already; empty for most images."""
     cached = _headers.get(path)
     return cached[1].note if cached else ""
+
+
+def value_notes(headers: Mapping[str, Header]) -> tuple[str, ...]:
+    """A note on the images whose values had to be read with an assumption, which the report names."""
+    assumed = [image for image, header in headers.items() if header.note]
+    if not assumed:
+        return ()
+    number = f"{len(assumed):,} images do" if len(assumed) > 1 else "1 image does"
+    return (
+        f"{number} not declare a range of values, which is taken from the values themselves (see the report)",
+    )
 
 
 def read_header(path: Path) -> Header:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workbench.collections.collection import Collection, Query
-from workbench.collections.folder import SameLabel, read_headers, value_notes
+from workbench.collections.folder import SameLabel, read_headers
+from workbench.collections.images import value_notes
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
