@@ -31,15 +31,6 @@ __all__ = [
     "rgb",
     "value_notes",
 ]
-    "Header",
-    "TemporarilyUnreadable",
-    "crop_to",
-    "header",
-    "load",
-    "read_header",
-    "rgb",
-    "value_notes",
-]
 
 # Once for the process, because ``catch_warnings`` is not thread-safe; real problems are raised as errors.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
