@@ -103,7 +103,7 @@ def _vocabulary_warnings(words: VisualWords, images: int) -> Iterator[str]:
         few = "there are too few descriptors for more"
         yield f"the vocabulary has {count} words, not {words.requested}: {few}"
     if empty := int((np.diff(words.starts)[:images] == 0).sum()):
-        yield f"{empty} images have no keypoints: their score is 0 and they rank last"
+        yield f"{empty} images have no keypoints: their score is 0, for every query and as a query"
 
 
 def _whitening_warnings(whitening: Whitening, collection: str) -> Iterator[str]:
