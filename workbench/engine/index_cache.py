@@ -34,7 +34,7 @@ def read_or_build(
     path: Path = options.cache / "indexes" / f"{fingerprint}.index"
     if path.exists():
         try:
-            return index_io.read(path, fingerprint), []
+            return index_io.read(path, fingerprint, (len(vectors), vectors.shape[1])), []
         except WorkbenchError as error:
             warnings.append(f"a saved index could not be used and was built again: {error}")
     started = time.perf_counter()
