@@ -37,9 +37,7 @@ from workbench.local import hardnet
 from workbench.search import index_io
 from workbench.search.faiss_index import build
 
-FEW = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
-)
+FEW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 DEEP = "[" * 200_000 + "]" * 200_000
 VECTORS, QUERIES = unit(200, 16), unit(4, 16, 1)
 
@@ -93,7 +91,7 @@ def test_a_pth_file_without_tensors_is_refused(
         torch.save(content, path, _use_new_zipfile_serialization=not legacy)
         refused(lambda: read_tensors(path))
         refused(lambda: hardnet.load(path))
-        refused(lambda: models.load(BackboneSpec.parse(f"file:{path}"), None, None, 0))
+        refused(lambda: models.load_backbone(BackboneSpec.parse(f"file:{path}"), None, None, 0))
     path.write_bytes(pickle.dumps(content))
     refused(lambda: read_tensors(path))
     assert not (tmp_path / "evil").exists()
@@ -117,9 +115,10 @@ def test_a_tensor_larger_than_its_file_is_refused_before_it_is_copied(tmp_path: 
 def test_a_compressed_archive_that_expands_is_refused(tmp_path: Path) -> None:
     plain = io.BytesIO()
     torch.save({"weight": torch.zeros(10_000_000)}, plain)
-    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(
-        tmp_path / "w.pth", "w", zipfile.ZIP_DEFLATED
-    ) as bomb:
+    with (
+        zipfile.ZipFile(plain) as source,
+        zipfile.ZipFile(tmp_path / "w.pth", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
         for name in source.namelist():
             bomb.writestr(name, source.read(name))
     assert (tmp_path / "w.pth").stat().st_size < 100_000
@@ -238,7 +237,18 @@ def test_proposals_that_declare_a_large_detector_are_refused(tmp_path: Path) -> 
 
 # Saved indexes
 
-INDEXES = ("ivf:8", "imi:2", "pq:4", "opq:4", "ivf:8,pq:4", "hnsw:4", "lsh:64", "itq:16", "sh:16", "ivf:8,sh:16")
+INDEXES = (
+    "ivf:8",
+    "imi:2",
+    "pq:4",
+    "opq:4",
+    "ivf:8,pq:4",
+    "hnsw:4",
+    "lsh:64",
+    "itq:16",
+    "sh:16",
+    "ivf:8,sh:16",
+)
 
 
 @pytest.fixture(scope="module")
