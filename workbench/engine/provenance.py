@@ -110,11 +110,8 @@ def _vocabulary_warnings(words: VisualWords, images: int) -> Iterator[str]:
 def _whitening_warnings(whitening: Whitening, collection: str) -> Iterator[str]:
     provenance, kind = whitening.provenance, whitening.kind
     same = provenance.get("collection", "") == collection
-    where = (
-        "the evaluated collection"
-        if same
-        else f"another collection, {provenance.get('collection', 'unknown')!r}"
-    )
+    other = provenance.get("collection", "unknown")
+    where = "the evaluated collection" if same else f"another collection, {other!r}"
     yield f"{kind} was fitted on {where}" + (" with its ground truth" if kind == "lw" else "")
     wanted, kept = provenance["asked"], provenance["kept"]
     if kind == "pcaw" and kept * FEW_VECTORS > provenance.get("vectors", np.inf):

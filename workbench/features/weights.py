@@ -82,7 +82,7 @@ def _embedded() -> Path:
 def read_tensors(path: Path) -> dict[str, Any]:
     """The tensors of a .safetensors, .pth or .pt file by name; other entries of their table are left out.
 
-    Raises WorkbenchError if there are none, or if they would take more memory than the file has bytes.
+    Raises WorkbenchError if it has no table, or if the tensors would take much more memory than the file.
     """
     import torch
     from safetensors import SafetensorError
@@ -105,12 +105,9 @@ def read_tensors(path: Path) -> dict[str, Any]:
         ) from None
     for inner in ("state_dict", "model"):
         state = state.get(inner, state) if isinstance(state, dict) else state
-    entries = state.items() if isinstance(state, dict) else ()
-    tensors = {
-        name: value for name, value in entries if isinstance(name, str) and isinstance(value, torch.Tensor)
-    }
-    if not tensors:
+    if not isinstance(state, dict):
         raise WorkbenchError(f"weight file {str(path)!r} contains no table of tensors")
+    tensors = {str(name): value for name, value in state.items() if isinstance(value, torch.Tensor)}
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
             raise WorkbenchError(f"weight file {str(path)!r}: {name!r} is no plain tensor on the CPU")
