@@ -20,13 +20,18 @@ from typing import Any
 
 import faiss
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import save
 
 from tests.search.test_faiss_index import steps, unit
+from tests.support.benches import opened
+from tests.support.pictures import picture
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors import rpn
 from workbench.descriptors.attention import Attention
@@ -40,6 +45,7 @@ from workbench.search import index_io
 from workbench.search.faiss_index import build
 
 FEW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+WORDS = "sift/bow:6/whole"
 DEEP = "[" * 200_000 + "]" * 200_000
 VECTORS, QUERIES = unit(200, 16), unit(4, 16, 1)
 
@@ -236,6 +242,30 @@ def test_proposals_that_declare_a_large_detector_are_refused(tmp_path: Path) -> 
     tensors = {"neck.0.weight": torch.zeros(60_000, 0, 3, 3), "heads.box_head.fc6.bias": torch.zeros(60_000)}
     path.write_bytes(save(tensors, {"proposals": json.dumps({"stride": 32})}))
     refused(lambda: rpn.load(path))
+
+
+# Vocabularies
+
+
+def test_a_forged_vocabulary_is_learned_again(tmp_path: Path) -> None:
+    for i in range(3):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        picture(i, (160, 120)).save(tmp_path / "photos" / f"{i}.png")
+    expected = opened(tmp_path / "photos", tmp_path / "cache", labels="none").search("0.png", pipeline=WORDS)
+    (path,) = (tmp_path / "cache" / "words").iterdir()
+    good = load_file(path)
+    for changes in (
+        {"words": good["words"] - 1},
+        {"words": good["words"].astype(np.float32)},
+        {"counts": good["counts"] * 0},
+        {"counts": np.append(good["counts"], [5, -5])},
+        {"centroids": good["centroids"][:, :5].copy()},
+        {"centroids": good["centroids"] * np.float32(np.nan)},
+    ):
+        path.write_bytes(save_arrays(good | changes))
+        again = opened(tmp_path / "photos", tmp_path / "cache", labels="none")
+        pd.testing.assert_frame_equal(again.search("0.png", pipeline=WORDS), expected)
+        assert load_file(path)["words"].dtype == np.int32
 
 
 # Saved indexes

@@ -161,6 +161,8 @@ def _load(path: Path, size: int, changed: int) -> ProposalModel:
         state = {name: tensor.float() for name, tensor in tensors.items()}
         width, channels = state["neck.0.weight"].shape[:2]
         stride = int(about["stride"])
+        if not isinstance(about, dict) or not isinstance(about.get("figures", []), list):
+            raise TypeError("card")
         if not 1 <= stride <= _MAX_STRIDE:
             raise ValueError("stride")
         parts = channels, stride, width, len(state["heads.box_head.fc6.bias"])

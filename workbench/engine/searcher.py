@@ -71,7 +71,9 @@ class Searcher:
         timings = {} if timings is None else timings
         vectors = np.ascontiguousarray(queries.cpu().numpy(), np.float32)
         started = time.perf_counter()
-        rankings = search_at_least(self.index, vectors, None if self.rerankers else k)
+        # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
+        graph = isinstance(self.index, faiss_index.FaissIndex) and self.index.graph
+        rankings = search_at_least(self.index, vectors, None if graph and self.rerankers else k)
         timings["search"] = time.perf_counter() - started
         for step, rerank in self.rerankers:
             started = time.perf_counter()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.collections.protocols import Protocol
 from workbench.config.errors import WorkbenchError
-from workbench.evaluation.ties import TieGroups, group_borders
+from workbench.evaluation.ties import TieGroups, checked_scores, group_borders
 
 JUNK = "junk"  # removed under every protocol
 SELF = "self"
@@ -43,10 +43,8 @@ def rank_positives(
     for setting, (positive, ignored) in protocol.settings.items():
         positives = among(positive)
         removed = among(ignored | {JUNK, SELF}) & ~positives & ranked
-        sorted_positions, removed_positions = (
-            np.sort(positions[positives & ranked]),
-            np.sort(positions[removed]),
-        )
+        sorted_positions = np.sort(positions[positives & ranked])
+        removed_positions = np.sort(positions[removed])
 
         def without_removed(
             at: NDArray[np.int64], removed: NDArray[np.int64] = removed_positions
@@ -54,20 +52,25 @@ def rank_positives(
             return at - np.searchsorted(removed, at)
 
         groups = None
-        if scores is not None and _any_equal(scores, sorted_positions):
-            borders = group_borders(scores, sorted_positions)
+        if scores is not None and _tied(scores, sorted_positions, query):
+            borders = group_borders(checked_scores(scores), sorted_positions)
             groups = TieGroups.between(*map(without_removed, borders))
             groups = groups if groups.mixed else None
         settings[setting] = PositiveRanks(without_removed(sorted_positions), int(positives.sum()), groups)
     return settings
 
 
-def _any_equal(scores: NDArray[np.floating], positions: NDArray[np.int64]) -> bool:
-    """Whether the score at one of the positions is equal to the one before or after it."""
+def _tied(scores: NDArray[np.floating], positions: NDArray[np.int64], query: Any) -> bool:
+    """Whether the score at one of the positions is equal to the one before or after it.
+
+    Only these scores are read. Raises WorkbenchError if one of them is above the score before it.
+    """
     values, last = scores[positions], len(scores) - 1
-    before = (scores[np.maximum(positions - 1, 0)] == values) & (positions > 0)
-    after = (scores[np.minimum(positions + 1, last)] == values) & (positions < last)
-    return bool((before | after).any())
+    before, after = scores[np.maximum(positions - 1, 0)], scores[np.minimum(positions + 1, last)]
+    if (before < values).any() or (after > values).any():
+        raise WorkbenchError(f"query {query!r}: its scores increase along the ranking; give them best first")
+    equal = ((before == values) & (positions > 0)) | ((after == values) & (positions < last))
+    return bool(equal.any())
 
 
 def _positions(ranking: NDArray[Any], wanted: list[Any], query: Any) -> NDArray[np.int64]:

@@ -17,7 +17,6 @@ from workbench.collections.protocols import PROTOCOLS, Protocol
 from workbench.config.errors import WorkbenchError
 from workbench.evaluation.measures import bounds, curve, measures
 from workbench.evaluation.positives import JUNK, SELF, rank_positives
-from workbench.evaluation.ties import checked_scores
 
 _COUNTS = ("positives", "first_positive")  # reported per query, without a mean
 _GRADES = frozenset().union(
@@ -84,13 +83,9 @@ def evaluate(
     rows, extremes, missed = [], [], 0
     totals = {setting: (np.zeros(101), 0) for setting in rules.settings}
     for (name, truth), ranking, ranking_scores in zip(truths.items(), rankings, all_scores, strict=True):
-        positives = rank_positives(
-            np.asarray(ranking),
-            _grades(truth, rules, name),
-            rules,
-            name,
-            _checked(ranking_scores, ranking, name),
-        )
+        ids = np.asarray(ranking)
+        grades = _grades(truth, rules, name)
+        positives = rank_positives(ids, grades, rules, name, _checked(ranking_scores, ids, name))
         rows.append(measures(positives, rules))
         headline = positives[rules.headline]
         extremes.append(bounds(headline, rules))
@@ -182,16 +177,13 @@ def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[An
     return grades
 
 
-def _checked(scores: ArrayLike | None, ranking: ArrayLike, query: Any) -> NDArray[np.floating] | None:
-    """Return the scores of one query's ranking. Raises WorkbenchError if they do not fit."""
+def _checked(scores: ArrayLike | None, ranking: NDArray[Any], query: Any) -> NDArray[np.floating] | None:
+    """Return the scores of one query's ranking. Raises WorkbenchError if they are not as many."""
     if scores is None:
         return None
-    try:
-        checked = checked_scores(scores)
-    except WorkbenchError as error:
-        raise WorkbenchError(f"query {query!r}: {error}") from None
-    if len(checked) != len(ranking):  # type: ignore[arg-type]
+    array = np.asarray(scores)
+    if array.shape != ranking.shape:
         raise WorkbenchError(
-            f"query {query!r}: {len(checked)} scores for {len(ranking)} results; give one for each"  # type: ignore[arg-type]
+            f"query {query!r}: {array.size} scores for {ranking.size} results; give one for each"
         )
-    return checked
+    return array

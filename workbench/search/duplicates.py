@@ -40,8 +40,10 @@ def _equalise(ranking: Ranking, first: np.ndarray, repeated: np.ndarray, toleran
     values, owners = ranking.scores[at], first[ranking.rows[at]]
     highest = np.full(len(first), -np.inf, np.float32)
     np.maximum.at(highest, owners, values)
-    within = highest[owners] - values <= tolerance * np.abs(ranking.scores).max(initial=0)
-    equal = np.where(within, highest[owners], values)
+    equal = highest[owners]
+    if tolerance < np.inf:
+        limit = tolerance * np.abs(ranking.scores).max(initial=0)
+        equal = np.where(equal - values <= limit, equal, values)
     if (equal == values).all():
         return ranking
     scores = ranking.scores.copy()
