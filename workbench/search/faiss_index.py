@@ -55,7 +55,7 @@ class FaissIndex:
         limit = min(self.size, self.reach if k is None else k)
         rankings = self._search(vectors, limit)
         unanswered = [position for position, ranking in enumerate(rankings) if not len(ranking.rows)]
-        if unanswered:  # all their probed cells are empty: search all cells
+        if unanswered and self.inverted is not None:  # all their probed cells are empty: search all cells
             exhaustive = replace(self, probes=self.inverted.nlist)._search(vectors[unanswered], limit)
             for position, ranking in zip(unanswered, exhaustive, strict=True):
                 rankings[position] = ranking

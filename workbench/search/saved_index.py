@@ -80,6 +80,13 @@ def _require(condition: bool, what: str) -> None:
         raise Forged(what)
 
 
+def _require_finite(numbers: Any) -> None:
+    """Raise Forged unless a vector of FAISS has finite numbers, float32 or stored as bytes."""
+    array = faiss.vector_to_array(numbers)
+    values = array.view(np.float32) if array.dtype == np.uint8 else array
+    _require(bool(np.isfinite(values).all()), "its numbers are not finite")
+
+
 def _check(index: FaissIndex) -> None:
     """Raise Forged unless a FAISS index is of its steps, and its row numbers are those of its vectors."""
     steps = {step.name: step for step in index.steps}
@@ -94,6 +101,7 @@ def _check(index: FaissIndex) -> None:
         kind = faiss.IndexPQ
     _require(type(inner) is kind and inner.metric_type == faiss.METRIC_INNER_PRODUCT, "it is of another kind")
     _require(index.size > 0 and inner.ntotal == index.size and inner.d == dimensions, "its sizes differ")
+    _require(index.index.is_trained and inner.is_trained, "it is not trained")
     rotated = isinstance(faiss.downcast_index(index.index), faiss.IndexPreTransform)
     _require(rotated == ("opq" in steps), "it is of another kind")
     if rotated:
@@ -101,6 +109,7 @@ def _check(index: FaissIndex) -> None:
         _require(
             chain.size() == 1 and chain.at(0).d_in == chain.at(0).d_out == dimensions, "its rotation differs"
         )
+        _require_finite(faiss.downcast_VectorTransform(chain.at(0)).A)
     if code is not None:
         count = int(code.args[0])
         quantizer = inner.pq
@@ -109,10 +118,12 @@ def _check(index: FaissIndex) -> None:
             "its codes differ",
         )
         _require(quantizer.centroids.size() == dimensions * quantizer.ksub, "its codebook differs")
+        _require_finite(quantizer.centroids)
     if "hnsw" in steps:
         storage = faiss.downcast_index(inner.storage)
         _require(isinstance(storage, faiss.IndexFlat) and storage.d == dimensions, "its vectors differ")
         _require(storage.ntotal == index.size, "its vectors differ")
+        _require_finite(storage.codes)
         _check_graph(inner.hnsw, index.size)
     if coarse is not None:
         _check_cells(inner, coarse, index.size)
@@ -141,11 +152,13 @@ def _check_quantizer(quantizer: Any, coarse: Step, dimensions: int) -> None:
     if coarse.name == "ivf":
         _require(isinstance(quantizer, faiss.IndexFlat), "its cells are of another kind")
         _require(quantizer.codes.size() == 4 * dimensions * cells, "its centroids differ")
+        _require_finite(quantizer.codes)
     else:
         _require(isinstance(quantizer, faiss.MultiIndexQuantizer), "its cells are of another kind")
         pq = quantizer.pq
         _require(pq.M == 2 and pq.nbits == int(coarse.args[0]) and pq.d == dimensions, "its cells differ")
         _require(pq.centroids.size() == dimensions * pq.ksub, "its centroids differ")
+        _require_finite(pq.centroids)
 
 
 def _check_graph(graph: Any, size: int) -> None:
