@@ -122,7 +122,8 @@ def _check(header: Any, mean: torch.Tensor, projection: torch.Tensor) -> None:
         raise ValueError("arrays that are not finite")
     if header["kind"] not in ("pca", "pcaw", "lw"):
         raise ValueError("another kind")
-    for name, kind in (("vectors", int), ("asked", int), ("kept", int), ("collection", str)):
+    kinds: dict[str, type | tuple[type, ...]] = dict.fromkeys(("vectors", "asked", "kept"), int)
+    for name, kind in {**kinds, "strength": (int, float), "collection": str}.items():
         if name in header and (not isinstance(header[name], kind) or isinstance(header[name], bool)):
             raise TypeError(name)
 

@@ -57,7 +57,7 @@ def index_warnings(config: Config, index: Index) -> Iterator[str]:
         elif step.name == "hnsw" and isinstance(index, faiss_index.FaissIndex):
             all_others = ", and all others count as not found" if index.reach < index.size else ""
             yield (
-                f"approximate index: {step} searches its graph with {index.reach} candidates for "
+                f"approximate index: {step} searches its graph with up to {index.reach} candidates for "
                 f"{index.size} images{all_others}"
             )
         elif step.name in CODES:
