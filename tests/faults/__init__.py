@@ -1,1 +1,1 @@
-"""Attacks and faults, in short forms."""
+"""Faults and hostile input: killed processes, damaged and forged files."""
