@@ -124,11 +124,12 @@ def _whitening_warnings(whitening: Whitening, collection: Collection) -> Iterato
     where = "the evaluated collection" if same else f"another collection, {other!r}"
     yield f"{kind} was fitted on {where}" + (" with its ground truth" if kind == "lw" else "")
     wanted, kept = provenance["asked"], provenance["kept"]
-    if kind == "pcaw" and kept * FEW_VECTORS > provenance.get("vectors", np.inf):
+    strong = kind == "pcaw" and provenance.get("strength", 1) > WEAK_STRENGTH
+    if strong and kept * FEW_VECTORS > provenance.get("vectors", np.inf):
         yield (
             f"{kind} was fitted on {provenance['vectors']} vectors for {kept} dimensions: it amplifies noise"
         )
-    if kind == "pcaw" and same and provenance.get("strength", 1) > WEAK_STRENGTH:
+    if strong and same:
         yield from _few_images(collection, wanted)
     if kept < wanted:
         yield f"{kind} keeps {kept} of {wanted} dimensions: the vectors span no more"
