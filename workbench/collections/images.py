@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,12 +65,16 @@ def read_header(path: Path) -> Header:
     """
     try:
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer
+            raise WorkbenchError("it is a folder, pipe, socket or device, not a file")
         with path.open("rb") as file:
             head = file.read(4096)
             file.seek(max(0, status.st_size - _TAIL))
             tail = file.read(_TAIL)
     except FileNotFoundError:
         raise WorkbenchError("the file is missing") from None
+    except WorkbenchError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: an impossible file name
         raise WorkbenchError(f"the file cannot be opened: {getattr(error, 'strerror', error)}") from None
     if not head:

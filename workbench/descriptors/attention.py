@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from workbench.common.text import parse_json
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.pooling import pool
@@ -94,7 +95,7 @@ class Attention:
         """Load a file that ``to_bytes`` produced. Raises WorkbenchError for other files."""
         try:
             with safe_open(str(path), framework="pt") as file:
-                about = json.loads((file.metadata() or {})["attention"])
+                about = parse_json((file.metadata() or {})["attention"])
                 hidden, bias, output, output_bias = (file.get_tensor(name).float() for name in _TENSORS)
             width, channels = hidden.shape
             shapes = [tuple(tensor.shape) for tensor in (bias, output, output_bias)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 from torchvision.ops import clip_boxes_to_image, roi_align
 
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 
 MAX_PROPOSALS = 300  # proposals per image
@@ -152,7 +152,7 @@ def load(path: Path) -> ProposalModel:
 def _load(path: Path, size: int, changed: int) -> ProposalModel:
     try:
         with safe_open(str(path), framework="pt") as file:
-            about = json.loads((file.metadata() or {})["proposals"])
+            about = parse_json((file.metadata() or {})["proposals"])
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
         picture_names = [name for name in tensors if name.startswith(PICTURE_PREFIX)]
         pictures = tuple(tensors.pop(name).numpy().tobytes() for name in picture_names)

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from scipy.linalg import eigh
 
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 
 MAX_VECTORS = 65_536  # larger sets are sampled; fewer vectors cost precision, see docs/benchmarks.md
@@ -104,9 +105,9 @@ class Whitening:
         """Load a file that ``save`` wrote. Raises WorkbenchError if it is not one."""
         try:
             with safe_open(str(path), framework="pt") as file:
-                header = json.loads((file.metadata() or {})["whitening"])
+                header = parse_json((file.metadata() or {})["whitening"])
                 return cls(header["kind"], file.get_tensor("mean"), file.get_tensor("projection"), header)
-        except (SafetensorError, KeyError, OSError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise WorkbenchError(f"{str(path)!r} is not a saved whitening ({type(error).__name__})") from None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 from workbench.features.backbones import BACKBONES, BackboneSpec
 from workbench.features.cards import SHIPPED_WEIGHTS, trained_path
@@ -145,7 +145,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     for key, text in texts.items():
         try:
-            metadata[key] = json.loads(text)
+            metadata[key] = parse_json(text)
         except ValueError:
             metadata[key] = text
     return metadata

@@ -12,6 +12,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from workbench.common.files import replacing
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import parse_index
 from workbench.search.binary_index import CodeIndex
@@ -73,7 +74,7 @@ def read(path: Path, of: str | None = None) -> Index:
             f"index {str(path)!r} is truncated or damaged: its checksum is wrong; build it again"
         )
     length = int.from_bytes(body[:8], "little")
-    fields, payload = json.loads(bytes(body[8 : 8 + length])), body[8 + length :]
+    fields, payload = parse_json(bytes(body[8 : 8 + length])), body[8 + length :]
     if of is not None and fields["vectors"] != of:
         raise WorkbenchError(f"index {str(path)!r} is of other vectors; build it again")
     steps = parse_index(fields["steps"])

@@ -15,6 +15,7 @@ from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.common.files import replace_file
 from workbench.common.progress import Progress, silent
+from workbench.common.text import parse_json
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -162,7 +163,7 @@ def card(path: Path) -> dict[str, Any]:
     """
     try:
         with safe_open(str(path), framework="pt") as file:
-            return dict(json.loads((file.metadata() or {})["card"]))
+            return dict(parse_json((file.metadata() or {})["card"]))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise WorkbenchError(f"{str(path)!r} is no fine-tuned backbone ({type(error).__name__})") from None
 
