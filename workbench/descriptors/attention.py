@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
-from workbench.common.text import parse_json
+from workbench.common.damage import DAMAGE
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.pooling import pool
@@ -95,7 +95,7 @@ class Attention:
         """Load a file that ``to_bytes`` produced. Raises WorkbenchError for other files."""
         try:
             with safe_open(str(path), framework="pt") as file:
-                about = parse_json((file.metadata() or {})["attention"])
+                about = json.loads((file.metadata() or {})["attention"])
                 hidden, bias, output, output_bias = (file.get_tensor(name).float() for name in _TENSORS)
             width, channels = hidden.shape
             shapes = [tuple(tensor.shape) for tensor in (bias, output, output_bias)]
@@ -103,7 +103,7 @@ class Attention:
                 raise ValueError("shapes")
             if not all(bool(tensor.isfinite().all()) for tensor in (hidden, bias, output, output_bias)):
                 raise ValueError("not finite")
-        except (SafetensorError, KeyError, IndexError, TypeError, ValueError, OSError) as error:
+        except DAMAGE as error:
             raise WorkbenchError(
                 f"{str(path)!r} is not a regional attention ({type(error).__name__}); train it again"
             ) from None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from workbench.common.text import parse_json
+from workbench.common.damage import DAMAGE
 from workbench.config.errors import WorkbenchError
 from workbench.features.weights import read_tensors
 from workbench.local.patches import SIDE
@@ -115,8 +116,8 @@ def card(path: Path) -> dict[str, Any]:
     """Return the card of a file trained here; empty for other files."""
     try:
         with safe_open(str(path), framework="pt") as file:
-            return dict(parse_json((file.metadata() or {})["card"]))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            return dict(json.loads((file.metadata() or {})["card"]))
+    except DAMAGE:
         return {}
 
 
