@@ -16,9 +16,11 @@ from workbench.bench.regions import RegionAccessor
 from workbench.bench.studies import StudyAccessor
 from workbench.collections.collection import Collection, require_ground_truth
 from workbench.collections.thumbnails import thumbnail
-from workbench.common.geometry import Box
+from workbench.collections.truth_files import change_note
+from workbench.common.arguments import result_count
+from workbench.common.geometry import Box, valid_box
 from workbench.common.progress import Progress, silent
-from workbench.config.config import DEFAULT_PIPELINE, ONE_PIPELINE, PROPOSALS_PIPELINE, Config
+from workbench.config.config import ONE_PIPELINE, Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.engine import one
@@ -27,6 +29,7 @@ from workbench.engine.description_cache import MAX_CACHED
 from workbench.engine.engine import Engine
 from workbench.engine.evaluate import Evaluation, evaluate
 from workbench.engine.locate import Location, locate_in_image
+from workbench.engine.provenance import warnings
 from workbench.engine.queries import (
     QueryLike,
     query_local_features,
@@ -57,8 +60,16 @@ class Bench:
         self.regions = RegionAccessor(self.engine)
         self.keypoints = KeypointAccessor(self.engine)
         self.studies = StudyAccessor(self.engine, self.compare)
-        self._evaluations: dict[str, tuple[DescribedCollection, Evaluation]] = {}
+        self._evaluations: dict[str, tuple[DescribedCollection, Evaluation, str]] = {}
         self._lock = threading.Lock()  # of the cached evaluations, held for moments only
+
+    @property
+    def default_pipeline(self) -> str:
+        """The pipeline of methods that are given none: the safest one for this collection.
+
+        The reason for it is ``engine.default.reason``; see docs/learning.md for the measurements.
+        """
+        return self.engine.default.pipeline
 
     @property
     def collection(self) -> Collection:
@@ -67,7 +78,7 @@ class Bench:
 
     def evaluate(
         self,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         *,
         progress: Progress = silent,
         localise: bool = True,
@@ -78,14 +89,16 @@ class Bench:
         lies on the target, which takes longer than ranking. Raises WorkbenchError if the collection has no
         ground truth.
         """
-        config = Config.parse(pipeline)
+        config = self.engine.config(pipeline)
         require_ground_truth(self.collection)
         started = time.perf_counter()
         searcher = self.engine.searcher(config, progress)
         described = searcher.described
         with self._lock:
             entry = self._evaluations.get(str(config))
-        cached = entry[1] if entry is not None and entry[0] is described else None
+        changed = change_note(self.collection.truth_files)
+        current = entry is not None and entry[0] is described and entry[2] == changed
+        cached = entry[1] if entry is not None and current else None
         evaluation = cached or evaluate(searcher, progress)
         if localise and "localisation" not in evaluation.metrics:
             evaluation = replace(
@@ -93,7 +106,7 @@ class Bench:
             )
         with self._lock:
             self._evaluations.pop(str(config), None)
-            self._evaluations[str(config)] = described, evaluation  # the newest last
+            self._evaluations[str(config)] = described, evaluation, changed  # the newest last
             while len(self._evaluations) > MAX_CACHED:
                 self._evaluations.pop(next(iter(self._evaluations)))
         if cached is not None and cached.metrics == evaluation.metrics:
@@ -104,7 +117,7 @@ class Bench:
         self,
         query: QueryLike,
         *,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         box: Box | None = None,
         k: int | None = 20,
         progress: Progress = silent,
@@ -122,7 +135,7 @@ class Bench:
         and, with feedback or ``also``, ``moved``: the number of ranks gained by it.
         """
         return rank_query(
-            self.engine, Config.parse(pipeline), query, box, k, progress, also, feedback, locate
+            self.engine, self.engine.config(pipeline), query, box, k, progress, also, feedback, locate
         )
 
     def explain(
@@ -130,7 +143,7 @@ class Bench:
         query: QueryLike,
         image_id: str,
         *,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         box: Box | None = None,
         progress: Progress = silent,
     ) -> Explanation:
@@ -140,14 +153,14 @@ class Bench:
         re-ranking, the explained score is the cosine of the descriptors, which those approximate or begin
         with.
         """
-        return explain_pair(self.engine, Config.parse(pipeline), query, image_id, box, progress)
+        return explain_pair(self.engine, self.engine.config(pipeline), query, image_id, box, progress)
 
     def locate(
         self,
         query: QueryLike,
         image_id: str,
         *,
-        pipeline: str | Config = PROPOSALS_PIPELINE,
+        pipeline: str | Config | None = None,
         box: Box | None = None,
         progress: Progress = silent,
     ) -> Location:
@@ -155,7 +168,7 @@ class Bench:
 
         ``.box`` and ``.region`` are in pixels of the upright image, ``.score`` is the region's cosine.
         """
-        described = self.engine.describe(Config.parse(pipeline), progress, query)
+        described = self.engine.describe(self.engine.config(pipeline, "proposals:20"), progress, query)
         return locate_in_image(described, query_vector(described, query, box)[0], image_id)
 
     def classify(
@@ -174,10 +187,13 @@ class Bench:
         regions and their neighbours that the score is the mean of. An image of the collection has no vote
         itself. ``online``: see ``regions.rank``.
         """
+        k = result_count(k)
         sets = self.engine.region_sets(Config.parse(pipeline), progress, image)
         regions = one.query_regions(sets, image, box, online)
         classes = one.compare_classes(sets, regions, self.collection.labels, one.query_images(sets, image))
-        return one.classify(sets, regions, classes, k)
+        table = one.classify(sets, regions, classes, k)
+        table.attrs["warnings"] = warnings(sets.described)
+        return table
 
     def match(
         self,
@@ -205,11 +221,11 @@ class Bench:
         self,
         indexes: Sequence[str] = (),
         *,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         progress: Progress = silent,
     ) -> Tradeoff:
         """Measure indexes such as ``ivf:64,pq:16`` against exact search with a pipeline: ``.table``."""
-        searcher = self.engine.searcher(Config.parse(pipeline).description, progress)
+        searcher = self.engine.searcher(self.engine.config(pipeline).description, progress)
         tradeoff = Tradeoff(searcher.described, searcher.vectors)
         for index in indexes:
             tradeoff.measure(index, progress)
@@ -227,7 +243,8 @@ class Bench:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
         folder = self.options.cache / "thumbnails"
         try:
-            return thumbnail(self.collection.path(image_id), side, box, folder)
+            crop = None if box is None else valid_box(box)
+            return thumbnail(self.collection.path(image_id), side, crop, folder)
         except WorkbenchError as error:
             raise WorkbenchError(f"image {image_id!r}: {error}") from None
 
@@ -235,7 +252,9 @@ class Bench:
         """The share of heat on targets. Indexes and re-ranking do not change it, so it is shared by all
         pipelines of one description."""
         with self._lock:
-            entries = [evaluation.metrics for of, evaluation in self._evaluations.values() if of is described]
+            entries = [
+                evaluation.metrics for of, evaluation, _ in self._evaluations.values() if of is described
+            ]
         for metrics in entries:
             if "localisation" in metrics:
                 return {name: value for name, value in metrics.items() if name.startswith("localisation")}

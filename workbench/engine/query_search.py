@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
-from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 from workbench.engine.locate import locate_in_image
+from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, find_query, query_features, query_vector, relevance_of
 from workbench.local.features import LocalFeatures
 from workbench.search.ranking import ranking_table
@@ -35,8 +36,7 @@ def rank_query(
 
     With further queries and feedback the query is refined in steps; ``moved`` compares the last two.
     """
-    if k is not None and k < 1:
-        raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
+    k = result_count(k)
     searcher = engine.searcher(config, progress, query, *also)
     described = searcher.described
     vectors = [query_vector(described, query, box)]
@@ -51,9 +51,10 @@ def rank_query(
     features: list[LocalFeatures] = []
     if searcher.keypoints is not None:
         features = [query_features(described, searcher.keypoints, query, box)] * len(last)
-    *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features)
+    *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features, k=k)
     relevance = relevance_of(described.collection, query)
     table = ranking_table(ranking, described.collection.images, relevance, k, *before)
+    table.attrs["warnings"] = search_warnings(searcher)
     if locate:
         boxes = []
         for done, image_id in enumerate(table["image_id"]):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import is_local
 
@@ -209,6 +211,7 @@ def _split_file(text: str) -> list[str]:
     return [match[1], *match[2].split("@")[1:]] if match else [text]
 
 
+@lru_cache(maxsize=64)
 def _timm_card(model: str) -> BackboneCard:
     import timm
 
@@ -220,9 +223,21 @@ def _timm_card(model: str) -> BackboneCard:
     std: Any = settings.std if settings else IMAGENET_STD
     patch = re.search(r"patch(\d+)", model)
     stride = int(patch[1]) if patch else 32
-    return BackboneCard(
-        f"{model} (timm)", "timm", model, stride, mean=mean, std=std, patches=patch is not None
-    )
+    patches = patch is not None or _has_attention(model)
+    return BackboneCard(f"{model} (timm)", "timm", model, stride, mean=mean, std=std, patches=patches)
+
+
+def _has_attention(model: str) -> bool:
+    """Whether a timm model contains attention, or cannot be built without memory for its weights."""
+    import timm
+    import torch
+
+    try:
+        with torch.device("meta"):
+            modules = timm.create_model(model, pretrained=False).modules()
+        return any(re.search("att(entio)?n|patchembed", type(module).__name__.lower()) for module in modules)
+    except (NotImplementedError, RuntimeError):
+        return True
 
 
 def architecture(path: Path) -> str:
@@ -230,14 +245,16 @@ def architecture(path: Path) -> str:
 
     It is a name of the table or, from metadata, also ``timm:NAME``. Raises WorkbenchError if there is none.
     """
-    path = path.expanduser()
+    path = user_path(path, "weight file")
     if path.suffix == ".safetensors" and path.is_file():
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
+
+        from workbench.common.damage import DAMAGE
 
         try:
             with safe_open(path, framework="pt") as file:
                 backbone = (file.metadata() or {}).get("backbone")
-        except SafetensorError:
+        except DAMAGE:
             raise WorkbenchError(f"weight file {str(path)!r} is damaged; fetch it again") from None
         if backbone in BACKBONES or str(backbone).startswith("timm:"):
             return str(backbone)

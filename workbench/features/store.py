@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from workbench.common.files import replacing
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 
 
@@ -54,12 +55,12 @@ class Store:
             path = self.folder / name
             try:
                 with safe_open(path, framework="pt") as file:
-                    header = json.loads((file.metadata() or {})["batch"])
+                    header = parse_json((file.metadata() or {})["batch"])
                     if header["keys"] and not self._fits(file, len(header["keys"])):
                         raise SafetensorError("the header does not fit the tensors")
                     locations = {key: Location(path, row) for row, key in enumerate(header["keys"])}
                     unreadable = dict(header["unreadable"])
-            except (SafetensorError, KeyError, TypeError, ValueError, OSError):
+            except (SafetensorError, KeyError, TypeError, ValueError, OSError, RecursionError):
                 path.unlink(missing_ok=True)  # truncated or foreign: its images are computed again
                 continue
             self._locations.update(locations)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
+from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
+from workbench.common.text import parse_json
 
 Tensors = dict[str, torch.Tensor]
-_DAMAGE = (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError)
 
 
 def to_bytes(tensors: Tensors, metadata: dict[str, str]) -> bytes:
@@ -80,7 +81,7 @@ class Checkpoint:
                 dict(header.get("scaler", {})),
                 groups["best"],
             )
-        except _DAMAGE:
+        except DAMAGE:
             return None
 
     def fits(self, plan: Mapping[str, Any], model: torch.nn.Module) -> bool:
@@ -97,7 +98,7 @@ def read_header(path: Path) -> dict[str, Any] | None:
         with safe_open(str(path), framework="pt") as file:
             header = _header(file.metadata() or {})
         return {"plan": dict(header["plan"]), "epochs": [dict(epoch) for epoch in header["epochs"]]}
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 
@@ -107,9 +108,9 @@ def read_header(path: Path) -> dict[str, Any] | None:
 
 def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
     if "said" in metadata:
-        return dict(json.loads(metadata["said"]))
-    plan = json.loads(metadata["plan"])
-    return {"plan": {**plan["about"], "seed": plan["seed"]}, "epochs": json.loads(metadata["epochs"])}
+        return dict(parse_json(metadata["said"]))
+    plan = parse_json(metadata["plan"])
+    return {"plan": {**plan["about"], "seed": plan["seed"]}, "epochs": parse_json(metadata["epochs"])}
 
 
 def _current_names(tensors: Tensors) -> Tensors:
