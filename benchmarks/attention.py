@@ -148,6 +148,7 @@ def weighted(
         for kind, trained in trained_attentions.items():
             for n, attend in enumerate(trained):
                 attended = attend(means, around, places(grid, height, width))
+                attended = attended * centre ** attend.about.get("centre", 0)
                 weights |= {f"{kind} {n}": attended, f"{kind}{TIMES_PRIOR} {n}": attended * centre}
         apart = PooledRegions(pools.vectors, None, grid)
         regions = sum_regions(apart, described.config, described.descriptors.regional, keep=True).total
