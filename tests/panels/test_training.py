@@ -74,12 +74,13 @@ def test_new_panel_lists_shipped_trainings(session: Session) -> None:
     panel = TrainingPanel(session)
     (row,) = panel.list.rows
     assert row["cells"]["name"] == "shipped with the package"
-    assert row["cells"]["epochs"] == "8, kept 5"
+    assert row["cells"]["epochs"] == "16, kept 10"
     assert panel.course.layout.display == panel.changes.widget.layout.display == "none"
     assert panel.use.layout.display == "none"
     panel.pick(row["id"])
-    assert panel.loss.kept == 5
-    assert [len(line["x"]) for line in panel.loss.lines] == [8, 8]
+    assert panel.loss.kept == 10
+    assert [len(line["x"]) for line in panel.loss.lines] == [16, 16]
+    assert [len(line["x"]) for line in panel.measure.lines] == [16, 16]
     session.cancel()
 
 
