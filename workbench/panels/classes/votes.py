@@ -101,7 +101,7 @@ class VotesView(Panel[Request, Votes]):
         return self.explained
 
     def dim(self, stale: bool) -> None:
-        for part in (*self.views, self.links, self.sum):
+        for part in (*self.views, self.links, self.sum, self.hint, self.strip, self.above, self.table):
             part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> Votes:

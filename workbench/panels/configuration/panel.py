@@ -10,6 +10,7 @@ import ipywidgets as W
 
 from workbench.config.errors import WorkbenchError
 from workbench.panels.configuration.presets import Favourites
+from workbench.panels.configuration.suggestion import SuggestionView
 from workbench.panels.pipeline_choices import (
     CHOICES,
     backbones,
@@ -41,13 +42,15 @@ class Configuration:
         self.run = W.Button(description="Run", button_style="primary", tooltip="Rank and evaluate again")
         self.add = W.Button(description="Add to comparison", tooltip="Compare this pipeline with others")
         self.slots = {slot: self._slot(slot) for slot in "AB"}
+        self.suggestion = SuggestionView(session)
         self.text = Text()
         self.error = Text(live=True)
         self.widget = region(
             "Configuration",
             _row("selects", *(W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS)),
-            _row("string", self.pipeline, self.run, self.add),
+            _row("string", self.pipeline, self.run, self.add, self.suggestion.ask),
             self.error,
+            self.suggestion.widget,
             _row("more", self.text, *self.slots["A"], *self.slots["B"], *Favourites(session).parts),
         )
         self.show(None)

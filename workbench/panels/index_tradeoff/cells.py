@@ -74,6 +74,9 @@ class CellImages(Panel[Request, Cell]):
             return None
         return Request(self.cells, max(0, min(self.sizes.current, len(self.cells.lists.order) - 1)))
 
+    def dim(self, stale: bool) -> None:
+        self.text.stale = self.images.stale = stale
+
     def compute(self, request: Request, progress: Progress) -> Cell:
         cells, place = request
         tradeoff, lists = cells.tradeoff, cells.lists

@@ -209,6 +209,7 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
                 self.plane.points, self.plane.current = points, self.picked
                 self.plane.trail = table.trail([trail[value] for value in sorted(trail)], x, y)
                 self.plane.stale, self.plane.empty = self._stale(), UNDEFINED if rows else EMPTY
+            self.table.stale = self.front.stale = self.about.stale = self._stale()
             self.front.lines = [line(table.front_in_words(points, x, y), "note")] if points else []
             self.table.columns = table.columns(has_truth)
             self.table.rows = [
@@ -223,8 +224,12 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             self.note.lines = table.note(self.tradeoff, self._stale(), has_truth)
 
     def _stale(self) -> bool:
-        description = Config.parse(self.session.pipeline).description
-        return self.tradeoff is not None and self.tradeoff.described.config != description
+        """Whether the numbers are of another description, or of other images: some turned out unreadable."""
+        if self.tradeoff is None:
+            return False
+        described, session = self.tradeoff.described, self.session
+        same = described.config == Config.parse(session.pipeline).description
+        return not same or described.collection is not session.bench.collection
 
     def _about_lines(self, rows: dict[str, IndexMeasures]) -> list[Line]:
         """The picked index in words, or what to do."""

@@ -106,7 +106,8 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
         return self.pointed
 
     def dim(self, stale: bool) -> None:
-        self.strip.stale = stale
+        for part in (self.lines, self.patches, self.caption, self.strip):
+            part.stale = stale
 
     def stages(self, request: Request, progress: Progress) -> Iterator[Keypoint | Nearest]:
         """Yield the patch and its match, then the nearest patches."""
