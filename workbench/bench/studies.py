@@ -18,7 +18,7 @@ from workbench.config.steps import Step
 from workbench.descriptors.proposals import load_proposal_model
 from workbench.engine.description import require_maps
 from workbench.engine.engine import Engine
-from workbench.engine.queries import QueryLike, query_maps, query_picture, query_vector
+from workbench.engine.queries import QueryLike, query_input, query_maps, query_vector
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.activations import Activations, activations, at_layer, layer_source
 from workbench.explain.channels import Contributions, contributions
@@ -48,7 +48,7 @@ class StudyAccessor:
         if layer is not None:
             config = at_layer(config, layer)
             source = layer_source(config.backbone, self._engine.options)
-            picture = query_picture(self._engine.collection, image, box)
+            picture = query_input(self._engine.collection, image, box)
             return activations(source.maps_of(picture)[0], config)
         described = self._engine.describe(config, progress, image)
         maps, descriptors = query_maps(described, image, box)[0], described.descriptors

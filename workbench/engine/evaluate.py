@@ -11,14 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.collections.collection import (
-    require_ground_truth,  # moved
+    require_ground_truth,
 )
 from workbench.common.progress import Progress, silent
-from workbench.engine.costs import costs  # moved
+from workbench.engine.costs import costs
 from workbench.engine.description import DescribedCollection
 from workbench.engine.provenance import (
-    provenance,  # moved
-    warnings,  # moved
+    provenance,
+    warnings,
 )
 from workbench.engine.searcher import Searcher
 from workbench.evaluation import protocols

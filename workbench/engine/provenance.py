@@ -38,6 +38,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         "queries": len(described.collection.queries),
         "unreadable": len(described.collection.problems),
         "size": source.options.size,
+        "resize": source.resize,
         "precision": source.precision,
         "device": source.device,
         "weights": source.fingerprint,

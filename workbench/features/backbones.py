@@ -22,12 +22,13 @@ class BackboneCard:
     title: str
     library: Literal["torchvision", "timm", "local"]
     model: str
-    stride: int  # pixels per cell; images are resized to multiples of it
+    stride: int  # pixels per cell
     layer: str | None = None  # None: timm's forward_features
     layers: dict[str, str] = field(default_factory=dict)  # common name → path of the module
     code: str | None = None  # the default layer of ``code`` pooling
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
+    patches: bool = False  # a transformer, which takes only images of whole cells
 
 
 _VGG16 = {  # after the ReLU that follows each convolution
@@ -133,7 +134,11 @@ BACKBONES: dict[str, BackboneCard] = {
         code="pool",
     ),
     "dinov2_small": BackboneCard(
-        "DINOv2 ViT-S/14 (self-supervised, LVD-142M)", "timm", "vit_small_patch14_dinov2.lvd142m", 14
+        "DINOv2 ViT-S/14 (self-supervised, LVD-142M)",
+        "timm",
+        "vit_small_patch14_dinov2.lvd142m",
+        14,
+        patches=True,
     ),
     **DETECTORS,
 }
@@ -214,7 +219,10 @@ def _timm_card(model: str) -> BackboneCard:
     mean: Any = settings.mean if settings else IMAGENET_MEAN
     std: Any = settings.std if settings else IMAGENET_STD
     patch = re.search(r"patch(\d+)", model)
-    return BackboneCard(f"{model} (timm)", "timm", model, int(patch[1]) if patch else 32, mean=mean, std=std)
+    stride = int(patch[1]) if patch else 32
+    return BackboneCard(
+        f"{model} (timm)", "timm", model, stride, mean=mean, std=std, patches=patch is not None
+    )
 
 
 def architecture(path: Path) -> str:

@@ -15,7 +15,7 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.config.options import Options  # moved
+from workbench.config.options import Options
 from workbench.features import batches, extraction, models, weights
 from workbench.features import device as hardware
 from workbench.features.backbones import BackboneSpec
@@ -47,6 +47,7 @@ class MapSource:
                 f"size {options.size} is too small for {spec.name}; use {2 * self.card.stride} or more"
             )
         self.layer = spec.module(pooling)
+        self.resize = "cells" if self.card.patches else options.resize
         self.device = hardware.choose_device(options.device)
         self.precision = hardware.choose_precision(options.precision, self.device)
         self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
@@ -88,6 +89,8 @@ class MapSource:
                 name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
                 words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.options.size)]
                 words.append(f"v{extraction.VERSION}")
+                if self.resize != "cells":  # the only way of earlier versions
+                    words.append(self.resize)
                 if scale != 1:
                     words.append(f"{scale:.3f}")
                 folder = "-".join(
@@ -111,14 +114,7 @@ class MapSource:
         for n in range(scales):
             scale = scale_factor(n)
             items = {
-                position: batches.item(
-                    pictures[position].path,
-                    header,
-                    pictures[position].box,
-                    self.options.size,
-                    self.card.stride,
-                    scale,
-                )
+                position: self._item(pictures[position], header, scale)
                 for position, header in headers.items()
             }
             task = f"extracting {self.spec.name}" + (f" at scale {scale:.2f}" if n else "")
@@ -133,16 +129,29 @@ class MapSource:
             )
         return keys, unreadable
 
+    def _item(self, picture: Picture, header: images.Header, scale: float) -> batches.Item:
+        return batches.item(
+            picture.path, header, picture.box, self.options.size, self.card.stride, scale, self.resize
+        )
+
     def batches(self, keys: Sequence[str], scale: int) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Yield (positions in ``keys``, maps [B, C, H, W] in float16) of the scale-th scale."""
         for positions, maps in self.store(scale_factor(scale)).batches(keys):
             yield positions, maps.permute(0, 3, 1, 2)
 
-    def maps_of(self, picture: Image.Image, scales: int = 1) -> list[torch.Tensor]:
-        """Maps [1, C, H, W] of a decoded image, one for each scale, without the store."""
+    def maps_of(self, picture: Picture | Image.Image, scales: int = 1) -> list[torch.Tensor]:
+        """Maps [1, C, H, W] of a file or a decoded image, one for each scale, without the store.
+
+        A file is decoded as for the store. Raises WorkbenchError if it cannot be read.
+        """
         maps = []
         for n in range(scales):
-            size = batches.target_size(*picture.size, self.options.size, self.card.stride, scale_factor(n))
-            pixels = batches.pixels(picture, size)
+            if isinstance(picture, Picture):
+                item = self._item(picture, images.header(picture.path), scale_factor(n))
+                pixels = batches.decode(item)
+            else:
+                stride, factor = self.card.stride, scale_factor(n)
+                size = batches.target_size(*picture.size, self.options.size, stride, factor, self.resize)
+                pixels = batches.pixels(picture, size)
             maps.append(extraction.run(self.network(), [pixels]).float().permute(0, 3, 1, 2))
         return maps
