@@ -130,7 +130,7 @@ def test_region_shows_its_nearest_regions(panel: Attention, session: Session, be
     assert all(figure["picture"].startswith(b"\xff\xd8") for figure in figures)
     panel.find(-1)  # the pointer leaves the region: its neighbours stay
     assert session.wait(60) and panel.nearest.strip.figures == figures
-    panel.nearest.open(1)
+    panel.nearest.strip._handle_custom_msg({"pick": figures[1]["id"]}, [])
     settled(session)
     assert panel.image.value == neighbours["image_id"][1]
     marked = panel.view.regions[panel.view.marked]

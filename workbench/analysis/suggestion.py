@@ -28,7 +28,7 @@ from workbench.evaluation.comparison import Difference, paired_difference
 POOLINGS = ("gem:3", "max", "mean", "crow")
 REGIONS = ("rmac:3", "whole", "grid:2x2")
 WEIGHTINGS = ("", "centre")
-WHITENINGS = ("", "pcaw:256", "pca:256")
+WHITENINGS = ("pcaw:256:0.5", "pcaw:256", "pca:256", "")
 LEAST = 10  # judged queries in a half, below which nothing is suggested
 COLUMNS = ("pipeline", "mean_ap_choosing", "mean_ap_reporting", "seconds")
 WORK = "trying pipelines"
@@ -185,7 +185,7 @@ class _Trial:
 
     def _try(self, pipelines: Sequence[str]) -> None:
         configs = [Config.parse(name) for name in pipelines if name != self.default]
-        for described in self._described(configs):
+        for described in self._described(configs) if configs else ():
             self._record(*described)
 
     def _described(self, configs: Sequence[Config]) -> Iterator[tuple[DescribedCollection, float]]:
@@ -231,11 +231,11 @@ def _in_words(suggestion: Suggestion, better: bool) -> str:
     """What was tried, the difference from the default, and how sure it is."""
     tried, untried, default = len(suggestion.table), suggestion.untried, suggestion.default
     count = f"all {tried} pipelines" if not untried else f"{tried} of {tried + untried} pipelines"
-    scope = f"Tried {count}" + ("; the time was over for the rest. " if untried else ". ")
-    if tried == 1:
-        return f"{scope}Only the default {default} was evaluated, so it stays: allow more seconds."
+    scope = f"Tried {count}" + ("; the time was over for the rest." if untried else ".")
+    if tried == 1 and untried:
+        return f"Only the default {default} was evaluated, so it stays: allow more seconds. {scope}"
     if suggestion.best == default:
-        return f"{scope}None is better than the default {default}, which stays."
+        return f"Nothing is better than the default {default}, which stays. {scope}"
     aps = suggestion.table.set_index("pipeline")["mean_ap_reporting"]
     difference = suggestion.comparison
     queries = difference.better + difference.worse + difference.equal
@@ -245,8 +245,8 @@ def _in_words(suggestion: Suggestion, better: bool) -> str:
         f"95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
     )
     if better:
-        return f"{scope}{suggestion.best} is better than the default {default}: {measured}."
+        return f"{suggestion.best} is better than the default {default}: {measured}. {scope}"
     return (
-        f"{scope}None is significantly better than the default {default}, which stays. The best, "
-        f"{suggestion.best}, has {measured}."
+        f"Nothing is significantly better than the default {default}, which stays. The best, "
+        f"{suggestion.best}, has {measured}. {scope}"
     )

@@ -175,9 +175,10 @@ class VotesView(Panel[Request, Votes]):
 
     # -- pointing
 
-    def turn(self, number: int) -> None:
+    def turn(self, image: str) -> None:
         """Show another image that voted beside the query."""
-        image = str(self.strip.figures[number]["id"])
+        if self.evidence is None or image not in self.evidence.image_heatmaps:
+            return  # it voted for what was shown before
         self._show_image(image, thumbnail(self.session.bench, image, SIDE))
 
     def pick(self, number: int) -> None:

@@ -29,6 +29,7 @@ class SuggestionView(Panel[str, Suggestion]):
     """
 
     lane, phase, delay = "suggesting", "Suggesting", 0.0
+    stops_when_folded = False  # ``widget`` is hidden while there is no sentence
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

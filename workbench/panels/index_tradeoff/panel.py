@@ -20,6 +20,7 @@ from workbench.panels.index_tradeoff.table import AXES
 from workbench.panels.pipeline_choices import CHOICES, NONE, with_part
 from workbench.panels.pipeline_summary import description_of
 from workbench.panels.session import Session
+from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.chips import Chips
 from workbench.panels.widgets.plane import Plane
 from workbench.panels.widgets.region import Line, Text, line, region
@@ -64,8 +65,11 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
         self.chips = Chips(label="Indexes", options=[EXACT, *filter(None, CHOICES["Index"])])
         self.chips.chosen = [name for name in self.chips.options if name in FIRST]
         self.more = W.Text(description="Another index", placeholder="ivf:128:4,pq:8", continuous_update=False)
-        self.go = W.Button(
-            description="Measure", button_style="primary", tooltip="Measure the chosen indexes"
+        self.go = FieldButton(
+            description="Measure",
+            button_style="primary",
+            tooltip="Measure the chosen indexes",
+            fields=[self.more],
         )
         self.note = Text()
         self.plane = Plane(label="Indexes over two measures", empty=EMPTY)
