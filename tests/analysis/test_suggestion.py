@@ -38,7 +38,7 @@ def test_trial_of_all_pipelines_agrees_with_evaluate(bench48: Bench, monkeypatch
     monkeypatch.setattr(suggestion, "POOLINGS", ("gem:3", "max"))
     result = bench48.suggest(seconds=60)
     table = result.table.set_index("pipeline")
-    assert result.untried == 0 and "Tried all" in result.message
+    assert result.untried == 0 and "Pipelines tried: all 40." in result.message
     assert len(table) == len(set(table.index)) == 40
     assert result.default == bench48.default_pipeline in table.index
     assert table["mean_ap_choosing"].is_monotonic_decreasing
@@ -71,7 +71,7 @@ def test_nothing_is_better_than_the_best(bench48: Bench, monkeypatch: pytest.Mon
     result = bench48.suggest(seconds=60)
     assert result.pipeline == result.best == result.default == bench48.default_pipeline
     assert (result.difference, len(result.table)) == (0, 1)
-    assert "Only the default" in result.message or "None is better" in result.message
+    assert result.message.startswith("Nothing is better than the default")
 
 
 def test_time_is_kept_and_said(bench48: Bench) -> None:
@@ -80,7 +80,7 @@ def test_time_is_kept_and_said(bench48: Bench) -> None:
     result = bench48.suggest(seconds=0.3)
     assert time.monotonic() - began < 2
     assert result.untried > 0
-    assert f"of {len(result.table) + result.untried} pipelines; the time was over" in result.message
+    assert f"of {len(result.table) + result.untried}; the time was over" in result.message
     assert result.default in set(result.table["pipeline"])
 
 

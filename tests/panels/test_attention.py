@@ -45,7 +45,7 @@ def test_panel_shows_the_query_and_its_heat(panel: Attention, session: Session, 
     activations = bench.studies.activations(session.query, pipeline=PIPELINE)
     np.testing.assert_allclose(heat_of(panel), activations.heat("norm"), rtol=1e-6)
     assert panel.view.top == pytest.approx(float(activations.heat("norm").max()))
-    assert panel.view.name == Path(session.query).name
+    assert panel.view.name == session.query
     assert not panel.view.signed and not panel.view.stale
     with Image.open(BytesIO(panel.view.picture)) as picture:
         assert picture.format == "JPEG"
@@ -166,10 +166,10 @@ def test_crop_box_limits_the_regions(panel: Attention, session: Session) -> None
 def test_image_follows_the_session_or_the_field(panel: Attention, session: Session) -> None:
     panel.image.value = RESULT
     settled(session)
-    assert panel.view.name == Path(session.ranking["image_id"][1]).name
+    assert panel.view.name == session.ranking["image_id"][1]
     session.image = session.ranking["image_id"][5]
     settled(session)
-    assert panel.view.name == Path(session.image).name
+    assert panel.view.name == session.image
     image = session.bench.collection.images[-1]
     panel.image.value = image
     settled(session)
@@ -178,7 +178,7 @@ def test_image_follows_the_session_or_the_field(panel: Attention, session: Sessi
     assert session.query == image and session.box is not None
     panel.image.value = QUERY
     settled(session)
-    assert panel.view.name == Path(image).name
+    assert panel.view.name == image
 
 
 def test_image_that_is_no_query_is_searched_by_its_file(cache: Path, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_image_that_is_no_query_is_searched_by_its_file(cache: Path, tmp_path: P
     assert session.ranking["image_id"][0] == name
     panel.image.value = QUERY
     settled(session)
-    assert panel.view.name == Path(name).name
+    assert panel.view.name == display_name(name)
 
 
 def test_layer_without_a_map_is_reported_as_a_hint(panel: Attention, session: Session) -> None:

@@ -12,6 +12,7 @@ from workbench.bench.bench import Bench
 from workbench.panels import Session, layout
 from workbench.panels.comparison import queue
 from workbench.panels.results.panel import Results
+from workbench.panels.widgets.button import FieldButton
 
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
 OTHER = "efficientnet_lite0/mean/rmac:2/pcaw:16"
@@ -38,7 +39,7 @@ def shown(bench: Bench) -> Iterator[tuple[Session, W.Widget]]:
             button.value = True
     settled(session)
     queue.enter(session, [PIPELINE, OTHER])
-    by_text = {w.description: w for w in widgets(panel) if isinstance(w, W.Button | W.ToggleButton)}
+    by_text = {w.description: w for w in widgets(panel) if isinstance(w, W.ToggleButton | FieldButton)}
     by_text["Inliers"].value = True
     tradeoff = next(w for w in widgets(panel) if getattr(w, "label", "") == "Indexes")
     tradeoff.chosen = ["exact", "lsh:256"]

@@ -230,8 +230,8 @@ def _too_few(default: str, judged: int) -> str:
 def _in_words(suggestion: Suggestion, better: bool) -> str:
     """What was tried, the difference from the default, and how sure it is."""
     tried, untried, default = len(suggestion.table), suggestion.untried, suggestion.default
-    count = f"all {tried} pipelines" if not untried else f"{tried} of {tried + untried} pipelines"
-    scope = f"Tried {count}" + ("; the time was over for the rest." if untried else ".")
+    count = f"{tried} of {tried + untried}" if untried else f"all {tried}"
+    scope = f"Pipelines tried: {count}" + ("; the time was over for the rest." if untried else ".")
     if tried == 1 and untried:
         return f"Only the default {default} was evaluated, so it stays: allow more seconds. {scope}"
     if suggestion.best == default:

@@ -95,9 +95,9 @@ class Bench:
         cached = entry[1] if entry is not None and entry[0] is described else None
         evaluation = cached or evaluate(searcher, progress)
         if localise and "localisation" not in evaluation.metrics:
-            evaluation = replace(
-                evaluation, metrics=evaluation.metrics | self._localisation(described, progress)
-            )
+            located = self._localisation(described, progress)
+            if located:  # else it stays the same object
+                evaluation = replace(evaluation, metrics=evaluation.metrics | located)
         with self._lock:
             self._evaluations.pop(str(config), None)
             self._evaluations[str(config)] = described, evaluation  # the newest last
