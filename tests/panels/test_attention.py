@@ -12,6 +12,7 @@ from PIL import Image
 import workbench
 from tests.support.pictures import folder_of
 from workbench.bench.bench import Bench
+from workbench.collections.uploads import display_name
 from workbench.panels import Session
 from workbench.panels.attention.model import NO_MAP
 from workbench.panels.attention.panel import QUERY, RESULT, Attention
