@@ -48,11 +48,9 @@ def test_trial_of_all_pipelines_agrees_with_evaluate(bench48: Bench, monkeypatch
     choosing, reporting = halves(bench48.collection, list(judged), bench48.options.seed)
     for pipeline in (result.best, result.default, table.index[len(table) // 2], table.index[-1]):
         aps = bench48.evaluate(pipeline, localise=False).per_query.set_index("query")["ap"]
-        assert table.loc[pipeline, "mean_ap_choosing"] == pytest.approx(aps[list(choosing)].mean(), abs=1e-6)
-        assert table.loc[pipeline, "mean_ap_reporting"] == pytest.approx(
-            aps[list(reporting)].mean(), abs=1e-6
-        )
-    gain = table.loc[result.best, "mean_ap_reporting"] - table.loc[result.default, "mean_ap_reporting"]
+        assert table["mean_ap_choosing"][pipeline] == pytest.approx(aps[list(choosing)].mean(), abs=1e-6)
+        assert table["mean_ap_reporting"][pipeline] == pytest.approx(aps[list(reporting)].mean(), abs=1e-6)
+    gain = table["mean_ap_reporting"][result.best] - table["mean_ap_reporting"][result.default]
     assert result.difference == pytest.approx(gain, abs=1e-12)
     low, high = result.interval
     assert low <= result.difference <= high
