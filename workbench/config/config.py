@@ -223,6 +223,3 @@ DEFAULT_PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
 
 
 ONE_PIPELINE = "efficientnet_lite0/max/rmac:3/pca:256"
-
-
-PROPOSALS_PIPELINE = "efficientnet_lite0/max/proposals:20/pcaw:256"

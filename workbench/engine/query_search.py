@@ -15,6 +15,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.engine.description import DescribedCollection
 from workbench.engine.engine import Engine
 from workbench.engine.locate import locate_in_image
+from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, find_query, query_features, query_vector, relevance_of
 from workbench.evaluation import protocols
 from workbench.local.features import LocalFeatures
@@ -58,6 +59,7 @@ def rank_query(
     relevance = relevance_of(described.collection, query)
     table = ranking_table(ranking, described.collection.images, relevance, k, *before)
     table.attrs.update(_average_precision(described, query, ranking))
+    table.attrs["warnings"] = search_warnings(searcher)
     if locate:
         boxes = []
         for done, image_id in enumerate(table["image_id"]):

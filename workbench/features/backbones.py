@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -209,6 +210,7 @@ def _split_file(text: str) -> list[str]:
     return [match[1], *match[2].split("@")[1:]] if match else [text]
 
 
+@lru_cache(maxsize=64)
 def _timm_card(model: str) -> BackboneCard:
     import timm
 
@@ -220,9 +222,21 @@ def _timm_card(model: str) -> BackboneCard:
     std: Any = settings.std if settings else IMAGENET_STD
     patch = re.search(r"patch(\d+)", model)
     stride = int(patch[1]) if patch else 32
-    return BackboneCard(
-        f"{model} (timm)", "timm", model, stride, mean=mean, std=std, patches=patch is not None
-    )
+    patches = patch is not None or _has_attention(model)
+    return BackboneCard(f"{model} (timm)", "timm", model, stride, mean=mean, std=std, patches=patches)
+
+
+def _has_attention(model: str) -> bool:
+    """Whether a timm model contains attention, or cannot be built without memory for its weights."""
+    import timm
+    import torch
+
+    try:
+        with torch.device("meta"):
+            modules = timm.create_model(model, pretrained=False).modules()
+        return any(re.search("att(entio)?n|patchembed", type(module).__name__.lower()) for module in modules)
+    except (NotImplementedError, RuntimeError):
+        return True
 
 
 def architecture(path: Path) -> str:

@@ -50,12 +50,22 @@ class Configuration:
         self.slots = {slot: self._slot(slot) for slot in "AB"}
         self.suggestion = SuggestionView(session)
         self.text = Text()
+        default = session.bench.engine.default
+        whitening = part(default.alternative, "Whitening") or "no whitening"
+        self.default = W.HBox(
+            [
+                Text(lines=[line(f"Default for {session.bench.collection.name}: {default.reason}", "note")]),
+                W.Button(description=f"Use {whitening}", tooltip=f"The alternative: {default.alternative}"),
+            ]
+        )
+        self.default.children[1].on_click(session.guard(self.use_alternative))
         self.error = Text(live=True)
         self.widget = region(
             "Configuration",
             _row("selects", *(W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS)),
             _row("string", self.pipeline, self.run, self.add, self.suggestion.ask),
             self.error,
+            self.default,
             self.suggestion.widget,
             _row("more", self.text, *self.slots["A"], *self.slots["B"], *Favourites(session).parts),
         )
@@ -125,6 +135,9 @@ class Configuration:
     def use(self, slot: str) -> None:
         self.session.pipeline = getattr(self.session, slot.lower())
 
+    def use_alternative(self, _: object) -> None:
+        self.session.pipeline = self.session.bench.engine.default.alternative
+
     def show(self, change: Any) -> None:
         """Show the session's pipeline in selects, sliders and texts."""
         pipeline = self.session.pipeline
@@ -140,6 +153,7 @@ class Configuration:
             finally:
                 self._showing = False
         self.text.lines = [line(description_of(pipeline), "note")]
+        self.default.layout.display = "" if pipeline == self.session.bench.default_pipeline else "none"
         self.show_slots(None)
 
     def show_slots(self, _: object) -> None:

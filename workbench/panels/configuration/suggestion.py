@@ -11,7 +11,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.steps import is_local
 from workbench.panels.base import Panel
 from workbench.panels.session import Session
-from workbench.panels.widgets.region import Text, line
+from workbench.panels.widgets.region import Line, Text, line
 
 SECONDS = 60.0
 TOOLTIP = (
@@ -19,6 +19,7 @@ TOOLTIP = (
     "half of the queries chooses, the other half reports"
 )
 UNJUDGED = "Needs ground truth: open the folder with labels, or give a labels.csv"
+RUNNING = f"Trying pipelines for {SECONDS:.0f} seconds; Cancel, below, ends it."
 KEYPOINTS = "Keypoints have no feature map to pool; choose another backbone"
 
 
@@ -34,6 +35,8 @@ class SuggestionView(Panel[str, Suggestion]):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.suggestion: Suggestion | None = None
+        self._error: list[Line] = []  # why there is none
+        self._running = False
         self.ask = W.Button(description="Suggest", tooltip=TOOLTIP)
         self.use = W.Button(description="Use", tooltip="Make this the pipeline")
         self.text = Text(live=True)
@@ -46,7 +49,7 @@ class SuggestionView(Panel[str, Suggestion]):
 
     def start(self, _: object) -> None:
         """Try pipelines, again if there is a suggestion already."""
-        self.suggestion = None
+        self.suggestion, self._error = None, []
         self.forget()
         self.refresh()
         self.show(None)
@@ -64,8 +67,7 @@ class SuggestionView(Panel[str, Suggestion]):
         self.show(None)
 
     def render_error(self, error: WorkbenchError) -> None:
-        self.text.lines = [line(str(error), "error")]
-        self.show(None)
+        self._error = [line(str(error), "error")]
 
     def apply(self, _: object) -> None:
         """Make the suggested pipeline the session's."""
@@ -79,13 +81,16 @@ class SuggestionView(Panel[str, Suggestion]):
         if suggestion is not None and Config.parse(suggestion.default).backbone != backbone:
             self.suggestion = suggestion = None
             self.text.lines = []
-        if self.lane in session.jobs and suggestion is None:
-            self.text.lines = []
+            self.forget()
+        running = self.lane in session.jobs
+        if suggestion is None and running != self._running:
+            self.text.lines = [line(RUNNING, "note")] if running else self._error
+        self._running = running
         judged = session.bench.collection.protocol is not None and bool(session.bench.collection.queries)
         reason = "" if judged else UNJUDGED
         if is_local(backbone):
             reason = KEYPOINTS
-        self.ask.disabled = bool(reason) or self.lane in session.jobs
+        self.ask.disabled = bool(reason) or running
         self.ask.tooltip = reason or TOOLTIP
         new = suggestion is not None and suggestion.pipeline != session.pipeline
         self.use.layout.display = None if new else "none"
