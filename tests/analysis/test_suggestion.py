@@ -38,8 +38,8 @@ def test_trial_of_all_pipelines_agrees_with_evaluate(bench48: Bench, monkeypatch
     monkeypatch.setattr(suggestion, "POOLINGS", ("gem:3", "max"))
     result = bench48.suggest(seconds=60)
     table = result.table.set_index("pipeline")
-    assert result.untried == 0 and "Pipelines tried: all 40." in result.message
-    assert len(table) == len(set(table.index)) == 40
+    assert result.untried == 0 and "Pipelines tried: all 50." in result.message
+    assert len(table) == len(set(table.index)) == 50
     assert result.default == bench48.default_pipeline in table.index
     assert table["mean_ap_choosing"].is_monotonic_decreasing
     assert result.best == table.index[0]

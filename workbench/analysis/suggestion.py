@@ -28,7 +28,7 @@ from workbench.evaluation.comparison import Difference, paired_difference
 POOLINGS = ("gem:3", "max", "mean", "crow")
 REGIONS = ("rmac:3", "whole", "grid:2x2")
 WEIGHTINGS = ("", "centre")
-WHITENINGS = ("pcaw:256:0.5", "pcaw:256", "pca:256", "")
+WHITENINGS = ("pcaw:256:0.5", "pcaw:256:0.25", "pcaw:256", "pca:256", "")
 LEAST = 10  # judged queries in a half, below which nothing is suggested
 COLUMNS = ("pipeline", "mean_ap_choosing", "mean_ap_reporting", "seconds")
 WORK = "trying pipelines"
