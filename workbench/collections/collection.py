@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workbench.collections.images import known_note
 from workbench.collections.protocols import Protocol
 from workbench.common.geometry import Box
 from workbench.config.errors import WorkbenchError
@@ -34,7 +35,8 @@ class Collection:
     ``relevance`` maps a query id to {image id: grade}, with the grades of the protocol
     (``easy``, ``hard``, ``junk``, ``good``, ``ok``, ``positive``); an image without a grade is a
     negative. ``protocol`` is None without ground truth, and then nothing can be evaluated.
-    ``report`` is a table of the unreadable images: ``image`` and ``reason``.
+    ``report`` is a table of the unreadable images, and of those read with an assumption about their values:
+    ``image`` and ``reason``.
     ``quadrilaterals`` maps (query id, image id) to the four corners, in pixels, of the query's object in
     that image (the query's own image included), if the ground truth has them.
     """
@@ -60,7 +62,9 @@ class Collection:
 
     @property
     def report(self) -> pd.DataFrame:
-        return pd.DataFrame(list(self.problems), columns=["image", "reason"])
+        read = ((image, known_note(self.path(image))) for image in self.images)
+        assumed = [(image, f"read with an assumption: {note}") for image, note in read if note]
+        return pd.DataFrame([*self.problems, *assumed], columns=["image", "reason"])
 
     def path(self, image_id: str) -> Path:
         """The path of an image's file."""

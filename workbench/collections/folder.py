@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from workbench.collections.collection import Collection, Query
-from workbench.collections.images import EXTENSIONS, NOT_READ, Header, header
+from workbench.collections.image_formats import extensions, why_not_read
+from workbench.collections.images import Header, header, value_notes
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -73,11 +74,15 @@ def open_folder(
     if not names:
         unread = f" ({problems[0][0]!r}: {problems[0][1]})" if problems else ""
         raise WorkbenchError(
-            f"no image in {str(root)!r}{unread}; images end in {', '.join(sorted(EXTENSIONS))}"
+            f"no image in {str(root)!r}{unread}; images end in {', '.join(sorted(extensions()))}"
         )
     headers, unreadable = read_headers(root, names, progress)
     collection = Collection(
-        name=root.name or str(root), root=root, images=tuple(headers), problems=problems + unreadable
+        name=root.name or str(root),
+        root=root,
+        images=tuple(headers),
+        problems=problems + unreadable,
+        notes=value_notes(headers),
     )
     if labels == "none":
         return collection
@@ -100,6 +105,7 @@ def open_folder(
         protocol=PROTOCOLS["labels"],
         problems=collection.problems,
         labels=label_of,
+        notes=collection.notes,
     )
 
 
@@ -122,6 +128,7 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
     names: list[str] = []
     problems: list[tuple[str, str]] = []
     real_root = os.path.realpath(root)
+    suffixes = extensions()
     seen: set[str] = set()
     waiting = [""]
     while waiting:
@@ -146,22 +153,18 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
             if entry.is_dir():
                 target = os.path.realpath(entry.path) if entry.is_symlink() else None
                 # A link into the root would show the same images a second time.
-                if target is None or not _inside(target, real_root):
+                if target is None or not Path(target).is_relative_to(real_root):
                     waiting.append(name)
-            elif suffix in NOT_READ:
-                problems.append((_text(name), f"{suffix} files are not supported; convert it to JPEG or PNG"))
-            elif suffix in EXTENSIONS:
+            elif suffix in suffixes:
                 if _text(name) != name:
                     problems.append((_text(name), "the name is not valid UTF-8; rename the file"))
                 elif not entry.is_file():
                     problems.append((name, "a broken link, or not a regular file"))
                 else:
                     names.append(name)
+            elif (unread := why_not_read(suffix)) is not None:
+                problems.append((_text(name), unread))
     return sorted(names), tuple(sorted(problems))
-
-
-def _inside(path: str, folder: str) -> bool:
-    return Path(path).is_relative_to(folder)
 
 
 def _text(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from workbench.collections.collection import Collection, Query
 from workbench.collections.folder import SameLabel, read_headers
+from workbench.collections.images import value_notes
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
@@ -97,6 +98,7 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
         relevance=SameLabel(groups, queries),
         protocol=protocol if queries else None,
         problems=problems,
+        notes=value_notes({image: headers[image] for image in database}),
         labels={image: ", ".join(names) for image, names in labels.items()},
     )
 

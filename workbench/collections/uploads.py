@@ -11,6 +11,7 @@ from workbench.common.files import replacing
 from workbench.config.errors import WorkbenchError
 
 FOLDER = "uploads"
+_CHECKED = (64, 64)  # pixels to which a JPEG is decoded to check it
 _LONGEST = 48  # characters kept of a file name
 
 
@@ -28,7 +29,7 @@ def store_upload(data: bytes, name: str, cache: Path) -> Path:
     try:
         with replacing(path, private=True) as part:
             part.write_bytes(data)
-            images.load(part)
+            images.load(part, at_least=_CHECKED)
     except WorkbenchError as error:
         raise WorkbenchError(f"{name!r} cannot be used as a query: {error}") from None
     return path

@@ -9,6 +9,10 @@ class WorkbenchError(ValueError):
     """Wrong input: the message names it, says what is wrong and what to do."""
 
 
+class TemporarilyUnreadable(WorkbenchError):
+    """A file could not be read for a reason outside the file, so a later try may succeed."""
+
+
 def torch_mismatch(error: Exception) -> str:
     """The remedy if torch, torchvision or timm cannot be imported."""
     reason = str(error).split("\n")[0]

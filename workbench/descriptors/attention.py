@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
+from workbench.common.damage import DAMAGE
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.pooling import pool
@@ -102,7 +103,7 @@ class Attention:
                 raise ValueError("shapes")
             if not all(bool(tensor.isfinite().all()) for tensor in (hidden, bias, output, output_bias)):
                 raise ValueError("not finite")
-        except (SafetensorError, KeyError, IndexError, TypeError, ValueError, OSError) as error:
+        except DAMAGE as error:
             raise WorkbenchError(
                 f"{str(path)!r} is not a regional attention ({type(error).__name__}); train it again"
             ) from None

@@ -59,7 +59,7 @@ class Store:
                         raise SafetensorError("the header does not fit the tensors")
                     locations = {key: Location(path, row) for row, key in enumerate(header["keys"])}
                     unreadable = dict(header["unreadable"])
-            except (SafetensorError, KeyError, TypeError, ValueError, OSError):
+            except (SafetensorError, KeyError, TypeError, ValueError, OSError, RecursionError):
                 path.unlink(missing_ok=True)  # truncated or foreign: its images are computed again
                 continue
             self._locations.update(locations)
