@@ -101,10 +101,9 @@ def suggest(described: DescribedCollection, seconds: float = 60.0, progress: Pro
     suggestion = Suggestion(
         best if better else trial.default, trial.default, best, table, comparison, untried, ""
     )
-    if few:
-        judged = int(trial.choosing.sum() + trial.reporting.sum())
-        return replace(suggestion, message=_too_few(trial.default, judged))
-    return replace(suggestion, message=_in_words(suggestion, better))
+    judged = int(trial.choosing.sum() + trial.reporting.sum())
+    message = _too_few(trial.default, judged) if few else _in_words(suggestion, better)
+    return replace(suggestion, message=message)
 
 
 def require(collection: Collection, seconds: float) -> None:
@@ -143,8 +142,7 @@ class _Trial:
         self.default = str(described.config)
         self.seconds: dict[str, float] = {}
         self.aps: dict[str, np.ndarray] = {}
-        started = time.monotonic()
-        self._record(described, started)
+        self._record(described, time.monotonic())
         ids = [query.id for query in described.collection.queries]
         judged = [query for query, ap in zip(ids, self.aps[self.default], strict=True) if not np.isnan(ap)]
         choosing, reporting = halves(described.collection, judged, described.source.options.seed)

@@ -1,4 +1,7 @@
-"""Bench: pipelines in, rankings, numbers and explanations out, on one collection."""
+"""Bench: pipelines in, rankings, numbers and explanations out, on one collection.
+
+All methods of the interface for scripts are in one file, so that they are found together.
+"""
 
 from __future__ import annotations
 
