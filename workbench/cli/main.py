@@ -73,6 +73,30 @@ def evaluate(
 
 @app.command()
 @opens
+def suggest(
+    opening: Opening,
+    seconds: Annotated[float, typer.Option(help="the time for trying pipelines")] = 60.0,
+    as_json: JSON = False,
+) -> None:
+    """Suggest a pipeline: one half of the queries chooses it, the other half reports."""
+    with progress_bar() as progress:
+        suggestion = opening(progress).suggest(seconds=seconds, progress=progress)
+    table = suggestion.table
+    if as_json:
+        names = ("pipeline", "default", "best", "difference", "interval", "untried", "message")
+        content = {name: getattr(suggestion, name) for name in names}
+        print_json({**content, "table": table.to_dict("records")})
+        return
+    rows = [
+        [name, percent(chosen), percent(reported), f"{spent:.1f}"]
+        for name, chosen, reported, spent in table.itertuples(index=False)
+    ]
+    print_table("Tried, the best first", ["pipeline", "mAP % choosing", "mAP % reporting", "seconds"], rows)
+    print(suggestion.message)
+
+
+@app.command()
+@opens
 def report(
     opening: Opening,
     pipelines: PIPELINES,
