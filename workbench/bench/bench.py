@@ -225,9 +225,8 @@ class Bench:
 
     def thumbnail(self, image_id: str, *, side: int = 160, box: Box | None = None) -> bytes:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
-        folder = self.options.cache / "thumbnails"
         try:
-            return thumbnail(self.collection.path(image_id), side, box, folder)
+            return thumbnail(self.collection.path(image_id), side, box, self.options.cache)
         except WorkbenchError as error:
             raise WorkbenchError(f"image {image_id!r}: {error}") from None
 

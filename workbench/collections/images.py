@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from workbench.common.files import Stamp, stamp
 from workbench.common.geometry import Box
 from workbench.config.errors import WorkbenchError
 
@@ -38,28 +39,29 @@ class Header:
     width: int
     height: int
     fingerprint: str
+    stamp: Stamp = (0, 0, 0, 0)
 
 
-_headers: dict[Path, tuple[tuple[int, int], Header]] = {}
+_headers: dict[Path, Header] = {}
 
 
 def header(path: Path) -> Header:
     """The header of an image file, cached until the file changes (see ``read_header``)."""
     try:
-        status = path.stat()
+        changed = stamp(path.stat())
     except (OSError, ValueError):
         return read_header(path)  # raises with the reason
-    stamp = status.st_mtime_ns, status.st_size
     cached = _headers.get(path)
-    if cached is None or cached[0] != stamp:
-        cached = _headers[path] = stamp, read_header(path)
-    return cached[1]
+    if cached is None or cached.stamp != changed:
+        cached = _headers[path] = read_header(path)
+    return cached
 
 
 def read_header(path: Path) -> Header:
     """Read the header and the tail of an image file. Raises WorkbenchError with the reason it is unreadable.
 
-    The fingerprint hashes size, modification time, head and tail, so it changes when the file does.
+    The fingerprint hashes size, modification time, head and tail, so it changes when the file does, unless
+    only the middle is exchanged and the time set back; ``contents`` compares whole files.
     A file without its format's end mark in the tail is decoded, to detect truncation.
     """
     try:
@@ -97,8 +99,9 @@ def read_header(path: Path) -> Header:
         raise
     except Exception as error:  # Pillow's plugins raise any exception on damaged files
         raise WorkbenchError(_reason(error)) from None
-    stamp = f"{status.st_size} {status.st_mtime_ns} ".encode()
-    return Header(width, height, hashlib.blake2b(stamp + head + tail, digest_size=16).hexdigest())
+    times = f"{status.st_size} {status.st_mtime_ns} ".encode()
+    fingerprint = hashlib.blake2b(times + head + tail, digest_size=16).hexdigest()
+    return Header(width, height, fingerprint, stamp(status))
 
 
 def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = None) -> Image.Image:

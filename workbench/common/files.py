@@ -10,6 +10,16 @@ from pathlib import Path
 
 from workbench.config.errors import WorkbenchError
 
+Stamp = tuple[int, int, int, int]  # size in bytes, time of modification and of change (ns), inode
+
+
+def stamp(status: os.stat_result) -> Stamp:
+    """What changes with a file: two files that are exchanged differ in inode or time of change.
+
+    Programs that copy files may set the size and the time of modification, but not these two.
+    """
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
 
 @contextlib.contextmanager
 def replacing(path: Path, unique: bool = True, private: bool = False) -> Iterator[Path]:

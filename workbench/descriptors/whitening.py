@@ -14,6 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from scipy.linalg import eigh
 
+from workbench.common.checksums import intact, sealed
+from workbench.common.files import replace_file
 from workbench.config.errors import WorkbenchError
 
 MAX_VECTORS = 65_536  # larger sets are sampled; fewer vectors cost precision, see docs/benchmarks.md
@@ -80,16 +82,22 @@ class Whitening:
     def to_bytes(self) -> bytes:
         """Serialise arrays and provenance to a safetensors file."""
         header = json.dumps({"kind": self.kind, **self.provenance}, ensure_ascii=False)
-        return save({"mean": self.mean, "projection": self.projection}, {"whitening": header})
+        return b"".join(
+            sealed(save({"mean": self.mean, "projection": self.projection}, {"whitening": header}))
+        )
 
     def save(self, path: Path | str) -> None:
         """Write arrays and provenance to one safetensors file."""
-        Path(path).write_bytes(self.to_bytes())
+        replace_file(Path(path), self.to_bytes())
 
     @classmethod
     def load(cls, path: Path | str) -> Whitening:
-        """Load a file that ``save`` wrote. Raises WorkbenchError if it is not one."""
+        """Load a file that ``save`` wrote. Raises WorkbenchError if it is another or damaged."""
         try:
+            if not intact(Path(path)):
+                raise WorkbenchError(
+                    f"{str(path)!r} is not a saved whitening any more: its checksum is wrong; fit it again"
+                )
             with safe_open(str(path), framework="pt") as file:
                 header = json.loads((file.metadata() or {})["whitening"])
                 return cls(header["kind"], file.get_tensor("mean"), file.get_tensor("projection"), header)

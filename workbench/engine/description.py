@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from workbench.collections import images
+from workbench.collections import contents
 from workbench.collections.collection import Collection, Query
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -102,9 +102,11 @@ class DescribedCollection:
         return all(any(part is used_part for used_part in used) for part in current)
 
     def _pictures_fresh(self) -> bool:
-        return all(
-            key.startswith(images.header(picture.path).fingerprint)
-            for picture, key in zip(self.pictures, self.keys[0], strict=True)
+        headers, unreadable = contents.of(self.source.options.cache).headers(
+            [picture.path for picture in self.pictures]
+        )
+        return not unreadable and all(
+            key.startswith(headers[row].fingerprint) for row, key in enumerate(self.keys[0])
         )
 
 

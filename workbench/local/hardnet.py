@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from workbench.common.files import Stamp, stamp
 from workbench.config.errors import WorkbenchError
 from workbench.features.weights import read_tensors
 from workbench.local.patches import SIDE
@@ -126,9 +127,9 @@ def load_describer(path: Path) -> PatchDescriber:
         status = path.stat()
     except OSError:
         raise WorkbenchError(f"HardNet's weights {str(path)!r} are missing; check the path") from None
-    return _describer(path, status.st_size, status.st_mtime_ns)
+    return _describer(path, stamp(status))
 
 
 @lru_cache(maxsize=4)
-def _describer(path: Path, size: int, changed: int) -> PatchDescriber:
+def _describer(path: Path, changed: Stamp) -> PatchDescriber:
     return PatchDescriber(load(path))

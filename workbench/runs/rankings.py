@@ -14,7 +14,7 @@ def write(file: Path, table: pd.DataFrame) -> None:
     """Write the first results of all queries (see ``Evaluation.rankings``) atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as part:
-        table.to_parquet(part, index=False)
+        table.to_parquet(part, index=False, write_page_checksum=True)
 
 
 def read(file: Path) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def read(file: Path) -> pd.DataFrame:
     Raises WorkbenchError if the file is missing or damaged.
     """
     try:
-        return pd.read_parquet(file)
+        return pd.read_parquet(file, page_checksum_verification=True)
     except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise WorkbenchError(f"{file} {reason}; evaluate again to write it again") from None
