@@ -93,19 +93,22 @@ def runs(
     folder = (cache or default_cache()).expanduser()
     if diff:
         comparison = store.diff(*(store.load(folder, name) for name in diff))
-        tables = {
+        tables: dict[str, Any] = {
             "metrics": comparison.metrics,
             "per_query": comparison.per_query,
             "provenance": comparison.provenance,
         }
         if as_json:
-            print_json({name: table.to_dict("records") for name, table in tables.items()})
+            records = {name: table.to_dict("records") for name, table in tables.items()}
+            print_json({**records, "notes": comparison.notes})
             return
         print(comparison.difference.sentence(f"{comparison.b.pipeline} ({comparison.b.id[:8]})"))
         measured = comparison.metrics.itertuples(index=False, name=None)
         measures = [[name, *(measure(name, value) for value in values)] for name, *values in measured]
         print_table("Measures, in percent", ["measure", "A", "B", "B - A"], measures)
         print_table("Provenance: differences", ["", "A", "B"], comparison.provenance.to_numpy().tolist())
+        for note in comparison.notes:
+            print(f"note: {note}")
         return
     table = store.list_runs(folder, collection)
     if as_json:
@@ -116,6 +119,8 @@ def runs(
         for run_id, time, name, pipeline, _, mean_ap, seconds, *_ in table.itertuples(index=False, name=None)
     ]
     print_table(f"Runs in {folder}", ["id", "time (UTC)", "collection", "pipeline", "mAP %", "seconds"], rows)
+    for note in store.damage_notes(table):
+        print(f"note: {note}")
 
 
 for query_command in (queries.search, queries.classify, queries.explain):
