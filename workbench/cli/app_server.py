@@ -14,7 +14,6 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.utils import ensure_async
 from jupyter_server.base.call_context import CallContext
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
@@ -48,7 +47,7 @@ class PageKernels(AsyncMappingKernelManager):
         """Start a kernel for the current request. Raises HTTPError 503 if all kernels are in use."""
         async with self._starting:
             for name in [name for name in self.list_kernel_ids() if self._abandoned(name)]:
-                await ensure_async(self.shutdown_kernel(name, now=True))
+                await self.shutdown_kernel(name, now=True)
             if len(self.list_kernel_ids()) >= MOST_KERNELS:
                 limit = f"{MOST_KERNELS} pages of the workbench are open: close one, and reload in a minute"
                 raise HTTPError(503, reason=limit)

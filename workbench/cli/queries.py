@@ -9,6 +9,7 @@ import typer
 
 from workbench.cli.console import print_json, print_table, progress_bar
 from workbench.cli.options import JSON, Opening, require_folder
+from workbench.common.files import write_output
 from workbench.config.config import DEFAULT_PIPELINE, ONE_PIPELINE
 from workbench.config.errors import WorkbenchError
 
@@ -86,7 +87,7 @@ def explain(
         bench = opening(progress)
         why = bench.explain(query, image, pipeline=pipeline, box=crop, progress=progress)
         pictures = bench.picture(query, box=crop), bench.picture(image)
-    out.write_text(page(why, query, image, pipeline, *pictures), encoding="utf-8")
+    write_output(out, page(why, query, image, pipeline, *pictures), "explanation")
     print(f"score {why.score:.3f}; written to {out}")
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from scipy.linalg import eigh
 
 from workbench.common.checksums import intact, sealed
-from workbench.common.files import replace_file
+from workbench.common.files import replacing
 from workbench.config.errors import WorkbenchError
 
 MAX_VECTORS = 65_536  # larger sets are sampled; fewer vectors cost precision, see docs/benchmarks.md
@@ -88,7 +88,8 @@ class Whitening:
 
     def save(self, path: Path | str) -> None:
         """Write arrays and provenance to one safetensors file."""
-        replace_file(Path(path), self.to_bytes())
+        with replacing(Path(path)) as part:
+            part.write_bytes(self.to_bytes())
 
     @classmethod
     def load(cls, path: Path | str) -> Whitening:
