@@ -127,10 +127,13 @@ class Store:
     ) -> Iterator[tuple[list[int], list[int], dict[str, torch.Tensor]]]:
         """Yield (positions in ``keys``, rows in a file, memory-mapped tensors of the file) for each file."""
         by_file: dict[Path, list[tuple[int, int]]] = {}
-        for position, key in enumerate(keys):
-            location = self._locations[key]
-            by_file.setdefault(location.path, []).append((position, location.row))
         lost: dict[Path, list[int]] = {}
+        for position, key in enumerate(keys):
+            location = self._locations.get(key)
+            if location is None:  # a file was removed since the keys were made
+                lost.setdefault(self.folder, []).append(position)
+            else:
+                by_file.setdefault(location.path, []).append((position, location.row))
         for path, pairs in by_file.items():
             positions = [position for position, _ in pairs]
             try:
