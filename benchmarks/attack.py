@@ -1,9 +1,9 @@
 """Attack the workbench: kills, damaged stores, and mutated images, tables, sessions, indexes and weights.
 
 ``--short`` does a hundredth of it. Parts are chosen by name and continue where an earlier call stopped; the
-table of all parts done so far, which docs/reliability.md shows, is printed at the end. An input passes if it is
-read or refused with a sentence (WorkbenchError) within ten seconds: anything else, such as another exception or
-the end of the process, is a failure.
+table of all parts done so far, which docs/reliability.md shows, is printed at the end. An input passes if it
+is read or refused with a sentence (WorkbenchError) within ten seconds: anything else, such as another
+exception or the end of the process, is a failure.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def damage_stores(folder: Path) -> tuple[list[bytes], Read]:
 # Each part: what is done, how many times, and what must hold.
 PARTS: dict[str, tuple[str, int, str, Callable[[Path], tuple[list[bytes], Read]] | None]] = {
     "kills": (
-        "`evaluate` ended by SIGKILL at a random moment",
+        "`evaluate` killed at a random moment",
         200,
         "resumed to the same bytes and mAP",
         None,
@@ -168,7 +168,7 @@ PARTS: dict[str, tuple[str, int, str, Callable[[Path], tuple[list[bytes], Read]]
     "sessions": ("mutated session files", 1_000, "restored, or refused in a sentence", restore_sessions),
     "indexes": ("mutated saved indexes", 1_000, "refused in a sentence", read_indexes),
     "weights": (
-        "mutated weights, whitenings, attentions",
+        "mutated weights of four kinds",
         1_000,
         "read, or refused in a sentence",
         load_weights,

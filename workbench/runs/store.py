@@ -169,7 +169,8 @@ def _write(cache: Path, described: DescribedCollection, evaluation: Evaluation, 
 def _earlier(row: tuple[Any, Any]) -> tuple[dict[str, float], float]:
     """The measures and seconds of an earlier run; nothing of damaged ones."""
     try:
-        return {**json.loads(row[0])}, float(row[1])
+        seconds = float(row[1])
+        return {**json.loads(row[0])}, seconds if math.isfinite(seconds) else 0.0
     except (ValueError, TypeError, RecursionError):
         return {}, 0.0
 
