@@ -34,7 +34,13 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def bench(folder: Path) -> Bench:
     return workbench.open(
-        folder / "photos", "folders", size=96, device="cpu", precision="float32", cache=folder / "cache"
+        folder / "photos",
+        "folders",
+        size=96,
+        resize="cells",  # the only way of that version
+        device="cpu",
+        precision="float32",
+        cache=folder / "cache",
     )
 
 

@@ -40,7 +40,7 @@ def main() -> None:
     for path in photos.rglob("*.jpg"):
         os.utime(path, ns=(CHANGED, CHANGED))
     cache = FOLDER / "cache"
-    options = Options(size=96, device="cpu", precision="float32", cache=cache)
+    options = Options(size=96, resize="cells", device="cpu", precision="float32", cache=cache)
     collection = open_folder(photos, "folders")
 
     whitening.fit_whitening(collection, options, f"{PIPELINE}/pcaw:4", "white")

@@ -77,6 +77,19 @@ def test_a_saved_whitening_equals_one_fitted_on_demand(bench: Bench, pipeline: s
     assert f"{kind} was fitted on the evaluated collection" in warnings
 
 
+@pytest.mark.parametrize("step", ["pca:6", "pcaw:6:0.5", "pcaw:6:0.9", "pcaw:6"])
+def test_a_saved_whitening_serves_every_strength(bench: Bench, step: str) -> None:
+    """Fitted at any strength, the file holds whole strength."""
+    for number, fitted in enumerate(("pcaw:9", "pcaw:9:0.3")):
+        fit_named(bench, f"{REGIONS}/{fitted}", f"strong-{number}")
+        loaded = vectors(bench, f"{REGIONS}/{step}:strong-{number}")
+        torch.testing.assert_close(loaded, vectors(bench, f"{REGIONS}/{step}"), rtol=0, atol=1e-4)
+    fit_named(bench, f"{REGIONS}/pca:9", "rotation")
+    if step != "pca:6":
+        with pytest.raises(WorkbenchError, match="kind"):
+            vectors(bench, f"{REGIONS}/{step}:rotation")
+
+
 def test_a_saved_learned_whitening_records_its_pairs(training_bench: Bench, bench: Bench) -> None:
     fit_named(training_bench, f"{REGIONS}/lw:8", "pairs")
     evaluation = bench.evaluate(f"{REGIONS}/lw:8:pairs")
@@ -132,7 +145,7 @@ def test_a_whitening_that_does_not_match_the_pipeline_is_refused(
     for step, complaint in {
         "pcaw:4:nowhere": f"train whitening COLLECTION {WHOLE}/pcaw:4 --name nowhere",
         "pcaw:5:fitted": "keeps 4 dimensions",
-        "pca:4:fitted": "kind 'pcaw', not 'pca'",
+        "lw:4:fitted": "kind 'pcaw', not 'lw'",
         "power:0.5/pcaw:4:fitted": "before 'nothing', not 'power:0.5'",
     }.items():
         with pytest.raises(WorkbenchError) as error:

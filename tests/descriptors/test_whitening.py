@@ -40,6 +40,19 @@ def test_whitened_data_have_unit_covariance() -> None:
     torch.testing.assert_close(white.mean(0), torch.zeros(12, dtype=torch.float64), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("strength", [0.0, 0.25, 0.5, 1.0])
+def test_strength_is_the_power_of_the_eigenvalues(strength: float) -> None:
+    """After division by eigenvalue^(t/2), the variance along a direction is eigenvalue^(1-t)."""
+    x = sample(500, 12)
+    values = np.linalg.eigvalsh(np.cov(x.double().numpy().T, bias=True))[::-1]
+    white = Whitening.fit(x, 12, "pcaw", strength=strength).apply(x).double().numpy()
+    np.testing.assert_allclose(
+        white.T @ white / 500, np.diag(values ** (1 - strength)), atol=1e-3 * values[0] ** (1 - strength)
+    )
+    stored = Whitening.fit(x, 12, "pcaw").at_strength(strength).apply(x).double().numpy()
+    np.testing.assert_allclose(stored, white, rtol=1e-5, atol=1e-4)
+
+
 def test_dimensions_are_limited_by_the_rank_of_the_data() -> None:
     whitening = Whitening.fit(sample(9, 30), 20, "pcaw")
     assert whitening.dimensions == 8  # nine points span eight directions about their mean

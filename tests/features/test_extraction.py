@@ -24,7 +24,7 @@ from workbench.features import extraction
 from workbench.features.batches import item
 from workbench.features.map_source import MapSource, Picture
 
-SHAPES = ((128, 96), (96, 128), (120, 120), (128, 64), (64, 128), (100, 40))
+SHAPES = ((128, 96), (96, 128), (120, 120), (128, 64), (64, 128), (100, 72))
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from workbench.collections.images import read_header
 from workbench.config.errors import WorkbenchError
 from workbench.features import device
 from workbench.features.batches import BATCH, item, plan, target_size
+from workbench.features.map_source import Picture
 
 
 @given(
@@ -37,6 +39,55 @@ def test_target_size_is_a_multiple_of_the_stride_within_bounds(
         assert side <= max(2 * stride, before * scale + stride / 2)  # enlarged by rounding only
         if 2 * stride < side < longest // stride * stride:
             assert abs(side - before * factor) <= stride / 2
+
+
+@given(
+    width=st.integers(1, 20_000),
+    height=st.integers(1, 20_000),
+    stride=st.sampled_from([16, 32]),
+    longest=st.integers(64, 2048),
+    scale=st.sampled_from([1.0, 2**-0.5, 0.5]),
+)
+def test_exact_size_keeps_the_aspect_ratio(
+    width: int, height: int, stride: int, longest: int, scale: float
+) -> None:
+    size = target_size(width, height, longest, stride, scale, "exact")
+    assert size[::-1] == target_size(height, width, longest, stride, scale, "exact")
+    assert 2 * stride <= min(size) and max(size) <= longest
+    ratio = max(width, height) / min(width, height)
+    if ratio * 2 * stride <= longest:  # half a pixel on each side
+        assert abs(max(size) - ratio * min(size)) <= 0.5 + 0.5 * ratio + 1e-6
+    factor = min(1.0, longest / max(width, height)) * scale
+    if min(width, height) * factor >= 2 * stride:
+        assert size == tuple(int(side * factor + 0.5) for side in (width, height))
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ((1024, 768), (512, 384)),
+        ((300, 200), (300, 200)),  # not enlarged
+        ((1000, 667), (512, 342)),
+        ((100, 40), (160, 64)),  # enlarged to two cells
+        ((4000, 100), (512, 64)),  # stretched: two cells need 2560 x 64
+        ((10, 10), (64, 64)),
+    ],
+)
+def test_exact_size_by_hand(image: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert target_size(*image, 512, 32, resize="exact") == expected
+
+
+@pytest.mark.parametrize("resize", ["exact", "cells"])
+def test_a_file_gets_the_same_maps_inside_and_outside_the_store(resize: str, tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"  # decoded at a reduced scale
+    picture(3, (1000, 668)).save(path, quality=95)
+    map_source = source(tmp_path, size=128, resize=resize)
+    keys, _ = map_source.extract([Picture(path)])
+    (_, stored), *_ = map_source.batches(keys[0], 0)
+    (computed,) = map_source.maps_of(Picture(path))
+    assert computed.shape[2:] == stored.shape[2:]
+    torch.testing.assert_close(computed, stored.float(), rtol=0, atol=0)
+    assert map_source.store(1).folder.name.endswith("exact") == (resize == "exact")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +137,7 @@ def test_keys_depend_on_file_and_crop_only(tmp_path: Path) -> None:
     [
         (lambda: device.choose_device("abacus"), "'abacus'.*valid: auto, cpu"),
         (lambda: device.choose_precision("float8", "cpu"), "'float8' is not known.*float32"),
+        (lambda: source(Path("nowhere"), resize="square"), "'square' is not known; valid: exact, cells"),
         (lambda: source(Path("nowhere"), size=63), "size 63 is too small.*64 or more"),
     ],
 )

@@ -68,7 +68,7 @@ class InStages(Squares):
 @pytest.fixture
 def session() -> Session:
     collection = SimpleNamespace(queries=[], images=["a.jpg"], name="one")
-    return Session(SimpleNamespace(collection=collection))  # type: ignore[arg-type]
+    return Session(SimpleNamespace(collection=collection, default_pipeline="x/max/whole"))  # type: ignore[arg-type]
 
 
 def settle(panel: Squares) -> None:

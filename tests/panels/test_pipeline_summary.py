@@ -33,6 +33,20 @@ pipelines = st.builds(
 )
 
 
+def test_strength_is_a_number_of_pca_and_of_pca_whitening() -> None:
+    pipeline = "vgg16/max/rmac:3/pca:64"
+    for strength, step in ((0.5, "pcaw:64:0.5"), (1, "pcaw:64"), (0, "pca:64")):
+        pipeline = with_number(pipeline, "Whitening", 1, strength)
+        assert pipeline.endswith(f"/{step}")
+        assert [(name, value) for name, _, value in numbers(pipeline, "Whitening")] == [
+            ("dimensions", 64),
+            ("strength", strength),
+        ]
+        assert with_number(pipeline, "Whitening", 0, 32).endswith("/" + step.replace("64", "32"))
+    assert "whitened at strength 0.5 to 64 numbers" in description_of("vgg16/max/rmac:3/pcaw:64:0.5")
+    assert with_number("vgg16/max/rmac:3/pcaw:64:shop", "Whitening", 1, 0.5).endswith("/pcaw:64:0.5:shop")
+
+
 @given(pipelines, st.sampled_from(list(CHOICES)))
 def test_offered_options_are_valid_and_change_only_their_part(pipeline: str, label: str) -> None:
     for _, value in valid_choices(pipeline, label, CHOICES[label])[0]:
@@ -50,12 +64,13 @@ def test_offered_options_are_valid_and_change_only_their_part(pipeline: str, lab
 
 @given(pipelines, st.sampled_from(["Backbone", "Layer", *CHOICES]))
 def test_numbers_of_a_part_match_the_string(pipeline: str, label: str) -> None:
-    for position, (_, values, at) in enumerate(numbers(pipeline, label)):
+    for position, (name, values, at) in enumerate(numbers(pipeline, label)):
         assert with_number(pipeline, label, position, at) == str(Config.parse(pipeline))
         for value in values:
             changed = with_number(pipeline, label, position, value)
             assert numbers(changed, label)[position][2] == value
-            assert part(changed, label).split(":")[0] == part(pipeline, label).split(":")[0]
+            kind, before = part(changed, label).split(":")[0], part(pipeline, label).split(":")[0]
+            assert kind == ("pca" if name == "strength" and value == 0 else before)
 
 
 def test_typed_number_is_inserted_among_the_suggested_values() -> None:

@@ -18,8 +18,8 @@ from workbench.features.map_source import MapSource, Picture
 NETWORK = "timm:test_resnet@random"
 
 
-def source(cache: Path, backbone: str = NETWORK, size: int = 128) -> MapSource:
-    options = Options(size=size, device="cpu", precision="float32", cache=cache)
+def source(cache: Path, backbone: str = NETWORK, size: int = 128, resize: str = "exact") -> MapSource:
+    options = Options(size=size, resize=resize, device="cpu", precision="float32", cache=cache)
     return MapSource.of(Config.parse(f"{backbone}/max/whole"), options)
 
 

@@ -18,7 +18,7 @@ from workbench.collections.collection import Collection, require_ground_truth
 from workbench.collections.thumbnails import thumbnail
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
-from workbench.config.config import DEFAULT_PIPELINE, ONE_PIPELINE, PROPOSALS_PIPELINE, Config
+from workbench.config.config import ONE_PIPELINE, Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.engine import one
@@ -27,6 +27,7 @@ from workbench.engine.description_cache import MAX_CACHED
 from workbench.engine.engine import Engine
 from workbench.engine.evaluate import Evaluation, evaluate
 from workbench.engine.locate import Location, locate_in_image
+from workbench.engine.provenance import warnings
 from workbench.engine.queries import (
     QueryLike,
     query_local_features,
@@ -61,13 +62,21 @@ class Bench:
         self._lock = threading.Lock()  # of the cached evaluations, held for moments only
 
     @property
+    def default_pipeline(self) -> str:
+        """The pipeline of methods that are given none: the safest one for this collection.
+
+        The reason for it is ``engine.default.reason``; see docs/learning.md for the measurements.
+        """
+        return self.engine.default.pipeline
+
+    @property
     def collection(self) -> Collection:
         """Images, queries, protocol and report; images that turn out unreadable move to the report."""
         return self.engine.collection
 
     def evaluate(
         self,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         *,
         progress: Progress = silent,
         localise: bool = True,
@@ -78,7 +87,7 @@ class Bench:
         lies on the target, which takes longer than ranking. Raises WorkbenchError if the collection has no
         ground truth.
         """
-        config = Config.parse(pipeline)
+        config = self.engine.config(pipeline)
         require_ground_truth(self.collection)
         started = time.perf_counter()
         searcher = self.engine.searcher(config, progress)
@@ -104,7 +113,7 @@ class Bench:
         self,
         query: QueryLike,
         *,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         box: Box | None = None,
         k: int | None = 20,
         progress: Progress = silent,
@@ -122,7 +131,7 @@ class Bench:
         and, with feedback or ``also``, ``moved``: the number of ranks gained by it.
         """
         return rank_query(
-            self.engine, Config.parse(pipeline), query, box, k, progress, also, feedback, locate
+            self.engine, self.engine.config(pipeline), query, box, k, progress, also, feedback, locate
         )
 
     def explain(
@@ -130,7 +139,7 @@ class Bench:
         query: QueryLike,
         image_id: str,
         *,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         box: Box | None = None,
         progress: Progress = silent,
     ) -> Explanation:
@@ -140,14 +149,14 @@ class Bench:
         re-ranking, the explained score is the cosine of the descriptors, which those approximate or begin
         with.
         """
-        return explain_pair(self.engine, Config.parse(pipeline), query, image_id, box, progress)
+        return explain_pair(self.engine, self.engine.config(pipeline), query, image_id, box, progress)
 
     def locate(
         self,
         query: QueryLike,
         image_id: str,
         *,
-        pipeline: str | Config = PROPOSALS_PIPELINE,
+        pipeline: str | Config | None = None,
         box: Box | None = None,
         progress: Progress = silent,
     ) -> Location:
@@ -155,7 +164,7 @@ class Bench:
 
         ``.box`` and ``.region`` are in pixels of the upright image, ``.score`` is the region's cosine.
         """
-        described = self.engine.describe(Config.parse(pipeline), progress, query)
+        described = self.engine.describe(self.engine.config(pipeline, "proposals:20"), progress, query)
         return locate_in_image(described, query_vector(described, query, box)[0], image_id)
 
     def classify(
@@ -177,7 +186,9 @@ class Bench:
         sets = self.engine.region_sets(Config.parse(pipeline), progress, image)
         regions = one.query_regions(sets, image, box, online)
         classes = one.compare_classes(sets, regions, self.collection.labels, one.query_images(sets, image))
-        return one.classify(sets, regions, classes, k)
+        table = one.classify(sets, regions, classes, k)
+        table.attrs["warnings"] = warnings(sets.described)
+        return table
 
     def match(
         self,
@@ -205,11 +216,11 @@ class Bench:
         self,
         indexes: Sequence[str] = (),
         *,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         progress: Progress = silent,
     ) -> Tradeoff:
         """Measure indexes such as ``ivf:64,pq:16`` against exact search with a pipeline: ``.table``."""
-        searcher = self.engine.searcher(Config.parse(pipeline).description, progress)
+        searcher = self.engine.searcher(self.engine.config(pipeline).description, progress)
         tradeoff = Tradeoff(searcher.described, searcher.vectors)
         for index in indexes:
             tradeoff.measure(index, progress)

@@ -9,10 +9,11 @@ import pandas as pd
 from workbench.analysis.proposal_recall import COUNTS, proposal_recall
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
-from workbench.config.config import DEFAULT_PIPELINE, ONE_PIPELINE, PROPOSALS_PIPELINE, Config
+from workbench.config.config import ONE_PIPELINE, Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine import one
 from workbench.engine.engine import Engine
+from workbench.engine.provenance import warnings
 from workbench.engine.queries import QueryLike, query_file, query_maps, relevance_of
 from workbench.explain.one import Evidence, class_voters, evidence, image_voters
 from workbench.search.ranking import ranking_table
@@ -29,7 +30,7 @@ class RegionAccessor:
         image: QueryLike,
         region: int,
         *,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         box: Box | None = None,
         k: int = 12,
         progress: Progress = silent,
@@ -39,7 +40,7 @@ class RegionAccessor:
         ``region`` is a row of ``studies.activations(image).regions``. Returns a DataFrame of rank, image_id,
         x0, y0, x1, y1 (fractions) and score, without the image that the region is from.
         """
-        described = self._engine.describe(Config.parse(pipeline), progress, image)
+        described = self._engine.describe(self._engine.config(pipeline), progress, image)
         path = query_file(described.collection, image)
         maps = query_maps(described, image, box)[0]
         return self._engine.region_search.nearest(described, maps, region, k, path, progress)
@@ -67,7 +68,9 @@ class RegionAccessor:
         sets = self._engine.region_sets(Config.parse(pipeline), progress, query)
         ranking = one.rank(sets, one.query_regions(sets, query, box, online))
         relevance = relevance_of(self._engine.collection, query)
-        return ranking_table(ranking, sets.described.collection.images, relevance, k)
+        table = ranking_table(ranking, sets.described.collection.images, relevance, k)
+        table.attrs["warnings"] = warnings(sets.described)
+        return table
 
     def evidence(
         self,
@@ -96,7 +99,7 @@ class RegionAccessor:
 
     def recall(
         self,
-        pipeline: str | Config = PROPOSALS_PIPELINE,
+        pipeline: str | Config | None = None,
         *,
         counts: Sequence[int] = COUNTS,
         least: float = 0.5,
@@ -104,5 +107,8 @@ class RegionAccessor:
     ) -> pd.DataFrame:
         """Recall of the targets' boxes by the first regions: see ``analysis.proposal_recall``."""
         return proposal_recall(
-            self._engine.describe(Config.parse(pipeline), progress), counts, least, progress=progress
+            self._engine.describe(self._engine.config(pipeline, "proposals:20"), progress),
+            counts,
+            least,
+            progress=progress,
         )

@@ -12,13 +12,13 @@ from workbench.analysis.embedding_map import embedding_map
 from workbench.analysis.sweep import grid
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
-from workbench.config.config import DEFAULT_PIPELINE, Config
+from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 from workbench.descriptors.proposals import load_proposal_model
 from workbench.engine.description import require_maps
 from workbench.engine.engine import Engine
-from workbench.engine.queries import QueryLike, query_maps, query_picture, query_vector
+from workbench.engine.queries import QueryLike, query_input, query_maps, query_vector
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.activations import Activations, activations, at_layer, layer_source
 from workbench.explain.channels import Contributions, contributions
@@ -34,7 +34,7 @@ class StudyAccessor:
         self,
         image: QueryLike,
         *,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         box: Box | None = None,
         progress: Progress = silent,
         layer: str | None = None,
@@ -44,11 +44,11 @@ class StudyAccessor:
 
         ``regions`` lays a grid other than the pipeline's own, for example ``proposals:20`` beside ``rmac:3``.
         """
-        config = Config.parse(pipeline)
+        config = self._engine.config(pipeline)
         if layer is not None:
             config = at_layer(config, layer)
             source = layer_source(config.backbone, self._engine.options)
-            picture = query_picture(self._engine.collection, image, box)
+            picture = query_input(self._engine.collection, image, box)
             return activations(source.maps_of(picture)[0], config)
         described = self._engine.describe(config, progress, image)
         maps, descriptors = query_maps(described, image, box)[0], described.descriptors
@@ -63,26 +63,26 @@ class StudyAccessor:
         image: QueryLike,
         other: QueryLike,
         *,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         box: Box | None = None,
         progress: Progress = silent,
         other_box: Box | None = None,
     ) -> Contributions:
         """The score of two images, split over the channels, cells and regions of the first."""
-        described = self._engine.describe(Config.parse(pipeline), progress, image, other)
+        described = self._engine.describe(self._engine.config(pipeline), progress, image, other)
         vector = query_vector(described, other, other_box)[0]
         maps = query_maps(described, image, box)
         return contributions(maps, vector, described.config, described.descriptors)
 
     def cooccurrence(
-        self, pipeline: str | Config = DEFAULT_PIPELINE, *, progress: Progress = silent
+        self, pipeline: str | Config | None = None, *, progress: Progress = silent
     ) -> Cooccurrence:
         """Correlations of the descriptor's dimensions, before and after whitening."""
-        return cooccurrence(self._engine.describe(Config.parse(pipeline), progress), progress=progress)
+        return cooccurrence(self._engine.describe(self._engine.config(pipeline), progress), progress=progress)
 
     def embedding(
         self,
-        pipeline: str | Config = DEFAULT_PIPELINE,
+        pipeline: str | Config | None = None,
         *,
         progress: Progress = silent,
         known_only: bool = False,
@@ -91,7 +91,9 @@ class StudyAccessor:
 
         ``known_only``: return an empty table instead of computing a map that is not in the cache.
         """
-        return embedding_map(self._engine.describe(Config.parse(pipeline), progress), progress, known_only)
+        return embedding_map(
+            self._engine.describe(self._engine.config(pipeline), progress), progress, known_only
+        )
 
     def sweep(
         self,

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from workbench.common.progress import Progress, silent
@@ -68,6 +68,12 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=400)
     console.print(Text(title), style="bold")
     console.print(table)
+
+
+def print_notes(warnings: Iterable[str], errors: bool = False) -> None:
+    """Print each warning once, as a line; ``errors``: on stderr, beside JSON."""
+    for warning in dict.fromkeys(warnings):
+        print(f"note: {warning}", file=sys.stderr if errors else sys.stdout)
 
 
 def percent(value: float) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from workbench.config.errors import (
     WorkbenchError,
-    torch_mismatch,  # moved
+    torch_mismatch,
 )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from workbench.cli import queries, resources, train
-from workbench.cli.console import measure, percent, print_json, print_table, progress_bar
+from workbench.cli.console import measure, percent, print_json, print_notes, print_table, progress_bar
 from workbench.cli.options import CACHE, JSON, Opening, opens, require_folder
 from workbench.config.errors import WorkbenchError
 
@@ -55,8 +55,7 @@ def evaluate(
     title = f"{first.collection}: {about['images']} images, {about['queries']} queries"
     print_table(title, ["pipeline", "mAP %", *shown], rows)
     print(f"protocol {first.protocol}, AP by {about['ap_variant']}: {about['protocol_note']}")
-    for warning in dict.fromkeys(warning for evaluation in evaluations for warning in evaluation.warnings):
-        print(f"note: {warning}")
+    print_notes(warning for evaluation in evaluations for warning in evaluation.warnings)
 
 
 @app.command()

@@ -27,6 +27,10 @@ WEIGHTS = Annotated[Path | None, typer.Option(help="a folder of weight files; al
 # name → (type and help, default), as ``workbench.open`` takes them
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "size": (Annotated[int, typer.Option(help="longest side in pixels")], 512),
+    "resize": (
+        Annotated[str, typer.Option(help="exact (keep the aspect ratio) or cells (whole cells)")],
+        "exact",
+    ),
     "device": (Annotated[str, typer.Option(help="auto, cpu, cuda or mps")], "auto"),
     "precision": (Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")], "auto"),
     "cache": (CACHE, None),

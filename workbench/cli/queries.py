@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.cli.console import print_json, print_table, progress_bar
+from workbench.cli.console import print_json, print_notes, print_table, progress_bar
 from workbench.cli.options import JSON, Opening, require_folder
 from workbench.common.files import write_output
-from workbench.config.config import DEFAULT_PIPELINE, ONE_PIPELINE
+from workbench.config.config import ONE_PIPELINE
 from workbench.config.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.common.geometry import Box
 
-PIPELINE = Annotated[str, typer.Option(help="the pipeline")]
+PIPELINE = Annotated[str | None, typer.Option(help="the pipeline; by default the safest for the collection")]
 BOX = Annotated[str | None, typer.Option(help="crop the query: x0,y0,x1,y1 in pixels")]
 
 
@@ -24,7 +24,7 @@ def search(
     opening: Opening,
     image: Annotated[str, typer.Argument(help="a query's name, an image of the collection, or a file")],
     box: BOX = None,
-    pipeline: PIPELINE = DEFAULT_PIPELINE,
+    pipeline: PIPELINE = None,
     k: Annotated[int, typer.Option("-k", help="number of results")] = 20,
     locate: Annotated[
         bool, typer.Option("--locate", help="also locate the query in each result: a box x0,y0,x1,y1")
@@ -39,6 +39,7 @@ def search(
     records = ranking.to_dict("records")
     if as_json:
         print_json(records)
+        print_notes(ranking.attrs["warnings"], errors=True)
         return
     rows = [[str(r["rank"]), f"{r['score']:.3f}", str(r["relevance"]), str(r["image_id"])] for r in records]
     names = ["rank", "score", "relevance", "image"]
@@ -46,7 +47,10 @@ def search(
         names.append("box")
         corners = ranking[["x0", "y0", "x1", "y1"]].round().astype(int).to_numpy().tolist()
         rows = [[*row, ",".join(map(str, box))] for row, box in zip(rows, corners, strict=True)]
-    print_table(f"{bench.collection.name}: {pipeline}", names, rows)
+    print_table(f"{bench.collection.name}: {pipeline or bench.default_pipeline}", names, rows)
+    if pipeline is None:
+        print(f"default pipeline: {bench.engine.default.reason} Another: {bench.engine.default.alternative}")
+    print_notes(ranking.attrs["warnings"])
 
 
 def classify(
@@ -65,9 +69,11 @@ def classify(
     if as_json:
         records = classes.to_dict("records")
         print_json([{**record, "votes": [vote._asdict() for vote in record["votes"]]} for record in records])
+        print_notes(classes.attrs["warnings"], errors=True)
         return
     rows = [[label, f"{score:.3f}", str(images)] for label, score, images in classes.iloc[:, :3].to_numpy()]
     print_table(f"{bench.collection.name}: {pipeline}", ["label", "score", "images"], rows)
+    print_notes(classes.attrs["warnings"])
 
 
 def explain(
@@ -76,7 +82,7 @@ def explain(
     image: Annotated[str, typer.Argument(help="an image of the collection")],
     out: Annotated[Path, typer.Option(help="the HTML file to write")],
     box: BOX = None,
-    pipeline: PIPELINE = DEFAULT_PIPELINE,
+    pipeline: PIPELINE = None,
 ) -> None:
     """Decompose a score into cells and pairs of regions, on a page that opens offline."""
     from workbench.report.explanation import page
@@ -87,8 +93,10 @@ def explain(
         bench = opening(progress)
         why = bench.explain(query, image, pipeline=pipeline, box=crop, progress=progress)
         pictures = bench.picture(query, box=crop), bench.picture(image)
-    write_output(out, page(why, query, image, pipeline, *pictures), "explanation")
+    text = page(why, query, image, pipeline or bench.default_pipeline, *pictures)
+    write_output(out, text, "explanation")
     print(f"score {why.score:.3f}; written to {out}")
+    print_notes(why.warnings)
 
 
 def _box(text: str | None) -> Box | None:

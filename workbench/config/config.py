@@ -7,20 +7,20 @@ from functools import cached_property
 
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import (
-    CODES,  # moved
-    INDEX_STEPS,  # moved
-    LOCAL,  # moved
-    POOLINGS,  # moved
-    QUERY_RERANKING,  # moved
-    REGIONS,  # moved
-    RERANKING_STEPS,  # moved
-    VECTOR_STEPS,  # moved
-    VERIFIER,  # moved
-    WEIGHTINGS,  # moved
-    WHITENINGS,  # moved
+    CODES,
+    INDEX_STEPS,
+    LOCAL,
+    POOLINGS,
+    QUERY_RERANKING,
+    REGIONS,
+    RERANKING_STEPS,
+    VECTOR_STEPS,
+    VERIFIER,
+    WEIGHTINGS,
+    WHITENINGS,
     Step,
-    check_index,  # moved
-    is_local,  # moved
+    check_index,
+    is_local,
 )
 
 
@@ -116,7 +116,7 @@ class Config:
         if words and fitted:
             raise WorkbenchError(
                 f"step {fitted}: words are the collection's own, and another collection has other words; "
-                f"valid: {fitted.name}:{fitted.args[0]:g}"
+                f"valid: {replace(fitted, tag=None)}"
             )
         embedded = next((step for step in self.reranking_steps if step.name == "he"), None)
         if embedded and not words:
@@ -223,6 +223,3 @@ DEFAULT_PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"
 
 
 ONE_PIPELINE = "efficientnet_lite0/max/rmac:3/pca:256"
-
-
-PROPOSALS_PIPELINE = "efficientnet_lite0/max/proposals:20/pcaw:256"

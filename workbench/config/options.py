@@ -8,21 +8,32 @@ from pathlib import Path
 
 import platformdirs
 
+from workbench.config.errors import WorkbenchError
+
+RESIZES = ("exact", "cells")
+
 
 @dataclass(frozen=True)
 class Options:
     """Options of extraction and storage. ``size``: longest side in pixels.
 
+    ``resize``: ``exact`` keeps the aspect ratio of images; ``cells`` rounds their sides to whole cells of
+    the network. Transformers, which take whole patches only, always use cells.
     ``distractors`` are negatives that are added to the collection's database.
     """
 
     size: int = 512
+    resize: str = "exact"
     device: str = "auto"
     precision: str = "auto"
     cache: Path = Path("data")
     weights: Path | None = None
     seed: int = 0
     distractors: str = ""  # a folder, or synthetic:COUNT
+
+    def __post_init__(self) -> None:
+        if self.resize not in RESIZES:
+            raise WorkbenchError(f"resize {self.resize!r} is not known; valid: {', '.join(RESIZES)}")
 
 
 def default_cache() -> Path:

@@ -41,6 +41,8 @@ class Step:
             argument, tag = tagged.groups()
         if name == "grid":
             return _grid(argument or "3x3", part)
+        if name in STRENGTHS:
+            return _whitening(name, argument, tag, part)
         args = _arguments(name, argument, KINDS[kind][name], part)
         if name in SUGGESTING:
             default = suggested_argument(cls(name, args))
@@ -51,6 +53,11 @@ class Step:
     def __str__(self) -> str:
         arguments = [self.text] if self.text is not None else [f"{value:g}" for value in self.args]
         return ":".join([self.name, *arguments, *([self.tag] if self.tag is not None else [])])
+
+    @property
+    def strength(self) -> float:
+        """The strength t of a whitening: PCA dimensions are divided by eigenvalue^(t/2); 1 for ``lw``."""
+        return self.args[1] if self.name in STRENGTHS else 1.0
 
     @property
     def learned(self) -> str | None:
@@ -85,6 +92,7 @@ WHITENINGS: dict[str, _Spec] = {
     "pcaw": ((256,), 1, False),
     "lw": ((256,), 1, False),
 }
+STRENGTHS = {"pca": 0.0, "pcaw": 1.0}  # the strength of PCA whitening, which is not written
 NAMED = (*WHITENINGS, "sv", "proposals")  # these take a tag after their number
 VECTOR_STEPS: dict[str, _Spec] = {
     **WHITENINGS,
@@ -189,6 +197,24 @@ def check_index(steps: Sequence[Step]) -> None:
             )
         if step.name in BINARY and step.args[0] % 8:
             raise WorkbenchError(f"index {step}: codes are whole bytes; valid: multiples of 8 bits")
+
+
+def _whitening(name: str, argument: str, tag: str | None, part: str) -> Step:
+    """``pca:D`` and ``pcaw:D[:t]`` as a step of arguments (D, t); ``pcaw:D:0`` is ``pca:D``."""
+    number, _, written = argument.partition(":")
+    (dimensions,) = _arguments(name, number, WHITENINGS[name], part)
+    strength = STRENGTHS[name]
+    if written or argument.endswith(":"):
+        if name == "pca":
+            raise WorkbenchError(
+                f"{part}: pca takes 1 argument(s); whitening at a strength is written pcaw:{number}:{written}"
+            )
+        if not re.fullmatch(r"\d+(\.\d+)?", written) or float(written) > 1:
+            raise WorkbenchError(f"{part}: strength {written!r} is not a number from 0 (pca) to 1 (pcaw)")
+        strength = float(f"{float(written):g}")
+    names = {usual: plain for plain, usual in STRENGTHS.items()}
+    name = names.get(strength, "pcaw")
+    return Step(name, (dimensions, strength), f"{dimensions:g}" if strength in names else None, tag)
 
 
 def _grid(argument: str, part: str) -> Step:

@@ -20,10 +20,10 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.pooling import pool
 from workbench.features.cards import (
-    SHIPPED_WEIGHTS,  # moved
-    card_differences,  # moved
-    source_card,  # moved
-    trained_path,  # moved
+    SHIPPED_WEIGHTS,
+    card_differences,
+    source_card,
+    trained_path,
 )
 from workbench.features.map_source import MapSource
 

@@ -31,7 +31,7 @@ from workbench.descriptors.proposals import load_proposal_model
 from workbench.descriptors.rpn import ProposalModel
 from workbench.descriptors.whitening import MAX_VECTORS, Whitening
 from workbench.features.device import (
-    map_in_order,  # moved
+    map_in_order,
     single_threaded_operations,
 )
 from workbench.features.map_source import MapSource
@@ -179,7 +179,7 @@ def _fit(
         assert all_vectors is not None
         about = {**provenance, "pairs": 0 if pairs is None else len(pairs)}
         return Whitening.fit(all_vectors, int(step.args[0]), "lw", pairs, about)
-    return Whitening.fit(vectors, int(step.args[0]), step.name, provenance=provenance)
+    return Whitening.fit(vectors, int(step.args[0]), step.name, provenance=provenance, strength=step.strength)
 
 
 def _fit_regional(

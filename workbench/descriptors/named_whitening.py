@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from workbench.common.files import Stamp, stamp
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.config.steps import Step
+from workbench.config.steps import STRENGTHS, Step
 from workbench.descriptors.whitening import Whitening
 from workbench.features.cards import card_differences, source_card, trained_path
 from workbench.features.map_source import MapSource
@@ -25,8 +26,9 @@ def card_of_vectors(config: Config, source: MapSource) -> dict[str, Any]:
 def named_whitenings(config: Config, source: MapSource) -> dict[Step, Whitening]:
     """Load the named whitening of a pipeline, cut to its dimensions; empty if it is fitted to the collection.
 
-    The directions of most variance come first, so the first D rows equal a fit of D dimensions. Raises
-    WorkbenchError if the whitening is missing or was fitted to other vectors.
+    The directions of most variance come first, so the first D rows equal a fit of D dimensions. A file of
+    ``pcaw`` serves every strength, ``pca`` included. Raises WorkbenchError if the whitening is missing or
+    was fitted to other vectors.
     """
     if not config.whitenings or not config.whitenings[0].learned:
         return {}
@@ -39,6 +41,8 @@ def named_whitenings(config: Config, source: MapSource) -> dict[Step, Whitening]
     except OSError:
         raise WorkbenchError(f"step {step}: {str(path)!r} is missing; {advice}") from None
     whitening = _load(path, dimensions, stamp(status))
+    if whitening.kind == "pcaw" and step.name in STRENGTHS and step.strength != 1:
+        whitening = whitening.at_strength(step.strength)
     differing = card_differences(whitening.provenance, {"kind": step.name, **card_of_vectors(config, source)})
     if differing:
         raise WorkbenchError(f"step {step}: it was fitted for {differing}; {advice}")
@@ -50,7 +54,7 @@ def named_whitenings(config: Config, source: MapSource) -> dict[Step, Whitening]
 def _unnamed(config: Config, step: Step) -> Config:
     """Return the pipeline up to its whitening, fitted to the collection itself."""
     steps = config.description.steps
-    fitted = Step(step.name, step.args)
+    fitted = replace(step, tag=None)
     return Config(config.backbone, config.pooling, config.regions, (*steps[: steps.index(step)], fitted))
 
 

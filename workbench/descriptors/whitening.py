@@ -42,12 +42,14 @@ class Whitening:
         kind: str = "pcaw",
         pairs: np.ndarray | None = None,
         provenance: dict[str, Any] | None = None,
+        strength: float = 1.0,
     ) -> Whitening:
         """Fit to vectors [n, C]; keeps the ``dimensions`` directions of most variance, or all if fewer.
 
-        ``pca`` rotates; ``pcaw`` also divides by the root of each eigenvalue (Jégou and Chum, ECCV
-        2012); ``lw`` is learned whitening from ``pairs`` [m, 2] of matching rows (Mikolajczyk and
-        Matas 2007, as used by Radenović et al. 2018). Raises WorkbenchError on too few vectors.
+        ``pca`` rotates; ``pcaw`` also divides by the root of each eigenvalue (Jégou and Chum, ECCV 2012), or
+        at a ``strength`` t from 0 to 1 by eigenvalue^(t/2); ``lw`` is learned whitening from ``pairs``
+        [m, 2] of matching rows (Mikolajczyk and Matas 2007, as used by Radenović et al. 2018). Raises
+        WorkbenchError on too few vectors.
         """
         x = torch.as_tensor(vectors, dtype=torch.float32)
         if x.ndim != 2 or len(x) < 2 or not bool(torch.isfinite(x.sum())):
@@ -69,7 +71,18 @@ class Whitening:
             raise WorkbenchError(f"{kind} cannot be fitted: all {len(x)} vectors are the same")
         fit_details = {"kind": kind, "vectors": len(x), "asked": dimensions, "kept": len(projection)}
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(kind, mean, projection.contiguous(), {**fit_details, "when": time, **(provenance or {})})
+        fitted = cls(kind, mean, projection.contiguous(), {**fit_details, "when": time, **(provenance or {})})
+        return fitted if kind != "pcaw" or strength == 1 else fitted.at_strength(strength)
+
+    def at_strength(self, strength: float) -> Whitening:
+        """The same directions divided by eigenvalue^(t/2), of a ``pcaw`` whitening of whole strength.
+
+        Directions have unit length, so the length of a row of its projection is eigenvalue^(-1/2).
+        """
+        lengths = self.projection.norm(dim=1, keepdim=True)
+        projection = self.projection / lengths ** (1 - strength)
+        kind = "pcaw" if strength else "pca"
+        return Whitening(kind, self.mean, projection, {**self.provenance, "kind": kind, "strength": strength})
 
     def apply(self, vectors: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Project vectors [..., C] to [..., D]; L2 normalisation is left to the pipeline."""

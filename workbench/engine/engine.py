@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workbench.collections.collection import Collection
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.options import Options
+from workbench.config.steps import Step
+from workbench.engine.default_pipeline import default_pipeline
 from workbench.engine.description import DescribedCollection
 from workbench.engine.description_cache import DescriptionCache
 from workbench.engine.keypoints import Keypoints
@@ -26,6 +30,7 @@ class Engine:
 
     def __init__(self, collection: Collection, options: Options) -> None:
         self.options = options
+        self.default = default_pipeline(collection)
         self.region_search = RegionSearch()
         self._descriptions = DescriptionCache(collection, options)
         self._searchers = SearcherCache()
@@ -35,6 +40,13 @@ class Engine:
     def collection(self) -> Collection:
         """Images, queries, protocol and report; images that turn out unreadable move to the report."""
         return self._descriptions.collection
+
+    def config(self, pipeline: str | Config | None, regions: str | None = None) -> Config:
+        """Parse a pipeline; None is the default of the collection as it was opened, over ``regions``."""
+        config = Config.parse(pipeline or self.default.pipeline)
+        if pipeline is None and regions is not None:
+            return replace(config, regions=Step.parse("regions", regions))
+        return config
 
     def describe(
         self, config: Config, progress: Progress = silent, *queries: QueryLike

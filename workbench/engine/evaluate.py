@@ -11,15 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.collections.collection import (
-    require_ground_truth,  # moved
+    require_ground_truth,
 )
 from workbench.common.progress import Progress, silent
-from workbench.engine.costs import costs  # moved
+from workbench.engine.costs import costs
 from workbench.engine.description import DescribedCollection
-from workbench.engine.provenance import (
-    provenance,  # moved
-    warnings,  # moved
-)
+from workbench.engine.provenance import provenance, search_warnings
 from workbench.engine.searcher import Searcher
 from workbench.evaluation import protocols
 from workbench.search import exact
@@ -99,7 +96,7 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
         metrics,
         scores.per_query.assign(query=[query.id for query in collection.queries]),
         provenance(searcher, measured_costs),
-        [*warnings(described), *searcher.notes, *_tie_warnings(metrics)],
+        [*search_warnings(searcher), *_tie_warnings(metrics)],
         scores.curves,
         {name: measured_costs[name] for name in ("bytes", "milliseconds")},
         _first_results(described, first),

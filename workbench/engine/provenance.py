@@ -11,14 +11,16 @@ import timm
 import torch
 import torchvision
 
-from workbench.collections.collection import require_ground_truth
+from workbench.collections.collection import Collection, require_ground_truth
 from workbench.config.errors import VERSION
 from workbench.descriptors.proposals import origin
 from workbench.descriptors.whitening import Whitening
+from workbench.engine.default_pipeline import FEW_IMAGES, WEAK_STRENGTH
 from workbench.engine.description import DescribedCollection
 from workbench.engine.searcher import Searcher
 from workbench.local.vocabulary import VisualWords
 
+FEW_CLASSES = 80  # with fewer, the directions of most variance tell them apart
 FEW_VECTORS = 3  # vectors per dimension; with fewer, whitening mostly amplifies noise
 
 
@@ -38,6 +40,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         "queries": len(described.collection.queries),
         "unreadable": len(described.collection.problems),
         "size": source.options.size,
+        "resize": source.resize,
         "precision": source.precision,
         "device": source.device,
         "weights": source.fingerprint,
@@ -86,7 +89,7 @@ def warnings(described: DescribedCollection) -> list[str]:
         warnings.append("random weights: this backbone was never trained")
     for whitening in (*descriptors.regional, *descriptors.final):
         if whitening is not None:
-            warnings += _whitening_warnings(whitening, collection.name)
+            warnings += _whitening_warnings(whitening, collection)
     if without := descriptors.without:
         warnings.append(f"{without} images have no proposed region: the whole map is used for them")
     attention = descriptors.attention
@@ -95,6 +98,14 @@ def warnings(described: DescribedCollection) -> list[str]:
     if collection.problems:
         warnings.append(f"{len(collection.problems)} images could not be read and are left out")
     return warnings
+
+
+def search_warnings(searcher: Searcher) -> list[str]:
+    """The warnings about a search: those about the described collection, its index and its re-ranking.
+
+    All results carry them: rankings and explanations in ``warnings``, tables in ``attrs["warnings"]``.
+    """
+    return [*warnings(searcher.described), *searcher.notes]
 
 
 def _vocabulary_warnings(words: VisualWords, images: int) -> Iterator[str]:
@@ -108,9 +119,9 @@ def _vocabulary_warnings(words: VisualWords, images: int) -> Iterator[str]:
         yield f"{empty} images have no keypoints: their score is 0 and they rank last"
 
 
-def _whitening_warnings(whitening: Whitening, collection: str) -> Iterator[str]:
+def _whitening_warnings(whitening: Whitening, collection: Collection) -> Iterator[str]:
     provenance, kind = whitening.provenance, whitening.kind
-    same = provenance.get("collection", "") == collection
+    same = provenance.get("collection", "") == collection.name
     where = "the evaluated collection" if same else f"another collection, {provenance['collection']!r}"
     yield f"{kind} was fitted on {where}" + (" with its ground truth" if kind == "lw" else "")
     wanted, kept = provenance["asked"], provenance["kept"]
@@ -118,5 +129,18 @@ def _whitening_warnings(whitening: Whitening, collection: str) -> Iterator[str]:
         yield (
             f"{kind} was fitted on {provenance['vectors']} vectors for {kept} dimensions: it amplifies noise"
         )
+    if kind == "pcaw" and same and provenance.get("strength", 1) > WEAK_STRENGTH:
+        yield from _few_images(collection, wanted)
     if kept < wanted:
         yield f"{kind} keeps {kept} of {wanted} dimensions: the vectors span no more"
+
+
+def _few_images(collection: Collection, dimensions: int) -> Iterator[str]:
+    """Warn where whitening is fitted to few images or classes: docs/learning.md has the measurements."""
+    images, classes = len(collection.images), len(set(collection.labels.values()))
+    if images < FEW_IMAGES or 0 < classes < FEW_CLASSES:
+        counted = f"{images:,} images" + f" of {classes} classes" * (classes > 0)
+        yield (
+            f"pcaw was fitted on {counted}: so few can lose far more than they gain by it; compare with "
+            f"pcaw:{dimensions}:{WEAK_STRENGTH:g} and with no whitening"
+        )

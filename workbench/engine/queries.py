@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -56,10 +57,29 @@ def query_picture(collection: Collection, query: QueryLike, box: Box | None = No
     if isinstance(query, Image.Image):
         upright = images.rgb(ImageOps.exif_transpose(query))  # as its file would be read
         return upright if box is None else images.crop_to(upright, box)
+    picture = query_input(collection, query, box)
+    assert isinstance(picture, Picture)
+    with _naming(query):
+        return images.load(picture.path, picture.box)
+
+
+def query_input(collection: Collection, query: QueryLike, box: Box | None = None) -> Picture | Image.Image:
+    """The file of a query with its crop (``box``, or else the query's own), or the query's decoded image.
+
+    A file is decoded as the files of the collection are, so that an equal file gets equal maps.
+    """
+    if isinstance(query, Image.Image):
+        return query_picture(collection, query, box)
     entry, path = find_query(collection, query), query_file(collection, query)
     assert path is not None
+    return Picture(path, box or (entry.box if entry else None))
+
+
+@contextmanager
+def _naming(query: QueryLike) -> Iterator[None]:
+    """Add the name of the query to the message of an error."""
     try:
-        return images.load(path, box or (entry.box if entry else None))
+        yield
     except WorkbenchError as error:
         raise WorkbenchError(f"image {str(query)!r}: {error}") from None
 
@@ -71,8 +91,9 @@ def query_maps(
     row = _row(described, query, box)
     if row is not None:
         return described.maps(row)
-    image = query_picture(described.collection, query, box)
-    return require_maps(described.source).maps_of(image, described.config.scales)
+    with _naming(query):
+        picture = query_input(described.collection, query, box)
+        return require_maps(described.source).maps_of(picture, described.config.scales)
 
 
 def query_features(
@@ -89,13 +110,11 @@ def query_local_features(
     source: LocalSource, collection: Collection, query: QueryLike, box: Box | None = None
 ) -> LocalFeatures:
     """The local features of a query, stored or computed now, for a collection that need not be described."""
-    entry, path = require_query(collection, query), query_file(collection, query)
-    if path is not None:
-        crop = box or (entry.box if entry else None)
-        stored = source.features(Picture(path, crop)) if path.is_file() else None
-        if stored is not None:
-            return stored
-    return source.features_of(query_picture(collection, query, box))
+    require_query(collection, query)
+    picture = query_input(collection, query, box)
+    with _naming(query):
+        stored = source.features(picture) if isinstance(picture, Picture) else None
+        return stored or source.features_of(picture)
 
 
 def query_vector(described: DescribedCollection, query: QueryLike, box: Box | None = None) -> torch.Tensor:
@@ -106,7 +125,7 @@ def query_vector(described: DescribedCollection, query: QueryLike, box: Box | No
     with torch.no_grad():
         if described.words is not None:
             assert isinstance(described.source, LocalSource)
-            keypoints = described.source.features_of(query_picture(described.collection, query, box))
+            keypoints = query_local_features(described.source, described.collection, query, box)
             bag = torch.from_numpy(described.words.vector(described.words.assign(keypoints)))
             parts = apply_final_steps(Parts(bag[None, None]), described.config, described.descriptors.final)
         else:

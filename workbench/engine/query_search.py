@@ -14,6 +14,7 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 from workbench.engine.locate import locate_in_image
+from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, find_query, query_features, query_vector, relevance_of
 from workbench.local.features import LocalFeatures
 from workbench.search.ranking import ranking_table
@@ -54,6 +55,7 @@ def rank_query(
     *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features)
     relevance = relevance_of(described.collection, query)
     table = ranking_table(ranking, described.collection.images, relevance, k, *before)
+    table.attrs["warnings"] = search_warnings(searcher)
     if locate:
         boxes = []
         for done, image_id in enumerate(table["image_id"]):

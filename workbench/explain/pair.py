@@ -8,6 +8,7 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.engine import Engine
+from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, query_features, query_maps, query_vector
 from workbench.explain.bag_of_words import explain_words
 from workbench.explain.score import Explanation, explain
@@ -30,6 +31,7 @@ def explain_pair(
     else:
         maps = query_maps(described, query, box)
         explanation = explain(maps, described.maps(row), described.config, described.descriptors)
+    explanation = replace(explanation, warnings=tuple(search_warnings(searcher)))
     score = searcher.code_score(query_vector(described, query, box)[0], row)
     if score is None:
         return explanation

@@ -30,7 +30,7 @@ class Explanation:
     ``region_pairs`` has a row for each pair, strongest first: query_region and image_region (rows of
     ``query_regions`` and ``image_regions``, boxes [N, 4] as fractions of the picture's width and height) and
     their contribution; these sum to the same. ``constant`` is the part that belongs to no cell. It is zero
-    here, because the offset of centring is distributed over the cells.
+    here, because the offset of centring is distributed over the cells. ``warnings``: as of an evaluation.
     """
 
     score: float
@@ -40,6 +40,7 @@ class Explanation:
     query_regions: np.ndarray = field(repr=False)
     image_regions: np.ndarray = field(repr=False)
     constant: float = 0.0
+    warnings: tuple[str, ...] = ()
 
 
 def explain(

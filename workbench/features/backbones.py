@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,12 +23,13 @@ class BackboneCard:
     title: str
     library: Literal["torchvision", "timm", "local"]
     model: str
-    stride: int  # pixels per cell; images are resized to multiples of it
+    stride: int  # pixels per cell
     layer: str | None = None  # None: timm's forward_features
     layers: dict[str, str] = field(default_factory=dict)  # common name → path of the module
     code: str | None = None  # the default layer of ``code`` pooling
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
+    patches: bool = False  # a transformer, which takes only images of whole cells
 
 
 _VGG16 = {  # after the ReLU that follows each convolution
@@ -133,7 +135,11 @@ BACKBONES: dict[str, BackboneCard] = {
         code="pool",
     ),
     "dinov2_small": BackboneCard(
-        "DINOv2 ViT-S/14 (self-supervised, LVD-142M)", "timm", "vit_small_patch14_dinov2.lvd142m", 14
+        "DINOv2 ViT-S/14 (self-supervised, LVD-142M)",
+        "timm",
+        "vit_small_patch14_dinov2.lvd142m",
+        14,
+        patches=True,
     ),
     **DETECTORS,
 }
@@ -204,6 +210,7 @@ def _split_file(text: str) -> list[str]:
     return [match[1], *match[2].split("@")[1:]] if match else [text]
 
 
+@lru_cache(maxsize=64)
 def _timm_card(model: str) -> BackboneCard:
     import timm
 
@@ -214,7 +221,22 @@ def _timm_card(model: str) -> BackboneCard:
     mean: Any = settings.mean if settings else IMAGENET_MEAN
     std: Any = settings.std if settings else IMAGENET_STD
     patch = re.search(r"patch(\d+)", model)
-    return BackboneCard(f"{model} (timm)", "timm", model, int(patch[1]) if patch else 32, mean=mean, std=std)
+    stride = int(patch[1]) if patch else 32
+    patches = patch is not None or _has_attention(model)
+    return BackboneCard(f"{model} (timm)", "timm", model, stride, mean=mean, std=std, patches=patches)
+
+
+def _has_attention(model: str) -> bool:
+    """Whether a timm model contains attention, or cannot be built without memory for its weights."""
+    import timm
+    import torch
+
+    try:
+        with torch.device("meta"):
+            modules = timm.create_model(model, pretrained=False).modules()
+        return any(re.search("att(entio)?n|patchembed", type(module).__name__.lower()) for module in modules)
+    except (NotImplementedError, RuntimeError):
+        return True
 
 
 def architecture(path: Path) -> str:

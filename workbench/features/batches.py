@@ -27,15 +27,26 @@ class Item:
 
 
 def target_size(
-    width: float, height: float, longest: int, stride: int, scale: float = 1.0
+    width: float, height: float, longest: int, stride: int, scale: float = 1.0, resize: str = "cells"
 ) -> tuple[int, int]:
     """The (width, height) in pixels to which an image is resized before the network.
 
-    The longest side is at most ``longest`` (smaller images are not enlarged), times ``scale``.
-    Each side is rounded to a multiple of ``stride`` pixels, at least two cells, so that every cell
-    covers a full patch and images of similar shape share a batch.
+    The longest side is at most ``longest`` (smaller images are not enlarged), times ``scale``; each side is
+    at least two cells of ``stride`` pixels.
+
+    - ``exact`` keeps the aspect ratio to half a pixel, as the reference packages do. An image with a side
+      below two cells is enlarged as far as ``longest`` allows, and stretched only beyond it.
+    - ``cells`` rounds each side to a multiple of ``stride``, so that every cell covers a full patch and
+      images of similar shape share a batch.
     """
     factor = min(1.0, longest / max(width, height)) * scale
+    if resize == "exact":
+        enlarged = 2 * stride / min(width, height)
+        factor = max(factor, min(enlarged, longest / max(width, height)))
+        exact_width, exact_height = (
+            max(2 * stride, math.floor(side * factor + 0.5)) for side in (width, height)
+        )
+        return exact_width, exact_height
     most = max(2, longest // stride)
 
     def cells(side: float) -> int:
@@ -44,8 +55,16 @@ def target_size(
     return cells(width) * stride, cells(height) * stride
 
 
-def item(path: Path, header: images.Header, box: Box | None, longest: int, stride: int, scale: float) -> Item:
-    """The Item of an image file. Its key depends only on the file and the crop."""
+def item(
+    path: Path,
+    header: images.Header,
+    box: Box | None,
+    longest: int,
+    stride: int,
+    scale: float,
+    resize: str = "cells",
+) -> Item:
+    """The Item of an image file, resized as ``target_size`` does. Its key depends only on file and crop."""
     width: float = header.width
     height: float = header.height
     key = header.fingerprint
@@ -54,7 +73,7 @@ def item(path: Path, header: images.Header, box: Box | None, longest: int, strid
         x0, y0, x1, y1 = max(int(box[0]), 0), max(int(box[1]), 0), math.ceil(box[2]), math.ceil(box[3])
         width, height = max(min(x1, width) - x0, 1), max(min(y1, height) - y0, 1)
         key += ":" + ",".join(f"{v:g}" for v in box)
-    return Item(key, path, box, target_size(width, height, longest, stride, scale))
+    return Item(key, path, box, target_size(width, height, longest, stride, scale, resize))
 
 
 def pixels(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
@@ -62,6 +81,11 @@ def pixels(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     return np.asarray(picture)
+
+
+def decode(item: Item) -> np.ndarray:
+    """The resized pixels of an item. Raises WorkbenchError if its file cannot be read."""
+    return pixels(images.load(item.path, item.box, at_least=item.size), item.size)
 
 
 def plan(items: Iterable[Item]) -> list[list[Item]]:

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from workbench.collections import images
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
-from workbench.features.batches import BATCH, Item, pixels, plan
+from workbench.features.batches import BATCH, Item, decode, plan
 from workbench.features.device import single_threaded_operations
 from workbench.features.network import Network
 from workbench.features.store import MapStore, Store
@@ -204,7 +204,7 @@ def _process(
         if stop.is_set():
             return {}
         try:
-            pictures.append(pixels(images.load(item.path, item.box, at_least=item.size), item.size))
+            pictures.append(decode(item))
             keys.append(item.key)
         except images.TemporarilyUnreadable as error:
             missing[item.key] = str(error)

@@ -16,7 +16,7 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.config.options import Options  # moved
+from workbench.config.options import Options
 from workbench.features import batches, extraction, models, weights
 from workbench.features import device as hardware
 from workbench.features.backbones import BackboneSpec
@@ -48,6 +48,7 @@ class MapSource:
                 f"size {options.size} is too small for {spec.name}; use {2 * self.card.stride} or more"
             )
         self.layer = spec.module(pooling)
+        self.resize = "cells" if self.card.patches else options.resize
         self.device = hardware.choose_device(options.device)
         self.precision = hardware.choose_precision(options.precision, self.device)
         self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
@@ -91,6 +92,8 @@ class MapSource:
                 name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
                 words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.options.size)]
                 words.append(f"v{extraction.VERSION}")
+                if self.resize != "cells":  # the only way of earlier versions
+                    words.append(self.resize)
                 if scale != 1:
                     words.append(f"{scale:.3f}")
                 folder = "-".join(
@@ -120,7 +123,13 @@ class MapSource:
 
     def _item(self, picture: Picture, header: Header, scale: int) -> batches.Item:
         return batches.item(
-            picture.path, header, picture.box, self.options.size, self.card.stride, scale_factor(scale)
+            picture.path,
+            header,
+            picture.box,
+            self.options.size,
+            self.card.stride,
+            scale_factor(scale),
+            self.resize,
         )
 
     def _fill(self, items: Sequence[batches.Item], scale: int, progress: Progress) -> dict[str, str]:
@@ -155,11 +164,19 @@ class MapSource:
             damaged = sum(len(store.damaged) for store in self._stores.values())
         return repair_notes(damaged, "feature maps")
 
-    def maps_of(self, picture: Image.Image, scales: int = 1) -> list[torch.Tensor]:
-        """Maps [1, C, H, W] of a decoded image, one for each scale, without the store."""
+    def maps_of(self, picture: Picture | Image.Image, scales: int = 1) -> list[torch.Tensor]:
+        """Maps [1, C, H, W] of a file or a decoded image, one for each scale, without the store.
+
+        A file is decoded as for the store. Raises WorkbenchError if it cannot be read.
+        """
         maps = []
         for n in range(scales):
-            size = batches.target_size(*picture.size, self.options.size, self.card.stride, scale_factor(n))
-            pixels = batches.pixels(picture, size)
+            if isinstance(picture, Picture):
+                item = self._item(picture, images.header(picture.path), scale_factor(n))
+                pixels = batches.decode(item)
+            else:
+                stride, factor = self.card.stride, scale_factor(n)
+                size = batches.target_size(*picture.size, self.options.size, stride, factor, self.resize)
+                pixels = batches.pixels(picture, size)
             maps.append(extraction.run(self.network(), [pixels]).float().permute(0, 3, 1, 2))
         return maps

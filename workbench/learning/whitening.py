@@ -11,6 +11,7 @@ from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
+from workbench.config.steps import STRENGTHS, Step
 from workbench.descriptors.named_whitening import card_of_vectors
 from workbench.engine.description import require_maps
 from workbench.engine.description_cache import DescriptionCache
@@ -30,6 +31,10 @@ def fit_whitening(
     if not config.whitenings:
         raise WorkbenchError(f"{str(config)!r} has no whitening: name it, as in {config}/pcaw:256")
     (step,) = config.whitenings
+    if step.name in STRENGTHS and step.strength:  # a file of whole strength serves every strength
+        whole = Step.parse("whitening", f"pcaw:{step.args[0]:g}")
+        config = replace(config, steps=tuple(whole if s is step else s for s in config.steps))
+        step = whole
     named_step = f"{step.name}:{step.args[0]:g}:{name}"
     Config.parse(f"{config.backbone}/{config.pooling}/whole/{named_step}")  # raises if the name is not valid
     described = DescriptionCache(collection, options).describe(config, progress)

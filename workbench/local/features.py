@@ -138,6 +138,7 @@ class LocalSource:
     layer: str | None = None
     device = "cpu"
     precision = "float32"
+    resize = "cells"  # of STRIDE pixels
 
     def __init__(self, name: str, options: Options) -> None:
         self.spec, self.options = BackboneSpec.parse(name), options
@@ -227,8 +228,13 @@ class LocalSource:
         """The notes on stored features, which are shown with every number that is computed from them."""
         return repair_notes(len(self.store.damaged), "local features")
 
-    def features_of(self, picture: Image.Image) -> LocalFeatures:
-        """Extract the features of one decoded image, without storing them."""
+    def features_of(self, picture: Picture | Image.Image) -> LocalFeatures:
+        """Extract the features of a file, decoded as for the store, or of a decoded image; not stored.
+
+        Raises WorkbenchError if the file cannot be read.
+        """
+        if isinstance(picture, Picture):
+            return extract(batches.decode(self._item(picture)), self.describe())
         size = batches.target_size(*picture.size, self.options.size, STRIDE)
         return extract(batches.pixels(picture, size), self.describe())
 

@@ -18,6 +18,7 @@ from workbench.panels.history.panel import History
 from workbench.panels.index_tradeoff.panel import TradeoffPanel
 from workbench.panels.local_matches.panel import LocalMatches
 from workbench.panels.messages import Messages
+from workbench.panels.notes import Notes
 from workbench.panels.prefetch import Prefetcher
 from workbench.panels.proposals.panel import ProposalsPanel
 from workbench.panels.query.panel import QueryPicker
@@ -127,9 +128,10 @@ def _switch(session: Session, entry: Entry, part: W.Widget) -> W.ToggleButton:
 
 
 def _panel(session: Session, *parts: W.Widget) -> W.VBox:
-    """The parts of one cell, above the messages about their work."""
+    """The parts of one cell, with notes on the pipeline below the first, and messages at the end."""
     messages = Messages(session)
-    panel = W.VBox([*parts, messages.widget])
+    first, *others = parts
+    panel = W.VBox([first, Notes(session).widget, *others, messages.widget])
     panel.add_class("wb-panel")
     messages.message.on_msg(lambda *_: _send_again(panel))
     if session.ranking is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -19,7 +20,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "Pooling": ("max", "mean", "gem:3", "crow", "code", "bow:4096"),
     "Regions": ("whole", "rmac:3", "rmac:5", "rmac+:3", "grid:2x2", "grid:3x3", "proposals:20"),
     "Weighting": (NONE, "centre", "norm", "attention"),
-    "Whitening": (NONE, "pca:64", "pca:256", "pcaw:64", "pcaw:128", "pcaw:256", "lw:256"),
+    "Whitening": (NONE, "pca:64", "pca:256", "pcaw:64", "pcaw:128", "pcaw:256:0.5", "pcaw:256", "lw:256"),
     "Power": (NONE, "power:0.5"),
     "Scales": (NONE, "scales:3"),
     "Index": (
@@ -119,7 +120,7 @@ def with_part(pipeline: str, label: str, value: str) -> str:
 
 def _unnamed(step: Step) -> Step:
     """A step without the name of weights that were trained elsewhere."""
-    return Step(step.name, step.args) if step.tag else step
+    return replace(step, tag=None)
 
 
 def _fits(step: Step, backbone: str) -> bool:

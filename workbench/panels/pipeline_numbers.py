@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from workbench.config.config import Config
-from workbench.config.steps import INVERTED, SUGGESTING, Step, cell_count, suggested_argument
+from workbench.config.steps import INVERTED, STRENGTHS, SUGGESTING, Step, cell_count, suggested_argument
 from workbench.panels.pipeline_choices import part, with_part
 
 _DIMENSIONS = (("dimensions", (16, 32, 64, 128, 256, 512, 1024)),)
+_WHITENING = (*_DIMENSIONS, ("strength", tuple(tenth / 10 for tenth in range(11))))
 _LEVELS = (("levels", (1, 2, 3, 4, 5, 6)),)
 _SIDE = (1, 2, 3, 4, 5, 6)
 _PARTS = (("parts", (4, 8, 16, 32, 64)),)
@@ -21,8 +22,8 @@ NUMBERS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
     "rmac+": _LEVELS,
     "grid": (("rows", _SIDE), ("columns", _SIDE)),
     "proposals": (("regions", (5, 10, 20, 50, 100)),),
-    "pca": _DIMENSIONS,
-    "pcaw": _DIMENSIONS,
+    "pca": _WHITENING,
+    "pcaw": _WHITENING,
     "lw": _DIMENSIONS,
     "power": (("exponent", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)),),
     "scales": (("scales", (1, 2, 3, 4, 5)),),
@@ -73,7 +74,8 @@ def with_number(pipeline: str, label: str, position: int, number: float) -> str:
                 values = values[:1] if few or step.args[1] == suggested_argument(step) else values
         values += [step.tag] if step.tag else []
         position -= len(step.args)
-        texts.append(":".join([step.name, ("x" if step.name == "grid" else ":").join(values)]).rstrip(":"))
+        name = "pcaw" if step.name in STRENGTHS else step.name  # pcaw at strength 0 is pca
+        texts.append(":".join([name, ("x" if step.name == "grid" else ":").join(values)]).rstrip(":"))
     return with_part(pipeline, label, ("/" if label == "Re-ranking" else ",").join(texts))
 
 

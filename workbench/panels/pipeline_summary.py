@@ -79,9 +79,10 @@ def description_of(pipeline: str) -> str:
             words.append(f"signed power {step.args[0]:g}")
         elif step.name in _REDUCED:
             size = int(step.args[0])
-            words.append(
-                f"{_REDUCED[step.name]} {size} numbers" + f" by {step.learned!r}" * bool(step.learned)
-            )
+            reduced = _REDUCED[step.name]
+            if step.name == "pcaw" and step.strength != 1:
+                reduced = f"whitened at strength {step.strength:g} to"
+            words.append(f"{reduced} {size} numbers" + f" by {step.learned!r}" * bool(step.learned))
             words += [] if coded else [f"{size * 4 / 1024:.3g} KB an image"]
     indexed = " · ".join(map(_indexed, config.index_steps))
     words += [f"approximate: {indexed}"] if indexed else []

@@ -16,7 +16,7 @@ import traitlets as T
 from workbench.collections.collection import Query
 from workbench.collections.uploads import display_name
 from workbench.common.progress import Progress
-from workbench.config.config import DEFAULT_PIPELINE, Config
+from workbench.config.config import Config
 from workbench.panels.jobs import Job, JobRunner, readable
 from workbench.panels.refinement import Question, Refinement
 
@@ -40,7 +40,7 @@ class Session(Refinement):
     Work runs in lanes with one worker each, so that a slow job does not delay other panels: see ``run``.
     """
 
-    pipeline = T.Unicode(DEFAULT_PIPELINE)
+    pipeline = T.Unicode()
     queries = T.Dict()  # name → Query
     box = T.Any(None)
     ranking = T.Any(None)  # DataFrame of the whole database: rank, image_id, score, relevance
@@ -59,7 +59,7 @@ class Session(Refinement):
     failed = T.Bool(False)
 
     def __init__(self, bench: Bench, **traits: Any) -> None:
-        super().__init__(**traits)
+        super().__init__(**{"pipeline": bench.default_pipeline, **traits})
         self.bench = bench
         self.prefetcher: Any = None  # prefetching, once panels are shown
         self._lanes: dict[str, JobRunner] = {}

@@ -58,6 +58,7 @@ def page(
 <title>Why {escape(image)} scores {why.score:.3f}</title><style>{STYLE}</style>
 <h1>Score {why.score:.3f}</h1>
 <p class="quiet">Pipeline <code>{escape(pipeline)}</code></p>
+{"".join(f'<p class="quiet">{escape(warning)}</p>' for warning in why.warnings)}
 {pair(why, query, image, query_picture, picture)}
 <h2>Strongest pairs of regions</h2>
 <table><tr><th>pair</th><th>query region (left, top – right, bottom, %)</th><th>result region</th>

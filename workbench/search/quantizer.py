@@ -12,11 +12,11 @@ from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 from workbench.search.kmeans import (
-    VECTORS_PER_CENTROID,  # moved
-    chunks,  # moved
-    kmeans,  # moved
-    limit_threads,  # moved
-    sample,  # moved
+    VECTORS_PER_CENTROID,
+    chunks,
+    kmeans,
+    limit_threads,
+    sample,
 )
 
 

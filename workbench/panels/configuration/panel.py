@@ -42,12 +42,22 @@ class Configuration:
         self.add = W.Button(description="Add to comparison", tooltip="Compare this pipeline with others")
         self.slots = {slot: self._slot(slot) for slot in "AB"}
         self.text = Text()
+        default = session.bench.engine.default
+        whitening = part(default.alternative, "Whitening") or "no whitening"
+        self.default = W.HBox(
+            [
+                Text(lines=[line(f"Default for {session.bench.collection.name}: {default.reason}", "note")]),
+                W.Button(description=f"Use {whitening}", tooltip=f"The alternative: {default.alternative}"),
+            ]
+        )
+        self.default.children[1].on_click(session.guard(self.use_alternative))
         self.error = Text(live=True)
         self.widget = region(
             "Configuration",
             _row("selects", *(W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS)),
             _row("string", self.pipeline, self.run, self.add),
             self.error,
+            self.default,
             _row("more", self.text, *self.slots["A"], *self.slots["B"], *Favourites(session).parts),
         )
         self.show(None)
@@ -114,6 +124,9 @@ class Configuration:
     def use(self, slot: str) -> None:
         self.session.pipeline = getattr(self.session, slot.lower())
 
+    def use_alternative(self, _: object) -> None:
+        self.session.pipeline = self.session.bench.engine.default.alternative
+
     def show(self, change: Any) -> None:
         """Show the session's pipeline in selects, sliders and texts."""
         pipeline = self.session.pipeline
@@ -129,6 +142,7 @@ class Configuration:
             finally:
                 self._showing = False
         self.text.lines = [line(description_of(pipeline), "note")]
+        self.default.layout.display = "" if pipeline == self.session.bench.default_pipeline else "none"
         self.show_slots(None)
 
     def show_slots(self, _: object) -> None:

@@ -109,7 +109,7 @@ class Results:
         self.draw(None)
 
     def lines(self) -> list[Line]:
-        """The lines above the ranking: measures and warnings."""
+        """The lines above the ranking: measures and protocol."""
         session = self.session
         evaluation = session.evaluation
         if not session.queries:
@@ -129,7 +129,6 @@ class Results:
             line(of_query(evaluation, session.query)),
             line(on_target(evaluation)),
             line(f"Protocol: {PROTOCOLS[evaluation.protocol].title}", "note"),
-            *(line(warning, "warning") for warning in evaluation.warnings),
         ]
         return [entry for entry in lines if entry["text"]]
 
