@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from workbench.collections import contents
-from workbench.collections.images import Header
+from workbench.collections import contents, images
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
@@ -121,7 +120,7 @@ class MapSource:
             )
         return keys, unreadable
 
-    def _item(self, picture: Picture, header: Header, scale: int) -> batches.Item:
+    def _item(self, picture: Picture, header: images.Header, scale: int) -> batches.Item:
         return batches.item(
             picture.path,
             header,
@@ -172,7 +171,7 @@ class MapSource:
         maps = []
         for n in range(scales):
             if isinstance(picture, Picture):
-                item = self._item(picture, images.header(picture.path), scale_factor(n))
+                item = self._item(picture, images.header(picture.path), n)
                 pixels = batches.decode(item)
             else:
                 stride, factor = self.card.stride, scale_factor(n)

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from workbench.collections import contents
-from workbench.collections.images import Header
+from workbench.collections import contents, images
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -208,7 +207,7 @@ class LocalSource:
         _, stored = next(self.read([key]))
         return stored
 
-    def _item(self, picture: Picture, header: Header) -> batches.Item:
+    def _item(self, picture: Picture, header: images.Header) -> batches.Item:
         return batches.item(picture.path, header, picture.box, self.options.size, STRIDE, 1.0)
 
     def read(self, keys: Sequence[str]) -> Iterator[tuple[int, LocalFeatures]]:
@@ -234,7 +233,7 @@ class LocalSource:
         Raises WorkbenchError if the file cannot be read.
         """
         if isinstance(picture, Picture):
-            return extract(batches.decode(self._item(picture)), self.describe())
+            return extract(batches.decode(self._item(picture, images.header(picture.path))), self.describe())
         size = batches.target_size(*picture.size, self.options.size, STRIDE)
         return extract(batches.pixels(picture, size), self.describe())
 
