@@ -22,7 +22,7 @@ from workbench.panels.session import Session
 from workbench.runs import database, store
 
 PIPELINES = [f"{NETWORK}/max/whole", f"{NETWORK}/mean/whole"]
-DAMAGED = {
+DAMAGED: dict[str, list[object]] = {
     "time": ["yesterday", None, b"\xff", 5],
     "collection": [b"\xff\xfe"],
     "pipeline": [b"\x00\xff"],
