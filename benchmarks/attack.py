@@ -2,8 +2,8 @@
 
 ``--short`` does a hundredth of it. Parts are chosen by name and continue where an earlier call stopped; the
 table of all parts done so far, which docs/reliability.md shows, is printed at the end. An input passes if it
-is read or refused with a sentence (WorkbenchError) within ten seconds of the processor: anything else, such as another
-exception or the end of the process, is a failure.
+is read or refused with a sentence (WorkbenchError) within ten seconds of the processor: anything else, such
+as another exception or the end of the process, is a failure.
 """
 
 from __future__ import annotations
@@ -22,137 +22,23 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # tests.support draws the pi
 
 import numpy as np
 from _kills import kill_evaluations
-from _mutations import images, mutated, table
+from _mutations import mutated, table
+from _readers import (
+    Read,
+    damage_stores,
+    load_weights,
+    open_tables,
+    read_images,
+    read_indexes,
+    restore_sessions,
+)
 from _table import print_table
 
 from workbench.config.errors import WorkbenchError
 
-Read = Callable[[bytes], object]
 SECONDS = 10  # of the processor, for one input
 _ANSWER_SECONDS = 180  # on a busy machine
 _CHUNK = 500  # inputs of one process
-
-
-def read_images(folder: Path) -> tuple[list[bytes], Read]:
-    from workbench.collections.images import header, load
-
-    def read(content: bytes) -> None:
-        path = folder / "image.jpg"
-        path.write_bytes(content)
-        header(path)
-        assert load(path, at_least=(32, 32)).mode == "RGB"
-
-    return images(), read
-
-
-def open_tables(folder: Path) -> tuple[list[bytes], Read]:
-    import workbench
-    from tests.support.pictures import folder_of
-
-    folder_of(folder / "photos", 12, kinds=2)
-
-    def read(content: bytes) -> None:
-        path = folder / "photos" / "labels.csv"
-        path.write_bytes(content)
-        repr(workbench.open(path, cache=folder / "cache").collection)
-
-    return [], read
-
-
-def restore_sessions(folder: Path) -> tuple[list[bytes], Read]:
-    from tests.support.benches import opened
-    from tests.support.extraction import NETWORK
-    from tests.support.pictures import folder_of
-    from workbench.panels import session_file
-    from workbench.panels.session import Session
-
-    bench = opened(folder_of(folder / "photos", 6, kinds=2), folder / "cache")
-    session, path = Session(bench, pipeline=f"{NETWORK}/max/whole"), folder / "session.json"
-    session.choose("kind0/000.jpg")
-    session.box, session.compared = (4.0, 8.5, 60.0, 70.0), (f"{NETWORK}/mean/whole",)
-    session_file.save(session, path)
-
-    def read(content: bytes) -> None:
-        path.write_bytes(content)
-        session_file.restore(session, path)
-        session.wait(SECONDS)
-
-    return [path.read_bytes()], read
-
-
-def read_indexes(folder: Path) -> tuple[list[bytes], Read]:
-    from workbench.config.steps import parse_index
-    from workbench.search import faiss_index, index_io
-
-    vectors = np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    path = folder / "saved.index"
-
-    def written(steps: str) -> bytes:
-        index_io.write(path, faiss_index.build(parse_index(steps), vectors), "vectors")
-        return path.read_bytes()
-
-    def read(content: bytes) -> None:
-        path.write_bytes(content)
-        index_io.read(path, "vectors").search(vectors[:2], 5)
-
-    return [written(steps) for steps in ("ivf:8", "pq:4", "hnsw:4", "itq:16", "lsh:32", "sh:32")], read
-
-
-def load_weights(folder: Path) -> tuple[list[bytes], Read]:
-    import torch
-    from safetensors.torch import save_file
-
-    from workbench.descriptors.attention import Attention
-    from workbench.descriptors.whitening import Whitening
-    from workbench.features.weights import read_tensors
-    from workbench.local import hardnet
-
-    plain, pickled = folder / "plain.safetensors", folder / "pickled.pth"
-    state = hardnet.HardNet(4).state_dict()
-    save_file(state, plain)
-    torch.save(state, pickled)
-    whitening = Whitening.fit(np.random.default_rng(0).normal(size=(40, 8)), 4).to_bytes()
-    contents = [plain.read_bytes(), pickled.read_bytes(), whitening]
-
-    def read(content: bytes) -> None:
-        readers: list[tuple[Path, Callable[[Path], object]]] = [
-            (plain, hardnet.load),
-            (pickled, read_tensors),
-            (plain, Whitening.load),
-            (plain, Attention.load),
-        ]
-        for path, reader in readers:
-            path.write_bytes(content)
-            try:
-                reader(path)
-            except WorkbenchError as error:
-                assert "\n" not in str(error)
-
-    return contents, read
-
-
-def damage_stores(folder: Path) -> tuple[list[bytes], Read]:
-    from tests.support.benches import opened
-    from tests.support.extraction import NETWORK
-    from tests.support.pictures import folder_of
-
-    photos, cache, pipeline = (
-        folder_of(folder / "photos", 16, kinds=4),
-        folder / "cache",
-        f"{NETWORK}/max/whole",
-    )
-    expected = opened(photos, cache).evaluate(pipeline)
-    (path, *_) = sorted((cache / "maps").rglob("*.safetensors"))
-    content = path.read_bytes()
-
-    def read(damaged: bytes) -> None:
-        path.write_bytes(damaged)
-        evaluation = opened(photos, cache).evaluate(pipeline)
-        assert evaluation.rankings.equals(expected.rankings), "other scores"
-        assert path.read_bytes() == content or damaged == content, "not repaired"
-
-    return [content], read
 
 
 # Each part: what is done, how many times, and what must hold.
@@ -177,6 +63,23 @@ PARTS: dict[str, tuple[str, int, str, Callable[[Path], tuple[list[bytes], Read]]
 }
 
 
+def hostile_input(part: str, contents: list[bytes], number: int) -> bytes:
+    """The input of that number, the same in every run: a mutation of one of ``contents``, or a table."""
+    rng = np.random.default_rng([number, sum(part.encode())])
+    return table(rng) if part == "tables" else mutated(contents[number % len(contents)], rng)
+
+
+def fault(read: Read, content: bytes) -> str:
+    """What goes wrong when an input is read; nothing if it is read, or refused with a sentence."""
+    try:
+        read(content)
+    except WorkbenchError as error:
+        return "an error of several lines" if "\n" in str(error) else ""
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
 def _attack(part: str, start: int, count: int, news: Any) -> None:
     """Read the inputs ``start`` … of a part, and send the number of each and what went wrong with it."""
     with tempfile.TemporaryDirectory(prefix="workbench-attack-") as folder:
@@ -184,16 +87,9 @@ def _attack(part: str, start: int, count: int, news: Any) -> None:
         assert prepare is not None
         contents, read = prepare(Path(folder))
         for number in range(start, start + count):
-            rng = np.random.default_rng([number, sum(part.encode())])
-            content = table(rng) if part == "tables" else mutated(contents[number % len(contents)], rng)
+            content = hostile_input(part, contents, number)
             news.send((number, None))
-            began, failure = time.process_time(), ""
-            try:
-                read(content)
-            except WorkbenchError as error:
-                failure = "an error of several lines" if "\n" in str(error) else ""
-            except BaseException as error:
-                failure = f"{type(error).__name__}: {error}"
+            began, failure = time.process_time(), fault(read, content)
             if (seconds := time.process_time() - began) > SECONDS and number > start:  # the first one imports
                 failure = failure or f"{seconds:.0f} seconds"
             news.send((number, failure))

@@ -142,7 +142,7 @@ class LocalSource:
     def __init__(self, name: str, options: Options) -> None:
         self.spec, self.options = BackboneSpec.parse(name), options
         self.card: BackboneCard = self.spec.card()
-        self.path = weight_path(name, options.cache)
+        self.path = hardnet.weight_path(name, options.cache)
         self.fingerprint = _fingerprint(self.path)
         self._store: FeatureStore | None = None
         self._pictures: dict[str, Picture] = {}  # by key, to extract damaged features again
@@ -236,24 +236,6 @@ class LocalSource:
             return extract(batches.decode(self._item(picture, images.header(picture.path))), self.describe())
         size = batches.target_size(*picture.size, self.options.size, STRIDE)
         return extract(batches.pixels(picture, size), self.describe())
-
-
-def weight_path(name: str, cache: Path) -> Path | None:
-    """Return a HardNet's weight file: shipped, trained under a name, or any path. None for SIFT."""
-    if name == "sift":
-        return None
-    _, _, variant = name.partition(":")
-    if not variant:
-        return hardnet.SHIPPED
-    if "/" in variant or "." in variant:
-        return Path(variant).expanduser()
-    path = cache / "learned" / f"{variant}.safetensors"
-    if not path.is_file():
-        raise WorkbenchError(
-            f"{name!r}: {str(path)!r} is missing; train it (workbench train hardnet FOLDER --name {variant}),"
-            " or name a file with its path, as in hardnet:./checkpoint.pth"
-        )
-    return path
 
 
 def _fingerprint(path: Path | None) -> str:

@@ -85,6 +85,24 @@ class PatchDescriber:
         return np.concatenate(parts)
 
 
+def weight_path(name: str, cache: Path) -> Path | None:
+    """Return a HardNet's weight file: shipped, trained under a name, or any path. None for SIFT."""
+    if name == "sift":
+        return None
+    _, _, variant = name.partition(":")
+    if not variant:
+        return SHIPPED
+    if "/" in variant or "." in variant:
+        return Path(variant).expanduser()
+    path = cache / "learned" / f"{variant}.safetensors"
+    if not path.is_file():
+        raise WorkbenchError(
+            f"{name!r}: {str(path)!r} is missing; train it (workbench train hardnet FOLDER --name {variant}),"
+            " or name a file with its path, as in hardnet:./checkpoint.pth"
+        )
+    return path
+
+
 def load(path: Path) -> HardNet:
     """Load a network of any width from a file trained here or from a published checkpoint.
 
