@@ -126,7 +126,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"parts to do: {', '.join(PARTS)}; default: all")
     parser.add_argument("--short", action="store_true", help="a hundredth of the inputs")
-    parser.add_argument("--state", type=Path, default=Path("attack.json"), help="what has been done so far")
+    state_file = Path(tempfile.gettempdir()) / "workbench-attack.json"
+    parser.add_argument("--state", type=Path, default=state_file, help="the file of what was done so far")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"{unknown.pop()!r} is not a part; valid: {', '.join(PARTS)}")
