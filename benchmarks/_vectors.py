@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from _photos import RESIZE
 
 import workbench
 from workbench.common.progress import silent
@@ -14,6 +15,6 @@ PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:128"
 
 def poster_vectors() -> np.ndarray:
     """The descriptors of the database of ``posters``, [n, 128] float32."""
-    bench = workbench.open("posters")
+    bench = workbench.open("posters", resize=RESIZE)
     described = DescriptionCache(bench.collection, bench.options).describe(Config.parse(PIPELINE), silent)
     return np.ascontiguousarray(described.database.numpy())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from _photos import RESIZE
 from _table import print_table
 
 import workbench
@@ -24,7 +25,7 @@ PAIRS = 100
 
 def main() -> None:
     """Print the share of positive heat on the target, for pairs of a query and one of its positives."""
-    bench = workbench.open("posters")
+    bench = workbench.open("posters", resize=RESIZE)
     collection = bench.collection
     positives = [
         (query, image)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _photos import RESIZE
 from _table import print_table
 from _timing import at_least, fastest
 from PIL import Image
@@ -31,7 +32,7 @@ CHANGED = [
 
 def make_photos(folder: Path) -> None:
     """Write 1,000 square crops of the embedded collection's photos, each scene's crops under one label."""
-    scenes = workbench.open("posters").collection
+    scenes = workbench.open("posters", resize=RESIZE).collection
     generator = np.random.default_rng(0)
     for number in range(IMAGES):
         picture = Image.open(scenes.path(scenes.images[number % LABELS])).convert("RGB")
@@ -48,7 +49,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="changing-"))
     (folder / "photos").mkdir()
     make_photos(folder / "photos")
-    bench = workbench.open(folder / "photos", labels="folders", cache=folder / "cache")
+    bench = workbench.open(folder / "photos", labels="folders", cache=folder / "cache", resize=RESIZE)
     source = MapSource.of(Config.parse(FIRST), bench.options)
     source.network()
     started = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _photos import RESIZE
 from _table import print_table
 
 import workbench
@@ -24,7 +25,7 @@ INDEXES = (
 
 
 def main() -> None:
-    bench = workbench.open("posters")
+    bench = workbench.open("posters", resize=RESIZE)
     rows = []
     for name, part in DESCRIPTORS.items():
         pipelines = [f"efficientnet_lite0/{part}:{dimensions}" for dimensions in DIMENSIONS]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from _photos import DATASETS, grocery
+from _photos import DATASETS, RESIZE, grocery
 from _table import print_table
 
 import workbench
@@ -96,7 +96,7 @@ def try_settings() -> dict[str, float]:
 
 def aps(test: str, backbone: str, descriptor: str = f"{POOLING}/whole") -> np.ndarray:
     """The AP of each query of a test set."""
-    bench = workbench.open(**TESTS[test], size=SIZE)
+    bench = workbench.open(**TESTS[test], size=SIZE, resize=RESIZE)
     evaluation = bench.evaluate(f"{backbone}/{descriptor}", localise=False)
     return evaluation.per_query["ap"].to_numpy(np.float64)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from _photos import DATASETS
+from _photos import DATASETS, RESIZE
 from _table import print_table
 from sklearn.linear_model import LogisticRegression
 
@@ -167,7 +167,9 @@ def by_one(bench: workbench.Workbench, pipeline: str) -> list[str]:
 
 
 def main() -> None:
-    bench = workbench.open(collection(), distractors=str(DATASETS / "imagenet_sample"), size=320)
+    bench = workbench.open(
+        collection(), distractors=str(DATASETS / "imagenet_sample"), size=320, resize=RESIZE
+    )
     rows = [by_probe(bench)]
     rows += [by_neighbours(bench, pipeline, k) for pipeline in GLOBAL for k in (1, NEIGHBOURS)]
     rows += [by_one(bench, pipeline) for pipeline in ONE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from _photos import RESIZE
 from _table import print_table
 
 import workbench
@@ -20,7 +21,7 @@ def main() -> None:
     rows = []
     for name in ["posters", *sys.argv[1:]]:
         benches = {
-            precision: workbench.open(name, labels="folders", precision=precision)
+            precision: workbench.open(name, labels="folders", precision=precision, resize=RESIZE)
             for precision in ("float32", "bfloat16")
         }
         for pipeline in PIPELINES:

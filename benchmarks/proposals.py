@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from _photos import RESIZE
 from _table import print_table
 
 import workbench
@@ -100,7 +101,7 @@ def located(bench: workbench.Workbench) -> None:
 
 
 if __name__ == "__main__":
-    posters = workbench.open("posters")
+    posters = workbench.open("posters", resize=RESIZE)
     recalls(posters)
     descriptors(posters)
     located(posters)

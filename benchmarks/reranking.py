@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from _photos import RESIZE
 from _table import print_table
 from scipy.stats import spearmanr
 
@@ -19,7 +20,7 @@ ALPHAS = (0.99, 0.9)
 def measure(distractors: str, step: str, alpha: float = ALPHAS[0]) -> list[str]:
     """A row of the table; ``alpha`` is the parameter of diffusion."""
     diffusion.ALPHA = alpha
-    bench = workbench.open("posters", distractors=distractors)
+    bench = workbench.open("posters", distractors=distractors, resize=RESIZE)
     evaluation = bench.evaluate("/".join(filter(None, (PIPELINE, step))), localise=False)
     timings = evaluation.provenance["timings"]
     title = f"{step}, α = {alpha:g}" if alpha != ALPHAS[0] else step or "none"
@@ -34,7 +35,7 @@ def measure(distractors: str, step: str, alpha: float = ALPHAS[0]) -> list[str]:
 def popularity(distractors: str, alpha: float) -> float:
     """The rank correlation of diffused scores and the root of the images' degree, averaged over queries."""
     diffusion.ALPHA = alpha
-    bench = workbench.open("posters", distractors=distractors)
+    bench = workbench.open("posters", distractors=distractors, resize=RESIZE)
     searcher = bench.engine.searcher(PIPELINE, silent)
     queries = searcher.described.descriptors.vectors[searcher.described.query_rows()]
     graph = diffusion.graph(searcher.vectors, 50)

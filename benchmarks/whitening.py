@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from _photos import DATASETS, grocery
+from _photos import DATASETS, RESIZE, grocery
 from _table import print_table
 
 import workbench
@@ -22,15 +22,20 @@ RMAC, DIMENSIONS = "efficientnet_lite0/max/rmac:3", 128
 
 def collections() -> tuple[dict[str, Bench], dict[str, Bench]]:
     """The collections to fit on and the collections to test on, by name."""
-    fitted, tested = {"posters": workbench.open("posters")}, {"posters": workbench.open("posters")}
+    fitted, tested = (
+        {"posters": workbench.open("posters", resize=RESIZE)},
+        {"posters": workbench.open("posters", resize=RESIZE)},
+    )
     for name in ("imagenet_sample", "scenes"):
         if (DATASETS / name).is_dir():
-            fitted[name] = workbench.open(DATASETS / name, "none" if name == "imagenet_sample" else "folders")
+            fitted[name] = workbench.open(
+                DATASETS / name, "none" if name == "imagenet_sample" else "folders", resize=RESIZE
+            )
     if "scenes" in fitted:
         tested["scenes"] = fitted["scenes"]
     if (DATASETS / "grocery").is_dir():
-        fitted["grocery train"] = workbench.open(grocery("train"))
-        tested["grocery test"] = workbench.open(grocery("test"))
+        fitted["grocery train"] = workbench.open(grocery("train"), resize=RESIZE)
+        tested["grocery test"] = workbench.open(grocery("test"), resize=RESIZE)
     return fitted, tested
 
 

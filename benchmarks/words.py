@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from _photos import DATASETS
+from _photos import DATASETS, RESIZE
 from _table import print_table
 
 import workbench
@@ -70,11 +70,16 @@ def ap(bench: Bench, pipeline: str) -> np.ndarray:
 
 
 def main() -> None:
-    posters = workbench.open("posters")
+    posters = workbench.open("posters", resize=RESIZE)
     table("posters, the number of words", posters, CHOICES, CHOICES[2])
     table("posters", posters, POSTERS, "sift/bow:4096/whole")
     if DATASETS.is_dir():
-        table("scenes", workbench.open(DATASETS / "scenes", "folders"), SCENES, "sift/bow:4096/whole")
+        table(
+            "scenes",
+            workbench.open(DATASETS / "scenes", "folders", resize=RESIZE),
+            SCENES,
+            "sift/bow:4096/whole",
+        )
 
 
 if __name__ == "__main__":

@@ -68,8 +68,8 @@ def test_eight_photos_of_two_places_are_told_apart(shared: Path, tmp_path: Path)
     bench = wb.open(tmp_path, cache=tmp_path / "cache", size=256)
     for query in bench.collection.images:
         ranking = bench.search(query)
-        place = query.partition("-")[0]
-        assert [image.startswith(place) for image in ranking["image_id"]] == [True] * 4 + [False] * 4
+        name = query.partition("-")[0]
+        assert [image.startswith(name) for image in ranking["image_id"]] == [True] * 4 + [False] * 4
         assert ranking["score"].is_monotonic_decreasing and ranking["score"].nunique() == 8
 
 

@@ -15,10 +15,8 @@ from workbench.bench.bench import Bench
 from workbench.collections.protocols import PROTOCOLS, Protocol
 from workbench.common.progress import Cancelled
 from workbench.config.config import Config
-from workbench.engine.evaluate import resolve_ties
 from workbench.engine.searcher import SearcherCache
 from workbench.evaluation import protocols
-from workbench.search.ranking import Ranking
 
 COUNT, KINDS = 48, 6
 BASE = f"{NETWORK}/mean/whole/pcaw:16"
@@ -132,18 +130,13 @@ def test_equal_distances_are_bounded_from_both_sides(bench: Bench) -> None:
     assert "mAP_optimistic" not in bench.evaluate(BASE).metrics
 
 
-def test_resolve_ties_by_hand() -> None:
+def test_ties_by_hand() -> None:
     # Rows 0 … 4 with scores 9, 5, 5, 5, 1; rows 2 and 4 are positive. The precision at the positive among the
     # tied rows is 1/2, 1/3 or 1/4 if it is ranked first, second or last of them; at the other it is 2/5.
-    ranking = Ranking(np.arange(5), np.array([9, 5, 5, 5, 1], np.float32))
     grades = {2: "positive", 4: "positive"}
-    for rows, rank in (
-        (ranking.rows, 3),
-        (resolve_ties(ranking, grades, True), 2),
-        (resolve_ties(ranking, grades, False), 4),
-    ):
-        scores = protocols.evaluate([rows], [grades], "labels")
-        assert scores.mean_ap == pytest.approx((1 / rank + 2 / 5) / 2)
+    scores = protocols.evaluate([range(5)], [grades], "labels", [[9, 5, 5, 5, 1]])
+    assert scores.mean_ap == pytest.approx(((1 / 2 + 1 / 3 + 1 / 4) / 3 + 2 / 5) / 2)
+    assert scores.bounds == pytest.approx(((1 / 4 + 2 / 5) / 2, (1 / 2 + 2 / 5) / 2))
 
 
 def test_synthetic_distractors_lower_map_and_are_not_listed_by_search(bench: Bench) -> None:

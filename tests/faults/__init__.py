@@ -1,0 +1,1 @@
+"""Faults and hostile input: killed processes, damaged and forged files."""

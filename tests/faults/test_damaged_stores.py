@@ -179,5 +179,5 @@ def test_damaged_weights_are_refused(damage: Damage, tmp_path: Path) -> None:
     Whitening.fit(rng.normal(size=(30, 8)), 4).save(path)
     assert Whitening.load(path).dimensions == 4
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(WorkbenchError, match="checksum is wrong; fit it again"):
+    with pytest.raises(WorkbenchError, match=r"checksum is wrong.*fit it again"):
         Whitening.load(path)

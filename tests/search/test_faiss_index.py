@@ -239,6 +239,7 @@ def test_codes_of_few_images_have_fewer_centroids() -> None:
         ("ivf:4", np.full((9, 4), np.nan, np.float32), "vector 0 is not finite"),
         ("itq:64", unit(300, 32), "itq:64"),
         ("pq:2", np.empty((0, 4), np.float32), "needs vectors"),
+        ("pq:4", unit(5, 8), "at least 8 centroids"),
         ("hnsw:1", unit(9, 4), "at least two links"),
     ],
 )

@@ -27,16 +27,24 @@ def mean_ap_of(evaluation: Evaluation, collection: Collection) -> float:
     """The mAP computed from the rankings of an evaluation, which must be complete.
 
     The image of the query is excluded; the AP is the mean of the precisions at its positives, and a positive
-    that was not retrieved has a precision of zero (Philbin et al., CVPR 2007, as a sum).
+    that was not retrieved has a precision of zero (Philbin et al., CVPR 2007, as a sum). Results with equal
+    scores count with their expectation over all orders (McSherry and Najork, ECIR 2008).
     """
     precisions = []
     for query in collection.queries:
         rankings = evaluation.rankings[evaluation.rankings["query"] == query.id].sort_values("rank")
-        images = [image for image in rankings["image_id"] if image != query.image]
+        rankings = rankings[rankings["image_id"] != query.image]
         positives = {i for i, grade in collection.relevance[query.id].items() if grade == "positive"}
-        hits = np.array([image in positives for image in images], bool)
-        precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-        precisions.append(precision[hits].sum() / len(positives))
+        before = retrieved = total = 0.0
+        for _, tied in rankings.groupby("score", sort=False):
+            size, hits = len(tied), tied["image_id"].isin(positives).sum()
+            for i in range(size):
+                others = (
+                    i * (hits - 1) / max(size - 1, 1)
+                )  # positives of the group expected before this result
+                total += hits / size * (retrieved + others + 1) / (before + i + 1)
+            before, retrieved = before + size, retrieved + hits
+        precisions.append(total / len(positives))
     return float(np.mean(precisions))
 
 

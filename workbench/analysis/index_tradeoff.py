@@ -16,6 +16,7 @@ from workbench.config.steps import INDEX_STEPS, SUGGESTING, Step, parse_index
 from workbench.engine.description import DescribedCollection
 from workbench.evaluation import protocols
 from workbench.search import faiss_index
+from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import TOGETHER
 from workbench.search.ranking import Index, LazyRankings, Ranking
 
@@ -73,6 +74,7 @@ class Tradeoff:
         self._built: dict[str, tuple[Index, float]] = {}
         self._thresholds: np.ndarray | None = None
         self._exact_mean_ap: float | None = None
+        self._duplicates: Duplicates | None = None
 
     def measure(self, index: str, progress: Progress = silent) -> IndexMeasures:
         """Measure an index such as ``ivf:64,pq:16`` or ``exact``. ``error`` says why one is impossible."""
@@ -179,12 +181,19 @@ class Tradeoff:
         if collection.protocol is None or not collection.queries:
             return NAN
 
+        if self._duplicates is None:
+            self._duplicates = find_duplicates(self.database)
+        duplicates = self._duplicates
+
         def search(batch: slice) -> list[Ranking]:
             progress(f"evaluating {index.name}", batch.start, len(self.queries))
-            return index.search(self.queries[batch])
+            return duplicates.equalise(index.search(self.queries[batch]), index.size)
 
         rankings = LazyRankings(search, len(self.queries), max(1, TOGETHER // max(1, index.size)))
-        return float(protocols.evaluate(rankings, self.described.ground_truth(), collection.protocol).mean_ap)
+        scores = protocols.evaluate(
+            rankings, self.described.ground_truth(), collection.protocol, rankings.scores
+        )
+        return float(scores.mean_ap)
 
     def _speed(self, index: Index, progress: Progress) -> float:
         """Searches per second, one query at a time."""

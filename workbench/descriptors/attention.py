@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
 from workbench.common.checksums import require_intact, sealed
+from workbench.common.damage import DAMAGE
 from workbench.common.files import Stamp, stamp
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -105,7 +106,7 @@ class Attention:
                 raise ValueError("shapes")
             if not all(bool(tensor.isfinite().all()) for tensor in (hidden, bias, output, output_bias)):
                 raise ValueError("not finite")
-        except (SafetensorError, KeyError, IndexError, TypeError, ValueError, OSError) as error:
+        except DAMAGE as error:
             raise WorkbenchError(
                 f"{str(path)!r} is not a regional attention ({type(error).__name__}); train it again"
             ) from None

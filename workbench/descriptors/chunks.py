@@ -31,7 +31,7 @@ def pool_batch(
     """
     torch.set_num_threads(1)
     with torch.no_grad():
-        if config.pooling.name != "code" and maps.shape[2:] == (1, 1) and source.layer is not None:
+        if config.pooling.name != "code" and maps.shape[2:] == (1, 1) and source.gives_vectors:
             spec = source.spec
             raise WorkbenchError(
                 f"layer {spec.layer or source.layer!r} of {spec.name} gives vectors, which have no "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
@@ -18,6 +18,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, con
 from torchvision.ops import clip_boxes_to_image, roi_align
 
 from workbench.common.checksums import require_intact
+from workbench.common.damage import DAMAGE
 from workbench.common.files import Stamp, stamp
 from workbench.config.errors import WorkbenchError
 
@@ -25,6 +26,7 @@ MAX_PROPOSALS = 300  # proposals per image
 CELLS = 5  # side of a RoI-aligned box; on so coarse a map, 7 would repeat the same cells
 ANCHORS = (3.0, 5.0, 8.0, 12.0)  # sides in cells: in pictures of 512 pixels, a fifth to three quarters
 RATIOS = (0.5, 1.0, 2.0)  # height to width
+_MAX_STRIDE = 256  # pixels
 PICTURE_PREFIX = "picture."  # prefix of tensors that are JPEGs of scenes, not weights
 Target = dict[str, torch.Tensor]
 
@@ -161,11 +163,21 @@ def _load(path: Path, changed: Stamp) -> ProposalModel:
         pictures = tuple(tensors.pop(name).numpy().tobytes() for name in picture_names)
         state = {name: tensor.float() for name, tensor in tensors.items()}
         width, channels = state["neck.0.weight"].shape[:2]
-        detector = Detector(channels, int(about["stride"]), width, len(state["heads.box_head.fc6.bias"]))
+        stride = int(about["stride"])
+        if not isinstance(about, dict) or not isinstance(about.get("figures", []), list):
+            raise TypeError("card")
+        if not 1 <= stride <= _MAX_STRIDE:
+            raise ValueError("stride")
+        parts = channels, stride, width, len(state["heads.box_head.fc6.bias"])
+        with torch.device("meta"):  # allocates no memory, whatever sizes an untrusted file declares
+            shapes = {name: tensor.shape for name, tensor in Detector(*parts).state_dict().items()}
+        if shapes != {name: tensor.shape for name, tensor in state.items()}:
+            raise ValueError("shapes")
+        detector = Detector(*parts)
         detector.load_state_dict(state)
         if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
             raise ValueError("not finite")
-    except (SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError, OSError) as error:
+    except DAMAGE as error:
         raise WorkbenchError(
             f"{str(path)!r} holds no region proposals ({type(error).__name__}); train them again"
         ) from None

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from scipy.linalg import eigh
 
-from workbench.common.checksums import intact, sealed
+from workbench.common.checksums import require_intact, sealed
+from workbench.common.damage import DAMAGE
 from workbench.common.files import replacing
 from workbench.config.errors import WorkbenchError
 
@@ -107,16 +108,30 @@ class Whitening:
     @classmethod
     def load(cls, path: Path | str) -> Whitening:
         """Load a file that ``save`` wrote. Raises WorkbenchError if it is another or damaged."""
+        require_intact(Path(path), "so it is not a saved whitening any more: fit it again")
         try:
-            if not intact(Path(path)):
-                raise WorkbenchError(
-                    f"{str(path)!r} is not a saved whitening any more: its checksum is wrong; fit it again"
-                )
             with safe_open(str(path), framework="pt") as file:
                 header = json.loads((file.metadata() or {})["whitening"])
-                return cls(header["kind"], file.get_tensor("mean"), file.get_tensor("projection"), header)
-        except (SafetensorError, KeyError, OSError) as error:
+                mean, projection = file.get_tensor("mean"), file.get_tensor("projection")
+            _check(header, mean, projection)
+            return cls(header["kind"], mean, projection, header)
+        except DAMAGE as error:
             raise WorkbenchError(f"{str(path)!r} is not a saved whitening ({type(error).__name__})") from None
+
+
+def _check(header: Any, mean: torch.Tensor, projection: torch.Tensor) -> None:
+    """Raise ValueError or TypeError unless these are the parts of a whitening."""
+    fits = projection.ndim == 2 and mean.shape == projection.shape[1:] and len(projection) > 0
+    if not fits or mean.dtype != torch.float32 or projection.dtype != torch.float32:
+        raise ValueError("arrays of other shapes or types")
+    if not bool(mean.isfinite().all() and projection.isfinite().all()):
+        raise ValueError("arrays that are not finite")
+    if header["kind"] not in ("pca", "pcaw", "lw"):
+        raise ValueError("another kind")
+    kinds: dict[str, type | tuple[type, ...]] = dict.fromkeys(("vectors", "asked", "kept"), int)
+    for name, kind in {**kinds, "strength": (int, float), "collection": str}.items():
+        if name in header and (not isinstance(header[name], kind) or isinstance(header[name], bool)):
+            raise TypeError(name)
 
 
 def _principal(x: torch.Tensor, mean: torch.Tensor, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:

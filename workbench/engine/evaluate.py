@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,10 @@ from workbench.engine.provenance import provenance, search_warnings
 from workbench.engine.searcher import Searcher
 from workbench.evaluation import protocols
 from workbench.search import exact
+from workbench.search.faiss_index import CANDIDATES, FaissIndex
 from workbench.search.ranking import LazyRankings, Ranking
 
+MIN_SPREAD = 5e-4  # of the mAP between the orders of ties, from which on it is noted
 KEPT_RESULTS = 100  # results of each query that are kept
 FEATURE_BATCH = 64  # queries whose local features are held at a time
 
@@ -32,9 +34,10 @@ class Evaluation:
 
     ``curves`` holds the mean precision [101] at recalls 0, 0.01 … 1 for each setting of the protocol.
     ``costs`` are ``bytes`` per image in memory and ``milliseconds`` per query (see ``costs``). ``rankings``
-    holds the first 100 results of each query: query, rank (from 1), image_id, score. If the index counts
-    differing bits, ``metrics`` also has the mAP with equal distances resolved for the positives
-    (``mAP_optimistic``) and against them (``mAP_pessimistic``); mAP itself keeps the database's order.
+    holds the first 100 results of each query: query, rank (from 1), image_id, score.
+
+    Measures are means over all orders of images with equal scores. If the order matters, ``metrics`` also has
+    the mAP with all ties resolved for the positives (``mAP_optimistic``) and against (``mAP_pessimistic``).
     """
 
     pipeline: str
@@ -62,31 +65,27 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     vectors = described.descriptors.vectors[rows]
     junk = [searcher.junk_of(query) for query in collection.queries]
     first: dict[int, Ranking] = {}
+    lengths = np.zeros(len(vectors), np.int64)
 
     def keep_first(position: int, ranking: Ranking) -> NDArray[np.int64]:
         first[position] = Ranking(ranking.rows[:KEPT_RESULTS].copy(), ranking.scores[:KEPT_RESULTS].copy())
+        lengths[position] = len(ranking.rows)
         progress("ranking", position, len(vectors))
         return ranking.rows
 
-    def scores_of(ranked_rows: Callable[[int, Ranking], NDArray[np.int64]]) -> protocols.Scores:
-        def search(batch: slice) -> list[Ranking]:
-            features = searcher.features(rows[batch])
-            return searcher.search(vectors[batch], junk[batch], progress, features=features)
+    def search(batch: slice) -> list[Ranking]:
+        features = searcher.features(rows[batch])
+        return searcher.search(vectors[batch], junk[batch], progress, features=features, k=least)
 
-        batch_size = exact.TOGETHER // max(1, searcher.index.size)
-        if searcher.keypoints:
-            batch_size = min(batch_size, FEATURE_BATCH)
-        return protocols.evaluate(
-            LazyRankings(search, len(vectors), batch_size, ranked_rows), truth, protocol
-        )
-
-    scores = scores_of(keep_first)
+    least = _candidates(searcher, truth)
+    batch_size = exact.TOGETHER // max(1, searcher.index.size)
+    if searcher.keypoints:
+        batch_size = min(batch_size, FEATURE_BATCH)
+    rankings = LazyRankings(search, len(vectors), batch_size, keep_first)
+    scores = protocols.evaluate(rankings, truth, protocol, rankings.scores)
     metrics = dict(scores.metrics)
-    if searcher.index.ties and not searcher.rerankers:
-        for name, favour in (("mAP_optimistic", True), ("mAP_pessimistic", False)):
-            metrics[name] = scores_of(
-                lambda query, ranking, favour=favour: resolve_ties(ranking, truth[query], favour)  # type: ignore[misc]
-            ).mean_ap
+    if scores.tied:
+        metrics["mAP_pessimistic"], metrics["mAP_optimistic"] = scores.bounds
     measured_costs = costs(searcher)
     return Evaluation(
         str(searcher.config),
@@ -96,29 +95,42 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
         metrics,
         scores.per_query.assign(query=[query.id for query in collection.queries]),
         provenance(searcher, measured_costs),
-        [*search_warnings(searcher), *_tie_warnings(metrics)],
+        [
+            *search_warnings(searcher),
+            *_coverage_warnings(scores, lengths, searcher),
+            *_tie_warnings(scores),
+        ],
         scores.curves,
         {name: measured_costs[name] for name in ("bytes", "milliseconds")},
         _first_results(described, first),
     )
 
 
-def resolve_ties(ranking: Ranking, grades: Mapping[Any, str], favour: bool) -> NDArray[np.int64]:
-    """The rows [k] of a ranking, those of equal scores reordered: positives first if ``favour``, else last.
-
-    Every graded image counts as a positive: images that a setting ignores are removed from its ranking
-    anyway.
-    """
-    graded = np.isin(ranking.rows, [row for row in grades if row != "self"])
-    return ranking.rows[np.lexsort((graded ^ favour, -ranking.scores))]
+def _candidates(searcher: Searcher, truth: Sequence[Mapping[Any, str]]) -> int | None:
+    """The number of candidates of a graph: the whole ranking, or twice the positives that a query has."""
+    if not isinstance(searcher.index, FaissIndex) or not searcher.index.graph:
+        return None
+    return max([CANDIDATES, *(2 * len(grades) for grades in truth)])
 
 
-def _tie_warnings(metrics: Mapping[str, float]) -> Iterator[str]:
-    if "mAP_optimistic" in metrics:
-        low, high = (100 * metrics[f"mAP_{name}"] for name in ("pessimistic", "optimistic"))
+def _coverage_warnings(
+    scores: protocols.Scores, lengths: NDArray[np.int64], searcher: Searcher
+) -> Iterator[str]:
+    if scores.missed:
+        total = int(scores.per_query["positives"].sum())
         yield (
-            "images at equal distances keep the collection's order; if all ties were resolved against or for "
-            f"the positives, the mAP would be {low:.1f} or {high:.1f} %"
+            f"{searcher.index.name} ranks {lengths.min()} to {lengths.max()} of {searcher.index.size} images "
+            f"for a query: {scores.missed} of {total} positives are not among them and count as not found"
+        )
+
+
+def _tie_warnings(scores: protocols.Scores) -> Iterator[str]:
+    low, high = scores.bounds
+    if scores.tied and high - low >= MIN_SPREAD:
+        yield (
+            f"{scores.tied} of {len(scores.per_query)} queries have positives with the same score as other "
+            "images: AP is its mean over all orders of them; if all ties were resolved against or for the "
+            f"positives, the mAP would be {100 * low:.1f} or {100 * high:.1f} %"
         )
 
 

@@ -34,7 +34,7 @@ def read_or_build(
     path: Path = options.cache / "indexes" / f"{fingerprint}.index"
     if path.exists():
         try:
-            return index_io.read(path, fingerprint), []
+            return index_io.read(path, fingerprint, (len(vectors), vectors.shape[1])), []
         except WorkbenchError as error:
             warnings.append(f"a saved index could not be used and was built again: {error}")
     started = time.perf_counter()
@@ -54,10 +54,11 @@ def index_warnings(config: Config, index: Index) -> Iterator[str]:
                 f"approximate index: {step} searches {int(step.args[1])} of {cells} cells, "
                 "and images in other cells count as not found"
             )
-        elif step.name == "hnsw":
+        elif step.name == "hnsw" and isinstance(index, faiss_index.FaissIndex):
+            all_others = ", and all others count as not found" if index.reach < index.size else ""
             yield (
-                f"approximate index: {step} finds {int(step.args[1])} images, "
-                "and all others count as not found"
+                f"approximate index: {step} searches its graph with up to {index.reach} candidates for "
+                f"{index.size} images{all_others}"
             )
         elif step.name in CODES:
             yield f"approximate index: scores are of codes by {step}, {index.bytes:g} bytes per image"

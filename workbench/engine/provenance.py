@@ -116,16 +116,17 @@ def _vocabulary_warnings(words: VisualWords, images: int) -> Iterator[str]:
         few = "there are too few descriptors for more"
         yield f"the vocabulary has {count} words, not {words.requested}: {few}"
     if empty := int((np.diff(words.starts)[:images] == 0).sum()):
-        yield f"{empty} images have no keypoints: their score is 0 and they rank last"
+        yield f"{empty} images have no keypoints: their score is 0, for every query and as a query"
 
 
 def _whitening_warnings(whitening: Whitening, collection: Collection) -> Iterator[str]:
     provenance, kind = whitening.provenance, whitening.kind
     same = provenance.get("collection", "") == collection.name
-    where = "the evaluated collection" if same else f"another collection, {provenance['collection']!r}"
+    other = provenance.get("collection", "unknown")
+    where = "the evaluated collection" if same else f"another collection, {other!r}"
     yield f"{kind} was fitted on {where}" + (" with its ground truth" if kind == "lw" else "")
     wanted, kept = provenance["asked"], provenance["kept"]
-    if kind == "pcaw" and kept * FEW_VECTORS > provenance["vectors"]:
+    if kind == "pcaw" and kept * FEW_VECTORS > provenance.get("vectors", np.inf):
         yield (
             f"{kind} was fitted on {provenance['vectors']} vectors for {kept} dimensions: it amplifies noise"
         )

@@ -52,7 +52,7 @@ def rank_query(
     features: list[LocalFeatures] = []
     if searcher.keypoints is not None:
         features = [query_features(described, searcher.keypoints, query, box)] * len(last)
-    *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features)
+    *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features, k=k)
     relevance = relevance_of(described.collection, query)
     table = ranking_table(ranking, described.collection.images, relevance, k, *before)
     table.attrs["warnings"] = search_warnings(searcher)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -24,10 +25,13 @@ from workbench.engine.rerankers import Reranker, reranker
 from workbench.local.features import LocalFeatures
 from workbench.local.inverted_file import InvertedFile
 from workbench.search import faiss_index, query_expansion, synthetic_distractors
+from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
+from workbench.search.probing import search_at_least
 from workbench.search.ranking import Index, Ranking
 
 MAX_SEARCHERS = 8  # held in memory
+ROUNDING = 1e-5  # largest relative difference of two scores that is taken for a rounding error
 MAX_BYTES = 2**30  # that they hold besides the descriptors; the newest searcher is always kept
 
 
@@ -56,16 +60,20 @@ class Searcher:
         progress: Progress = silent,
         timings: dict[str, float] | None = None,
         features: Sequence[LocalFeatures] = (),
+        k: int | None = None,
     ) -> list[Ranking]:
         """The rankings of queries [Q, D]: all images that the index reaches, re-ranked.
 
+        With ``k``, the index probes more cells, or holds more candidates, until it reaches ``k`` images.
         ``junk`` are the rows that ``nojunk`` removes for each query, ``features`` the local features of each
         query if there are ``keypoints``. ``timings`` collects the seconds of each step.
         """
         timings = {} if timings is None else timings
         vectors = np.ascontiguousarray(queries.cpu().numpy(), np.float32)
         started = time.perf_counter()
-        rankings = self.index.search(vectors)
+        # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
+        graph = isinstance(self.index, faiss_index.FaissIndex) and self.index.graph
+        rankings = search_at_least(self.index, vectors, None if graph and self.rerankers else k)
         timings["search"] = time.perf_counter() - started
         for step, rerank in self.rerankers:
             started = time.perf_counter()
@@ -76,7 +84,15 @@ class Searcher:
             else:
                 vectors, rankings = rerank(vectors, rankings, features, progress)
             timings[str(step)] = time.perf_counter() - started
-        return rankings
+        if not self.rerankers and isinstance(self.index, Exact | InvertedFile):
+            return rankings  # equal vectors already have equal scores
+        # Of images with one vector, verification may have compared some only.
+        tolerance = np.inf if self.keypoints is None else ROUNDING
+        return self._duplicates.equalise(rankings, self.index.size, tolerance)
+
+    @cached_property
+    def _duplicates(self) -> Duplicates:
+        return self.index.duplicates if isinstance(self.index, Exact) else find_duplicates(self.vectors)
 
     def features(self, rows: Sequence[int]) -> list[LocalFeatures]:
         """The local features of pictures by their rows, if re-ranking compares them; else none."""

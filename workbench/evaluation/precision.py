@@ -1,7 +1,8 @@
 """Average precision in its two variants, and precision and recall among the first results.
 
 In all functions ``ranks`` are the zero-based ranks of the retrieved positives, in any order, in a
-ranking from which ignored images have already been removed.
+ranking from which ignored images have already been removed. ``evaluation.ties`` has the same measures for
+rankings in which results have equal scores.
 """
 
 from __future__ import annotations
@@ -72,13 +73,16 @@ def interpolated_precision(ranks: ArrayLike, positives: SupportsIndex) -> NDArra
     section 8.4); NaN if there are no positives.
     """
     r = _sorted(ranks)
-    count = _whole(positives, "positives", 0)
-    if count == 0:
+    return interpolate(np.arange(1, r.size + 1) / (r + 1), _whole(positives, "positives", 0))
+
+
+def interpolate(precision: NDArray[np.float64], positives: int) -> NDArray[np.float64]:
+    """Return the curve [101] of ``interpolated_precision`` from the precision at each retrieved positive."""
+    if positives == 0:
         return np.full(101, np.nan)
-    precision = np.arange(1, r.size + 1) / (r + 1)
     best_from = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # 0 after the last positive
-    needed = np.maximum(-(-np.arange(101) * count // 100), 1)  # number of positives at each recall
-    return best_from[np.minimum(needed - 1, r.size)]
+    needed = np.maximum(-(-np.arange(101) * positives // 100), 1)  # number of positives at each recall
+    return best_from[np.minimum(needed - 1, precision.size)]
 
 
 def _sorted(ranks: ArrayLike) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,16 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.collections.protocols import PROTOCOLS, Protocol
 from workbench.config.errors import WorkbenchError
-from workbench.evaluation.precision import (
-    average_precision,
-    interpolated_precision,
-    precision_at,
-    recall_at,
-)
+from workbench.evaluation.measures import bounds, curve, measures
+from workbench.evaluation.positives import JUNK, SELF, rank_positives
 
-CUTS = (1, 5, 10)
-JUNK = "junk"  # removed under every protocol
-_SELF = "self"
 _COUNTS = ("positives", "first_positive")  # reported per query, without a mean
 _GRADES = frozenset().union(
     *(p | i for protocol in PROTOCOLS.values() for p, i in protocol.settings.values())
@@ -46,15 +39,28 @@ class Scores:
     from 1) and ``p_at_10``; except for ``ap_<setting>`` they are of the headline setting. ``curves``
     holds, for each setting, the mean interpolated precision at the recalls 0, 0.01 … 1, [101], over the
     same queries.
+
+    Where scores were given and are equal, measures are their expectation over all orders of these results;
+    ``first_positive`` and curves are of expected ranks. ``tied`` is the number of queries for which the order
+    matters in the headline setting, ``bounds`` its mAP in the least and in the most favourable order, and
+    ``missed`` the number of its positives that were not ranked.
     """
 
     mean_ap: float
     metrics: dict[str, float]
     per_query: pd.DataFrame
     curves: dict[str, NDArray[np.float64]]
+    tied: int = 0
+    bounds: tuple[float, float] = (np.nan, np.nan)
+    missed: int = 0
 
 
-def evaluate(ranks: RankingsLike, ground_truth: GroundTruth, protocol: str | Protocol) -> Scores:
+def evaluate(
+    ranks: RankingsLike,
+    ground_truth: GroundTruth,
+    protocol: str | Protocol,
+    scores: RankingsLike | None = None,
+) -> Scores:
     """Evaluate one ranking per query.
 
     ``ranks``: the database's ids best first (paths, or row numbers if the ground truth has row numbers),
@@ -62,7 +68,8 @@ def evaluate(ranks: RankingsLike, ground_truth: GroundTruth, protocol: str | Pro
     [database, queries] as in the revisited reference evaluator; or a mapping by query id.
     ``ground_truth``: for each query either {image id: grade} or {grade: [image ids]} as published (other
     keys are ignored); ``self`` may name the query's own image, which is removed from the ranking unless
-    the protocol keeps queries in the database. If it is a mapping, its keys name the queries.
+    the protocol keeps queries in the database. If it is a mapping, its keys name the queries. ``scores``: the
+    scores of the ranked ids, in the form of ``ranks``; without them no two results are taken for tied.
 
     Ignored images are removed before ranks are counted; positives that were not ranked count as not
     found. Raises WorkbenchError if rankings and ground truth do not match.
@@ -72,16 +79,22 @@ def evaluate(ranks: RankingsLike, ground_truth: GroundTruth, protocol: str | Pro
     truths = dict(ground_truth if isinstance(ground_truth, Mapping) else enumerate(ground_truth))
     names = list(truths)
     rankings = _rankings(ranks, names, named)
-    rows = []
+    all_scores = [None] * len(names) if scores is None else _rankings(scores, names, named, "scores")
+    rows, extremes, missed = [], [], 0
     totals = {setting: (np.zeros(101), 0) for setting in rules.settings}
-    for (name, truth), ranking in zip(truths.items(), rankings, strict=True):
-        retrieved = _retrieve(np.asarray(ranking), _grades(truth, rules, name), rules, name)
-        rows.append(_measures(retrieved, rules))
+    for (name, truth), ranking, ranking_scores in zip(truths.items(), rankings, all_scores, strict=True):
+        ids = np.asarray(ranking)
+        grades = _grades(truth, rules, name)
+        positives = rank_positives(ids, grades, rules, name, _checked(ranking_scores, ids, name))
+        rows.append(measures(positives, rules))
+        headline = positives[rules.headline]
+        extremes.append(bounds(headline, rules))
+        missed += headline.positives - len(headline.ranks)
         for setting, (total, count) in totals.items():
-            if retrieved[setting].positives:
-                totals[setting] = total + interpolated_precision(*retrieved[setting]), count + 1
+            if positives[setting].positives:
+                totals[setting] = total + curve(positives[setting]), count + 1
     curves = {s: total / count if count else np.full(101, np.nan) for s, (total, count) in totals.items()}
-    columns = list(_measures(_retrieve(np.empty(0), {}, rules, None), rules))  # defined even without queries
+    columns = list(measures(rank_positives(np.empty(0), {}, rules, None), rules))  # without queries too
     values = pd.DataFrame(rows, columns=columns, dtype=np.float64)
     metrics = {name: float(values[name].mean()) for name in columns if name not in _COUNTS}
     several = len(rules.settings) > 1
@@ -93,7 +106,12 @@ def evaluate(ranks: RankingsLike, ground_truth: GroundTruth, protocol: str | Pro
     per_query["positives"] = values["positives"].astype("int64")
     per_query["first_positive"] = values["first_positive"].astype("Int64")
     per_query["p_at_10"] = values[f"mP@10{head}"]
-    return Scores(metrics[f"mAP{head}"], metrics, per_query, curves)
+    mean_ap, tied = metrics[f"mAP{head}"], [pair for pair in extremes if pair is not None]
+    if not tied:
+        return Scores(mean_ap, metrics, per_query, curves, 0, (mean_ap, mean_ap), missed)
+    aps = np.array([pair or (ap, ap) for pair, ap in zip(extremes, per_query["ap"], strict=True)])
+    low, high = np.nanmean(aps, axis=0)
+    return Scores(mean_ap, metrics, per_query, curves, len(tied), (float(low), float(high)), missed)
 
 
 def _protocol(protocol: str | Protocol) -> Protocol:
@@ -104,31 +122,33 @@ def _protocol(protocol: str | Protocol) -> Protocol:
     return PROTOCOLS[protocol]
 
 
-def _rankings(ranks: RankingsLike, names: list[Any], named: bool) -> Sequence[ArrayLike]:
+def _rankings(ranks: RankingsLike, names: list[Any], named: bool, what: str = "ranks") -> Sequence[ArrayLike]:
     """Return one ranking per query, in the order of the ground truth."""
     if isinstance(ranks, Mapping):
         if not named:
             raise WorkbenchError(
-                "ranks are named by query but the ground truth is not; give it as a mapping too"
+                f"{what} are named by query but the ground truth is not; give it as a mapping too"
             )
         lost = [name for name in names if name not in ranks]
         if lost:
             raise WorkbenchError(
-                f"ranks: query {lost[0]!r} has ground truth but no ranking ({len(lost)} such); rank them all"
+                f"{what}: query {lost[0]!r} has ground truth but no ranking ({len(lost)} such); rank them all"
             )
         return [ranks[name] for name in names]
     if isinstance(ranks, np.ndarray) and ranks.ndim == 2 and len(ranks) != len(names) == ranks.shape[1]:
         return list(ranks.T)
     if len(ranks) != len(names):
-        raise WorkbenchError(f"ranks: {len(ranks)} rankings for {len(names)} queries; one is needed for each")
+        raise WorkbenchError(
+            f"{what}: {len(ranks)} rankings for {len(names)} queries; one is needed for each"
+        )
     return list(ranks) if isinstance(ranks, np.ndarray) else ranks
 
 
 def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[Any, str]:
     """Return {image id: grade} of one query from either form, with grade ``self`` for its own image."""
     valid = frozenset[str]().union(*(p | i for p, i in protocol.settings.values())) | {JUNK}
-    query_image = truth.get(_SELF)
-    entries = [(key, value) for key, value in truth.items() if key != _SELF]
+    query_image = truth.get(SELF)
+    entries = [(key, value) for key, value in truth.items() if key != SELF]
     grades: dict[Any, str] = {}
     if all(isinstance(value, str) for _, value in entries):
         grades.update(entries)
@@ -151,83 +171,19 @@ def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[An
         )
     if query_image is not None:
         if not protocol.query_in_database:
-            grades[query_image] = _SELF
+            grades[query_image] = SELF
         elif protocol.measure == "N-S":
             grades[query_image] = "positive"  # the query counts as one of the four, listed among them or not
     return grades
 
 
-class _Retrieved(NamedTuple):
-    ranks: NDArray[np.int64]  # of the retrieved positives, from 0, without removed images
-    positives: int  # all of them, retrieved or not
-
-
-def _retrieve(
-    ranking: NDArray[Any], grades: Mapping[Any, str], protocol: Protocol, query: Any
-) -> dict[str, _Retrieved]:
-    """Return the ranks of the positives in each setting for one query's ranking."""
-    positions = _positions(ranking, list(grades), query)
-    ranked = positions >= 0
-
-    def among(accepted: frozenset[str]) -> NDArray[np.bool_]:
-        return np.fromiter((grade in accepted for grade in grades.values()), bool, len(grades))
-
-    retrieved = {}
-    for setting, (positive, ignored) in protocol.settings.items():
-        positives = among(positive)
-        removed = among(ignored | {JUNK, _SELF}) & ~positives & ranked
-        ranks = np.sort(positions[positives & ranked])
-        ranks -= np.searchsorted(np.sort(positions[removed]), ranks)  # minus the removed images before each
-        retrieved[setting] = _Retrieved(ranks, int(positives.sum()))
-    return retrieved
-
-
-def _measures(retrieved: Mapping[str, _Retrieved], protocol: Protocol) -> dict[str, float]:
-    """Compute one query's measures, named like their means, and its counts."""
-    row: dict[str, float] = {}
-    for setting, (ranks, positives) in retrieved.items():
-        suffix = f"_{setting}" if len(retrieved) > 1 else ""
-        row[f"mAP{suffix}"] = average_precision(ranks, positives, protocol.variant)
-        for k in CUTS:
-            row[f"mP@{k}{suffix}"] = precision_at(ranks, k) if positives else np.nan
-        for k in CUTS:
-            row[f"R@{k}{suffix}"] = recall_at(ranks, k) if positives else np.nan
-        if protocol.measure == "N-S":
-            row[f"N-S{suffix}"] = float(np.sum(ranks < 4)) if positives else np.nan
-        if setting == protocol.headline:
-            row["positives"] = positives
-            row["first_positive"] = ranks[0] + 1 if ranks.size else np.nan
-    return row
-
-
-def _positions(ranking: NDArray[Any], wanted: list[Any], query: Any) -> NDArray[np.int64]:
-    """Return the position of each wanted id in a ranking, -1 if it is absent."""
-    if ranking.ndim != 1:
+def _checked(scores: ArrayLike | None, ranking: NDArray[Any], query: Any) -> NDArray[np.floating] | None:
+    """Return the scores of one query's ranking. Raises WorkbenchError if they are not as many."""
+    if scores is None:
+        return None
+    array = np.asarray(scores)
+    if array.shape != ranking.shape:
         raise WorkbenchError(
-            f"ranks of query {query!r}: a flat sequence of ids is needed, not {ranking.ndim}-D"
+            f"query {query!r}: {array.size} scores for {ranking.size} results; give one for each"
         )
-    repeated = WorkbenchError(f"ranks of query {query!r}: an id is given twice; rank each image once")
-    numbers = ranking.dtype.kind in "iu"
-    if ranking.size and any(isinstance(image, str) == numbers for image in wanted):
-        raise WorkbenchError(
-            f"query {query!r}: ranks and ground truth name images differently; "
-            "use paths in both, or row numbers in both"
-        )
-    if (
-        numbers
-        and ranking.size
-        and ranking.min() >= 0
-        and (size := int(ranking.max()) + 1) <= 8 * ranking.size
-    ):
-        # Row numbers: inverting the permutation is several times faster than testing for membership.
-        table = np.full(size, -1, np.int32)
-        table[ranking] = np.arange(ranking.size, dtype=np.int32)
-        if np.count_nonzero(table >= 0) != ranking.size:
-            raise repeated
-        rows = np.array(wanted, dtype=np.int64)
-        inside = (rows >= 0) & (rows < size)
-        return np.where(inside, table[np.where(inside, rows, 0)], -1).astype(np.int64)
-    index = pd.Index(ranking, dtype=ranking.dtype if numbers else object)
-    if not index.is_unique:
-        raise repeated
-    return index.get_indexer(pd.Index(wanted, dtype=index.dtype)).astype(np.int64)
+    return array

@@ -246,12 +246,14 @@ def architecture(path: Path) -> str:
     """
     path = path.expanduser()
     if path.suffix == ".safetensors" and path.is_file():
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
+
+        from workbench.common.damage import DAMAGE
 
         try:
             with safe_open(path, framework="pt") as file:
                 backbone = (file.metadata() or {}).get("backbone")
-        except SafetensorError:
+        except DAMAGE:
             raise WorkbenchError(f"weight file {str(path)!r} is damaged; fetch it again") from None
         if backbone in BACKBONES or str(backbone).startswith("timm:"):
             return str(backbone)

@@ -19,7 +19,7 @@ from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.features.batches import BATCH, Item, decode, plan
 from workbench.features.device import single_threaded_operations
-from workbench.features.network import Network
+from workbench.features.network import Network, UnsuitableSize
 from workbench.features.store import MapStore, Store
 
 VERSION = 2  # increased when the same image and weights give other maps
@@ -139,7 +139,10 @@ def _work(
     progress: Progress,
     task: str,
 ) -> dict[str, str]:
-    """Process batches on worker threads. Returns {key: reason} of the images that could not be read now."""
+    """Process batches on worker threads. Returns {key: reason} of the images that could not be read now.
+
+    Raises UnsuitableSize if the network can take none of all ``total`` images.
+    """
     done = total - sum(map(len, batches))
     progress(task, done, total)
     make = maker()
@@ -149,7 +152,7 @@ def _work(
     # Events are numbers of images done, the exception of a worker, or None at its end.
     events: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
     stop = threading.Event()
-    missing: dict[str, str] = {}
+    missing: dict[str, WorkbenchError] = {}
 
     def work() -> None:
         torch.set_num_threads(1)
@@ -190,16 +193,19 @@ def _work(
             stop.set()
             for worker in workers:
                 worker.join()
-    return missing
+    unsuitable = [error for error in missing.values() if isinstance(error, UnsuitableSize)]
+    if unsuitable and len(unsuitable) == total:
+        raise unsuitable[0]
+    return {key: str(error) for key, error in missing.items()}
 
 
 def _process(
     batch: list[Item], make: Extractor, stop: threading.Event, report: Callable[[int], None]
-) -> dict[str, str]:
-    """Decode, process and store a batch. Returns {key: reason} of the images that could not be read now."""
+) -> dict[str, WorkbenchError]:
+    """Decode, process and store a batch. Returns {key: error} of the images that cannot be processed now."""
     pictures, keys = [], []
     damaged: dict[str, str] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, WorkbenchError] = {}
     for item in batch:
         if stop.is_set():
             return {}
@@ -207,7 +213,7 @@ def _process(
             pictures.append(decode(item))
             keys.append(item.key)
         except images.TemporarilyUnreadable as error:
-            missing[item.key] = str(error)
+            missing[item.key] = error
         except WorkbenchError as error:
             damaged[item.key] = str(error)
     parts = []
@@ -216,7 +222,13 @@ def _process(
         if stop.is_set():
             return {}
         part = pictures[start : start + together]
-        parts.append(make(part))
+        try:
+            parts.append(make(part))
+        except UnsuitableSize as error:  # of all images of the batch: they have one size
+            report(len(pictures) - start)
+            missing.update(dict.fromkeys(keys, error))
+            keys, parts = [], []
+            break
         report(len(part))
     if keys or damaged:
         make.keep(keys, parts, damaged)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -83,6 +84,11 @@ class MapSource:
                         f"the weights of {self.spec.name} have changed since they were opened; run again"
                     )
             return self._network
+
+    @cached_property
+    def gives_vectors(self) -> bool:
+        """Whether the layer gives vectors, not maps; the network is loaded to find out."""
+        return self.network().gives_vectors()
 
     def store(self, scale: float) -> MapStore:
         """The store of this network's maps at a factor of the image size."""

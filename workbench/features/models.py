@@ -90,7 +90,12 @@ def _load_by_name(model: Any, path: Path, card: BackboneCard, layer: str | None)
         import sys
 
         adapt = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
-        state = adapt(state, model) if adapt else state
+        try:
+            state = adapt(state, model) if adapt else state
+        except Exception as error:  # it expects the entries of timm's own files
+            raise WorkbenchError(
+                f"weight file {str(path)!r} does not fit {card.model} ({type(error).__name__})"
+            ) from None
     state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     try:
         missing = set(model.load_state_dict(state, strict=False).missing_keys)

@@ -12,6 +12,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from workbench.config.errors import WorkbenchError
 from workbench.features.backbones import BackboneCard
 
+_PROBE = 224  # pixels of a side of the picture that shows whether a layer gives vectors
+
 
 def check_layer(model: torch.nn.Module, card: BackboneCard, layer: str | None) -> None:
     """Raise WorkbenchError if a network has no module of that path."""
@@ -20,6 +22,10 @@ def check_layer(model: torch.nn.Module, card: BackboneCard, layer: str | None) -
         raise WorkbenchError(
             f"layer {layer!r} is not in {card.model}; valid: {', '.join(valid)}, or the path of a module"
         )
+
+
+class UnsuitableSize(WorkbenchError):
+    """A network cannot take images of this size."""
 
 
 class _Reached(Exception):
@@ -54,6 +60,20 @@ class Network:
         self.mean = torch.tensor(card.mean, device=self.device) * 255
         self.scale = 1 / (torch.tensor(card.std, device=self.device) * 255)
 
+    def gives_vectors(self) -> bool:
+        """Whether the layer gives a vector for each image, as fully connected layers do, and not a map.
+
+        A map of a single cell, of a very small image, is no vector: only the layer decides.
+        """
+        if self.layer is None:
+            return False
+        picture = torch.zeros(1, 3, _PROBE, _PROBE, device=self.device, dtype=self.dtype)
+        try:
+            with torch.inference_mode():
+                return int(_output(self.model, self.layer, picture).ndim) == 2
+        except (AssertionError, RuntimeError):  # a network that takes only one size of image
+            return False
+
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
             pixels = images.to(self.device, torch.float32).sub_(self.mean).mul_(self.scale)
@@ -64,7 +84,7 @@ class Network:
             except (AssertionError, RuntimeError) as error:  # some networks take only one size of image
                 height, width = images.shape[1:3]
                 reason = str(error).split("\n")[0]
-                raise WorkbenchError(
+                raise UnsuitableSize(
                     f"{self.name} cannot take images of {width}x{height} pixels ({reason}); "
                     "choose another --size or another backbone"
                 ) from None
@@ -78,14 +98,17 @@ def run(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tensor:
         return _forward(model, layer, inputs)
 
 
-def _forward(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tensor:
+def _output(model: Any, layer: str | None, inputs: torch.Tensor) -> Any:
     if layer is None:
-        output = model.forward_features(inputs)
-    else:
-        try:
-            output = model(inputs)
-        except _Reached as reached:
-            output = reached.output
+        return model.forward_features(inputs)
+    try:
+        return model(inputs)
+    except _Reached as reached:
+        return reached.output
+
+
+def _forward(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tensor:
+    output = _output(model, layer, inputs)
     # A module inside a transformer may have another order of axes than the whole network.
     part = model if layer is None else model.get_submodule(layer)
     channels_last = str(getattr(part, "output_fmt", getattr(model, "output_fmt", ""))).endswith("NHWC")

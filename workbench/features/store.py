@@ -79,7 +79,7 @@ class Store:
                         self._verify(path)  # nothing reads its tensors
             except OSError:  # deleted meanwhile, or not readable now
                 continue
-            except (SafetensorError, KeyError, TypeError, ValueError):
+            except (SafetensorError, KeyError, TypeError, ValueError, RecursionError):
                 self._remove(path)  # truncated or foreign: its images are computed again
                 continue
             self._locations.update(locations)

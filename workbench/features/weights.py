@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from workbench.common.files import Stamp, stamp
 from workbench.config.errors import WorkbenchError
 from workbench.features.backbones import DETECTORS, BackboneCard, BackboneSpec
 
+_MOST_SHARED = 4  # bytes of tensors for each byte of their file, as several names may share one
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -85,7 +87,10 @@ def _embedded() -> Path:
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """The tensors of a .safetensors, .pth or .pt file. Raises WorkbenchError if a file has anything else."""
+    """The tensors of a .safetensors, .pth or .pt file by name; other entries of their table are left out.
+
+    Raises WorkbenchError if it has no table, or if the tensors would take much more memory than the file.
+    """
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -95,8 +100,12 @@ def read_tensors(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                    raise ValueError("it is compressed, which no torch.save does")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         reason = str(error).split("\n")[0]
         raise WorkbenchError(f"weight file {str(path)!r} cannot be read ({reason}); fetch it again") from None
     except Exception as error:  # pickle.UnpicklingError, and others of hostile files
@@ -107,7 +116,15 @@ def read_tensors(path: Path) -> dict[str, Any]:
         state = state.get(inner, state) if isinstance(state, dict) else state
     if not isinstance(state, dict):
         raise WorkbenchError(f"weight file {str(path)!r} contains no table of tensors")
-    return state
+    tensors = {str(name): value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+            raise WorkbenchError(f"weight file {str(path)!r}: {name!r} is no plain tensor on the CPU")
+    if sum(tensor.nbytes for tensor in tensors.values()) > _MOST_SHARED * path.stat().st_size:
+        raise WorkbenchError(
+            f"weight file {str(path)!r} declares more numbers than it contains; fetch it again"
+        )
+    return tensors
 
 
 def _remote(card: BackboneCard) -> tuple[str, str]:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
 from workbench.common.checksums import intact, sealed
+from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
 
 Tensors = dict[str, torch.Tensor]
-_DAMAGE = (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError)
 
 
 def to_bytes(tensors: Tensors, metadata: dict[str, str]) -> bytes:
@@ -76,7 +76,7 @@ class Checkpoint:
                 dict(header.get("scaler", {})),
                 groups["best"],
             )
-        except _DAMAGE:
+        except DAMAGE:
             return None
 
     def fits(self, plan: Mapping[str, Any], model: torch.nn.Module) -> bool:
@@ -93,7 +93,7 @@ def read_header(path: Path) -> dict[str, Any] | None:
         with safe_open(str(path), framework="pt") as file:
             header = _header(file.metadata() or {})
         return {"plan": dict(header["plan"]), "epochs": [dict(epoch) for epoch in header["epochs"]]}
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 

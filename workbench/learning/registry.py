@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
+from workbench.common.damage import DAMAGE
 from workbench.config.errors import WorkbenchError
 from workbench.features.backbones import BACKBONES, BackboneSpec
 from workbench.features.cards import SHIPPED_WEIGHTS, trained_path
@@ -131,7 +132,7 @@ def _valid(training: TrainingRecord) -> TrainingRecord | None:
         numbers = [int(figure["number"]) + float(figure[measure]) for figure in training.card["figures"]]
         complete = numbers and all(training.pipelines) and training.card["seed"] is not None
         return training if complete else None
-    except (WorkbenchError, KeyError, TypeError, ValueError):
+    except (WorkbenchError, *DAMAGE):
         return None
 
 
@@ -140,12 +141,12 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         with safe_open(str(path), framework="pt") as file:
             texts = file.metadata() or {}
-    except (OSError, SafetensorError):
+    except DAMAGE:
         return {}
     metadata: dict[str, Any] = {}
     for key, text in texts.items():
         try:
             metadata[key] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             metadata[key] = text
     return metadata

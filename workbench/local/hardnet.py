@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from workbench.common.damage import DAMAGE
 from workbench.common.files import Stamp, stamp
 from workbench.config.errors import WorkbenchError
 from workbench.features.weights import read_tensors
@@ -135,7 +136,7 @@ def card(path: Path) -> dict[str, Any]:
     try:
         with safe_open(str(path), framework="pt") as file:
             return dict(json.loads((file.metadata() or {})["card"]))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+    except DAMAGE:
         return {}
 
 

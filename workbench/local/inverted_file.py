@@ -40,7 +40,6 @@ class InvertedFile:
 
     postings: sparse.csc_array
     name: ClassVar[str] = "inverted file"
-    ties: ClassVar[bool] = False
     shared_bytes: ClassVar[int] = 0
 
     @classmethod

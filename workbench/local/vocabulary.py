@@ -12,10 +12,10 @@ from typing import Any
 
 import faiss
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from workbench.common.checksums import intact, sealed
+from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -105,7 +105,7 @@ def describe(
     ):
         digest.update(f"{part} ".encode())
     path = source.options.cache / "words" / f"{digest.hexdigest()}.safetensors"
-    cached = _read(path)
+    cached = _read(path, len(keys))
     repaired = cached is None and path.exists()
     if cached is None:
         cached = _learn(source, keys, count, fit_on, progress)
@@ -164,16 +164,21 @@ def _learn(
     return {"centroids": centroids, "words": np.concatenate(assigned_words), "counts": counts}
 
 
-def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """Read cached words; None if they are missing or damaged, and must be computed again."""
+def _read(path: Path, pictures: int) -> dict[str, np.ndarray] | None:
+    """Read cached words of so many pictures; None if they are missing or damaged: they are computed again."""
     try:
         if not intact(path):
             return None
         cached = load_file(path)
-        if int(cached["counts"].sum()) != len(cached["words"]):
+        centroids, words, counts = (cached[name] for name in ("centroids", "words", "counts"))
+        shaped = centroids.ndim == 2 and centroids.shape[1] == hardnet.DIMENSIONS and words.ndim == 1
+        typed = (centroids.dtype, words.dtype, counts.dtype) == (np.float32, np.int32, np.int64)
+        if not shaped or not typed or counts.shape != (pictures,) or not np.isfinite(centroids).all():
             return None
-        if len(cached["words"]) and int(cached["words"].max()) >= len(cached["centroids"]):
+        if (counts < 0).any() or int(counts.sum()) != len(words):
             return None
-    except (OSError, SafetensorError, KeyError):
+        if len(words) and not 0 <= int(words.min()) <= int(words.max()) < len(centroids):
+            return None
+    except DAMAGE:
         return None
     return cached

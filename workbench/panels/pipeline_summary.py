@@ -29,7 +29,7 @@ def _indexed(step: Step) -> str:
     return {
         "ivf": f"probes {last:g} of {cell_count(step):g} cells",
         "imi": f"probes {last:g} of {cell_count(step):g} cells",
-        "hnsw": f"walks a graph with {first:g} links a node, holding {last:g} candidates",
+        "hnsw": f"walks a graph with {first:g} links a node, holding at least {last:g} candidates",
         "pq": f"product codes of {first:g} bytes an image",
         "opq": f"rotated product codes of {first:g} bytes an image",
         "itq": f"codes of {first / 8:g} bytes an image ({first:g} bits by ITQ)",

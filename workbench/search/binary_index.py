@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import faiss
 import numpy as np
@@ -35,7 +34,6 @@ class CodeIndex:
     starts: np.ndarray | None = field(default=None, repr=False)  # int64 [cells + 1]
     rows: np.ndarray | None = field(default=None, repr=False)  # uint32 [N]
     probes: int = 0  # cells
-    ties: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
@@ -44,6 +42,11 @@ class CodeIndex:
     @property
     def size(self) -> int:
         return len(self.packed)
+
+    @property
+    def cell_count(self) -> int:
+        """The number of cells that can be probed; 0 without cells."""
+        return 0 if self.cells is None else self.cells.count
 
     @property
     def bits(self) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import torch
 
+from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.ranking import Ranking
 
 TOGETHER = 2**25  # scores in memory at a time
@@ -48,7 +50,6 @@ class Exact:
 
     vectors: torch.Tensor
     name: ClassVar[str] = "exact"
-    ties: ClassVar[bool] = False
     shared_bytes: ClassVar[int] = 0
 
     @property
@@ -59,6 +60,11 @@ class Exact:
     def bytes(self) -> float:
         return 4.0 * self.vectors.shape[1]
 
+    @cached_property
+    def duplicates(self) -> Duplicates:
+        """The rows with the same vector as an earlier row."""
+        return find_duplicates(self.vectors.cpu().numpy())
+
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
         """Return the best ``k`` (None: all) rows for each query [Q, D], in batches of queries."""
         vectors = torch.as_tensor(queries).to(self.vectors)
@@ -66,6 +72,7 @@ class Exact:
         rankings = []
         for batch in vectors.split(batch_size):
             similarities = scores(batch, self.vectors)
+            similarities[:, self.duplicates.rows] = similarities[:, self.duplicates.first]
             rows = rank(similarities) if k is None or k >= self.size else first(similarities, k)
             rankings += [Ranking(best, row[best]) for best, row in zip(rows, similarities, strict=True)]
         return rankings

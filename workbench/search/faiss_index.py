@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import faiss
 import numpy as np
@@ -18,24 +18,25 @@ from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import BINARY, INVERTED, Step
 from workbench.search import binary_index, kmeans, product_quantization
+from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
 from workbench.search.quantizer import fit_coarse_quantizer, probe_cells, shorten_centroids
 from workbench.search.ranking import Index, Ranking, sorted_ranking
 
+CANDIDATES = 10_000  # of hnsw, if the whole ranking is wanted: about 10 ms a query
 BITS = 8  # of a sub-vector's code, given enough vectors to learn 2^8 centroids
 _ID = 8  # bytes of a row number in an inverted list
 
 
 @dataclass(frozen=True)
 class FaissIndex:
-    """A FAISS index by inner product. ``probes``: cells probed, or the size of hnsw's candidate list."""
+    """A FAISS index by inner product. ``probes``: cells probed, or the smallest candidate list of hnsw."""
 
     steps: tuple[Step, ...]
     index: Any = field(repr=False)
     bytes: float
     shared_bytes: int
     probes: int = 0
-    ties: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -46,12 +47,15 @@ class FaissIndex:
         return int(self.index.ntotal)
 
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
-        """Return the best ``k`` for each query [Q, D]; None: all in probed cells or candidates, or all."""
+        """Return the best ``k`` for each query [Q, D]; None: all in probed cells or candidates, or all.
+
+        The candidate list of hnsw holds at least ``k`` rows; if that is None, as many as ``reach``.
+        """
         vectors = np.ascontiguousarray(queries, np.float32)
-        limit = min(self.size, self._reach() if k is None else k)
+        limit = min(self.size, self.reach if k is None else k)
         rankings = self._search(vectors, limit)
         unanswered = [position for position, ranking in enumerate(rankings) if not len(ranking.rows)]
-        if unanswered:  # all their probed cells are empty: search all cells
+        if unanswered and self.inverted is not None:  # all their probed cells are empty: search all cells
             exhaustive = replace(self, probes=self.inverted.nlist)._search(vectors[unanswered], limit)
             for position, ranking in zip(unanswered, exhaustive, strict=True):
                 rankings[position] = ranking
@@ -62,8 +66,9 @@ class FaissIndex:
             if self.steps[0].name == "imi":  # FAISS would visit some cells twice: see ``probe_cells``
                 scores, rows = self._visited(self.turned(queries), k)
             else:
-                scores, rows = self.index.search(queries, k, params=self._parameters)
-        return [sorted_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
+                scores, rows = self.index.search(queries, k, params=self._parameters(k))
+        rankings = [sorted_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
+        return self._duplicates.equalise(rankings, self.size)
 
     def _visited(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return scores and rows [Q, k] in the cells that ``probe_cells`` selects."""
@@ -115,9 +120,21 @@ class FaissIndex:
             parameters = faiss.SearchParametersPreTransform(index_params=parameters)
         return float(self.index.search(vector, 1, params=parameters)[0][0, 0])
 
-    def _reach(self) -> int:
-        if self.steps[0].name == "hnsw":
-            return self.probes
+    @property
+    def cell_count(self) -> int:
+        """The number of cells that can be probed; 0 without cells."""
+        return 0 if self.inverted is None else int(self.inverted.nlist)
+
+    @property
+    def graph(self) -> bool:
+        """Whether the index is a graph, of which a search sees a list of candidates."""
+        return self.steps[0].name == "hnsw"
+
+    @property
+    def reach(self) -> int:
+        """The largest number of rows that a search without ``k`` can return."""
+        if self.graph:
+            return min(self.size, max(self.probes, CANDIDATES))
         if self.inverted is None:
             return self.size
         return max(1, int(self._largest[: self.probes].sum()))
@@ -129,9 +146,25 @@ class FaissIndex:
         return np.sort([lists.list_size(cell) for cell in range(lists.nlist)])[::-1]
 
     @cached_property
-    def _parameters(self) -> Any:
-        if self.steps[0].name == "hnsw":
-            return faiss.SearchParametersHNSW(efSearch=self.probes)
+    def _duplicates(self) -> Duplicates:
+        """The rows with the same product code; without codes FAISS computes equal scores for equal rows."""
+        if not self.centroids:
+            return Duplicates(np.empty(0, np.int64), np.empty(0, np.int64))
+        if self.inverted is None:
+            return find_duplicates(faiss.vector_to_array(self.inner.codes).reshape(self.size, -1))
+        lists, width = self.inverted.invlists, self.inner.code_size
+        content = np.empty((self.size, _ID + width), np.uint8)  # the cell, then the code
+        for cell in range(lists.nlist):
+            if count := lists.list_size(cell):
+                rows = faiss.rev_swig_ptr(lists.get_ids(cell), count)
+                content[rows, :_ID] = np.frombuffer(cell.to_bytes(_ID, "little"), np.uint8)
+                codes = faiss.rev_swig_ptr(lists.get_codes(cell), count * width)
+                content[rows, _ID:] = codes.reshape(count, width)
+        return find_duplicates(content)
+
+    def _parameters(self, k: int) -> Any:
+        if self.graph:
+            return faiss.SearchParametersHNSW(efSearch=max(self.probes, k))
         if self.inverted is None:
             return None
         inverted = faiss.SearchParametersIVF(nprobe=self.probes)

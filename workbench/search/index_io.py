@@ -9,7 +9,7 @@ from typing import Any
 
 import faiss
 import numpy as np
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from workbench.common.files import replacing
 from workbench.config.errors import WorkbenchError
@@ -17,6 +17,7 @@ from workbench.config.steps import parse_index
 from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex
 from workbench.search.ranking import Index
+from workbench.search.saved_index import Forged, dimensions_of, restore
 
 _MAGIC = b"RWINDEX\x01"  # the last byte is the version of the format
 _SUM = 32  # bytes of the SHA-256 of everything after it
@@ -51,11 +52,11 @@ def write(path: Path, index: Index, of: str) -> None:
         file.writelines((_MAGIC, digest.digest(), body, payload))
 
 
-def read(path: Path, of: str | None = None) -> Index:
-    """Read the index that ``write`` stored; ``of`` is the fingerprint its vectors must have.
+def read(path: Path, of: str | None = None, shape: tuple[int, int] | None = None) -> Index:
+    """Read the index that ``write`` stored; its vectors must have the fingerprint ``of`` and this shape.
 
     Raises WorkbenchError if the file is missing, truncated, damaged, of another version or of other vectors,
-    or is not an index. The content is parsed only after its checksum has been verified.
+    or is not an index. The content is parsed only after its checksum has been verified, and then checked.
     """
     try:
         content = memoryview(path.read_bytes())
@@ -73,12 +74,18 @@ def read(path: Path, of: str | None = None) -> Index:
             f"index {str(path)!r} is truncated or damaged: its checksum is wrong; build it again"
         )
     length = int.from_bytes(body[:8], "little")
-    fields, payload = json.loads(bytes(body[8 : 8 + length])), body[8 + length :]
-    if of is not None and fields["vectors"] != of:
+    try:
+        fields, payload = json.loads(bytes(body[8 : 8 + length])), bytes(body[8 + length :])
+        of_others = of is not None and fields["vectors"] != of
+        index = None if of_others else restore(parse_index(fields["steps"]), payload, fields)
+    except Exception as error:  # a file with a right checksum may still be forged; libraries raise many kinds
+        raise WorkbenchError(
+            f"index {str(path)!r} is damaged or forged ({_reason(error)}); build it again"
+        ) from None
+    if index is None or (shape is not None and (index.size, dimensions_of(index)) != tuple(shape)):
         raise WorkbenchError(f"index {str(path)!r} is of other vectors; build it again")
-    steps = parse_index(fields["steps"])
-    if "bytes" not in fields:
-        return CodeIndex.from_state(steps, load(bytes(payload)))
-    index = faiss.deserialize_index(np.frombuffer(payload, np.uint8))
-    probes = int(steps[0].args[1]) if len(steps[0].args) > 1 else 0
-    return FaissIndex(steps, index, fields["bytes"], fields["shared_bytes"], probes)
+    return index
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, Forged) else type(error).__name__

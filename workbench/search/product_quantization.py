@@ -12,6 +12,8 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 from workbench.search import kmeans
 
+_FEWEST = 8  # centroids of parts of two dimensions, of which FAISS computes eight distances at a time
+
 
 def check(step: Step, vectors: np.ndarray) -> None:
     """Raise WorkbenchError if the step ``pq`` or ``opq`` cannot be learned from vectors [N, D]."""
@@ -23,6 +25,11 @@ def check(step: Step, vectors: np.ndarray) -> None:
         )
     if n < 2:
         raise WorkbenchError(f"index {step}: codes are learned from at least two vectors, and there is {n}")
+    if dimensions == 2 * count and n < _FEWEST:
+        raise WorkbenchError(
+            f"index {step}: parts of two dimensions need at least {_FEWEST} centroids, and there "
+            f"are {n} vectors; use another number of parts"
+        )
     if step.name == "opq" and n < dimensions:
         raise WorkbenchError(
             f"index {step}: a rotation of {dimensions} dimensions is learned from at least as many vectors, "

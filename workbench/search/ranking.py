@@ -66,8 +66,6 @@ class Index(Protocol):
     def bytes(self) -> float: ...  # per vector, without the shared bytes
     @property
     def shared_bytes(self) -> int: ...  # centroids, codebooks, rotations
-    @property
-    def ties(self) -> bool: ...  # whether distances are counts, so that many scores are equal
 
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
         """Return the best ``k`` rows (None: all within reach; at least one) for each query [Q, D] float32."""
@@ -124,5 +122,21 @@ class LazyRankings(Sequence[Any]):
             self._found = self._search(slice(self._first, min(self._first + self._together, self._count)))
         return self._found[position - self._first]
 
+    @property
+    def scores(self) -> Sequence[np.ndarray]:
+        """The scores of the rankings, from the same searches."""
+        return _LazyScores(self)
+
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[position] for position in range(len(self)))
+
+
+class _LazyScores(Sequence[Any]):
+    def __init__(self, rankings: LazyRankings) -> None:
+        self._rankings = rankings
+
+    def __len__(self) -> int:
+        return len(self._rankings)
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._rankings.ranking(position).scores

@@ -44,8 +44,8 @@ class TrainedBlocks:
 
 def mean_ap(vectors: torch.Tensor, classes: np.ndarray) -> float:
     """mAP, 0…1, of unit vectors [n, D], each a query for the others of its class (protocol ``labels``)."""
-    order = torch.argsort(vectors @ vectors.T, dim=1, descending=True, stable=True)
+    scores, order = torch.sort(vectors @ vectors.T, dim=1, descending=True, stable=True)
     positive = classes[:, None] == classes
     np.fill_diagonal(positive, False)
     truth = [{"self": row, "positive": np.flatnonzero(others)} for row, others in enumerate(positive)]
-    return protocols.evaluate(order.cpu().numpy(), truth, "labels").mean_ap
+    return protocols.evaluate(order.cpu().numpy(), truth, "labels", scores.cpu().numpy()).mean_ap

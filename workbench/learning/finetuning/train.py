@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
+from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
@@ -163,7 +164,7 @@ def card(path: Path) -> dict[str, Any]:
     try:
         with safe_open(str(path), framework="pt") as file:
             return dict(json.loads((file.metadata() or {})["card"]))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise WorkbenchError(f"{str(path)!r} is no fine-tuned backbone ({type(error).__name__})") from None
 
 

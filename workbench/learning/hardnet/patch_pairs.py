@@ -12,13 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from workbench.collections import images
 from workbench.collections.posters.scenes import camera_effects
 from workbench.collections.posters.views import Matrix, Pose, homography
 from workbench.common.checksums import intact, sealed
+from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -183,5 +183,5 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
         count = len(arrays["counts"])
         fits = arrays["patches"].shape == (arrays["counts"].sum(), SIDE, SIDE)
         return arrays if fits and arrays["keypoints"].shape == (count, 3) else None
-    except (OSError, SafetensorError, KeyError, TypeError):
+    except DAMAGE:
         return None

@@ -98,7 +98,7 @@ class ProposalsPanel(Panel[Request, Path]):
             self._show([], ())
             return
         trained = rpn.load(Path(self.trained.value))
-        self._show(list(trained.about["figures"]), trained.pictures)
+        self._show(list(trained.about.get("figures", [])), trained.pictures)
         self.show_state(None)
 
     def turn(self, at: int) -> None:

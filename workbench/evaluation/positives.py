@@ -1,0 +1,106 @@
+"""The ranks of the positives in one query's ranking, for each setting of a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workbench.collections.protocols import Protocol
+from workbench.config.errors import WorkbenchError
+from workbench.evaluation.ties import TieGroups, checked_scores, group_borders
+
+JUNK = "junk"  # removed under every protocol
+SELF = "self"
+
+
+class PositiveRanks(NamedTuple):
+    """The positives of one query in one setting; ``groups`` only if they tie with other results."""
+
+    ranks: NDArray[np.int64]  # of the retrieved positives, from 0, without removed images
+    positives: int  # all of them, retrieved or not
+    groups: TieGroups | None = None
+
+
+def rank_positives(
+    ranking: NDArray[Any],
+    grades: Mapping[Any, str],
+    protocol: Protocol,
+    query: Any,
+    scores: NDArray[np.floating] | None = None,
+) -> dict[str, PositiveRanks]:
+    """Return the ranks of the positives in each setting for one query's ranking."""
+    positions = _positions(ranking, list(grades), query)
+    ranked = positions >= 0
+
+    def among(accepted: frozenset[str]) -> NDArray[np.bool_]:
+        return np.fromiter((grade in accepted for grade in grades.values()), bool, len(grades))
+
+    settings = {}
+    for setting, (positive, ignored) in protocol.settings.items():
+        positives = among(positive)
+        removed = among(ignored | {JUNK, SELF}) & ~positives & ranked
+        sorted_positions = np.sort(positions[positives & ranked])
+        removed_positions = np.sort(positions[removed])
+
+        def without_removed(
+            at: NDArray[np.int64], removed: NDArray[np.int64] = removed_positions
+        ) -> NDArray[np.int64]:
+            return at - np.searchsorted(removed, at)
+
+        groups = None
+        if scores is not None and _tied(scores, sorted_positions, query):
+            borders = group_borders(checked_scores(scores), sorted_positions)
+            groups = TieGroups.between(*map(without_removed, borders))
+            groups = groups if groups.mixed else None
+        settings[setting] = PositiveRanks(without_removed(sorted_positions), int(positives.sum()), groups)
+    return settings
+
+
+def _tied(scores: NDArray[np.floating], positions: NDArray[np.int64], query: Any) -> bool:
+    """Whether the score at one of the positions is equal to the one before or after it.
+
+    Only these scores are read. Raises WorkbenchError if one of them is above the score before it.
+    """
+    values, last = scores[positions], len(scores) - 1
+    before, after = scores[np.maximum(positions - 1, 0)], scores[np.minimum(positions + 1, last)]
+    if (before < values).any() or (after > values).any():
+        raise WorkbenchError(f"query {query!r}: its scores increase along the ranking; give them best first")
+    equal = ((before == values) & (positions > 0)) | ((after == values) & (positions < last))
+    return bool(equal.any())
+
+
+def _positions(ranking: NDArray[Any], wanted: list[Any], query: Any) -> NDArray[np.int64]:
+    """Return the position of each wanted id in a ranking, -1 if it is absent."""
+    if ranking.ndim != 1:
+        raise WorkbenchError(
+            f"ranks of query {query!r}: a flat sequence of ids is needed, not {ranking.ndim}-D"
+        )
+    repeated = WorkbenchError(f"ranks of query {query!r}: an id is given twice; rank each image once")
+    numbers = ranking.dtype.kind in "iu"
+    if ranking.size and any(isinstance(image, str) == numbers for image in wanted):
+        raise WorkbenchError(
+            f"query {query!r}: ranks and ground truth name images differently; "
+            "use paths in both, or row numbers in both"
+        )
+    if (
+        numbers
+        and ranking.size
+        and ranking.min() >= 0
+        and (size := int(ranking.max()) + 1) <= 8 * ranking.size
+    ):
+        # Row numbers: inverting the permutation is several times faster than testing for membership.
+        table = np.full(size, -1, np.int32)
+        table[ranking] = np.arange(ranking.size, dtype=np.int32)
+        if np.count_nonzero(table >= 0) != ranking.size:
+            raise repeated
+        rows = np.array(wanted, dtype=np.int64)
+        inside = (rows >= 0) & (rows < size)
+        return np.where(inside, table[np.where(inside, rows, 0)], -1).astype(np.int64)
+    index = pd.Index(ranking, dtype=ranking.dtype if numbers else object)
+    if not index.is_unique:
+        raise repeated
+    return index.get_indexer(pd.Index(wanted, dtype=index.dtype)).astype(np.int64)

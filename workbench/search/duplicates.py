@@ -1,0 +1,68 @@
+"""Rows of a database that have the same content, which must have the same score.
+
+Matrix products and sums of table entries are computed in an order that depends on where a row is, so that the
+scores of identical rows may differ in the last digit, and their order would be that of the rounding errors.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from workbench.search.ranking import Ranking, sorted_ranking
+
+_BATCH_NUMBERS = 2**22  # hashed at a time
+
+
+class Duplicates(NamedTuple):
+    """``rows`` [d] that have the same content as an earlier row, and ``first`` [d], the first such row."""
+
+    rows: np.ndarray
+    first: np.ndarray
+
+    def equalise(self, rankings: list[Ranking], size: int, tolerance: float = np.inf) -> list[Ranking]:
+        """Give the retrieved rows of the same content their highest score, in a database of ``size`` rows.
+
+        Rows whose scores differ by more than ``tolerance``, relative to the largest score, keep them.
+        """
+        if not len(self.rows):
+            return rankings
+        first = np.arange(size)
+        first[self.rows] = self.first
+        repeated = np.zeros(size, bool)
+        repeated[self.rows] = repeated[self.first] = True
+        return [_equalise(ranking, first, repeated, tolerance) for ranking in rankings]
+
+
+def _equalise(ranking: Ranking, first: np.ndarray, repeated: np.ndarray, tolerance: float) -> Ranking:
+    at = np.flatnonzero(repeated[ranking.rows])
+    values, owners = ranking.scores[at], first[ranking.rows[at]]
+    highest = np.full(len(first), -np.inf, np.float32)
+    np.maximum.at(highest, owners, values)
+    equal = highest[owners]
+    if tolerance < np.inf:
+        limit = tolerance * np.abs(ranking.scores).max(initial=0)
+        equal = np.where(equal - values <= limit, equal, values)
+    if (equal == values).all():
+        return ranking
+    scores = ranking.scores.copy()
+    scores[at] = equal
+    return sorted_ranking(ranking.rows, scores)
+
+
+def find_duplicates(content: np.ndarray) -> Duplicates:
+    """Find the repeated rows of vectors float32 [N, D], or of codes uint8 [N, W]."""
+    weights = np.random.default_rng(0).integers(0, 2**63, content.shape[1], np.uint64) * 2 + 1
+    hashes = np.empty(len(content), np.uint64)
+    batch_size = max(1, _BATCH_NUMBERS // max(1, content.shape[1]))
+    for start in range(0, len(content), batch_size):
+        part = np.ascontiguousarray(content[start : start + batch_size])
+        if part.dtype != np.uint8:
+            part = (part.astype(np.float32, copy=False) + np.float32(0)).view(np.uint32)  # -0 becomes 0
+        hashes[start : start + batch_size] = part.astype(np.uint64) @ weights
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    first = first[inverse]
+    rows = np.flatnonzero(first != np.arange(len(content)))
+    rows = rows[[bool((content[row] == content[first[row]]).all()) for row in rows]]
+    return Duplicates(rows, first[rows])
