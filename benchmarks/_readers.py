@@ -116,6 +116,7 @@ def damage_stores(folder: Path) -> tuple[list[bytes], Read]:
     from tests.support.benches import opened
     from tests.support.extraction import NETWORK
     from tests.support.pictures import folder_of
+    from workbench.common import checksums
 
     photos, cache, pipeline = (
         folder_of(folder / "photos", 16, kinds=4),
@@ -123,13 +124,18 @@ def damage_stores(folder: Path) -> tuple[list[bytes], Read]:
         f"{NETWORK}/max/whole",
     )
     expected = opened(photos, cache).evaluate(pipeline)
-    (path, *_) = sorted((cache / "maps").rglob("*.safetensors"))
-    content = path.read_bytes()
+    complete = {path: path.read_bytes() for path in sorted((cache / "maps").rglob("*.safetensors"))}
+    path = next(iter(complete))
 
     def read(damaged: bytes) -> None:
-        path.write_bytes(damaged)
+        for stored in (cache / "maps").rglob("*.safetensors"):
+            stored.unlink()
+        for stored, content in complete.items():
+            stored.write_bytes(damaged if stored == path else content)
         evaluation = opened(photos, cache).evaluate(pipeline)
         assert evaluation.rankings.equals(expected.rankings), "other scores"
-        assert path.read_bytes() == content or damaged == content, "not repaired"
+        noticed = any("damaged" in warning for warning in evaluation.warnings)
+        assert noticed or damaged == complete[path], "not noticed"
+        assert all(map(checksums.intact, (cache / "maps").rglob("*.safetensors"))), "not repaired"
 
-    return [content], read
+    return [complete[path]], read
