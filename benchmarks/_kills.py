@@ -51,7 +51,7 @@ def _numbers(out: Path) -> list[tuple[str, float, dict[str, float]]]:
     return [(e["pipeline"], e["mean_ap"], e["metrics"]) for e in json.loads(out.read_text())]
 
 
-def kill_evaluations(folder: Path, seed: int, count: int) -> list[str]:
+def kill_evaluations(folder: Path, seed: int, count: int, pictures: int = 60) -> list[str]:
     """Kill ``count`` evaluations. Returns what differed from an undisturbed one, which must be nothing."""
     import os
 
@@ -60,8 +60,7 @@ def kill_evaluations(folder: Path, seed: int, count: int) -> list[str]:
     os.environ["OMP_NUM_THREADS"] = "1"
     photos, cache, out = folder / "photos", folder / "cache", folder / "result.json"
     if not photos.exists():
-        folder_of(photos, 60, kinds=4)
-    started = time.monotonic()
+        folder_of(photos, pictures, kinds=4)
     _start(photos, folder / "undisturbed", out).join()
     started = time.monotonic()  # the first one also starts the server of the processes
     shutil.rmtree(folder / "undisturbed")
