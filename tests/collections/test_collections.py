@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -43,7 +44,10 @@ def test_a_folder_is_listed_recursively_sorted_and_without_hidden_files(tmp_path
     assert collection.path("deep/er/c.webp").is_file()
 
 
-def test_unreadable_files_are_reported_and_the_rest_is_listed(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported_and_the_rest_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
     pictures(tmp_path, "good.jpg")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "words.png").write_text("not a picture")

@@ -73,9 +73,7 @@ def test_an_output_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_output(tmp_path / "page.html", "caf\u00e9 \ud800", "page")
     assert (tmp_path / "page.html").is_symlink()
     assert (tmp_path / "target.html").read_bytes() == "café ?".encode()
-    write_output(Path("/dev/null"), "text", "page")
-    assert not Path("/dev/null").is_file()
-    for path in (tmp_path / "missing" / "page.html", tmp_path, tmp_path / "nul\0.html"):
+    for path in (Path("/dev/null"), tmp_path / "missing" / "page.html", tmp_path, tmp_path / "nul\0.html"):
         with pytest.raises(WorkbenchError, match=r"page '.*' cannot be written: .*; choose another folder"):
             write_output(path, "text", "page")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "target.html"]

@@ -174,9 +174,10 @@ def _hash(path: Path) -> tuple[Header, bytes] | str:
         for _ in range(_ATTEMPTS):
             header = images.header(path)
             with path.open("rb") as file:
-                digest = hashlib.file_digest(file, lambda: blake2b(digest_size=16)).digest()
+                digest = hashlib.file_digest(file, lambda: blake2b(digest_size=16))
+            digest.update(header.rules.encode())  # of decoding, which say what the content means
             if stamp(path.stat()) == header.stamp:
-                return header, digest
+                return header, digest.digest()
     except WorkbenchError as error:
         return str(error)
     except OSError as error:
@@ -224,4 +225,4 @@ def _name(path: Path) -> bytes:
 
 
 def _text(header: Header) -> str:
-    return " ".join(map(str, header.stamp))
+    return " ".join([*map(str, header.stamp), header.rules]).rstrip()

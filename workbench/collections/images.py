@@ -1,44 +1,55 @@
-"""Reading of image files as users have them: damaged, rotated, CMYK, 16-bit, animated or very large."""
+"""Reading of image files as users have them: the header, and the upright RGB pixels of any kind of file."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from workbench.collections.decoding import decode, read_head
+from workbench.collections.image_ends import TAIL
+from workbench.collections.image_headers import read_facts
+from workbench.collections.image_limits import MOST_PIXELS
+from workbench.collections.image_modes import rgb
 from workbench.common.files import Stamp, stamp
 from workbench.common.geometry import Box
-from workbench.config.errors import WorkbenchError
+from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
-EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .avif".split()
-)
-NOT_READ = frozenset(
-    ".heic .heif .cr2 .nef .arw .dng".split()
-)  # photographs in formats that Pillow does not read
-MOST_PIXELS = 178_956_970  # Pillow's own limit, above which it suspects a decompression bomb
-_TAIL = 65_536
-_ORIENTATION = 0x0112
+__all__ = [
+    "Header",
+    "TemporarilyUnreadable",
+    "crop_to",
+    "header",
+    "known_note",
+    "load",
+    "read_header",
+    "rgb",
+    "value_notes",
+]
+
 # Once for the process, because ``catch_warnings`` is not thread-safe; real problems are raised as errors.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class TemporarilyUnreadable(WorkbenchError):
-    """A file could not be read for a reason outside the file, so a later try may succeed."""
-
-
 @dataclass(frozen=True)
 class Header:
-    """The upright size of an image in pixels and the fingerprint of its file, read without decoding it."""
+    """The upright size of an image in pixels and the fingerprint of its file, read without decoding it.
+
+    ``note`` says what has to be assumed to read its values, such as the range of floats; mostly empty.
+    """
 
     width: int
     height: int
     fingerprint: str
+    note: str = ""
+    rules: str = ""
     stamp: Stamp = (0, 0, 0, 0)
 
 
@@ -57,6 +68,23 @@ def header(path: Path) -> Header:
     return cached
 
 
+def known_note(path: Path) -> str:
+    """The note of a header that has been read already; empty for most images."""
+    cached = _headers.get(path)
+    return cached.note if cached else ""
+
+
+def value_notes(headers: Mapping[str, Header]) -> tuple[str, ...]:
+    """A note on the images whose values had to be read with an assumption, which the report names."""
+    assumed = [image for image, header in headers.items() if header.note]
+    if not assumed:
+        return ()
+    number = f"{len(assumed):,} images do" if len(assumed) > 1 else "1 image does"
+    return (
+        f"{number} not declare a range of values, which is taken from the values themselves (see the report)",
+    )
+
+
 def read_header(path: Path) -> Header:
     """Read the header and the tail of an image file. Raises WorkbenchError with the reason it is unreadable.
 
@@ -65,89 +93,55 @@ def read_header(path: Path) -> Header:
     A file without its format's end mark in the tail is decoded, to detect truncation.
     """
     try:
-        status = path.stat()
+        status, head = path.stat(), read_head(path)
         with path.open("rb") as file:
-            head = file.read(4096)
-            file.seek(max(0, status.st_size - _TAIL))
-            tail = file.read(_TAIL)
+            file.seek(max(0, status.st_size - TAIL))
+            tail = file.read(TAIL)
     except FileNotFoundError:
         raise WorkbenchError("the file is missing") from None
-    except (OSError, ValueError) as error:  # ValueError: an impossible file name
-        raise WorkbenchError(f"the file cannot be opened: {getattr(error, 'strerror', error)}") from None
-    if not head:
-        raise WorkbenchError("the file is empty")
-    try:
-        with Image.open(path) as image:
-            _check_size(*image.size)
-            width, height = image.size
-            # Pillow decodes a whole PNG to find an EXIF chunk after the pixels: only if there is one.
-            late_exif = b"eXIf" in tail or b"Raw profile" in tail
-            exif = Image.Image.getexif(image) if image.format == "PNG" and not late_exif else image.getexif()
-            if exif.get(_ORIENTATION, 1) in (5, 6, 7, 8):
-                width, height = height, width
-            complete = {
-                # Only at the very end: a thumbnail inside a truncated file has an end mark too.
-                "JPEG": b"\xff\xd9" in tail[-256:],
-                "MPO": b"\xff\xd9" in tail[-256:],
-                "PNG": b"IEND" in tail[-64:],
-                "GIF": b"\x3b" in tail[-16:],
-            }.get(image.format or "", False)
-            if not complete:
-                image.draft("RGB", (64, 64))
-                image.load()
     except WorkbenchError:
         raise
-    except Exception as error:  # Pillow's plugins raise any exception on damaged files
-        raise WorkbenchError(_reason(error)) from None
-    times = f"{status.st_size} {status.st_mtime_ns} ".encode()
-    fingerprint = hashlib.blake2b(times + head + tail, digest_size=16).hexdigest()
-    return Header(width, height, fingerprint, stamp(status))
+    except (OSError, ValueError) as error:  # ValueError: an impossible file name
+        raise WorkbenchError(f"the file cannot be opened: {getattr(error, 'strerror', error)}") from None
+    with reasons():
+        facts = read_facts(path, head, tail, status.st_size)
+    times, rules = f"{status.st_size} {status.st_mtime_ns} ".encode(), " ".join(facts.rules)
+    content = times + head + tail + rules.encode()
+    fingerprint = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return Header(*facts.size, fingerprint, facts.note, rules, stamp(status))
 
 
 def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = None) -> Image.Image:
-    """Decode an image upright, as RGB of 8 bits, cropped to ``box`` (pixels of the upright image).
+    """Decode an image upright, as sRGB of 8 bits, cropped to ``box`` (pixels of the upright image).
 
-    With ``at_least`` (width, height) a JPEG may be decoded at a smaller scale, at which the crop still has
-    that size. Transparency is composited on white; of an animation the first frame is read.
+    With ``at_least`` (width, height) a JPEG, or a very large image, may be decoded at a smaller scale, at
+    which the crop still has that size. Transparency is composited on white; of an animation the first frame
+    is read.
     Raises WorkbenchError with the reason if the file cannot be read or the box is empty.
     """
+    with reasons():
+        decoded = decode(path, box, at_least)
+    if box is None:
+        return decoded.image
+    scale = decoded.image.width / decoded.full[0], decoded.image.height / decoded.full[1]
+    return crop_to(decoded.image, box, scale)
+
+
+@contextlib.contextmanager
+def reasons() -> Iterator[None]:
+    """Raise any error of a decoder as WorkbenchError with its reason."""
     try:
-        if path.stat().st_size == 0:
-            raise WorkbenchError("the file is empty")
-        with Image.open(path) as image:
-            _check_size(*image.size)
-            full = image.size
-            orientation = image.getexif().get(_ORIENTATION, 1)
-            if at_least is not None and image.format == "JPEG":
-                wanted = at_least
-                if box is not None:
-                    crop = max(box[2] - box[0], 1), max(box[3] - box[1], 1)
-                    upright = full[::-1] if orientation in (5, 6, 7, 8) else full
-                    wanted = (
-                        int(np.ceil(wanted[0] * upright[0] / crop[0])),
-                        int(np.ceil(wanted[1] * upright[1] / crop[1])),
-                    )
-                image.draft("RGB", wanted[::-1] if orientation in (5, 6, 7, 8) else wanted)
-            image.load()
-            scale = image.size[0] / full[0], image.size[1] / full[1]
-            if orientation in (5, 6, 7, 8):
-                scale = scale[::-1]
-            upright_image = ImageOps.exif_transpose(image) if orientation != 1 else image
-            upright_rgb = rgb(upright_image)
-            if upright_rgb is image:  # its pixels must outlive the open file
-                upright_rgb = image.copy()
+        yield
     except WorkbenchError:
         raise
     except FileNotFoundError:
         raise TemporarilyUnreadable("the file is missing") from None
     except Exception as error:  # Pillow's plugins raise any exception on damaged files
-        if isinstance(error, MemoryError) or getattr(
-            error, "errno", None
-        ):  # a fault of the system, not of the file
+        # A fault of the system, not of the file.
+        if isinstance(error, MemoryError) or getattr(error, "errno", None):
             reason = getattr(error, "strerror", None) or "out of memory"
             raise TemporarilyUnreadable(f"the file cannot be read now ({reason})") from None
         raise WorkbenchError(_reason(error)) from None
-    return upright_rgb if box is None else crop_to(upright_rgb, box, scale)
 
 
 def crop_to(image: Image.Image, box: Box, scale: tuple[float, float] = (1, 1)) -> Image.Image:
@@ -161,30 +155,6 @@ def crop_to(image: Image.Image, box: Box, scale: tuple[float, float] = (1, 1)) -
             f"({width / scale[0]:.0f}x{height / scale[1]:.0f} pixels; a box is written x0,y0,x1,y1)"
         )
     return image.crop((int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1))))
-
-
-def rgb(image: Image.Image) -> Image.Image:
-    """An image of any mode as RGB of 8 bits; transparency is composited on white."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image).astype(np.float64)
-        if image.mode == "F":
-            low, high = (0.0, 1.0) if values.size and values.max() <= 1 else (0.0, 255.0)
-        else:
-            low, high = 0.0, 65535.0
-        levels = np.clip((values - low) / (high - low) * 255, 0, 255)
-        return Image.fromarray(np.nan_to_num(levels).round().astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        background = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(background, layer).convert("RGB")
-    return image.convert("RGB")
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise WorkbenchError(f"{width}x{height} pixels is more than the limit of {MOST_PIXELS:,}")
 
 
 def _reason(error: Exception) -> str:

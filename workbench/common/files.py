@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import uuid
@@ -38,10 +39,14 @@ def replacing(path: Path, unique: bool = True, private: bool = False) -> Iterato
     After an error the part is deleted and ``path`` stays as it was. The part of a killed process is deleted
     by the next process that writes to the folder. With a ``unique`` name of the part, several processes may
     write the same file. Under a lock a fixed name is possible: the next write overwrites the part of a
-    killed process. ``private``: only the owner may read the file. Raises OSError.
+    killed process. ``private``: only the owner may read the file. Raises OSError, also if ``path`` is a
+    folder, pipe, socket or device, which no file may replace.
     """
     name = f".{path.name}.{uuid.uuid4().hex[:8]}.part" if unique else f"{path.name}.part"
     part = path.with_name(name)
+    if path.exists() and not path.is_file():
+        kind = "folder" if path.is_dir() else "pipe, socket or device"
+        raise OSError(errno.EINVAL, f"it is a {kind}, not a file")
     _sweep(path.parent, _UNIQUE_PART)
     lock = _locked(part, 0o600 if private else 0o666)
     try:
@@ -69,16 +74,12 @@ def replace_file(path: Path, content: bytes) -> None:
 def write_output(path: Path, content: str, kind: str, errors: str = "replace") -> None:
     """Write a text file for the user atomically; ``kind`` names it in the message, as in "report".
 
-    A link is kept, and a device or a pipe is written to. Raises WorkbenchError if it cannot be written.
+    The target of a link is written. Raises WorkbenchError if the file cannot be written.
     """
     try:
         path = Path(os.path.realpath(path))
-        data = content.encode("utf-8", errors)
-        if path.exists() and not path.is_file() and not path.is_dir():
-            path.write_bytes(data)
-            return
         with replacing(path) as part, part.open("wb") as file:
-            _write(file, data)
+            _write(file, content.encode("utf-8", errors))
     except (OSError, ValueError) as error:  # ValueError: an impossible file name
         reason = getattr(error, "strerror", None) or error
         raise WorkbenchError(

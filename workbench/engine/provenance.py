@@ -12,6 +12,7 @@ import torch
 import torchvision
 
 from workbench.collections.collection import Collection, require_ground_truth
+from workbench.collections.truth_files import change_note
 from workbench.config.errors import VERSION
 from workbench.descriptors.proposals import origin
 from workbench.descriptors.whitening import Whitening
@@ -83,6 +84,8 @@ def warnings(described: DescribedCollection) -> list[str]:
     """The warnings about a described collection that are shown with its measures."""
     collection, descriptors = described.collection, described.descriptors
     warnings = [*collection.notes, *described.source.notes]
+    if changed := change_note(collection.truth_files):
+        warnings.append(changed)
     if described.words is not None:
         warnings += _vocabulary_warnings(described.words, len(collection.images))
     if described.source.spec.random:
@@ -126,11 +129,12 @@ def _whitening_warnings(whitening: Whitening, collection: Collection) -> Iterato
     where = "the evaluated collection" if same else f"another collection, {other!r}"
     yield f"{kind} was fitted on {where}" + (" with its ground truth" if kind == "lw" else "")
     wanted, kept = provenance["asked"], provenance["kept"]
-    if kind == "pcaw" and kept * FEW_VECTORS > provenance.get("vectors", np.inf):
+    strong = kind == "pcaw" and provenance.get("strength", 1) > WEAK_STRENGTH
+    if strong and kept * FEW_VECTORS > provenance.get("vectors", np.inf):
         yield (
             f"{kind} was fitted on {provenance['vectors']} vectors for {kept} dimensions: it amplifies noise"
         )
-    if kind == "pcaw" and same and provenance.get("strength", 1) > WEAK_STRENGTH:
+    if strong and same:
         yield from _few_images(collection, wanted)
     if kept < wanted:
         yield f"{kind} keeps {kept} of {wanted} dimensions: the vectors span no more"

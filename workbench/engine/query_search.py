@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
-from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 from workbench.engine.locate import locate_in_image
 from workbench.engine.provenance import search_warnings
@@ -36,8 +36,7 @@ def rank_query(
 
     With further queries and feedback the query is refined in steps; ``moved`` compares the last two.
     """
-    if k is not None and k < 1:
-        raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
+    k = result_count(k)
     searcher = engine.searcher(config, progress, query, *also)
     described = searcher.described
     vectors = [query_vector(described, query, box)]

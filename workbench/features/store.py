@@ -24,6 +24,7 @@ from safetensors.torch import save
 
 from workbench.common import checksums
 from workbench.common.files import Stamp, replacing, stamp
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 
 
@@ -68,7 +69,7 @@ class Store:
             try:
                 with safe_open(path, framework="pt") as file:
                     metadata = file.metadata() or {}
-                    header = json.loads(metadata["batch"])
+                    header = parse_json(metadata["batch"])
                     if not metadata.keys() <= {"batch", "checksum"}:
                         raise SafetensorError("a name of the header is damaged")
                     if header["keys"] and not self._fits(file, len(header["keys"])):

@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from workbench.common.damage import DAMAGE
 from workbench.common.files import Stamp, stamp
+from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.features.weights import read_tensors
 from workbench.local.patches import SIDE
@@ -94,7 +95,7 @@ def weight_path(name: str, cache: Path) -> Path | None:
     if not variant:
         return SHIPPED
     if "/" in variant or "." in variant:
-        return Path(variant).expanduser()
+        return user_path(variant, "HardNet's weights")
     path = cache / "learned" / f"{variant}.safetensors"
     if not path.is_file():
         raise WorkbenchError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.common.files import replacing
+from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 
 _COLUMNS = ["query", "rank", "image_id", "score"]
@@ -25,7 +26,7 @@ def read(file: Path) -> pd.DataFrame:
     Raises WorkbenchError if the file is missing or damaged.
     """
     try:
-        table = pd.read_parquet(file, page_checksum_verification=True)
+        table = Table(pd.read_parquet(file, page_checksum_verification=True))
         if list(table.columns) != _COLUMNS:  # the checksums do not cover the names
             raise ValueError("it has other columns")
         return table

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
+
+from workbench.common.tables import Table
+from workbench.common.text import parse_json
 
 LISTED = ("id", "time", "collection", "pipeline", "protocol", "mean_ap", "seconds", "seed", "fingerprint")
 COLUMNS = (*LISTED, "metrics", "per_query", "provenance", "warnings")
@@ -55,9 +57,9 @@ def parsed(row: dict[str, Any]) -> Run:
     first = listed(tuple(row[column] for column in LISTED))
     if first is None:
         raise ValueError
-    values = {column: json.loads(row[column]) for column in COLUMNS if column not in LISTED}
+    values = {column: parse_json(row[column]) for column in COLUMNS if column not in LISTED}
     metrics, provenance = dict(values["metrics"]), dict(values["provenance"])
-    per_query = pd.DataFrame(values["per_query"])
+    per_query = Table(values["per_query"])
     per_query["ap"] = per_query["ap"].astype(float)
     per_query["query"] = per_query["query"].astype(object)
     if "first_positive" in per_query:

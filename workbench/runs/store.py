@@ -18,7 +18,9 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
 from workbench.engine.description import DescribedCollection
 from workbench.engine.evaluate import Evaluation
 from workbench.runs import database
@@ -81,10 +83,10 @@ def list_runs(cache: Path, collection: str | None = None) -> pd.DataFrame:
     with database.reading(database_path(cache)) as connection:
         rows = connection.execute(f"SELECT {', '.join(LISTED)} FROM runs ORDER BY time DESC").fetchall()
     intact = [row for row in map(listed, rows) if row is not None]
-    table = pd.DataFrame(intact, columns=[*LISTED]).astype({"mean_ap": float, "seconds": float, "seed": int})
+    table = Table(intact, columns=[*LISTED]).astype({"mean_ap": float, "seconds": float, "seed": int})
     if collection is not None:
         table = table[table["collection"] == collection].reset_index(drop=True)
-    table.attrs["damaged"] = [str(row[0]) for row in rows if listed(row) is None]
+    table.attrs["damaged"] = [printable(str(row[0])) for row in rows if listed(row) is None]
     return table
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from PIL import Image
 
+from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
@@ -117,8 +117,8 @@ def train_proposals(
 
 def _small_jpeg(path: Path) -> bytes:
     """A picture as a JPEG of at most 320 pixels."""
-    with Image.open(path) as picture:
-        picture.thumbnail((320, 320))
-        data = io.BytesIO()
-        picture.save(data, "JPEG", quality=80)
+    picture = images.load(path, at_least=(640, 640))
+    picture.thumbnail((320, 320))
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=80)
     return data.getvalue()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.evaluation.judged import queries_text
 from workbench.panels.formatting import percent, time_left
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
@@ -60,10 +61,10 @@ def paired(table: pd.DataFrame) -> list[dict[str, Any]]:
 def made_by(run: store.Run) -> list[Line]:
     """The pipeline, provenance and warnings of a run."""
     about = defaultdict(lambda: "?", run.provenance)  # entries of a damaged run may be missing
-    images, queries = (f"{v:,}" if isinstance(v := about[key], int) else v for key in ("images", "queries"))
+    images = f"{about['images']:,}" if isinstance(about["images"], int) else about["images"]
     versions = about["versions"] if isinstance(about["versions"], dict) else {}
     facts = [
-        f"{images} images, {queries} queries by {run.protocol}",
+        f"{images} images, {_queries(run.provenance)} by {run.protocol}",
         f"{about['dimensions']} dimensions",
         f"{about['size']} px, {about['precision']} on {about['device']}",
         f"seed {run.seed}, weights {about['weights']}",
@@ -71,6 +72,13 @@ def made_by(run: store.Run) -> list[Line]:
     ]
     warnings = [line(warning, "warning") for warning in run.warnings]
     return [line(run.pipeline, "pipeline"), line(" · ".join(facts), "note"), *warnings]
+
+
+def _queries(provenance: dict[str, Any]) -> str:
+    try:
+        return queries_text(provenance)
+    except (KeyError, TypeError, ValueError):  # of a damaged run
+        return "? queries"
 
 
 def in_words(difference: store.RunDifference) -> list[Line]:
