@@ -33,5 +33,6 @@ def test_hostile_inputs_are_read_or_refused_with_a_sentence(attack: Any, part: s
     assert not faults
 
 
+@pytest.mark.slow
 def test_killed_evaluations_resume_to_the_same_numbers(attack: Any, tmp_path: Path) -> None:
-    assert attack.kill_evaluations(tmp_path, 0, 3, pictures=16) == []
+    assert attack.kill_evaluations(tmp_path, 0, 2, pictures=16) == []
