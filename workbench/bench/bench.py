@@ -262,10 +262,9 @@ class Bench:
 
     def thumbnail(self, image_id: str, *, side: int = 160, box: Box | None = None) -> bytes:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
-        folder = self.options.cache / "thumbnails"
         try:
             crop = None if box is None else valid_box(box)
-            return thumbnail(self.collection.path(image_id), side, crop, folder)
+            return thumbnail(self.collection.path(image_id), side, crop, self.options.cache)
         except WorkbenchError as error:
             raise WorkbenchError(f"image {image_id!r}: {error}") from None
 

@@ -128,19 +128,21 @@ def runs(
     folder = cache_folder(cache)
     if diff:
         comparison = store.diff(*(store.load(folder, printable(name)) for name in diff))
-        tables = {
+        tables: dict[str, Any] = {
             "metrics": comparison.metrics,
             "per_query": comparison.per_query,
             "provenance": comparison.provenance,
         }
         if as_json:
-            print_json({name: table.to_dict("records") for name, table in tables.items()})
+            records = {name: table.to_dict("records") for name, table in tables.items()}
+            print_json({**records, "notes": comparison.notes})
             return
         print_line(comparison.difference.sentence(f"{comparison.b.pipeline} ({comparison.b.id[:8]})"))
         measured = comparison.metrics.itertuples(index=False, name=None)
         measures = [[name, *(measure(name, value) for value in values)] for name, *values in measured]
         print_table("Measures, in percent", ["measure", "A", "B", "B - A"], measures)
         print_table("Provenance: differences", ["", "A", "B"], comparison.provenance.to_numpy().tolist())
+        print_notes(comparison.notes)
         return
     table = store.list_runs(folder, None if collection is None else printable(collection))
     if as_json:
@@ -151,6 +153,7 @@ def runs(
         for run_id, time, name, pipeline, _, mean_ap, seconds, *_ in table.itertuples(index=False, name=None)
     ]
     print_table(f"Runs in {folder}", ["id", "time (UTC)", "collection", "pipeline", "mAP %", "seconds"], rows)
+    print_notes(store.damage_notes(table))
 
 
 for query_command in (queries.search, queries.classify, queries.explain):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from workbench.collections import images
+from workbench.collections import contents
 from workbench.collections.collection import Collection, Query
 from workbench.collections.lookup import image_at
 from workbench.common.paths import shortened
@@ -113,9 +113,11 @@ class DescribedCollection:
         return all(any(part is used_part for used_part in used) for part in current)
 
     def _pictures_fresh(self) -> bool:
-        return all(
-            key.startswith(images.header(picture.path).fingerprint)
-            for picture, key in zip(self.pictures, self.keys[0], strict=True)
+        headers, unreadable = contents.of(self.source.options.cache).headers(
+            [picture.path for picture in self.pictures]
+        )
+        return not unreadable and all(
+            key.startswith(headers[row].fingerprint) for row, key in enumerate(self.keys[0])
         )
 
 

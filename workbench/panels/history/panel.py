@@ -168,6 +168,8 @@ class History(Panel[tuple[str, ...], Runs]):
             self.about.lines = run_tables.in_words(difference)
         else:
             self.about.lines = run_tables.made_by(chosen[0]) if chosen else self._hint(len(table))
+        damaged = [line(note, "warning") for note in store.damage_notes(table)]
+        self.about.lines = [*self.about.lines, *damaged]
 
     def _hint(self, count: int) -> list[Line]:
         if count <= SHOWN:
