@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.bench.bench import Bench
 from workbench.collections.catalog import open_collection
 from workbench.collections.distractors import check, with_distractors
+from workbench.common.paths import user_folder
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options, default_cache
@@ -48,15 +49,14 @@ def open_workbench(
         raise WorkbenchError(
             f"option {sorted(unknown)[0]!r} is not known; valid: {', '.join(Options.__dataclass_fields__)}"
         )
-    cache = Path(options.get("cache") or default_cache()).expanduser()
-    weights = options.get("weights")
+    cache, weights = options.get("cache"), options.get("weights")
     distractors = str(options.get("distractors") or "")
     check(distractors)
     chosen = replace(
         Options(**options),
-        cache=cache,
-        weights=Path(weights).expanduser() if weights else None,
+        cache=user_folder(default_cache() if cache is None else cache, "cache"),
+        weights=None if weights is None else user_folder(weights, "weights"),
         distractors=distractors,
     )
-    collection = open_collection(name, labels, cache, progress)
+    collection = open_collection(name, labels, chosen.cache, progress)
     return Workbench(with_distractors(collection, distractors, progress), chosen)

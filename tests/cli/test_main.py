@@ -63,6 +63,8 @@ def test_evaluate_json_prints_json_only(photos: Path, tmp_path: Path) -> None:
         "collection",
         "protocol",
         "mean_ap",
+        "judged",
+        "unjudged",
         "metrics",
         "provenance",
         "warnings",

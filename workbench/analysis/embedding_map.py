@@ -16,6 +16,7 @@ import pandas as pd
 
 from workbench.common.files import replacing
 from workbench.common.progress import Progress, silent
+from workbench.common.tables import Table
 from workbench.engine.description import DescribedCollection
 from workbench.search.knn import nearest
 
@@ -43,10 +44,10 @@ def embedding_map(
     path = options.cache / "embeddings" / f"{_key(vectors, images, options.seed)}.parquet"
     saved = _read(path, images)
     if saved is not None or known_only:
-        return pd.DataFrame(columns=["image_id", "x", "y", "cluster"]) if saved is None else saved
+        return Table(columns=["image_id", "x", "y", "cluster"]) if saved is None else Table(saved)
     x, y = layout(vectors, options.seed, progress).T
     progress("finding clusters", 0, 0)
-    frame = pd.DataFrame({"image_id": images, "x": x, "y": y, "cluster": clusters(vectors, options.seed)})
+    frame = Table({"image_id": images, "x": x, "y": y, "cluster": clusters(vectors, options.seed)})
     progress("saving the map", 1, 1)
     _write(path, frame)
     return frame

@@ -21,7 +21,9 @@ from workbench.bench.regions import RegionAccessor
 from workbench.bench.studies import StudyAccessor
 from workbench.collections.collection import Collection, require_ground_truth
 from workbench.collections.thumbnails import thumbnail
-from workbench.common.geometry import Box
+from workbench.collections.truth_files import change_note
+from workbench.common.arguments import result_count
+from workbench.common.geometry import Box, valid_box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import ONE_PIPELINE, Config
 from workbench.config.errors import WorkbenchError
@@ -63,7 +65,7 @@ class Bench:
         self.regions = RegionAccessor(self.engine)
         self.keypoints = KeypointAccessor(self.engine)
         self.studies = StudyAccessor(self.engine, self.compare)
-        self._evaluations: dict[str, tuple[DescribedCollection, Evaluation]] = {}
+        self._evaluations: dict[str, tuple[DescribedCollection, Evaluation, str]] = {}
         self._lock = threading.Lock()  # of the cached evaluations, held for moments only
 
     @property
@@ -99,7 +101,9 @@ class Bench:
         described = searcher.described
         with self._lock:
             entry = self._evaluations.get(str(config))
-        cached = entry[1] if entry is not None and entry[0] is described else None
+        changed = change_note(self.collection.truth_files)
+        current = entry is not None and entry[0] is described and entry[2] == changed
+        cached = entry[1] if entry is not None and current else None
         evaluation = cached or evaluate(searcher, progress)
         if localise and "localisation" not in evaluation.metrics:
             located = self._localisation(described, progress)
@@ -107,7 +111,7 @@ class Bench:
                 evaluation = replace(evaluation, metrics=evaluation.metrics | located)
         with self._lock:
             self._evaluations.pop(str(config), None)
-            self._evaluations[str(config)] = described, evaluation  # the newest last
+            self._evaluations[str(config)] = described, evaluation, changed  # the newest last
             while len(self._evaluations) > MAX_CACHED:
                 self._evaluations.pop(next(iter(self._evaluations)))
         if cached is not None and cached.metrics == evaluation.metrics:
@@ -189,6 +193,7 @@ class Bench:
         regions and their neighbours that the score is the mean of. An image of the collection has no vote
         itself. ``online``: see ``regions.rank``.
         """
+        k = result_count(k)
         sets = self.engine.region_sets(Config.parse(pipeline), progress, image)
         regions = one.query_regions(sets, image, box, online)
         classes = one.compare_classes(sets, regions, self.collection.labels, one.query_images(sets, image))
@@ -259,7 +264,8 @@ class Bench:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
         folder = self.options.cache / "thumbnails"
         try:
-            return thumbnail(self.collection.path(image_id), side, box, folder)
+            crop = None if box is None else valid_box(box)
+            return thumbnail(self.collection.path(image_id), side, crop, folder)
         except WorkbenchError as error:
             raise WorkbenchError(f"image {image_id!r}: {error}") from None
 
@@ -267,7 +273,9 @@ class Bench:
         """The share of heat on targets. Indexes and re-ranking do not change it, so it is shared by all
         pipelines of one description."""
         with self._lock:
-            entries = [evaluation.metrics for of, evaluation in self._evaluations.values() if of is described]
+            entries = [
+                evaluation.metrics for of, evaluation, _ in self._evaluations.values() if of is described
+            ]
         for metrics in entries:
             if "localisation" in metrics:
                 return {name: value for name, value in metrics.items() if name.startswith("localisation")}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
@@ -44,6 +45,7 @@ class KeypointAccessor:
         ``keypoint`` is a row of ``bench.match(image, …).query``. Columns as of
         ``engine.patch_search.nearest_patches``, without the image that the keypoint is from.
         """
+        k = result_count(k) or len(self._engine.collection.images)
         described, keypoints = self._engine.keypoints(Config.parse(pipeline), progress, image)
         features = query_features(described, keypoints, image, box)
         if not 0 <= keypoint < len(features):

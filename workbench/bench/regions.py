@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from workbench.analysis.proposal_recall import COUNTS, proposal_recall
+from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import ONE_PIPELINE, Config
@@ -40,6 +41,7 @@ class RegionAccessor:
         ``region`` is a row of ``studies.activations(image).regions``. Returns a DataFrame of rank, image_id,
         x0, y0, x1, y1 (fractions) and score, without the image that the region is from.
         """
+        k = result_count(k) or len(self._engine.collection.images)
         described = self._engine.describe(self._engine.config(pipeline), progress, image)
         path = query_file(described.collection, image)
         maps = query_maps(described, image, box)[0]
@@ -63,8 +65,7 @@ class RegionAccessor:
         ``bench.search``. ``online=False``: an image of the collection is searched for by its stored regions.
         Raises WorkbenchError if it has none.
         """
-        if k is not None and k < 1:
-            raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
+        k = result_count(k)
         sets = self._engine.region_sets(Config.parse(pipeline), progress, query)
         ranking = one.rank(sets, one.query_regions(sets, query, box, online))
         relevance = relevance_of(self._engine.collection, query)

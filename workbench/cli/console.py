@@ -7,9 +7,10 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from workbench.common.progress import Progress, silent
+from workbench.config.printable import printable
 
 
 @contextlib.contextmanager
@@ -35,8 +36,12 @@ def progress_bar() -> Iterator[Progress]:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; NaN and infinity become null."""
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    """Print a value as JSON; NaN and infinity become null, control characters are escaped."""
+    text = json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    unsafe = {character for character in set(text) if character != "\n" and printable(character) != character}
+    for character in unsafe:  # inside strings, where an escape stands for the same character
+        text = text.replace(character, json.dumps(character)[1:-1])
+    print(text)
 
 
 def _plain(value: Any) -> Any:
@@ -50,6 +55,11 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def print_line(text: str, file: TextIO | None = None) -> None:
+    """Print a line, with control characters of names escaped; to standard output by default."""
+    print(printable(text), file=file)
+
+
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table; columns of numbers are right-aligned."""
     from rich.console import Console
@@ -61,19 +71,19 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         numbers = bool(rows) and all(
             row[position].removeprefix("-").replace(".", "", 1).isdigit() or not row[position] for row in rows
         )
-        table.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+        table.add_column(Text(printable(name)), justify="right" if numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     # In a file or a pipe, lines are not wrapped to the width of a terminal.
     console = Console() if sys.stdout.isatty() else Console(width=400)
-    console.print(Text(title), style="bold")
+    console.print(Text(printable(title)), style="bold")
     console.print(table)
 
 
 def print_notes(warnings: Iterable[str], errors: bool = False) -> None:
     """Print each warning once, as a line; ``errors``: on stderr, beside JSON."""
     for warning in dict.fromkeys(warnings):
-        print(f"note: {warning}", file=sys.stderr if errors else sys.stdout)
+        print_line(f"note: {warning}", file=sys.stderr if errors else sys.stdout)
 
 
 def percent(value: float) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from workbench.common.paths import user_path
 from workbench.config.errors import (
     WorkbenchError,
     torch_mismatch,
@@ -99,7 +100,7 @@ def _speed() -> Finding:
 def _disk(chosen: Path | None) -> Finding:
     from workbench.config.options import default_cache
 
-    cache = (chosen or default_cache()).expanduser()
+    cache = user_path(chosen or default_cache(), "--cache")
     try:
         cache.mkdir(parents=True, exist_ok=True)
         probe = cache / ".writable"

@@ -11,9 +11,18 @@ from typing import Annotated, Any
 import typer
 
 from workbench.cli import queries, resources, train
-from workbench.cli.console import measure, percent, print_json, print_notes, print_table, progress_bar
-from workbench.cli.options import CACHE, JSON, Opening, opens, require_folder
+from workbench.cli.console import (
+    measure,
+    percent,
+    print_json,
+    print_line,
+    print_notes,
+    print_table,
+    progress_bar,
+)
+from workbench.cli.options import CACHE, JSON, Opening, cache_folder, opens, output_file
 from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -34,11 +43,14 @@ def evaluate(
     as_json: JSON = False,
 ) -> None:
     """Evaluate pipelines by the collection's protocol: a table of mAP."""
+    from workbench.evaluation.judged import judged_text, queries_text
+
     with progress_bar() as progress:
         bench = opening(progress)
         evaluations = [bench.evaluate(pipeline, progress=progress) for pipeline in pipelines]
     if as_json:
-        names = ("pipeline", "collection", "protocol", "mean_ap", "metrics", "provenance", "warnings")
+        names = ["pipeline", "collection", "protocol", "mean_ap", "judged", "unjudged"]
+        names += ["metrics", "provenance", "warnings"]
         print_json([{name: getattr(evaluation, name) for name in names} for evaluation in evaluations])
         return
     shown = [name for name in evaluations[0].metrics if name != "mAP" or len(evaluations[0].metrics) == 1]
@@ -47,14 +59,15 @@ def evaluate(
         [
             evaluation.pipeline,
             percent(evaluation.mean_ap),
+            judged_text(evaluation.provenance).replace(" queries", ""),
             *(measure(name, evaluation.metrics[name]) for name in shown),
         ]
         for evaluation in evaluations
     ]
     first, about = evaluations[0], evaluations[0].provenance
-    title = f"{first.collection}: {about['images']} images, {about['queries']} queries"
-    print_table(title, ["pipeline", "mAP %", *shown], rows)
-    print(f"protocol {first.protocol}, AP by {about['ap_variant']}: {about['protocol_note']}")
+    title = f"{first.collection}: {about['images']} images, {queries_text(about)}"
+    print_table(title, ["pipeline", "mAP %", "queries", *shown], rows)
+    print_line(f"protocol {first.protocol}, AP by {about['ap_variant']}: {about['protocol_note']}")
     print_notes(warning for evaluation in evaluations for warning in evaluation.warnings)
 
 
@@ -92,11 +105,11 @@ def report(
     """Compare pipelines on one page that opens offline: measures, curves, rankings, explanations."""
     from workbench.report.page import write_report
 
-    require_folder(out)
+    out = output_file(out)
     with progress_bar() as progress:
         bench = opening(progress)
         write_report(bench, pipelines, out, progress)
-    print(f"written to {out}")
+    print_line(f"written to {out}")
 
 
 @app.command()
@@ -110,12 +123,11 @@ def runs(
     cache: CACHE = None,
 ) -> None:
     """List earlier evaluations, newest first, or compare two of them."""
-    from workbench.config.options import default_cache
     from workbench.runs import store
 
-    folder = (cache or default_cache()).expanduser()
+    folder = cache_folder(cache)
     if diff:
-        comparison = store.diff(*(store.load(folder, name) for name in diff))
+        comparison = store.diff(*(store.load(folder, printable(name)) for name in diff))
         tables = {
             "metrics": comparison.metrics,
             "per_query": comparison.per_query,
@@ -124,13 +136,13 @@ def runs(
         if as_json:
             print_json({name: table.to_dict("records") for name, table in tables.items()})
             return
-        print(comparison.difference.sentence(f"{comparison.b.pipeline} ({comparison.b.id[:8]})"))
+        print_line(comparison.difference.sentence(f"{comparison.b.pipeline} ({comparison.b.id[:8]})"))
         measured = comparison.metrics.itertuples(index=False, name=None)
         measures = [[name, *(measure(name, value) for value in values)] for name, *values in measured]
         print_table("Measures, in percent", ["measure", "A", "B", "B - A"], measures)
         print_table("Provenance: differences", ["", "A", "B"], comparison.provenance.to_numpy().tolist())
         return
-    table = store.list_runs(folder, collection)
+    table = store.list_runs(folder, None if collection is None else printable(collection))
     if as_json:
         print_json(table.to_dict("records"))
         return
@@ -181,10 +193,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise KeyboardInterrupt
     except (WorkbenchError, _UsageError) as error:
         message = str(error) if isinstance(error, WorkbenchError) else error.format_message()
-        print(f"workbench: {message or 'see workbench --help'}", file=sys.stderr)
+        print_line(f"workbench: {message or 'see workbench --help'}", file=sys.stderr)
         raise SystemExit(2) from None
     except (KeyboardInterrupt, typer.Abort):
-        print("workbench: stopped; the results stored so far are kept", file=sys.stderr)
+        print_line("workbench: stopped; the results stored so far are kept", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:  # the reader of standard output has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workbench.common.paths import user_file, user_folder
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
+from workbench.config.options import default_cache
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
 COLLECTION = Annotated[
     str, typer.Argument(help="posters, a benchmark's name, a folder of images or a CSV of labels")
 ]
-LABELS = Annotated[str, typer.Option(help="none, or folders: subfolders are labels")]
-CACHE = Annotated[Path | None, typer.Option(help="the folder of collections and stored maps")]
+LABELS = Annotated[
+    str, typer.Option(help="none, folders: subfolders are labels, or folders:last: their last names")
+]
+CACHE = Annotated[str | None, typer.Option(help="the folder of collections and stored maps")]
 JSON = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
-WEIGHTS = Annotated[Path | None, typer.Option(help="a folder of weight files; also WORKBENCH_WEIGHTS")]
+WEIGHTS = Annotated[str | None, typer.Option(help="a folder of weight files; also WORKBENCH_WEIGHTS")]
 # name → (type and help, default), as ``workbench.open`` takes them
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "size": (Annotated[int, typer.Option(help="longest side in pixels")], 512),
@@ -85,9 +89,21 @@ def opens(command: Callable[..., None], default: str | None = None) -> Callable[
     return run
 
 
-def require_folder(out: Path) -> None:
-    """Raise WorkbenchError unless the folder of ``--out`` exists."""
-    if not out.parent.is_dir():
+def cache_folder(cache: str | None) -> Path:
+    """The folder of ``--cache``, or else the default one."""
+    return user_folder(default_cache() if cache is None else cache, "--cache")
+
+
+def weights_folder(weights: str | None) -> Path | None:
+    """The folder of ``--weights``, if it is given."""
+    return None if weights is None else user_folder(weights, "--weights")
+
+
+def output_file(out: Path) -> Path:
+    """The file of ``--out``. Raises WorkbenchError if its folder does not exist, or if it is a folder."""
+    path = user_file(out, "--out")
+    if not path.parent.is_dir():
         raise WorkbenchError(
-            f"--out {str(out)!r}: the folder {str(out.parent)!r} does not exist; create it first"
+            f"--out {str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first"
         )
+    return path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.cli.console import print_json, print_notes, print_table, progress_bar
-from workbench.cli.options import JSON, Opening, require_folder
+from workbench.cli.console import print_json, print_line, print_notes, print_table, progress_bar
+from workbench.cli.options import JSON, Opening, output_file
 from workbench.config.config import ONE_PIPELINE
 from workbench.config.errors import WorkbenchError
 
@@ -87,21 +87,20 @@ def explain(
     from workbench.report.explanation import page
 
     crop = _box(box)
-    require_folder(out)
+    out = output_file(out)
     with progress_bar() as progress:
         bench = opening(progress)
         why = bench.explain(query, image, pipeline=pipeline, box=crop, progress=progress)
         pictures = bench.picture(query, box=crop), bench.picture(image)
     out.write_text(page(why, query, image, pipeline or bench.default_pipeline, *pictures), encoding="utf-8")
-    print(f"score {why.score:.3f}; written to {out}")
+    print_line(f"score {why.score:.3f}; written to {out}")
     print_notes(why.warnings)
 
 
 def _box(text: str | None) -> Box | None:
-    if text is None:
-        return None
+    from workbench.common.geometry import valid_box
+
     try:
-        x0, y0, x1, y1 = (float(word) for word in text.split(","))
-    except ValueError:
-        raise WorkbenchError(f"--box {text!r}: write four numbers, x0,y0,x1,y1 in pixels") from None
-    return x0, y0, x1, y1
+        return None if text is None else valid_box(text)
+    except WorkbenchError as error:
+        raise WorkbenchError(f"--{error}") from None

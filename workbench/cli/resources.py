@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.console import count, print_table, progress_bar
-from workbench.cli.options import CACHE, WEIGHTS
+from workbench.cli.console import count, print_line, print_table, progress_bar
+from workbench.cli.options import CACHE, WEIGHTS, cache_folder, weights_folder
 from workbench.config.errors import WorkbenchError
 
 
@@ -18,29 +18,27 @@ def fetch(
 ) -> None:
     """Download a benchmark or the weights of a backbone; an interrupted download is resumed."""
     from workbench.collections.download import SOURCES, fetch
-    from workbench.config.options import default_cache
     from workbench.features.backbones import BACKBONES, BackboneSpec
     from workbench.features.weights import download, locate
 
     if name in BACKBONES or name.startswith("timm:"):
-        spec = BackboneSpec.parse(name)
-        print(locate(spec, weights) or download(spec, weights))
+        spec, folder = BackboneSpec.parse(name), weights_folder(weights)
+        print_line(str(locate(spec, folder) or download(spec, folder)))
         return
     if name not in SOURCES:
         raise WorkbenchError(
             f"{name!r} cannot be fetched; benchmarks: {', '.join(SOURCES)}; backbones: {', '.join(BACKBONES)}"
         )
     with progress_bar() as progress:
-        target = fetch(name, (cache or default_cache()).expanduser(), progress)
-    print(f"{name} is in {target}")
+        target = fetch(name, cache_folder(cache), progress)
+    print_line(f"{name} is in {target}")
 
 
 def collections(cache: CACHE = None) -> None:
     """List the named collections."""
     from workbench.collections.catalog import catalog
-    from workbench.config.options import default_cache
 
-    folder = (cache or default_cache()).expanduser()
+    folder = cache_folder(cache)
     rows = [
         [
             entry.name,
@@ -55,7 +53,9 @@ def collections(cache: CACHE = None) -> None:
         for entry in catalog(folder)
     ]
     print_table(f"Collections in {folder}", ["name", "title", "images", "queries", "download", ""], rows)
-    print("Also: any folder of images (--labels folders: subfolders are labels), or a CSV with path,label.")
+    print_line(
+        "Also: any folder of images (--labels folders: subfolders are labels), or a CSV with path,label."
+    )
 
 
 def backbones(weights: WEIGHTS = None) -> None:
@@ -64,26 +64,26 @@ def backbones(weights: WEIGHTS = None) -> None:
     from workbench.features.weights import availability
     from workbench.local.hardnet import SHIPPED
 
+    folder = weights_folder(weights)
     states = {"embedded": "embedded", "ready": "here", "download": "to download"}
     rows = [
-        [name, card.title, states[availability(name, weights)], ", ".join(card.layers)]
+        [name, card.title, states[availability(name, folder)], ", ".join(card.layers)]
         for name, card in BACKBONES.items()
     ]
     local = {"sift": "needs none", "hardnet": "embedded" if SHIPPED.is_file() else "missing"}
     rows += [[name, card.title, local[name], ""] for name, card in LOCAL.items()]
     print_table("Backbones", ["name", "title", "weights", "layers (or the path of any module)"], rows)
-    print("Also: any timm model as timm:NAME, a weight file as file:PATH, a HardNet as hardnet:NAME.")
+    print_line("Also: any timm model as timm:NAME, a weight file as file:PATH, a HardNet as hardnet:NAME.")
 
 
 def doctor(cache: CACHE = None, weights: WEIGHTS = None) -> None:
     """Check this machine: what is missing or slow, and the remedy."""
     from workbench.cli.doctor import examine
 
-    findings = examine(cache, weights)
+    findings = examine(cache_folder(cache), weights_folder(weights))
     for finding in findings:
-        print(
-            f"{'ok ' if finding.good else 'FIX'} {finding.subject}"
-            + ("" if finding.good else f"\n    {finding.remedy}")
-        )
+        print_line(f"{'ok ' if finding.good else 'FIX'} {finding.subject}")
+        if not finding.good:
+            print_line(f"    {finding.remedy}")
     if not all(finding.good for finding in findings):
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from workbench.cli.console import percent, progress_bar
+from workbench.cli.console import percent, print_line, progress_bar
 from workbench.cli.options import Opening, opens
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def whitening(
         bench = opened(progress)
         path = fit_whitening(bench.collection, bench.options, pipeline, name, progress)
     step = Config.parse(pipeline).whitenings[0]
-    print(
+    print_line(
         f"written to {path}; use it as the step {step.name}:{step.args[0]:g}:{name}, or with fewer dimensions"
     )
 
@@ -66,7 +66,7 @@ def attention(
         )
     about = Attention.load(path).about
     _note_unreadable(about["unreadable"])
-    print(_written(about["kept"], path, f"{backbone}/max/rmac:5/attention:{name}"))
+    print_line(_written(about["kept"], path, f"{backbone}/max/rmac:5/attention:{name}"))
 
 
 @app.command()
@@ -95,11 +95,13 @@ def backbone(
         )
     about = card(path)
     for note in about["notes"]:
-        print(f"note: {note}", file=sys.stderr)
+        print_line(f"note: {note}", file=sys.stderr)
     before, kept = (about["figures"][number]["mean_ap"] for number in (0, about["kept"]))
     if kept <= before:
-        print("note: no epoch was better than the untrained backbone; try another --rate", file=sys.stderr)
-    print(_written(about["kept"], path, f"file:{path}/{pooling}/whole --size {about['size']}"))
+        print_line(
+            "note: no epoch was better than the untrained backbone; try another --rate", file=sys.stderr
+        )
+    print_line(_written(about["kept"], path, f"file:{path}/{pooling}/whole --size {about['size']}"))
 
 
 @app.command()
@@ -131,7 +133,7 @@ def hardnet(
             bench.collection, bench.options, name, settings, progress, report, _command(), real
         )
     _note_unreadable(card(path)["unreadable"])
-    print(f"written to {path}; use it as hardnet:{name}/bow:4096/whole")
+    print_line(f"written to {path}; use it as hardnet:{name}/bow:4096/whole")
 
 
 @app.command()
@@ -159,7 +161,7 @@ def proposals(
         path = train_proposals(
             bench.collection, bench.options, name, backbone, settings, progress, report, _command()
         )
-    print(f"written to {path}; use it as {backbone}/max/proposals:20:{name}")
+    print_line(f"written to {path}; use it as {backbone}/max/proposals:20:{name}")
 
 
 def _command() -> str:
@@ -169,12 +171,12 @@ def _command() -> str:
 
 def _print_epoch(epoch: Epoch, measures: str) -> None:
     loss = "untrained" if epoch.loss is None else f"loss {epoch.loss:.3f}"
-    print(f"epoch {epoch.number}: {loss}, {measures}", file=sys.stderr)
+    print_line(f"epoch {epoch.number}: {loss}, {measures}", file=sys.stderr)
 
 
 def _note_unreadable(count: int) -> None:
     if count:
-        print(f"note: {count} photos could not be read and are left out", file=sys.stderr)
+        print_line(f"note: {count} photos could not be read and are left out", file=sys.stderr)
 
 
 def _written(epoch: int, path: Any, use: str) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
 
 from workbench.collections.collection import Collection
 from workbench.collections.download import SOURCES
 from workbench.collections.folder import open_folder
+from workbench.collections.folder_labels import check_labels
 from workbench.collections.holidays import open_holidays
 from workbench.collections.labels import open_csv
 from workbench.collections.oxford import open_oxford
 from workbench.collections.revisited import open_revisited
 from workbench.collections.ukbench import open_ukbench
+from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 
@@ -74,12 +75,11 @@ def open_collection(
 ) -> Collection:
     """Open a collection by name: ``posters``, a benchmark, ``BENCHMARK:FOLDER``, a CSV file or a folder.
 
-    Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none`` or ``folders``) applies to
-    folders. Write ``./NAME`` for a folder that has the name of a benchmark.
+    Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none``, ``folders`` or
+    ``folders:last``) applies to folders. Write ``./NAME`` for a folder that has the name of a benchmark.
     Raises WorkbenchError with the path that was tried and the remedy.
     """
-    if labels not in ("none", "folders"):
-        raise WorkbenchError(f"labels {labels!r} is not known; valid: none, folders")
+    check_labels(labels)
     if isinstance(name, str):
         if name == "posters":
             from workbench.collections.posters.collection import (
@@ -90,16 +90,16 @@ def open_collection(
         # Only the name of a benchmark has a meaning before the colon, so that C:\photos stays a path.
         benchmark, colon, folder = name.partition(":")
         if benchmark in _OPENERS:
-            root = Path(folder).expanduser() if colon else cache / benchmark
+            root = user_path(folder, f"the folder of {benchmark}") if folder else cache / benchmark
             if not root.is_dir() or (colon and not folder):
                 raise WorkbenchError(
                     f"{benchmark} is not in {str(root)!r}; run: workbench fetch {benchmark}, "
                     f"or name its folder: {benchmark}:FOLDER"
                 )
             return _OPENERS[benchmark](root, progress)
-    path = Path(name).expanduser()
+    path = user_path(name, "collection")
     if path.is_dir():
-        return open_folder(path, cast(Literal["none", "folders"], labels), progress)
+        return open_folder(path, labels, progress)
     if path.suffix.lower() == ".csv":
         return open_csv(path, progress)
     if path.exists():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-
-import pandas as pd
 
 from workbench.collections.images import known_note
 from workbench.collections.protocols import Protocol
+from workbench.collections.truth_files import TruthFile
 from workbench.common.geometry import Box
+from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class Collection:
     ``image`` and ``reason``.
     ``quadrilaterals`` maps (query id, image id) to the four corners, in pixels, of the query's object in
     that image (the query's own image included), if the ground truth has them.
+    ``unjudged`` maps queries that cannot be judged, and are not in ``queries``, to the reason;
+    ``unread_positives`` a query to the number of its positives that cannot be read. ``truth_files`` are the
+    files of the ground truth, as they were when they were read.
     """
 
     name: str
@@ -54,17 +61,36 @@ class Collection:
     )
     notes: tuple[str, ...] = ()  # shown wherever numbers on this collection are shown
     elsewhere: Mapping[str, Path] = field(default_factory=dict, repr=False)
+    unjudged: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unread_positives: Mapping[str, int] = field(default_factory=dict, repr=False)
+    truth_files: tuple[TruthFile, ...] = field(default=(), repr=False)
 
     def __repr__(self) -> str:
         protocol = self.protocol.title if self.protocol else "no ground truth"
         unread = f", {len(self.problems)} unreadable" if self.problems else ""
-        return f"{self.name}: {len(self.images):,} images{unread}, {len(self.queries):,} queries, {protocol}"
+        name = printable(self.name)
+        return f"{name}: {len(self.images):,} images{unread}, {len(self.queries):,} queries, {protocol}"
 
     @property
-    def report(self) -> pd.DataFrame:
+    def report(self) -> Table:
         read = ((image, known_note(self.path(image))) for image in self.images)
         assumed = [(image, f"read with an assumption: {note}") for image, note in read if note]
-        return pd.DataFrame([*self.problems, *assumed], columns=["image", "reason"])
+        return Table([*self.problems, *assumed], columns=["image", "reason"])
+
+    @cached_property
+    def members(self) -> Mapping[str, None]:
+        """The ids of the database and of the queries' images, in order."""
+        return dict.fromkeys([*self.images, *(query.image for query in self.queries)])
+
+    @cached_property
+    def files(self) -> Mapping[tuple[int, int], str]:
+        """(device, inode) → id of the images, as they were when this was first read."""
+        files: dict[tuple[int, int], str] = {}
+        for image in self.members:
+            with contextlib.suppress(OSError, ValueError):
+                status = os.stat(self.path(image))
+                files.setdefault((status.st_dev, status.st_ino), image)
+        return files
 
     def path(self, image_id: str) -> Path:
         """The path of an image's file."""
@@ -87,20 +113,50 @@ class Collection:
         lost = dict(unreadable)
         if not lost:
             return self
+        unread = {
+            query: sum(image in lost and grade != "junk" for image, grade in grades.items())
+            for query, grades in self.relevance.items()
+        }
+        before = self.unread_positives
         return replace(
             self,
             images=tuple(image for image in self.images if image not in lost),
-            queries=tuple(query for query in self.queries if query.image not in lost),
             relevance={
                 query: {image: grade for image, grade in grades.items() if image not in lost}
                 for query, grades in self.relevance.items()
             },
             problems=tuple({**dict(self.problems), **lost}.items()),
+            unread_positives={
+                **before,
+                **{query: before.get(query, 0) + count for query, count in unread.items() if count},
+            },
+        ).without_queries(
+            {
+                query.id: f"its image cannot be read: {lost[query.image]}"
+                for query in self.queries
+                if query.image in lost
+            }
+        )
+
+    def without_queries(self, reasons: Mapping[str, str]) -> Collection:
+        """This collection without the queries that are named, which are unjudged for the given reasons."""
+        if not reasons:
+            return self
+        return replace(
+            self,
+            queries=tuple(query for query in self.queries if query.id not in reasons),
+            unjudged={**self.unjudged, **reasons},
         )
 
 
 def require_ground_truth(collection: Collection) -> Protocol:
     """The collection's protocol. Raises WorkbenchError if the collection has no ground truth."""
+    if collection.protocol is not None and collection.unjudged and not collection.queries:
+        first, reason = next(iter(collection.unjudged.items()))
+        raise WorkbenchError(
+            f"none of the {len(collection.unjudged)} queries of {collection.name!r} can be judged, so there "
+            f"is no mAP; the first, {first!r}: {reason}"
+        )
     if collection.protocol is None or not collection.queries:
         raise WorkbenchError(
             f"{collection.name!r} has no ground truth, so there is no mAP: open it with labels='folders' "

@@ -22,6 +22,7 @@ from filelock import FileLock
 from workbench.collections.archives import damage_of, unpack
 from workbench.common.files import replacing
 from workbench.common.progress import Progress, silent
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 
 
@@ -186,7 +187,7 @@ def _wait(seconds: float, task: str, progress: Progress) -> None:
 def _difference(path: Path, record: Path) -> str | None:
     """Compare with the checksum of the first download, or record it; returns the difference in words."""
     try:
-        recorded: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+        recorded: dict[str, str] = parse_json(record.read_text()) if record.exists() else {}
     except ValueError:
         raise WorkbenchError(f"{str(record)!r} is damaged; delete it") from None
     with path.open("rb") as file:

@@ -3,72 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from workbench.collections.collection import Collection, Query
+from workbench.collections.folder_labels import check_labels, label_of_image, notes_on_equal_names, only_image
+from workbench.collections.hidden_files import answers, is_hidden
 from workbench.collections.image_formats import extensions, why_not_read
 from workbench.collections.images import Header, header, value_notes
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.same_label import SameLabel
+from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
 
 Problems = tuple[tuple[str, str], ...]
 
 
-class _Others(Mapping[str, str]):
-    """Read-only view: the members of a group except one, each ``positive``."""
-
-    def __init__(self, members: Mapping[str, None], excluded: str) -> None:
-        self._members, self._excluded = members, excluded
-
-    def __getitem__(self, image: str) -> str:
-        if image == self._excluded or image not in self._members:
-            raise KeyError(image)
-        return "positive"
-
-    def __iter__(self) -> Iterator[str]:
-        return (image for image in self._members if image != self._excluded)
-
-    def __len__(self) -> int:
-        return len(self._members) - (self._excluded in self._members)
-
-
-class SameLabel(Mapping[str, Mapping[str, str]]):
-    """Query id → the other database images of its label, all ``positive``.
-
-    ``groups`` maps a label to its database images, ``queries`` a query id to (image, label).
-    The relations are computed on demand: stored, a label of n images would have n² entries.
-    """
-
-    def __init__(self, groups: Mapping[str, Iterable[str]], queries: Mapping[str, tuple[str, str]]) -> None:
-        self._groups = {label: dict.fromkeys(images) for label, images in groups.items()}
-        self._queries = dict(queries)
-
-    def __getitem__(self, query: str) -> Mapping[str, str]:
-        image, label = self._queries[query]
-        return _Others(self._groups.get(label, {}), image)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._queries)
-
-    def __len__(self) -> int:
-        return len(self._queries)
-
-
-def open_folder(
-    root: Path, labels: Literal["none", "folders"] = "none", progress: Progress = silent
-) -> Collection:
+def open_folder(root: Path, labels: str = "none", progress: Progress = silent) -> Collection:
     """Open all images below ``root``; hidden files and folders are skipped.
 
     With ``labels="folders"`` the label of an image is its folder (images directly in ``root`` have
-    none and are distractors), and each image of a label with two or more images is a query.
+    none and are distractors), and each image of a label with two or more images is a query. With
+    ``"folders:last"`` it is the name of that folder, so that ``train/cat`` and ``test/cat`` are one label.
     Raises WorkbenchError if ``root`` is not a readable folder or has no readable image.
     """
-    if labels not in ("none", "folders"):
-        raise WorkbenchError(f"labels {labels!r} is not known; valid: none, folders")
+    check_labels(labels)
     root = existing_folder(root)
     names, problems = list_images(root)
     if not names:
@@ -78,7 +42,7 @@ def open_folder(
         )
     headers, unreadable = read_headers(root, names, progress)
     collection = Collection(
-        name=root.name or str(root),
+        name=printable(root.name or root),
         root=root,
         images=tuple(headers),
         problems=problems + unreadable,
@@ -86,7 +50,8 @@ def open_folder(
     )
     if labels == "none":
         return collection
-    label_of = {image: str(PurePosixPath(image).parent) for image in headers if "/" in image}
+    label_of = {image: label_of_image(image, labels) for image in headers if "/" in image}
+    unread_of = Counter(label_of_image(image, labels) for image, _ in unreadable if "/" in image)
     groups: dict[str, list[str]] = {}
     for image, label in label_of.items():
         groups.setdefault(label, []).append(image)
@@ -95,23 +60,32 @@ def open_folder(
         raise WorkbenchError(
             f"no subfolder of {str(root)!r} has two or more readable images, so folders cannot serve "
             "as labels; put the images of each label into a separate folder, or use labels none"
+            + (", or folders:last to join folders of equal names" if notes_on_equal_names(groups) else "")
         )
-    return Collection(
-        name=collection.name,
-        root=root,
-        images=collection.images,
+    return replace(
+        collection,
         queries=tuple(Query(image, image) for image in queries),
         relevance=SameLabel(groups, queries),
         protocol=PROTOCOLS["labels"],
-        problems=collection.problems,
         labels=label_of,
-        notes=collection.notes,
+        notes=(*collection.notes, *(() if labels == "folders:last" else notes_on_equal_names(groups))),
+        unjudged={
+            **{
+                image: only_image(unread_of[label])
+                for image, label in label_of.items()
+                if image not in queries
+            },
+            **{image: f"its image cannot be read: {why}" for image, why in unreadable if "/" in image},
+        },
+        unread_positives={
+            image: unread_of[label] for image, (_, label) in queries.items() if unread_of[label]
+        },
     )
 
 
 def existing_folder(root: Path) -> Path:
     """``root`` as an absolute path. Raises WorkbenchError if it is not a folder."""
-    root = Path(os.path.abspath(Path(root).expanduser()))
+    root = Path(os.path.abspath(user_path(root, "folder")))
     if not root.exists():
         raise WorkbenchError(f"folder {str(root)!r} does not exist; check the path")
     if not root.is_dir():
@@ -146,11 +120,11 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
             problems.append((folder, reason))
             continue
         for entry in entries:
-            if entry.name.startswith("."):
+            if is_hidden(entry.name):
                 continue
             name = f"{folder}/{entry.name}" if folder else entry.name
             suffix = Path(entry.name).suffix.lower()
-            if entry.is_dir():
+            if answers(entry.is_dir):
                 target = os.path.realpath(entry.path) if entry.is_symlink() else None
                 # A link into the root would show the same images a second time.
                 if target is None or not Path(target).is_relative_to(real_root):
@@ -158,7 +132,7 @@ def list_images(root: Path) -> tuple[list[str], Problems]:
             elif suffix in suffixes:
                 if _text(name) != name:
                     problems.append((_text(name), "the name is not valid UTF-8; rename the file"))
-                elif not entry.is_file():
+                elif not answers(entry.is_file):
                     problems.append((name, "a broken link, or not a regular file"))
                 else:
                     names.append(name)

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from workbench.collections.collection import Collection, Query
 from workbench.collections.folder import SameLabel, read_headers
+from workbench.collections.folder_labels import only_image
 from workbench.collections.images import value_notes
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.truth_files import truth_files
 from workbench.common.geometry import Box
+from workbench.common.paths import Listings, find_file, user_path
 from workbench.common.progress import Progress, silent
+from workbench.common.text import read_text
 from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _SPLITS = ("query", "database", "both")
+_HINT = "; separate the columns by commas, not by semicolons or tabs"
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,8 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
     relative to the CSV's folder or, if a path leads out of it, to the nearest common folder.
     Raises WorkbenchError with the line of a bad row; missing and damaged images are listed in the report.
     """
-    path = Path(os.path.abspath(Path(path).expanduser()))
+    path = Path(os.path.abspath(user_path(path, "collection")))
+    recorded = truth_files([path])
     rows = list(_rows(path))
     if not rows:
         raise WorkbenchError(f"{str(path)!r} has a header and no rows; add a row for each image")
@@ -50,6 +59,7 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
     ids = {row.path: Path(row.path).relative_to(root).as_posix() for row in rows}
     headers, problems = read_headers(root, dict.fromkeys(ids.values()), progress)
 
+    unread = _unread_rows(rows, ids, headers)
     groups: dict[str, dict[str, None]] = {}
     labels: dict[str, dict[str, None]] = {}
     database: dict[str, None] = {}
@@ -68,14 +78,20 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
             f"{str(path)!r} has no database image; give some rows the split database or both"
         )
 
+    lost = {label: len(images) for label, images in unread.positives.items()}
+    unjudged = {image: f"its image cannot be read: {dict(problems)[image]}" for image in unread.queries}
     queries: dict[str, tuple[str, str]] = {}
     boxes: dict[str, Box | None] = {}
+    only: dict[str, str] = {}
     seen: set[tuple[str, str, Box | None]] = set()
     for row in rows:
         image = ids[row.path]
         # As in a folder, the only image of its label is a distractor and not a query.
         alone = row.split == "both" and len(groups.get(row.label, ())) < 2
-        if row.split == "database" or not row.label or alone or (image, row.label, row.box) in seen:
+        if row.split == "database" or not row.label or (image, row.label, row.box) in seen:
+            continue
+        if alone:
+            only.setdefault(image, only_image(lost.get(row.label, 0)))
             continue
         header = headers[image]
         if row.box is not None and not (
@@ -89,18 +105,42 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
         query = _unused_name(image, queries)
         queries[query] = image, row.label
         boxes[query] = row.box
+    unjudged |= {_unused_name(image, queries): reason for image, reason in only.items()}
     protocol = replace(PROTOCOLS["labels"], crop_queries=any(box is not None for box in boxes.values()))
     return Collection(
-        name=path.stem,
+        name=printable(path.stem),
         root=root,
         images=tuple(database),
         queries=tuple(Query(query, image, boxes[query]) for query, (image, _) in queries.items()),
         relevance=SameLabel(groups, queries),
-        protocol=protocol if queries else None,
+        protocol=protocol if queries or unjudged else None,
         problems=problems,
         notes=value_notes({image: headers[image] for image in database}),
         labels={image: ", ".join(names) for image, names in labels.items()},
+        unjudged=unjudged,
+        unread_positives={query: lost[label] for query, (_, label) in queries.items() if label in lost},
+        truth_files=recorded,
     )
+
+
+class _Unread(NamedTuple):
+    """The images of rows that cannot be read: those of queries, and of the database by their label."""
+
+    queries: list[str]
+    positives: dict[str, dict[str, None]]
+
+
+def _unread_rows(rows: list[_Row], ids: Mapping[str, str], headers: Container[str]) -> _Unread:
+    unread = _Unread([], {})
+    for row in rows:
+        image = ids[row.path]
+        if image in headers or not row.label:
+            continue
+        if row.split != "database":
+            unread.queries.append(image)
+        if row.split != "query":
+            unread.positives.setdefault(row.label, {})[image] = None
+    return unread
 
 
 def _unused_name(image: str, taken: Mapping[str, object]) -> str:
@@ -112,33 +152,32 @@ def _unused_name(image: str, taken: Mapping[str, object]) -> str:
 
 
 def _rows(path: Path) -> Iterator[_Row]:
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True, skipinitialspace=True)
+    listings: Listings = {}
+    columns: list[str] | None = None
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = [(column or "").strip().lower() for column in reader.fieldnames or ()]
-            _check_columns(path, columns)
-            reader.fieldnames = columns
-            for values in reader:
-                try:
-                    yield _row(path.parent, values, reader.line_num)
-                except WorkbenchError as error:
-                    raise WorkbenchError(f"{str(path)!r}, line {reader.line_num}: {error}") from None
-    except FileNotFoundError:
-        raise WorkbenchError(f"{str(path)!r} does not exist; check the path") from None
-    except OSError as error:
-        raise WorkbenchError(f"{str(path)!r} cannot be opened: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise WorkbenchError(f"{str(path)!r} is not UTF-8; save it as CSV (UTF-8)") from None
+        for values in reader:
+            if not any(value.strip() for value in values):
+                continue  # a blank line, or the empty rows at the end of a spreadsheet
+            if columns is None:
+                columns = [value.strip().lower() for value in values]
+                _check_columns(path, columns)
+                continue
+            try:
+                yield _row(path.parent, columns, values, reader.line_num, listings)
+            except WorkbenchError as error:
+                raise WorkbenchError(f"{str(path)!r}, line {reader.line_num}: {error}") from None
     except csv.Error as error:
         raise WorkbenchError(f"{str(path)!r}, line {reader.line_num}: {error}; correct the quotes") from None
+    if columns is None:
+        _check_columns(path, [])
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:
     missing = [column for column in ("path", "label") if column not in columns]
     if missing:
-        other_separator = ";" in "".join(columns) or "\t" in "".join(columns)
-        hint = "separate the columns by commas" if other_separator else "name the columns in its first line"
-        raise WorkbenchError(f"{str(path)!r} has no column {' and no column '.join(missing)}; {hint}")
+        hint = _HINT if _other_separator(columns) else "; name the columns in its first line"
+        raise WorkbenchError(f"{str(path)!r} has no column {' and no column '.join(missing)}{hint}")
     repeated = [column for column in ("path", "label", "split", *_CORNERS) if columns.count(column) > 1]
     if repeated:
         raise WorkbenchError(f"{str(path)!r} has the column {repeated[0]} twice; keep one")
@@ -147,10 +186,17 @@ def _check_columns(path: Path, columns: list[str]) -> None:
         raise WorkbenchError(f"{str(path)!r} has only {', '.join(box)}; a box has the columns x0,y0,x1,y1")
 
 
-def _row(folder: Path, values: Mapping[str | None, object], line: int) -> _Row:
-    if None in values or any(value is None for value in values.values()):
-        raise WorkbenchError("it has more or fewer values than the header; quote values that contain commas")
-    text = {str(key): str(value).strip() for key, value in values.items()}
+def _other_separator(values: list[str]) -> bool:
+    return any(";" in value or "\t" in value for value in values)
+
+
+def _row(folder: Path, columns: list[str], values: list[str], line: int, listings: Listings) -> _Row:
+    if len(values) != len(columns):
+        raise WorkbenchError(
+            "it has more or fewer values than the header; quote values that contain commas"
+            + (_HINT if _other_separator(values) else "")
+        )
+    text = {column: value.strip() for column, value in zip(columns, values, strict=True)}
     if not text["path"] or "\0" in text["path"]:
         raise WorkbenchError("the path is empty or not text; name an image file")
     split = text.get("split") or "both"
@@ -158,8 +204,11 @@ def _row(folder: Path, values: Mapping[str | None, object], line: int) -> _Row:
         raise WorkbenchError(f"split {split!r} is not known; valid: {', '.join(_SPLITS)}")
     if split == "query" and not text["label"]:
         raise WorkbenchError("a query needs a label, which determines its positives")
-    absolute = os.path.normpath(folder / Path(text["path"]).expanduser())
-    return _Row(line, absolute, text["label"], split, _box([text.get(corner, "") for corner in _CORNERS]))
+    absolute = Path(os.path.normpath(folder / os.path.expanduser(text["path"])))
+    absolute = find_file(absolute, listings) or absolute
+    return _Row(
+        line, str(absolute), text["label"], split, _box([text.get(corner, "") for corner in _CORNERS])
+    )
 
 
 def _box(corners: list[str]) -> Box | None:

@@ -14,9 +14,12 @@ from workbench.collections.folder import (
     require_present,
     size_notes,
 )
+from workbench.collections.hidden_files import visible_files
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.truth_files import truth_files
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
+from workbench.common.text import read_text
 from workbench.config.errors import WorkbenchError
 
 TITLES = {"oxford5k": "Oxford5k", "paris6k": "Paris6k"}
@@ -41,12 +44,17 @@ def open_oxford(root: Path, name: str, progress: Progress = silent) -> Collectio
     truth is missing or malformed, or if the image of a query or positive is missing.
     """
     root = existing_folder(root)
-    truths = {path.name.removesuffix("_query.txt"): path for path in sorted(root.rglob("*_query.txt"))}
+    truths = {path.name.removesuffix("_query.txt"): path for path in visible_files(root, "*_query.txt")}
     if not truths:
         raise WorkbenchError(
             f"no ground truth (*_query.txt) below {str(root)!r}; put it there, "
             f"or remove the folder and run: workbench fetch {name}"
         )
+    recorded = truth_files(
+        path.with_name(f"{truth}_{kind}.txt")
+        for truth, path in truths.items()
+        for kind in ("query", "good", "ok", "junk")
+    )
     stems, copies = index_by_stem(root, list_images(root)[0])
     left_out = PARIS_UNREADABLE if name == "paris6k" else frozenset()
     named = {truth: _read(path, truth, left_out) for truth, path in truths.items()}
@@ -74,6 +82,7 @@ def open_oxford(root: Path, name: str, progress: Progress = silent) -> Collectio
         protocol=PROTOCOLS["oxford"],
         problems=(*problems, *copies),
         notes=size_notes(TITLES[name], len(headers), PUBLISHED[name], len(broken)),
+        truth_files=recorded,
     ).without(broken)
 
 
@@ -100,10 +109,7 @@ def _read(path: Path, truth: str, left_out: frozenset[str]) -> tuple[str, Box, d
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise WorkbenchError(
-            f"{str(path)!r} cannot be read: {reason}; fetch the ground truth again"
-        ) from None
+        lines = read_text(path).splitlines()
+    except WorkbenchError as error:
+        raise WorkbenchError(f"{error}; or fetch the ground truth again") from None
     return [line.strip() for line in lines if line.strip()]

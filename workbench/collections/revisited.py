@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 import pickle
 from collections.abc import Callable
@@ -21,9 +20,12 @@ from workbench.collections.folder import (
     require_present,
     size_notes,
 )
+from workbench.collections.hidden_files import visible_files
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.truth_files import truth_files
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
+from workbench.common.text import parse_json, read_bytes
 from workbench.config.errors import WorkbenchError
 
 TITLES = {"roxford5k": "ROxford5k", "rparis6k": "RParis6k"}
@@ -48,13 +50,14 @@ def open_revisited(root: Path, name: str, progress: Progress = silent) -> Collec
     """
     root = existing_folder(root)
     files = [
-        path for suffix in ("pkl", "json", "parquet") for path in sorted(root.rglob(f"gnd_{name}.{suffix}"))
+        path for suffix in ("pkl", "json", "parquet") for path in visible_files(root, f"gnd_{name}.{suffix}")
     ]
     if not files:
         raise WorkbenchError(
             f"no gnd_{name}.pkl below {str(root)!r}; put it there, "
             f"or remove the folder and run: workbench fetch {name}"
         )
+    recorded = truth_files(files[:1])
     truth = read_ground_truth(files[0])
     stems, _ = index_by_stem(root, list_images(root)[0])
     positives = {image for grades in truth.grades for image, grade in grades.items() if grade != "junk"}
@@ -79,6 +82,7 @@ def open_revisited(root: Path, name: str, progress: Progress = silent) -> Collec
         protocol=PROTOCOLS["revisited"],
         problems=tuple((image, "missing; in the ground truth") for image in missing),
         notes=size_notes(TITLES[name], readable, PUBLISHED[name], len(broken)),
+        truth_files=recorded,
     ).without(broken)
 
 
@@ -90,13 +94,12 @@ def read_ground_truth(path: Path) -> GroundTruth:
     and ``easy``, ``hard``, ``junk``, lists of positions in ``imlist``).
     Raises WorkbenchError if the file contains anything else.
     """
-    read: Callable[[Path], Any] = {".json": _json, ".parquet": _parquet}.get(path.suffix, _restricted_pickle)
+    content = read_bytes(path)
+    read: Callable[[bytes], Any] = {".json": _json, ".parquet": _parquet}.get(path.suffix, _restricted_pickle)
     try:
-        return _checked(read(path))
+        return _checked(read(content))
     except WorkbenchError as error:
         raise WorkbenchError(f"{str(path)!r}: {error}; fetch the ground truth again") from None
-    except OSError as error:
-        raise WorkbenchError(f"{str(path)!r} cannot be opened: {error.strerror or error}") from None
     except Exception as error:  # a damaged or hostile file may fail anywhere in its reader
         reason = str(error).split("\n")[0] or type(error).__name__
         raise WorkbenchError(
@@ -132,20 +135,20 @@ def _checked(content: Any) -> GroundTruth:
     return GroundTruth(images, queries, boxes, grades)
 
 
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def _json(content: bytes) -> Any:
+    return parse_json(content)
 
 
-def _parquet(path: Path) -> Any:
+def _parquet(content: bytes) -> Any:
     import pyarrow.parquet
 
-    rows = pyarrow.parquet.read_table(path, columns=["imlist", "qimlist", "gnd"]).to_pylist()
+    rows = pyarrow.parquet.read_table(io.BytesIO(content), columns=["imlist", "qimlist", "gnd"]).to_pylist()
     if len(rows) != 1:
         raise WorkbenchError(f"it has {len(rows)} rows instead of one")
     return rows[0]
 
 
-def _restricted_pickle(path: Path) -> Any:
+def _restricted_pickle(content: bytes) -> Any:
     """Unpickle plain containers, numbers, text and NumPy arrays of them; arrays become lists.
 
     No name in a pickle is imported: the names in pickled NumPy arrays are replaced by substitutes
@@ -195,7 +198,7 @@ def _restricted_pickle(path: Path) -> Any:
                 "so it was not read"
             )
 
-    return Restricted(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+    return Restricted(io.BytesIO(content), encoding="latin1").load()
 
 
 def _bytes(raw: Any) -> bytes:

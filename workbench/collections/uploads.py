@@ -9,6 +9,7 @@ from pathlib import Path
 from workbench.collections import images
 from workbench.common.files import replacing
 from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
 
 FOLDER = "uploads"
 _CHECKED = (64, 64)  # pixels to which a JPEG is decoded to check it
@@ -36,8 +37,9 @@ def store_upload(data: bytes, name: str, cache: Path) -> Path:
 
 
 def display_name(name: str) -> str:
-    """The name of an image on screen: its id, or the file name of an image outside the collection."""
+    """The name of an image on screen: its id, or the file name of an image outside the collection;
+    control characters are escaped."""
     path = Path(name)
     if not path.is_absolute():
-        return name
-    return path.name.partition("-")[2] if path.parent.name == FOLDER else path.name
+        return printable(name)
+    return printable(path.name.partition("-")[2] if path.parent.name == FOLDER else path.name)

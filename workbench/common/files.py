@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -17,10 +18,14 @@ def replacing(path: Path, unique: bool = True, private: bool = False) -> Iterato
 
     After an error the part is deleted and ``path`` stays as it was. With a ``unique`` name of the part,
     several processes may write the same file. Under a lock a fixed name is better: the next write overwrites
-    the part of a killed process. ``private``: only the owner may read the file. Raises OSError.
+    the part of a killed process. ``private``: only the owner may read the file. Raises OSError, also if
+    ``path`` is a pipe, socket or device, which no file may replace.
     """
     name = f".{path.name}.{uuid.uuid4().hex[:8]}.part" if unique else f"{path.name}.part"
     part = path.with_name(name)
+    if path.exists() and not path.is_file():
+        kind = "folder" if path.is_dir() else "pipe, socket or device"
+        raise OSError(errno.EINVAL, f"it is a {kind}, not a file")
     try:
         if private:
             part.touch(mode=0o600)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from workbench.config.errors import WorkbenchError
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 
@@ -12,6 +16,24 @@ Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 def as_box(values: np.ndarray) -> Box:
     """Convert a row [4] of an array to a box."""
     x0, y0, x1, y1 = values.tolist()
+    return x0, y0, x1, y1
+
+
+def valid_box(values: Any) -> Box:
+    """Check a box that a user gives. Raises WorkbenchError if it is not four finite numbers, or is empty."""
+    if isinstance(values, str):
+        values = values.split(",")
+    try:
+        x0, y0, x1, y1 = (float(value) for value in values)
+    except (TypeError, ValueError, OverflowError):
+        x0 = y0 = x1 = y1 = math.nan
+    if not all(map(math.isfinite, (x0, y0, x1, y1))):
+        shown = ",".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
+        raise WorkbenchError(f"box {shown!r} is not four numbers x0,y0,x1,y1 in pixels")
+    if x1 <= x0 or y1 <= y0:
+        raise WorkbenchError(
+            f"box {x0:g},{y0:g},{x1:g},{y1:g} is empty: x1 must be greater than x0, and y1 greater than y0"
+        )
     return x0, y0, x1, y1
 
 

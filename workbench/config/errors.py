@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from workbench.config.printable import printable
+
 VERSION = "0.1.0"
 
 
 class WorkbenchError(ValueError):
-    """Wrong input: the message names it, says what is wrong and what to do."""
+    """Wrong input: the message names it, says what is wrong and what to do, on one line."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class TemporarilyUnreadable(WorkbenchError):

@@ -10,6 +10,8 @@ import platformdirs
 
 from workbench.config.errors import WorkbenchError
 
+LARGEST_SIZE = 16_384  # pixels of a side; the largest photographs have about as many
+LARGEST_SEED = 2_000_000_000  # FAISS holds seeds in 32 bits, and adds a number to some
 RESIZES = ("exact", "cells")
 
 
@@ -32,6 +34,11 @@ class Options:
     distractors: str = ""  # a folder, or synthetic:COUNT
 
     def __post_init__(self) -> None:
+        """Raise WorkbenchError if ``size`` or ``seed`` is out of its range, or ``resize`` is not known."""
+        for name, least, most in (("size", 1, LARGEST_SIZE), ("seed", 0, LARGEST_SEED)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise WorkbenchError(f"{name} {value!r} is not a whole number from {least} to {most:,}")
         if self.resize not in RESIZES:
             raise WorkbenchError(f"resize {self.resize!r} is not known; valid: {', '.join(RESIZES)}")
 
@@ -39,7 +46,7 @@ class Options:
 def default_cache() -> Path:
     """The cache folder: WORKBENCH_CACHE, else ``data/`` of a checkout, else the user's cache folder."""
     if os.environ.get("WORKBENCH_CACHE"):
-        return Path(os.environ["WORKBENCH_CACHE"]).expanduser()
+        return Path(os.path.expanduser(os.environ["WORKBENCH_CACHE"]))
     checkout = Path(__file__).resolve().parents[2]
     if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
         return checkout / "data"

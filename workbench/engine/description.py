@@ -10,6 +10,8 @@ import torch
 
 from workbench.collections import images
 from workbench.collections.collection import Collection, Query
+from workbench.collections.lookup import image_at
+from workbench.common.paths import shortened
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.attention import load_attention
@@ -55,10 +57,16 @@ class DescribedCollection:
         return {image: row for row, image in enumerate(self.collection.images)}
 
     def image_row(self, image_id: str) -> int:
-        """The row of an image of the database. Raises WorkbenchError if it is not in the collection."""
-        row = self.image_rows().get(image_id)
+        """The row of an image of the database, by its id or its path.
+
+        Raises WorkbenchError if it is not in the collection.
+        """
+        rows = self.image_rows()
+        row = rows.get(str(image_id))
         if row is None:
-            raise WorkbenchError(f"{image_id!r} is not an image of {self.collection.name!r}")
+            row = rows.get(image_at(self.collection, image_id) or "")
+        if row is None:
+            raise WorkbenchError(f"{shortened(str(image_id))!r} is not an image of {self.collection.name!r}")
         return row
 
     def row(self, query: Query | None) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.common.progress import Progress
 from workbench.config.config import Config
@@ -129,10 +130,28 @@ class DescriptionCache:
                 return collection, tuple(pictures), keys
             names = [*collection.images, *(query.image for query in collection.queries)]
             name_at = {collection.path(image): image for image in names}
+            reasons = {pictures[row]: reason for row, reason in unreadable.items()}
+            crops = {picture: reason for picture, reason in reasons.items() if _is_outside(picture)}
+            lost = {name_at[picture.path]: reasons[picture] for picture in reasons.keys() - crops.keys()}
+            unjudged = {  # their images can be read
+                query.id: crops[picture]
+                for query, picture in zip(collection.queries, queries, strict=True)
+                if picture in crops and query.image not in lost
+            }
             with self._lock:  # another backbone may have found other unreadable images meanwhile
-                self.collection = self.collection.without(
-                    (name_at[pictures[row].path], reason) for row, reason in unreadable.items()
-                )
+                self.collection = self.collection.without(lost.items()).without_queries(unjudged)
+
+
+def _is_outside(picture: Picture) -> bool:
+    """Whether a picture's box holds no pixel of its image."""
+    if picture.box is None:
+        return False
+    try:
+        header = images.header(picture.path)
+    except WorkbenchError:
+        return False
+    x0, y0, x1, y1 = picture.box
+    return not (x0 < header.width and y0 < header.height and x1 > 0 and y1 > 0)
 
 
 def whitening_rows(collection: Collection) -> list[int]:

@@ -43,7 +43,7 @@ class Engine:
 
     def config(self, pipeline: str | Config | None, regions: str | None = None) -> Config:
         """Parse a pipeline; None is the default of the collection as it was opened, over ``regions``."""
-        config = Config.parse(pipeline or self.default.pipeline)
+        config = Config.parse(self.default.pipeline if pipeline is None else pipeline)
         if pipeline is None and regions is not None:
             return replace(config, regions=Step.parse("regions", regions))
         return config

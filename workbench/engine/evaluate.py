@@ -14,11 +14,13 @@ from workbench.collections.collection import (
     require_ground_truth,
 )
 from workbench.common.progress import Progress, silent
+from workbench.common.tables import Table
 from workbench.engine.costs import costs
 from workbench.engine.description import DescribedCollection
 from workbench.engine.provenance import provenance, search_warnings
 from workbench.engine.searcher import Searcher
 from workbench.evaluation import protocols
+from workbench.evaluation.judged import judged_notes, judged_queries
 from workbench.search import exact
 from workbench.search.faiss_index import CANDIDATES, FaissIndex
 from workbench.search.ranking import LazyRankings, Ranking
@@ -51,6 +53,16 @@ class Evaluation:
     curves: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
     costs: dict[str, float] = field(default_factory=dict, repr=False)
     rankings: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    @property
+    def judged(self) -> int:
+        """The number of queries that the mAP is the mean over."""
+        return int(self.provenance["judged"])
+
+    @property
+    def unjudged(self) -> dict[str, str]:
+        """The other queries of the ground truth, each with the reason."""
+        return dict(self.provenance["unjudged"])
 
 
 def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
@@ -87,15 +99,18 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     if scores.tied:
         metrics["mAP_pessimistic"], metrics["mAP_optimistic"] = scores.bounds
     measured_costs = costs(searcher)
+    per_query = scores.per_query.assign(query=[query.id for query in collection.queries])
+    about = provenance(searcher, measured_costs) | judged_queries(collection, per_query)
     return Evaluation(
         str(searcher.config),
         collection.name,
         protocol.name,
         scores.mean_ap,
         metrics,
-        scores.per_query.assign(query=[query.id for query in collection.queries]),
-        provenance(searcher, measured_costs),
+        Table(per_query),
+        about,
         [
+            *judged_notes(collection, about),
             *search_warnings(searcher),
             *_coverage_warnings(scores, lengths, searcher),
             *_tie_warnings(scores),
@@ -142,7 +157,7 @@ def _first_results(described: DescribedCollection, first: Mapping[int, Ranking])
     query_ids = np.array([described.collection.queries[position].id for position in first], object)
     ranks = [np.arange(1, length + 1, dtype=np.int32) for length in lengths]
     scores = [ranking.scores for ranking in first.values()]
-    return pd.DataFrame(
+    return Table(
         {
             "query": query_ids.repeat(lengths),
             "rank": np.concatenate([np.empty(0, np.int32), *ranks]),

@@ -61,6 +61,6 @@ def locate_in_image(described: DescribedCollection, vector: torch.Tensor, image_
     """
     row = described.image_row(image_id)
     require_maps(described.source)
-    header = images.header(described.collection.path(image_id))
+    header = images.header(described.collection.path(described.collection.images[row]))
     maps = described.maps(row)[0]
     return locate(vector[None], maps, described, (header.width, header.height))[0]

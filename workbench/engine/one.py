@@ -19,6 +19,7 @@ import torch
 
 from workbench.common.geometry import Box, as_box
 from workbench.common.progress import Progress, silent
+from workbench.common.tables import Table
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.description import DescribedCollection, require_maps
@@ -206,7 +207,7 @@ def classify(
     names, nearest, counts = compared
     scores = 1 - nearest.distances.mean(0) / 2
     order = np.argsort(-scores, kind="stable")[:k]  # infinitely far classes are last
-    return pd.DataFrame(
+    return Table(
         {
             "label": [names[n] for n in order],
             "score": np.where(np.isfinite(scores), scores, np.nan)[order],

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.common.progress import Progress, silent
+from workbench.common.tables import Table
 from workbench.engine.description import DescribedCollection
 from workbench.engine.keypoints import Keypoints
 
@@ -37,7 +38,7 @@ def nearest_patches(
     order = np.lexsort((np.array(rows, int), -np.array(best)))[:k]
     corners = np.array(boxes).reshape(-1, 4)[order]
     distances = np.sqrt((2 - 2 * np.array(best, float)[order]).clip(min=0))
-    return pd.DataFrame(
+    return Table(
         {
             "rank": np.arange(1, len(order) + 1),
             "image_id": [images[rows[i]] for i in order],

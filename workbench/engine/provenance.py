@@ -12,6 +12,7 @@ import torch
 import torchvision
 
 from workbench.collections.collection import Collection, require_ground_truth
+from workbench.collections.truth_files import change_note
 from workbench.config.errors import VERSION
 from workbench.descriptors.proposals import origin
 from workbench.descriptors.whitening import Whitening
@@ -83,6 +84,8 @@ def warnings(described: DescribedCollection) -> list[str]:
     """The warnings about a described collection that are shown with its measures."""
     collection, descriptors = described.collection, described.descriptors
     warnings = [*collection.notes]
+    if changed := change_note(collection.truth_files):
+        warnings.append(changed)
     if described.words is not None:
         warnings += _vocabulary_warnings(described.words, len(collection.images))
     if described.source.spec.random:

@@ -11,7 +11,9 @@ from PIL import Image, ImageOps
 
 from workbench.collections import images
 from workbench.collections.collection import Collection, Query
-from workbench.common.geometry import Box
+from workbench.collections.lookup import image_at
+from workbench.common.geometry import Box, valid_box
+from workbench.common.paths import shortened, user_path
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.aggregation import Parts, apply_final_steps
 from workbench.descriptors.description import describe_maps
@@ -24,22 +26,30 @@ QueryLike = str | Path | Image.Image  # the id of a query or of an image, a file
 
 
 def find_query(collection: Collection, query: QueryLike) -> Query | None:
-    """The query with this id, or the image with this id as a query; None for anything else."""
+    """The query with this id, or the image with this id or path as a query; None for anything else."""
     if isinstance(query, Image.Image):
         return None
     name = str(query)
     for entry in collection.queries:
         if entry.id == name:
             return entry
-    return Query(name, name) if name in collection.images else None
+    image = image_at(collection, name)
+    if image is None:
+        return None
+    own = [entry for entry in collection.queries if entry.image == image]
+    named = [entry for entry in own if entry.id == image]
+    if named or image not in collection.images:
+        return (named or own)[0]
+    return Query(image, image)
 
 
 def require_query(collection: Collection, query: QueryLike) -> Query | None:
     """As ``find_query``. Raises WorkbenchError if the query is no id, no file and no image."""
     entry = find_query(collection, query)
-    if entry is None and not isinstance(query, Image.Image) and not Path(query).expanduser().is_file():
+    if entry is None and not isinstance(query, Image.Image) and not user_path(query, "query").is_file():
         raise WorkbenchError(
-            f"query {str(query)!r} is neither a query nor an image of {collection.name!r}, nor a file"
+            f"query {shortened(str(query))!r} is neither a query nor an image of {collection.name!r}, "
+            "nor a file"
         )
     return entry
 
@@ -49,14 +59,14 @@ def query_file(collection: Collection, query: QueryLike) -> Path | None:
     if isinstance(query, Image.Image):
         return None
     entry = find_query(collection, query)
-    return collection.path(entry.image) if entry else Path(query).expanduser()
+    return collection.path(entry.image) if entry else user_path(query, "query")
 
 
 def query_picture(collection: Collection, query: QueryLike, box: Box | None = None) -> Image.Image:
     """The RGB image that the network gets: upright, and cropped to ``box`` or else to the query's own box."""
     if isinstance(query, Image.Image):
         upright = images.rgb(ImageOps.exif_transpose(query))  # as its file would be read
-        return upright if box is None else images.crop_to(upright, box)
+        return upright if box is None else images.crop_to(upright, valid_box(box))
     picture = query_input(collection, query, box)
     assert isinstance(picture, Picture)
     with _naming(query):
@@ -72,7 +82,7 @@ def query_input(collection: Collection, query: QueryLike, box: Box | None = None
         return query_picture(collection, query, box)
     entry, path = find_query(collection, query), query_file(collection, query)
     assert path is not None
-    return Picture(path, box or (entry.box if entry else None))
+    return Picture(path, valid_box(box) if box is not None else entry.box if entry else None)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
-from workbench.config.errors import WorkbenchError
 from workbench.engine.description import DescribedCollection
 from workbench.engine.engine import Engine
 from workbench.engine.locate import locate_in_image
@@ -39,8 +39,7 @@ def rank_query(
     With further queries and feedback the query is refined in steps; ``moved`` compares the last two. The AP
     of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth.
     """
-    if k is not None and k < 1:
-        raise WorkbenchError(f"k is {k}; it is the number of results, from 1")
+    k = result_count(k)
     searcher = engine.searcher(config, progress, query, *also)
     described = searcher.described
     vectors = [query_vector(described, query, box)]
@@ -78,5 +77,7 @@ def _average_precision(
     if entry is None or collection.protocol is None or entry.id not in collection.relevance:
         return {}
     truth = described.grades(entry, described.image_rows())
-    measures = protocols.evaluate([ranking.rows], [truth], collection.protocol).per_query.iloc[0]
+    measures = protocols.evaluate(
+        [ranking.rows], [truth], collection.protocol, [ranking.scores]
+    ).per_query.iloc[0]
     return {name: float(measures[name]) for name in measures.index if name == "ap" or name.startswith("ap_")}

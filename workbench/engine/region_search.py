@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from workbench.common.progress import Progress
+from workbench.common.tables import Table
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.aggregation import (
@@ -109,7 +110,7 @@ class RegionSearch:
         scores[left_out] = -np.inf
         order = np.argsort(-scores, kind="stable")[:k]
         order = order[np.isfinite(scores[order])]
-        table = pd.DataFrame({"rank": np.arange(1, len(order) + 1), "image_id": [ids[row] for row in order]})
+        table = Table({"rank": np.arange(1, len(order) + 1), "image_id": [ids[row] for row in order]})
         table[["x0", "y0", "x1", "y1"]] = boxes[order]
         return table.assign(score=scores[order])
 

@@ -12,7 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
+from workbench.evaluation.judged import judged_text
 
 _EXACT = 15  # queries up to which all 2^n sign patterns are enumerated
 _BLOCK = 2_000_000  # numbers drawn at once, to bound memory
@@ -134,15 +137,23 @@ class Comparison:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per pipeline: ``pipeline``, ``mean_ap`` and its metrics."""
-        rows = [{"pipeline": e.pipeline, "mean_ap": e.mean_ap, **e.metrics} for e in self.evaluations]
-        return pd.DataFrame(rows, columns=None if rows else ["pipeline", "mean_ap"])
+        """One row per pipeline: ``pipeline``, ``mean_ap``, ``judged`` (such as 58 of 60 queries), metrics."""
+        rows = [
+            {
+                "pipeline": e.pipeline,
+                "mean_ap": e.mean_ap,
+                "judged": judged_text(e.provenance),
+                **e.metrics,
+            }
+            for e in self.evaluations
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["pipeline", "mean_ap", "judged"])
 
     @property
     def per_query(self) -> pd.DataFrame:
         """APs, one row per query and one column per pipeline."""
         aps = {e.pipeline: e.per_query.set_index("query")["ap"] for e in self.evaluations}
-        return pd.DataFrame(aps).rename_axis(index="query")
+        return Table(aps).rename_axis(index="query")
 
     def difference(self, a: str | int, b: str | int) -> Difference:
         """Compare ``b`` with ``a``, each a pipeline of this comparison or its position."""
@@ -161,7 +172,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         table = self.table
-        for name in table.columns.drop("pipeline"):
+        for name in table.columns.drop(["pipeline", "judged"]):
             template = "{:.2f}" if name == "N-S" else "{:.1%}"
             table[name] = table[name].map(template.format, na_action="ignore")
         lines = [table.to_html(index=False, escape=True, na_rep="–", border=0)]
@@ -171,4 +182,4 @@ class Comparison:
             if i
         ]
         lines += [f"<p>{escape(e.pipeline)}: {escape(w)}</p>" for e in self.evaluations for w in e.warnings]
-        return "\n".join(lines)
+        return printable("\n".join(lines), keep="\n")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.aggregation import Parts, PooledRegions
 from workbench.engine.one import Classes, ImageRegions, RegionSets
@@ -109,7 +110,7 @@ def evidence(region_sets: RegionSets, maps: torch.Tensor, voters: Voters) -> Evi
         regions = torch.from_numpy(neighbour_regions[voting])
         others.index_add_(0, regions, query_vectors[voting] / len(query_vectors))
         heatmaps[ids[row]] = image.heat(others)
-    votes = pd.DataFrame(
+    votes = Table(
         {
             "query_region": np.arange(len(image_rows)),
             "image_id": [ids[row] for row in image_rows],

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import is_local
 
@@ -244,7 +245,7 @@ def architecture(path: Path) -> str:
 
     It is a name of the table or, from metadata, also ``timm:NAME``. Raises WorkbenchError if there is none.
     """
-    path = path.expanduser()
+    path = user_path(path, "weight file")
     if path.suffix == ".safetensors" and path.is_file():
         from safetensors import safe_open
 

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from workbench.common.files import replacing
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 
 
@@ -54,7 +55,7 @@ class Store:
             path = self.folder / name
             try:
                 with safe_open(path, framework="pt") as file:
-                    header = json.loads((file.metadata() or {})["batch"])
+                    header = parse_json((file.metadata() or {})["batch"])
                     if header["keys"] and not self._fits(file, len(header["keys"])):
                         raise SafetensorError("the header does not fit the tensors")
                     locations = {key: Location(path, row) for row, key in enumerate(header["keys"])}

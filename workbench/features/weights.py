@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.features.backbones import DETECTORS, BackboneCard, BackboneSpec
 
@@ -20,7 +21,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 def folder(chosen: Path | str | None = None) -> Path | None:
     """The weights folder: the chosen one, else that of WORKBENCH_WEIGHTS, else None."""
     value = chosen or os.environ.get("WORKBENCH_WEIGHTS")
-    return Path(value).expanduser() if value else None
+    return user_path(value, "weights") if value else None
 
 
 def locate(spec: BackboneSpec, weights: Path | None = None) -> Path | None:
@@ -29,7 +30,7 @@ def locate(spec: BackboneSpec, weights: Path | None = None) -> Path | None:
     Raises WorkbenchError if a ``file:`` is missing.
     """
     if spec.name.startswith("file:"):
-        path = Path(spec.name.removeprefix("file:")).expanduser()
+        path = user_path(spec.name.removeprefix("file:"), "weight file")
         if not path.is_file():
             raise WorkbenchError(f"weight file {str(path)!r} is missing; check the path after 'file:'")
         return path

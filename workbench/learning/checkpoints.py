@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
+from workbench.common.text import parse_json
 
 Tensors = dict[str, torch.Tensor]
 
@@ -107,9 +108,9 @@ def read_header(path: Path) -> dict[str, Any] | None:
 
 def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
     if "said" in metadata:
-        return dict(json.loads(metadata["said"]))
-    plan = json.loads(metadata["plan"])
-    return {"plan": {**plan["about"], "seed": plan["seed"]}, "epochs": json.loads(metadata["epochs"])}
+        return dict(parse_json(metadata["said"]))
+    plan = parse_json(metadata["plan"])
+    return {"plan": {**plan["about"], "seed": plan["seed"]}, "epochs": parse_json(metadata["epochs"])}
 
 
 def _current_names(tensors: Tensors) -> Tensors:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from workbench.collections import images
+from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -234,7 +235,7 @@ def weight_path(name: str, cache: Path) -> Path | None:
     if not variant:
         return hardnet.SHIPPED
     if "/" in variant or "." in variant:
-        return Path(variant).expanduser()
+        return user_path(variant, "HardNet's weights")
     path = cache / "learned" / f"{variant}.safetensors"
     if not path.is_file():
         raise WorkbenchError(

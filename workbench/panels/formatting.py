@@ -11,6 +11,7 @@ import pandas as pd
 
 from workbench.collections.collection import Query
 from workbench.collections.protocols import PROTOCOLS, SIGNS
+from workbench.evaluation.judged import judged_text
 from workbench.panels.refinement import Question
 from workbench.panels.widgets.grid import Figure
 
@@ -60,13 +61,15 @@ def with_sign(relevance: str) -> str:
 
 
 def measured(evaluation: Any) -> str:
-    """The protocol's measures in one line, its headline setting first."""
+    """The protocol's measures in one line, its headline setting first, and the number of queries judged."""
     protocol, metrics = PROTOCOLS[evaluation.protocol], evaluation.metrics
+    queries = judged_text(evaluation.provenance)
     if protocol.measure == "N-S":
-        return f"N-S {metrics['N-S']:.2f} of 4"
+        return f"N-S {metrics['N-S']:.2f} of 4 · {queries}"
     settings = sorted(protocol.settings, key=lambda setting: setting != protocol.headline)
     shares = [(s, metrics[f"mAP_{s}" if len(settings) > 1 else "mAP"]) for s in settings]
-    return "mAP " + " · ".join(f"{setting} {percent(share)}".strip() for setting, share in shares)
+    parts = [f"{setting} {percent(share)}".strip() for setting, share in shares]
+    return "mAP " + " · ".join([*parts, queries])
 
 
 def of_ranking(ranking: pd.DataFrame, ranked: Question, query: Query) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from workbench.common.files import replacing
+from workbench.common.geometry import Box, valid_box
+from workbench.common.text import parse_json, read_bytes
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.panels.refinement import METHODS
@@ -68,12 +69,12 @@ def restore(session: Session, path: Path) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     """Read a saved session. Raises WorkbenchError if the file is not one."""
     file = f"session file {str(path)!r}"
+    if not path.exists():
+        raise WorkbenchError(f"{file} does not exist; write the name of a saved session")
     try:
-        content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except FileNotFoundError:
-        raise WorkbenchError(f"{file} does not exist; write the name of a saved session") from None
-    except OSError as error:
-        raise WorkbenchError(f"{file} cannot be opened: {error.strerror}; choose another file") from None
+        content = parse_json(read_bytes(path).decode("utf-8-sig", errors="surrogateescape"))
+    except WorkbenchError as error:
+        raise WorkbenchError(f"session file {error}; choose another file") from None
     except ValueError:
         content = None
     if (
@@ -118,13 +119,8 @@ def _queries(session: Session, value: Any, lost: list[str]) -> tuple[str, ...]:
     return _existing(session.queries, value, lost, "queries")
 
 
-def _box(session: Session, value: Any, lost: list[str]) -> tuple[float, ...] | None:
-    if value is None:
-        return None
-    x0, y0, x1, y1 = (float(edge) for edge in value)
-    if not (math.isfinite(x0 + y0 + x1 + y1) and x0 < x1 and y0 < y1):
-        raise ValueError
-    return x0, y0, x1, y1
+def _box(session: Session, value: Any, lost: list[str]) -> Box | None:
+    return None if value is None else valid_box(value)
 
 
 def _image(session: Session, value: Any, lost: list[str]) -> str:

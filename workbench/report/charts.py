@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from html import escape
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from workbench.report.markup import escape
 
 MOST = 120  # queries that are distinguishable in a chart of this width
 _LEFT, _TOP, _BOTTOM = 52, 12, 44

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-from html import escape
 
 import numpy as np
 from PIL import Image
 
 from workbench.common.colormaps import coloured
 from workbench.explain.score import Explanation
+from workbench.report.markup import escape
 
 _SIDE = 480
 _PAIRS = 12

@@ -6,7 +6,6 @@ import math
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,10 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
+from workbench.evaluation.judged import judged_text, queries_text
 from workbench.report import charts, explanation, queries
 from workbench.report.charts import swatch
+from workbench.report.markup import escape
 from workbench.report.queries import letter
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _about(evaluations: Sequence[Evaluation]) -> str:
     warnings = "".join(f'<p class="warning">{escape(warning)}</p>' for warning in distinct)
     return f"""<p class="quiet">Retrieval Workbench {escape(about["versions"]["workbench"])},
 {datetime.now(UTC):%Y-%m-%d %H:%M} UTC</p>
-<p>{about["images"]:,} images, {about["queries"]:,} queries. Protocol: {escape(protocol.title)};
+<p>{about["images"]:,} images, {queries_text(about)}. Protocol: {escape(protocol.title)};
 {escape(protocol.note)}. Average precision: {_VARIANTS[protocol.variant]}.</p>
 {warnings}"""
 
@@ -120,7 +121,8 @@ def _measures(evaluations: Sequence[Evaluation]) -> str:
             cells += f"<td><b>{text}</b></td>" if strong else f"<td>{text}</td>"
         rows.append(
             f"<tr><td>{swatch(position)} {letter(position)}</td><td>{_code(evaluation.pipeline)}</td>"
-            f"{cells}<td>{evaluation.costs['bytes']:,.0f}</td>"
+            f"{cells}<td>{judged_text(evaluation.provenance).removesuffix(' queries')}</td>"
+            f"<td>{evaluation.costs['bytes']:,.0f}</td>"
             f"<td>{evaluation.costs['milliseconds']:.2f}</td></tr>"
         )
     comparison = Comparison(evaluations)
@@ -129,7 +131,7 @@ def _measures(evaluations: Sequence[Evaluation]) -> str:
         for position in range(1, len(evaluations))
     )
     return f"""<div class="wide"><table class="numbers">
-<tr><th></th><th>pipeline</th>{head}<th>bytes an image</th><th>ms a query</th></tr>
+<tr><th></th><th>pipeline</th>{head}<th>queries judged</th><th>bytes an image</th><th>ms a query</th></tr>
 {"".join(rows)}</table></div>
 {differences}"""
 

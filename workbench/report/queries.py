@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterator
-from html import escape
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -16,6 +15,7 @@ from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.report import explanation
 from workbench.report.charts import swatch
+from workbench.report.markup import escape
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from workbench.common.files import replacing
+from workbench.common.text import parse_json
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 
@@ -56,7 +57,7 @@ def delete_pipeline(cache: Path, name: str) -> None:
 
 def _saved(path: Path) -> dict[str, str]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         return {str(name): str(Config.parse(pipeline)) for name, pipeline in content.items()}
     except FileNotFoundError:
         return {}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.common.files import replacing
+from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 
 
@@ -23,7 +24,7 @@ def read(file: Path) -> pd.DataFrame:
     Raises WorkbenchError if the file is missing or damaged.
     """
     try:
-        return pd.read_parquet(file)
+        return Table(pd.read_parquet(file))
     except (OSError, ValueError) as error:  # pyarrow's errors are subclasses of these
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise WorkbenchError(f"{file} {reason}; evaluate again to write it again") from None

@@ -18,6 +18,8 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.common.tables import Table
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 from workbench.engine.description import DescribedCollection
 from workbench.engine.evaluate import Evaluation
@@ -111,7 +113,7 @@ def list_runs(cache: Path, collection: str | None = None) -> pd.DataFrame:
     """
     with database.reading(database_path(cache)) as connection:
         rows = connection.execute(f"SELECT {', '.join(_LISTED)} FROM runs ORDER BY time DESC").fetchall()
-    table = pd.DataFrame(rows, columns=[*_LISTED]).astype({"mean_ap": float, "seconds": float, "seed": int})
+    table = Table(rows, columns=[*_LISTED]).astype({"mean_ap": float, "seconds": float, "seed": int})
     return table if collection is None else table[table["collection"] == collection].reset_index(drop=True)
 
 
@@ -126,9 +128,9 @@ def load(cache: Path, name: str) -> Run:
         raise WorkbenchError(f"run {name!r} {reason}")
     row = dict(zip(_COLUMNS, rows[0], strict=True))
     for column in ("metrics", "per_query", "provenance", "warnings"):
-        row[column] = json.loads(row[column])
+        row[column] = parse_json(row[column])
     row["mean_ap"] = math.nan if row["mean_ap"] is None else row["mean_ap"]
-    per_query = row["per_query"] = pd.DataFrame(row["per_query"])
+    per_query = row["per_query"] = Table(row["per_query"])
     if "first_positive" in per_query:
         per_query["first_positive"] = per_query["first_positive"].astype("Int64")
     return Run(**row)
@@ -186,7 +188,7 @@ def _write(cache: Path, described: DescribedCollection, evaluation: Evaluation, 
         if old is None or not _ranking_file(cache, name).is_file():
             # Before the row, so that every row has its file.
             run_rankings.write(_ranking_file(cache, name), evaluation.rankings)
-        metrics, longest = (json.loads(old[0]), old[1]) if old else ({}, 0.0)
+        metrics, longest = (parse_json(old[0]), old[1]) if old else ({}, 0.0)
         row = {
             "id": name,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),

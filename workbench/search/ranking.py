@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol, overload
 import numpy as np
 import pandas as pd
 
+from workbench.common.tables import Table
+
 
 def ranking_table(
     ranking: Ranking,
@@ -24,7 +26,7 @@ def ranking_table(
     """
     named = ranking.rows < len(ids)  # synthetic distractors have no name
     rows, scores = ranking.rows[named], ranking.scores[named]
-    table = pd.DataFrame(
+    table = Table(
         {
             "rank": np.arange(1, len(rows) + 1)[:k],
             "image_id": [ids[row] for row in rows[:k]],

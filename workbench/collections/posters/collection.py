@@ -33,6 +33,7 @@ from workbench.collections.posters.scenes import (
 from workbench.collections.posters.views import View
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Progress, silent
+from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 
 VERSION = 2  # of the images; a folder of another version is rendered again
@@ -195,7 +196,7 @@ def _ground_truth(tasks: Sequence[Task], views_of: Mapping[str, list[View]]) -> 
 def _read(root: Path) -> dict[str, Any] | None:
     """The ground truth in ``root``; None if it is missing, of another version, or lacks an image."""
     try:
-        truth: dict[str, Any] = json.loads((root / _TRUTH).read_text(encoding="utf-8"))
+        truth: dict[str, Any] = parse_json((root / _TRUTH).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(truth, dict) or truth.get("version") != VERSION:

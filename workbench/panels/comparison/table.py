@@ -9,6 +9,7 @@ from typing import Any
 from workbench.collections.collection import Collection
 from workbench.collections.protocols import PROTOCOLS
 from workbench.engine.evaluate import Evaluation
+from workbench.evaluation.judged import judged_text, queries_text
 from workbench.panels.formatting import on_target, percent
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
@@ -46,6 +47,7 @@ def columns(collection: Collection) -> list[dict[str, Any]]:
             column(key, title, True, hints.get(title, "In percent"))
             for key, title in measures(collection).items()
         ),
+        column("judged", "Queries", True, "How many queries the measures are of"),
         column("bytes", "Bytes/image", True, "Of an image's vector in single precision, or of its code"),
         column("milliseconds", "ms/query", True, "To search, rank and re-rank for one query, here"),
         column("warnings", "Notes", True, "Warnings about the numbers; choose the row to read them"),
@@ -66,6 +68,8 @@ def evaluated_row(evaluation: Evaluation, side: str, best: Mapping[str, float], 
         else:
             order[key] = value
             cells[key] = (STAR if key == star and value == best[key] else "") + cells[key]
+    cells["judged"] = judged_text(evaluation.provenance).removesuffix(" queries")
+    order["judged"] = float(evaluation.provenance.get("judged", math.nan))
     if costs:
         milliseconds = costs["milliseconds"]
         cells["bytes"] = f"{costs['bytes']:,.0f}"
@@ -105,7 +109,7 @@ def provenance(evaluation: Evaluation) -> list[Line]:
     protocol = PROTOCOLS[evaluation.protocol]
     words, verifier = facts.get("vocabulary"), facts.get("verified by")
     about = [
-        f"Collection {facts['collection']}: {facts['images']:,} images, {facts['queries']:,} queries, "
+        f"Collection {facts['collection']}: {facts['images']:,} images, {queries_text(facts)}, "
         f"{facts['unreadable']:,} unreadable",
         f"Protocol: {protocol.title}; AP by the {facts['ap_variant']} rule; {facts['protocol_note']}",
         f"Descriptor: {facts['dimensions']:,} numbers; all images described in {facts['seconds']:.1f} s",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import ipywidgets as W
 import pandas as pd
 
+from workbench.common.paths import user_file
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.panels import session_file
@@ -30,8 +31,8 @@ def file_named(text: str, ending: str) -> Path:
     """The path that was typed, relative to the notebook's folder; the ending is added if it is missing."""
     if not text.strip():
         raise WorkbenchError(f"the file needs a name: write one, as in my{ending}")
-    path = Path(text.strip()).expanduser()
-    return path if path.suffix.lower() == ending else path.with_name(path.name + ending)
+    name = text.strip()
+    return user_file(name if name.lower().endswith(ending) else name + ending, "the file")
 
 
 class Runs(NamedTuple):

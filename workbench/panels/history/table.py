@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.evaluation.judged import queries_text
 from workbench.panels.formatting import percent, time_left
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
@@ -60,7 +61,7 @@ def made_by(run: store.Run) -> list[Line]:
     """The pipeline, provenance and warnings of a run."""
     about = run.provenance
     facts = [
-        f"{about['images']:,} images, {about['queries']:,} queries by {run.protocol}",
+        f"{about['images']:,} images, {queries_text(about)} by {run.protocol}",
         f"{about['dimensions']} dimensions",
         f"{about['size']} px, {about['precision']} on {about['device']}",
         f"seed {run.seed}, weights {about['weights']}",

@@ -15,7 +15,7 @@ function caption(figure) {
   add("sign", figure.sign, figure.relevance);
   add("word", figure.relevance);
   add("moved", figure.moved, "places moved by feedback");
-  add("name", figure.name, figure.name);
+  add("name", figure.caption ?? figure.name, figure.caption ?? figure.name);
   return line;
 }
 
@@ -81,8 +81,8 @@ function cellsOf(pick) {
     if (figure.picture) fill(cell, figure.picture, Infinity);
     if (!pick) return cell;
     cell.setAttribute("role", "option");
-    cell.setAttribute("aria-label", figure.name);
-    cell.title = figure.name;
+    cell.title = figure.caption ?? figure.name;
+    cell.setAttribute("aria-label", cell.title);
     if (figure.score) cell.append(caption({ score: figure.score }));
     return cell;
   };

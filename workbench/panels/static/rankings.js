@@ -60,7 +60,7 @@ function render({ model, el }) {
     const node = document.createElement("div");
     node.className = "wb-duel-row";
     node.setAttribute("role", "option");
-    node.setAttribute("aria-label", [`rank ${figure.rank}`, figure.name, figure.relevance, `score ${figure.score}`, spoken(figure, side)].join(", "));
+    node.setAttribute("aria-label", [`rank ${figure.rank}`, figure.caption ?? figure.name, figure.relevance, `score ${figure.score}`, spoken(figure, side)].join(", "));
     node.dataset.name = figure.name;
     node.dataset.relevance = figure.relevance;
     node.dataset.lmSuppressShortcuts = "true";
@@ -84,7 +84,7 @@ function render({ model, el }) {
     text(words, "score", figure.score);
     text(words, "sign", figure.sign, figure.relevance);
     text(words, "moved", moved(figure, side), spoken(figure, side));
-    text(words, "name", figure.name, figure.name);
+    text(words, "name", figure.caption ?? figure.name, figure.caption ?? figure.name);
     node.append(frame, words);
     node.addEventListener("click", () => {
       reach(side, place);

@@ -13,6 +13,7 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import paired_difference
+from workbench.evaluation.judged import judged_text
 from workbench.learning.registry import TrainingRecord
 from workbench.panels import score_explanation
 from workbench.panels.ap_pairs import columns, paired, row
@@ -213,7 +214,8 @@ def _summary(trained: TrainingRecord, evaluations: Evaluations, session: Session
         pairs = paired(*evaluations)
         first, second = (percent(evaluation.mean_ap) for evaluation in evaluations)
         difference = paired_difference(pairs["a"], pairs["b"])
-        text = f"mAP {first} before, {second} after. {difference.sentence('After')}"
+        queries = judged_text(evaluations[1].provenance)
+        text = f"mAP {first} before, {second} after, {queries}. {difference.sentence('After')}"
         lines.insert(0, line(text, "numbers"))
     if card.get("collection") == bench.collection.name:
         reason = "it was trained on these very images, all but those held out, which flatters it"

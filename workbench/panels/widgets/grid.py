@@ -13,6 +13,7 @@ import traitlets as T
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
 from workbench.panels.jobs import JobRunner
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Grid(anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self.runner = JobRunner()
+
+    @T.validate("figures")
+    def _captioned(self, proposal: Any) -> list[Figure]:
+        return [captioned(figure) for figure in proposal["value"]]
 
     def on_pick(self, handler: Callable[[str], None]) -> None:
         """Call ``handler`` with the id of the figure that was picked."""
@@ -111,7 +116,7 @@ class Scroll(Grid):
     def _send_page(self, content: dict[str, Any]) -> None:
         start = int(content["page"])
         if content.get("version") == self.version and 0 <= start < self.total:
-            figures = self._page(start, min(self.total, start + PAGE))
+            figures = [captioned(figure) for figure in self._page(start, min(self.total, start + PAGE))]
             self.send({"page": start, "version": self.version, "figures": figures})
 
     def _request(self, content: dict[str, Any]) -> None:
@@ -133,6 +138,12 @@ class Scroll(Grid):
             self.send({"pictures": names, "sides": sides}, buffers=pictures)
             for sent in zip(names, sides, strict=True):
                 self._requested.pop(sent, None)
+
+
+def captioned(figure: Figure) -> Figure:
+    """A figure with a ``caption`` in place of its name, if the name contains control characters."""
+    name, alt = printable(figure["name"]), printable(figure.get("alt", ""))
+    return figure if name == figure["name"] else {**figure, "caption": name, "alt": alt}
 
 
 def thumbnail(bench: Bench, image_id: str, side: int = 160, box: Box | None = None) -> bytes:

@@ -11,7 +11,7 @@ import pandas as pd
 import traitlets as T
 
 from workbench.collections.protocols import SIGNS
-from workbench.panels.widgets.grid import Figure, thumbnail
+from workbench.panels.widgets.grid import Figure, captioned, thumbnail
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
@@ -46,14 +46,16 @@ def figures(ranking: pd.DataFrame, other: pd.DataFrame, bench: Bench) -> list[Fi
     """The first results of a ranking, each with its picture and its rank in the other ranking."""
     ranks = dict(zip(other["image_id"], other["rank"], strict=True))
     return [
-        {
-            "picture": thumbnail(bench, result["image_id"], 96),
-            "name": result["image_id"],
-            "rank": int(result["rank"]),
-            "score": f"{result['score']:.3f}",
-            "relevance": result["relevance"],
-            "sign": SIGNS.get(result["relevance"], ""),
-            "other": int(ranks.get(result["image_id"], 0)),
-        }
+        captioned(
+            {
+                "picture": thumbnail(bench, result["image_id"], 96),
+                "name": result["image_id"],
+                "rank": int(result["rank"]),
+                "score": f"{result['score']:.3f}",
+                "relevance": result["relevance"],
+                "sign": SIGNS.get(result["relevance"], ""),
+                "other": int(ranks.get(result["image_id"], 0)),
+            }
+        )
         for result in ranking.head(FIRST).to_dict("records")
     ]

@@ -9,6 +9,7 @@ import anywidget
 import ipywidgets as W
 import traitlets as T
 
+from workbench.config.printable import printable
 from workbench.panels.widgets.dimmed import Dimmed
 
 _STATIC = Path(__file__).parents[1] / "static"
@@ -30,8 +31,8 @@ class Text(Dimmed, anywidget.AnyWidget):
 
 
 def line(text: str, kind: str = "text") -> Line:
-    """A line of a Text."""
-    return {"text": text, "kind": kind}
+    """A line of a Text, with control characters of names escaped."""
+    return {"text": printable(text), "kind": kind}
 
 
 def region(name: str, *children: W.Widget) -> W.VBox:

@@ -9,6 +9,7 @@ from typing import Any
 import anywidget
 import traitlets as T
 
+from workbench.config.printable import printable
 from workbench.panels.widgets.dimmed import Dimmed
 
 _STATIC = Path(__file__).parents[1] / "static"
@@ -32,6 +33,14 @@ class Table(Dimmed, anywidget.AnyWidget):
     chosen = T.List(T.Unicode()).tag(sync=True)
     label = T.Unicode().tag(sync=True)  # for screen readers
     empty = T.Unicode().tag(sync=True)  # a hint, shown if there is no row
+
+    @T.validate("rows")
+    def _printable(self, proposal: Any) -> list[dict[str, Any]]:
+        """Escape control characters in the texts of rows; their ids stay."""
+        return [
+            {**row, "cells": {key: printable(text) for key, text in row["cells"].items()}}
+            for row in proposal["value"]
+        ]
 
     def on_pick(self, handler: Callable[[str], None]) -> None:
         """Call ``handler`` with the id of the row that was picked."""

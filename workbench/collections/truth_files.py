@@ -1,0 +1,57 @@
+"""The files of a ground truth, and whether they have changed since they were read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class TruthFile(NamedTuple):
+    """A file: its times, size and inode, and a hash of its content, both empty if it cannot be read."""
+
+    path: Path
+    status: tuple[int, ...]
+    digest: str
+
+
+def truth_files(paths: Iterable[Path]) -> tuple[TruthFile, ...]:
+    """Record files before they are read."""
+    return tuple(TruthFile(path, _status(path), _digest(path)) for path in paths)
+
+
+def change_note(files: Sequence[TruthFile]) -> str:
+    """A sentence if a file's content differs from that which was read; else empty."""
+    changed = [
+        file.path.name
+        for file in files
+        if _status(file.path) != file.status and _digest(file.path) != file.digest
+    ]
+    if not changed:
+        return ""
+    names = ", ".join(repr(name) for name in changed[:3]) + (" …" if len(changed) > 3 else "")
+    return (
+        f"the ground truth ({names}) has changed since the collection was opened: "
+        "these numbers are by the one that was read then; open the collection again"
+    )
+
+
+def _status(path: Path) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def _digest(path: Path) -> str:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would wait for a writer
+            return ""
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()
+    except (OSError, ValueError):
+        return ""
