@@ -186,7 +186,10 @@ def test_all_grades_of_all_protocols_have_a_sign() -> None:
     ],
 )
 def test_headline_matches_the_protocol(protocol: str, metrics: dict[str, float], text: str) -> None:
-    assert measured(SimpleNamespace(protocol=protocol, metrics=metrics)) == text
+    judged = {"judged": 68, "unjudged": {"q1": "it has no positive", "q2": "it has no positive"}}
+    for provenance, added in (({}, ""), (judged, " · 68 of 70 queries")):
+        evaluation = SimpleNamespace(protocol=protocol, metrics=metrics, provenance=provenance)
+        assert measured(evaluation) == text + added
 
 
 @pytest.mark.parametrize(

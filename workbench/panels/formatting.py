@@ -65,11 +65,11 @@ def measured(evaluation: Any) -> str:
     protocol, metrics = PROTOCOLS[evaluation.protocol], evaluation.metrics
     queries = judged_text(evaluation.provenance)
     if protocol.measure == "N-S":
-        return f"N-S {metrics['N-S']:.2f} of 4 · {queries}"
+        return " · ".join(filter(None, [f"N-S {metrics['N-S']:.2f} of 4", queries]))
     settings = sorted(protocol.settings, key=lambda setting: setting != protocol.headline)
     shares = [(s, metrics[f"mAP_{s}" if len(settings) > 1 else "mAP"]) for s in settings]
     parts = [f"{setting} {percent(share)}".strip() for setting, share in shares]
-    return "mAP " + " · ".join([*parts, queries])
+    return "mAP " + " · ".join(filter(None, [*parts, queries]))
 
 
 def of_ranking(ranking: pd.DataFrame, ranked: Question, query: Query) -> str:

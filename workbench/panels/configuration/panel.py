@@ -52,13 +52,10 @@ class Configuration:
         self.text = Text()
         default = session.bench.engine.default
         whitening = part(default.alternative, "Whitening") or "no whitening"
-        self.default = W.HBox(
-            [
-                Text(lines=[line(f"Default for {session.bench.collection.name}: {default.reason}", "note")]),
-                W.Button(description=f"Use {whitening}", tooltip=f"The alternative: {default.alternative}"),
-            ]
-        )
-        self.default.children[1].on_click(session.guard(self.use_alternative))
+        other = W.Button(description=f"Use {whitening}", tooltip=f"The alternative: {default.alternative}")
+        other.on_click(session.guard(self.use_alternative))
+        reason = f"Default for {session.bench.collection.name}: {default.reason}"
+        self.default = _row("default", Text(lines=[line(reason, "note")]), other)
         self.error = Text(live=True)
         self.widget = region(
             "Configuration",
