@@ -17,6 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CONDA_NAMES = {
     "torch": "pytorch",
+    "xxhash": "python-xxhash",
     "opencv-python-headless": "py-opencv",
 }  # packages whose name differs from pip's
 

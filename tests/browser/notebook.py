@@ -80,13 +80,9 @@ class Notebook:
         return ast.literal_eval(answer["data"]["text/plain"])
 
     def fill(self, field: Locator, text: str) -> None:
-        """Write into a field and leave it; return when the kernel has the text.
-
-        With subshells the kernel may handle a click before a text that was sent before it.
-        """
+        """Write into a field and leave it. The kernel may get the text after a click that follows."""
         field.fill(text)
         field.press("Tab")
-        self.settle()
 
     def settle(self) -> None:
         """Wait until the kernel has handled what the page sent, and no job runs."""

@@ -53,7 +53,7 @@ def start(folder: Path, cache: Path) -> Iterator[Start]:
         address = server.stdout.readline().split(" is at ")[1].split()[0]
         for _ in range(300):
             try:
-                urllib.request.urlopen(f"{address}voila/static/nothing", timeout=5)
+                urllib.request.urlopen(f"{address.partition('?')[0]}voila/static/nothing", timeout=5)
             except urllib.error.HTTPError:
                 break
             except OSError:
@@ -66,13 +66,20 @@ def start(folder: Path, cache: Path) -> Iterator[Start]:
         server.wait()
 
 
+def kernels(server: subprocess.Popen[str]) -> int:
+    """The number of kernels of the app, one second after the last change of page."""
+    time.sleep(1)
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    return sum(b"ipykernel" in Path(f"/proc/{child}/cmdline").read_bytes() for child in children)
+
+
 def test_page_shows_the_panels_after_a_reload_and_ctrl_c_ends_the_app(start: Start, page: Page) -> None:
     address, server = start("--no-browser")
-    assert address.startswith(f"http://{HOST}:")
+    assert address.startswith(f"http://{HOST}:") and "/?token=" in address
     page.goto(address, timeout=120_000)
     for visit in range(2):
         if visit:
-            page.reload(timeout=120_000)  # starts another kernel
+            page.reload(timeout=120_000)  # ends the kernel and starts another one
         panel = page.locator(".wb-panel").last
         expect(panel).to_be_visible(timeout=120_000)
         expect(panel.locator(".wb-numbers").first).to_contain_text("mAP", timeout=120_000)
@@ -80,6 +87,7 @@ def test_page_shows_the_panels_after_a_reload_and_ctrl_c_ends_the_app(start: Sta
         variables = page.evaluate(UNDEFINED)
         assert variables["used"] > 5
         assert variables["undefined"] == []
+        assert kernels(server) == 1
     page.goto("about:blank")
     server.send_signal(signal.SIGINT)
     assert server.wait(60) == 0
@@ -96,6 +104,6 @@ def test_page_that_opens_the_browser_names_no_other_host(start: Start, tmp_path:
         time.sleep(0.1)
     addresses = re.findall(r"\w+://[^/\"']+", opened.read_text())
     assert addresses
-    assert set(addresses) == {address.rstrip("/")}
+    assert set(addresses) == {address.partition("/?")[0]} and address in opened.read_text()
     server.send_signal(signal.SIGTERM)
     assert server.wait(60) == 0

@@ -63,3 +63,21 @@ def test_pipeline_is_set_by_slider_string_slot_and_favourite(
     expect(string).to_have_value("efficientnet_lite0/gem:4/grid:2x2")
     ranked(panel)
     assert serious(page, ".wb-configuration") == []
+
+
+def test_suggested_pipeline_is_used(notebook: Notebook, folder: Path, cache: Path) -> None:
+    page = notebook.page
+    quick = "from workbench.panels.configuration import suggestion; suggestion.SECONDS = 1.0"
+    other = "efficientnet_lite0/mean/whole"
+    panel = notebook.show(folder, cache, "query_panel", before=quick, pipeline=other)
+    part = region(panel, "Configuration")
+    _, before = ranked(panel)
+    use = button(part, "Use")
+    expect(use).to_be_hidden()
+    press(part, "Suggest")
+    expect(part.get_by_text(re.compile("Pipelines tried: "))).to_be_visible(timeout=60_000)
+    assert serious(page, ".wb-panel") == []
+    use.press("Enter")
+    expect(use).to_be_hidden()
+    expect(part.get_by_label("Pipeline", exact=True)).not_to_have_value(other)
+    ranked(panel, before)

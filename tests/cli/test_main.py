@@ -95,6 +95,20 @@ def test_search_prints_a_ranking(photos: Path, cache: Path, capsys: pytest.Captu
     assert status == 0 and "red/" in out
 
 
+def test_suggest_prints_what_was_tried_and_a_sentence(
+    photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = "suggest", str(photos), "--labels", "folders", "--seconds", "1"
+    status, out, _ = run(capsys, cache, *arguments)
+    assert status == 0 and "6 judged queries" in out and "too few to tell" in out
+    status, out, _ = run(capsys, cache, *arguments, "--json")
+    content = json.loads(out)
+    assert content["pipeline"] == content["default"] == content["table"][0]["pipeline"]
+    assert (content["difference"], content["interval"]) == (0, [0, 0])
+    status, out, err = run(capsys, cache, "suggest", str(photos))
+    assert (status, out) == (2, "") and "no ground truth" in err and err.count("\n") == 1
+
+
 def test_explain_writes_a_page_without_active_content(
     photos: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from xxhash import xxh3_128_digest
 
 from tests.support.pictures import picture
 from workbench.collections.thumbnails import thumbnail
@@ -42,10 +43,14 @@ def test_a_box_crops_the_upright_image(tmp_path: Path, photo: Path) -> None:
 def test_a_thumbnail_is_read_from_disk_by_another_process(tmp_path: Path, photo: Path) -> None:
     first = thumbnail(photo, 160, None, tmp_path / "kept")
     (path,) = (tmp_path / "kept").rglob("*.jpg")
-    assert path.read_bytes() == first
-    path.write_bytes(b"stored content")
+    assert path.read_bytes()[: len(first)] == first
+    stored = b"stored content"
+    path.write_bytes(stored + xxh3_128_digest(stored))
     alias = tmp_path / "kept" / ".." / "kept"  # as in a new process, which has not used the folder
-    assert thumbnail(photo, 160, None, alias) == b"stored content"
+    assert thumbnail(photo, 160, None, alias) == stored
+    path.write_bytes(stored + xxh3_128_digest(first))  # damaged
+    another = tmp_path / "kept" / ".." / "kept" / ".." / "kept"
+    assert thumbnail(photo, 160, None, another) == first
 
 
 def test_the_thumbnail_of_a_changed_file_is_recomputed(tmp_path: Path, photo: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from workbench.common.files import replace_file, replacing
+from workbench.common.files import replace_file, replacing, write_output
 from workbench.config.errors import WorkbenchError
 
 
@@ -31,6 +33,50 @@ def test_concurrent_writers_use_different_partial_files(tmp_path: Path) -> None:
         first.write_bytes(b"first")
         second.write_bytes(b"second")
     assert path.read_bytes() == b"first"  # the outer context replaces the file last
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from workbench.common.files import replacing
+with replacing(Path(sys.argv[1])) as part:
+    part.write_bytes(b"half")
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_part_of_a_killed_process_is_swept_and_that_of_a_live_one_is_not(tmp_path: Path) -> None:
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path / name], stdout=subprocess.PIPE)
+        for name in ("killed", "alive")
+    ]
+    for writer in writers:
+        assert writer.stdout is not None and writer.stdout.readline() == b"begun\n"
+    writers[0].kill()
+    writers[0].wait()
+    foreign = tmp_path / "download.part"
+    foreign.write_bytes(b"of another program")
+    assert len(list(tmp_path.glob(".*.part"))) == 2
+    with replacing(tmp_path / "new") as part:
+        part.write_bytes(b"new")
+    (alive,) = tmp_path.glob(".*.part")
+    assert alive.name.startswith(".alive.") and foreign.exists()
+    writers[1].kill()
+    writers[1].wait()
+    replace_file(tmp_path / "other.bin", b"")  # this process has swept the folder: the next one does
+    assert alive.exists() and foreign.exists()
+
+
+def test_an_output_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "page.html").symlink_to(tmp_path / "target.html")
+    write_output(tmp_path / "page.html", "caf\u00e9 \ud800", "page")
+    assert (tmp_path / "page.html").is_symlink()
+    assert (tmp_path / "target.html").read_bytes() == "café ?".encode()
+    for path in (Path("/dev/null"), tmp_path / "missing" / "page.html", tmp_path, tmp_path / "nul\0.html"):
+        with pytest.raises(WorkbenchError, match=r"page '.*' cannot be written: .*; choose another folder"):
+            write_output(path, "text", "page")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "target.html"]
 
 
 def test_a_private_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ class Evil:
         torch.zeros(3),
         Evil(),
     ],
-    ids=str,
+    ids=lambda content: type(content).__name__,
 )
 def test_a_pth_file_without_tensors_is_refused(
     content: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

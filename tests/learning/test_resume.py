@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from tests.support.tiny_trainings import CHECKPOINT, EPOCHS, FILE, FOLDER, TASKS, Run, make_data, train
 from workbench.common.progress import Cancelled
 from workbench.config.errors import WorkbenchError
-from workbench.learning.registry import trainings
+from workbench.learning.registry import taken_names, trainings
 from workbench.learning.trainer import Epoch
 
 UNTRAINED = {"finetuning", "proposals"}  # these report the untrained model as epoch 0
@@ -246,3 +246,12 @@ def test_a_checkpoint_of_attention_of_version_0_1_is_continued_and_listed(data: 
     assert trained == {3} and [epoch.number for epoch in epochs] == [1, 2, 3]
     expected, _, _ = resume("attention", data, tmp_path / "empty")
     assert content == expected
+
+
+def test_training_that_ends_before_its_first_epoch_leaves_its_name_free(
+    task: str, data: Path, tmp_path: Path
+) -> None:
+    cancel(task, data, tmp_path, is_epoch(1))
+    assert taken_names(tmp_path) == set()
+    folder = tmp_path / FOLDER  # prepared pictures stay; an empty folder does not
+    assert not folder.exists() or {path.name for path in folder.iterdir()} > {".lock"}

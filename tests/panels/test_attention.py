@@ -12,6 +12,7 @@ from PIL import Image
 import workbench
 from tests.support.pictures import folder_of
 from workbench.bench.bench import Bench
+from workbench.collections.uploads import display_name
 from workbench.panels import Session
 from workbench.panels.attention.model import NO_MAP
 from workbench.panels.attention.panel import QUERY, RESULT, Attention
@@ -45,7 +46,7 @@ def test_panel_shows_the_query_and_its_heat(panel: Attention, session: Session, 
     activations = bench.studies.activations(session.query, pipeline=PIPELINE)
     np.testing.assert_allclose(heat_of(panel), activations.heat("norm"), rtol=1e-6)
     assert panel.view.top == pytest.approx(float(activations.heat("norm").max()))
-    assert panel.view.name == Path(session.query).name
+    assert panel.view.name == session.query
     assert not panel.view.signed and not panel.view.stale
     with Image.open(BytesIO(panel.view.picture)) as picture:
         assert picture.format == "JPEG"
@@ -130,7 +131,7 @@ def test_region_shows_its_nearest_regions(panel: Attention, session: Session, be
     assert all(figure["picture"].startswith(b"\xff\xd8") for figure in figures)
     panel.find(-1)  # the pointer leaves the region: its neighbours stay
     assert session.wait(60) and panel.nearest.strip.figures == figures
-    panel.nearest.open(1)
+    panel.nearest.strip._handle_custom_msg({"pick": figures[1]["id"]}, [])
     settled(session)
     assert panel.image.value == neighbours["image_id"][1]
     marked = panel.view.regions[panel.view.marked]
@@ -166,10 +167,10 @@ def test_crop_box_limits_the_regions(panel: Attention, session: Session) -> None
 def test_image_follows_the_session_or_the_field(panel: Attention, session: Session) -> None:
     panel.image.value = RESULT
     settled(session)
-    assert panel.view.name == Path(session.ranking["image_id"][1]).name
+    assert panel.view.name == session.ranking["image_id"][1]
     session.image = session.ranking["image_id"][5]
     settled(session)
-    assert panel.view.name == Path(session.image).name
+    assert panel.view.name == session.image
     image = session.bench.collection.images[-1]
     panel.image.value = image
     settled(session)
@@ -178,7 +179,7 @@ def test_image_follows_the_session_or_the_field(panel: Attention, session: Sessi
     assert session.query == image and session.box is not None
     panel.image.value = QUERY
     settled(session)
-    assert panel.view.name == Path(image).name
+    assert panel.view.name == image
 
 
 def test_image_that_is_no_query_is_searched_by_its_file(cache: Path, tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_image_that_is_no_query_is_searched_by_its_file(cache: Path, tmp_path: P
     assert session.ranking["image_id"][0] == name
     panel.image.value = QUERY
     settled(session)
-    assert panel.view.name == Path(name).name
+    assert panel.view.name == display_name(name)
 
 
 def test_layer_without_a_map_is_reported_as_a_hint(panel: Attention, session: Session) -> None:

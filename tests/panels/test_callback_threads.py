@@ -57,7 +57,12 @@ class Screen:
 
     def click(self, label: str) -> None:
         """Click on a button."""
-        send(self.widget("Button", label), method="custom", content={"event": "click"})
+        try:
+            button = self.widget("FieldButton", label)
+        except StopIteration:
+            send(self.widget("Button", label), method="custom", content={"event": "click"})
+        else:
+            send(button, method="custom", content={"click": [field.value for field in button.fields]})
 
     def pick(self, label: str, pipeline: str) -> None:
         """Click on the row of a pipeline in a table."""

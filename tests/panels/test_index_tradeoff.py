@@ -107,7 +107,7 @@ def test_cell_shows_its_images_and_the_cell_of_the_query_is_first(session: Sessi
     assert "8th nearest cell (not searched)" in inspector.cell.text.lines[0]["text"]
     inspector.cell.sizes.current = 0
     settled(session, panel)
-    inspector.cell.choose(0)
+    inspector.cell.images._handle_custom_msg({"pick": inspector.cell.images.figures[0]["id"]}, [])
     assert session.image == session.queries[session.query].image
 
 

@@ -91,7 +91,7 @@ def test_another_query_is_ranked_without_a_new_evaluation(session: Session, benc
     session.refresh()
     evaluation = settled(session).evaluation
     picker.strip.runner.wait(60)
-    picker.pick(7)
+    picker.strip._handle_custom_msg({"pick": picker.strip.figures[7]["id"]}, [])
     assert results.grid.stale
     settled(session)
     assert session.query == picker.select.value == list(session.queries)[7]
@@ -110,6 +110,10 @@ def test_queries_are_paged_and_a_name_opens_its_page(session: Session) -> None:
     assert picker.strip.runner.wait(60)
     assert [figure["name"] for figure in picker.strip.figures] == names[PAGE:]
     assert (picker.strip.chosen, picker.later.disabled) == (2, True)
+    # A click that was sent before the page was turned takes the image that was clicked.
+    picker.strip._handle_custom_msg({"pick": names[3]}, [])
+    assert session.query == names[3]
+    picker.select.value = names[PAGE + 2]
     picker.turn(0)
     assert picker.strip.chosen == -1  # the query is on the other page of the list
     session.cancel()

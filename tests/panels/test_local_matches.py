@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -130,8 +131,9 @@ def test_keypoint_can_be_pointed_at_held_and_released(
 def test_similar_patch_opens_its_image(panel: LocalMatches, session: Session) -> None:
     panel.pick([0, 3])
     settled(session)
-    neighbour = panel.patch.like.iloc[1]
-    panel.patch.strip._handle_custom_msg({"pick": 1}, [])
+    chosen = panel.patch.strip.figures[1]["id"]
+    neighbour = dict(zip(("image_id", "keypoint"), json.loads(chosen), strict=True))
+    panel.patch.strip._handle_custom_msg({"pick": chosen}, [])
     settled(session)
     assert session.image == neighbour["image_id"] == panel.view.sides[1]["name"]
     assert panel.view.held == [1, neighbour["keypoint"]]

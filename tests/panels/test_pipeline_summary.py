@@ -11,15 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.collections.collection import Query
 from workbench.collections.protocols import PROTOCOLS, SIGNS
 from workbench.config.config import Config
 from workbench.config.options import Options
 from workbench.config.steps import is_local
 from workbench.features.weights import availability
-from workbench.panels.formatting import measured, of_query
+from workbench.panels.formatting import measured, of_ranking
 from workbench.panels.pipeline_choices import CHOICES, backbones, layers, part, valid_choices, with_part
 from workbench.panels.pipeline_numbers import numbers, with_number
 from workbench.panels.pipeline_summary import description_of
+from workbench.panels.refinement import Question
+from workbench.search.relevance_feedback import Feedback
 
 pipelines = st.builds(
     lambda *parts: "/".join(filter(None, parts)),
@@ -184,11 +187,31 @@ def test_all_grades_of_all_protocols_have_a_sign() -> None:
     ],
 )
 def test_headline_matches_the_protocol(protocol: str, metrics: dict[str, float], text: str) -> None:
-    assert measured(SimpleNamespace(protocol=protocol, metrics=metrics)) == text
+    judged = {"judged": 68, "unjudged": {"q1": "it has no positive", "q2": "it has no positive"}}
+    for provenance, added in (({}, ""), (judged, " · 68 of 70 queries")):
+        evaluation = SimpleNamespace(protocol=protocol, metrics=metrics, provenance=provenance)
+        assert measured(evaluation) == text + added
 
 
-def test_query_without_positives_has_no_ap() -> None:
-    evaluation = SimpleNamespace(per_query=pd.DataFrame({"query": ["a", "b"], "ap": [np.nan, 0.612]}))
-    assert of_query(evaluation, "a") == "AP of this query not defined: it has no positives"
-    assert of_query(evaluation, "b") == "AP of this query 61.2"
-    assert of_query(evaluation, "c") == ""
+@pytest.mark.parametrize(
+    ("attrs", "ranked", "text"),
+    [
+        ({}, Question("", "a", None, (), None), ""),
+        (
+            {"ap": np.nan},
+            Question("", "a", None, (), None),
+            "AP of this query not defined: it has no positives",
+        ),
+        ({"ap": 0.612}, Question("", "a", None, (), None), "AP of this query 61.2"),
+        ({"ap": 0.612}, Question("", "a", (0, 0, 9, 9), (), None), "AP of this query 61.2"),  # its own box
+        (
+            {"ap": 0.612},
+            Question("", "a", (1, 1, 9, 9), ("b",), Feedback(("c",), (), "rocchio")),
+            "AP of this query 61.2, with the crop drawn here and further queries and feedback",
+        ),
+    ],
+)
+def test_ap_says_what_was_added_to_the_query(attrs: dict[str, float], ranked: Question, text: str) -> None:
+    ranking = pd.DataFrame({"rank": [1]})
+    ranking.attrs.update(attrs)
+    assert of_ranking(ranking, ranked, Query("a", "a.jpg", (0, 0, 9, 9))) == text

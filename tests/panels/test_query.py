@@ -166,7 +166,7 @@ def test_images_are_added_to_the_query_while_add_is_pressed(session: Session) ->
     assert session.query == first
     picker.add.value = True
     for number in (1, 2, 1, 0):  # an image is added once, and the query is not added
-        picker.pick(number)
+        picker.take(picker.on_page()[number])
     assert session.also == (second, third)
     assert settled(session).ranked.also == (second, third)
     expected = session.bench.search(first, pipeline=PIPELINE, k=None, also=(second, third))
@@ -177,7 +177,7 @@ def test_images_are_added_to_the_query_while_add_is_pressed(session: Session) ->
     picker.drop(second)
     assert session.also == (third,)
     picker.add.value = False
-    picker.pick(1)
+    picker.take(picker.on_page()[1])
     assert (session.query, session.also) == (second, ())
 
 
@@ -205,7 +205,7 @@ def test_thumbnails_are_filtered_by_a_part_of_their_name(session: Session) -> No
     matching = [name for name in names if name.startswith("kind1/")]
     assert [figure["name"] for figure in picker.strip.figures] == matching
     assert picker.strip.chosen == -1
-    picker.pick(2)
+    picker.take(picker.on_page()[2])
     assert session.query == picker.select.value == matching[2]
     assert picker.strip.chosen == 2
     picker.select.value = names[-1]  # a query of another kind: the search results stay

@@ -60,10 +60,10 @@ def described(name: str, folder: Path, cache: Path) -> tuple[LocalSource, list[s
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """The content of all files below a folder by relative path, except locks."""
+    """The content of all files below a folder by relative path, except locks and the images' hashes."""
     contents = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != ".lock":
+        if path.is_file() and path.name != ".lock" and not path.name.startswith("contents.sqlite"):
             with contextlib.suppress(FileNotFoundError):  # renamed meanwhile by another process
                 contents[str(path.relative_to(folder))] = path.read_bytes()
     return contents

@@ -117,7 +117,9 @@ def _key(vectors: np.ndarray, images: list[str], seed: int) -> str:
 def _read(path: Path, images: list[str]) -> pd.DataFrame | None:
     """The saved map; None if there is none or it is incomplete, so that it is computed again."""
     try:
-        frame = pd.read_parquet(path, columns=["image_id", "x", "y", "cluster"])
+        frame = pd.read_parquet(
+            path, columns=["image_id", "x", "y", "cluster"], page_checksum_verification=True
+        )
     except (OSError, ValueError):  # pyarrow's errors are of these kinds
         return None
     complete = list(frame["image_id"]) == images and np.isfinite(frame[["x", "y"]].to_numpy(float)).all()
@@ -129,4 +131,4 @@ def _write(path: Path, frame: pd.DataFrame) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
-            frame.to_parquet(part, index=False)
+            frame.to_parquet(part, index=False, write_page_checksum=True)

@@ -1,4 +1,7 @@
-"""Bench: pipelines in, rankings, numbers and explanations out, on one collection."""
+"""Bench: pipelines in, rankings, numbers and explanations out, on one collection.
+
+All methods of the interface for scripts are in one file, so that they are found together.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from dataclasses import replace
 import pandas as pd
 from PIL import Image
 
+from workbench.analysis import suggestion
 from workbench.analysis.index_tradeoff import Tradeoff
+from workbench.analysis.suggestion import Suggestion
 from workbench.bench.keypoints import KeypointAccessor
 from workbench.bench.regions import RegionAccessor
 from workbench.bench.studies import StudyAccessor
@@ -101,9 +106,9 @@ class Bench:
         cached = entry[1] if entry is not None and current else None
         evaluation = cached or evaluate(searcher, progress)
         if localise and "localisation" not in evaluation.metrics:
-            evaluation = replace(
-                evaluation, metrics=evaluation.metrics | self._localisation(described, progress)
-            )
+            located = self._localisation(described, progress)
+            if located:  # else it stays the same object
+                evaluation = replace(evaluation, metrics=evaluation.metrics | located)
         with self._lock:
             self._evaluations.pop(str(config), None)
             self._evaluations[str(config)] = described, evaluation, changed  # the newest last
@@ -132,7 +137,8 @@ class Bench:
         ``locate``: also return x0, y0, x1, y1, the location of the query in each image (see ``locate``).
 
         Returns a DataFrame of the first ``k`` images (None: all): rank (from 1), image_id, score, relevance
-        and, with feedback or ``also``, ``moved``: the number of ranks gained by it.
+        and, with feedback or ``also``, ``moved``: the number of ranks gained by it. Where the query has
+        ground truth, ``.attrs["ap"]`` is the AP of the whole ranking, for this crop and refinement.
         """
         return rank_query(
             self.engine, self.engine.config(pipeline), query, box, k, progress, also, feedback, locate
@@ -231,6 +237,21 @@ class Bench:
             tradeoff.measure(index, progress)
         return tradeoff
 
+    def suggest(
+        self, *, seconds: float = 60.0, backbone: str | None = None, progress: Progress = silent
+    ) -> Suggestion:
+        """Suggest a pipeline for this collection: try poolings, regions, centre prior and whitenings.
+
+        They are tried for ``seconds`` on the maps stored for the default pipeline, which are extracted first
+        if they are not stored yet. One half of the queries chooses, the other reports: see ``Suggestion``.
+        ``backbone``: a backbone, with its layer, in place of the default's.
+        """
+        suggestion.require(self.collection, seconds)
+        default = Config.parse(self.default_pipeline)
+        if backbone is not None:
+            default = Config.parse(f"{backbone}/{str(default).removeprefix(f'{default.backbone}/')}")
+        return suggestion.suggest(self.engine.describe(default, progress), seconds, progress)
+
     def runs(self) -> pd.DataFrame:
         """All stored evaluations of this cache, on any collection, the newest first."""
         return store.list_runs(self.options.cache)
@@ -241,10 +262,9 @@ class Bench:
 
     def thumbnail(self, image_id: str, *, side: int = 160, box: Box | None = None) -> bytes:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
-        folder = self.options.cache / "thumbnails"
         try:
             crop = None if box is None else valid_box(box)
-            return thumbnail(self.collection.path(image_id), side, crop, folder)
+            return thumbnail(self.collection.path(image_id), side, crop, self.options.cache)
         except WorkbenchError as error:
             raise WorkbenchError(f"image {image_id!r}: {error}") from None
 

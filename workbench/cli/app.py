@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -74,36 +75,39 @@ def serve(
 ) -> None:
     """Serve the panels on ``collection`` until Ctrl+C, at the address that is printed.
 
-    Each visit and each reload starts its own kernel. Raises WorkbenchError if no port is free.
+    The address contains a token, without which nothing is served; requests to another host name are refused.
+    Each visit and each reload starts its own kernel, up to a limit. Raises WorkbenchError if no port is free.
     """
     if theme not in ("light", "dark"):
         raise WorkbenchError(f"--theme {theme!r} is not known; valid: light, dark")
     address_port = free_port(port)
-    from voila.app import Voila
+    from workbench.cli.app_server import PageKernels, Server
 
-    with tempfile.TemporaryDirectory(prefix="workbench-app-") as data:
+    with tempfile.TemporaryDirectory(prefix="workbench-app-") as data:  # readable by its owner only
         home = Path(data)
         shutil.copytree(_TEMPLATE, home / "voila" / "templates" / "workbench")
         page = home / "workbench.ipynb"
         page.write_text(json.dumps(notebook(collection, labels, Path.cwd(), options)), encoding="utf-8")
         # Voila searches for templates in the data folders of Jupyter.
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [data, os.environ.get("JUPYTER_PATH")]))
-        print(f"The workbench is at http://{HOST}:{address_port}/ (Ctrl+C stops it)", flush=True)
+        token = secrets.token_hex(24)
+        print(
+            f"The workbench is at http://{HOST}:{address_port}/?token={token} (Ctrl+C stops it)", flush=True
+        )
         # A visitor who leaves during a transfer is not an error; real errors are shown on the page.
         logging.disable(logging.ERROR)
-        Voila.launch_instance(
+        Server.launch_instance(
             [
                 str(page),
                 f"--Voila.ip={HOST}",
                 f"--Voila.port={address_port}",
+                f"--Voila.token={token}",
                 "--Voila.port_retries=0",
                 f"--Voila.open_browser={browser}",
                 "--VoilaConfiguration.template=workbench",
                 f"--VoilaConfiguration.theme={theme}",
+                f"--VoilaConfiguration.multi_kernel_manager_class={PageKernels.__module__}.PageKernels",
                 "--Voila.log_level=CRITICAL",
-                # A page that is closed ends its kernel by a request without an XSRF token. Such requests
-                # need the id of the kernel, which nobody else knows.
-                "--Voila.tornado_settings=disable_check_xsrf=True",
                 "--MappingKernelManager.cull_idle_timeout=600",  # after a browser was killed
                 "--KernelManager.shutdown_wait_time=1.0",  # a kernel has no state to lose
             ]

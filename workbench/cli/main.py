@@ -73,6 +73,30 @@ def evaluate(
 
 @app.command()
 @opens
+def suggest(
+    opening: Opening,
+    seconds: Annotated[float, typer.Option(help="the time for trying pipelines")] = 60.0,
+    as_json: JSON = False,
+) -> None:
+    """Suggest a pipeline: one half of the queries chooses it, the other half reports."""
+    with progress_bar() as progress:
+        suggestion = opening(progress).suggest(seconds=seconds, progress=progress)
+    table = suggestion.table
+    if as_json:
+        names = ("pipeline", "default", "best", "difference", "interval", "untried", "message")
+        content = {name: getattr(suggestion, name) for name in names}
+        print_json({**content, "table": table.to_dict("records")})
+        return
+    rows = [
+        [name, percent(chosen), percent(reported), f"{spent:.1f}"]
+        for name, chosen, reported, spent in table.itertuples(index=False)
+    ]
+    print_table("Tried, the best first", ["pipeline", "mAP % choosing", "mAP % reporting", "seconds"], rows)
+    print(suggestion.message)
+
+
+@app.command()
+@opens
 def report(
     opening: Opening,
     pipelines: PIPELINES,
@@ -104,19 +128,21 @@ def runs(
     folder = cache_folder(cache)
     if diff:
         comparison = store.diff(*(store.load(folder, printable(name)) for name in diff))
-        tables = {
+        tables: dict[str, Any] = {
             "metrics": comparison.metrics,
             "per_query": comparison.per_query,
             "provenance": comparison.provenance,
         }
         if as_json:
-            print_json({name: table.to_dict("records") for name, table in tables.items()})
+            records = {name: table.to_dict("records") for name, table in tables.items()}
+            print_json({**records, "notes": comparison.notes})
             return
         print_line(comparison.difference.sentence(f"{comparison.b.pipeline} ({comparison.b.id[:8]})"))
         measured = comparison.metrics.itertuples(index=False, name=None)
         measures = [[name, *(measure(name, value) for value in values)] for name, *values in measured]
         print_table("Measures, in percent", ["measure", "A", "B", "B - A"], measures)
         print_table("Provenance: differences", ["", "A", "B"], comparison.provenance.to_numpy().tolist())
+        print_notes(comparison.notes)
         return
     table = store.list_runs(folder, None if collection is None else printable(collection))
     if as_json:
@@ -127,6 +153,7 @@ def runs(
         for run_id, time, name, pipeline, _, mean_ap, seconds, *_ in table.itertuples(index=False, name=None)
     ]
     print_table(f"Runs in {folder}", ["id", "time (UTC)", "collection", "pipeline", "mAP %", "seconds"], rows)
+    print_notes(store.damage_notes(table))
 
 
 for query_command in (queries.search, queries.classify, queries.explain):

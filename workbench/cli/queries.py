@@ -9,6 +9,7 @@ import typer
 
 from workbench.cli.console import print_json, print_line, print_notes, print_table, progress_bar
 from workbench.cli.options import JSON, Opening, output_file
+from workbench.common.files import write_output
 from workbench.config.config import ONE_PIPELINE
 from workbench.config.errors import WorkbenchError
 
@@ -92,7 +93,8 @@ def explain(
         bench = opening(progress)
         why = bench.explain(query, image, pipeline=pipeline, box=crop, progress=progress)
         pictures = bench.picture(query, box=crop), bench.picture(image)
-    out.write_text(page(why, query, image, pipeline or bench.default_pipeline, *pictures), encoding="utf-8")
+    text = page(why, query, image, pipeline or bench.default_pipeline, *pictures)
+    write_output(out, text, "explanation")
     print_line(f"score {why.score:.3f}; written to {out}")
     print_notes(why.warnings)
 

@@ -35,7 +35,7 @@ def read_head(path: Path) -> bytes:
     """The first bytes of a file. Raises WorkbenchError if it is empty or no regular file, and OSError."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise WorkbenchError("it is not a regular file")
+        raise WorkbenchError("it is a folder, pipe, socket or device, not a file")
     if status.st_size == 0:
         raise WorkbenchError("the file is empty")
     with path.open("rb", buffering=0) as file:

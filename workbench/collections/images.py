@@ -17,6 +17,7 @@ from workbench.collections.image_ends import TAIL
 from workbench.collections.image_headers import read_facts
 from workbench.collections.image_limits import MOST_PIXELS
 from workbench.collections.image_modes import rgb
+from workbench.common.files import Stamp, stamp
 from workbench.common.geometry import Box
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
@@ -48,29 +49,29 @@ class Header:
     height: int
     fingerprint: str
     note: str = ""
+    rules: str = ""
+    stamp: Stamp = (0, 0, 0, 0)
 
 
-_headers: dict[Path, tuple[tuple[int, ...], Header]] = {}
+_headers: dict[Path, Header] = {}
 
 
 def header(path: Path) -> Header:
     """The header of an image file, cached until the file changes (see ``read_header``)."""
     try:
-        status = path.stat()
+        changed = stamp(path.stat())
     except (OSError, ValueError):
         return read_header(path)  # raises with the reason
-    # Inode and change time tell two files that were exchanged and have equal sizes and times.
-    stamp = status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
     cached = _headers.get(path)
-    if cached is None or cached[0] != stamp:
-        cached = _headers[path] = stamp, read_header(path)
-    return cached[1]
+    if cached is None or cached.stamp != changed:
+        cached = _headers[path] = read_header(path)
+    return cached
 
 
 def known_note(path: Path) -> str:
     """The note of a header that has been read already; empty for most images."""
     cached = _headers.get(path)
-    return cached[1].note if cached else ""
+    return cached.note if cached else ""
 
 
 def value_notes(headers: Mapping[str, Header]) -> tuple[str, ...]:
@@ -87,7 +88,8 @@ def value_notes(headers: Mapping[str, Header]) -> tuple[str, ...]:
 def read_header(path: Path) -> Header:
     """Read the header and the tail of an image file. Raises WorkbenchError with the reason it is unreadable.
 
-    The fingerprint hashes size, modification time, head and tail, so it changes when the file does.
+    The fingerprint hashes size, modification time, head and tail, so it changes when the file does, unless
+    only the middle is exchanged and the time set back; ``contents`` compares whole files.
     A file without its format's end mark in the tail is decoded, to detect truncation.
     """
     try:
@@ -103,10 +105,10 @@ def read_header(path: Path) -> Header:
         raise WorkbenchError(f"the file cannot be opened: {getattr(error, 'strerror', error)}") from None
     with reasons():
         facts = read_facts(path, head, tail, status.st_size)
-    stamp = f"{status.st_size} {status.st_mtime_ns} ".encode()
-    content = stamp + head + tail + " ".join(facts.rules).encode()
+    times, rules = f"{status.st_size} {status.st_mtime_ns} ".encode(), " ".join(facts.rules)
+    content = times + head + tail + rules.encode()
     fingerprint = hashlib.blake2b(content, digest_size=16).hexdigest()
-    return Header(*facts.size, fingerprint, facts.note)
+    return Header(*facts.size, fingerprint, facts.note, rules, stamp(status))
 
 
 def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = None) -> Image.Image:

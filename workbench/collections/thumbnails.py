@@ -1,4 +1,4 @@
-"""Thumbnails: small JPEGs of images, stored on disk under the fingerprint of the image file."""
+"""Thumbnails: small JPEGs of images, stored on disk under the key of the image, with a checksum."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
+from xxhash import xxh3_128_digest
 
-from workbench.collections import images
+from workbench.collections import contents, images
 from workbench.common.files import replacing
 from workbench.common.geometry import Box
 
+_CHECKSUM = 16  # bytes after the JPEG
 _DECODED = 2  # decode at least this many times larger, because libjpeg's own reduction is coarse
 
 
-def thumbnail(path: Path, side: int, box: Box | None, folder: Path) -> bytes:
+def thumbnail(path: Path, side: int, box: Box | None, cache: Path) -> bytes:
     """A JPEG of an image file, upright, its longest side at most ``side`` pixels, cropped to ``box``.
 
-    It is stored in ``folder`` and made again where the image file has changed. Raises WorkbenchError with
-    the reason where the file cannot be read.
+    It is stored in the folder ``thumbnails`` of the cache, and made again where the image file has changed.
+    Raises WorkbenchError with the reason where the file cannot be read.
     """
-    return _stored(path, images.header(path).fingerprint, side, box, folder)
+    key = contents.of(cache).header(path).fingerprint
+    return _stored(path, key, side, box, cache / "thumbnails")
 
 
 @lru_cache(maxsize=4096)
@@ -30,14 +33,15 @@ def _stored(path: Path, fingerprint: str, side: int, box: Box | None, folder: Pa
     crop = "" if box is None else "-" + "-".join(f"{edge:g}" for edge in box)
     file = folder / fingerprint[:2] / f"{fingerprint}-{side}{crop}.jpg"
     with contextlib.suppress(OSError):
-        if cached := file.read_bytes():
-            return cached
+        stored = file.read_bytes()
+        if xxh3_128_digest(stored[:-_CHECKSUM]) == stored[-_CHECKSUM:]:
+            return stored[:-_CHECKSUM]
     jpeg = _render(path, side, box)
     # A folder that cannot be written, or a full disk, only means that the thumbnail is made again.
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as part:
-            part.write_bytes(jpeg)
+            part.write_bytes(jpeg + xxh3_128_digest(jpeg))
     return jpeg
 
 

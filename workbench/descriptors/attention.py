@@ -14,7 +14,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from workbench.common.checksums import require_intact, sealed
 from workbench.common.damage import DAMAGE
+from workbench.common.files import Stamp, stamp
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
@@ -107,11 +109,12 @@ class Attention:
         tensors = {name: getattr(self, name).detach().contiguous() for name in _TENSORS}
         if self.place is not None:
             tensors[_PLACE] = self.place.detach().contiguous()
-        return save(tensors, {"attention": json.dumps(self.about, ensure_ascii=False)})
+        return b"".join(sealed(save(tensors, {"attention": json.dumps(self.about, ensure_ascii=False)})))
 
     @classmethod
     def load(cls, path: Path | str) -> Attention:
-        """Load a file that ``to_bytes`` produced. Raises WorkbenchError for other files."""
+        """Load a file that ``to_bytes`` produced. Raises WorkbenchError for other and for damaged files."""
+        require_intact(Path(path), "train it again")
         try:
             with safe_open(str(path), framework="pt") as file:
                 about = json.loads((file.metadata() or {})["attention"])
@@ -179,7 +182,7 @@ def load_attention(config: Config, source: MapSource) -> Attention | None:
     except OSError:
         reason = f"{str(path)!r} is missing" if step.learned else "none comes with this backbone"
         raise WorkbenchError(f"step {step}: {reason}; {advice}") from None
-    loaded = _load(path, status.st_size, status.st_mtime_ns)
+    loaded = _load(path, stamp(status))
     differing = card_differences(loaded.about, source_card(source))
     if differing:
         raise WorkbenchError(f"step {step}: it was trained for {differing}; {advice}")
@@ -191,5 +194,5 @@ def _step(config: Config) -> Step | None:
 
 
 @lru_cache(maxsize=16)
-def _load(path: Path, size: int, changed: int) -> Attention:
+def _load(path: Path, changed: Stamp) -> Attention:
     return Attention.load(path)

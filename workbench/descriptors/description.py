@@ -70,25 +70,46 @@ def describe(
     Whitenings are fitted to the images ``fit_on`` (rows), learned whitenings to ``pairs`` of rows. Region
     vectors are pooled once and kept if they fit into MOST_BYTES; otherwise they are pooled twice.
     """
-    with torch.no_grad():
-        regional_steps, final_steps = split_steps(config)
-        region_attention, named = load_attention(config, source), named_whitenings(config, source)
-        proposal_model = load_proposal_model(config, source)
-        scales = [
-            _PooledScale(source, names, scale, config, region_attention, proposal_model, progress)
-            for scale, names in enumerate(keys)
-        ]
-        regional = _fit_regional(scales, regional_steps, named, fit_on, provenance, seed)
-        summed_parts = combine_scales([_sum(regions, config, regional) for regions in scales], config)
-        vectors = summed_parts.total.sum(1)
-        described = fit_final_steps(vectors, final_steps, named, fit_on, pairs, provenance)
-        return replace(
-            described,
-            regional=tuple(regional),
-            attention=region_attention,
-            proposals=proposal_model,
-            without=scales[0].without,
-        )
+    return next(describe_variants(source, keys, [config], fit_on, pairs, provenance, seed, progress))
+
+
+def describe_variants(
+    source: MapSource,
+    keys: Sequence[Sequence[str]],
+    configs: Sequence[Config],
+    fit_on: Sequence[int],
+    pairs: np.ndarray | None,
+    provenance: dict[str, Any],
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Iterator[Descriptors]:
+    """Describe images by each of some pipelines that differ only in their vector steps: see ``describe``.
+
+    They share the pooled regions, which take most of the time.
+    """
+    first = configs[0]
+    region_attention, proposal_model = load_attention(first, source), load_proposal_model(first, source)
+    scales = [
+        _PooledScale(source, names, scale, first, region_attention, proposal_model, progress)
+        for scale, names in enumerate(keys)
+    ]
+    for config in configs:
+        with torch.no_grad():
+            regional_steps, final_steps = split_steps(config)
+            named = named_whitenings(config, source)
+            regional = _fit_regional(scales, regional_steps, named, fit_on, provenance, seed)
+            summed_parts = combine_scales([_sum(regions, config, regional) for regions in scales], config)
+            described = fit_final_steps(
+                summed_parts.total.sum(1), final_steps, named, fit_on, pairs, provenance
+            )
+            described = replace(
+                described,
+                regional=tuple(regional),
+                attention=region_attention,
+                proposals=proposal_model,
+                without=scales[0].without,
+            )
+        yield described
 
 
 def fit_final_steps(

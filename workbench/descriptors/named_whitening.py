@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from workbench.common.files import Stamp, stamp
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import STRENGTHS, Step
@@ -39,7 +40,7 @@ def named_whitenings(config: Config, source: MapSource) -> dict[Step, Whitening]
         status = path.stat()
     except OSError:
         raise WorkbenchError(f"step {step}: {str(path)!r} is missing; {advice}") from None
-    whitening = _load(path, dimensions, status.st_size, status.st_mtime_ns)
+    whitening = _load(path, dimensions, stamp(status))
     if whitening.kind == "pcaw" and step.name in STRENGTHS and step.strength != 1:
         whitening = whitening.at_strength(step.strength)
     differing = card_differences(whitening.provenance, {"kind": step.name, **card_of_vectors(config, source)})
@@ -58,7 +59,7 @@ def _unnamed(config: Config, step: Step) -> Config:
 
 
 @lru_cache(maxsize=16)
-def _load(path: Path, dimensions: int, size: int, changed: int) -> Whitening:
+def _load(path: Path, dimensions: int, changed: Stamp) -> Whitening:
     stored = Whitening.load(path)
     kept = min(dimensions, stored.dimensions)
     provenance = {**stored.provenance, "asked": dimensions, "kept": kept}

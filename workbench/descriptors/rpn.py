@@ -17,7 +17,9 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 from torchvision.ops import clip_boxes_to_image, roi_align
 
+from workbench.common.checksums import require_intact
 from workbench.common.damage import DAMAGE
+from workbench.common.files import Stamp, stamp
 from workbench.config.errors import WorkbenchError
 
 MAX_PROPOSALS = 300  # proposals per image
@@ -147,11 +149,12 @@ def load(path: Path) -> ProposalModel:
         status = path.stat()
     except OSError:
         raise WorkbenchError(f"the proposals' weights {str(path)!r} are missing; train them again") from None
-    return _load(path, status.st_size, status.st_mtime_ns)
+    return _load(path, stamp(status))
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, size: int, changed: int) -> ProposalModel:
+def _load(path: Path, changed: Stamp) -> ProposalModel:
+    require_intact(path, "train them again")
     try:
         with safe_open(str(path), framework="pt") as file:
             about = json.loads((file.metadata() or {})["proposals"])

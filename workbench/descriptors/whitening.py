@@ -14,7 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import save
 from scipy.linalg import eigh
 
+from workbench.common.checksums import require_intact, sealed
 from workbench.common.damage import DAMAGE
+from workbench.common.files import replacing
 from workbench.config.errors import WorkbenchError
 
 MAX_VECTORS = 65_536  # larger sets are sampled; fewer vectors cost precision, see docs/benchmarks.md
@@ -94,15 +96,19 @@ class Whitening:
     def to_bytes(self) -> bytes:
         """Serialise arrays and provenance to a safetensors file."""
         header = json.dumps({"kind": self.kind, **self.provenance}, ensure_ascii=False)
-        return save({"mean": self.mean, "projection": self.projection}, {"whitening": header})
+        return b"".join(
+            sealed(save({"mean": self.mean, "projection": self.projection}, {"whitening": header}))
+        )
 
     def save(self, path: Path | str) -> None:
         """Write arrays and provenance to one safetensors file."""
-        Path(path).write_bytes(self.to_bytes())
+        with replacing(Path(path)) as part:
+            part.write_bytes(self.to_bytes())
 
     @classmethod
     def load(cls, path: Path | str) -> Whitening:
-        """Load a file that ``save`` wrote. Raises WorkbenchError if it is not one."""
+        """Load a file that ``save`` wrote. Raises WorkbenchError if it is another or damaged."""
+        require_intact(Path(path), "so it is not a saved whitening any more: fit it again")
         try:
             with safe_open(str(path), framework="pt") as file:
                 header = json.loads((file.metadata() or {})["whitening"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from workbench.collections import images
+from workbench.collections import contents
 from workbench.collections.collection import Collection, Query
 from workbench.collections.lookup import image_at
 from workbench.common.paths import shortened
@@ -80,14 +81,16 @@ class DescribedCollection:
 
     def ground_truth(self) -> list[dict[Any, Any]]:
         """The ground truth {row: grade} of each query; under ``self`` is the row of its own image."""
-        row_of, relevance = self.image_rows(), self.collection.relevance
-        truth = []
-        for query in self.collection.queries:
-            grades: dict[Any, Any] = {row_of[i]: grade for i, grade in relevance.get(query.id, {}).items()}
-            if query.image in row_of:
-                grades["self"] = row_of[query.image]
-            truth.append(grades)
-        return truth
+        row_of = self.image_rows()
+        return [self.grades(query, row_of) for query in self.collection.queries]
+
+    def grades(self, query: Query, row_of: Mapping[str, int]) -> dict[Any, Any]:
+        """The ground truth of one query; ``row_of`` are the ``image_rows``."""
+        graded = self.collection.relevance.get(query.id, {})
+        grades: dict[Any, Any] = {row_of[image]: grade for image, grade in graded.items()}
+        if query.image in row_of:
+            grades["self"] = row_of[query.image]
+        return grades
 
     def fresh(self) -> bool:
         """Whether the images, the weights and all trained parts are still the files that were used."""
@@ -110,9 +113,11 @@ class DescribedCollection:
         return all(any(part is used_part for used_part in used) for part in current)
 
     def _pictures_fresh(self) -> bool:
-        return all(
-            key.startswith(images.header(picture.path).fingerprint)
-            for picture, key in zip(self.pictures, self.keys[0], strict=True)
+        headers, unreadable = contents.of(self.source.options.cache).headers(
+            [picture.path for picture in self.pictures]
+        )
+        return not unreadable and all(
+            key.startswith(headers[row].fingerprint) for row, key in enumerate(self.keys[0])
         )
 
 

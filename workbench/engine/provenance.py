@@ -83,7 +83,7 @@ def _vocabulary(described: DescribedCollection) -> dict[str, Any]:
 def warnings(described: DescribedCollection) -> list[str]:
     """The warnings about a described collection that are shown with its measures."""
     collection, descriptors = described.collection, described.descriptors
-    warnings = [*collection.notes]
+    warnings = [*collection.notes, *described.source.notes]
     if changed := change_note(collection.truth_files):
         warnings.append(changed)
     if described.words is not None:
@@ -113,6 +113,8 @@ def search_warnings(searcher: Searcher) -> list[str]:
 
 def _vocabulary_warnings(words: VisualWords, images: int) -> Iterator[str]:
     yield "the vocabulary was learned on the evaluated collection"
+    if words.repaired:
+        yield "the stored visual words were damaged and were computed again"
     if (count := len(words.centroids)) < words.requested:
         few = "there are too few descriptors for more"
         yield f"the vocabulary has {count} words, not {words.requested}: {few}"

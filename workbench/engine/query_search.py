@@ -12,12 +12,14 @@ from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
+from workbench.engine.description import DescribedCollection
 from workbench.engine.engine import Engine
 from workbench.engine.locate import locate_in_image
 from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, find_query, query_features, query_vector, relevance_of
+from workbench.evaluation import protocols
 from workbench.local.features import LocalFeatures
-from workbench.search.ranking import ranking_table
+from workbench.search.ranking import Ranking, ranking_table
 from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
 
 
@@ -34,7 +36,8 @@ def rank_query(
 ) -> pd.DataFrame:
     """The first ``k`` images for a query, as a table: see ``Bench.search``. Raises WorkbenchError if k < 1.
 
-    With further queries and feedback the query is refined in steps; ``moved`` compares the last two.
+    With further queries and feedback the query is refined in steps; ``moved`` compares the last two. The AP
+    of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth.
     """
     k = result_count(k)
     searcher = engine.searcher(config, progress, query, *also)
@@ -54,6 +57,8 @@ def rank_query(
     *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features, k=k)
     relevance = relevance_of(described.collection, query)
     table = ranking_table(ranking, described.collection.images, relevance, k, *before)
+    if k is None or not config.index_steps:  # an index may reach fewer images for the first k
+        table.attrs.update(_average_precision(described, query, ranking))
     table.attrs["warnings"] = search_warnings(searcher)
     if locate:
         boxes = []
@@ -62,3 +67,18 @@ def rank_query(
             boxes.append(locate_in_image(described, last[-1], image_id).box)
         table[["x0", "y0", "x1", "y1"]] = np.array(boxes, float).reshape(-1, 4)
     return table
+
+
+def _average_precision(
+    described: DescribedCollection, query: QueryLike, ranking: Ranking
+) -> dict[str, float]:
+    """The AP of a ranking by the query's ground truth, named as in ``Scores.per_query``; empty without it."""
+    collection = described.collection
+    entry = find_query(collection, query)
+    if entry is None or collection.protocol is None or entry.id not in collection.relevance:
+        return {}
+    truth = described.grades(entry, described.image_rows())
+    measures = protocols.evaluate(
+        [ranking.rows], [truth], collection.protocol, [ranking.scores]
+    ).per_query.iloc[0]
+    return {name: float(measures[name]) for name in measures.index if name == "ap" or name.startswith("ap_")}

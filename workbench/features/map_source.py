@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from workbench.collections import images
+from workbench.collections import contents, images
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
@@ -21,7 +21,7 @@ from workbench.features import batches, extraction, models, weights
 from workbench.features import device as hardware
 from workbench.features.backbones import BackboneSpec
 from workbench.features.network import Network
-from workbench.features.store import MapStore
+from workbench.features.store import DamagedFiles, MapStore, repair_notes
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,10 @@ class MapSource:
         self.device = hardware.choose_device(options.device)
         self.precision = hardware.choose_precision(options.precision, self.device)
         self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
+        self.weight_file = None if spec.random else weights.locate(spec, options.weights)
         self._network: Network | None = None
         self._stores: dict[float, MapStore] = {}
+        self._pictures: dict[str, Picture] = {}  # by key, to extract damaged maps again
         self._lock = threading.RLock()
 
     @classmethod
@@ -61,13 +63,8 @@ class MapSource:
         return cls(BackboneSpec.parse(config.backbone), config.pooling.name, options)
 
     def fresh(self) -> bool:
-        """Whether the weights are unchanged; those of a ``file:`` backbone may be trained again.
-
-        Raises WorkbenchError if the file is missing.
-        """
-        if not self.spec.name.startswith("file:"):
-            return True
-        return weights.fingerprint(self.spec, self.options.weights, self.options.seed) == self.fingerprint
+        """Whether the weights are unchanged. Raises WorkbenchError if their file is missing."""
+        return self.weight_file is None or weights.file_fingerprint(self.weight_file) == self.fingerprint
 
     def network(self) -> Network:
         """The network, built on first use."""
@@ -81,6 +78,11 @@ class MapSource:
                     self.precision,
                     self.options.seed,
                 )
+                if not self.fresh():
+                    self._network = None
+                    raise WorkbenchError(
+                        f"the weights of {self.spec.name} have changed since they were opened; run again"
+                    )
             return self._network
 
     @cached_property
@@ -109,41 +111,63 @@ class MapSource:
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
     ) -> tuple[list[list[str]], dict[int, str]]:
         """Extract and store all maps. Returns keys [scale][picture] and {position: why it is unreadable}."""
-        unreadable: dict[int, str] = {}
-        headers: dict[int, images.Header] = {}
-        for position, picture in enumerate(pictures):
-            try:
-                headers[position] = images.header(picture.path)
-            except WorkbenchError as error:
-                unreadable[position] = str(error)
+        paths = [picture.path for picture in pictures]
+        headers, unreadable = contents.of(self.options.cache).headers(paths, progress)
         keys = []
         for n in range(scales):
-            scale = scale_factor(n)
-            items = {
-                position: self._item(pictures[position], header, scale)
-                for position, header in headers.items()
-            }
-            task = f"extracting {self.spec.name}" + (f" at scale {scale:.2f}" if n else "")
-            reasons = extraction.extract(
-                list(items.values()), self.store(scale), self.network, progress, task
-            )
+            items = {position: self._item(pictures[position], h, n) for position, h in headers.items()}
+            reasons = self._fill(list(items.values()), n, progress)
             unreadable.update(
                 {position: reasons[item.key] for position, item in items.items() if item.key in reasons}
             )
+            self._pictures.update((item.key, pictures[position]) for position, item in items.items())
             keys.append(
                 [items[position].key if position in items else "" for position in range(len(pictures))]
             )
         return keys, unreadable
 
-    def _item(self, picture: Picture, header: images.Header, scale: float) -> batches.Item:
+    def _item(self, picture: Picture, header: images.Header, scale: int) -> batches.Item:
         return batches.item(
-            picture.path, header, picture.box, self.options.size, self.card.stride, scale, self.resize
+            picture.path,
+            header,
+            picture.box,
+            self.options.size,
+            self.card.stride,
+            scale_factor(scale),
+            self.resize,
         )
 
+    def _fill(self, items: Sequence[batches.Item], scale: int, progress: Progress) -> dict[str, str]:
+        """Store the maps of items at the scale-th scale that are missing. Returns {key: reason}."""
+        factor = scale_factor(scale)
+        task = f"extracting {self.spec.name}" + (f" at scale {factor:.2f}" if scale else "")
+        return extraction.extract(items, self.store(factor), self.network, progress, task)
+
     def batches(self, keys: Sequence[str], scale: int) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Yield (positions in ``keys``, maps [B, C, H, W] in float16) of the scale-th scale."""
-        for positions, maps in self.store(scale_factor(scale)).batches(keys):
-            yield positions, maps.permute(0, 3, 1, 2)
+        """Yield (positions in ``keys``, maps [B, C, H, W] in float16) of the scale-th scale.
+
+        Maps whose files are damaged are extracted again. Raises WorkbenchError if their images have changed.
+        """
+        store = self.store(scale_factor(scale))
+        try:
+            for positions, maps in store.batches(keys):
+                yield positions, maps.permute(0, 3, 1, 2)
+        except DamagedFiles as error:
+            lost = [keys[position] for position in error.positions]
+            pictures = [self._pictures[key] for key in dict.fromkeys(lost) if key in self._pictures]
+            headers, _ = contents.of(self.options.cache).headers([picture.path for picture in pictures])
+            self._fill([self._item(pictures[row], h, scale) for row, h in headers.items()], scale, silent)
+            if any(key not in store for key in lost):
+                raise
+            for positions, maps in store.batches(lost):
+                yield [error.positions[position] for position in positions], maps.permute(0, 3, 1, 2)
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes on stored maps, which are shown with every number that is computed from them."""
+        with self._lock:
+            damaged = sum(len(store.damaged) for store in self._stores.values())
+        return repair_notes(damaged, "feature maps")
 
     def maps_of(self, picture: Picture | Image.Image, scales: int = 1) -> list[torch.Tensor]:
         """Maps [1, C, H, W] of a file or a decoded image, one for each scale, without the store.
@@ -153,7 +177,7 @@ class MapSource:
         maps = []
         for n in range(scales):
             if isinstance(picture, Picture):
-                item = self._item(picture, images.header(picture.path), scale_factor(n))
+                item = self._item(picture, images.header(picture.path), n)
                 pixels = batches.decode(item)
             else:
                 stride, factor = self.card.stride, scale_factor(n)

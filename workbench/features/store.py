@@ -1,11 +1,13 @@
 """A store of tensors computed from images: a folder per network and size, a safetensors file per batch.
 
 Batch files are written atomically. The header of a file lists the keys of its images, so there is no
-index file that could become outdated.
+index file that could become outdated. A file holds its checksum, which is verified at the first read in a
+process and again when the file has changed; a damaged file is removed, and its images are computed again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -20,7 +22,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from workbench.common.files import replacing
+from workbench.common import checksums
+from workbench.common.files import Stamp, replacing, stamp
 from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 
@@ -33,11 +36,21 @@ class Location:
     row: int
 
 
+class DamagedFiles(WorkbenchError):
+    """Stored files are missing or damaged; ``positions`` are those of their images in the keys."""
+
+    def __init__(self, message: str, positions: list[int]) -> None:
+        super().__init__(message)
+        self.positions = positions
+
+
 class Store:
-    """Batches of tensors of images, which are identified by keys."""
+    """Batches of tensors of images, which are named by keys. ``damaged``: the files that were removed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.damaged: set[Path] = set()
+        self._verified: dict[Path, Stamp] = {}
         self._seen: set[str] = set()
         self._locations: dict[str, Location] = {}
         self._unreadable: dict[str, str] = {}
@@ -55,13 +68,20 @@ class Store:
             path = self.folder / name
             try:
                 with safe_open(path, framework="pt") as file:
-                    header = parse_json((file.metadata() or {})["batch"])
+                    metadata = file.metadata() or {}
+                    header = parse_json(metadata["batch"])
+                    if not metadata.keys() <= {"batch", "checksum"}:
+                        raise SafetensorError("a name of the header is damaged")
                     if header["keys"] and not self._fits(file, len(header["keys"])):
                         raise SafetensorError("the header does not fit the tensors")
                     locations = {key: Location(path, row) for row, key in enumerate(header["keys"])}
                     unreadable = dict(header["unreadable"])
-            except (SafetensorError, KeyError, TypeError, ValueError, OSError, RecursionError):
-                path.unlink(missing_ok=True)  # truncated or foreign: its images are computed again
+                    if unreadable:
+                        self._verify(path)  # nothing reads its tensors
+            except OSError:  # deleted meanwhile, or not readable now
+                continue
+            except (SafetensorError, KeyError, TypeError, ValueError, RecursionError):
+                self._remove(path)  # truncated or foreign: its images are computed again
                 continue
             self._locations.update(locations)
             self._unreadable.update(unreadable)
@@ -86,9 +106,9 @@ class Store:
         name = blake2b("\n".join([*keys, *sorted(unreadable)]).encode(), digest_size=12).hexdigest()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with replacing(self.folder / f"{name}.safetensors") as part:
-                # not save_file: a killed one leaves files under other names
-                part.write_bytes(save(tensors, {"batch": batch}))
+            # not save_file: a killed one leaves files under other names
+            with replacing(self.folder / f"{name}.safetensors") as part, part.open("wb") as file:
+                file.writelines(checksums.sealed(save(tensors, {"batch": batch})))
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 free = shutil.disk_usage(self.folder).free / 1e6
@@ -108,19 +128,58 @@ class Store:
     ) -> Iterator[tuple[list[int], list[int], dict[str, torch.Tensor]]]:
         """Yield (positions in ``keys``, rows in a file, memory-mapped tensors of the file) for each file."""
         by_file: dict[Path, list[tuple[int, int]]] = {}
+        lost: dict[Path, list[int]] = {}
         for position, key in enumerate(keys):
-            location = self._locations[key]
-            by_file.setdefault(location.path, []).append((position, location.row))
+            location = self._locations.get(key)
+            if location is None:  # a file was removed since the keys were made
+                lost.setdefault(self.folder, []).append(position)
+            else:
+                by_file.setdefault(location.path, []).append((position, location.row))
         for path, pairs in by_file.items():
+            positions = [position for position, _ in pairs]
             try:
+                self._verify(path)
                 with safe_open(path, framework="pt") as file:
                     tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            except (OSError, SafetensorError):
-                path.unlink(missing_ok=True)  # so that the next run computes them again
+            except FileNotFoundError:  # also raised by safetensors where too many files are open
+                lost[path] = positions
+                continue
+            except SafetensorError:
+                lost[path] = positions
+                self._remove(path)
+                continue
+            except OSError as error:
                 raise WorkbenchError(
-                    f"stored {kind} {str(path)!r} are missing or damaged; run again to compute them"
+                    f"stored {kind} {str(path)!r} cannot be read ({error.strerror or error}); try again"
                 ) from None
-            yield [position for position, _ in pairs], [row for _, row in pairs], tensors
+            yield positions, [row for _, row in pairs], tensors
+        if lost:
+            self.refresh()
+            raise DamagedFiles(
+                f"stored {kind} {str(next(iter(lost)))!r} are missing or damaged; run again to compute them",
+                [position for positions in lost.values() for position in positions],
+            )
+
+    def _verify(self, path: Path) -> None:
+        """Verify the checksum of a file, once until it changes. Raises SafetensorError or OSError."""
+        changed = stamp(path.stat())
+        if self._verified.get(path) != changed:
+            if not checksums.intact(path):
+                raise SafetensorError("the checksum is wrong")
+            self._verified[path] = changed
+
+    def _remove(self, path: Path) -> None:
+        self.damaged.add(path)
+        with contextlib.suppress(OSError):  # a store that cannot be written
+            path.unlink()
+
+
+def repair_notes(damaged: int, kind: str) -> list[str]:
+    """The note on stored files that were damaged; none if there are none."""
+    if not damaged:
+        return []
+    were = "1 stored file was" if damaged == 1 else f"{damaged} stored files were"
+    return [f"{were} damaged and removed; the {kind} were computed again"]
 
 
 class MapStore(Store):

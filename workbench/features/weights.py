@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from workbench.common.checksums import require_intact
+from workbench.common.files import Stamp, stamp
 from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.features.backbones import DETECTORS, BackboneCard, BackboneSpec
@@ -57,15 +59,20 @@ def fingerprint(spec: BackboneSpec, weights: Path | None, seed: int) -> str:
     """Eight hexadecimal digits that change with the weights, or ``randomSEED`` for random weights."""
     if spec.random:
         return f"random{seed}"
-    path = locate(spec, weights)
-    if path is None:
-        path = download(spec, weights)
-    status = path.stat()
-    return _hash(path, status.st_size, status.st_mtime_ns)
+    return file_fingerprint(locate(spec, weights) or download(spec, weights))
+
+
+def file_fingerprint(path: Path) -> str:
+    """Eight hexadecimal digits of the content of a weight file. Raises WorkbenchError if it is missing."""
+    try:
+        return _hash(path, stamp(path.stat()))
+    except OSError as error:
+        state = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise WorkbenchError(f"weight file {str(path)!r} {state}; put it back, or fetch it again") from None
 
 
 @lru_cache(maxsize=64)
-def _hash(path: Path, size: int, changed: int) -> str:
+def _hash(path: Path, changed: Stamp) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=4)).hexdigest()
 
@@ -89,6 +96,8 @@ def read_tensors(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if path.suffix == ".safetensors":
+        require_intact(path, "fetch it or train it again")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from workbench.common.checksums import intact, sealed
 from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
 from workbench.common.text import parse_json
@@ -20,16 +21,9 @@ Tensors = dict[str, torch.Tensor]
 
 
 def to_bytes(tensors: Tensors, metadata: dict[str, str]) -> bytes:
-    """Serialise tensors and metadata; equal input gives equal bytes.
-
-    The safetensors library orders metadata randomly; here the keys are sorted.
-    """
-    plain = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    length = int.from_bytes(plain[:8], "little")
-    header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(plain[8 : 8 + length])}
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + plain[8 + length :]
+    """Serialise tensors and metadata with a checksum; equal input gives equal bytes."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return b"".join(sealed(save(contiguous, metadata)))
 
 
 @dataclass(frozen=True)
@@ -62,6 +56,8 @@ class Checkpoint:
     def load(cls, path: Path) -> Checkpoint | None:
         """Read a checkpoint; None if the file is missing, damaged or something else."""
         try:
+            if not intact(path):
+                return None
             with safe_open(str(path), framework="pt") as file:
                 header = _header(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

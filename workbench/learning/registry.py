@@ -96,9 +96,14 @@ def trainings(cache: Path) -> dict[str, TrainingRecord]:
 
 
 def taken_names(cache: Path) -> set[str]:
-    """The names in use, by trainings and by other files of the same folder, such as whitenings."""
+    """The names in use, by trainings and by other files of the same folder, such as whitenings.
+
+    A training that ended before its first epoch leaves its name free: the next one of this name uses the
+    pictures that were prepared for it.
+    """
     folder = trained_path(cache, "x").parent
-    return {path.stem for ending in ("safetensors", "training") for path in folder.glob(f"*.{ending}")}
+    checkpoints = folder.glob("*.training/checkpoint.safetensors")
+    return {path.stem for path in folder.glob("*.safetensors")} | {path.parent.stem for path in checkpoints}
 
 
 def shipped_trainings() -> Iterator[TrainingRecord]:

@@ -15,6 +15,8 @@ from workbench.common.files import disk_error, replace_file
 from workbench.config.errors import WorkbenchError
 from workbench.features.cards import trained_path
 
+LOCK = ".lock"
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -43,7 +45,7 @@ class Workspace:
         """Create the folder and lock it. Raises WorkbenchError if another process holds the lock."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock", timeout=0)
+            lock = FileLock(self.folder / LOCK, timeout=0)
             lock.acquire()
         except Timeout:
             raise WorkbenchError(
@@ -55,7 +57,14 @@ class Workspace:
         try:
             yield
         finally:
+            self._remove_if_unused()
             lock.release()
+
+    def _remove_if_unused(self) -> None:
+        """Delete the folder of a training that ended before its first epoch, so that its name is free."""
+        with contextlib.suppress(OSError):  # deleted by ``finish``
+            if all(path.name == LOCK for path in self.folder.iterdir()):
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def finish(self, content: bytes | None = None) -> Path:
         """Write the finished file, unless it is there already (None), and delete the folder."""

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from workbench.collections import images
-from workbench.common.paths import user_path
+from workbench.collections import contents, images
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -23,7 +22,7 @@ from workbench.config.options import Options
 from workbench.features import batches, extraction
 from workbench.features.backbones import BackboneCard, BackboneSpec
 from workbench.features.map_source import Picture
-from workbench.features.store import Store
+from workbench.features.store import DamagedFiles, Store, repair_notes
 from workbench.local import hardnet, keypoints
 from workbench.local.patches import EXTENT, cut_patches
 
@@ -143,9 +142,10 @@ class LocalSource:
     def __init__(self, name: str, options: Options) -> None:
         self.spec, self.options = BackboneSpec.parse(name), options
         self.card: BackboneCard = self.spec.card()
-        self.path = weight_path(name, options.cache)
+        self.path = hardnet.weight_path(name, options.cache)
         self.fingerprint = _fingerprint(self.path)
         self._store: FeatureStore | None = None
+        self._pictures: dict[str, Picture] = {}  # by key, to extract damaged features again
         self._lock = threading.Lock()
 
     @classmethod
@@ -181,13 +181,11 @@ class LocalSource:
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
     ) -> tuple[list[list[str]], dict[int, str]]:
         """Store all features. Returns the keys [1][picture] and {position: reason} of unreadable pictures."""
-        failures: dict[int, str] = {}
-        items: dict[int, batches.Item] = {}
-        for position, picture in enumerate(pictures):
-            try:
-                items[position] = self._item(picture)
-            except WorkbenchError as error:
-                failures[position] = str(error)
+        headers, failures = contents.of(self.options.cache).headers(
+            [picture.path for picture in pictures], progress
+        )
+        items = {position: self._item(pictures[position], header) for position, header in headers.items()}
+        self._pictures.update((item.key, pictures[position]) for position, item in items.items())
         unreadable = extraction.fill_store(
             list(items.values()),
             self.store,
@@ -202,19 +200,32 @@ class LocalSource:
 
     def features(self, picture: Picture) -> LocalFeatures | None:
         """Return the stored features of one picture; None if they are not stored."""
-        key = self._item(picture).key
+        key = self._item(picture, contents.of(self.options.cache).header(picture.path)).key
         if key not in self.store:
             return None
-        _, stored = next(self.store.read([key]))
+        self._pictures[key] = picture
+        _, stored = next(self.read([key]))
         return stored
 
-    def _item(self, picture: Picture) -> batches.Item:
-        header = images.header(picture.path)
+    def _item(self, picture: Picture, header: images.Header) -> batches.Item:
         return batches.item(picture.path, header, picture.box, self.options.size, STRIDE, 1.0)
 
     def read(self, keys: Sequence[str]) -> Iterator[tuple[int, LocalFeatures]]:
-        """Yield (position, features) of stored features."""
-        return self.store.read(keys)
+        """Yield (position, features) of stored features; those in damaged files are extracted again."""
+        try:
+            yield from self.store.read(keys)
+        except DamagedFiles as error:
+            lost = [keys[position] for position in error.positions]
+            self.extract([self._pictures[key] for key in dict.fromkeys(lost) if key in self._pictures])
+            if any(key not in self.store for key in lost):
+                raise
+            for position, features in self.store.read(lost):
+                yield error.positions[position], features
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes on stored features, which are shown with every number that is computed from them."""
+        return repair_notes(len(self.store.damaged), "local features")
 
     def features_of(self, picture: Picture | Image.Image) -> LocalFeatures:
         """Extract the features of a file, decoded as for the store, or of a decoded image; not stored.
@@ -222,27 +233,9 @@ class LocalSource:
         Raises WorkbenchError if the file cannot be read.
         """
         if isinstance(picture, Picture):
-            return extract(batches.decode(self._item(picture)), self.describe())
+            return extract(batches.decode(self._item(picture, images.header(picture.path))), self.describe())
         size = batches.target_size(*picture.size, self.options.size, STRIDE)
         return extract(batches.pixels(picture, size), self.describe())
-
-
-def weight_path(name: str, cache: Path) -> Path | None:
-    """Return a HardNet's weight file: shipped, trained under a name, or any path. None for SIFT."""
-    if name == "sift":
-        return None
-    _, _, variant = name.partition(":")
-    if not variant:
-        return hardnet.SHIPPED
-    if "/" in variant or "." in variant:
-        return user_path(variant, "HardNet's weights")
-    path = cache / "learned" / f"{variant}.safetensors"
-    if not path.is_file():
-        raise WorkbenchError(
-            f"{name!r}: {str(path)!r} is missing; train it (workbench train hardnet FOLDER --name {variant}),"
-            " or name a file with its path, as in hardnet:./checkpoint.pth"
-        )
-    return path
 
 
 def _fingerprint(path: Path | None) -> str:

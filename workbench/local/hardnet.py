@@ -13,6 +13,8 @@ from safetensors import safe_open
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from workbench.common.damage import DAMAGE
+from workbench.common.files import Stamp, stamp
+from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.features.weights import read_tensors
 from workbench.local.patches import SIDE
@@ -85,6 +87,24 @@ class PatchDescriber:
         return np.concatenate(parts)
 
 
+def weight_path(name: str, cache: Path) -> Path | None:
+    """Return a HardNet's weight file: shipped, trained under a name, or any path. None for SIFT."""
+    if name == "sift":
+        return None
+    _, _, variant = name.partition(":")
+    if not variant:
+        return SHIPPED
+    if "/" in variant or "." in variant:
+        return user_path(variant, "HardNet's weights")
+    path = cache / "learned" / f"{variant}.safetensors"
+    if not path.is_file():
+        raise WorkbenchError(
+            f"{name!r}: {str(path)!r} is missing; train it (workbench train hardnet FOLDER --name {variant}),"
+            " or name a file with its path, as in hardnet:./checkpoint.pth"
+        )
+    return path
+
+
 def load(path: Path) -> HardNet:
     """Load a network of any width from a file trained here or from a published checkpoint.
 
@@ -127,9 +147,9 @@ def load_describer(path: Path) -> PatchDescriber:
         status = path.stat()
     except OSError:
         raise WorkbenchError(f"HardNet's weights {str(path)!r} are missing; check the path") from None
-    return _describer(path, status.st_size, status.st_mtime_ns)
+    return _describer(path, stamp(status))
 
 
 @lru_cache(maxsize=4)
-def _describer(path: Path, size: int, changed: int) -> PatchDescriber:
+def _describer(path: Path, changed: Stamp) -> PatchDescriber:
     return PatchDescriber(load(path))

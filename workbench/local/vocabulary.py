@@ -14,6 +14,7 @@ import faiss
 import numpy as np
 from safetensors.numpy import load_file, save
 
+from workbench.common.checksums import intact, sealed
 from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
 from workbench.common.progress import Progress, silent
@@ -33,6 +34,7 @@ class VisualWords:
 
     The words of the i-th picture's keypoints, in their order, are ``words[starts[i]:starts[i + 1]]``.
     ``requested`` is the requested number of words; there are fewer if there are fewer descriptors.
+    ``repaired``: the stored words were damaged and have been computed again.
     """
 
     centroids: np.ndarray = field(repr=False)
@@ -40,6 +42,7 @@ class VisualWords:
     words: np.ndarray = field(repr=False)
     starts: np.ndarray = field(repr=False)
     requested: int
+    repaired: bool = False
 
     @property
     def size(self) -> int:
@@ -103,10 +106,11 @@ def describe(
         digest.update(f"{part} ".encode())
     path = source.options.cache / "words" / f"{digest.hexdigest()}.safetensors"
     cached = _read(path, len(keys))
+    repaired = cached is None and path.exists()
     if cached is None:
         cached = _learn(source, keys, count, fit_on, progress)
         with contextlib.suppress(WorkbenchError):  # an unwritable cache costs time, not the words
-            replace_file(path, save(cached))
+            replace_file(path, b"".join(sealed(save(cached))))
     starts = np.append(0, np.cumsum(cached["counts"]))
     words = cached["words"]
     fitted = set(fit_on)
@@ -115,7 +119,7 @@ def describe(
         np.concatenate([np.empty(0, np.int32), *rows]), minlength=len(cached["centroids"])
     )
     idf = np.log(len(fitted) / np.maximum(images_with, 1)).astype(np.float32)
-    return VisualWords(cached["centroids"], idf, words, starts, count)
+    return VisualWords(cached["centroids"], idf, words, starts, count, repaired)
 
 
 def centroid_index(centroids: np.ndarray) -> Any:
@@ -163,6 +167,8 @@ def _learn(
 def _read(path: Path, pictures: int) -> dict[str, np.ndarray] | None:
     """Read cached words of so many pictures; None if they are missing or damaged: they are computed again."""
     try:
+        if not intact(path):
+            return None
         cached = load_file(path)
         centroids, words, counts = (cached[name] for name in ("centroids", "words", "counts"))
         shaped = centroids.ndim == 2 and centroids.shape[1] == hardnet.DIMENSIONS and words.ndim == 1

@@ -10,7 +10,7 @@ import ipywidgets as W
 
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
-from workbench.panels.session import DEBOUNCE, Session
+from workbench.panels.session import DEBOUNCE, QUESTION, Session
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -97,6 +97,10 @@ class Panel(Generic[Request, Result]):
         """Dim what is shown: the session's question changed, and its ranking is on the way."""
         if self.rendered is not None:
             self.dim(True)
+
+    def watch_question(self) -> None:
+        """Dim what is shown at each change of the question, until a new result is shown."""
+        self.session.observe(self.session.guard(self.expire), QUESTION)
 
     @property
     def folded(self) -> bool:

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from workbench.collections.collection import Query
 from workbench.collections.protocols import PROTOCOLS, SIGNS
 from workbench.evaluation.judged import judged_text
+from workbench.panels.refinement import Question
 from workbench.panels.widgets.grid import Figure
 
+CROPPED = "the crop drawn here"  # in place of the box by which the query is evaluated
 DIGITS = 4  # of contributions; a score has three
 
 
@@ -61,22 +65,27 @@ def measured(evaluation: Any) -> str:
     protocol, metrics = PROTOCOLS[evaluation.protocol], evaluation.metrics
     queries = judged_text(evaluation.provenance)
     if protocol.measure == "N-S":
-        return f"N-S {metrics['N-S']:.2f} of 4 · {queries}"
+        return " · ".join(filter(None, [f"N-S {metrics['N-S']:.2f} of 4", queries]))
     settings = sorted(protocol.settings, key=lambda setting: setting != protocol.headline)
     shares = [(s, metrics[f"mAP_{s}" if len(settings) > 1 else "mAP"]) for s in settings]
     parts = [f"{setting} {percent(share)}".strip() for setting, share in shares]
-    return "mAP " + " · ".join([*parts, queries])
+    return "mAP " + " · ".join(filter(None, [*parts, queries]))
 
 
-def of_query(evaluation: Any, query: str) -> str:
-    """The average precision of one query; empty if it was not evaluated."""
-    rows = evaluation.per_query[evaluation.per_query["query"] == query]
-    if rows.empty:
+def of_ranking(ranking: pd.DataFrame, ranked: Question, query: Query) -> str:
+    """The AP of a ranking, with what its question adds to the query; empty if it is not known."""
+    share = ranking.attrs.get("ap")
+    if share is None:
         return ""
-    share = float(rows["ap"].iloc[0])
     if math.isnan(share):
         return "AP of this query not defined: it has no positives"
-    return f"AP of this query {percent(share)}"
+    added = {
+        CROPPED: ranked.box not in (None, query.box),
+        "further queries": bool(ranked.also),
+        "feedback": ranked.feedback is not None,
+    }
+    words = " and ".join(word for word, given in added.items() if given)
+    return f"AP of this query {percent(share)}" + (f", with {words}" if words else "")
 
 
 def on_target(evaluation: Any) -> str:

@@ -10,6 +10,7 @@ from workbench.common.geometry import Box
 from workbench.config.errors import WorkbenchError
 from workbench.search.relevance_feedback import Feedback, Method
 
+SET_ASIDE = "Feedback and further query images are not counted here."
 METHODS: dict[str, Method] = {"Rocchio": "rocchio", "linear SVM": "svm"}  # text → name
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.collections.collection import Collection, Query
 from workbench.collections.images import read_header
+from workbench.collections.uploads import display_name
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
@@ -100,6 +101,7 @@ def study(bench: Bench, request: Request, progress: Progress) -> Study:
     top = max(float(np.abs(heat).max()) for heat in heats) or 1.0
     box = request.box or query.box
     views = [_view(bench, request, query.image, box, query_heat, "Query", len(images) == 1)]
+    views[0]["name"] = display_name(query.id)
     for image, why, letter in zip(images, explained, "AB", strict=False):
         views.append(_view(bench, request, image, None, why.image_heatmap, letter, True))
         views[-1]["note"] = " · ".join(filter(None, [_ranked(request, image, why.score), views[-1]["note"]]))

@@ -23,6 +23,7 @@ from workbench.panels.refinement import Question, Refinement
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
+QUESTION = ["pipeline", "query", "box", "also", "feedback", "feedback_method"]  # the traits of a question
 DEBOUNCE = 0.08  # seconds without a further change before a change runs
 RANKING = "ranking"  # the lane of search and evaluation
 
@@ -66,9 +67,7 @@ class Session(Refinement):
         self._message_lane = ""  # the lane whose message is shown
         self._lock = threading.RLock()
         self._read_queries()
-        self.observe(
-            lambda _: self.refresh(), ["pipeline", "query", "box", "also", "feedback", "feedback_method"]
-        )
+        self.observe(lambda _: self.refresh(), QUESTION)
 
     @T.validate("pipeline", "a", "b")
     def _canonical(self, proposal: Any) -> str:
@@ -87,6 +86,11 @@ class Session(Refinement):
     def question(self) -> Question:
         """The current question."""
         return Question(self.pipeline, self.query, self.box, self.also, self.refinement)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the ranking is that of the current question, not of an earlier one."""
+        return self.ranking is not None and self.ranked == self.question
 
     def query_named(self, name: str) -> Query:
         """The query of that name, or an image of the collection as a query."""
@@ -200,13 +204,6 @@ class Session(Refinement):
             others = {name: other for name, other in self.jobs.items() if name != lane}
             self.jobs = {**others, lane: job} if job else others
 
-    def _is_evaluated(self, pipeline: str) -> bool:
-        """Whether the evaluation is complete: a newer query may have stopped the heat on target."""
-        evaluation = self.evaluation
-        if evaluation is None or evaluation.pipeline != pipeline:
-            return False
-        return "localisation" in evaluation.metrics or not self.bench.collection.quadrilaterals
-
     def _work(self, progress: Progress) -> None:
         question = pipeline, query, box, also, feedback = self.question
         try:
@@ -219,11 +216,12 @@ class Session(Refinement):
         self.ranked, self.ranking = question, ranking
         if self.bench.collection.protocol is None:
             self.evaluation = None
-        elif not self._is_evaluated(pipeline):
-            for localise in (False, True):  # the mAP is ready long before the heat on target
-                evaluation = self.bench.evaluate(pipeline, progress=progress, localise=localise)
-                progress("Evaluating", 1, 1)
-                self.evaluation = evaluation
+            return
+        for localise in (False, True):  # the mAP is ready long before the heat on target
+            # It is the same evaluation again, unless a file of the collection has changed.
+            evaluation = self.bench.evaluate(pipeline, progress=progress, localise=localise)
+            progress("Evaluating", 1, 1)
+            self.evaluation = evaluation
 
 
 def first_result(ranking: pd.DataFrame | None, query: Query) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from workbench.common.files import replacing
+from workbench.common.files import write_output
 from workbench.common.geometry import Box, valid_box
 from workbench.common.text import parse_json, read_bytes
 from workbench.config.config import Config
@@ -25,14 +25,8 @@ def save(session: Session, path: Path) -> None:
         _read(path)
     state = {name: getattr(session, name) for name in _KEPT if session.has_trait(name)}
     content = {"format": FORMAT, "version": VERSION, "collection": session.bench.collection.name}
-    try:
-        text = json.dumps({**content, "state": state}, indent=2, ensure_ascii=False)
-        with replacing(path) as part:
-            part.write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise WorkbenchError(
-            f"session file {str(path)!r} cannot be written: {error.strerror}; choose another path"
-        ) from None
+    text = json.dumps({**content, "state": state}, indent=2, ensure_ascii=False)
+    write_output(path, text + "\n", "session file", errors="surrogateescape")
 
 
 def restore(session: Session, path: Path) -> list[str]:

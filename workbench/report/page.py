@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.collections.protocols import PROTOCOLS
-from workbench.common.files import replacing
+from workbench.common.files import write_output
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -45,14 +45,7 @@ dt { color: var(--quiet) } dd { margin: 0; overflow-wrap: anywhere }
 
 def write_report(bench: Bench, pipelines: Sequence[str], out: Path, progress: Progress = silent) -> None:
     """Evaluate pipelines and write their report atomically. Raises WorkbenchError if it cannot be written."""
-    text = page(bench, pipelines, progress)
-    try:
-        with replacing(out) as part:
-            part.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise WorkbenchError(
-            f"report {str(out)!r} cannot be written: {error.strerror}; choose another folder"
-        ) from None
+    write_output(out, page(bench, pipelines, progress), "report")
 
 
 def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import tempfile
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -39,21 +41,35 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection for reading; to an empty database if there is no file yet.
 
-    Raises WorkbenchError if the file cannot be read.
+    In a folder that cannot be written, where SQLite opens no database in WAL mode, a copy is read. Raises
+    WorkbenchError if the file cannot be read.
     """
     try:
-        if path.is_file():
-            with writing(path) as connection:
-                yield connection
-        else:
-            with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        with contextlib.ExitStack() as stack:
+            if not path.is_file():
+                connection = stack.enter_context(contextlib.closing(sqlite3.connect(":memory:")))
                 _migrate(connection, path)
-                yield connection
+            else:
+                try:
+                    connection = stack.enter_context(writing(path))
+                except (OSError, sqlite3.OperationalError):
+                    connection = stack.enter_context(writing(_copy(path, stack)))
+            connection.text_factory = lambda text: text.decode("utf-8", "replace")  # a damaged value
+            yield connection
     except (OSError, sqlite3.Error) as error:
         remedy = "make it readable, and try again"
         if isinstance(error, sqlite3.Error) and damaged(error):
             remedy = "the next evaluation moves it aside and starts a new one"
         raise WorkbenchError(f"the history {path} cannot be read ({error}); {remedy}") from None
+
+
+def _copy(path: Path, stack: contextlib.ExitStack) -> Path:
+    """Copy a database, with what is not yet merged into it, to a folder that ends with the stack."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workbench-runs-")))
+    for ending in ("", "-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(f"{path}{ending}", folder / f"{path.name}{ending}")
+    return folder / path.name
 
 
 def damaged(error: sqlite3.Error) -> bool:

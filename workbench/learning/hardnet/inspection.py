@@ -18,8 +18,7 @@ from workbench.learning.hardnet.loss import MARGIN, distance_matrix, hardest
 from workbench.learning.hardnet.patch_pairs import Places, collect_places
 from workbench.learning.hardnet.train import describe_pairs, initial_network
 from workbench.learning.photos import digest, draw_photos
-from workbench.local.features import weight_path
-from workbench.local.hardnet import HardNet, load
+from workbench.local.hardnet import HardNet, load, weight_path
 
 UNTRAINED = "untrained"  # the name of a network with initial weights, as at the start of training
 PHOTOS = 24  # of the collection, drawn by the seed

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save
 from workbench.collections import images
 from workbench.collections.posters.scenes import camera_effects
 from workbench.collections.posters.views import Matrix, Pose, homography
+from workbench.common.checksums import intact, sealed
 from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
 from workbench.common.progress import Progress, silent
@@ -131,7 +132,8 @@ def collect_places(
         patches, counts, keypoints = find_places(photo, views, rng, more)
         arrays = {"patches": patches, "counts": counts, "keypoints": keypoints}
         # safetensors writes arrays in memory order, as if that were row by row
-        replace_file(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        replace_file(path, b"".join(sealed(save(contiguous))))
         return arrays
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -175,6 +177,8 @@ def _read_photo(path: Path, side: int) -> np.ndarray:
 def _read(path: Path) -> dict[str, np.ndarray] | None:
     """The places of a photo from a file; None if it is missing, damaged or something else."""
     try:
+        if not intact(path):
+            return None
         arrays = load_file(path)
         count = len(arrays["counts"])
         fits = arrays["patches"].shape == (arrays["counts"].sum(), SIDE, SIDE)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from workbench.collections.collection import Query
+from workbench.collections.uploads import display_name
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
@@ -122,11 +122,6 @@ def heat(seen: AttentionView, kind: str, channel: int) -> np.ndarray | None:
     return activations.heat(kind, channel)
 
 
-def named(name: str) -> str:
-    """A name as it is shown: a file outside the collection has no folders."""
-    return Path(name).name if Path(name).is_absolute() else name
-
-
 def note(seen: AttentionView) -> str:
     """The size of the map, the number of regions, and the score with the other image."""
     activations, parts = seen.activations, seen.parts
@@ -135,7 +130,7 @@ def note(seen: AttentionView) -> str:
     channels, height, width = activations.maps.shape
     words = [f"{width} × {height} cells", f"{channels} channels", f"{len(activations.regions)} regions"]
     if parts is not None:
-        words.append(f"score {parts.score:.3f} with {named(seen.request.other)}")
+        words.append(f"score {parts.score:.3f} with {display_name(seen.request.other)}")
     return " · ".join(words)
 
 
@@ -200,5 +195,5 @@ def channel_sum(parts: Contributions, channels: list[int], other: str) -> list[L
     return [
         line(f"{signed(total)} from these {len(channels)} channels", "numbers"),
         line(f"{signed(parts.score - total)} from the other {rest}", "numbers"),
-        line(f"= {parts.score:.4f}, the score with {named(other)}", "numbers"),
+        line(f"= {parts.score:.4f}, the score with {display_name(other)}", "numbers"),
     ]

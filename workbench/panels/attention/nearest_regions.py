@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -53,7 +54,6 @@ class NearestRegions(Panel[Request, Nearest]):
         super().__init__(session)
         self._open = open_image
         self.pointed: Request | None = None
-        self.like = pd.DataFrame()  # the result of ``nearest_regions``
         self.lines = Text(lines=[line(HINT, "note")], live=True)
         self.strip = Grid(label="Nearest regions", look="strip", pick=True)
         self.widget = W.VBox([self.lines, self.strip])
@@ -71,10 +71,10 @@ class NearestRegions(Panel[Request, Nearest]):
         self.pointed = Request(picture, number)
         self.refresh()
 
-    def open(self, number: int) -> None:
-        """Open the image of a region in the strip."""
-        row = self.like.iloc[number]
-        self._open(row["image_id"], row[["x0", "y0", "x1", "y1"]].to_numpy(float))
+    def open(self, region: str) -> None:
+        """Open the image of a region in the strip, by its id."""
+        image, box = json.loads(region)
+        self._open(image, np.array(box, float))
 
     def request(self) -> Request | None:
         return self.pointed
@@ -92,7 +92,7 @@ class NearestRegions(Panel[Request, Nearest]):
         return Nearest(regions, list(self._figures(regions, progress)), number)
 
     def render(self, result: Nearest) -> None:
-        self.like, self.strip.figures = result.regions, result.figures
+        self.strip.figures = result.figures
         self.lines.lines = [line(f"Regions nearest to region {result.number + 1}:")]
 
     def _figures(self, regions: pd.DataFrame, progress: Progress) -> Iterator[Figure]:
@@ -103,7 +103,14 @@ class NearestRegions(Panel[Request, Nearest]):
             box = _pixels(bench.collection.path(image), shares)
             picture = thumbnail(bench, image, 160, box) if box else b""
             text = f"{score:.3f}"
-            yield {"picture": picture, "alt": "", "name": f"{image}, score {text}", "score": text}
+            name = f"{image}, score {text}"
+            yield {
+                "id": json.dumps([image, shares]),
+                "picture": picture,
+                "alt": "",
+                "name": name,
+                "score": text,
+            }
 
 
 def _pixels(path: Path, box: Sequence[float]) -> Box | None:

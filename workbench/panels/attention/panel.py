@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as W
 import numpy as np
 
 from workbench.collections.collection import Query
+from workbench.collections.uploads import display_name
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.steps import is_local
@@ -75,6 +75,7 @@ class Attention(Panel[Request, AttentionView]):
         self.channels.on_pick(session.guard(self.pick_channel))
         session.observe(session.guard(self.show_names), "queries")
         session.observe(session.guard(self.refresh), ["pipeline", "query", "box", "image", "ranking"])
+        self.watch_question()
         self.watch_folding()
         self.refresh()
 
@@ -98,7 +99,8 @@ class Attention(Panel[Request, AttentionView]):
         return Request(image or query[0], box, other, other_box, session.pipeline, layer, regions)
 
     def dim(self, stale: bool) -> None:
-        self.view.stale = stale
+        for part in (self.view, self.sum, self.channels, self.nearest.lines, self.nearest.strip):
+            part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> AttentionView:
         session = self.session
@@ -142,8 +144,8 @@ class Attention(Panel[Request, AttentionView]):
         self.view.show(
             np.zeros((0, 0)) if heat is None else heat,
             picture=seen.picture,
-            name=Path(self.session.query_named(seen.request.image).image).name,
-            alt=f"{model.named(seen.request.image)}, under its heat: {HEATS[kind][0]}",
+            name=display_name(seen.request.image),
+            alt=f"{display_name(seen.request.image)}, under its heat: {HEATS[kind][0]}",
             note=model.note(seen),
             top=1.0 if heat is None else float(np.abs(heat).max()) or 1.0,
             signed=heat is not None and (kind in OF_SCORE or bool(heat.min() < 0)),

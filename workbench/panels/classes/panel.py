@@ -16,6 +16,7 @@ from workbench.panels.base import Panel
 from workbench.panels.classes.text import CLASSES, SETS, class_rows, sets_of, summary
 from workbench.panels.classes.votes import Subject, VotesView
 from workbench.panels.formatting import figure
+from workbench.panels.refinement import SET_ASIDE
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.grid import Scroll, thumbnail
 from workbench.panels.widgets.region import Text, line, region
@@ -30,6 +31,7 @@ class Request(NamedTuple):
     query: Query
     box: Box | None
     pipeline: str
+    refined: bool  # whether the session's ranking includes feedback or further queries
 
 
 class Answer(NamedTuple):
@@ -69,7 +71,7 @@ class Classes(Panel[Request, Answer]):
         self.grid.observe(guard(lambda change: self.open(change["new"])), "current")
         self.watch_folding()
         session.observe(guard(self.refresh), ["ranking", "pipeline"])
-        session.observe(guard(self.expire), ["query", "box"])
+        self.watch_question()
         session.observe(guard(lambda change: self.open(change["new"])), "image")
         self.refresh()
 
@@ -80,15 +82,16 @@ class Classes(Panel[Request, Answer]):
         if ranked is None:
             return None
         query = session.query_named(ranked.query)
-        return Request(query, ranked.box, sets_of(str(self.sets.value), session.pipeline))
+        refined = bool(ranked.also or ranked.feedback)
+        return Request(query, ranked.box, sets_of(str(self.sets.value), session.pipeline), refined)
 
     def dim(self, stale: bool) -> None:
-        self.grid.stale = stale
+        self.grid.stale = self.table.stale = self.lines.stale = stale
         if stale:
             self.votes.dim(True)
 
     def compute(self, request: Request, progress: Progress) -> Answer:
-        bench, (query, box, pipeline) = self.session.bench, request
+        bench, (query, box, pipeline, _) = self.session.bench, request
         ranking = bench.regions.rank(query.id, pipeline=pipeline, box=box, k=None, progress=progress)
         classes = None
         if any(bench.collection.labels.values()):
@@ -104,7 +107,8 @@ class Classes(Panel[Request, Answer]):
         self.answer, (request, classes, ranking) = result, result
         collection = self.session.bench.collection
         label = collection.labels.get(request.query.image, "")
-        self.lines.lines = summary(classes, label, collection)
+        note = [line(SET_ASIDE, "note")] if request.refined else []
+        self.lines.lines = [*summary(classes, label, collection), *note]
         with self.table.hold_sync():
             self.table.rows = [] if classes is None else class_rows(classes, label)
             self.table.chosen = []
@@ -140,4 +144,5 @@ class Classes(Panel[Request, Answer]):
         if self.answer is None or self.folded:
             return
         self.table.chosen = [] if subject.label is None else [subject.label]
-        self.votes.explain(*self.answer.request, subject)
+        query, box, pipeline, _ = self.answer.request
+        self.votes.explain(query, box, pipeline, subject)

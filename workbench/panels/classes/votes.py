@@ -101,7 +101,7 @@ class VotesView(Panel[Request, Votes]):
         return self.explained
 
     def dim(self, stale: bool) -> None:
-        for part in (*self.views, self.links, self.sum):
+        for part in (*self.views, self.links, self.sum, self.hint, self.strip, self.above, self.table):
             part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> Votes:
@@ -175,9 +175,10 @@ class VotesView(Panel[Request, Votes]):
 
     # -- pointing
 
-    def turn(self, number: int) -> None:
+    def turn(self, image: str) -> None:
         """Show another image that voted beside the query."""
-        image = str(self.strip.figures[number]["id"])
+        if self.evidence is None or image not in self.evidence.image_heatmaps:
+            return  # it voted for what was shown before
         self._show_image(image, thumbnail(self.session.bench, image, SIDE))
 
     def pick(self, number: int) -> None:

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 import ipywidgets as W
 import pandas as pd
 
-from workbench.collections.collection import Query
-from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.evaluate import Evaluation
@@ -18,11 +16,9 @@ from workbench.panels.ap_pairs import columns, paired, row
 from workbench.panels.base import Panel
 from workbench.panels.comparison import charts as versus_charts
 from workbench.panels.comparison import queue
-from workbench.panels.formatting import percent
+from workbench.panels.comparison.two_rankings import TwoRankings
 from workbench.panels.session import Session
 from workbench.panels.widgets.chart import Chart
-from workbench.panels.widgets.grid import Figure, Grid, thumbnail
-from workbench.panels.widgets.rankings import FIRST, RankingPair, figures, overlap
 from workbench.panels.widgets.region import Text, line
 from workbench.panels.widgets.table import Table
 
@@ -44,85 +40,6 @@ class Compared(NamedTuple):
     request: Request
     difference: Difference
     pairs: pd.DataFrame
-
-
-class RankingsRequest(NamedTuple):
-    """A query ranked by two pipelines."""
-
-    a: str
-    b: str
-    query: Query
-    box: Box | None
-
-
-class Rankings(NamedTuple):
-    """The query's picture (JPEG), the first results of both rankings, and how many both have."""
-
-    request: RankingsRequest
-    picture: bytes
-    sides: tuple[list[Figure], list[Figure]]
-    shared: int
-
-
-class TwoRankings(Panel[RankingsRequest, Rankings]):
-    """The rankings of the session's query under A and under B, side by side."""
-
-    lane, phase = "two rankings", "Ranking under A and B"
-
-    def __init__(self, session: Session, setting: W.Dropdown) -> None:
-        super().__init__(session)
-        self._setting = setting
-        self.picture = Grid(label="The query compared", look="single")
-        self.words = Text()
-        self.duel = RankingPair(empty="Choose A and B to see their rankings of the query side by side.")
-        self.duel.on_pick(session.guard(lambda image: setattr(session, "image", image)))
-        self.duel.current = session.image
-        session.observe(session.guard(self.refresh), ["a", "b", "query", "box"])
-        session.observe(session.guard(self.mark), "image")
-
-    def mark(self, change: Any) -> None:
-        self.duel.current = change["new"]
-
-    def request(self) -> RankingsRequest | None:
-        session = self.session
-        query = session.queries.get(session.query)
-        if not session.a or not session.b or query is None:
-            return None
-        return RankingsRequest(session.a, session.b, query, session.box)
-
-    def dim(self, stale: bool) -> None:
-        self.duel.stale = stale
-
-    def compute(self, request: RankingsRequest, progress: Progress) -> Rankings:
-        bench, (a, b, query, box) = self.session.bench, request
-        first, second = (
-            bench.search(query.id, pipeline=pipeline, box=box, k=None, progress=progress)
-            for pipeline in (a, b)
-        )
-        picture = thumbnail(bench, query.image, 320, box or query.box)
-        sides = figures(first, second, bench), figures(second, first, bench)
-        return Rankings(request, picture, sides, overlap(first, second))
-
-    def render(self, result: Rankings) -> None:
-        a, b, query, _ = result.request
-        name = query.id
-        self.picture.figures = [{"picture": result.picture, "alt": f"query {name}", "name": name}]
-        self.words.lines = [line(text) for text in self._summary(a, b, name, result.shared)]
-        self.duel.sides = [
-            {"title": pipeline, "figures": side} for pipeline, side in zip((a, b), result.sides, strict=True)
-        ]
-
-    def _summary(self, a: str, b: str, query: str, shared: int) -> list[str]:
-        """The AP of the query under both, and the number of results that both rankings have."""
-        sentences = [
-            f"{shared} of the first {FIRST} images are the same (overlap@{FIRST} {percent(shared / FIRST)} %)"
-        ]
-        evaluations = queue.evaluated(self.session)
-        if a in evaluations and b in evaluations:
-            pairs = paired(evaluations[a], evaluations[b], self._setting.value or "")
-            for x, y in pairs.loc[pairs["query"] == query, ["a", "b"]].to_numpy(float):
-                sentences.insert(0, f"AP {percent(x)} under A, {percent(y)} under B")
-        return sentences
 
 
 class PairComparison(Panel[Request, Compared]):
@@ -208,6 +125,10 @@ class PairComparison(Panel[Request, Compared]):
         if session.a not in evaluations or session.b not in evaluations:
             return None
         return Request(session.a, session.b, self.setting.value or "", tuple(evaluations), evaluations)
+
+    def dim(self, stale: bool) -> None:
+        for part in (self.sentence, self.gains, self.curves, self.queries):
+            part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> Compared:
         pairs = paired(request.evaluations[request.a], request.evaluations[request.b], request.setting)

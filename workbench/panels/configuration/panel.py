@@ -10,6 +10,7 @@ import ipywidgets as W
 
 from workbench.config.errors import WorkbenchError
 from workbench.panels.configuration.presets import Favourites
+from workbench.panels.configuration.suggestion import SuggestionView
 from workbench.panels.pipeline_choices import (
     CHOICES,
     backbones,
@@ -22,6 +23,7 @@ from workbench.panels.pipeline_choices import (
 from workbench.panels.pipeline_numbers import numbers, with_number
 from workbench.panels.pipeline_summary import description_of
 from workbench.panels.session import Session
+from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.sliders import Numbers
 
@@ -38,26 +40,30 @@ class Configuration:
         self.selects = {label: W.Dropdown(description=label) for label in LABELS}
         self.numbers = {label: Numbers() for label in LABELS}
         self.pipeline = W.Text(description="Pipeline", continuous_update=False)
-        self.run = W.Button(description="Run", button_style="primary", tooltip="Rank and evaluate again")
-        self.add = W.Button(description="Add to comparison", tooltip="Compare this pipeline with others")
+        written = [self.pipeline]
+        self.run = FieldButton(
+            description="Run", button_style="primary", tooltip="Rank and evaluate again", fields=written
+        )
+        self.add = FieldButton(
+            description="Add to comparison", tooltip="Compare this pipeline with others", fields=written
+        )
         self.slots = {slot: self._slot(slot) for slot in "AB"}
+        self.suggestion = SuggestionView(session)
         self.text = Text()
         default = session.bench.engine.default
         whitening = part(default.alternative, "Whitening") or "no whitening"
-        self.default = W.HBox(
-            [
-                Text(lines=[line(f"Default for {session.bench.collection.name}: {default.reason}", "note")]),
-                W.Button(description=f"Use {whitening}", tooltip=f"The alternative: {default.alternative}"),
-            ]
-        )
-        self.default.children[1].on_click(session.guard(self.use_alternative))
+        other = W.Button(description=f"Use {whitening}", tooltip=f"The alternative: {default.alternative}")
+        other.on_click(session.guard(self.use_alternative))
+        reason = f"Default for {session.bench.collection.name}: {default.reason}"
+        self.default = _row("default", Text(lines=[line(reason, "note")]), other)
         self.error = Text(live=True)
         self.widget = region(
             "Configuration",
             _row("selects", *(W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS)),
-            _row("string", self.pipeline, self.run, self.add),
+            _row("string", self.pipeline, self.run, self.add, self.suggestion.ask),
             self.error,
             self.default,
+            self.suggestion.widget,
             _row("more", self.text, *self.slots["A"], *self.slots["B"], *Favourites(session).parts),
         )
         self.show(None)
@@ -70,9 +76,11 @@ class Configuration:
         session.observe(session.guard(self.show), ["pipeline", "ranking", "learned"])
         session.observe(session.guard(self.show_slots), ["pipeline", "a", "b"])
 
-    def _slot(self, slot: str) -> tuple[W.Button, W.Button]:
+    def _slot(self, slot: str) -> tuple[FieldButton, W.Button]:
         """The buttons that fill a slot and that use its pipeline."""
-        fill = W.Button(description=f"Set {slot}", tooltip=f"Keep this pipeline as {slot}")
+        fill = FieldButton(
+            description=f"Set {slot}", tooltip=f"Keep this pipeline as {slot}", fields=[self.pipeline]
+        )
         use = W.Button(description=f"Use {slot}")
         fill.on_click(self.session.guard(lambda _: self.fill(slot)))
         use.on_click(self.session.guard(lambda _: self.use(slot)))

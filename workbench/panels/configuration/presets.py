@@ -7,6 +7,7 @@ from typing import Any
 import ipywidgets as W
 
 from workbench.panels.session import Session
+from workbench.panels.widgets.button import FieldButton
 from workbench.runs import presets
 
 _CHOOSE = "choose …"
@@ -20,8 +21,12 @@ class Favourites:
         self.cache = session.bench.options.cache
         self.select = W.Dropdown(description="Favourite", options=[_CHOOSE])
         self.name = W.Text(description="Name", placeholder="a name for this pipeline")
-        self.save = W.Button(description="Save", tooltip="Keep this pipeline under the name")
-        self.delete = W.Button(description="Delete", tooltip="Delete the favourite of this name")
+        self.save = FieldButton(
+            description="Save", tooltip="Keep this pipeline under the name", fields=[self.name]
+        )
+        self.delete = FieldButton(
+            description="Delete", tooltip="Delete the favourite of this name", fields=[self.name]
+        )
         self.parts = (self.select, self.name, self.save, self.delete)
         self.select.observe(session.guard(self.choose), "value")
         self.save.on_click(session.guard(self.keep))

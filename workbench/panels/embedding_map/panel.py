@@ -12,7 +12,7 @@ from workbench.common.progress import Progress
 from workbench.panels.base import Panel
 from workbench.panels.embedding_map.colouring import Coloured, classes, labelled, own_query, values
 from workbench.panels.jobs import JobRunner
-from workbench.panels.session import Session
+from workbench.panels.session import QUESTION, Session
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.scatter import Scatter
@@ -85,7 +85,7 @@ class EmbeddingMap(Panel[str, Map]):
         self.scatter.on("select", session.guard(self.select))
         session.observe(session.guard(self.mark), ["selection", "image", "query", "queries"])
         session.observe(session.guard(self.paint), ["ranking", "evaluation", "query"])
-        session.observe(session.guard(self.show_state), "pipeline")
+        session.observe(session.guard(self.show_state), QUESTION)
         self.show_state(None)
         self.stored = StoredMap(self)
         self.stored.refresh()
@@ -123,7 +123,8 @@ class EmbeddingMap(Panel[str, Map]):
     def show_state(self, _: object) -> None:
         """Show which map this is, dimmed if it is of another pipeline."""
         stale = self.pipeline != self.session.pipeline
-        self.scatter.stale = stale and bool(self.pipeline)
+        similar = self.colour.value == SIMILARITY and not self.session.answered
+        self.scatter.stale = bool(self.pipeline) and (stale or similar)
         self.make.disabled = not stale
         self.note.lines = self.lines()
 
@@ -149,6 +150,7 @@ class EmbeddingMap(Panel[str, Map]):
         progress("Colouring", 1, 1)
         with self.scatter.hold_sync():
             self.scatter.codes, self.scatter.colour = codes, colour
+        self.show_state(None)
 
     def _coloured(self) -> Coloured:
         session, chosen, images = self.session, self.colour.value, list(self.frame["image_id"])

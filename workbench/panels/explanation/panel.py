@@ -79,7 +79,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
             view.on_pick(session.guard(self.pick))
         session.observe(session.guard(self.show_names), ["queries", "ranking"])
         session.observe(session.guard(self.refresh), ["image", "ranking"])
-        session.observe(session.guard(self.expire), ["pipeline", "query", "box"])
+        self.watch_question()
         self.watch_folding()
         self.refresh()
 
@@ -133,7 +133,8 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
     # -- the result
 
     def dim(self, stale: bool) -> None:
-        for part in (*self.views, self.links, self.inliers.links, self.sum):
+        texts = self.lines, self.above, self.against, self.inliers.text
+        for part in (*self.views, self.links, self.inliers.links, self.sum, self.table, *texts):
             part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> tuple[Request, Study]:

@@ -15,6 +15,7 @@ from workbench.panels import session_file
 from workbench.panels.base import Panel
 from workbench.panels.history import table as run_tables
 from workbench.panels.session import Session
+from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.table import Table, column
 from workbench.report import page as report_page
@@ -60,11 +61,19 @@ class History(Panel[tuple[str, ...], Runs]):
         self.session_file = W.Text(value="session.json", description="Session file", continuous_update=False)
         self.report_file = W.Text(value="report.html", description="Report file", continuous_update=False)
         self.buttons = {
-            name: W.Button(description=name, tooltip=tooltip)
-            for name, tooltip in (
-                ("Save session", "Write the query, the pipelines and the selection to the session file"),
-                ("Open session", "Restore the state of the session file"),
-                ("Save report", "Write one page on the compared pipelines, or else on the current one"),
+            name: FieldButton(description=name, tooltip=tooltip, fields=[field])
+            for name, field, tooltip in (
+                (
+                    "Save session",
+                    self.session_file,
+                    "Write the query, the pipelines and the selection to the session file",
+                ),
+                ("Open session", self.session_file, "Restore the state of the session file"),
+                (
+                    "Save report",
+                    self.report_file,
+                    "Write one page on the compared pipelines, or else on the current one",
+                ),
             )
         }
         save, open_, report = self.buttons.values()
@@ -159,6 +168,8 @@ class History(Panel[tuple[str, ...], Runs]):
             self.about.lines = run_tables.in_words(difference)
         else:
             self.about.lines = run_tables.made_by(chosen[0]) if chosen else self._hint(len(table))
+        damaged = [line(note, "warning") for note in store.damage_notes(table)]
+        self.about.lines = [*self.about.lines, *damaged]
 
     def _hint(self, count: int) -> list[Line]:
         if count <= SHOWN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
@@ -59,16 +60,25 @@ def paired(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def made_by(run: store.Run) -> list[Line]:
     """The pipeline, provenance and warnings of a run."""
-    about = run.provenance
+    about = defaultdict(lambda: "?", run.provenance)  # entries of a damaged run may be missing
+    images = f"{about['images']:,}" if isinstance(about["images"], int) else about["images"]
+    versions = about["versions"] if isinstance(about["versions"], dict) else {}
     facts = [
-        f"{about['images']:,} images, {queries_text(about)} by {run.protocol}",
+        f"{images} images, {_queries(run.provenance)} by {run.protocol}",
         f"{about['dimensions']} dimensions",
         f"{about['size']} px, {about['precision']} on {about['device']}",
         f"seed {run.seed}, weights {about['weights']}",
-        ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+        ", ".join(f"{name} {version}" for name, version in versions.items()),
     ]
     warnings = [line(warning, "warning") for warning in run.warnings]
     return [line(run.pipeline, "pipeline"), line(" · ".join(facts), "note"), *warnings]
+
+
+def _queries(provenance: dict[str, Any]) -> str:
+    try:
+        return queries_text(provenance)
+    except (KeyError, TypeError, ValueError):  # of a damaged run
+        return "? queries"
 
 
 def in_words(difference: store.RunDifference) -> list[Line]:
@@ -84,4 +94,5 @@ def in_words(difference: store.RunDifference) -> list[Line]:
         line(f"A {a.pipeline} · {evaluated(a.time)}", "pipeline"),
         line(f"B {b.pipeline} · {evaluated(b.time)}", "pipeline"),
         line(f"Differs: {' · '.join(changed)}" if changed else "Nothing else differs.", "note"),
+        *[line(note, "warning") for note in difference.notes],
     ]

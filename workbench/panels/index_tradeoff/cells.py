@@ -44,7 +44,6 @@ class Request(NamedTuple):
 class Cell(NamedTuple):
     """The images of a cell that are most similar to the query, and a sentence about the cell."""
 
-    names: list[str]
     figures: list[Figure]
     text: str
 
@@ -60,19 +59,21 @@ class CellImages(Panel[Request, Cell]):
         self.sizes = Bars(label="Cell")
         self.text = Text(live=True)
         self.images = Grid(label="Images in the cell", look="strip", pick=True)
-        self._names: list[str] = []
         self.sizes.observe(session.guard(self.refresh), "current")
         self.images.on_pick(session.guard(self.choose))
 
-    def choose(self, number: int) -> None:
+    def choose(self, image: str) -> None:
         """Make an image of the cell the one under study."""
-        if self._names[number] != SYNTHETIC:
-            self.session.image = self._names[number]
+        if image != SYNTHETIC:
+            self.session.image = image
 
     def request(self) -> Request | None:
         if self.cells is None:
             return None
         return Request(self.cells, max(0, min(self.sizes.current, len(self.cells.lists.order) - 1)))
+
+    def dim(self, stale: bool) -> None:
+        self.text.stale = self.images.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> Cell:
         cells, place = request
@@ -89,10 +90,10 @@ class CellImages(Panel[Request, Cell]):
         more = f", the {len(names)} most similar to the query shown" if len(rows) > len(names) else ""
         count = plural(len(rows), "image") + more if len(rows) else "no image"
         text = f"The {nth(place)} cell ({searched(lists, place)}) holds {count}."
-        return Cell(names, figures, text)
+        return Cell(figures, text)
 
     def render(self, result: Cell) -> None:
-        self._names, self.images.figures = result.names, result.figures
+        self.images.figures = result.figures
         self.text.lines = [line(result.text)]
 
     def render_nothing(self) -> None:
@@ -109,7 +110,7 @@ def _figure(session: Session, name: str, score: float, relevance: Callable[[str]
     grade = relevance(name)
     text = f"{score:.3f} {'' if grade == 'query' else SIGNS.get(grade, '')}".strip()
     label = f"{name}, score {score:.3f}, {grade}"
-    return {"picture": thumbnail(session.bench, name), "alt": "", "name": label, "score": text}
+    return {"id": name, "picture": thumbnail(session.bench, name), "alt": "", "name": label, "score": text}
 
 
 def nth(place: int) -> str:

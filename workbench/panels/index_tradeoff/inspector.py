@@ -75,6 +75,11 @@ class IndexInspector(Panel[Request, Contents]):
     def request(self) -> Request | None:
         return Request(*self._source, self.session.query, self.session.box) if self._source else None
 
+    def dim(self, stale: bool) -> None:
+        for part in (self.balance, self.lines, self.bits, self.cell.sizes):
+            part.stale = stale
+        self.cell.dim(stale)
+
     def compute(self, request: Request, progress: Progress) -> Contents:
         tradeoff = request.tradeoff
         index, _ = tradeoff.index(request.index, progress)

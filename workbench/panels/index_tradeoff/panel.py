@@ -20,6 +20,7 @@ from workbench.panels.index_tradeoff.table import AXES
 from workbench.panels.pipeline_choices import CHOICES, NONE, with_part
 from workbench.panels.pipeline_summary import description_of
 from workbench.panels.session import Session
+from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.chips import Chips
 from workbench.panels.widgets.plane import Plane
 from workbench.panels.widgets.region import Line, Text, line, region
@@ -64,8 +65,11 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
         self.chips = Chips(label="Indexes", options=[EXACT, *filter(None, CHOICES["Index"])])
         self.chips.chosen = [name for name in self.chips.options if name in FIRST]
         self.more = W.Text(description="Another index", placeholder="ivf:128:4,pq:8", continuous_update=False)
-        self.go = W.Button(
-            description="Measure", button_style="primary", tooltip="Measure the chosen indexes"
+        self.go = FieldButton(
+            description="Measure",
+            button_style="primary",
+            tooltip="Measure the chosen indexes",
+            fields=[self.more],
         )
         self.note = Text()
         self.plane = Plane(label="Indexes over two measures", empty=EMPTY)
@@ -209,6 +213,7 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
                 self.plane.points, self.plane.current = points, self.picked
                 self.plane.trail = table.trail([trail[value] for value in sorted(trail)], x, y)
                 self.plane.stale, self.plane.empty = self._stale(), UNDEFINED if rows else EMPTY
+            self.table.stale = self.front.stale = self.about.stale = self._stale()
             self.front.lines = [line(table.front_in_words(points, x, y), "note")] if points else []
             self.table.columns = table.columns(has_truth)
             self.table.rows = [
@@ -223,8 +228,12 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             self.note.lines = table.note(self.tradeoff, self._stale(), has_truth)
 
     def _stale(self) -> bool:
-        description = Config.parse(self.session.pipeline).description
-        return self.tradeoff is not None and self.tradeoff.described.config != description
+        """Whether the numbers are of another description, or of other images: some turned out unreadable."""
+        if self.tradeoff is None:
+            return False
+        described, session = self.tradeoff.described, self.session
+        same = described.config == Config.parse(session.pipeline).description
+        return not same or described.collection is not session.bench.collection
 
     def _about_lines(self, rows: dict[str, IndexMeasures]) -> list[Line]:
         """The picked index in words, or what to do."""

@@ -81,7 +81,8 @@ class LocalMatches(Panel[Request, Matched]):
         session.observe(guard(self.show_features), "learned")
         session.observe(guard(self.refresh), "image")
         session.observe(guard(self.start_again), "ranking")
-        session.observe(guard(self.expire), ["pipeline", "query", "box"])
+        for panel in (self, self.effect):
+            panel.watch_question()
         self.refresh()
 
     # -- the request
@@ -125,7 +126,9 @@ class LocalMatches(Panel[Request, Matched]):
     # -- the result
 
     def dim(self, stale: bool) -> None:
-        self.view.stale = stale
+        for part in (self.view, self.lines, self.words, self.words_lines):
+            part.stale = stale
+        self.patch.dim(stale)
 
     def compute(self, request: Request, progress: Progress) -> Matched:
         bench = self.session.bench

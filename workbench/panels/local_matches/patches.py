@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -65,7 +66,6 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
         self._open = open_image
         self.pair: tuple[model.Request, Match] | None = None
         self.pointed: Request | None = None
-        self.like = pd.DataFrame()  # the result of ``nearest_patches``
         self.lines = Text(lines=[line(HINT, "note")], live=True)
         self.patches = PatchRows(label="The patch and its match")
         self.caption = Text()
@@ -97,16 +97,17 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
             self.pointed = Request(pair, match, side, number)
             self.refresh()
 
-    def open(self, number: int) -> None:
-        """Open the image of a patch in the strip, with its keypoint held."""
-        patch = self.like.iloc[number]
-        self._open(str(patch["image_id"]), int(patch["keypoint"]))
+    def open(self, patch: str) -> None:
+        """Open the image of a patch in the strip, by its id, with its keypoint held."""
+        image, keypoint = json.loads(patch)
+        self._open(image, keypoint)
 
     def request(self) -> Request | None:
         return self.pointed
 
     def dim(self, stale: bool) -> None:
-        self.strip.stale = stale
+        for part in (self.lines, self.patches, self.caption, self.strip):
+            part.stale = stale
 
     def stages(self, request: Request, progress: Progress) -> Iterator[Keypoint | Nearest]:
         """Yield the patch and its match, then the nearest patches."""
@@ -121,7 +122,7 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
 
     def render(self, result: Keypoint | Nearest) -> None:
         if isinstance(result, Nearest):
-            self.like, self.strip.figures = result
+            self.strip.figures = result.figures
             self.caption.lines = [line(NEAREST_PATCHES, "note")]
         else:
             self.patches.rows = [result.cells]
@@ -171,4 +172,5 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
                 0
             ]
             text = f"{distance:.2f}"
-            yield {"picture": png(patch), "alt": "", "name": f"{image}, distance {text}", "score": text}
+            name, id_ = f"{image}, distance {text}", json.dumps([image, int(keypoint)])
+            yield {"id": id_, "picture": png(patch), "alt": "", "name": name, "score": text}

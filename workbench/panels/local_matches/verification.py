@@ -14,6 +14,7 @@ from workbench.local.verification import MIN_INLIERS
 from workbench.panels.base import Panel
 from workbench.panels.formatting import plural, with_sign
 from workbench.panels.local_matches.model import verified_first, with_and_without
+from workbench.panels.refinement import SET_ASIDE
 from workbench.panels.session import Session
 from workbench.panels.widgets.region import Line, Text, line
 from workbench.panels.widgets.sliders import Numbers
@@ -22,7 +23,6 @@ from workbench.panels.widgets.table import Table, column
 SHOWN = 30  # results listed
 FIRST = 10  # results among which positives are counted
 CHOICES = (10, 20, 50, 100, 200, 500)  # results to verify
-SET_ASIDE = "Feedback and further query images are not counted here."
 COLUMNS = [
     column("after", "After", number=True, hint="rank once the first are verified"),
     column("before", "Before", number=True, hint="rank without"),
@@ -85,6 +85,9 @@ class VerificationEffect(Panel[Request, Rankings]):
         self.first.sliders = [{**slider, "at": values.index(first)}]
         pipelines = with_and_without(ranked.pipeline, self.features, first)
         return Request(ranked.query, ranked.box, *pipelines, bool(ranked.also or ranked.feedback))
+
+    def dim(self, stale: bool) -> None:
+        self.table.stale = self.lines.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> Rankings:
         without, verified = (

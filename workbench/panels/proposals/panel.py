@@ -22,6 +22,7 @@ from workbench.panels.base import Panel
 from workbench.panels.pipeline_choices import with_part
 from workbench.panels.proposals.recall import RecallCurve
 from workbench.panels.session import Session
+from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.curve import Curve
 from workbench.panels.widgets.heatview import HeatView, Region
 from workbench.panels.widgets.region import Line, Text, line, region
@@ -52,7 +53,7 @@ class ProposalsPanel(Panel[Request, Path]):
         self._lock = threading.RLock()
         self.trained = W.Dropdown(description="Trained proposals")
         self.name = W.Text(description="Training name", value=free(session.bench.options.cache))
-        self.go = W.Button(description="Train", button_style="primary")
+        self.go = FieldButton(description="Train", button_style="primary", fields=[self.name])
         self.use = W.Button(description="Use in the pipeline", tooltip="The pipeline then runs with them")
         self.note = Text(live=True)
         self.epoch = Numbers(live=True)

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as W
 
 from workbench.panels.refinement import METHODS
-from workbench.panels.session import Session
+from workbench.panels.session import QUESTION, Session
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, Text, line
 from workbench.panels.widgets.thumbnail_row import Token, Tokens
@@ -45,7 +45,7 @@ class FeedbackControls:
         self.clear.on_click(session.guard(lambda _: session.clear_feedback()))
         self.judged.on_remove(self.remove)
         session.observe(session.guard(self.show), ["feedback", "feedback_method", "query"])
-        session.observe(session.guard(self.tell), "ranking")
+        session.observe(session.guard(self.tell), ["ranking", *QUESTION])
 
     def change(self, change: Any) -> None:
         """A method was selected."""
@@ -75,7 +75,7 @@ class FeedbackControls:
             return [line("A linear SVM needs at least one result marked as bad.", "note")]
         has_truth = session.bench.collection.protocol is not None
         lines = [line("mAP does not include feedback.", "note")] if has_truth else []
-        if ranking is not None and session.ranked.feedback is not None:
+        if session.answered and session.ranked.feedback is not None:
             lines.insert(0, line(effect(ranking), "note"))
         return lines
 

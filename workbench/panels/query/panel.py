@@ -64,7 +64,7 @@ class QueryPicker:
         self.show_names(None)
         self.show_also(None)
         self.show_hard(None)
-        self.strip.on_pick(session.guard(self.pick))
+        self.strip.on_pick(session.guard(self.take))
         self.also.on_remove(session.guard(self.drop))
         self.upload.on_file(self.receive, session.guard)
         self.hard.on_click(session.guard(self.draw))
@@ -80,10 +80,6 @@ class QueryPicker:
         """A name was selected."""
         if change["new"] is not None:
             self.session.choose(change["new"])
-
-    def pick(self, number: int) -> None:
-        """A thumbnail of this page was picked."""
-        self.take(self.on_page()[number])
 
     def take(self, name: str) -> None:
         """Search with that query, or add it to the query while ``Add to query`` is pressed."""
@@ -182,7 +178,7 @@ class QueryPicker:
 
     def _thumbnails(self, names: list[str]) -> Iterator[Figure]:
         for name in names:
-            yield {"picture": self._picture(name), "alt": "", "name": display_name(name)}
+            yield {"id": name, "picture": self._picture(name), "alt": "", "name": display_name(name)}
 
     def _tokens(self, names: tuple[str, ...]) -> Iterator[Token]:
         for name in names:

@@ -10,15 +10,14 @@ import ipywidgets as W
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Progress
 from workbench.panels.base import Panel
-from workbench.panels.formatting import figure, measured, of_query, on_target
+from workbench.panels.formatting import figure, measured, of_ranking, on_target
 from workbench.panels.refinement import Question
 from workbench.panels.results import filters
-from workbench.panels.session import RANKING, Session
+from workbench.panels.session import QUESTION, RANKING, Session
 from workbench.panels.widgets.grid import Scroll, thumbnail
 from workbench.panels.widgets.region import Line, Text, line, region
 
 LOCATED, TOGETHER = 60, 10  # results in which the query is located, and the number shown at a time
-QUESTION = ["pipeline", "query", "box", "also", "feedback", "feedback_method"]
 KEYS = "Enter explains · + and − judge · s selects"
 ABSENT = {
     "errors only": "No errors: no negative is ranked in the place of a positive.",
@@ -101,7 +100,7 @@ class Results:
         self.show.observe(session.guard(self.draw), "value")
         self.grid.observe(session.guard(self.study), ["current", "marked"])
         session.observe(session.guard(self.draw), "ranking")
-        session.observe(session.guard(self.show_numbers), ["evaluation", "pipeline", "query", "jobs"])
+        session.observe(session.guard(self.show_numbers), ["evaluation", "ranking", "jobs", *QUESTION])
         session.observe(session.guard(self.dim), QUESTION)
         session.observe(session.guard(self.mark), ["image", "selection", "feedback"])
         self.show_numbers(None)
@@ -118,19 +117,24 @@ class Results:
             hint = 'No ground truth, so no mAP: open the folder with labels="folders", or a CSV of labels.'
             return [line(hint, "note")]
         if evaluation is None or evaluation.pipeline != session.pipeline:
-            return [
-                line(
-                    "mAP is being computed …" if RANKING in session.jobs else "No mAP for this pipeline yet.",
-                    "note",
-                )
-            ]
+            text = "mAP is being computed …" if RANKING in session.jobs else "No mAP for this pipeline yet."
+            return [line(text, "note"), *self._ap()]
         lines = [
             line(measured(evaluation), "numbers"),
-            line(of_query(evaluation, session.query)),
+            *self._ap(),
             line(on_target(evaluation)),
             line(f"Protocol: {PROTOCOLS[evaluation.protocol].title}", "note"),
         ]
         return [entry for entry in lines if entry["text"]]
+
+    def _ap(self) -> list[Line]:
+        """The AP of the ranking on screen; a dash while the ranking is on its way."""
+        session = self.session
+        if session.answered:
+            query = session.query_named(session.query)
+            text = of_ranking(session.ranking, session.ranked, query)
+            return [line(text)] if text else []
+        return [line("AP of this query –")] if session.query in session.bench.collection.relevance else []
 
     def show_numbers(self, _: object) -> None:
         self.numbers.lines = self.lines()
@@ -153,7 +157,7 @@ class Results:
         return ABSENT.get(self.show.value, "")
 
     def dim(self, _: object) -> None:
-        self.grid.stale = self.session.ranked != self.session.question
+        self.grid.stale = self.count.stale = not self.session.answered
 
     def draw(self, _: object) -> None:
         """Show the results of the session's ranking that pass the filter."""

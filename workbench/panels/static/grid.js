@@ -147,7 +147,7 @@ function render({ model, el }) {
   };
 
   const study = (cell, add) => {
-    if (pick) return model.send({ pick: cells.indexOf(cell) });
+    if (pick) return model.send({ pick: cell.figure.id ?? cell.figure.name }); // a place would be another's once the list changes
     if (!ranked) return;
     const { name } = cell.figure;
     const marked = model.get("marked");

@@ -145,6 +145,9 @@ function render({ model, el }) {
     readout.textContent = hovered >= 0 ? (get("regions")[hovered]?.text ?? "") : "";
   };
 
+  // With the picture and the box: the views may change before the kernel reads this.
+  const sendPick = (i) => model.send({ pick: i, name: get("name"), box: get("regions")[i]?.box });
+
   const hover = (i) => {
     if (i === hovered) return;
     hovered = i;
@@ -184,7 +187,7 @@ function render({ model, el }) {
       group.addEventListener("blur", () => hover(-1));
       group.addEventListener("click", () => {
         reach(i);
-        model.send({ pick: i });
+        sendPick(i);
       });
       return group;
     });
@@ -222,7 +225,7 @@ function render({ model, el }) {
     const here = all.indexOf(tab);
     const step = (by) => () => reach(all[between(0, here + by, all.length - 1)]);
     const moves = { ArrowLeft: step(-1), ArrowUp: step(-1), ArrowRight: step(1), ArrowDown: step(1), Home: step(-all.length), End: step(all.length) };
-    moves.Enter = moves[" "] = () => model.send({ pick: tab });
+    moves.Enter = moves[" "] = () => sendPick(tab);
     if (!moves[event.key] || !all.length) return;
     event.preventDefault();
     event.stopPropagation();

@@ -16,6 +16,8 @@ function render({ model, el }) {
   el.classList.add("wb-keypairs");
   const stopped = new AbortController();
   const on = (target, event, act) => target.addEventListener(event, act, { signal: stopped.signal });
+  // With the version of the points: they may change before the kernel reads this.
+  const send = (message) => model.send({ ...message, version: model.get("version") });
   const empty = node("p", "wb-empty", el);
   const root = node("div", "wb-keypair", el);
   const places = node("div", "wb-keysides", root);
@@ -173,13 +175,13 @@ function render({ model, el }) {
     if (same(place, cursor)) return;
     cursor = place;
     clearTimeout(waiting);
-    if (place && !held()) waiting = setTimeout(() => model.send({ point: [place.side, place.i] }), 40);
+    if (place && !held()) waiting = setTimeout(() => send({ point: [place.side, place.i] }), 40);
     if (walking && place) said.textContent = text(place);
     redraw();
   };
   const pick = (place) => {
     clearTimeout(waiting);
-    model.send({ pick: place && !same(place, held()) ? [place.side, place.i] : [-1, -1] });
+    send({ pick: place && !same(place, held()) ? [place.side, place.i] : [-1, -1] });
   };
   const under = (event) => {
     const origin = places.getBoundingClientRect();

@@ -25,6 +25,8 @@ function render({ model, el }) {
   photo.alt = "";
   probe.hidden = card.hidden = true;
 
+  // With the version of the points: they may change before the kernel reads this.
+  const send = (message) => model.send({ ...message, version: model.get("version") });
   let points = new Float32Array();
   let at = new Float32Array(); // the points in pixels
   let codes = new Uint8Array();
@@ -121,7 +123,7 @@ function render({ model, el }) {
     plot.style.cursor = i < 0 ? "" : "pointer";
     card.hidden = true;
     clearTimeout(waiting);
-    if (i >= 0) waiting = setTimeout(() => model.send({ show: i }), 30);
+    if (i >= 0) waiting = setTimeout(() => send({ show: i }), 30);
     drawMarks();
   };
 
@@ -145,7 +147,7 @@ function render({ model, el }) {
     const box = plot.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
-  const select = (rows) => model.send({ select: rows });
+  const select = (rows) => send({ select: rows });
   const toggle = (i) => select(chosen().includes(i) ? chosen().filter((j) => j !== i) : [...chosen(), i]);
 
   plot.addEventListener("pointerdown", (event) => {
@@ -174,7 +176,7 @@ function render({ model, el }) {
     } else {
       const i = nearestPoint(at, ...drawn[0], REACH);
       if (i < 0 && !adding) select([]);
-      else if (i >= 0) adding ? toggle(i) : model.send({ choose: i });
+      else if (i >= 0) adding ? toggle(i) : send({ choose: i });
       point(i);
     }
     drawMarks();
@@ -201,7 +203,7 @@ function render({ model, el }) {
       ArrowRight: () => walk(1, 0),
       ArrowUp: () => walk(0, -1),
       ArrowDown: () => walk(0, 1),
-      Enter: () => cursor >= 0 && model.send({ choose: cursor }),
+      Enter: () => cursor >= 0 && send({ choose: cursor }),
       s: () => cursor >= 0 && toggle(cursor),
       Escape: () => select([]),
     };

@@ -13,7 +13,10 @@ function render({ model, el }) {
     range.step = 1;
     range.addEventListener("input", () => say(line, model.get("sliders")[number].values, range.value));
     const heard = model.get("live") ? "input" : "change";
-    range.addEventListener(heard, () => model.send({ slider: number, at: Number(range.value) }));
+    range.addEventListener(heard, () => {
+      const { label, values } = model.get("sliders")[number]; // the sliders may change before the kernel reads this
+      model.send({ slider: number, at: Number(range.value), label, value: values[range.value] });
+    });
     line.append(name, range, value);
     return line;
   };

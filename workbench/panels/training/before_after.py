@@ -18,7 +18,7 @@ from workbench.learning.registry import TrainingRecord
 from workbench.panels import score_explanation
 from workbench.panels.ap_pairs import columns, paired, row
 from workbench.panels.base import Panel
-from workbench.panels.formatting import percent
+from workbench.panels.formatting import CROPPED, percent
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView
@@ -120,14 +120,14 @@ class BeforeAfter(Panel[Request, Rankings | Heats]):
         return Request(self.trained, session.query_named(session.query), session.box, session.image)
 
     def dim(self, stale: bool) -> None:
-        for part in (self.duel, *self.views):
+        for part in (self.picture, self.duel, self.heat, *self.views):
             part.stale = stale
 
     def stages(self, request: Request, progress: Progress) -> Iterator[Rankings | Heats]:
         """Yield the rankings, unless they are shown already, and then the heats."""
         if request.ranked != self._ranked or self._shown is None:
             yield self._rank(request, progress)
-        self.duel.stale = False
+        self.duel.stale = self.picture.stale = False
         query = request.query
         after = self._rankings[1]["image_id"]
         image = request.image if request.image in set(after) else first_result(self._rankings[1], query)
@@ -168,7 +168,7 @@ class BeforeAfter(Panel[Request, Rankings | Heats]):
         self.picture.figures = [{"picture": result.picture, "alt": f"query {name}", "name": name}]
         self.duel.sides = [
             {"title": title, "figures": side}
-            for title, side in zip(_titles(evaluations, name), result.sides, strict=True)
+            for title, side in zip(_titles(result), result.sides, strict=True)
         ]
         self._ranked, self._shown = request.ranked, request.trained
         self.body.layout.display = None
@@ -197,13 +197,12 @@ class BeforeAfter(Panel[Request, Rankings | Heats]):
         self.heat.lines = [line(f"The parts of {result.image} that match the query", "note")]
 
 
-def _titles(evaluations: Evaluations, query: str) -> tuple[str, str]:
-    """The AP of the query before and after; empty if it is not known."""
-    if evaluations:
-        for name, before, after in paired(*evaluations).itertuples(index=False, name=None):
-            if name == query:
-                return f"AP {percent(before)}", f"AP {percent(after)}"
-    return "", ""
+def _titles(result: Rankings) -> list[str]:
+    """The AP of the query before and after, with the crop that was ranked; empty if it is not known."""
+    query, box = result.request.query, result.request.box
+    cropped = f", with {CROPPED}" if box not in (None, query.box) else ""
+    shares = [ranking.attrs.get("ap") for ranking in result.rankings]
+    return ["" if share is None else f"AP {percent(share)}{cropped}" for share in shares]
 
 
 def _summary(trained: TrainingRecord, evaluations: Evaluations, session: Session) -> list[Line]:

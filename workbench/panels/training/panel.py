@@ -31,6 +31,7 @@ from workbench.panels.training import table as words
 from workbench.panels.training.before_after import BeforeAfter
 from workbench.panels.training.settings import TrainingSettings
 from workbench.panels.training.table import Live
+from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.curve import Curve
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.table import Table
@@ -68,7 +69,7 @@ class TrainingPanel(Panel[Request, Live]):
         self._lock = threading.RLock()
         guard = session.guard
         self.recipe = TrainingSettings(guard(self.changed))
-        self.go = W.Button(description="Train", button_style="primary")
+        self.go = FieldButton(description="Train", button_style="primary", fields=[*self.recipe.parts])
         self.note = Text()
         self.list = Table(label="Trained so far", columns=words.LISTED, empty="Nothing is trained yet.")
         self.about = Text(live=True)

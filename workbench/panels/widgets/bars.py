@@ -7,10 +7,12 @@ from pathlib import Path
 import anywidget
 import traitlets as T
 
+from workbench.panels.widgets.dimmed import Dimmed
+
 _STATIC = Path(__file__).parents[1] / "static"
 
 
-class Bars(anywidget.AnyWidget):
+class Bars(Dimmed, anywidget.AnyWidget):
     """Counts as bars with texts. The first ``solid`` bars are filled; ``even`` is a horizontal line."""
 
     _esm = _STATIC / "bars.js"

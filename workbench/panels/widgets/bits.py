@@ -7,10 +7,12 @@ from pathlib import Path
 import anywidget
 import traitlets as T
 
+from workbench.panels.widgets.dimmed import Dimmed
+
 _STATIC = Path(__file__).parents[1] / "static"
 
 
-class Bits(anywidget.AnyWidget):
+class Bits(Dimmed, anywidget.AnyWidget):
     """A line for each code; the first is the query's, to which the others are compared.
 
     ``codes`` are the bytes of all codes, one after another. A row is a dict of ``rank``, ``name``, ``text``

@@ -12,10 +12,12 @@ from pathlib import Path
 import anywidget
 import traitlets as T
 
+from workbench.panels.widgets.dimmed import Dimmed
+
 _STATIC = Path(__file__).parents[1] / "static"
 
 
-class Chart(anywidget.AnyWidget):
+class Chart(Dimmed, anywidget.AnyWidget):
     """Percentages from 0 to 100 over ``x``. All names are shown as text.
 
     ``lines`` are dicts of ``name``, ``y`` (101 values), ``tone`` (``a``, ``b``, or a number for

@@ -28,10 +28,10 @@ Figure = dict[str, Any]
 class Grid(anywidget.AnyWidget):
     """Figures in rows. A figure is a dict whose values are shown as text, never as HTML.
 
-    It has ``picture`` (JPEG bytes, empty without a picture), ``alt``, ``name``, and optionally ``rank``,
-    ``score``, ``sign``, ``relevance``, ``moved`` and ``box`` (x0, y0, x1, y1 in fractions of the image). In
-    a ranked grid a click or Enter makes a figure the ``current`` one; Ctrl+click or the key s adds it to the
-    ``marked`` figures, or removes it.
+    It has ``picture`` (JPEG bytes, empty without a picture), ``alt``, ``name``, and optionally ``id`` (what
+    a pick sends; the name without it), ``rank``, ``score``, ``sign``, ``relevance``, ``moved`` and ``box``
+    (x0, y0, x1, y1 in fractions of the image). In a ranked grid a click or Enter makes a figure the
+    ``current`` one; Ctrl+click or the key s adds it to the ``marked`` figures, or removes it.
     """
 
     # Files joined into one module: the module of a widget cannot import another.
@@ -60,9 +60,9 @@ class Grid(anywidget.AnyWidget):
     def _captioned(self, proposal: Any) -> list[Figure]:
         return [captioned(figure) for figure in proposal["value"]]
 
-    def on_pick(self, handler: Callable[[int], None]) -> None:
-        """Call ``handler`` with the number of the figure that was picked."""
-        self._on("pick", lambda content: handler(int(content["pick"])))
+    def on_pick(self, handler: Callable[[str], None]) -> None:
+        """Call ``handler`` with the id of the figure that was picked."""
+        self._on("pick", lambda content: handler(str(content["pick"])))
 
     def on_judge(self, handler: Callable[[tuple[str, int]], None]) -> None:
         """Call ``handler`` with the name of a judged figure and 1 or -1."""

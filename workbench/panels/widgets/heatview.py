@@ -68,12 +68,23 @@ class HeatView(anywidget.AnyWidget):
         self._on("hover", handler)
 
     def on_pick(self, handler: Callable[[int], None]) -> None:
-        """Call ``handler`` with the region that was clicked, or picked with Enter."""
+        """Call ``handler`` with the region that was clicked, or picked with Enter.
+
+        A pick in a picture that is no longer shown is dropped.
+        """
         self._on("pick", handler)
 
     def _on(self, event: str, handler: Callable[[int], None]) -> None:
         def heard(_widget: object, content: dict[str, Any], _buffers: object) -> None:
-            if event in content:
+            if event in content and self._shows(content):
                 handler(int(content[event]))
 
         self.on_msg(heard)
+
+    def _shows(self, content: dict[str, Any]) -> bool:
+        """Whether the region of a message is still shown, where the message says which it was."""
+        if "box" not in content:
+            return True
+        number = int(content["pick"])
+        same = content["name"] == self.name and 0 <= number < len(self.regions)
+        return same and list(self.regions[number]["box"]) == content["box"]

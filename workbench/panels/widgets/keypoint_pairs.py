@@ -31,6 +31,7 @@ class KeyPairs(anywidget.AnyWidget):
     sizes = T.List(T.List()).tag(sync=True)  # width and height of each picture, in the units of the points
     counts = T.List(T.Int(), [0, 0]).tag(sync=True)
     points = T.Bytes().tag(sync=True)
+    version = T.Int(0).tag(sync=True)  # of the points, sent back with their numbers
     pairs = T.Bytes().tag(sync=True)
     inside = T.Bytes().tag(sync=True)
     most = T.Int(200).tag(sync=True)  # keypoints drawn in each picture, the strongest
@@ -51,8 +52,12 @@ class KeyPairs(anywidget.AnyWidget):
 
     def _on(self, event: str, handler: Callable[[list[int]], None]) -> None:
         def heard(_widget: object, content: dict[str, Any], _buffers: object) -> None:
-            if event in content:
+            if event in content and content.get("version", self.version) == self.version:
                 side, keypoint = content[event]
                 handler([int(side), int(keypoint)])
 
         self.on_msg(heard)
+
+    @T.observe("points")
+    def _count(self, _: object) -> None:
+        self.version += 1

@@ -10,12 +10,13 @@ import ipywidgets as W
 import traitlets as T
 
 from workbench.config.printable import printable
+from workbench.panels.widgets.dimmed import Dimmed
 
 _STATIC = Path(__file__).parents[1] / "static"
 Line = dict[str, Any]
 
 
-class Text(anywidget.AnyWidget):
+class Text(Dimmed, anywidget.AnyWidget):
     """Lines of text; each is a dict of ``text`` and ``kind`` (a style of panel.css).
 
     The kind ``progress`` is a bar, with ``fraction`` 0…1 or None if it is not known.

@@ -31,6 +31,7 @@ class Scatter(anywidget.AnyWidget):
     _esm = "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in _PARTS)
     _css = _STATIC / "scatter.css"
     points = T.Bytes().tag(sync=True)
+    version = T.Int(0).tag(sync=True)  # of the points, sent back with their numbers
     codes = T.Bytes().tag(sync=True)
     colour = T.Dict().tag(sync=True)
     ramp = T.Bytes(table(signed=False)[:, :3].tobytes()).tag(sync=True)  # RGB of values from 0 to 1
@@ -48,8 +49,20 @@ class Scatter(anywidget.AnyWidget):
         self.on("show", self._show)
 
     def on(self, kind: str, handler: Callable[[Any], None]) -> None:
-        """Call ``handler`` on a message: ``choose`` (a row), ``select`` (rows) or ``show`` (a row)."""
-        self.on_msg(lambda _widget, content, _buffers: handler(content[kind]) if kind in content else None)
+        """Call ``handler`` on a message: ``choose`` (a row), ``select`` (rows) or ``show`` (a row).
+
+        A message about points that have changed since is dropped.
+        """
+
+        def heard(_widget: object, content: dict[str, Any], _buffers: object) -> None:
+            if kind in content and content.get("version", self.version) == self.version:
+                handler(content[kind])
+
+        self.on_msg(heard)
+
+    @T.observe("points")
+    def _count(self, _: object) -> None:
+        self.version += 1
 
     def _show(self, row: Any) -> None:
         def work(progress: Progress) -> None:

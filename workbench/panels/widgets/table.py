@@ -10,11 +10,12 @@ import anywidget
 import traitlets as T
 
 from workbench.config.printable import printable
+from workbench.panels.widgets.dimmed import Dimmed
 
 _STATIC = Path(__file__).parents[1] / "static"
 
 
-class Table(anywidget.AnyWidget):
+class Table(Dimmed, anywidget.AnyWidget):
     """Rows under sortable headings, by mouse and keyboard; a click or Enter picks a row.
 
     A column is a dict of ``key``, ``title`` and, optionally, ``number`` (right-aligned), ``code``

@@ -1,0 +1,228 @@
+"""The contents of image files: a hash of each, kept in the cache, and computed again when the file changes.
+
+Everything that is stored about an image is named by its key. One content has one key, whatever its file's
+name and times: a copied collection uses the stored maps of the original. The key is the fingerprint of the
+header that the content was first seen with, as in caches of version 0.1; where another content had the same
+fingerprint, it is a hash of both. A file is read again only when its ``stamp`` differs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeVar
+
+from workbench.collections import images
+from workbench.collections.images import Header
+from workbench.common.files import stamp
+from workbench.common.progress import Progress, silent
+from workbench.config.errors import WorkbenchError
+
+Result = TypeVar("Result")
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, stamp TEXT NOT NULL, digest BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS keys (digest BLOB PRIMARY KEY, key TEXT NOT NULL UNIQUE)",
+)
+_LOCK_SECONDS = 10  # to wait while another process writes
+_TOGETHER = 256  # files between two writes to the disk
+_SETTLED = 2 * 10**9  # ns after a change in which a clock of coarse steps may hide another one
+_ATTEMPTS = 3  # to read a file that does not change meanwhile
+
+
+class Contents:
+    """The keys of the images of one cache. Safe to use from several threads and processes.
+
+    Without a writable cache the hashes are kept for the process only.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._path = cache / "contents.sqlite"
+        self._headers: dict[Path, Header] = {}
+        self._lock = threading.Lock()
+        self._memory: sqlite3.Connection | None = None  # in place of a file that cannot be used
+
+    def header(self, path: Path) -> Header:
+        """The header of an image; its fingerprint is the key of the content. Raises WorkbenchError."""
+        headers, unreadable = self.headers([path])
+        if unreadable:
+            raise WorkbenchError(unreadable[0])
+        return headers[0]
+
+    def headers(
+        self, paths: Sequence[Path], progress: Progress = silent
+    ) -> tuple[dict[int, Header], dict[int, str]]:
+        """The headers of images by position, and {position: reason} of the unreadable ones."""
+        headers: dict[int, Header] = {}
+        unreadable: dict[int, str] = {}
+        changed: dict[int, Header] = {}
+        for position, path in enumerate(paths):
+            try:
+                header = images.header(path)
+            except WorkbenchError as error:
+                unreadable[position] = str(error)
+                continue
+            known = self._headers.get(path)
+            if known is not None and known.stamp == header.stamp:
+                headers[position] = known
+            else:
+                changed[position] = header
+        order = list(changed)
+        for start in range(0, len(order), _TOGETHER):
+            if len(order) > _TOGETHER:
+                progress("comparing images with their stored hashes", start, len(order))
+            positions = order[start : start + _TOGETHER]
+            identified = self._identify({paths[position]: changed[position] for position in positions})
+            for position in positions:
+                result = identified[paths[position]]
+                if isinstance(result, Header):
+                    headers[position] = self._headers[paths[position]] = result
+                else:
+                    unreadable[position] = result
+        return headers, unreadable
+
+    def _identify(self, headers: Mapping[Path, Header]) -> dict[Path, Header | str]:
+        """The headers with the keys of their files' contents, or the reason that a file cannot be read."""
+        stored = self._run(lambda database: _stored(database, headers))
+        missing = [path for path in headers if path not in stored]
+        results: dict[Path, Header | str] = {}
+        hashed: dict[Path, tuple[Header, bytes]] = {}
+        with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+            for path, result in zip(missing, pool.map(_hash, missing), strict=True):
+                if isinstance(result, str):
+                    results[path] = result
+                else:
+                    hashed[path] = result
+        known = {path: (headers[path], digest) for path, digest in stored.items()}
+        keys = self._run(lambda database: _record(database, hashed, known))
+        return {
+            **results,
+            **{
+                path: replace(header, fingerprint=keys[d])
+                for path, (header, d) in {**hashed, **known}.items()
+            },
+        }
+
+    def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do some work on the database in a transaction; in memory once the file cannot be used."""
+        with self._lock:
+            if self._memory is None:
+                with contextlib.suppress(OSError, sqlite3.Error):
+                    return _in_file(self._path, work)
+                self._memory = _copy(self._path)
+            with self._memory:
+                return work(self._memory)
+
+
+@lru_cache(maxsize=16)
+def of(cache: Path) -> Contents:
+    """The contents of a cache, shared by all that use it in this process."""
+    return Contents(cache)
+
+
+def _stored(database: sqlite3.Connection, headers: Mapping[Path, Header]) -> dict[Path, bytes]:
+    """The stored hashes of the files that have not changed since."""
+    digests = {}
+    for path, header in headers.items():
+        row = database.execute("SELECT stamp, digest FROM files WHERE path = ?", (_name(path),)).fetchone()
+        if row is not None and row[0] == _text(header):
+            digests[path] = bytes(row[1])
+    return digests
+
+
+def _record(
+    database: sqlite3.Connection,
+    hashed: Mapping[Path, tuple[Header, bytes]],
+    known: Mapping[Path, tuple[Header, bytes]],
+) -> dict[bytes, str]:
+    """Store new hashes; returns the key of each content, new or known.
+
+    A new content gets its fingerprint as its key, or a hash of both where another content has that key.
+    """
+    keys = {}
+    for header, digest in [*hashed.values(), *known.values()]:
+        other = blake2b(header.fingerprint.encode() + digest, digest_size=16).hexdigest()
+        for candidate in (header.fingerprint, other):
+            row = database.execute("SELECT key FROM keys WHERE digest = ?", (digest,)).fetchone()
+            if row is None:  # another process may store it at this moment
+                database.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (digest, candidate))
+            keys[digest] = other if row is None else str(row[0])
+    now = time.time_ns()
+    database.executemany(
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
+        [
+            (_name(path), _text(header), digest)
+            for path, (header, digest) in hashed.items()
+            if max(header.stamp[1:3]) + _SETTLED < now
+        ],
+    )
+    return keys
+
+
+def _hash(path: Path) -> tuple[Header, bytes] | str:
+    """The header and the hash of an image file of one moment, or the reason that it cannot be read."""
+    try:
+        for _ in range(_ATTEMPTS):
+            header = images.header(path)
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, lambda: blake2b(digest_size=16))
+            digest.update(header.rules.encode())  # of decoding, which say what the content means
+            if stamp(path.stat()) == header.stamp:
+                return header, digest.digest()
+    except WorkbenchError as error:
+        return str(error)
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror or error}"
+    return "the file is being written by another program; try again when that has ended"
+
+
+def _in_file(path: Path, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    """Do some work on the database of a cache; a damaged one is started again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for last in (False, True):
+        try:
+            with contextlib.closing(_connected(str(path))) as database, database:
+                database.execute("PRAGMA synchronous = NORMAL")
+                database.execute("BEGIN IMMEDIATE")
+                for table in _TABLES:
+                    database.execute(table)
+                return work(database)
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if last or code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise
+            path.unlink(missing_ok=True)  # it only saves time: the files are read again
+    raise AssertionError
+
+
+def _copy(path: Path) -> sqlite3.Connection:
+    """A copy in memory of a database that cannot be written; empty if it cannot be read."""
+    memory = _connected(":memory:")
+    with contextlib.suppress(sqlite3.Error):
+        file = _connected(f"{path.absolute().as_uri()}?immutable=1")
+        with contextlib.closing(file):
+            file.backup(memory)
+    for table in _TABLES:
+        memory.execute(table)
+    return memory
+
+
+def _connected(name: str) -> sqlite3.Connection:
+    return sqlite3.connect(name, _LOCK_SECONDS, check_same_thread=False, uri=name.startswith("file:"))
+
+
+def _name(path: Path) -> bytes:
+    return os.fsencode(os.path.abspath(path))
+
+
+def _text(header: Header) -> str:
+    return " ".join([*map(str, header.stamp), header.rules]).rstrip()

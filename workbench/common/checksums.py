@@ -1,0 +1,59 @@
+"""Checksums of stored tensors: a safetensors file holds a checksum of all its bytes, verified as it is read.
+
+XXH3 (Collet, 2019) detects accidental damage at the speed of memory; it is no defence against forgery.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import xxhash
+
+from workbench.config.errors import WorkbenchError
+
+_DIGITS = 32  # of a checksum in hexadecimal
+_BLANK = b"0" * _DIGITS  # in place of the checksum while it is computed
+_PREFIX = b'{"__metadata__":{"checksum":"'
+_START = 8 + len(_PREFIX)  # of the checksum in the file, after the length of the header
+_CHUNK = 2**20
+
+
+def sealed(plain: bytes) -> Sequence[bytes | memoryview]:
+    """The parts of a safetensors file with the content of ``plain`` and a checksum in its metadata.
+
+    The metadata are sorted: equal content gives equal bytes.
+    """
+    length = int.from_bytes(plain[:8], "little")
+    header = json.loads(plain[8 : 8 + length])
+    metadata = dict(sorted(header.pop("__metadata__", {}).items()))
+    header = {"__metadata__": {"checksum": _BLANK.decode(), **metadata}, **header}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    start, data = len(text).to_bytes(8, "little") + text, memoryview(plain)[8 + length :]
+    digest = xxhash.xxh3_128(start)
+    digest.update(data)
+    return start[:_START] + digest.hexdigest().encode() + start[_START + _DIGITS :], data
+
+
+def intact(path: Path) -> bool:
+    """Whether a file is as it was written: True also for files without a checksum. Raises OSError."""
+    with path.open("rb") as file:
+        start = file.read(_START + _DIGITS)
+        if start[8:_START] != _PREFIX:
+            return True
+        digest = xxhash.xxh3_128(start[:_START] + _BLANK)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest().encode() == start[_START:]
+
+
+def require_intact(path: Path, remedy: str) -> None:
+    """Raise WorkbenchError with the remedy if a file is damaged; a missing one is left to its reader."""
+    try:
+        if intact(path):
+            return
+    except OSError:
+        return
+    raise WorkbenchError(f"{str(path)!r} is damaged: its checksum is wrong; {remedy}")
