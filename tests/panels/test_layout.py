@@ -83,7 +83,7 @@ def test_change_of_pipeline_updates_ranking_and_map(session: Session, bench: Ben
     assert [figure["name"] for figure in results.grid.figures] == list(expected["image_id"])
     assert [figure["score"] for figure in results.grid.figures] == [f"{s:.3f}" for s in expected["score"]]
     assert not results.grid.stale
-    assert results.lines()[0]["text"] == f"mAP {100 * session.evaluation.mean_ap:.1f}"
+    assert results.lines()[0]["text"] == (f"mAP {100 * session.evaluation.mean_ap:.1f} · 65 of 65 queries")
 
 
 def test_another_query_is_ranked_without_a_new_evaluation(session: Session, bench: Bench) -> None:
