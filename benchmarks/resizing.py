@@ -1,14 +1,13 @@
 """Exact resizing against resizing to whole cells of the network: extraction speed, and mAP.
 
 Speed: photos of many shapes, described from an empty cache. mAP: paired by query, with a 95 % bootstrap
-interval. AlexNet and VGG-16 need their weights (``WORKBENCH_WEIGHTS``).
+interval. AlexNet needs its weights (``WORKBENCH_WEIGHTS``).
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from pathlib import Path
 
 from _photos import DATASETS, grocery
 from _table import print_table
@@ -24,7 +23,6 @@ from workbench.features.weights import availability
 PIPELINES = {
     "efficientnet_lite0": ("max/rmac:3", "max/whole", "mean/whole"),
     "alexnet": ("max/rmac:3", "max/whole"),
-    "vgg16": ("max/rmac:3", "max/whole"),
 }
 
 
@@ -41,10 +39,9 @@ def speed() -> None:
                 bench.engine.describe(Config.parse("efficientnet_lite0/max/whole"))
                 seconds = time.perf_counter() - started
                 rate[resize] = max(rate[resize], len(bench.collection.images) / seconds)
-                files = len(list(Path(cache).rglob("maps/*/*.safetensors")))
         exact, cells = (rate[resize] for resize in RESIZES)
-        rows.append([name, f"{exact:.1f}", f"{cells:.1f}", f"{exact / cells:.2f}", f"{files}"])
-    print_table(["photos", "exact, images/s", "cells, images/s", "exact / cells", "files (cells)"], rows)
+        rows.append([name, f"{exact:.1f}", f"{cells:.1f}", f"{exact / cells:.2f}"])
+    print_table(["photos", "exact, images/s", "cells, images/s", "exact / cells"], rows)
 
 
 def benches(resize: str) -> dict[str, Bench]:
