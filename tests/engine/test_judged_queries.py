@@ -124,3 +124,21 @@ def test_a_ground_truth_that_changes_is_noted(tmp_path: Path) -> None:
     assert not noted()
     table.unlink()
     assert noted()
+
+
+@pytest.mark.parametrize("labels", ["folders", "folders:last"])
+def test_an_image_that_moves_to_another_folder_is_noted(tmp_path: Path, labels: str) -> None:
+    photos(tmp_path, *(f"{folder}/{name}.jpg" for folder in "xy" for name in "abc"))
+    bench = opened(tmp_path, tmp_path / "cache", labels)
+
+    def noted() -> bool:
+        notes = bench.search("x/a.jpg", pipeline=PIPELINE).attrs["warnings"]
+        return any("has changed since the collection was opened" in note for note in notes)
+
+    assert not noted()
+    (tmp_path / "y" / "notes.txt").write_text("no image")
+    assert not noted()
+    (tmp_path / "x" / "c.jpg").rename(tmp_path / "y" / "d.jpg")
+    assert noted()
+    (tmp_path / "y" / "d.jpg").rename(tmp_path / "x" / "c.jpg")
+    assert not noted()

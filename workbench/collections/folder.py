@@ -16,6 +16,7 @@ from workbench.collections.image_formats import extensions, why_not_read
 from workbench.collections.images import Header, header, value_notes
 from workbench.collections.protocols import PROTOCOLS
 from workbench.collections.same_label import SameLabel
+from workbench.collections.truth_files import truth_files
 from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -40,6 +41,8 @@ def open_folder(root: Path, labels: str = "none", progress: Progress = silent) -
         raise WorkbenchError(
             f"no image in {str(root)!r}{unread}; images end in {', '.join(sorted(extensions()))}"
         )
+    labelled = sorted({(root / name).parent for name in names}) if labels != "none" else []
+    recorded = truth_files(labelled)
     headers, unreadable = read_headers(root, names, progress)
     collection = Collection(
         name=printable(root.name or root),
@@ -80,6 +83,7 @@ def open_folder(root: Path, labels: str = "none", progress: Progress = silent) -
         unread_positives={
             image: unread_of[label] for image, (_, label) in queries.items() if unread_of[label]
         },
+        truth_files=recorded,
     )
 
 

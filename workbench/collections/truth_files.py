@@ -9,9 +9,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from workbench.collections.image_formats import extensions
+
 
 class TruthFile(NamedTuple):
-    """A file: its times, size and inode, and a hash of its content, both empty if it cannot be read."""
+    """A file, or a folder whose name is the label of its images, as it was when it was read.
+
+    ``status`` has its times, size and inode, ``digest`` is a hash of a file's content or of the names of a
+    folder's images; both are empty if it cannot be read.
+    """
 
     path: Path
     status: tuple[int, ...]
@@ -19,7 +25,7 @@ class TruthFile(NamedTuple):
 
 
 def truth_files(paths: Iterable[Path]) -> tuple[TruthFile, ...]:
-    """Record files before they are read."""
+    """Record files and folders before they are read."""
     return tuple(TruthFile(path, _status(path), _digest(path)) for path in paths)
 
 
@@ -49,7 +55,12 @@ def _status(path: Path) -> tuple[int, ...]:
 
 def _digest(path: Path) -> str:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would wait for a writer
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            suffixes = extensions()
+            names = sorted(name for name in os.listdir(path) if Path(name).suffix.lower() in suffixes)
+            return hashlib.blake2b("/".join(names).encode(errors="surrogateescape")).hexdigest()
+        if not stat.S_ISREG(mode):  # a pipe would wait for a writer
             return ""
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "blake2b").hexdigest()
