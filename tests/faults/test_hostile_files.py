@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import resource
 import tracemalloc
 import zipfile
 from collections import OrderedDict
@@ -317,6 +318,31 @@ def test_forged_payloads_are_searched_or_refused(
     if index is not None:
         for ranking in index.search(QUERIES, 10):
             assert ((ranking.rows >= 0) & (ranking.rows < 200)).all()
+
+
+def test_a_large_number_of_cells_is_refused_before_it_is_allocated(
+    saved: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Any byte of the start of the payload, in which the number of cells stands, is changed.
+
+    Some arrays of at most 64 MB are allocated; 33 million cells would take over 8 GB.
+    """
+    fields, payload = parts(saved["ivf:8"])
+    started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for at in range(600):
+        (tmp_path / "i").write_bytes(forged(fields, payload[:at] + b"\x02" + payload[at + 1 :]))
+        or_refused(lambda: index_io.read(tmp_path / "i", "v", (200, 16)))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - started < 2**19  # kB
+
+
+@pytest.mark.parametrize("name", ["opq:4", "lsh:64"])
+def test_a_bias_that_is_missing_is_refused(name: str, saved: dict[str, bytes], tmp_path: Path) -> None:
+    fields, payload = parts(saved[name])
+    for at in range(300):  # the flag of the bias is among these bytes
+        (tmp_path / "i").write_bytes(forged(fields, payload[:at] + b"\x01" + payload[at + 1 :]))
+        index = or_refused(lambda: index_io.read(tmp_path / "i", "v", (200, 16)))
+        if index is not None:
+            index.search(QUERIES, 10)
 
 
 @FEW

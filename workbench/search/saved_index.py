@@ -19,11 +19,9 @@ from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex
 from workbench.search.lsh import Hyperplanes
 
-_LIMITS = (
-    "deserialization_vector_byte_limit",
-    "deserialization_loop_limit",
-)  # global; FAISS before 1.13: none
+_BYTES, _COUNT = "deserialization_vector_byte_limit", "deserialization_loop_limit"  # FAISS before 1.13: none
 _SMALL, _LARGEST_TABLES = 2**26, 2**31  # bytes
+_FEW = 2**12  # parts of an index, such as the transformations of a chain
 _lock = threading.Lock()
 
 
@@ -37,7 +35,7 @@ def restore(steps: Sequence[Step], payload: bytes, fields: dict[str, Any]) -> Fa
     Raises Forged, or one of many errors of the libraries, if it is not an index of these steps.
     """
     probes = int(steps[0].args[1]) if len(steps[0].args) > 1 else 0
-    with _limited(_most_bytes(steps, len(payload))):
+    with _limited({_BYTES: _most_bytes(steps, len(payload)), _COUNT: _most_parts(steps)}):
         if "bytes" not in fields:
             return _checked_codes(CodeIndex.from_state(steps, load(payload)))
         index = faiss.deserialize_index(np.frombuffer(payload, np.uint8))
@@ -60,18 +58,23 @@ def _most_bytes(steps: Sequence[Step], size: int) -> int:
     return max(_SMALL, 16 * size) + int(min(tables, _LARGEST_TABLES))
 
 
+def _most_parts(steps: Sequence[Step]) -> int:
+    """Return the largest number of parts that an index has; each cell takes some hundred bytes, if empty."""
+    coarse = next((step for step in steps if step.name in INVERTED), None)
+    return max(_FEW, int(cell_count(coarse)) if coarse is not None else 0)
+
+
 @contextmanager
-def _limited(size: int) -> Iterator[None]:
-    """Let FAISS allocate no array of more than ``size`` bytes."""
+def _limited(limits: dict[str, int]) -> Iterator[None]:
+    """Let FAISS read no larger arrays, and no more parts, than by these limits, which are global."""
     with _lock:
-        names = [name for name in _LIMITS if hasattr(faiss, f"set_{name}")]
-        before = [getattr(faiss, f"get_{name}")() for name in names]
+        before = {name: getattr(faiss, f"get_{name}")() for name in limits if hasattr(faiss, f"set_{name}")}
         try:
-            for name in names:
-                getattr(faiss, f"set_{name}")(size)
+            for name in before:
+                getattr(faiss, f"set_{name}")(limits[name])
             yield
         finally:
-            for name, limit in zip(names, before, strict=True):
+            for name, limit in before.items():
                 getattr(faiss, f"set_{name}")(limit)
 
 
@@ -110,6 +113,7 @@ def _check(index: FaissIndex) -> None:
             chain.size() == 1 and chain.at(0).d_in == chain.at(0).d_out == dimensions, "its rotation differs"
         )
         _require_finite(faiss.downcast_VectorTransform(chain.at(0)).A)
+        _check_bias(chain.at(0))
     if code is not None:
         count = int(code.args[0])
         quantizer = inner.pq
@@ -131,6 +135,13 @@ def _check(index: FaissIndex) -> None:
         codes = inner.codes.size() if code is not None else storage.codes.size()
         width = inner.code_size if code is not None else 4 * dimensions
         _require(codes == index.size * width, "its codes differ")
+
+
+def _check_bias(transform: Any) -> None:
+    """Raise Forged if a linear transform claims to have a bias of another size than it has."""
+    linear = faiss.downcast_VectorTransform(transform)
+    if isinstance(linear, faiss.LinearTransform) and linear.have_bias:
+        _require(linear.b.size() == linear.d_out, "its bias differs")
 
 
 def _check_cells(inverted: Any, coarse: Step, size: int) -> None:
@@ -195,6 +206,7 @@ def _checked_codes(index: CodeIndex) -> CodeIndex:
             "its coder differs",
         )
         _require(chain.is_trained and chain.chain.size() == 1, "its coder differs")
+        _check_bias(chain.chain.at(0))
         dimensions = int(chain.d)
     else:
         pivots, radii = coder.pivots, coder.radii
