@@ -19,7 +19,7 @@ class Notes:
     def show(self, _: object) -> None:
         """Show the warnings of the ranking, and of the evaluation if it is of the same pipeline."""
         session, warnings = self.session, list[str]()
-        if session.ranking is not None and session.ranked[0] == session.pipeline:
+        if session.ranking is not None and session.ranked.pipeline == session.pipeline:
             warnings += session.ranking.attrs["warnings"]
         if session.evaluation is not None and session.evaluation.pipeline == session.pipeline:
             warnings += session.evaluation.warnings
