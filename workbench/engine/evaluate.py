@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from workbench.collections.collection import (
     require_ground_truth,
 )
+from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
 from workbench.common.tables import Table
 from workbench.engine.costs import costs
@@ -25,13 +26,16 @@ from workbench.search import exact
 from workbench.search.faiss_index import CANDIDATES, FaissIndex
 from workbench.search.ranking import LazyRankings, Ranking
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 MIN_SPREAD = 5e-4  # of the mAP between the orders of ties, from which on it is noted
 KEPT_RESULTS = 100  # results of each query that are kept
 FEATURE_BATCH = 64  # queries whose local features are held at a time
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Drawable):
     """The measures of a pipeline on a collection, and their provenance. Measures are fractions 0…1.
 
     ``curves`` holds the mean precision [101] at recalls 0, 0.01 … 1 for each setting of the protocol.
@@ -63,6 +67,10 @@ class Evaluation:
     def unjudged(self) -> dict[str, str]:
         """The other queries of the ground truth, each with the reason."""
         return dict(self.provenance["unjudged"])
+
+    def figure(self, setting: str = "") -> Figure:
+        """The precision over recall, at a setting of the protocol (default: the headline), by plotly."""
+        return draw("precision_recall", [self], setting=setting)
 
 
 def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:

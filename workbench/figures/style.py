@@ -1,0 +1,128 @@
+"""The style of all figures: two templates, one palette, and text that is shown as text."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+import plotly.graph_objects as go
+import plotly.io as pio
+
+from workbench.config.printable import printable
+
+# Colours that colour-blind people tell apart (after Okabe and Ito), with a relative luminance between 0.13
+# and 0.29: a contrast of at least 3:1 on the grounds of both themes, so that a figure keeps them in either.
+PALETTE = ("#1f7fc4", "#c96a0e", "#159a72", "#b8579c", "#8d7d12", "#6470d8", "#c2514d", "#5c8a99")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
+POSITIVE, NEGATIVE, JUNK = PALETTE[2], PALETTE[1], "#808080"
+ADDS, SUBTRACTS = "#d9630c", "#4472c4"  # as in ``common.colormaps``, with the contrast of the palette
+NEUTRAL = "#808080"
+SEMI_SYNTHETIC = ("posters",)  # the collections that are rendered
+MAX_CHARACTERS = 60  # of a name on an axis or in a legend
+LIGHT, DARK = "workbench_light", "workbench_dark"
+
+
+def _template(text: str, quiet: str, grid: str, ground: str) -> go.layout.Template:
+    axis = {
+        "gridcolor": grid,
+        "linecolor": quiet,
+        "zerolinecolor": quiet,
+        "tickcolor": quiet,
+        "automargin": True,
+        "title": {"standoff": 8},
+    }
+    scene_axis = {"gridcolor": grid, "linecolor": quiet, "zerolinecolor": quiet, "showbackground": False}
+    return go.layout.Template(
+        layout={
+            "font": {
+                "family": 'system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif',
+                "size": 12,
+                "color": text,
+            },
+            "title": {
+                "x": 0,
+                "xref": "paper",
+                "xanchor": "left",
+                "font": {"size": 14},
+                "subtitle": {"font": {"size": 12, "color": quiet}},
+            },
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(PALETTE),
+            "xaxis": axis,
+            "yaxis": axis,
+            "scene": {"xaxis": scene_axis, "yaxis": scene_axis, "zaxis": scene_axis},
+            "legend": {"bgcolor": "rgba(0,0,0,0)"},
+            "hoverlabel": {"bgcolor": ground, "bordercolor": quiet, "font": {"color": text}, "align": "left"},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": quiet, "activecolor": text},
+            "margin": {"l": 56, "r": 16, "t": 64, "b": 48},
+            "colorscale": {
+                "sequential": "Viridis",
+                "diverging": [[0, SUBTRACTS], [0.5, "#f2f2f2"], [1, ADDS]],
+            },
+        }
+    )
+
+
+pio.templates[LIGHT] = _template("#1f2328", "#59636e", "rgba(128,128,128,0.25)", "#ffffff")
+pio.templates[DARK] = _template("#e6e6e6", "#a0a8b0", "rgba(128,128,128,0.3)", "#1e1e1e")
+
+
+class Figure(go.Figure):
+    """A plotly figure that a notebook shows by the workbench's widget: offline, in the theme of the page."""
+
+    _ipython_display_ = None  # plotly's own, which would come first
+
+    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = import_module("workbench.panels.display").figure_bundle(self)
+        return bundle
+
+
+def text(name: object, characters: int = MAX_CHARACTERS) -> str:
+    """A name as plotly shows it literally: no markup, no formula; of a long one the middle is left out.
+
+    Plotly reads ``<b>`` and ``<a>`` as markup and ``$…$`` as a formula. Put the result into ``text``,
+    ``hovertext``, ``customdata``, ``name`` or ``ticktext``, never into a template (``%{…}``).
+    """
+    shown = printable(name)
+    if len(shown) > characters:
+        kept = characters - 1
+        shown = f"{shown[: kept - kept // 2]}…{shown[len(shown) - kept // 2 :]}"
+    return html.escape(shown, quote=False).replace("$", "&#36;")
+
+
+def new_figure(title: str, subtitle: str = "", x: str = "", y: str = "", **layout: Any) -> Figure:
+    """An empty figure with its titles; titles are markup, so names in them must have passed ``text``."""
+    figure = Figure()
+    figure.update_layout(
+        template=LIGHT,
+        title={"text": title, "subtitle": {"text": subtitle}},
+        xaxis={"title": {"text": x}},
+        yaxis={"title": {"text": y}},
+        **layout,
+    )
+    return figure
+
+
+def notice(sentence: str, title: str = "") -> Figure:
+    """A figure that says in one sentence why there is nothing to draw."""
+    figure = new_figure(title, height=160)
+    figure.update_layout(xaxis={"visible": False}, yaxis={"visible": False})
+    figure.add_annotation(
+        text=sentence, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 13}
+    )
+    return figure
+
+
+def subtitle(*parts: str, collection: str = "", pipelines: Iterable[object] = ()) -> str:
+    """The parts of a subtitle in one line, and what must be said: semi-synthetic data, random weights.
+
+    ``collection`` is the name of the collection, as in ``Evaluation.collection``.
+    """
+    remarks = ["semi-synthetic data"] if collection in SEMI_SYNTHETIC else []
+    if any("@random" in str(pipeline) for pipeline in pipelines):
+        remarks.append("random weights")
+    return " · ".join([*filter(None, parts), *remarks])
