@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from workbench.collections import images
 from workbench.collections.collection import Collection, Query
 from workbench.collections.lookup import image_at
+from workbench.collections.named_picture import NamedPicture
+from workbench.collections.uploads import display_name
 from workbench.common.geometry import Box, valid_box
 from workbench.common.paths import shortened, user_path
 from workbench.config.errors import WorkbenchError
@@ -83,6 +85,15 @@ def query_input(collection: Collection, query: QueryLike, box: Box | None = None
     entry, path = find_query(collection, query), query_file(collection, query)
     assert path is not None
     return Picture(path, valid_box(box) if box is not None else entry.box if entry else None)
+
+
+def named_picture(collection: Collection, query: QueryLike, box: Box | None = None) -> NamedPicture:
+    """The picture of a query as a result shows it: with the query's name, and its crop."""
+    name = "image" if isinstance(query, Image.Image) else display_name(str(query))
+    picture = query_input(collection, query, box)
+    if isinstance(picture, Image.Image):
+        return NamedPicture(name, picture)
+    return NamedPicture(name, picture.path, picture.box)
 
 
 @contextmanager
