@@ -38,9 +38,9 @@ Groups = list[tuple[str, list[Point]]]  # of points with a value of the second p
 def sweep(sweep: Sweep, measure: str = "mAP", x: str = "", kind: str = "") -> Figure:
     """A measure over one or two parameters, with the 95 % interval over queries where the measure has it.
 
-    Of further parameters the best values are drawn. ``x`` is the parameter across (default: the first whose
-    values are numbers). ``kind``: ``lines``, or ``heatmap`` of two parameters, the default for two of at
-    least three numbers each. Raises WorkbenchError if ``measure``, ``x`` or ``kind`` is not valid.
+    Of further parameters the best values are drawn. ``x`` is the parameter across (default: that of numbers,
+    else that of more values). ``kind``: ``lines``, or ``heatmap`` of two parameters, which is the default for
+    two of at least three numbers each. Raises WorkbenchError if ``measure``, ``x`` or ``kind`` is not valid.
     """
     first, second = _parameters(sweep, x, kind)
     names = [first.name, *([second.name] if second else [])]
@@ -83,8 +83,8 @@ def _parameters(sweep: Sweep, x: str, kind: str) -> tuple[Parameter, Parameter |
     if x and x not in sweep.varied:
         every.insert(0, Parameter(x, parameter_axis_of(x, sweep.values[x])))
     named = [parameter for parameter in every if parameter.name == x]
-    # A heatmap has the parameters in their order; of lines, the numbers are across.
-    across = (named or [p for p in every[:2] if p.axis.numeric] or every)[0]
+    numeric = [parameter for parameter in every[:2] if parameter.axis.numeric]
+    across = (named or numeric or [max(every[:2], key=lambda parameter: len(parameter.axis.places))])[0]
     others = [parameter for parameter in every if parameter.name != across.name]
     if kind == "heatmap" and not others:
         raise WorkbenchError("a heatmap needs two parameters with several values; draw lines of one")
