@@ -133,17 +133,16 @@ def _subtitle(
     first = sweep.evaluations[0]
     best = (max if measure.more else min)(points, key=lambda point: point.value)
     others = [name for name in sweep.varied if name not in names]
-    missing = len(sweep.combinations.pipelines) - len(sweep.evaluations)
+    evaluated, pipelines = len(sweep.evaluations), sweep.combinations.pipelines
+    failed = sum(pipeline in sweep.left_out for pipeline in pipelines)
     left_out = len(sweep.left_out)
     about = subtitle(
         text(first.collection),
         f"n = {judged_of(first, measure):,} queries",
         "" if grid or np.isnan(best.low) else "with 95 % intervals over queries (bootstrap)",
         f"each point the best of {', '.join(map(text, others))}" if others else "",
-        f"{left_out} combinations left out" if left_out else "",
-        f"{len(sweep.evaluations)} of {len(sweep.combinations.pipelines)} pipelines evaluated"
-        if missing > 0 and not left_out
-        else "",
+        f"{left_out:,} combination{'s' if left_out > 1 else ''} left out" if left_out else "",
+        f"{evaluated} of {len(pipelines)} pipelines evaluated" if evaluated + failed < len(pipelines) else "",
         collection=first.collection,
         pipelines=[point.pipeline for point in points],
     )
