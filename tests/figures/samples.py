@@ -12,7 +12,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
+from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
+from workbench.figures.cell_sizes import cell_sizes
 from workbench.figures.precision_recall import precision_recall
 
 HOSTILE = (
@@ -42,5 +45,19 @@ def evaluation(
 
 
 SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
+    "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
+    "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
+    "sweep": lambda: sweep_of(
+        {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
+        {name: [0.2, 0.4] for name in HOSTILE},
+        HOSTILE[0],
+        dict.fromkeys(HOSTILE, HOSTILE[0]),
+        HOSTILE[1],
+    ).figure(),
+    "tradeoff": lambda: tradeoff_of(
+        [measures_of("ivf:8,pq:4", 0.5, 4), IndexMeasures(HOSTILE[0], error=HOSTILE[1])],
+        HOSTILE[2],
+        HOSTILE[3],
+    ).figure(),
 }

@@ -15,7 +15,7 @@ OCTAVES = 2.0  # a range of numbers that is wider, and even by ratios, has a log
 _EVEN = 1.5  # the widest ratio step over the narrowest (in octaves) of numbers such as 1, 2, 5, 10, 20
 _TICKS = 12  # values that each have a tick, at most
 # A number that is a word of its own: 256 of pcaw:256, but neither 18 of resnet18 nor 0 of lite0.
-_NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?(?!\w)|(?<=_)\d+(?:\.\d+)?(?![^\W_])")
+_NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?(?![\w-])|(?<=_)\d+(?:\.\d+)?(?![^\W_])")
 
 
 class ParameterAxis(NamedTuple):
