@@ -34,7 +34,12 @@ def test_one_parameter_is_a_line_with_its_interval() -> None:
     assert list(zip(lows, highs, strict=True)) == [pytest.approx(pair) for pair in ends]
     assert figure.layout.title.text == "mAP by p"
     title = figure.layout.title.subtitle.text
-    assert "n = 3 queries" in title and "95 % interval" in title and "best: net/gem:2/whole, 70.0 %" in title
+    assert (
+        "n = 3 queries" in title
+        and "95 % interval" in title
+        and "best: 70.0 %, p = 2" in title
+        and "net/gem:{p}/whole" in title
+    )
     assert figure.layout.yaxis.title.text == "mAP, %" and figure.layout.xaxis.type == "linear"
 
 

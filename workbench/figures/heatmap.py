@@ -65,4 +65,4 @@ def add_heatmap(
     )
     figure.update_xaxes(x.layout() | {"showgrid": False, "zeroline": False})
     figure.update_yaxes(y.layout() | {"showgrid": False, "zeroline": False})
-    figure.update_layout(height=max(320, 180 + 34 * len(y.places)), hovermode="closest", hoverdistance=60)
+    figure.update_layout(height=max(340, 200 + 34 * len(y.places)), hovermode="closest", hoverdistance=60)
