@@ -77,7 +77,8 @@ def test_numbers_in_a_text_are_recognised(values: tuple, numbers: tuple) -> None
 
 def test_values_that_are_no_numbers_have_a_row_each() -> None:
     points = {"net/max/whole": {"pooling": "max"}, "net/mean/whole": {"pooling": ""}}
-    figure = sweep_of(points, {"net/max/whole": [0.2, 0.4], "net/mean/whole": [0.5, 0.7]}).figure()
+    aps = {"net/max/whole": [0.2, 0.4], "net/mean/whole": [0.5, 0.7]}
+    figure = sweep_of(points, aps, "net/{pooling}/whole").figure()
     (rows,) = figure.data
     assert list(rows.x) == pytest.approx([30, 60]) and list(rows.y) == [0, 1]
     assert list(figure.layout.yaxis.ticktext) == ["max", "none"]
@@ -118,7 +119,7 @@ def test_the_best_of_further_parameters_is_drawn() -> None:
         for d in (8, 16)
     }
     aps = {name: [0.1 * v["p"] + 0.1 * v["r"] + 0.01 * v["d"]] * 2 for name, v in points.items()}
-    figure = sweep_of(points, aps).figure()
+    figure = sweep_of(points, aps, "net/gem:{p}/rmac:{r}/pcaw:{d}").figure()
     drawn = [trace for trace in figure.data if trace.ids is not None]
     assert list(drawn[0].ids) == ["net/gem:1/rmac:1/pcaw:16", "net/gem:2/rmac:1/pcaw:16"]
     assert "each point the best of d" in figure.layout.title.subtitle.text
@@ -150,5 +151,5 @@ def test_one_query_has_no_interval_and_no_positives_a_sentence() -> None:
 def test_long_names_that_are_cut_to_the_same_text_stay_apart() -> None:
     values = [f"{'x' * 200}{number}{'y' * 200}" for number in range(3)]
     points = {f"net/{value}/whole": {"pooling": value, "p": p} for p, value in enumerate(values)}
-    figure = sweep_of(points, {name: [0.1, 0.2] for name in points}).figure(x="p")
+    figure = sweep_of(points, {name: [0.1, 0.2] for name in points}, "net/{pooling}{p}").figure(x="p")
     assert sum(trace.ids is not None for trace in figure.data) == 3

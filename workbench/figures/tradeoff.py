@@ -52,7 +52,7 @@ def tradeoff(
     for update, axis, limits in zip(
         (figure.update_xaxes, figure.update_yaxes), (across, up), ranges, strict=True
     ):
-        update(range=limits, **(_log_ticks(limits) if axis.log else {}))
+        update(range=limits, **(_log_ticks(limits) if axis.log else {"type": "linear"}))
     return figure
 
 
