@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.sweep import Sweep
 from workbench.report.markup import escape
-from workbench.report.study_summaries import recall_summary, sweep_summary, tradeoff_summary
+from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
 
 
 @singledispatch
@@ -18,5 +19,6 @@ def summary(result: object) -> str:
 
 
 summary.register(Sweep, sweep_summary)
+summary.register(BinaryCodeStudy, bits_summary)
 summary.register(Tradeoff, tradeoff_summary)
 summary.register(RegionRecall, recall_summary)
