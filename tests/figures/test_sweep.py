@@ -89,11 +89,12 @@ def test_values_that_are_no_numbers_have_a_row_each() -> None:
 
 def test_two_parameters_of_three_numbers_are_a_heatmap_with_the_best_marked() -> None:
     swept = sweep_of(**two([1, 2, 3], [16, 64, 256], best=(2, 64)))
-    cells, points = swept.figure().data
+    (cells,) = swept.figure().data
     assert (cells.type, np.shape(cells.z)) == ("heatmap", (3, 3))
     assert cells.z[1][1] == pytest.approx(70) and cells.z[0][0] == pytest.approx(30)
     assert cells.text[1][1] == "★ 70.0" and cells.text[0][2] == "30.0"
-    assert set(points.ids) == set(swept.combinations.pipelines)
+    assert cells.ids[1][0] == "net/gem:1/whole/pcaw:64"
+    assert set(np.ravel(cells.ids)) == set(swept.combinations.pipelines)
     lines = swept.figure(kind="lines", x="d")
     drawn = [trace for trace in lines.data if trace.ids is not None]
     assert [trace.name for trace in drawn] == ["1", "2", "3"]

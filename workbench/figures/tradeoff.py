@@ -160,12 +160,18 @@ def _add_points(
     order = sorted(range(len(names)), key=lambda number: not best[number])
     sides = label_sides([(at[0], at[1]) for at in fractions], names, order)
     x, y = axes
+    coordinates = {"x": [place[0] for place in places], "y": [place[1] for place in places]}
     figure.add_scatter(
-        x=[place[0] for place in places],
-        y=[place[1] for place in places],
-        mode="markers+text",
+        **coordinates,
+        mode="text",
         text=[name if side else "" for name, side in zip(names, sides, strict=True)],
         textposition=[side or "middle right" for side in sides],
+        cliponaxis=False,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        **coordinates,
+        mode="markers",
         cliponaxis=False,
         marker={
             "symbol": ["circle" if on_front else "circle-open" for on_front in best],
