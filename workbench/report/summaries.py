@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import singledispatch
 
 from workbench.config.errors import WorkbenchError
+from workbench.explain.activations import Activations
 from workbench.local.matching import Match
+from workbench.report.activations_summary import activations_still, activations_summary
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
 
@@ -32,3 +34,5 @@ def page(result: object) -> str:
 
 summary.register(Match, match_summary)
 still.register(Match, match_still)
+summary.register(Activations, activations_summary)
+still.register(Activations, activations_still)
