@@ -49,6 +49,7 @@ from workbench.evaluation.comparison import Comparison
 from workbench.explain.localisation import localisation
 from workbench.explain.pair import explain_pair
 from workbench.explain.score import Explanation
+from workbench.learning.history import TrainingHistory, training_history
 from workbench.local.matching import Match, match
 from workbench.local.verification import Kind
 from workbench.runs import store
@@ -266,6 +267,13 @@ class Bench:
     def runs(self) -> pd.DataFrame:
         """All stored evaluations of this cache, on any collection, the newest first."""
         return store.list_runs(self.options.cache)
+
+    def training(self, name: str) -> TrainingHistory:
+        """The epochs of a training of this cache, finished or interrupted, or of weights of the package.
+
+        Raises WorkbenchError if there is none of that name.
+        """
+        return training_history(self.options.cache, name)
 
     def picture(self, query: QueryLike, *, box: Box | None = None) -> Image.Image:
         """The input of the network for a query or an image, as RGB: upright, and cropped to its box."""

@@ -6,10 +6,12 @@ from functools import singledispatch
 
 from workbench.config.errors import WorkbenchError
 from workbench.explain.activations import Activations
+from workbench.learning.history import TrainingHistory
 from workbench.local.matching import Match
 from workbench.report.activations_summary import activations_still, activations_summary
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
+from workbench.report.training_summary import training_summary, training_table
 
 
 @singledispatch
@@ -36,3 +38,5 @@ summary.register(Match, match_summary)
 still.register(Match, match_still)
 summary.register(Activations, activations_summary)
 still.register(Activations, activations_still)
+summary.register(TrainingHistory, training_summary)
+still.register(TrainingHistory, training_table)
