@@ -82,6 +82,7 @@ def heatmap(heat: np.ndarray, frame: Frame, quantity: str, **more: Any) -> go.He
         },
         name="heat",
         showlegend=True,
-        hovertemplate="%{z:.3g}<extra></extra>",
+        hoverinfo="z",
+        zhoverformat=".3g",
         **more,
     )

@@ -49,17 +49,19 @@ def training(history: TrainingHistory) -> Figure:
     for number, name in enumerate([*_LOSSES, *shares]):
         points = values_of(history, name)
         if points:
+            shown = "loss" if name == "loss" else measure(name).title
             unit = " %" if measure(name).percent else ""
             figure.add_scatter(
                 x=[epoch for epoch, _ in points],
                 y=[value for _, value in points],
                 mode="lines+markers",
-                name="loss" if name == "loss" else measure(name).title,
+                name=shown,
                 yaxis="y2" if name in shares else "y",
                 line={"color": PALETTE[number % len(PALETTE)], "dash": DASHES[number % len(DASHES)]},
                 marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
                 ids=[str(epoch) for epoch, _ in points],
-                hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{unit}<extra>%{{fullData.name}}</extra>",
+                hovertext=[f"epoch {epoch}: {shown} {value:.4g}{unit}" for epoch, value in points],
+                hoverinfo="text",
             )
     last = max(history.planned, *numbers)
     first = 0 if any(epoch.number == 0 for epoch in history) else 1

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from workbench.analysis.index_tradeoff import Tradeoff
+from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.sweep import Sweep
 from workbench.config.errors import WorkbenchError
 from workbench.explain.activations import Activations
 from workbench.learning.history import TrainingHistory
@@ -11,6 +14,7 @@ from workbench.local.matching import Match
 from workbench.report.activations_summary import activations_still, activations_summary
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
+from workbench.report.study_summaries import recall_summary, sweep_summary, tradeoff_summary
 from workbench.report.training_summary import training_summary, training_table
 
 
@@ -40,3 +44,6 @@ summary.register(Activations, activations_summary)
 still.register(Activations, activations_still)
 summary.register(TrainingHistory, training_summary)
 still.register(TrainingHistory, training_table)
+summary.register(Sweep, sweep_summary)
+summary.register(Tradeoff, tradeoff_summary)
+summary.register(RegionRecall, recall_summary)
