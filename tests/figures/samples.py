@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations
 from tests.support.matches import shifted_match
+from tests.support.patch_batches import mined_batch
 from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
 from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
@@ -54,6 +55,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "activations": lambda: ramp_activations(HOSTILE[0], RMAC, HOSTILE[1]).figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
+    "patch_batch": lambda: mined_batch(*HOSTILE[:3]).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
     "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),

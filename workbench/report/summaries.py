@@ -9,9 +9,11 @@ from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.sweep import Sweep
 from workbench.config.errors import WorkbenchError
 from workbench.explain.activations import Activations
+from workbench.learning.hardnet.inspection import MinedBatch
 from workbench.learning.history import TrainingHistory
 from workbench.local.matching import Match
 from workbench.report.activations_summary import activations_still, activations_summary
+from workbench.report.batch_summary import batch_still, batch_summary
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
 from workbench.report.study_summaries import recall_summary, sweep_summary, tradeoff_summary
@@ -47,3 +49,5 @@ still.register(TrainingHistory, training_table)
 summary.register(Sweep, sweep_summary)
 summary.register(Tradeoff, tradeoff_summary)
 summary.register(RegionRecall, recall_summary)
+summary.register(MinedBatch, batch_summary)
+still.register(MinedBatch, batch_still)
