@@ -16,6 +16,7 @@ from tests.support.activations import ramp_activations
 from tests.support.matches import shifted_match
 from tests.support.patch_batches import mined_batch
 from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
+from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
 from workbench.figures.cell_sizes import cell_sizes
@@ -51,8 +52,15 @@ def evaluation(
     return Evaluation(pipeline, collection, "labels", metrics["mAP"], metrics, per_query, judged, [], curves)
 
 
+def bits() -> BinaryCodeStudy:
+    """A study of codes of an index with a hostile name."""
+    row = {"cosine": [0.5], "pairs": [3], "expected": [21.3], "differing": [20.0], "deviation": [1.0]}
+    return BinaryCodeStudy(HOSTILE[0], 64, 3, 0.5, 3.0, pd.DataFrame(row))
+
+
 SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "activations": lambda: ramp_activations(HOSTILE[0], RMAC, HOSTILE[1]).figure(),
+    "binary_codes": lambda: bits().figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
     "patch_batch": lambda: mined_batch(*HOSTILE[:3]).figure(),

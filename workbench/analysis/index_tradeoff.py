@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.binary_codes import BinaryCodeStudy, binary_code_study
+from workbench.analysis.inverted_cells import cell_table
 from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
+from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 from workbench.config.steps import INDEX_STEPS, SUGGESTING, Step, parse_index
@@ -107,6 +110,14 @@ class Tradeoff(Drawable):
     def figure(self, x: str = "bytes", y: str = "recall@10") -> Figure:
         """Two columns of ``table`` over each other, with the Pareto front, by plotly."""
         return draw("tradeoff", self, x=x, y=y)
+
+    def cells(self, *indexes: str, progress: Progress = silent) -> Table:
+        """The cells of inverted indexes: the empty ones, the fullest, the share of images compared."""
+        return cell_table({name: self.index(name, progress)[0] for name in indexes}, self.queries)
+
+    def bits(self, index: str, progress: Progress = silent) -> BinaryCodeStudy:
+        """The bits of an index of binary codes, over all pairs of a query and an image."""
+        return binary_code_study(self.index(index, progress)[0], self.database, self.queries, progress)
 
     def __repr__(self) -> str:
         shown = self.table.to_string(index=False) if self.measured else "no index is measured yet"

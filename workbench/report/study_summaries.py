@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import REGIONS, RegionRecall
 from workbench.analysis.sweep import Sweep
@@ -66,6 +67,19 @@ def tradeoff_summary(tradeoff: Tradeoff) -> str:
         f"{len(tradeoff.database):,} images, {len(tradeoff.queries):,} queries"
     )
     return f"<div>{about}</div>{_table(shown)}{_reasons('not measured', errors)}"
+
+
+def bits_summary(study: BinaryCodeStudy) -> str:
+    """How evenly the bits split the images, and the bits that differ at each cosine."""
+    shown = pd.DataFrame({"cosine": study.angles["cosine"].map("{:.1f}".format)})
+    shown["pairs"] = study.angles["pairs"].map("{:,}".format)
+    for name in ("expected", "differing", "deviation"):
+        shown[name] = study.angles[name].map("{:.1f}".format)
+    about = (
+        f"{study.bits} bits, {study.images:,} images; {_percent(study.rarer_side)} % of them on the rarer "
+        f"side of a bit, in a ranking {study.distances:.1f} different distances"
+    )
+    return f"<div><code>{escape(study.index)}</code>: {about}</div>{_table(shown)}"
 
 
 def recall_summary(recall: RegionRecall) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.sweep import Sweep
@@ -16,7 +17,7 @@ from workbench.report.activations_summary import activations_still, activations_
 from workbench.report.batch_summary import batch_still, batch_summary
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
-from workbench.report.study_summaries import recall_summary, sweep_summary, tradeoff_summary
+from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
 from workbench.report.training_summary import training_summary, training_table
 
 
@@ -47,6 +48,7 @@ still.register(Activations, activations_still)
 summary.register(TrainingHistory, training_summary)
 still.register(TrainingHistory, training_table)
 summary.register(Sweep, sweep_summary)
+summary.register(BinaryCodeStudy, bits_summary)
 summary.register(Tradeoff, tradeoff_summary)
 summary.register(RegionRecall, recall_summary)
 summary.register(MinedBatch, batch_summary)
