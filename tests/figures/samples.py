@@ -12,12 +12,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from tests.support.activations import ramp_activations
+from tests.support.matches import shifted_match
+from tests.support.patch_batches import mined_batch
 from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
 from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
 from workbench.figures.cell_sizes import cell_sizes
 from workbench.figures.precision_recall import precision_recall
+from workbench.figures.regions import regions
+from workbench.learning.history import TrainingHistory
+from workbench.learning.trainer import Epoch
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.jpg",
@@ -29,6 +35,7 @@ HOSTILE = (
     "\u202egpj.exe",
     "=1+2",
 )
+RMAC = f"file:{HOSTILE[2]}.safetensors/max/rmac:2"
 
 
 def evaluation(
@@ -52,10 +59,14 @@ def bits() -> BinaryCodeStudy:
 
 
 SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
+    "activations": lambda: ramp_activations(HOSTILE[0], RMAC, HOSTILE[1]).figure(),
     "binary_codes": lambda: bits().figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
+    "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
+    "patch_batch": lambda: mined_batch(*HOSTILE[:3]).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
+    "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),
     "sweep": lambda: sweep_of(
         {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
         {name: [0.2, 0.4] for name in HOSTILE},
@@ -68,4 +79,5 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
         HOSTILE[2],
         HOSTILE[3],
     ).figure(),
+    "training": lambda: TrainingHistory(HOSTILE[0], (Epoch(1, 0.5, {}),), 2, HOSTILE[1]).figure(),
 }
