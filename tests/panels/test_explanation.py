@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 import workbench
 from workbench.bench.bench import Bench
+from workbench.panels.explanation.files import files
 from workbench.panels.explanation.panel import NOTHING, WAITING, Explanation
 from workbench.panels.score_explanation import SET_ASIDE
 from workbench.panels.session import Session
@@ -190,3 +192,22 @@ def test_missing_image_is_reported_and_the_panel_recovers(tmp_path: Path) -> Non
     session.image = "b.jpg"
     settle(session)
     assert panel.views[1].name == "b.jpg"
+
+
+def test_pictures_under_their_heat_can_be_downloaded(
+    panel: Explanation, session: Session, bench: Bench
+) -> None:
+    assert panel.download.files == ["Query (PNG)", "Result (PNG)", "Both (PNG)"]
+    request, study = panel.request(), panel.study
+    assert request is not None and study is not None
+    made = {kind: make() for kind, make in files(bench, request, study).items()}
+    sizes = {}
+    for kind, (_, content) in made.items():
+        with Image.open(BytesIO(content)) as picture:
+            sizes[kind] = picture.size
+    assert sizes["Both (PNG)"][0] > sizes["Query (PNG)"][0]
+    assert made["Both (PNG)"][0] == f"heat of {session.query} and {study.images[0]}.png"
+    panel.contrast.value = True
+    settle(session)
+    if len(panel.study.images) == 2:  # type: ignore[union-attr]
+        assert panel.download.files == ["Query (PNG)", "A (PNG)", "B (PNG)", "All three (PNG)"]
