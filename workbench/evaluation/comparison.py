@@ -85,6 +85,10 @@ class Evaluation(Protocol):
     @property
     def pipeline(self) -> str: ...
     @property
+    def collection(self) -> str: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
     def mean_ap(self) -> float: ...
     @property
     def metrics(self) -> Mapping[str, float]: ...
@@ -94,6 +98,20 @@ class Evaluation(Protocol):
     def warnings(self) -> Sequence[str]: ...
     @property
     def provenance(self) -> Mapping[str, Any]: ...
+
+
+def query_aps(evaluation: Evaluation, setting: str = "") -> pd.Series[float]:
+    """The AP of each query in a setting of the protocol (default: the headline), by query id.
+
+    Raises WorkbenchError if the protocol has no such setting.
+    """
+    aps = evaluation.per_query.set_index("query")
+    if setting and f"ap_{setting}" not in aps:
+        valid = [str(name).removeprefix("ap_") for name in aps if str(name).startswith("ap_")]
+        raise WorkbenchError(
+            f"{setting!r} is not a setting of the protocol; valid: {', '.join(valid) or 'none: it has only one'}"
+        )
+    return aps[f"ap_{setting}" if setting else "ap"]
 
 
 @dataclass(frozen=True)
@@ -139,15 +157,19 @@ class Comparison:
     @property
     def per_query(self) -> pd.DataFrame:
         """APs, one row per query and one column per pipeline."""
-        aps = {e.pipeline: e.per_query.set_index("query")["ap"] for e in self.evaluations}
+        return self.aps()
+
+    def aps(self, setting: str = "") -> pd.DataFrame:
+        """APs in a setting of the protocol (default: the headline), as ``per_query``."""
+        aps = {e.pipeline: query_aps(e, setting) for e in self.evaluations}
         return Table(aps).rename_axis(index="query")
 
     def difference(self, a: str | int, b: str | int) -> Difference:
         """Compare ``b`` with ``a``, each a pipeline of this comparison or its position."""
         aps = self.per_query
-        return paired_difference(aps[self._name(a)], aps[self._name(b)])
+        return paired_difference(aps[self.name(a)], aps[self.name(b)])
 
-    def _name(self, pipeline: str | int) -> str:
+    def name(self, pipeline: str | int) -> str:
         names = [e.pipeline for e in self.evaluations]
         if isinstance(pipeline, str) and pipeline in names:
             return pipeline
@@ -164,7 +186,7 @@ class Comparison:
             table[name] = table[name].map(template.format, na_action="ignore")
         lines = [table.to_html(index=False, escape=True, na_rep="–", border=0)]
         lines += [
-            f"<p>{escape(self.difference(0, i).sentence(e.pipeline))}, against {escape(self._name(0))}</p>"
+            f"<p>{escape(self.difference(0, i).sentence(e.pipeline))}, against {escape(self.name(0))}</p>"
             for i, e in enumerate(self.evaluations)
             if i
         ]
