@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.intervals import mean_interval
-from workbench.figures.pipelines import pipeline_labels, shared_backbone
+from workbench.figures.labels import distinct_labels, query_count
 from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
@@ -43,9 +43,8 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
         f"AP of each query: B − A = {gains.mean():+.1f} points ({interval})",
         subtitle(
             f"{text(first.collection)}, {PROTOCOLS[first.protocol].setting(setting)}".rstrip(", "),
-            f"n = {len(gains):,} queries: B better on {(gains > 0).sum():,}, worse on {(gains < 0).sum():,}",
-            "" if len(drawn) == len(pairs) else f"{len(drawn)} of them drawn: both ends and an even selection",
-            text(shared_backbone(names)),
+            f"{query_count(len(gains))}: B better on {(gains > 0).sum():,}, worse on {(gains < 0).sum():,}",
+            "" if len(drawn) == len(gains) else f"{len(drawn)} drawn: both ends and an even selection",
             collection=first.collection,
             pipelines=names,
         ),
@@ -68,14 +67,13 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
         hoverinfo="skip",
         showlegend=False,
     )
-    labels = pipeline_labels(names, 60)
     values = (under_a[drawn], under_b[drawn])
     hover = [
         f"{text(query)}<br>A {before:.1f} %, B {after:.1f} %, B − A {after - before:+.1f}"
         for query, before, after in zip(queries, *values, strict=True)
     ]
     for side, label, y, symbol, color in zip(
-        "AB", labels, values, ("circle-open", "diamond"), PALETTE, strict=False
+        "AB", distinct_labels(names), values, ("circle-open", "diamond"), PALETTE, strict=False
     ):
         figure.add_scatter(
             x=places,
@@ -91,7 +89,10 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
     figure.update_xaxes(range=[-0.8, len(drawn) - 0.2], showgrid=False, showticklabels=False)
     if len(drawn) <= NAMED:
         figure.update_xaxes(
-            showticklabels=True, tickvals=places, ticktext=[text(query, 20) for query in queries], tickangle=-45
+            showticklabels=True,
+            tickvals=places,
+            ticktext=[text(query, 20) for query in queries],
+            tickangle=-45,
         )
     return figure
 

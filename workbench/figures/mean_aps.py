@@ -10,13 +10,14 @@ import numpy as np
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.comparison import query_aps
 from workbench.evaluation.intervals import mean_interval
-from workbench.figures.pipelines import pipeline_labels, shared_backbone
+from workbench.figures.labels import distinct_labels, query_count, shared_backbone
 from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.engine.evaluate import Evaluation
 
 ROW = 22  # pixels
+LONGEST = 44  # characters of a name beside the plot, which must leave space for it
 
 
 def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
@@ -37,19 +38,18 @@ def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
     intervals = 100 * np.array([mean_interval(aps[pipeline]) for pipeline in drawn])
     low, high = np.where(np.isnan(intervals), means[:, None], intervals).T  # a single query has none
     count = max(len(values) for values in aps.values())
-    places = list(range(len(drawn)))
+    places, shared = list(range(len(drawn))), shared_backbone(drawn)
+    labels = distinct_labels([pipeline.removeprefix(shared) for pipeline in drawn], LONGEST)
     figure = new_figure(
         title,
         subtitle(
             f"{text(first.collection)}, {setting}".rstrip(", "),
-            f"n = {count:,} queries, bars: 95 % interval of the mean over queries"
-            if count > 1
-            else "n = 1 query: no interval",
-            text(shared_backbone(drawn)),
+            f"{query_count(count)}{', bars: 95 % interval of the mean' if count > 1 else ': no interval'}",
             collection=first.collection,
             pipelines=drawn,
         ),
         x="mAP, %",
+        y=text(shared) and f"{text(shared)}…",
         height=140 + ROW * max(3, len(drawn)),
         showlegend=False,
         hovermode="closest",
@@ -68,5 +68,5 @@ def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
         ],
         hoverinfo="text",
     )
-    figure.update_yaxes(tickvals=places, ticktext=pipeline_labels(drawn), range=[-0.7, len(drawn) - 0.3])
+    figure.update_yaxes(tickvals=places, ticktext=labels, range=[-0.7, len(drawn) - 0.3])
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.comparison import query_aps
-from workbench.figures.pipelines import pipeline_labels, shared_backbone
+from workbench.figures.labels import distinct_labels, query_count
 from workbench.figures.style import DASHES, NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
@@ -41,14 +41,13 @@ def precision_recall(
     drawn.sort(key=lambda e: (_place(e.pipeline, emphasised), -np.nan_to_num(e.mean_ap)))
     pipelines = [evaluation.pipeline for evaluation in drawn]
     named = len(drawn) if len(drawn) <= NAMED else NAMED
-    labels = pipeline_labels(pipelines, 60)[:named]
+    labels = distinct_labels(pipelines)[:named]
     rows = named + (len(drawn) > named)
     figure = new_figure(
         title,
         subtitle(
             f"{text(first.collection)}, {setting}".rstrip(", "),
-            f"n = {query_aps(first, setting).notna().sum():,} queries",
-            text(shared_backbone(pipelines)),
+            query_count(query_aps(first, setting).notna().sum()),
             collection=first.collection,
             pipelines=pipelines,
         ),

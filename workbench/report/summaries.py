@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from workbench.engine.evaluate import Evaluation
+from workbench.evaluation.comparison import Comparison
+from workbench.report.evaluation_summaries import comparison_summary, evaluation_summary
 from workbench.report.markup import escape
 
 
@@ -11,3 +14,7 @@ from workbench.report.markup import escape
 def summary(result: object) -> str:
     """The HTML of a result; a kind of result without a summary of its own is shown as its text."""
     return f"<pre>{escape(result)}</pre>"
+
+
+summary.register(Evaluation, evaluation_summary)
+summary.register(Comparison, comparison_summary)

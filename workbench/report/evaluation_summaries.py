@@ -1,0 +1,100 @@
+"""Evaluations and comparisons as HTML without script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from workbench.collections.protocols import PROTOCOLS
+from workbench.engine.evaluate import Evaluation
+from workbench.evaluation.comparison import Comparison
+from workbench.evaluation.comparison_export import cells
+from workbench.evaluation.judged import judged_text
+from workbench.evaluation.measures_text import distinct_notes, measured, percent
+from workbench.report.markup import escape
+
+_CELL = "padding: 2px 12px 2px 0; text-align: {}; font-variant-numeric: tabular-nums"
+
+
+def evaluation_summary(evaluation: Evaluation) -> str:
+    """The pipeline, its measures, the protocol, the notes and the costs."""
+    metrics, costs = evaluation.metrics, evaluation.costs
+    used = []
+    if "localisation" in metrics:
+        even = percent(metrics["localisation_even"])
+        used.append(f"heat on target {percent(metrics['localisation'])} % (evenly spread: {even} %)")
+    if costs:
+        used.append(f"{costs['bytes']:,.0f} bytes an image")
+        used.append(f"{costs['milliseconds']:.2f} ms a query")
+    lines = [
+        f"<code>{escape(evaluation.pipeline)}</code> on {escape(evaluation.collection)}",
+        f"<strong>{escape(measured(evaluation))}</strong>",
+        escape(" · ".join(used)),
+        escape(_protocol(evaluation)),
+        *_warnings(evaluation.warnings),
+    ]
+    return _block(lines)
+
+
+def comparison_summary(comparison: Comparison) -> str:
+    """A row of measures for each pipeline, the notes, and the differences from the first pipeline."""
+    evaluations = comparison.evaluations
+    if not evaluations:
+        return _block(["There is no pipeline in this comparison."])
+    table, first = cells(evaluations), evaluations[0]
+    costs = [getattr(evaluation, "costs", {}) for evaluation in evaluations]
+    titles = ["pipeline", *table.titles, "queries", "bytes/image", "ms/query"]
+    rows = [
+        [
+            f"<code>{escape(name)}</code>",
+            *values,
+            escape(judged_text(evaluation.provenance).removesuffix(" queries")),
+            f"{cost['bytes']:,.0f}" if cost else "",
+            f"{cost['milliseconds']:.2f}" if cost else "",
+        ]
+        for name, values, evaluation, cost in zip(
+            table.pipelines, table.rows(escape, "<strong>%s</strong>"), evaluations, costs, strict=True
+        )
+    ]
+    differences = [
+        f"{escape(comparison.difference(0, number).sentence(evaluation.pipeline))}, "
+        f"against {escape(first.pipeline)}"
+        for number, evaluation in enumerate(evaluations)
+        if number
+    ]
+    return _table(titles, rows) + _block(
+        [*differences, escape(_protocol(first)), *_warnings(distinct_notes(evaluations))]
+    )
+
+
+def _protocol(evaluation: Any) -> str:
+    protocol = PROTOCOLS[evaluation.protocol]
+    return f"Protocol: {protocol.title}; AP by the {protocol.variant} rule; {protocol.note}"
+
+
+def _warnings(notes: Iterable[str]) -> list[str]:
+    return [f"⚠ {escape(note)}" for note in dict.fromkeys(notes)]
+
+
+def _block(lines: Iterable[str]) -> str:
+    paragraphs = (f'<div style="overflow-wrap: anywhere">{line}</div>' for line in lines if line)
+    return f'<div style="margin: 4px 0; line-height: 1.5">{"".join(paragraphs)}</div>'
+
+
+def _table(titles: list[str], rows: list[list[str]]) -> str:
+    """A table of HTML cells; the first column is text, the others are numbers."""
+    left, right = _CELL.format("left"), _CELL.format("right")
+    head = "".join(
+        f'<th scope="col" style="{right if number else left}">{escape(title)}</th>'
+        for number, title in enumerate(titles)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="{right if number else f"{left}; overflow-wrap: anywhere"}">{cell}</td>'
+            for number, cell in enumerate(row)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f'<table style="border-collapse: collapse"><tr>{head}</tr>{body}</table>'
