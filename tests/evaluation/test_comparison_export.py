@@ -113,5 +113,5 @@ def test_tables_are_written_whole(pair: Comparison, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"latex", "csv", "markdown"}
     with pytest.raises(WorkbenchError, match="folder"):
         pair.to_csv(tmp_path)
-    with pytest.raises(WorkbenchError, match="table .* cannot be written"):
+    with pytest.raises(WorkbenchError, match=r"table .* cannot be written"):
         pair.to_csv(tmp_path / "no" / "such.csv")

@@ -54,7 +54,7 @@ def test_curves_of_a_setting_have_its_number_of_queries() -> None:
     assert "posters, hard" in titles(hard) and "n = 1 query ·" in titles(hard)
     assert "semi-synthetic" in titles(hard)
     assert np.allclose(hard.data[0].y, 15)
-    with pytest.raises(WorkbenchError, match="'harder' is not a setting.*easy, medium, hard"):
+    with pytest.raises(WorkbenchError, match=r"'harder' is not a setting.*easy, medium, hard"):
         evaluation.figure("harder")
     with pytest.raises(WorkbenchError, match="only one"):
         evaluation_of(MAX, [0.2]).figure("hard")
@@ -106,7 +106,7 @@ def test_dumbbells_of_a_setting() -> None:
     figure = Comparison(pair).figure(setting="hard")
     assert list(figure.data[2].y) == pytest.approx([20, 30])
     assert "photos, hard" in titles(figure) and "photos, medium" in titles(Comparison(pair).figure())
-    with pytest.raises(WorkbenchError, match="'tiny' is not a setting.*hard"):
+    with pytest.raises(WorkbenchError, match=r"'tiny' is not a setting.*hard"):
         Comparison(pair).figure(setting="tiny")
 
 
