@@ -13,7 +13,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.evaluation.comparison import Comparison
 from workbench.evaluation.intervals import mean_interval
 from workbench.figures.ap_differences import EXTREMES, MOST, ap_differences
-from workbench.figures.labels import distinct_labels
+from workbench.figures.labels import distinct_labels, shared_backbone
 from workbench.figures.mean_aps import mean_aps
 from workbench.figures.precision_recall import precision_recall
 from workbench.figures.style import Figure
@@ -92,7 +92,8 @@ def test_dumbbells_are_sorted_by_difference_and_named_by_query() -> None:
     assert list(first.y) == pytest.approx([50, 40, 20]) and list(second.y) == pytest.approx([30, 40, 80])
     assert list(stems.y)[:2] == pytest.approx([50, 30]) and np.isnan(stems.y[2])
     low, high = mean_interval([-20, 0, 60])
-    assert f"B − A = +13.3 points (95 % interval {low:.1f} to {high:.1f})" in titles(figure)
+    interval = f"95 % interval {low:.1f} to {high:.1f}".replace("-", "−")
+    assert f"B − A = +13.3 points ({interval})" in titles(figure)
     assert "n = 3 queries: B better on 1, worse on 1" in titles(figure)
     assert (first.name, second.name) == (f"A: {MAX}", f"B: {MEAN}")
     assert second.hovertext[2] == "y<br>A 20.0 %, B 80.0 %, B − A +60.0"
@@ -153,7 +154,7 @@ def test_maps_are_sorted_with_their_intervals() -> None:
     assert dots.x[1] - dots.error_x.arrayminus[1] == pytest.approx(100 * low)
     assert dots.x[1] + dots.error_x.array[1] == pytest.approx(100 * high)
     assert list(figure.layout.yaxis.ticktext) == ["max/rmac:2", "mean/whole"]
-    assert figure.layout.yaxis.title.text == "efficientnet_lite0/…"
+    assert figure.layout.xaxis.title.text == "mAP, % (of efficientnet_lite0/…)"
     assert "n = 3 queries" in titles(figure) and "95 % interval" in titles(figure)
 
 
@@ -187,3 +188,11 @@ def test_labels_that_are_cut_stay_distinct() -> None:
         "xxxxx…yyyyy (1)",
         "xxxxx…yyyyy (2)",
     ]
+
+
+def test_backbone_is_shared_if_all_pipelines_have_it() -> None:
+    assert shared_backbone([MAX, MEAN]) == "efficientnet_lite0/"
+    assert shared_backbone([MAX, "file:/weights/vgg16.pth/max/whole"]) == ""
+    both = [f"file:/weights/vgg16.pth/{pooling}/whole" for pooling in ("max", "mean")]
+    assert shared_backbone(both) == "file:/weights/vgg16.pth/"
+    assert shared_backbone([MAX]) == ""

@@ -47,7 +47,8 @@ def test_summary_of_a_comparison_has_titles_units_and_the_best_in_bold() -> None
     assert ">1 of 2<" in html and ">5,120<" in html and ">1.25<" in html
     assert html.count("semi-synthetic: &lt;i&gt;") == 1
     assert "⚠ file:&lt;script&gt;/a.pth/max/whole: random weights" in html
-    assert "is better on 1 of 1 queries; +25.0 mAP (one query: no interval), against" in html
+    assert f"Compared with <code>{MAX}</code>:" in html
+    assert "is better on 1 of 1 queries; +25.0 mAP (one query: no interval)<" in html
     assert "<script>" not in html and "<i>" not in html and "nan" not in html
     assert repr(comparison) == f"Comparison of 2 pipelines by mAP, %\n 25.0  {MAX}\n 50.0  {HOSTILE}"
 

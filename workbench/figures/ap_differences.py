@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST = 200  # queries that are distinguishable in a figure
 EXTREMES = 10  # of more queries, those at either end that are always drawn
+HEIGHT = 440  # pixels
 NAMED = 30  # queries whose names fit under the axis
 
 
@@ -38,9 +39,10 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
     drawn = np.argsort(gains, kind="stable")[selection(len(gains))]
     low, high = mean_interval(gains)
     interval = "one query: no interval" if len(gains) == 1 else f"95 % interval {low:.1f} to {high:.1f}"
+    mean = f"{gains.mean():+.1f} points ({interval})".replace("-", "−")
     first = comparison.evaluations[0]
     figure = new_figure(
-        f"AP of each query: B − A = {gains.mean():+.1f} points ({interval})",
+        f"AP of each query: B − A = {mean}",
         subtitle(
             f"{text(first.collection)}, {PROTOCOLS[first.protocol].setting(setting)}".rstrip(", "),
             f"{query_count(len(gains))}: B better on {(gains > 0).sum():,}, worse on {(gains < 0).sum():,}",
@@ -50,8 +52,8 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
         ),
         x="queries, in order of B − A",
         y="AP, %",
-        height=460,
-        legend={"x": 0, "y": 1, "yanchor": "bottom", "orientation": "h"},
+        height=HEIGHT + 20 * (len(drawn) <= NAMED),
+        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         hovermode="x",
     )
     places = np.arange(len(drawn))
@@ -86,7 +88,7 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
             hoverinfo="text" if side == "B" else "none",
         )
     figure.update_yaxes(range=[-2, 102])
-    figure.update_xaxes(range=[-0.8, len(drawn) - 0.2], showgrid=False, showticklabels=False)
+    figure.update_xaxes(range=[-0.8, len(drawn) - 0.2], showgrid=False, zeroline=False, showticklabels=False)
     if len(drawn) <= NAMED:
         figure.update_xaxes(
             showticklabels=True,

@@ -48,8 +48,7 @@ def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
             collection=first.collection,
             pipelines=drawn,
         ),
-        x="mAP, %",
-        y=text(shared) and f"{text(shared)}…",
+        x=f"mAP, % (of {text(shared)}…)" if shared else "mAP, %",
         height=140 + ROW * max(3, len(drawn)),
         showlegend=False,
         hovermode="closest",
@@ -68,5 +67,5 @@ def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
         ],
         hoverinfo="text",
     )
-    figure.update_yaxes(tickvals=places, ticktext=labels, range=[-0.7, len(drawn) - 0.3])
+    figure.update_yaxes(tickvals=places, ticktext=labels, zeroline=False, range=[-0.7, len(drawn) - 0.3])
     return figure

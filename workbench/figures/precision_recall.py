@@ -54,7 +54,7 @@ def precision_recall(
         x="recall, %",
         y="precision, %",
         height=420 + 19 * rows,
-        legend={"x": 0, "y": -60 / 300, "yanchor": "top"},
+        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "tracegroupgap": 0},
         hovermode="closest",
     )
     for number in reversed(range(len(drawn))):  # the best lie on top

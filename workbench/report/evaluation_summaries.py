@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from workbench.collections.protocols import PROTOCOLS
+from workbench.common.paths import shortened
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.evaluation.comparison_export import cells
@@ -13,7 +14,8 @@ from workbench.evaluation.judged import judged_text
 from workbench.evaluation.measures_text import distinct_notes, measured, percent
 from workbench.report.markup import escape
 
-_CELL = "padding: 2px 12px 2px 0; text-align: {}; font-variant-numeric: tabular-nums"
+_NUMBER = "padding: 2px 0 2px 16px; text-align: right; font-variant-numeric: tabular-nums"
+_NAME = "padding: 2px 0; text-align: left; min-width: 24em; max-width: 48em; overflow-wrap: anywhere"
 
 
 def evaluation_summary(evaluation: Evaluation) -> str:
@@ -57,11 +59,12 @@ def comparison_summary(comparison: Comparison) -> str:
         )
     ]
     differences = [
-        f"{escape(comparison.difference(0, number).sentence(evaluation.pipeline))}, "
-        f"against {escape(first.pipeline)}"
+        escape(comparison.difference(0, number).sentence(shortened(evaluation.pipeline)))
         for number, evaluation in enumerate(evaluations)
         if number
     ]
+    if differences:
+        differences.insert(0, f"Compared with <code>{escape(shortened(first.pipeline))}</code>:")
     return _table(titles, rows) + _block(
         [*differences, escape(_protocol(first)), *_warnings(distinct_notes(evaluations))]
     )
@@ -83,18 +86,16 @@ def _block(lines: Iterable[str]) -> str:
 
 def _table(titles: list[str], rows: list[list[str]]) -> str:
     """A table of HTML cells; the first column is text, the others are numbers."""
-    left, right = _CELL.format("left"), _CELL.format("right")
     head = "".join(
-        f'<th scope="col" style="{right if number else left}">{escape(title)}</th>'
+        f'<th scope="col" style="{_NUMBER if number else _NAME}; white-space: nowrap">{escape(title)}</th>'
         for number, title in enumerate(titles)
     )
     body = "".join(
         "<tr>"
         + "".join(
-            f'<td style="{right if number else f"{left}; overflow-wrap: anywhere"}">{cell}</td>'
-            for number, cell in enumerate(row)
+            f'<td style="{_NUMBER if number else _NAME}">{cell}</td>' for number, cell in enumerate(row)
         )
         + "</tr>"
         for row in rows
     )
-    return f'<table style="border-collapse: collapse"><tr>{head}</tr>{body}</table>'
+    return f'<table style="border-collapse: collapse; line-height: 1.5"><tr>{head}</tr>{body}</table>'
