@@ -93,7 +93,7 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
         figure.update_xaxes(
             showticklabels=True,
             tickvals=places,
-            ticktext=[text(query, 20) for query in queries],
+            ticktext=[text(query, 16) for query in queries],
             tickangle=-45,
         )
     return figure

@@ -14,8 +14,8 @@ from workbench.evaluation.judged import judged_text
 from workbench.evaluation.measures_text import distinct_notes, measured, percent
 from workbench.report.markup import escape
 
-_NUMBER = "padding: 2px 0 2px 16px; text-align: right; font-variant-numeric: tabular-nums"
-_NAME = "padding: 2px 0; text-align: left; min-width: 24em; max-width: 48em; overflow-wrap: anywhere"
+_NUMBER = "padding: 2px 0 2px 12px; text-align: right; font-variant-numeric: tabular-nums"
+_NAME = "padding: 2px 0; text-align: left; min-width: 18em; max-width: 48em; overflow-wrap: anywhere"
 
 
 def evaluation_summary(evaluation: Evaluation) -> str:
@@ -87,7 +87,7 @@ def _block(lines: Iterable[str]) -> str:
 def _table(titles: list[str], rows: list[list[str]]) -> str:
     """A table of HTML cells; the first column is text, the others are numbers."""
     head = "".join(
-        f'<th scope="col" style="{_NUMBER if number else _NAME}; white-space: nowrap">{escape(title)}</th>'
+        f'<th scope="col" style="{_NUMBER if number else _NAME}; vertical-align: bottom">{escape(title)}</th>'
         for number, title in enumerate(titles)
     )
     body = "".join(
@@ -98,4 +98,5 @@ def _table(titles: list[str], rows: list[list[str]]) -> str:
         + "</tr>"
         for row in rows
     )
-    return f'<table style="border-collapse: collapse; line-height: 1.5"><tr>{head}</tr>{body}</table>'
+    table = f'<table style="border-collapse: collapse; line-height: 1.5"><tr>{head}</tr>{body}</table>'
+    return f'<div style="overflow-x: auto">{table}</div>'
