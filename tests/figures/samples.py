@@ -1,0 +1,46 @@
+"""A figure of each module of ``workbench/figures`` in which every name is hostile, for ``test_names``.
+
+A new module of figures adds a line to SAMPLES: its name, and a function that returns its figure, of results
+made by hand in milliseconds, with the names of HOSTILE wherever a file, label, query or pipeline is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from workbench.engine.evaluate import Evaluation
+from workbench.figures.precision_recall import precision_recall
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)>.jpg",
+    "<a href='https://example.org'>link</a>",
+    "<b>bold</b>",
+    "$x^2$",
+    "%{x} %{customdata}",
+    "&lt;i&gt;&amp;",
+    "\u202egpj.exe",
+    "=1+2",
+)
+
+
+def evaluation(
+    pipeline: str = HOSTILE[0], collection: str = HOSTILE[1], queries: tuple[str, ...] = HOSTILE
+) -> Evaluation:
+    """An evaluation of hand-made numbers, with any names."""
+    aps = np.linspace(0.2, 0.9, len(queries))
+    per_query = pd.DataFrame(
+        {"query": queries, "ap": aps, "positives": 3, "first_positive": 0, "p_at_10": aps / 2}
+    )
+    metrics = {"mAP": float(aps.mean())}
+    judged = {"judged": len(queries), "unjudged": {}}
+    curves = {"": np.linspace(1, 0.1, 101)}
+    return Evaluation(pipeline, collection, "labels", metrics["mAP"], metrics, per_query, judged, [], curves)
+
+
+SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
+    "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
+}
