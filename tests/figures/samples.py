@@ -13,6 +13,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from workbench.engine.evaluate import Evaluation
+from workbench.evaluation.comparison import Comparison
+from workbench.figures.ap_differences import ap_differences
+from workbench.figures.mean_aps import mean_aps
 from workbench.figures.precision_recall import precision_recall
 
 HOSTILE = (
@@ -42,5 +45,14 @@ def evaluation(
 
 
 SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
+    "ap_differences": lambda: ap_differences(
+        Comparison(
+            [
+                evaluation(f"{name}/{pooling}/whole")
+                for pooling, name in zip(("max", "mean"), HOSTILE, strict=False)
+            ]
+        )
+    ),
+    "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
 }

@@ -86,7 +86,7 @@ def test_dumbbells_are_sorted_by_difference_and_named_by_query() -> None:
     a = evaluation_of(MAX, {"x": 0.5, "y": 0.2, "z": 0.4, "w": nan})
     b = evaluation_of(MEAN, {"z": 0.4, "w": 0.9, "y": 0.8, "x": 0.3})
     figure = Comparison([a, b]).figure()
-    stems, first, second = figure.data
+    stems, second, first = figure.data
     assert list(first.ids) == list(second.ids) == ["x", "z", "y"]
     assert list(first.x) == [0, 1, 2]
     assert list(first.y) == pytest.approx([50, 40, 20]) and list(second.y) == pytest.approx([30, 40, 80])
@@ -105,7 +105,7 @@ def test_dumbbells_are_sorted_by_difference_and_named_by_query() -> None:
 def test_dumbbells_of_a_setting() -> None:
     pair = [evaluation_of(p, [0.4, ap], protocol="revisited") for p, ap in ((MAX, 0.2), (MEAN, 0.6))]
     figure = Comparison(pair).figure(setting="hard")
-    assert list(figure.data[2].y) == pytest.approx([20, 30])
+    assert list(figure.data[1].y) == pytest.approx([20, 30])
     assert "photos, hard" in titles(figure) and "photos, medium" in titles(Comparison(pair).figure())
     with pytest.raises(WorkbenchError, match=r"'tiny' is not a setting.*hard"):
         Comparison(pair).figure(setting="tiny")

@@ -183,7 +183,7 @@ def test_a_and_b_are_compared_by_query_in_text_and_charts(session: Session, benc
     assert versus.sentence.lines[0]["text"] == expected.sentence()
     gains = [row["order"]["gain"] for row in versus.queries.rows]
     assert len(gains) == 24 and gains == sorted(gains)
-    _, under_a, under_b = versus.gains.figure.data
+    _, under_b, under_a = versus.gains.figure.data
     assert list(under_a.ids) == [row["id"] for row in versus.queries.rows]
     assert np.allclose(under_b.y - under_a.y, 100 * np.array(gains))
     curves = {trace.name: trace for trace in versus.curves.figure.data}

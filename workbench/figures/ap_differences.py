@@ -53,7 +53,7 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
         x="queries, in order of B − A",
         y="AP, %",
         height=HEIGHT + 20 * (len(drawn) <= NAMED),
-        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "reversed"},
         hovermode="x",
     )
     places = np.arange(len(drawn))
@@ -69,19 +69,21 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
         hoverinfo="skip",
         showlegend=False,
     )
-    values = (under_a[drawn], under_b[drawn])
+    under = {"B": under_b[drawn], "A": under_a[drawn]}  # open circles lie on filled diamonds
     hover = [
         f"{text(query)}<br>A {before:.1f} %, B {after:.1f} %, B − A {after - before:+.1f}"
-        for query, before, after in zip(queries, *values, strict=True)
+        for query, before, after in zip(queries, under["A"], under["B"], strict=True)
     ]
-    for side, label, y, symbol, color in zip(
-        "AB", distinct_labels(names), values, ("circle-open", "diamond"), PALETTE, strict=False
-    ):
+    labels = dict(zip("AB", distinct_labels(names), strict=True))
+    looks = {"A": ("circle-open", PALETTE[0]), "B": ("diamond", PALETTE[1])}
+    for side, values in under.items():
+        symbol, color = looks[side]
         figure.add_scatter(
             x=places,
-            y=y,
-            mode="markers",
-            name=f"{side}: {label}",
+            y=values,
+            mode="lines+markers",  # the arrow keys walk along a line, from query to query
+            line={"width": 0},
+            name=f"{side}: {labels[side]}",
             marker={"symbol": symbol, "color": color, "size": 8 if len(drawn) <= 100 else 6},
             ids=queries,
             hovertext=hover,

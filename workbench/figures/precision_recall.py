@@ -74,7 +74,8 @@ def precision_recall(
             },
             opacity=1 if is_named else 0.5,
             meta=text(evaluation.pipeline, 120),
-            hovertemplate="%{meta}<br>precision %{y:.1f} % at recall %{x} %<extra></extra>",
+            hovertemplate="%{meta}<br>precision %{y:.1f} % at recall %{x} %",
+            hoverlabel={"namelength": 0},
         )
     figure.update_xaxes(range=[0, 100])
     figure.update_yaxes(range=[0, 101])
