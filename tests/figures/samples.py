@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
+from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.figures.ap_differences import ap_differences
+from workbench.figures.cell_sizes import cell_sizes
 from workbench.figures.mean_aps import mean_aps
 from workbench.figures.precision_recall import precision_recall
 
@@ -48,6 +51,20 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "ap_differences": lambda: ap_differences(
         Comparison([evaluation(f"{HOSTILE[0]}/{pooling}/whole") for pooling in ("max", "mean")])
     ),
+    "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
     "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
+    "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
+    "sweep": lambda: sweep_of(
+        {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
+        {name: [0.2, 0.4] for name in HOSTILE},
+        HOSTILE[0],
+        dict.fromkeys(HOSTILE, HOSTILE[0]),
+        HOSTILE[1],
+    ).figure(),
+    "tradeoff": lambda: tradeoff_of(
+        [measures_of("ivf:8,pq:4", 0.5, 4), IndexMeasures(HOSTILE[0], error=HOSTILE[1])],
+        HOSTILE[2],
+        HOSTILE[3],
+    ).figure(),
 }

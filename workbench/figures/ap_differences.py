@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.intervals import mean_interval
-from workbench.figures.labels import distinct_labels, query_count
+from workbench.figures.names import distinct_labels, query_count
 from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:

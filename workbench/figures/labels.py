@@ -1,36 +1,51 @@
-"""Names and numbers in the titles and legends of figures."""
+"""Places of labels beside points, so that none covers another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workbench.config.config import Config
-from workbench.config.errors import WorkbenchError
-from workbench.figures.style import MAX_CHARACTERS, text
+WIDTH, HEIGHT = 640, 260  # of the plot area that is assumed, in pixels
+_CHARACTER, _LINE, _POINT = 6.2, 14, 6  # of a label and of a point, in pixels
+_SIDES = {
+    "middle right": (1, 0),
+    "middle left": (-1, 0),
+    "top center": (0, 1),
+    "bottom center": (0, -1),
+    "top right": (1, 1),
+    "top left": (-1, 1),
+    "bottom right": (1, -1),
+    "bottom left": (-1, -1),
+}
+Box = tuple[float, float, float, float]
 
 
-def distinct_labels(names: Sequence[str], characters: int = MAX_CHARACTERS) -> list[str]:
-    """The names as ``text``; those that are equal once they are cut get a number."""
-    labels = [text(name, characters) for name in names]
-    return [
-        f"{label} ({labels[:number].count(label) + 1})" if labels.count(label) > 1 else label
-        for number, label in enumerate(labels)
-    ]
+def label_sides(
+    places: Sequence[tuple[float, float]], labels: Sequence[str], first: Sequence[int]
+) -> list[str]:
+    """The ``textposition`` of the label of each point (x, y in 0…1 of the plot); "" where it has no room.
+
+    Labels are placed in the order ``first`` of their numbers, each where it covers no point and no label.
+    """
+    centres = [(x * WIDTH, y * HEIGHT) for x, y in places]
+    taken = [(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in centres]
+    sides = [""] * len(labels)
+    for number in first:
+        own = centres[number]
+        for side, direction in _SIDES.items():
+            box = _box(own, direction, _CHARACTER * len(labels[number]))
+            if box[0] >= 0 and box[2] <= WIDTH + 12 and all(_apart(box, other) for other in taken):
+                taken.append(box)
+                sides[number] = side
+                break
+    return sides
 
 
-def query_count(count: int) -> str:
-    """The number of queries for a subtitle."""
-    return f"n = {count:,} {'query' if count == 1 else 'queries'}"
+def _box(centre: tuple[float, float], direction: tuple[int, int], width: float) -> Box:
+    (x, y), (right, up) = centre, direction
+    left = x + _POINT if right > 0 else x - _POINT - width if right < 0 else x - width / 2
+    bottom = y + _POINT if up > 0 else y - _POINT - _LINE if up < 0 else y - _LINE / 2
+    return left, bottom, left + width, bottom + _LINE
 
 
-def shared_backbone(pipelines: Sequence[str]) -> str:
-    """The start of several pipelines that have the same backbone, such as ``vgg16/``; else empty."""
-    backbones = {_backbone(pipeline) for pipeline in pipelines}
-    return f"{backbones.pop()}/" if len(backbones) == 1 and len(pipelines) > 1 else ""
-
-
-def _backbone(pipeline: str) -> str:
-    try:
-        return Config.parse(pipeline).backbone
-    except WorkbenchError:  # a run of another version
-        return pipeline.partition("/")[0]
+def _apart(a: Box, b: Box) -> bool:
+    return a[2] <= b[0] or a[0] >= b[2] or a[3] <= b[1] or a[1] >= b[3]

@@ -10,7 +10,7 @@ import numpy as np
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.comparison import query_aps
 from workbench.evaluation.intervals import mean_interval
-from workbench.figures.labels import distinct_labels, query_count, shared_backbone
+from workbench.figures.names import distinct_labels, query_count, shared_backbone
 from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:

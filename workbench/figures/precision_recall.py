@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.comparison import query_aps
-from workbench.figures.labels import distinct_labels, query_count
+from workbench.figures.names import distinct_labels, query_count
 from workbench.figures.style import DASHES, NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:

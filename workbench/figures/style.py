@@ -12,7 +12,7 @@ import plotly.io as pio
 
 from workbench.config.printable import printable
 
-# Colours that also colour-blind people tell apart (20 or more apart in CIE L*a*b*, the first four 30 or more),
+# Colours that colour-blind people tell apart as well (20 or more apart in L*a*b*, the first four 30 or more),
 # with a contrast of 3:1 or more on the grounds of both themes, so that a figure keeps them in either.
 PALETTE = ("#2484c0", "#c06c0c", "#007854", "#840cfc", "#b41890", "#9c9054", "#7878fc", "#b4849c")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from workbench.analysis.index_tradeoff import Tradeoff
+from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.sweep import Sweep
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.report.evaluation_summaries import comparison_summary, evaluation_summary
 from workbench.report.markup import escape
+from workbench.report.study_summaries import recall_summary, sweep_summary, tradeoff_summary
 
 
 @singledispatch
@@ -18,3 +22,6 @@ def summary(result: object) -> str:
 
 summary.register(Evaluation, evaluation_summary)
 summary.register(Comparison, comparison_summary)
+summary.register(Sweep, sweep_summary)
+summary.register(Tradeoff, tradeoff_summary)
+summary.register(RegionRecall, recall_summary)
