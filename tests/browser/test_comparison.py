@@ -72,7 +72,7 @@ def test_grid_search_is_run_and_two_pipelines_are_compared_by_query(
     chart = part.get_by_role("application", name=re.compile("^AP of each query under A and B"))
     box = chart.bounding_box()
     assert box
-    chart.click(position={"x": box["width"] - 16, "y": 100})
+    chart.click(position={"x": box["width"] - 30, "y": 100})
     expect(queries.last).to_have_attribute("aria-selected", "true", timeout=SLOW)
     last = queries.last.get_attribute("data-id") or ""
     expect(part.locator(".wb-asked figure")).to_contain_text(last, timeout=SLOW)

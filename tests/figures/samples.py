@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
+from tests.support.studies import (
+    cells_of,
+    factors_of,
+    measures_of,
+    recall_of,
+    scores_of,
+    sweep_of,
+    tradeoff_of,
+)
 from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
@@ -51,10 +59,14 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "ap_differences": lambda: ap_differences(
         Comparison([evaluation(f"{HOSTILE[0]}/{pooling}/whole") for pooling in ("max", "mean")])
     ),
+    "ap_factors": lambda: factors_of(
+        [0.5, 0.2], HOSTILE[2], HOSTILE[1], names=HOSTILE, visible=[0.3, 0.4]
+    ).figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
     "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
+    "score_histogram": lambda: scores_of([0.5], [0.1], [0.2], HOSTILE[0], HOSTILE[1]).figure(),
     "sweep": lambda: sweep_of(
         {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
         {name: [0.2, 0.4] for name in HOSTILE},

@@ -20,11 +20,11 @@ from workbench.config.printable import printable
 from workbench.engine.costs import costs
 from workbench.engine.description import DescribedCollection
 from workbench.engine.provenance import provenance, search_warnings
+from workbench.engine.query_rankings import block_size
 from workbench.engine.searcher import Searcher
 from workbench.evaluation import protocols
 from workbench.evaluation.judged import judged_notes, judged_queries
 from workbench.evaluation.measures_text import measured
-from workbench.search import exact
 from workbench.search.faiss_index import CANDIDATES, FaissIndex
 from workbench.search.ranking import LazyRankings, Ranking
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 MIN_SPREAD = 5e-4  # of the mAP between the orders of ties, from which on it is noted
 KEPT_RESULTS = 100  # results of each query that are kept
 SHOWN_NOTES = 3  # in the text of an evaluation
-FEATURE_BATCH = 64  # queries whose local features are held at a time
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,10 +112,7 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
         return searcher.search(vectors[batch], junk[batch], progress, features=features, k=least)
 
     least = _candidates(searcher, truth)
-    batch_size = exact.TOGETHER // max(1, searcher.index.size)
-    if searcher.keypoints:
-        batch_size = min(batch_size, FEATURE_BATCH)
-    rankings = LazyRankings(search, len(vectors), batch_size, keep_first)
+    rankings = LazyRankings(search, len(vectors), block_size(searcher), keep_first)
     scores = protocols.evaluate(rankings, truth, protocol, rankings.scores)
     metrics = dict(scores.metrics)
     if scores.tied:

@@ -55,6 +55,7 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
         height=HEIGHT + 20 * (len(drawn) <= NAMED),
         legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "reversed"},
         hovermode="x",
+        hoverdistance=-1,  # the whole column of a query
     )
     places = np.arange(len(drawn))
     queries = [str(query) for query in pairs.index[drawn]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from workbench.analysis.ap_factors import ApFactors
+from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.paths import shortened
 from workbench.engine.evaluate import Evaluation
@@ -68,6 +70,25 @@ def comparison_summary(comparison: Comparison) -> str:
     return _table(titles, rows) + _block(
         [*differences, escape(_protocol(first)), *_warnings(distinct_notes(evaluations))]
     )
+
+
+def scores_summary(scores: ScoreDistributions) -> str:
+    """The mean and the quartiles of the scores of each class, their AUC and the notes."""
+    rows = [
+        [
+            row.relevance,
+            f"{row.scores:,}",
+            *("–" if value != value else f"{value:.3f}" for value in row[3:]),
+        ]
+        for row in scores.table.itertuples()
+    ]
+    titles = ["relevance", "scores", "mean", "deviation", "lower quartile", "median", "upper quartile"]
+    return _block([escape(scores)]) + _table(titles, rows) + _block(_warnings(scores.warnings))
+
+
+def factors_summary(factors: ApFactors) -> str:
+    """The number of positives, what is known of them, and the notes."""
+    return _block([escape(factors), *_warnings(factors.warnings)])
 
 
 def _protocol(evaluation: Any) -> str:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from workbench.analysis.ap_factors import ApFactors
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.sweep import Sweep
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
-from workbench.report.evaluation_summaries import comparison_summary, evaluation_summary
+from workbench.report.evaluation_summaries import (
+    comparison_summary,
+    evaluation_summary,
+    factors_summary,
+    scores_summary,
+)
 from workbench.report.markup import escape
 from workbench.report.study_summaries import recall_summary, sweep_summary, tradeoff_summary
 
@@ -22,6 +29,8 @@ def summary(result: object) -> str:
 
 summary.register(Evaluation, evaluation_summary)
 summary.register(Comparison, comparison_summary)
+summary.register(ScoreDistributions, scores_summary)
+summary.register(ApFactors, factors_summary)
 summary.register(Sweep, sweep_summary)
 summary.register(Tradeoff, tradeoff_summary)
 summary.register(RegionRecall, recall_summary)
