@@ -85,6 +85,9 @@ def ap_factors(factors: ApFactors, fact: str = "visible") -> Figure:
     )
     _add_means(figure, x, y, digits)
     figure.update_yaxes(range=[-2, 102])
+    figure.update_xaxes(zeroline=False)
+    if fact == "positives" and np.ptp(x) < 10:
+        figure.update_xaxes(dtick=1)
     return figure
 
 
@@ -101,9 +104,11 @@ def _hover(shown: pd.DataFrame, of_queries: bool, x: np.ndarray, axis: str, digi
 
 
 def _add_means(figure: Figure, x: np.ndarray, y: np.ndarray, digits: int) -> None:
-    """Add the mean of each bin at the mean of its x; the borders are quantiles of x."""
-    borders = np.unique(np.quantile(x, np.linspace(0, 1, BINS + 1)))
-    bins = np.searchsorted(borders[1:-1], x, side="right")
+    """Add the mean of each bin at the mean of its x; the borders are quantiles of x, or few values."""
+    values = np.unique(x)
+    few = len(values) <= BINS
+    inner = values[1:] if few else np.unique(np.quantile(x, np.linspace(0, 1, BINS + 1)))[1:-1]
+    bins = np.searchsorted(inner, x, side="right")
     parts = [(x[bins == number], y[bins == number]) for number in np.unique(bins)]
     means = np.array([values.mean() for _, values in parts])
     intervals = np.array([mean_interval(values) for _, values in parts])
