@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import REGIONS, RegionRecall
 from workbench.analysis.sweep import Sweep
-from workbench.config.printable import printable
 from workbench.figures.index_measures import points, seconds
 from workbench.report.markup import escape
 
@@ -68,6 +68,19 @@ def tradeoff_summary(tradeoff: Tradeoff) -> str:
     return f"<div>{about}</div>{_table(shown)}{_reasons('not measured', errors)}"
 
 
+def bits_summary(study: BinaryCodeStudy) -> str:
+    """How evenly the bits split the images, and the bits that differ at each cosine."""
+    shown = pd.DataFrame({"cosine": study.angles["cosine"].map("{:.1f}".format)})
+    shown["pairs"] = study.angles["pairs"].map("{:,}".format)
+    for name in ("expected", "differing", "deviation"):
+        shown[name] = study.angles[name].map("{:.1f}".format)
+    about = (
+        f"{study.bits} bits, {study.images:,} images; {_percent(study.rarer_side)} % of them on the rarer "
+        f"side of a bit, in a ranking {study.distances:.1f} different distances"
+    )
+    return f"<div><code>{escape(study.index)}</code>: {about}</div>{_table(shown)}"
+
+
 def recall_summary(recall: RegionRecall) -> str:
     """The recall of each kind of regions, in percent."""
     shown = pd.DataFrame({"regions": recall["regions"]})
@@ -84,11 +97,21 @@ def _percent(share: float) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
+    """The rows of a frame of texts; the first column is text, the others are numbers."""
     if frame.empty:
         return ""
-    html = printable(frame.head(ROWS).to_html(index=False, escape=True, border=0), keep="\n")
+    style = "padding: 2px 12px 2px 0; text-align: {}; font-variant-numeric: tabular-nums"
+    styles = [style.format("right" if number else "left") for number in range(frame.shape[1])]
+
+    def row(cells: Iterable[object], tag: str) -> str:
+        written = (f'<{tag} style="{s}">{escape(c)}</{tag}>' for s, c in zip(styles, cells, strict=True))
+        return f"<tr>{''.join(written)}</tr>"
+
+    rows = "".join(row(cells, "td") for cells in frame.head(ROWS).itertuples(index=False))
     more = len(frame) - ROWS
-    return html + (f"<div>{more:,} more rows in <code>.table</code></div>" if more > 0 else "")
+    return f'<table style="border-collapse: collapse">{row(frame.columns, "th")}{rows}</table>' + (
+        f"<div>{more:,} more rows in <code>.table</code></div>" if more > 0 else ""
+    )
 
 
 def _reasons(what: str, reasons: Mapping[str, str]) -> str:

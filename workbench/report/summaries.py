@@ -1,16 +1,24 @@
-"""Results as HTML without script: the numbers and notes that a notebook shows beside the figure."""
+"""Results as HTML without script: numbers and notes, and a picture where there is no interactive figure."""
 
 from __future__ import annotations
 
 from functools import singledispatch
 
 from workbench.analysis.ap_factors import ApFactors
+from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.sweep import Sweep
+from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
+from workbench.explain.activations import Activations
+from workbench.learning.hardnet.inspection import MinedBatch
+from workbench.learning.history import TrainingHistory
+from workbench.local.matching import Match
+from workbench.report.activations_summary import activations_still, activations_summary
+from workbench.report.batch_summary import batch_still, batch_summary
 from workbench.report.evaluation_summaries import (
     comparison_summary,
     evaluation_summary,
@@ -18,7 +26,9 @@ from workbench.report.evaluation_summaries import (
     scores_summary,
 )
 from workbench.report.markup import escape
-from workbench.report.study_summaries import recall_summary, sweep_summary, tradeoff_summary
+from workbench.report.match_summary import match_still, match_summary
+from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
+from workbench.report.training_summary import training_summary, training_table
 
 
 @singledispatch
@@ -27,10 +37,33 @@ def summary(result: object) -> str:
     return f"<pre>{escape(result)}</pre>"
 
 
+@singledispatch
+def still(result: object) -> str:
+    """The picture of a result as HTML, in place of its figure; empty for a result without one."""
+    return ""
+
+
+def page(result: object) -> str:
+    """The HTML of a result where nothing interactive is shown: its numbers, notes and picture."""
+    try:
+        return summary(result) + still(result)
+    except WorkbenchError as error:  # a picture cannot be read any more
+        return f"{summary(result)}<p>{escape(error)}</p>"
+
+
+summary.register(Match, match_summary)
+still.register(Match, match_still)
+summary.register(Activations, activations_summary)
+still.register(Activations, activations_still)
+summary.register(TrainingHistory, training_summary)
+still.register(TrainingHistory, training_table)
 summary.register(Evaluation, evaluation_summary)
 summary.register(Comparison, comparison_summary)
 summary.register(ScoreDistributions, scores_summary)
 summary.register(ApFactors, factors_summary)
 summary.register(Sweep, sweep_summary)
+summary.register(BinaryCodeStudy, bits_summary)
 summary.register(Tradeoff, tradeoff_summary)
 summary.register(RegionRecall, recall_summary)
+summary.register(MinedBatch, batch_summary)
+still.register(MinedBatch, batch_still)
