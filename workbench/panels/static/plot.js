@@ -27,6 +27,7 @@ function render({ model, el }) {
   let gone = false;
   let figure = null; // of the spec, with ``version``
   let marks = [];
+  let marked = 0; // how often the marks changed
   let drawn = null; // { figure, version, width, chosen, tools }
   let turns = 0;
   let lost = false; // the context of WebGL
@@ -52,6 +53,7 @@ function render({ model, el }) {
   const readMarks = () => {
     const spec = model.get("marks");
     marks = spec.json ? parsedSpec(spec).data : [];
+    marked += 1;
   };
   const name = () => {
     const title = model.get("label") || plainText(figure?.layout.title?.text) || "Chart";
@@ -86,7 +88,7 @@ function render({ model, el }) {
     const selecting = figure.named.some(Boolean);
     const tools = `${selecting} ${Boolean(figure.layout.meta?.scroll_zoom)}`;
     const template = themedTemplate(library.templates, el);
-    const state = { marks, chosen, rings: model.get("rings"), described: model.get("described"), template, turn };
+    const state = { marks, marked, chosen, rings: model.get("rings"), described: model.get("described"), template, turn };
     const { data, layout } = prepared(figure, state);
     if (lost || drawn?.tools !== tools) {
       library.Plotly.purge(frame);
@@ -137,7 +139,7 @@ function render({ model, el }) {
       if (hit && named(hit[0])) send({ pick: hit });
     });
     frame.on("plotly_selected", (event) => select(numbers(event?.points ?? [])));
-    frame.on("plotly_deselect", () => select([]));
+    frame.on("plotly_deselect", clear);
     frame.on("plotly_doubleclick", clear);
     frame.on("plotly_hover", ({ points, event }) => {
       const hit = points.find(({ curveNumber }) => curveNumber < drawn.count);
