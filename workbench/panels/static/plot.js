@@ -30,6 +30,7 @@ function render({ model, el }) {
   let marked = 0; // how often the marks changed
   let drawn = null; // { figure, version, width, chosen, tools }
   let turns = 0;
+  let late = false; // whether there was no room when it should have been drawn
   let lost = false; // the context of WebGL
   let pointed = null; // { number, point, place, keyed }: the point under the pointer, or reached by keys
   let waiting = 0;
@@ -71,7 +72,9 @@ function render({ model, el }) {
     chart.style.height = `${figure.layout.height ?? HEIGHT}px`;
     library ??= await joined.loaded;
     const paint = async () => {
-      if (gone || turn !== turns || !chart.clientWidth) return; // ``resize`` draws what was hidden
+      if (gone || turn !== turns) return;
+      late = !chart.clientWidth; // hidden: ``resize`` draws it
+      if (late) return void requestAnimationFrame(resize); // JupyterLab hides all for a moment to change the theme
       hint.textContent = "";
       try {
         await react(turn);
@@ -112,8 +115,8 @@ function render({ model, el }) {
 
   const resize = () => {
     if (gone || !figure || !library || !chart.clientWidth) return;
-    if (!drawn || drawn.figure !== figure || lost) draw();
-    else if (drawn.width !== chart.clientWidth) {
+    if (late || lost) draw();
+    else if (drawn && drawn.width !== chart.clientWidth) {
       drawn.width = chart.clientWidth;
       library.Plotly.Plots.resize(frame)?.catch(() => {});
     }
