@@ -31,8 +31,8 @@ const hashed = (name) => `t${Array.from(name).reduce((hash, letter) => (31 * has
 
 // Traces and layout for Plotly.react. ``chosen`` are the numbers of the selected points of traces,
 // ``rings`` the marked points, of which those in a 3-D scene become a trace; ``described``: a card replaces labels.
-// ``marked`` and ``turn`` are the numbers of the marks and of the drawing.
-function prepared(figure, { marks, marked, chosen, rings, described, template, turn }) {
+// ``turn`` is the number of the drawing.
+function prepared(figure, { marks, chosen, rings, described, template, turn }) {
   const selecting = Object.keys(chosen).length > 0;
   const names = {};
   const data = figure.data.map((trace, number) => {
@@ -46,9 +46,7 @@ function prepared(figure, { marks, marked, chosen, rings, described, template, t
   const layout = structuredClone(figure.layout);
   const revision = revisionOf(figure);
   const solid = rings.filter(([number]) => figure.data[number]?.type === "scatter3d").map((point) => ringInScene(figure, template, point));
-  // All is drawn again when the template changes, which plotly does not do by itself.
-  const datarevision = JSON.stringify([figure.version, template.layout.font, rings, marked]);
-  Object.assign(layout, { template, autosize: true, datarevision, uirevision: revision, selectionrevision: turn });
+  Object.assign(layout, { template, autosize: true, uirevision: revision, selectionrevision: turn });
   delete layout.width;
   delete layout.height;
   return { data: [...data, ...marks, ...solid], layout };

@@ -11,8 +11,8 @@ const COPY = "M3 1h13v2H5v14H3V1zm4 4h14v18H7V5zm2 2v14h10V7H9z";
 const icon = (path) => ({ width: 24, height: 24, path });
 
 // ``selecting``: whether points can be boxed and lassoed; ``copy`` copies the data; ``el`` is the chart.
-function toolbar(library, el, selecting, scrolling, copy) {
-  const save = (format) => (frame) => saveImage(library.Plotly, frame, el, format);
+function toolbar(Plotly, el, selecting, scrolling, copy) {
+  const save = (format) => (frame) => saveImage(Plotly, frame, el, format);
   return {
     displaylogo: false,
     displayModeBar: true,
