@@ -21,8 +21,8 @@ function render({ model, el }) {
   said.setAttribute("role", "status");
   const say = (text) => { said.textContent = text; };
 
-  const view = { model, chart, frame, over, library: null, drawn: null };
-  const pointing = makePointing(view, say);
+  const view = { model, chart, frame, over, library: null, drawn: null, chosen: {} };
+  const pointing = makePointing(view, say, () => draw());
   let gone = false;
   let figure = null; // of the spec, with its ``version``
   let marks = [];
@@ -39,7 +39,14 @@ function render({ model, el }) {
   const read = () => {
     const spec = model.get("spec");
     figure = spec.json ? { ...parsedSpec(spec), version: model.get("version") } : null;
+    view.chosen = model.get("chosen");
     readMarks();
+  };
+  const choose = () => {
+    const chosen = model.get("chosen");
+    if (JSON.stringify(chosen) === JSON.stringify(view.chosen)) return;
+    view.chosen = chosen;
+    draw();
   };
   const name = () => {
     const title = model.get("label") || plainText(figure?.layout.title?.text) || "Chart";
@@ -80,13 +87,12 @@ function render({ model, el }) {
     if (before && fresh) Plotly.purge(frame);
     if (before && before.figure !== figure) pointing.leave();
     lost = false;
-    const chosen = model.get("chosen");
     const template = themedTemplate(templates, el);
-    const state = { marks, chosen, rings: model.get("rings"), described: model.get("described"), template, turn };
+    const state = { marks, chosen: view.chosen, rings: model.get("rings"), described: model.get("described"), template, turn };
     const { data, layout } = prepared(figure, state);
     view.drawn = {
-      figure, version: figure.version, count: figure.data.length, width: chart.clientWidth, chosen: JSON.stringify(chosen),
-      tools, config: fresh ? toolbar(Plotly, el, selecting, scrolling, copy) : before.config,
+      figure, version: figure.version, count: figure.data.length, width: chart.clientWidth, tools,
+      config: fresh ? toolbar(Plotly, el, selecting, scrolling, copy) : before.config,
     };
     await Plotly.react(frame, data, layout, view.drawn.config);
     if (fresh) {
@@ -126,7 +132,7 @@ function render({ model, el }) {
   const changes = {
     "change:spec": () => { read(); draw(); },
     "change:marks": () => { readMarks(); draw(); },
-    "change:chosen": () => view.drawn?.chosen !== JSON.stringify(model.get("chosen")) && draw(),
+    "change:chosen": choose,
     "change:rings": () => (figure?.data.some((trace) => trace.type === "scatter3d") ? draw() : pointing.refresh()),
     "change:empty": draw,
     "change:label": name,

@@ -4,8 +4,9 @@ const PAUSE = 30; // milliseconds that the pointer rests on a point before its d
 const KEYS = "Arrow keys move from point to point, Enter picks, S selects, Escape leaves.";
 
 // ``view`` has the model, the elements chart, frame and over, ``library`` {Plotly}, and ``drawn``: the figure on
-// screen with its version, the count of its traces, and the selection that is shown as JSON.
-function makePointing(view, say) {
+// screen with its version and the count of its traces. ``view.chosen`` is the selection, as the trait; ``draw``
+// shows it.
+function makePointing(view, say, draw) {
   const { model, chart, frame, over } = view;
   const card = makeCard(chart);
   let pointed = null; // { number, point, place, keyed }
@@ -47,17 +48,17 @@ function makePointing(view, say) {
     const chosen = {};
     for (const [number, one] of kept) (chosen[number] ??= []).push(one);
     for (const ones of Object.values(chosen)) ones.sort((a, b) => a - b);
-    view.drawn.chosen = JSON.stringify(chosen); // what plotly shows already
+    view.chosen = chosen;
+    draw(); // without plotly's outline, in which the next lasso would move it
     send({ select: kept });
   };
-  const clear = () => view.drawn.chosen !== "{}" && select([]);
+  const clear = () => Object.keys(view.chosen).length > 0 && select([]);
   const toggle = () => {
     if (!pointed || !named(pointed.number)) return;
-    const now = Object.entries(model.get("chosen")).flatMap(([number, ones]) => ones.map((one) => [Number(number), one]));
+    const now = Object.entries(view.chosen).flatMap(([number, ones]) => ones.map((one) => [Number(number), one]));
     const without = now.filter(([number, one]) => !same({ number, point: one }, pointed));
     const added = without.length === now.length;
     select(added ? [...now, [pointed.number, pointed.point]] : without);
-    view.drawn.chosen = ""; // unlike a lasso, this is not yet shown
     say(added ? "Selected." : "No longer selected.");
   };
 
