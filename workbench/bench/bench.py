@@ -37,6 +37,7 @@ from workbench.engine.locate import Location, locate_in_image
 from workbench.engine.provenance import warnings
 from workbench.engine.queries import (
     QueryLike,
+    named_picture,
     query_local_features,
     query_picture,
     query_vector,
@@ -216,8 +217,13 @@ class Bench:
         The local features are those that the pipeline is made of or verifies with, SIFT where it names none.
         """
         source, words = self.engine.local_features(Config.parse(pipeline), progress, query, image_id)
-        query_side = query_local_features(source, self.collection, query, box)
-        return match(query_side, query_local_features(source, self.collection, image_id), words, model)
+        collection = self.collection
+        query_side = query_local_features(source, collection, query, box)
+        image_side = query_local_features(source, collection, image_id)
+        pictures = named_picture(collection, query, box), named_picture(collection, image_id)
+        return replace(
+            match(query_side, image_side, words, model), pictures=pictures, collection=collection.name
+        )
 
     def compare(self, pipelines: Sequence[str | Config], *, progress: Progress = silent) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""

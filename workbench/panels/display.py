@@ -9,7 +9,7 @@ from IPython.core.getipython import get_ipython
 
 from workbench.figures.style import Figure
 from workbench.panels.widgets.plot import Plot
-from workbench.report.summaries import summary
+from workbench.report.summaries import page, summary
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -21,12 +21,11 @@ def in_notebook() -> bool:
 
 def mimebundle(result: Any) -> dict[str, Any]:
     """A result as plain text, as HTML and, in a notebook, as HTML above its figure."""
-    html = summary(result)
-    bundle: dict[str, Any] = {"text/plain": repr(result), "text/html": html}
+    bundle: dict[str, Any] = {"text/plain": repr(result), "text/html": page(result)}
     if in_notebook():
         plot = Plot()
         plot.show(result.figure())
-        box = W.VBox([W.HTML(html), plot])
+        box = W.VBox([W.HTML(summary(result)), plot])
         box.add_class("wb-panel")
         bundle[VIEW] = _view(box)
     return bundle

@@ -1,13 +1,34 @@
-"""Results as HTML without script: the numbers and notes that a notebook shows beside the figure."""
+"""Results as HTML without script: numbers and notes, and a picture where there is no interactive figure."""
 
 from __future__ import annotations
 
 from functools import singledispatch
 
+from workbench.config.errors import WorkbenchError
+from workbench.local.matching import Match
 from workbench.report.markup import escape
+from workbench.report.match_summary import match_still, match_summary
 
 
 @singledispatch
 def summary(result: object) -> str:
     """The HTML of a result; a kind of result without a summary of its own is shown as its text."""
     return f"<pre>{escape(result)}</pre>"
+
+
+@singledispatch
+def still(result: object) -> str:
+    """The picture of a result as HTML, in place of its figure; empty for a result without one."""
+    return ""
+
+
+def page(result: object) -> str:
+    """The HTML of a result where nothing interactive is shown: its numbers, notes and picture."""
+    try:
+        return summary(result) + still(result)
+    except WorkbenchError as error:  # a picture cannot be read any more
+        return f"{summary(result)}<p>{escape(error)}</p>"
+
+
+summary.register(Match, match_summary)
+still.register(Match, match_still)
