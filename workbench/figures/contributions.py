@@ -92,7 +92,7 @@ def waterfall(total: Sum) -> Waterfall:
     return Waterfall(
         [bars, values],
         {
-            "title": {"text": f"sum, part of the {total.name}"},
+            "title": {"text": f"sum of contributions to the {total.name}"},
             "range": [low - 0.02 * span, high + 0.2 * span],
         },
         {

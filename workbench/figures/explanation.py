@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +10,11 @@ from PIL import Image
 
 from workbench.collections.named_picture import NamedPicture
 from workbench.common import colormaps
+from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
 from workbench.explain.sums import BOX, Sum
 from workbench.figures.contributions import ROW, waterfall
+from workbench.figures.pictures import outlines
 from workbench.figures.style import PALETTE, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workbench.explain.score import Explanation
 
 SIDE = 480  # pixels of a picture's longest side
-PICTURES = 320  # pixels of the row of pictures
+PICTURES, GAP, TOP, BOTTOM = 320, 44, 96, 56  # pixels of the row of pictures, and around both rows
 DRAWN = 3  # regions that are drawn
 _STEPS = 33  # colours of the scale
 
@@ -36,6 +36,7 @@ def explanation(why: Explanation | Evidence) -> Figure:
     totals = [total for *_, total in sides if total is not None]
     drawn = [waterfall(total) for total in totals]
     rows = max(part.rows for part in drawn)
+    area = PICTURES + GAP + ROW * rows
     figure = new_figure(
         f"Score {why.score:.3f}" + (f" of {text(why.subject)}" if why.subject else ""),
         subtitle(
@@ -44,18 +45,21 @@ def explanation(why: Explanation | Evidence) -> Figure:
             collection=why.collection,
             pipelines=[why.pipeline],
         ),
-        height=190 + PICTURES + ROW * rows,
+        height=area + TOP + BOTTOM,
         showlegend=False,
+        margin={"t": TOP, "b": BOTTOM},
     )
+    names = [f"{role}: {text(picture.name, 40)}".removesuffix(": ") for role, picture, *_ in sides]
     figure.set_subplots(
         rows=2,
         cols=2,
-        row_heights=[PICTURES, ROW * rows + 20],
-        vertical_spacing=70 / (PICTURES + ROW * rows + 120),
+        row_heights=[PICTURES, ROW * rows],
+        vertical_spacing=GAP / area,
         horizontal_spacing=0.16,
-        subplot_titles=[f"{role}: {text(picture.name, 44)}" for role, picture, *_ in sides],
+        subplot_titles=[*names, *(total.unit for total in totals)],
         specs=[[{}, {}], [{}, {}] if len(drawn) > 1 else [{"colspan": 2}, None]],
     )
+    figure.update_annotations(font_size=12)
     top = max(float(np.abs(heat).max(initial=0)) for _, _, heat, _, _ in sides) or 1.0
     for column, (_, picture, heat, boxes, _) in enumerate(sides, start=1):
         _add_picture(figure, column, picture, heat, boxes)
@@ -63,7 +67,7 @@ def explanation(why: Explanation | Evidence) -> Figure:
         figure.add_traces(part.traces, rows=2, cols=column)
         figure.update_xaxes(part.x, row=2, col=column)
         figure.update_yaxes(part.y, row=2, col=column)
-    length = PICTURES / (figure.layout.height - 112)
+    length = PICTURES / area
     figure.update_layout(
         coloraxis={
             "colorscale": signed_scale(),
@@ -144,7 +148,7 @@ def _add_picture(
             col=column,
         )
     figure.add_layout_image(
-        source=_jpeg(shown),
+        source=data_uri(jpeg(_paled(shown))),
         x=0,
         y=0,
         sizex=100,
@@ -169,28 +173,26 @@ def _add_picture(
         row=1,
         col=column,
     )
-    for number, (x0, y0, x1, y1) in enumerate(100 * boxes, start=1):
-        figure.add_scatter(
-            x=[x0, x1, x1, x0, x0],
-            y=[y0, y0, y1, y1, y0],
-            mode="lines+text",
-            text=[f"<b>{number}</b>"],
-            textposition="bottom right",
-            textfont={"color": PALETTE[3], "size": 13},
-            line={"color": PALETTE[3], "width": 2},
-            hoverinfo="skip",
-            row=1,
-            col=column,
-        )
+    x, y = outlines(100 * boxes)
+    for line in ({"color": "rgba(255,255,255,0.6)", "width": 4}, {"color": PALETTE[3], "width": 2}):
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", row=1, col=column)
+    figure.add_scatter(
+        x=100 * boxes[:, 0],
+        y=100 * boxes[:, 1],
+        mode="text",
+        text=[f"<b>{number}</b>" for number in range(1, len(boxes) + 1)],
+        textposition="bottom right",
+        textfont={"color": PALETTE[3], "size": 13},
+        hoverinfo="skip",
+        row=1,
+        col=column,
+    )
     axis = {"visible": False, "constrain": "domain"}
     figure.update_xaxes({**axis, "range": [0, 100]}, row=1, col=column)
     anchor = {"scaleanchor": f"x{column if column > 1 else ''}", "scaleratio": shown.height / shown.width}
     figure.update_yaxes({**axis, **anchor, "range": [100, 0]}, row=1, col=column)
 
 
-def _jpeg(picture: Image.Image) -> str:
-    """A pale grey JPEG, so that only the heat has colour, as a data address."""
-    pale = Image.blend(picture.convert("L"), Image.new("L", picture.size, 255), 0.25)
-    data = io.BytesIO()
-    pale.save(data, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+def _paled(picture: Image.Image) -> Image.Image:
+    """A pale grey picture, so that only the heat over it has colour."""
+    return Image.blend(picture.convert("L"), Image.new("L", picture.size, 255), 0.25)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from functools import singledispatch
 
 from workbench.config.errors import WorkbenchError
+from workbench.explain.channels import Contributions
+from workbench.explain.one import Evidence
+from workbench.explain.score import Explanation
 from workbench.local.matching import Match
+from workbench.report.explanation_summary import (
+    contributions_still,
+    contributions_summary,
+    explanation_still,
+    explanation_summary,
+)
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
 
@@ -32,3 +41,8 @@ def page(result: object) -> str:
 
 summary.register(Match, match_summary)
 still.register(Match, match_still)
+for result in (Explanation, Evidence):
+    summary.register(result, explanation_summary)
+    still.register(result, explanation_still)
+summary.register(Contributions, contributions_summary)
+still.register(Contributions, contributions_still)
