@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workbench.explain.score import Explanation
 
 STRONGEST = 12  # parts that are listed, over all groups
+RANKS = (10, 100, 1000)  # of channels, where groups end
 MOST_REGIONS = 40  # without levels; more are summed over thirds of the picture
 THIRDS = ("top third", "middle third", "bottom third")
 SIDES = ("query", "image")
@@ -80,7 +81,7 @@ class Sum:
                 leaves.append((number, kind, text, float(row["contribution"]), int(str(part))))
             if count < len(rows):
                 rest = float(rows["contribution"].iloc[count:].sum())
-                leaves.append((number, "others", f"{len(rows) - count} others", rest, -1))
+                leaves.append((number, "others", f"{len(rows) - count:,} others", rest, -1))
         if abs(self.constant) >= 0.5 * 10**-DIGITS:
             leaves.append((len(groups), "constant", "constant", self.constant, -1))
         shown = rounded([value for *_, value, _ in leaves])
@@ -151,9 +152,14 @@ def votes_sum(why: Evidence) -> Sum:
 
 
 def channels_sum(why: Contributions) -> Sum:
-    """A score over the channels of a map."""
-    names = [f"channel {number}" for number in range(len(why.channels))]
-    table = Table({"group": "", "name": names, "contribution": why.channels.astype(float)})
+    """A score over the channels of a map, in groups by their rank: the strongest 10, the next 90, …"""
+    values = why.channels.astype(float)
+    order = np.argsort(-np.abs(values), kind="stable")
+    bounds = [0, *(bound for bound in RANKS if bound < len(values)), len(values)]
+    sizes = [end - start for start, end in pairwise(bounds)]
+    groups = [f"{'next' if number else 'strongest'} {size:,}" for number, size in enumerate(sizes)]
+    names = [f"channel {number}" for number in order]
+    table = Table({"group": np.repeat(groups, sizes), "name": names, "contribution": values[order]})
     return _sum(table, "channels", 0.0, why.score)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
@@ -35,15 +36,12 @@ def contributions(total: Sum, collection: str = "", pipeline: str = "") -> Figur
     if not len(total.parts):
         return notice("There is no region, so there is nothing to add up.", title)
     drawn = waterfall(total)
+    said = subtitle(f"n = {len(total.parts):,} {total.unit}", collection=collection, pipelines=[pipeline])
     figure = new_figure(
         title,
-        subtitle(
-            f"n = {len(total.parts):,} {total.unit}",
-            text(pipeline),
-            collection=collection,
-            pipelines=[pipeline],
-        ),
-        height=110 + ROW * drawn.rows,
+        text(pipeline, 50) + ("<br>" if pipeline else "") + said,
+        margin={"t": 84 if pipeline else 64},
+        height=130 + ROW * drawn.rows,
         showlegend=False,
     )
     figure.add_traces(drawn.traces)
@@ -51,8 +49,11 @@ def contributions(total: Sum, collection: str = "", pipeline: str = "") -> Figur
     return figure
 
 
-def waterfall(total: Sum) -> Waterfall:
-    """The waterfall of a sum, for a figure of its own or as a part of another."""
+def waterfall(total: Sum, numbered: Sequence[int] = ()) -> Waterfall:
+    """The waterfall of a sum, for a figure of its own or as a part of another.
+
+    ``numbered`` are the rows of parts that are drawn with a number, from 1, on a picture.
+    """
     lines = total.lines()
     starts, ends = _spans(lines)
     rows = list(range(len(lines)))
@@ -88,7 +89,8 @@ def waterfall(total: Sum) -> Waterfall:
         cliponaxis=False,
         hoverinfo="skip",
     )
-    names = [_name(line, total) for line in lines]
+    numbers = {row: f"{number} · " for number, row in enumerate(numbered, start=1)}
+    names = [numbers.get(line.part, "") + _name(line, total) for line in lines]
     return Waterfall(
         [bars, values],
         {

@@ -34,7 +34,7 @@ def explanation(why: Explanation | Evidence) -> Figure:
     """
     sides = _sides(why)
     totals = [total for *_, total in sides if total is not None]
-    drawn = [waterfall(total) for total in totals]
+    drawn = [waterfall(total, _strongest(total)) for total in totals]
     rows = max(part.rows for part in drawn)
     area = PICTURES + GAP + ROW * rows
     figure = new_figure(
@@ -106,18 +106,13 @@ def _sides(why: Explanation | Evidence) -> list[_Side]:
     if hasattr(why, "image_heatmaps"):
         total, image = why.sum(), why.strongest_image()
         voted = total.parts[total.parts["image_id"] == image]["image_region"].to_numpy(int)[:DRAWN]
+        heat, boxes = why.image_heatmaps[image], why.image_regions[image][voted]
         return [
-            ("Query", named[0], why.query_heatmap, _strongest(total), total),
-            (
-                "Image with the most votes",
-                named[1],
-                why.image_heatmaps[image],
-                why.image_regions[image][voted],
-                None,
-            ),
+            ("Query", named[0], why.query_heatmap, _boxes(total), total),
+            ("Image with the most votes", named[1], heat, boxes, None),
         ]
     return [
-        (role, picture, heat, _strongest(total), total)
+        (role, picture, heat, _boxes(total), total)
         for role, picture, heat, total in (
             ("Query", named[0], why.query_heatmap, why.sum("query")),
             ("Result", named[1], why.image_heatmap, why.sum("image")),
@@ -125,10 +120,14 @@ def _sides(why: Explanation | Evidence) -> list[_Side]:
     ]
 
 
-def _strongest(total: Sum) -> np.ndarray:
-    """The boxes of the parts with the largest contributions by absolute value, [n, 4]."""
-    order = np.argsort(-total.parts["contribution"].abs().to_numpy(), kind="stable")[:DRAWN]
-    return total.parts[BOX].to_numpy(float)[order]
+def _boxes(total: Sum) -> np.ndarray:
+    return total.parts[BOX].to_numpy(float)[_strongest(total)]
+
+
+def _strongest(total: Sum) -> list[int]:
+    """The rows of the parts with the largest contributions by absolute value."""
+    order = np.argsort(-total.parts["contribution"].abs().to_numpy(), kind="stable")
+    return [int(row) for row in order[:DRAWN]]
 
 
 def _add_picture(

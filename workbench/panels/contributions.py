@@ -151,11 +151,11 @@ def columns(listing: Listing) -> list[Row]:
     """The headings of the table of parts."""
     extents = "horizontal × vertical, in percent of the picture"
     head = [column("number", "#", number=True)]
+    if listing.total.unit == "votes":
+        head.append(column("image", "Voting image"))  # the second column may break: see explanation.css
     if any(part.group for part in listing.parts):
         head.append(column("group", "Level" if _levelled(listing) else "Part", number=_levelled(listing)))
     head.append(column("place0", "Query region", hint=extents))
-    if listing.total.unit == "votes":
-        head.append(column("image", "Voting image"))
     if listing.parts and listing.parts[0].sides:
         both = [
             column(f"side{i}", f"In {name}", number=True, hint=f"the region's part of the score of {name}")

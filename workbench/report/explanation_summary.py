@@ -54,7 +54,8 @@ def sum_table(total: Sum) -> str:
     for line in total.lines():
         strong = line.kind in ("group", "whole")
         share = f"{100 * line.value / total.whole:.1f} %" if abs(total.whole) > 1e-9 else ""
-        cells = (escape(line.text), "left"), (signed(line.shown), "right"), (share, "right")
+        value = f"{line.shown:.4f}" if line.kind == "whole" else signed(line.shown)
+        cells = (escape(line.text), "left"), (value, "right"), (share, "right")
         tag = "th" if strong else "td"
         rows.append("".join(f"<{tag} {_CELL.format(side)}>{cell}</{tag}>" for cell, side in cells))
     head = f'<caption style="text-align: left">{escape(total.unit)}</caption>'
