@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from workbench.analysis.confusion import Confusion
+from workbench.analysis.cooccurrence import Cooccurrence
 from workbench.config.errors import WorkbenchError
 from workbench.explain.channels import Contributions
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
 from workbench.local.matching import Match
+from workbench.report.confusion_summary import confusion_summary
+from workbench.report.cooccurrence_summary import cooccurrence_summary
 from workbench.report.explanation_summary import (
     contributions_still,
     contributions_summary,
@@ -46,3 +50,5 @@ for result in (Explanation, Evidence):
     still.register(result, explanation_still)
 summary.register(Contributions, contributions_summary)
 still.register(Contributions, contributions_still)
+summary.register(Confusion, confusion_summary)
+summary.register(Cooccurrence, cooccurrence_summary)
