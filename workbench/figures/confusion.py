@@ -61,7 +61,7 @@ def confusion(result: Confusion) -> Figure:
             z=shares,
             zmin=0,
             zmax=100,
-            colorscale=[[0, "rgba(128,128,128,0.06)"], [1, _translucent(PALETTE[0], 0.75)]],
+            colorscale=[[0, _translucent(PALETTE[0], 0.04)], [1, _translucent(PALETTE[0], 0.75)]],
             colorbar={"title": {"text": "% of<br>the row"}, "thickness": 12},
             hovertext=hover,
             hoverinfo="text",

@@ -94,7 +94,7 @@ def waterfall(total: Sum, numbered: Sequence[int] = ()) -> Waterfall:
     return Waterfall(
         [bars, values],
         {
-            "title": {"text": f"sum of contributions to the {total.name}"},
+            "title": {"text": f"sum of contributions to the {total.name}", "font": {"size": 12}},
             "range": [low - 0.02 * span, high + 0.2 * span],
         },
         {

@@ -14,16 +14,15 @@ _CELL = 'style="text-align: {}; padding: 2px 12px 2px 0"'
 
 def confusion_summary(result: Confusion) -> str:
     """The accuracy, the rule, the notes, and the most frequent confusions."""
-    left_out = (
-        f"; {result.left_out:,} without a label, or alone with it, are left out" if result.left_out else ""
-    )
+    left_out = f"; {result.left_out:,} without a label, or alone with it, are left out"
     lines = [
-        f"<b>{100 * result.accuracy:.1f} %</b> of {len(result.images):,} images have the predicted {result.kind}"
-        f", of {len(result.labels):,}{left_out}",
+        f"<b>Accuracy {100 * result.accuracy:.1f} %</b>, {len(result.images):,} images with "
+        f"{len(result.labels):,} labels{left_out if result.left_out else ''}",
+        f"label of an image: the {escape(result.kind)}" if result.kind != "label" else "",
         escape(f"{result.pipeline}, by {result.rule}, leave one out"),
         *map(escape, result.warnings),
     ]
-    return f'<p style="overflow-wrap: anywhere">{"<br>".join(lines)}</p>{_table(result)}'
+    return f'<p style="overflow-wrap: anywhere">{"<br>".join(filter(None, lines))}</p>{_table(result)}'
 
 
 def _table(result: Confusion) -> str:
