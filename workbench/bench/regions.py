@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from workbench.analysis.proposal_recall import COUNTS, proposal_recall
+from workbench.analysis.proposal_recall import COUNTS, RegionRecall, proposal_recall
 from workbench.collections.named_picture import NamedPicture
 from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
@@ -119,8 +119,9 @@ class RegionAccessor:
         counts: Sequence[int] = COUNTS,
         least: float = 0.5,
         progress: Progress = silent,
-    ) -> pd.DataFrame:
-        """Recall of the targets' boxes by the first regions: see ``analysis.proposal_recall``."""
+    ) -> RegionRecall:
+        """Recall of the targets' boxes by the first regions: see ``analysis.proposal_recall``. ``.figure()``
+        draws it."""
         return proposal_recall(
             self._engine.describe(self._engine.config(pipeline, "proposals:20"), progress),
             counts,

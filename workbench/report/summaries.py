@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from functools import singledispatch
 
+from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.confusion import Confusion
 from workbench.analysis.cooccurrence import Cooccurrence
+from workbench.analysis.index_tradeoff import Tradeoff
+from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.sweep import Sweep
 from workbench.config.errors import WorkbenchError
 from workbench.explain.channels import Contributions
 from workbench.explain.one import Evidence
@@ -21,6 +25,7 @@ from workbench.report.explanation_summary import (
 )
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
+from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
 
 
 @singledispatch
@@ -52,3 +57,7 @@ summary.register(Contributions, contributions_summary)
 still.register(Contributions, contributions_still)
 summary.register(Confusion, confusion_summary)
 summary.register(Cooccurrence, cooccurrence_summary)
+summary.register(Sweep, sweep_summary)
+summary.register(BinaryCodeStudy, bits_summary)
+summary.register(Tradeoff, tradeoff_summary)
+summary.register(RegionRecall, recall_summary)
