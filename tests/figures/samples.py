@@ -7,11 +7,13 @@ made by hand in milliseconds, with the names of HOSTILE wherever a file, label, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from tests.support.explanations import confused, correlated, evidence, explained
 from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
 from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import IndexMeasures
@@ -54,8 +56,13 @@ def bits() -> BinaryCodeStudy:
 SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "binary_codes": lambda: bits().figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
+    "confusion": lambda: confused(list(pairwise(HOSTILE)), HOSTILE[0], HOSTILE[1]).figure(),
+    "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
+    "cooccurrence": lambda: correlated(HOSTILE[0], HOSTILE[1]).figure(),
+    "explanation": lambda: explained([[0.1, 0.2]], names=HOSTILE[:4]).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
+    "spectrum": lambda: correlated(HOSTILE[0], HOSTILE[1]).spectrum_figure(),
     "sweep": lambda: sweep_of(
         {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
         {name: [0.2, 0.4] for name in HOSTILE},

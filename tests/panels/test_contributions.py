@@ -11,25 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.explanations import explained
 from workbench.collections.collection import Collection
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.rounding import rounded, signed
-from workbench.explain.score import Explanation as Explained
 from workbench.explain.sums import extent
 from workbench.panels.contributions import columns, difference, links, regions, rows, score
 from workbench.panels.score_explanation import rival
-
-
-def explained(contributions: list[list[float]]) -> Explained:
-    """Return an explanation with these contributions of query regions (rows) and image regions (columns)."""
-    table = np.array(contributions)
-    rows, columns = (axis.ravel() for axis in np.indices(table.shape))
-    pairs = pd.DataFrame(
-        {"query_region": rows, "image_region": columns, "contribution": table.ravel()}
-    ).sort_values("contribution", ascending=False, kind="stable")
-    boxes = [np.array([[i / 10, 0, i / 10 + 0.5, 1] for i in range(n)]) for n in table.shape]
-    empty = np.zeros((1, 1))
-    return Explained(float(table.sum()), empty, empty, pairs.reset_index(drop=True), boxes[0], boxes[1])
 
 
 def test_regions_are_sorted_by_absolute_contribution_with_the_best_match() -> None:
