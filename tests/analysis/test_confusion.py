@@ -67,7 +67,7 @@ def test_study_of_a_folder_by_images_and_by_regions(tmp_path: Path) -> None:
     pipeline = f"{NETWORK}/mean/grid:2x2"
     for regions in (False, True):
         result = bench.studies.confusion(pipeline, regions=regions)
-        assert len(result.images) == 9 and result.left_out == 1 and result.kind == "label"
+        assert len(result.images) == 10 and result.left_out == 1 and result.kind == "label"
         assert set(result.labels) == {"kind0", "kind1", "kind2"}
         shown = [image for row in result.errors()["examples"] for image in row]
         assert set(result.pictures) == set(shown)

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.support.explanations import evidence, explained
 from workbench.collections.named_picture import NamedPicture
@@ -81,7 +80,7 @@ def test_drawn_regions_have_their_numbers_in_the_sum(why: Explanation) -> None:
     figure = why.figure()
     names = list(figure.layout.yaxis3.ticktext)
     assert names[1:3] == ["1 · 0–50 × 0–100", "2 · 10–60 × 0–100"]
-    corners = next(trace for trace in figure.data if trace.mode == "text" and trace.xaxis in (None, "x"))
+    corners = next(trace for trace in figure.select_traces({"mode": "text", "xaxis": "x"}))
     assert list(corners.x) == pytest.approx([0, 10, 20])
     assert list(corners.text) == ["<b>1</b>", "<b>2</b>", "<b>3</b>"]
 
@@ -108,7 +107,7 @@ def test_a_picture_that_cannot_be_read_is_reported(why: Explanation, tmp_path: o
 def test_odd_sums_are_drawn(values: list[list[float]]) -> None:
     why = explained(values)
     for figure in (why.figure(), why.waterfall(), why.waterfall("image")):
-        low, high = next(axis.range for axis in (figure.layout.xaxis3, figure.layout.xaxis) if axis.range)
+        low, high = figure.layout["xaxis3" if "xaxis3" in figure.layout else "xaxis"].range
         assert low < high and json.loads(figure.to_json())
 
 
@@ -124,4 +123,3 @@ def test_summary_shows_score_notes_and_both_heats(why: Explanation) -> None:
     assert "<b>Score 0.720</b> of photos/image.jpg for the query query &lt;b&gt;" in html
     assert html.count("<img") == 1 and html.count("regions of the") == 2
     assert "level 1" in html and "76.4 %" in html and "<script" not in html
-    assert Image is not None
