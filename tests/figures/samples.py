@@ -13,13 +13,19 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from tests.support.activations import ramp_activations
 from tests.support.explanations import confused, correlated, evidence, explained
+from tests.support.matches import shifted_match
+from tests.support.patch_batches import mined_batch
 from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
 from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
 from workbench.figures.cell_sizes import cell_sizes
 from workbench.figures.precision_recall import precision_recall
+from workbench.figures.regions import regions
+from workbench.learning.history import TrainingHistory
+from workbench.learning.trainer import Epoch
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.jpg",
@@ -31,6 +37,7 @@ HOSTILE = (
     "\u202egpj.exe",
     "=1+2",
 )
+RMAC = f"file:{HOSTILE[2]}.safetensors/max/rmac:2"
 
 
 def evaluation(
@@ -54,14 +61,18 @@ def bits() -> BinaryCodeStudy:
 
 
 SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
+    "activations": lambda: ramp_activations(HOSTILE[0], RMAC, HOSTILE[1]).figure(),
     "binary_codes": lambda: bits().figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
     "confusion": lambda: confused(list(pairwise(HOSTILE)), HOSTILE[0], HOSTILE[1]).figure(),
     "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
     "cooccurrence": lambda: correlated(HOSTILE[0], HOSTILE[1]).figure(),
     "explanation": lambda: explained([[0.1, 0.2]], names=HOSTILE[:4]).figure(),
+    "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
+    "patch_batch": lambda: mined_batch(*HOSTILE[:3]).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
+    "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),
     "spectrum": lambda: correlated(HOSTILE[0], HOSTILE[1]).spectrum_figure(),
     "sweep": lambda: sweep_of(
         {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
@@ -75,4 +86,5 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
         HOSTILE[2],
         HOSTILE[3],
     ).figure(),
+    "training": lambda: TrainingHistory(HOSTILE[0], (Epoch(1, 0.5, {}),), 2, HOSTILE[1]).figure(),
 }

@@ -100,6 +100,6 @@ def test_wide_and_tall_pictures_keep_their_shape(size: tuple[int, int]) -> None:
     shown = shifted_match(20)
     query: LocalFeatures = replace(shown.query, size=size)
     odd = Match(query, shown.image, shown.verified, shown.table, shown.words, shown.words_of)
-    shapes = [shape for shape in odd.figure().layout.shapes]
+    shapes = odd.figure().layout.shapes
     ratio = (shapes[0].x1 - shapes[0].x0) / (shapes[0].y1 - shapes[0].y0)
     assert ratio == pytest.approx(size[0] / size[1])

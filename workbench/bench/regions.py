@@ -17,7 +17,14 @@ from workbench.config.errors import WorkbenchError
 from workbench.engine import one
 from workbench.engine.engine import Engine
 from workbench.engine.provenance import warnings
-from workbench.engine.queries import QueryLike, named_picture, query_file, query_maps, relevance_of
+from workbench.engine.queries import (
+    QueryLike,
+    find_query,
+    named_picture,
+    query_file,
+    query_maps,
+    relevance_of,
+)
 from workbench.explain.one import Evidence, class_voters, evidence, image_voters
 from workbench.search.ranking import ranking_table
 
@@ -73,6 +80,8 @@ class RegionAccessor:
         relevance = relevance_of(self._engine.collection, query)
         table = ranking_table(ranking, sets.described.collection.images, relevance, k)
         table.attrs["warnings"] = warnings(sets.described)
+        entry = find_query(self._engine.collection, query)
+        table.attrs["query"] = entry.id if entry else ""
         return table
 
     def evidence(

@@ -23,7 +23,7 @@ from workbench.engine.description import require_maps
 from workbench.engine.engine import Engine
 from workbench.engine.evaluate import Evaluation
 from workbench.engine.provenance import warnings
-from workbench.engine.queries import QueryLike, query_input, query_maps, query_vector
+from workbench.engine.queries import QueryLike, named_picture, query_input, query_maps, query_vector
 from workbench.explain.activations import Activations, activations, at_layer, layer_source
 from workbench.explain.channels import Contributions, contributions
 
@@ -49,18 +49,21 @@ class StudyAccessor:
         ``regions`` lays a grid other than the pipeline's own, for example ``proposals:20`` beside ``rmac:3``.
         """
         config = self._engine.config(pipeline)
+        collection = self._engine.collection
         if layer is not None:
             config = at_layer(config, layer)
             source = layer_source(config.backbone, self._engine.options)
-            picture = query_input(self._engine.collection, image, box)
-            return activations(source.maps_of(picture)[0], config)
-        described = self._engine.describe(config, progress, image)
-        maps, descriptors = query_maps(described, image, box)[0], described.descriptors
-        if regions is None:
-            return activations(maps, config, descriptors.attention, descriptors.proposals)
-        config = replace(config, regions=Step.parse("regions", regions))
-        laid = load_proposal_model(config, require_maps(described.source))
-        return activations(maps, config, descriptors.attention, laid)
+            seen = activations(source.maps_of(query_input(collection, image, box))[0], config)
+        else:
+            described = self._engine.describe(config, progress, image)
+            maps, descriptors = query_maps(described, image, box)[0], described.descriptors
+            proposals = descriptors.proposals
+            if regions is not None:
+                config = replace(config, regions=Step.parse("regions", regions))
+                proposals = load_proposal_model(config, require_maps(described.source))
+            seen = activations(maps, config, descriptors.attention, proposals)
+        picture = named_picture(collection, image, box)
+        return replace(seen, picture=picture, collection=collection.name, pipeline=str(config))
 
     def contributions(
         self,

@@ -14,7 +14,7 @@ from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
 from workbench.explain.sums import BOX, Sum
 from workbench.figures.contributions import ROW, waterfall
-from workbench.figures.pictures import outlines
+from workbench.figures.pictures import outlines, paled
 from workbench.figures.style import PALETTE, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _add_picture(
             col=column,
         )
     figure.add_layout_image(
-        source=data_uri(jpeg(_paled(shown))),
+        source=data_uri(jpeg(paled(shown))),
         x=0,
         y=0,
         sizex=100,
@@ -190,8 +190,3 @@ def _add_picture(
     figure.update_xaxes({**axis, "range": [0, 100]}, row=1, col=column)
     anchor = {"scaleanchor": f"x{column if column > 1 else ''}", "scaleratio": shown.height / shown.width}
     figure.update_yaxes({**axis, **anchor, "range": [100, 0]}, row=1, col=column)
-
-
-def _paled(picture: Image.Image) -> Image.Image:
-    """A pale grey picture, so that only the heat over it has colour."""
-    return Image.blend(picture.convert("L"), Image.new("L", picture.size, 255), 0.25)

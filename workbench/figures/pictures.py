@@ -43,11 +43,12 @@ def picture_figure(
     subtitle: str,
     columns: int = 2,
     captions: Sequence[str] = (),
+    pale: bool = False,
 ) -> tuple[Figure, list[Frame]]:
     """A figure of pictures in rows of ``columns``, each with its name above it, and their frames.
 
     A picture that cannot be read (any more) is an empty frame of its shape (width, height) in ``shapes``.
-    ``captions`` follow the names.
+    ``captions`` follow the names; ``pale`` pictures are grey, so that only the heat over them has colour.
     """
     columns = max(1, min(columns, len(pictures)))
     loaded = [_loaded(picture) for picture in pictures]
@@ -57,7 +58,7 @@ def picture_figure(
     ]
     rows = [range(start, min(start + columns, len(sizes))) for start in range(0, len(sizes), columns)]
     widths = [max(float(size[0]) for size in sizes[column::columns]) for column in range(columns)]
-    captioned = _TITLE * columns / 2
+    captioned = _TITLE * max(1.0, columns / 2)
     frames: list[Frame] = []
     bottom = 0.0
     for row in rows:
@@ -78,8 +79,14 @@ def picture_figure(
     names = [text(p.name, _LINES * 2 // columns + 8) if p else "" for p in pictures]
     for i, frame in enumerate(frames):
         _caption(figure, frame, " · ".join(filter(None, [names[i], captions[i] if captions else ""])))
-        _place(figure, frame, loaded[i])
+        shown = loaded[i]
+        _place(figure, frame, paled(shown) if pale and shown is not None else shown)
     return figure, frames
+
+
+def paled(picture: Image.Image) -> Image.Image:
+    """A pale grey picture, so that only the heat over it has colour."""
+    return Image.blend(picture.convert("L"), Image.new("L", picture.size, 255), 0.25).convert("RGB")
 
 
 def outlines(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

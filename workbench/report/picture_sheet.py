@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from workbench.common.colormaps import coloured
 from workbench.config.printable import printable
+from workbench.figures.pictures import paled
 
 _SMALL, _LARGE = 12, 40  # pixels of text on small and on large sheets
 _LEAST = 24  # width of a picture's column, in sizes of the text
@@ -43,7 +44,7 @@ def sheet(
     small_print = [line for note in notes for line in wrapped(note, font, width - 2 * gap)]
     line_height = round(1.4 * size)
     names_end = 2 * gap + height + line_height * max(map(len, captions))
-    scale_height = 0 if scale is None else line_height * 3
+    scale_height = 0 if scale is None else line_height * 4
     total = names_end + scale_height + line_height * len(small_print) + gap
     paper = Image.new("RGB", (width, total), _PAPER)
     draw = ImageDraw.Draw(paper)
@@ -60,10 +61,9 @@ def sheet(
 
 def under_heat(picture: Image.Image, heat: np.ndarray, top: float, signed: bool) -> Image.Image:
     """A pale grey picture with heat [H, W] over it, on a scale that ends at ``top``."""
-    grey = Image.blend(picture.convert("L"), Image.new("L", picture.size, 255), 0.25).convert("RGBA")
     values = Image.fromarray(np.asarray(heat, np.float32)).resize(picture.size, Image.Resampling.BILINEAR)
     layer = Image.fromarray(coloured(np.asarray(values), top, signed), "RGBA")
-    return Image.alpha_composite(grey, layer).convert("RGB")
+    return Image.alpha_composite(paled(picture).convert("RGBA"), layer).convert("RGB")
 
 
 def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
@@ -110,14 +110,15 @@ def _draw_scale(
     size: tuple[int, int],
     font: ImageFont.FreeTypeFont,
 ) -> None:
-    """The colours over white, numbers at both ends and at zero, and the quantity."""
+    """The quantity, its colours over white, and the numbers at both ends and at zero."""
     (left, top), (width, height) = place, size
+    draw.text((left, top), printable(scale.quantity), fill=_INK, font=font)
+    top += round(1.5 * height)
     low = -1.0 if scale.signed else 0.0
     ramp = np.tile(np.linspace(low, 1, width), (height, 1))
     bar = Image.fromarray(coloured(ramp, 1.0, scale.signed), "RGBA")
     paper.paste(bar, (left, top), bar)
     draw.rectangle((left, top, left + width - 1, top + height - 1), outline=_QUIET)
-    draw.text((left + width + height, top), printable(scale.quantity), fill=_INK, font=font)
     ticks = [(0.0, f"−{scale.top:.3g}", "la"), (0.5, "0", "ma")] if scale.signed else [(0.0, "0", "la")]
     for share, text, anchor in [*ticks, (1.0, f"{scale.top:.3g}", "ra")]:
         place = (left + round(share * width), top + round(1.3 * height))

@@ -23,12 +23,14 @@ def heat_picture(
     notes: Sequence[str] = (),
     signed: bool = True,
     side: int = LARGEST,
+    top: float | None = None,
 ) -> Image.Image:
     """Pictures under their heats [H, W], on one scale of a ``quantity`` (with its unit).
 
-    ``notes`` are the small print, such as the pipeline. Raises WorkbenchError if a picture cannot be read.
+    ``notes`` are the small print, such as the pipeline; ``top`` is the end of the scale (default: the largest
+    value). Raises WorkbenchError if a picture cannot be read.
     """
-    top = max(float(np.abs(heat).max(initial=0)) for heat in heats) or 1.0
+    top = top or max(float(np.abs(heat).max(initial=0)) for heat in heats) or 1.0
     shown = [
         under_heat(picture.load(side), heat, top, signed)
         for picture, heat in zip(pictures, heats, strict=True)

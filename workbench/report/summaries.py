@@ -11,10 +11,15 @@ from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.sweep import Sweep
 from workbench.config.errors import WorkbenchError
+from workbench.explain.activations import Activations
 from workbench.explain.channels import Contributions
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
+from workbench.learning.hardnet.inspection import MinedBatch
+from workbench.learning.history import TrainingHistory
 from workbench.local.matching import Match
+from workbench.report.activations_summary import activations_still, activations_summary
+from workbench.report.batch_summary import batch_still, batch_summary
 from workbench.report.confusion_summary import confusion_summary
 from workbench.report.cooccurrence_summary import cooccurrence_summary
 from workbench.report.explanation_summary import (
@@ -26,6 +31,7 @@ from workbench.report.explanation_summary import (
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
 from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
+from workbench.report.training_summary import training_summary, training_table
 
 
 @singledispatch
@@ -57,7 +63,13 @@ summary.register(Contributions, contributions_summary)
 still.register(Contributions, contributions_still)
 summary.register(Confusion, confusion_summary)
 summary.register(Cooccurrence, cooccurrence_summary)
+summary.register(Activations, activations_summary)
+still.register(Activations, activations_still)
+summary.register(TrainingHistory, training_summary)
+still.register(TrainingHistory, training_table)
 summary.register(Sweep, sweep_summary)
 summary.register(BinaryCodeStudy, bits_summary)
 summary.register(Tradeoff, tradeoff_summary)
 summary.register(RegionRecall, recall_summary)
+summary.register(MinedBatch, batch_summary)
+still.register(MinedBatch, batch_still)

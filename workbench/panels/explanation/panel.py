@@ -14,8 +14,10 @@ from workbench.figures.contributions import contributions
 from workbench.panels.base import Panel
 from workbench.panels.contributions import columns, links, regions, rows, words
 from workbench.panels.explanation import inliers
+from workbench.panels.explanation.files import files
 from workbench.panels.score_explanation import NEGATIVE, POSITIVE, Request, Study, rival, study
 from workbench.panels.session import Session, first_result
+from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.links import Links
 from workbench.panels.widgets.plot import Plot
@@ -54,6 +56,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.lines = Text(lines=[line(WAITING)])
         self.views = tuple(HeatView(look="picture", signed=True) for _ in range(3))
         self.links = Links()
+        self.download = Download()
         self.scale = HeatView(look="controls", signed=True, quantity="a cell takes away · adds")
         self.table = Table(label="Strongest regions of the score")
         self.above = Text()
@@ -67,7 +70,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         pictures.add_class("wb-linked")
         sums = W.Box([W.VBox([self.above, self.table]), self.sum])
         sums.add_class("wb-sums")
-        self.body = W.Box([W.VBox([pictures, self.scale]), sums])
+        self.body = W.Box([W.VBox([pictures, self.scale, self.download]), sums])
         self.body.add_class("wb-explained")
         self.widget = region("Explanation", controls, self.lines, self.inliers.text, self.body)
         self._show(None)
@@ -136,8 +139,16 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
     # -- the result
 
     def dim(self, stale: bool) -> None:
-        texts = self.lines, self.above, self.against, self.inliers.text
-        for part in (*self.views, self.links, self.inliers.links, self.sum, self.table, *texts):
+        texts = self.lines, self.above, self.against, self.inliers.text, self.download
+        for part in (
+            *self.views,
+            self.links,
+            self.inliers.links,
+            self.sum,
+            self.table,
+            self.download,
+            *texts,
+        ):
             part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> tuple[Request, Study]:
@@ -175,6 +186,8 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
             else:  # free the picture, which is not visible
                 view.show(np.zeros((0, 0)), picture=b"", regions=[], outlines=[], stale=False)
         self.scale.top = study.views[0]["top"]
+        if self._explained is not None:
+            self.download.offer(files(self.session.bench, self._explained, study))
         with self.links.hold_sync():
             self.links.links, self.links.marked, self.links.stale = links(study.listing), -1, False
         self.lines.lines = study.lines
