@@ -25,13 +25,7 @@ def mimebundle(result: Any) -> dict[str, Any]:
     """A result as plain text, as HTML and, in a notebook, as HTML above its figure."""
     bundle: dict[str, Any] = {"text/plain": repr(result), "text/html": page(result)}
     if in_notebook():
-<<<<<<< HEAD
-        plot = Plot()
-        plot.show(result.figure())
-        box = W.VBox([W.HTML(summary(result)), plot])
-=======
-        box = W.VBox([W.HTML(html), Plot(result.figure())])
->>>>>>> plot
+        box = W.VBox([W.HTML(summary(result)), Plot(result.figure())])
         box.add_class("wb-panel")
         bundle[VIEW] = _view(box)
     return bundle
