@@ -15,11 +15,22 @@ import plotly.graph_objects as go
 from tests.support.activations import ramp_activations
 from tests.support.matches import shifted_match
 from tests.support.patch_batches import mined_batch
-from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
+from tests.support.studies import (
+    cells_of,
+    factors_of,
+    measures_of,
+    recall_of,
+    scores_of,
+    sweep_of,
+    tradeoff_of,
+)
 from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
+from workbench.evaluation.comparison import Comparison
+from workbench.figures.ap_differences import ap_differences
 from workbench.figures.cell_sizes import cell_sizes
+from workbench.figures.mean_aps import mean_aps
 from workbench.figures.precision_recall import precision_recall
 from workbench.figures.regions import regions
 from workbench.learning.history import TrainingHistory
@@ -67,6 +78,14 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
     "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),
+    "ap_differences": lambda: ap_differences(
+        Comparison([evaluation(f"{HOSTILE[0]}/{pooling}/whole") for pooling in ("max", "mean")])
+    ),
+    "ap_factors": lambda: factors_of(
+        [0.5, 0.2], HOSTILE[2], HOSTILE[1], names=HOSTILE, visible=[0.3, 0.4]
+    ).figure(),
+    "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
+    "score_histogram": lambda: scores_of([0.5], [0.1], [0.2], HOSTILE[0], HOSTILE[1]).figure(),
     "sweep": lambda: sweep_of(
         {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
         {name: [0.2, 0.4] for name in HOSTILE},

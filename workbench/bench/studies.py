@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pandas as pd
 
+from workbench.analysis.ap_factors import ApFactors, ap_factors
 from workbench.analysis.combinations import Value
 from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
 from workbench.analysis.embedding_map import embedding_map
+from workbench.analysis.score_distributions import ScoreDistributions, score_distributions
 from workbench.analysis.sweep import Sweep, sweep
 from workbench.collections.collection import require_ground_truth
 from workbench.common.geometry import Box
@@ -113,3 +115,21 @@ class StudyAccessor:
             return self._evaluate(pipeline, progress=report, localise=False)
 
         return sweep(template, values, evaluate, progress)
+
+    def scores(
+        self, pipeline: str | Config | None = None, *, progress: Progress = silent
+    ) -> ScoreDistributions:
+        """The scores of positives, negatives and ignored images, over the whole rankings of all queries.
+
+        Raises WorkbenchError if the collection has no ground truth.
+        """
+        require_ground_truth(self._engine.collection)
+        return score_distributions(self._engine.searcher(self._engine.config(pipeline), progress), progress)
+
+    def ap_factors(self, pipeline: str | Config | None = None, *, progress: Progress = silent) -> ApFactors:
+        """The precision that each positive contributes to AP, beside what the ground truth knows of it.
+
+        Raises WorkbenchError if the collection has no ground truth.
+        """
+        require_ground_truth(self._engine.collection)
+        return ap_factors(self._engine.searcher(self._engine.config(pipeline), progress), progress)
