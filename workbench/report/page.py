@@ -29,7 +29,6 @@ from workbench.report.queries import letter
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
-MOST_PAIRS = 3  # figures of two pipelines: the first and each other
 _VARIANTS = {"trapezoid": "area under the curve (trapezoids)", "sum": "mean precision at the positives"}
 
 
@@ -72,10 +71,9 @@ def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent, st
 
 
 def figures(comparison: Comparison) -> list[Figure]:
-    """The figures of a report: mAPs, the AP of each query under two pipelines, precision over recall."""
+    """The figures of a report: mAPs, the AP of each query under A and B, precision over recall."""
     evaluations = comparison.evaluations
-    several = [mean_aps(evaluations)] if len(evaluations) > 1 else []
-    several += [ap_differences(comparison, 0, other) for other in range(1, len(evaluations))][:MOST_PAIRS]
+    several = [mean_aps(evaluations), ap_differences(comparison, 0, 1)] if len(evaluations) > 1 else []
     return [*several, *(precision_recall(evaluations, setting) for setting in evaluations[0].curves)]
 
 

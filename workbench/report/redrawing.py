@@ -65,7 +65,8 @@ def _draw_traces(
     shown = figure.layout.showlegend
     if shown is False or (len(marks) < 2 and not shown and not any(trace.showlegend for trace, _ in marks)):
         return []
-    return sorted(marks, key=lambda entry: 1000 if entry[0].legendrank is None else entry[0].legendrank)
+    marks.sort(key=lambda entry: 1000 if entry[0].legendrank is None else entry[0].legendrank)
+    return marks[::-1] if figure.layout.legend.traceorder == "reversed" else marks
 
 
 def _style(axes: Axes, figure: go.Figure, name: Axis) -> None:
@@ -149,11 +150,13 @@ def _arrange(drawing: Figure, figure: go.Figure, places: Mapping[Axis, Axes], ma
     """Give the axes the space that labels and legend leave, once these are drawn."""
     width, height = figure.layout.width, figure.layout.height
     legend, at = None, figure.layout.legend
+    # Below the labels of the axes, wherever these end.
+    below = _MARGINS["bottom"] / height if at.yref == "container" or (at.y or 0) < 0 else 0.0
     if marks:
         legend = drawing.legend(
             [mark for _, mark in marks],
             [plain(trace.name) for trace, _ in marks],
-            loc=f"{'lower' if at.yanchor == 'bottom' else 'upper'} left",
+            loc=f"{'lower' if at.yanchor == 'bottom' and not below else 'upper'} left",
             labelcolor=rgba(figure.layout.template.layout.font.color),
             ncols=len(marks) if at.orientation == "h" else 1,
             frameon=False,
@@ -172,9 +175,10 @@ def _arrange(drawing: Figure, figure: go.Figure, places: Mapping[Axis, Axes], ma
             axes.set_position((left + x0 * w, bottom + y0 * h, (x1 - x0) * w, (y1 - y0) * h))
         if legend is not None:
             x, y = 1.02 if at.x is None else at.x, 1.0 if at.y is None else at.y
-            legend.set_bbox_to_anchor(
-                (left + x * (right - left), bottom + y * (top - bottom)), drawing.transFigure
-            )
+            height_at = bottom + y * (top - bottom)
+            if below:
+                height_at = min(axes.get_tightbbox().y0 for axes in places.values()) / drawing.bbox.height
+            legend.set_bbox_to_anchor((left + x * (right - left), height_at - below), drawing.transFigure)
         box = drawing.get_tightbbox()
         margins["left"] += max(0, _MARGINS["left"] - box.x0 * _INCH)
         margins["right"] += max(0, _MARGINS["right"] - width + box.x1 * _INCH)
