@@ -110,14 +110,23 @@ def test_suggest_prints_what_was_tried_and_a_sentence(
 
 
 def test_explain_writes_a_page_without_active_content(
-    photos: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path,
+    cache: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("BROWSER_PATH", "/nonexistent")  # of kaleido
     page = tmp_path / "why.html"
     arguments = ["explain", str(photos), "red/a.jpg", "red/<script>alert(1)<.jpg", "--out", str(page)]
-    status, out, _ = run(capsys, cache, *arguments, "--pipeline", FAST)
+    status, out, _ = run(capsys, cache, *arguments, "--pipeline", FAST, "--static")
     assert status == 0 and str(page) in out
     text = page.read_text(encoding="utf-8")
-    assert "<script" not in text and "&lt;script&gt;alert(1)&lt;.jpg" in text
+    assert (
+        "<script" not in text
+        and text.count("data:image/svg+xml") == 4
+        and "&lt;script&gt;alert(1)&lt;.jpg" in text
+    )
     assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "")
     assert text.count("data:image/jpeg") == 2 and text.count("data:image/png") == 3
 

@@ -1,8 +1,9 @@
-"""The report file: a complete page without active content for any names of images."""
+"""The report file: a complete page, in which no name is active content."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -13,21 +14,23 @@ import pandas as pd
 import pytest
 
 import workbench as wb
+from tests.support.evaluations import evaluation_of
 from tests.support.extraction import NETWORK
 from tests.support.pictures import folder_of, picture
 from workbench.bench.bench import Bench
 from workbench.cli.main import main
 from workbench.common.progress import silent
 from workbench.config.errors import WorkbenchError
+from workbench.evaluation.comparison import Comparison
 from workbench.report import page as report_page
-from workbench.report.charts import MOST, curve_chart, query_chart
+from workbench.report.frame import drawn, plotly_script
 from workbench.report.queries import chosen_queries, section
 
 NAMES = ("<img src=x onerror=alert(1)>.jpg", "\" onmouseover=\"alert(2)' x='.jpg", "</style><script>3.jpg")
 WHOLE, REGIONS = f"{NETWORK}/max/whole", f"{NETWORK}/mean/rmac:2/pcaw:8"
 ALLOWED = set(
-    "html meta title style main h1 h2 h3 p span div table tr th td b code wbr svg path circle rect polyline "
-    "g text figure figcaption img section details summary dl dt dd br".split()
+    "html meta title style main h1 h2 h3 p span div table tr th td b code wbr svg rect text figure img "
+    "figcaption section details summary dl dt dd br script noscript".split()
 )
 
 
@@ -38,6 +41,7 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.scripts: list[tuple[str, dict[str, str | None]]] = []
         self.feed(text)
         self.close()
 
@@ -45,7 +49,10 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.lasttag == "script" and self.cdata_elem == "script":
+            self.scripts.append((data, self.elements[-1][1]))
+        else:
+            self.text += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -75,6 +82,12 @@ def page(bench: Bench) -> Page:
     return Page(report_page.page(bench, [WHOLE, REGIONS, WHOLE]))
 
 
+@pytest.fixture
+def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kaleido finds no browser."""
+    monkeypatch.setenv("BROWSER_PATH", "/nonexistent")
+
+
 def test_the_page_has_no_active_content_and_no_external_resources(page: Page) -> None:
     assert {tag for tag, _ in page.elements} <= ALLOWED
     for tag, attributes in page.elements:
@@ -84,7 +97,57 @@ def test_the_page_has_no_active_content_and_no_external_resources(page: Page) ->
         assert attributes.get("src", "data:image/") is not None
         assert str(attributes.get("src", "data:image/")).startswith("data:image/"), tag
     (policy,) = [element["content"] for element in page.all("meta") if "http-equiv" in element]
-    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert str(policy).startswith("default-src 'none'; ") and "script-src 'sha256-" in str(policy)
+    assert "unsafe-eval" not in str(policy) and "http" not in str(policy)
+
+
+def test_only_two_scripts_run_and_data_cannot_end_its_element(page: Page) -> None:
+    (policy,) = [str(element["content"]) for element in page.all("meta") if "http-equiv" in element]
+    scripts = [text for text, attributes in page.scripts if attributes.get("type") != "application/json"]
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    assert re.findall(r"'sha256-(.*?)'", policy) == hashes and len(scripts) == 2
+    assert scripts[0] == plotly_script()  # once
+    data = [text for text, attributes in page.scripts if attributes.get("type") == "application/json"]
+    assert all(not set(text) & set("<>&\u2028\u2029") for text in data)
+    titles = [json.loads(text)["layout"]["title"]["text"] for text in data[:-1]]
+    assert titles[0] == "mAP of each pipeline" and titles[-1] == "Precision over recall"
+    assert set(json.loads(data[-1])) == {"light", "dark", "above"}
+
+
+def test_a_static_page_has_pictures_in_place_of_scripts(bench: Bench, no_browser: None) -> None:
+    page = Page(report_page.page(bench, [WHOLE, REGIONS], static=True))
+    assert {tag for tag, _ in page.elements} <= ALLOWED - {"script", "noscript"}
+    (policy,) = [str(element["content"]) for element in page.all("meta") if "http-equiv" in element]
+    assert "script" not in policy
+    for scheme in ("light", "dark"):
+        images = [element for element in page.all("img") if element.get("class") == scheme]
+        assert [image["alt"] for image in images][::2] == ["mAP of each pipeline", "Precision over recall"]
+        assert all(str(image["src"]).startswith("data:image/svg+xml;base64,") for image in images)
+    assert "n = 12 queries" in page.text and REGIONS in page.text
+
+
+def test_a_page_of_many_pipelines_and_queries_stays_small() -> None:
+    aps = np.random.default_rng(0).random((40, 10_000))
+    name = "efficientnet_lite0/max/" + "/".join(["norm"] * 60) + "/pcaw:{}"
+    comparison = Comparison([evaluation_of(name.format(n), row) for n, row in enumerate(aps, start=8)])
+    figures = report_page.figures(comparison)
+    assert len(figures) == 3
+    assert sum(map(len, drawn(figures))) + len(plotly_script()) < 5_500_000
+
+
+@pytest.mark.parametrize("aps", [{"q": 0.5}, {"q": np.nan}, {}])
+@pytest.mark.parametrize("curves", [True, False])
+def test_one_query_no_positives_or_no_curves_leave_sentences(
+    aps: dict[str, float], curves: bool, no_browser: None
+) -> None:
+    evaluations = [evaluation_of(pipeline, aps) for pipeline in (WHOLE, REGIONS)]
+    if not curves:
+        for evaluation in evaluations:
+            evaluation.curves.clear()
+    figures = report_page.figures(Comparison(evaluations))
+    assert len(figures) == 2 + curves
+    for block in (*drawn(figures), *drawn(figures, static=True)):
+        assert block.startswith('<figure class="plot">') and "NaN" not in block
 
 
 def test_names_of_images_are_escaped(page: Page, folder: Path) -> None:
@@ -105,7 +168,7 @@ def test_the_page_has_the_numbers_and_warnings_of_the_evaluations(page: Page, be
     assert "was never trained" in page.text and "pcaw was fitted on the evaluated collection" in page.text
     assert f"Compared with A: {bench.compare([WHOLE, REGIONS]).difference(0, 1).sentence('B')}." in page.text
     assert whole.provenance["weights"] in page.text and whole.provenance["versions"]["torch"] in page.text
-    assert len(page.all("polyline")) == 2  # a pipeline that is given twice is evaluated once
+    assert page.text.count("bytes an image") == 1 and page.text.count("C: AP") == 0  # given twice, shown once
 
 
 def test_the_command_of_the_page_names_the_distractors(folder: Path, tmp_path: Path) -> None:
@@ -180,22 +243,6 @@ def test_chosen_queries_differ_most_or_are_hardest() -> None:
     assert chosen["v"] == "the pipelines differ most; among the hardest"
     assert [*chosen_queries(aps[["a"]])] == ["u", "v", "w"]
     assert chosen_queries(aps[5:]) == {}
-
-
-def test_charts_draw_values_at_their_positions() -> None:
-    chart = query_chart(pd.DataFrame({"<p>": [0.0, 1.0], "q": [1.0, np.nan]}, index=["<i>", "k"]))
-    assert "<i>" not in chart and "&lt;i&gt;" in chart and "<p>" not in chart
-    discs = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', chart)
-    assert [float(y) for _, y in discs] == [
-        12,
-        256,
-    ]  # the better query first, AP 1 at the top and 0 at the bottom
-    assert len(re.findall("<rect", chart)) == 1  # no mark without an AP
-    many = query_chart(pd.DataFrame({"a": np.linspace(0, 1, 5 * MOST)}))
-    assert many.count("<circle") == MOST
-    curves = curve_chart({"a": np.linspace(1, 0, 101), "b": np.full(101, np.nan)})
-    points = re.findall(r'points="([^"]*)"', curves)
-    assert points[0].startswith("52.0,12.0 ") and points[0].endswith(",296.0") and points[1] == ""
 
 
 def test_the_report_and_runs_commands(

@@ -20,7 +20,7 @@ from workbench.cli.console import (
     print_table,
     progress_bar,
 )
-from workbench.cli.options import CACHE, JSON, Opening, cache_folder, opens, output_file
+from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 
@@ -101,14 +101,15 @@ def report(
     opening: Opening,
     pipelines: PIPELINES,
     out: Annotated[Path, typer.Option(help="the HTML file to write")],
+    static: STATIC = False,
 ) -> None:
-    """Compare pipelines on one page that opens offline: measures, curves, rankings, explanations."""
+    """Compare pipelines on one page that opens offline: measures, figures, rankings, explanations."""
     from workbench.report.page import write_report
 
     out = output_file(out)
     with progress_bar() as progress:
         bench = opening(progress)
-        write_report(bench, pipelines, out, progress)
+        write_report(bench, pipelines, out, progress, static)
     print_line(f"written to {out}")
 
 

@@ -27,6 +27,7 @@ LABELS = Annotated[
 ]
 CACHE = Annotated[str | None, typer.Option(help="the folder of collections and stored maps")]
 JSON = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
+STATIC = Annotated[bool, typer.Option("--static", help="write the page without script: figures are pictures")]
 WEIGHTS = Annotated[str | None, typer.Option(help="a folder of weight files; also WORKBENCH_WEIGHTS")]
 # name → (type and help, default), as ``workbench.open`` takes them
 _OPTIONS: dict[str, tuple[Any, Any]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli.console import print_json, print_line, print_notes, print_table, progress_bar
-from workbench.cli.options import JSON, Opening, output_file
+from workbench.cli.options import JSON, STATIC, Opening, output_file
 from workbench.common.files import write_output
 from workbench.config.config import ONE_PIPELINE
 from workbench.config.errors import WorkbenchError
@@ -83,8 +83,9 @@ def explain(
     out: Annotated[Path, typer.Option(help="the HTML file to write")],
     box: BOX = None,
     pipeline: PIPELINE = None,
+    static: STATIC = False,
 ) -> None:
-    """Decompose a score into cells and pairs of regions, on a page that opens offline."""
+    """Decompose a score into cells and regions, on a page that opens offline."""
     from workbench.report.explanation import page
 
     crop = _box(box)
@@ -93,7 +94,7 @@ def explain(
         bench = opening(progress)
         why = bench.explain(query, image, pipeline=pipeline, box=crop, progress=progress)
         pictures = bench.picture(query, box=crop), bench.picture(image)
-    text = page(why, query, image, pipeline or bench.default_pipeline, *pictures)
+    text = page(why, query, image, pipeline or bench.default_pipeline, *pictures, static=static)
     write_output(out, text, "explanation")
     print_line(f"score {why.score:.3f}; written to {out}")
     print_notes(why.warnings)

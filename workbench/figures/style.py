@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 
 from workbench.config.printable import printable
+from workbench.figures.images import offline_kaleido
 
 # Colours that colour-blind people tell apart as well (20 or more apart in L*a*b*, the first four 30 or more),
 # with a contrast of 3:1 or more on the grounds of both themes, so that a figure keeps them in either.
@@ -76,6 +77,16 @@ class Figure(go.Figure):
     """A plotly figure that a notebook shows by the workbench's widget: offline, in the theme of the page."""
 
     _ipython_display_ = None  # plotly's own, which would come first
+
+    def to_image(self, *args: Any, **kwargs: Any) -> Any:
+        """As plotly's, by kaleido, without a request to the network."""
+        with offline_kaleido():
+            return super().to_image(*args, **kwargs)
+
+    def write_image(self, *args: Any, **kwargs: Any) -> None:
+        """As plotly's, by kaleido, without a request to the network."""
+        with offline_kaleido():
+            super().write_image(*args, **kwargs)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = import_module("workbench.panels.display").figure_bundle(self)

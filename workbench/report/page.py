@@ -1,4 +1,4 @@
-"""The comparison of pipelines as a self-contained HTML page, without scripts."""
+"""The comparison of pipelines as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.evaluation.judged import judged_text, queries_text
-from workbench.report import charts, explanation, queries
-from workbench.report.charts import swatch
+from workbench.figures.ap_differences import ap_differences
+from workbench.figures.mean_aps import mean_aps
+from workbench.figures.precision_recall import precision_recall
+from workbench.figures.style import Figure
+from workbench.report import queries
+from workbench.report.frame import document, drawn
 from workbench.report.markup import escape
 from workbench.report.queries import letter
 
@@ -26,35 +30,26 @@ if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
 _VARIANTS = {"trapezoid": "area under the curve (trapezoids)", "sum": "mean precision at the positives"}
-_STYLE = """
-h1 { font-size: 26px } h2 { font-size: 19px; margin: 40px 0 8px } h3 { font-size: 15px; margin: 32px 0 8px }
-.numbers { width: 100% }
-.numbers :is(td, th) { border-bottom: 1px solid var(--line); vertical-align: baseline }
-.numbers td { font-variant-numeric: tabular-nums } .numbers :is(td, th):nth-child(2) { text-align: left }
-.numbers :is(td, th):last-child { padding-right: 0 } .numbers th { vertical-align: bottom }
-:is(td, p, span) svg { display: inline; max-width: none; vertical-align: middle } .wide { overflow-x: auto }
-.warning::before { content: "⚠ " } .curves { display: flex; flex-wrap: wrap; gap: 16px }
-.curves figure { flex: 1 1 280px; max-width: 460px } .curves figcaption { margin: 0 0 4px 52px }
-.numbers td:first-child { white-space: nowrap } .numbers code { font-size: 13px }
-.numbers td:nth-child(2) { min-width: 216px } .legend { display: flex; flex-wrap: wrap; gap: 0 24px }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 16px }
-dt { color: var(--quiet) } dd { margin: 0; overflow-wrap: anywhere }
-@media print { body { max-width: none; margin: 0 } h2 { break-after: avoid } tr, svg { break-inside: avoid } }
-"""
 
 
-def write_report(bench: Bench, pipelines: Sequence[str], out: Path, progress: Progress = silent) -> None:
+def write_report(
+    bench: Bench, pipelines: Sequence[str], out: Path, progress: Progress = silent, static: bool = False
+) -> None:
     """Evaluate pipelines and write their report atomically. Raises WorkbenchError if it cannot be written."""
-    write_output(out, page(bench, pipelines, progress), "report")
+    write_output(out, page(bench, pipelines, progress, static), "report")
 
 
-def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent) -> str:
-    """The report as text, with escaped names. Raises WorkbenchError if there is no ground truth."""
+def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent, static: bool = False) -> str:
+    """The report as text, with escaped names; ``static``: without script, figures are pictures.
+
+    Raises WorkbenchError if there is no ground truth.
+    """
     names = list(dict.fromkeys(str(Config.parse(pipeline)) for pipeline in pipelines))
     if not names:
         raise WorkbenchError("a report needs a pipeline; name one or more")
     evaluations = [bench.evaluate(name, progress=progress) for name in names]
-    aps = Comparison(evaluations).per_query
+    comparison = Comparison(evaluations)
+    aps = comparison.per_query
     chosen = queries.chosen_queries(aps)
     sections = []
     for done, (query, reason) in enumerate(chosen.items()):
@@ -62,30 +57,24 @@ def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent) ->
         sections.append(queries.section(bench, query, reason, aps, progress))
     progress("Writing the report", len(chosen), len(chosen))
     title = f"Image retrieval on {bench.collection.name}"
-    style = explanation.STYLE + charts.STYLE + queries.STYLE + _STYLE
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{escape(title)}</title><style>{style}</style>
-<main>
-<h1>{escape(title)}</h1>
+    body = f"""<h1>{escape(title)}</h1>
 {_about(evaluations)}
 <h2>Measures</h2>
-{_measures(evaluations)}
-<h2>Query by query</h2>
-{_legend(evaluations)}
-{charts.query_chart(aps)}
-<h2>Precision and recall</h2>
-{_legend(evaluations)}
-{_curves(evaluations)}
+{_measures(comparison)}
+<h2>Figures</h2>
+{"".join(drawn(figures(comparison), static))}
 <h2>Some queries</h2>
 {"".join(sections)}
 <h2>Reproduction</h2>
-{_reproduction(bench.collection.name, evaluations)}
-</main>
-</html>
-"""
+{_reproduction(bench.collection.name, evaluations)}"""
+    return document(title, body, static)
+
+
+def figures(comparison: Comparison) -> list[Figure]:
+    """The figures of a report: mAPs, the AP of each query under A and B, precision over recall."""
+    evaluations = comparison.evaluations
+    several = [mean_aps(evaluations), ap_differences(comparison, 0, 1)] if len(evaluations) > 1 else []
+    return [*several, *(precision_recall(evaluations, setting) for setting in evaluations[0].curves)]
 
 
 def _about(evaluations: Sequence[Evaluation]) -> str:
@@ -99,8 +88,9 @@ def _about(evaluations: Sequence[Evaluation]) -> str:
 {warnings}"""
 
 
-def _measures(evaluations: Sequence[Evaluation]) -> str:
+def _measures(comparison: Comparison) -> str:
     """A row for each pipeline, the best value of a measure in bold; and the differences from the first."""
+    evaluations = comparison.evaluations
     shown = [name for name in evaluations[0].metrics if name.startswith(("mAP", "mP@10", "N-S"))]
     shown += [name for name in ("localisation",) if name in evaluations[0].metrics]
     best = {name: max(evaluation.metrics[name] for evaluation in evaluations) for name in shown}
@@ -113,12 +103,11 @@ def _measures(evaluations: Sequence[Evaluation]) -> str:
             text = _number(name, evaluation.metrics[name])
             cells += f"<td><b>{text}</b></td>" if strong else f"<td>{text}</td>"
         rows.append(
-            f"<tr><td>{swatch(position)} {letter(position)}</td><td>{_code(evaluation.pipeline)}</td>"
+            f"<tr><td>{letter(position)}</td><td>{_code(evaluation.pipeline)}</td>"
             f"{cells}<td>{judged_text(evaluation.provenance).removesuffix(' queries')}</td>"
             f"<td>{evaluation.costs['bytes']:,.0f}</td>"
             f"<td>{evaluation.costs['milliseconds']:.2f}</td></tr>"
         )
-    comparison = Comparison(evaluations)
     differences = "".join(
         f"<p>Compared with A: {escape(comparison.difference(0, position).sentence(letter(position)))}.</p>"
         for position in range(1, len(evaluations))
@@ -127,25 +116,6 @@ def _measures(evaluations: Sequence[Evaluation]) -> str:
 <tr><th></th><th>pipeline</th>{head}<th>queries judged</th><th>bytes an image</th><th>ms a query</th></tr>
 {"".join(rows)}</table></div>
 {differences}"""
-
-
-def _curves(evaluations: Sequence[Evaluation]) -> str:
-    figures = ""
-    for setting in evaluations[0].curves:
-        chart = charts.curve_chart(
-            {evaluation.pipeline: evaluation.curves[setting] for evaluation in evaluations}
-        )
-        figures += f'<figure><figcaption class="quiet">{escape(setting)}</figcaption>{chart}</figure>'
-    return f"""<div class="curves">{figures}</div>
-<p class="quiet">Mean interpolated precision over the queries that have positives.</p>"""
-
-
-def _legend(evaluations: Sequence[Evaluation]) -> str:
-    names = (
-        f"<span>{swatch(position)} {letter(position)} {_code(evaluation.pipeline)}</span>"
-        for position, evaluation in enumerate(evaluations)
-    )
-    return f'<p class="legend quiet">{"".join(names)}</p>'
 
 
 def _code(pipeline: str) -> str:

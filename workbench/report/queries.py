@@ -13,8 +13,7 @@ from workbench.collections.protocols import SIGNS
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
-from workbench.report import explanation
-from workbench.report.charts import swatch
+from workbench.report.heat_pictures import pair
 from workbench.report.markup import escape
 
 if TYPE_CHECKING:
@@ -23,20 +22,6 @@ if TYPE_CHECKING:
 FIRST = 10  # results shown per ranking
 _SIDE = 128  # pixels of a thumbnail
 _NEITHER = ("junk", "query", "unknown")
-STYLE = """
-.query { display: flex; gap: 16px; align-items: center }
-.query img { width: auto; height: auto; max-height: 96px; max-width: 160px }
-.ranked { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: 8px; margin: 4px 0 16px }
-.ranked figure { font-size: 12px; line-height: 16px; border-top: 3px solid var(--line); padding-top: 4px }
-.ranked :is(img, .lost) { width: 100%; height: 72px; object-fit: contain; display: block; overflow: hidden }
-.ranked figcaption { margin: 4px 0 0; white-space: nowrap; overflow: hidden; text-overflow: ellipsis }
-.ranked .right { --sign: #00704f } .ranked .wrong { --sign: #b34700 }
-.ranked :is(.right, .wrong) { border-color: var(--sign) } .ranked b { color: var(--sign, inherit) }
-summary { cursor: pointer; padding: 4px 0 }
-@media (prefers-color-scheme: dark) { .ranked .right { --sign: #2fc79b } .ranked .wrong { --sign: #ff9a4d } }
-@media (max-width: 640px) { .ranked { grid-template-columns: repeat(5, minmax(0, 1fr)) } }
-@media print { h3 { break-after: avoid } .query, .ranked { break-inside: avoid } }
-"""
 
 
 def chosen_queries(aps: pd.DataFrame) -> dict[str, str]:
@@ -65,9 +50,7 @@ def section(bench: Bench, name: str, reason: str, aps: pd.DataFrame, progress: P
         ranking = bench.search(name, pipeline=pipeline, k=FIRST, progress=progress)
         results = "".join(_result(bench, *row) for row in _rows(ranking))
         value = "not defined" if math.isnan(ap) else f"{100 * ap:.1f}"
-        ranked += (
-            f'<p>{swatch(position)} {letter(position)}: AP {value}</p><div class="ranked">{results}</div>'
-        )
+        ranked += f'<p>{letter(position)}: AP {value}</p><div class="ranked">{results}</div>'
         if position == 0:
             explained = "".join(_explanations(bench, name, pipeline, ranking, progress))
     picture = _picture(bench, query.image, f"the query {name}", query.box)
@@ -118,5 +101,5 @@ def _explanations(
                 yield f'<p class="quiet">{escape(str(error))}</p>'
                 continue
             summary = f"Why A ranks a {kind} result at {rank}, with score {score:.3f}"
-            heatmaps = explanation.pair(why, query, image, *pictures)
+            heatmaps = pair(why, query, image, *pictures)
             yield f"<details><summary>{summary}</summary>{heatmaps}</details>"

@@ -1,0 +1,1 @@
+// In place of MathJax, which kaleido would fetch from the network.
