@@ -16,7 +16,7 @@ import workbench.figures
 from tests.figures.samples import SAMPLES
 
 # Markup of our own that a title or a label may have.
-OURS = re.compile(r"</?(br|b|i|sub|sup)\s*/?>")
+OURS = re.compile(r"</?(br|b|i|sub|sup|extra)\s*/?>")
 MARKUP = re.compile(r"<\s*/?\s*[a-zA-Z!]")
 
 

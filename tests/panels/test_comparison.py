@@ -9,12 +9,9 @@ import pytest
 
 import workbench
 from tests.support.pictures import noise_of
-from workbench.analysis.sweep import grid
 from workbench.bench.bench import Bench
 from workbench.panels.ap_pairs import paired
 from workbench.panels.comparison import queue
-from workbench.panels.comparison.charts import lines
-from workbench.panels.comparison.pair import short_names
 from workbench.panels.comparison.panel import Comparison
 from workbench.panels.session import Session
 from workbench.panels.widgets.rankings import FIRST
@@ -39,33 +36,6 @@ def settled(session: Session) -> None:
 
 def rows(panel: Comparison) -> dict[str, dict]:
     return {row["id"]: row for row in panel.table.rows}
-
-
-# The pipelines of a grid
-
-
-def test_grid_omits_invalid_pipelines_and_gives_the_reason() -> None:
-    candidates = grid(["efficientnet_lite0"], ["max", "code"], ["whole", "rmac:3"], ["", "centre"])
-    assert candidates.pipelines == (
-        "efficientnet_lite0/max/whole",
-        "efficientnet_lite0/max/whole/centre",
-        "efficientnet_lite0/max/rmac:3",
-        "efficientnet_lite0/max/rmac:3/centre",
-        "efficientnet_lite0/code/whole",
-    )
-    assert set(candidates.left_out) == {
-        "efficientnet_lite0/code/whole/centre",
-        "efficientnet_lite0/code/rmac:3",
-        "efficientnet_lite0/code/rmac:3/centre",
-    }
-    assert "valid: whole" in candidates.left_out["efficientnet_lite0/code/rmac:3"]
-
-
-def test_grid_has_each_available_pipeline_once() -> None:
-    candidates = grid(["vgg16", "nonet"], ["gem", "gem:3"], ["whole"], [""], ["pca:64", "pca:64"])
-    assert candidates.pipelines == ("vgg16/gem:3/whole/pca:64",)
-    assert "nonet" in next(iter(candidates.left_out.values()))
-    assert grid([], ["max"], ["whole"]).pipelines == ()
 
 
 # The table
@@ -138,7 +108,7 @@ def test_grid_is_counted_and_run_and_its_best_two_are_compared(session: Session)
     chips["Poolings"].chosen = ["max", "mean", "code"]
     chips["Region grids"].chosen = ["whole", "rmac:2"]
     assert panel.search.text.lines[0]["text"].startswith("5 pipelines")
-    assert panel.search.text.lines[1]["text"].startswith("1 invalid combinations left out, such as: ")
+    assert panel.search.text.lines[1]["text"].startswith("1 combination left out: ")
     panel.search.run.click()
     settled(session)
     assert len(rows(panel)) == len(session.compared) == 5
@@ -146,8 +116,35 @@ def test_grid_is_counted_and_run_and_its_best_two_are_compared(session: Session)
     assert (session.b, session.a) == (order[0].pipeline, order[1].pipeline)
     assert panel.search.text.lines[0]["text"] == "5 pipelines, evaluated already"
     assert panel.search.run.disabled
+    figure = panel.search.figure.plot.figure  # a row of intervals for each pooling, by the regions
+    assert figure is not None and figure.layout.title.text == "mAP by pooling and regions"
+    assert {name for trace in figure.data for name in trace.ids} == set(session.compared)
     chips["Poolings"].chosen = []
     assert "at least one" in panel.search.text.lines[0]["text"] and panel.search.run.disabled
+
+
+def test_options_written_by_hand_are_a_line_over_numbers(session: Session) -> None:
+    panel = Comparison(session)
+    search = panel.search
+    search.more.value = "gem:1,2,5 rmac:1 aqe:2"
+    assert search.chips["Poolings"].chosen == ["max", "gem:1", "gem:2", "gem:5"] and search.more.value == ""
+    assert search.chips["Region grids"].chosen == ["rmac:2", "rmac:1"]
+    search.chips["Poolings"].chosen = ["gem:1", "gem:2", "gem:5"]
+    search.chips["Region grids"].chosen, search.chips["Re-rankings"].chosen = ["rmac:1"], [""]
+    search.run.click()
+    settled(session)
+    figure = search.figure.plot.figure
+    assert figure is not None
+    line = figure.data[-1]
+    assert list(line.x) == [1, 2, 5] and figure.layout.xaxis.title.text == "pooling (gem:…)"
+    assert list(line.ids) == [f"efficientnet_lite0/gem:{p}/rmac:1" for p in (1, 2, 5)]
+    version = search.figure.plot.version
+    search.figure.plot._handle_custom_msg({"pick": [len(figure.data) - 1, 1], "version": version}, [])
+    assert panel.table.chosen == ["efficientnet_lite0/gem:2/rmac:1"]
+    search.more.value = "<img src=x>"
+    assert session.failed and "is not an option" in session.message
+    search.more.value = "gem:0"
+    assert session.failed and "gem" in session.message
 
 
 def test_cancelled_grid_keeps_finished_evaluations(session: Session) -> None:
@@ -167,6 +164,8 @@ def test_cancelled_grid_keeps_finished_evaluations(session: Session) -> None:
     assert session.waiting == ()
     assert len(session.compared) == len(rows(panel)) == 2
     assert all("mAP" in row["cells"] for row in panel.table.rows)
+    assert panel.search.figure.plot.figure is not None
+    assert "2 of 4 pipelines evaluated" in panel.search.figure.plot.figure.layout.title.subtitle.text
     panel.search.run.click()  # continues with the other two
     settled(session)
     assert len(queue.evaluated(session)) == 4
@@ -185,16 +184,34 @@ def test_a_and_b_are_compared_by_query_in_text_and_charts(session: Session, benc
     assert versus.sentence.lines[0]["text"] == expected.sentence()
     gains = [row["order"]["gain"] for row in versus.queries.rows]
     assert len(gains) == 24 and gains == sorted(gains)
-    assert [c["name"] for c in versus.gains.columns] == [row["id"] for row in versus.queries.rows]
-    assert np.allclose([c["b"] - c["a"] for c in versus.gains.columns], 100 * np.array(gains))
-    assert [(line["name"], line["tone"]) for line in versus.curves.lines] == [
-        ("max/rmac:2", "a"),
-        ("mean/whole", "b"),
-    ]
-    assert np.allclose(versus.curves.lines[0]["y"], 100 * bench.evaluate(MAX).curves[""], atol=0.005)
+    _, under_b, under_a = versus.gains.figure.data
+    assert list(under_a.ids) == [row["id"] for row in versus.queries.rows]
+    assert np.allclose(under_b.y - under_a.y, 100 * np.array(gains))
+    curves = {trace.name: trace for trace in versus.curves.figure.data}
+    assert set(curves) == {MAX, WHOLE}
+    assert np.allclose(curves[MAX].y, 100 * bench.evaluate(MAX).curves[""])
+    # A and B have the same colours in both figures.
+    assert curves[MAX].line.color == under_a.marker.color
+    assert curves[WHOLE].line.color == under_b.marker.color
+    assert set(versus.means.figure.data[0].ids) == {MAX, WHOLE}
     versus.b.value = MAX  # choosing the pipeline of A for B swaps the two
     settled(session)
     assert (session.a, session.b) == (WHOLE, MAX)
+
+
+def test_table_is_saved_in_three_forms(session: Session, bench: Bench) -> None:
+    panel = Comparison(session)
+    assert panel.download.files == []
+    session.compared = (MAX, WHOLE)
+    settled(session)
+    assert panel.download.files == ["Table as CSV", "Table as LaTeX", "Table as Markdown"]
+    expected = bench.compare([MAX, WHOLE])
+    files = [make() for make in panel.download._makers]
+    assert [name.rpartition(".")[2] for name, _ in files] == ["csv", "tex", "md"]
+    assert files[0][1].decode() == expected.to_csv()
+    version = panel.download.version
+    panel.draw(None)
+    assert panel.download.version == version  # an open menu stays valid
 
 
 def test_query_is_opened_under_both_pipelines_and_an_image_studied(session: Session, bench: Bench) -> None:
@@ -202,7 +219,9 @@ def test_query_is_opened_under_both_pipelines_and_an_image_studied(session: Sess
     session.compared = (MAX, WHOLE)
     settled(session)
     query = panel.versus.queries.rows[-1]["id"]
-    panel.versus.gains._handle_custom_msg({"pick": query}, [])
+    gains = panel.versus.gains
+    place = list(gains.figure.data[2].ids).index(query)
+    gains._handle_custom_msg({"pick": [2, place], "version": gains.version}, [])
     settled(session)
     assert session.query == query
     assert panel.versus.queries.chosen == [query] and panel.versus.gains.current == query
@@ -240,21 +259,6 @@ def test_queries_are_paired_by_name_and_setting() -> None:
     bench_b = _evaluation({"y": 0.5, "x": 0.2, "z": 0.3})
     pairs = paired(bench_a, bench_b, "hard")
     assert pairs.set_index("query")["b"].to_dict() == {"x": 0.2, "y": 0.5}
-
-
-def test_curves_beyond_the_named_ones_are_grey() -> None:
-    curves = {f"p{i}": np.full(101, 0.9 - 0.05 * i) for i in range(10)}
-    chart_lines = lines(curves, "p3", "p0", {p: p.upper() for p in curves})
-    assert [line["name"] for line in chart_lines[:4]] == ["P3", "P0", "P1", "P2"]
-    assert [line["tone"] for line in chart_lines] == ["a", "b", 0, 1, 2, 3, 4, 5, -1, -1]
-    assert chart_lines[1]["y"] == [90.0] * 101
-
-
-def test_short_names_omit_a_common_backbone() -> None:
-    assert list(short_names([MAX, WHOLE]).values()) == ["max/rmac:2", "mean/whole"]
-    both = [MAX, "file:/weights/vgg16.pth/max/whole"]
-    assert list(short_names(both).values()) == both
-    assert list(short_names(both[1:]).values()) == ["max/whole"]
 
 
 def _evaluation(aps: dict[str, float]) -> workbench.engine.evaluate.Evaluation:

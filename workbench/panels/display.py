@@ -10,7 +10,7 @@ from IPython.core.getipython import get_ipython
 from workbench.figures.data_csv import plain
 from workbench.figures.style import Figure
 from workbench.panels.widgets.plot import Plot
-from workbench.report.summaries import summary
+from workbench.report.summaries import page, summary
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 _shown: dict[str, tuple[str, list[W.Widget]]] = {}  # of each cell: its last run, and the widgets of that
@@ -23,10 +23,9 @@ def in_notebook() -> bool:
 
 def mimebundle(result: Any) -> dict[str, Any]:
     """A result as plain text, as HTML and, in a notebook, as HTML above its figure."""
-    html = summary(result)
-    bundle: dict[str, Any] = {"text/plain": repr(result), "text/html": html}
+    bundle: dict[str, Any] = {"text/plain": repr(result), "text/html": page(result)}
     if in_notebook():
-        box = W.VBox([W.HTML(html), Plot(result.figure())])
+        box = W.VBox([W.HTML(summary(result)), Plot(result.figure())])
         box.add_class("wb-panel")
         bundle[VIEW] = _view(box)
     return bundle
