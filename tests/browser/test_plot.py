@@ -202,8 +202,8 @@ def test_theme_zoom_and_size_follow_the_page(notebook: Notebook, theme: None) ->
 def test_thirty_charts_load_the_script_once_and_survive_reload_and_restart(notebook: Notebook) -> None:
     page = notebook.page
     page.evaluate("() => { delete globalThis.workbenchPlotly; }")
-    thirty = "gone.close()\nshown(*[Plot(cloud()) for _ in range(30)])"
-    panel = notebook.run(SETUP, "gone = Plot(cloud())\nshown(gone)", thirty)
+    thirty = "first.close(), gone.close()\nshown(*[Plot(cloud()) for _ in range(30)])"
+    panel = notebook.run(SETUP, "gone = Plot(cloud())\nfirst = shown(gone)\nfirst", thirty)
     expect(panel.locator(".main-svg >> nth=0")).to_be_attached(timeout=60_000)
     for number in range(30):
         drawn(charts(panel).nth(number))

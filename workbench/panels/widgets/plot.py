@@ -29,8 +29,8 @@ from workbench.panels.widgets.figure_spec import figure_spec, traces_spec
 Describe = Callable[[str], tuple[str, bytes]]
 _STATIC = Path(__file__).parents[1] / "static"
 _PARTS = ("library", "theme", "data", "text", "points", "card", "tools", "pointing")
-_PAUSE = 3.0  # seconds in which a page that got plotly.js gets it no second time
-_served: dict[str, float] = {}  # when a page got plotly.js
+_PAUSE = 15.0  # seconds in which a page that got plotly.js gets it no second time
+_served: dict[str, tuple[float, Plot]] = {}  # when a page got plotly.js, and by which widget
 
 
 @lru_cache(maxsize=1)
@@ -172,7 +172,7 @@ class Plot(Dimmed, anywidget.AnyWidget):
         self.runner.submit(work)
 
     def _answer(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
-        if content.get("need") == "script" and _due(str(content.get("page"))):
+        if content.get("need") == "script" and self._due(str(content.get("page"))):
             templates = {
                 name: json.loads(pio.templates[key].to_json())
                 for name, key in (("light", LIGHT), ("dark", DARK))
@@ -181,14 +181,14 @@ class Plot(Dimmed, anywidget.AnyWidget):
         if content.get("need") == "csv":
             self.send({"csv": "" if self.figure is None else figure_csv(self.figure)})
 
-
-def _due(page: str) -> bool:
-    """Whether a page needs plotly.js; requests that wait while the kernel computes are answered once."""
-    now = time.monotonic()
-    due = now - _served.get(page, -_PAUSE) >= _PAUSE
-    if due:
-        _served[page] = now
-    return due
+    def _due(self, page: str) -> bool:
+        """Whether a page needs plotly.js: not while an answer is on its way, unless its widget was closed."""
+        now = time.monotonic()
+        when, widget = _served.get(page, (-_PAUSE, self))
+        due = now - when >= _PAUSE or widget.comm is None
+        if due:
+            _served[page] = now, self
+        return due
 
 
 def _cells(row: int, names: Any) -> list[tuple[Any, Any]]:
