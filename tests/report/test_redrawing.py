@@ -31,8 +31,8 @@ def words(root: ElementTree.Element) -> list[str]:
 
 def paths(root: ElementTree.Element, color: str) -> list[tuple[list[float], list[float]]]:
     """The x and y of the points of each path of a colour."""
-    found = [path.attrib["d"] for path in root.iter(f"{SVG}path") if color in path.attrib.get("style", "")]
-    numbers = [[float(number) for number in re.findall(r"[\d.]+", path)] for path in found]
+    drawn = [path.attrib["d"] for path in root.iter(f"{SVG}path") if color in path.attrib.get("style", "")]
+    numbers = [[float(number) for number in re.findall(r"[\d.]+", path)] for path in drawn]
     return [(path[::2], path[1::2]) for path in numbers]
 
 
@@ -50,7 +50,8 @@ def test_names_are_literal_text() -> None:
 
 def test_markers_bars_and_lines_are_at_their_values() -> None:
     figure = new_figure("title")
-    figure.add_scatter(x=[0, 1, 3], y=[10, 30, 20], mode="markers", marker={"color": PALETTE[3]})
+    marks = {"mode": "lines+markers", "line": {"width": 0}, "marker": {"color": PALETTE[3]}}
+    figure.add_scatter(x=[0, 1, 3], y=[10, 30, 20], **marks)
     figure.update_layout(xaxis={"range": [0, 4]}, yaxis={"range": [0, 40]})
     places = [
         [(min(numbers) + max(numbers)) / 2 for numbers in path] for path in paths(drawing(figure), PALETTE[3])

@@ -45,9 +45,12 @@ def scatter(axes: Axes, trace: Any, color: str) -> Artist:
     """Lines and markers with their error bars and text."""
     x, y = _numbers(trace.x), _numbers(trace.y)
     mode = trace.mode or ("lines" if len(x) > 20 else "lines+markers")
-    lines, markers = "lines" in mode, "markers" in mode
+    width = 2 if trace.line.width is None else trace.line.width
+    lines, markers = "lines" in mode and width > 0, "markers" in mode
+    if isinstance(trace.marker.color, str):
+        color = trace.marker.color
     shade = rgba(trace.line.color or color, trace.opacity)
-    style: dict[str, Any] = {"color": shade, "linewidth": (trace.line.width or 2) * PIXEL if lines else 0}
+    style: dict[str, Any] = {"color": shade, "linewidth": width * PIXEL if lines else 0}
     style["linestyle"] = DASHES.get(trace.line.dash, "-") if lines else "none"
     if trace.fill:
         filled = rgba(trace.fillcolor or color, None if trace.fillcolor else 0.5)
@@ -56,8 +59,8 @@ def scatter(axes: Axes, trace: Any, color: str) -> Artist:
     faces = _colors(trace.marker, color, trace.opacity, len(x))
     sizes = np.broadcast_to(np.asarray(trace.marker.size or 6, float), len(x)) * PIXEL
     symbols = trace.marker.symbol
-    one = symbols[0] if isinstance(symbols, (tuple, list, np.ndarray)) else symbols or "circle"
-    shape, hollow = _SYMBOLS.get(str(one).removesuffix("-open"), "o"), str(one).endswith("-open")
+    symbol = symbols[0] if isinstance(symbols, (tuple, list, np.ndarray)) else symbols or "circle"
+    shape, hollow = _SYMBOLS.get(str(symbol).removesuffix("-open"), "o"), str(symbol).endswith("-open")
     if markers:
         axes.scatter(
             x, y, sizes**2, facecolors="none" if hollow else faces, edgecolors=faces if hollow else "none",
