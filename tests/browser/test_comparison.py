@@ -71,14 +71,9 @@ def test_grid_search_is_run_and_two_pipelines_are_compared_by_query(
     expect(queries).to_have_count(24, timeout=SLOW)
     chart = part.get_by_role("application", name=re.compile("^AP of each query under A and B"))
     expect(chart).to_have_attribute("aria-busy", "false", timeout=SLOW)
-    chart.scroll_into_view_if_needed()
-    page.wait_for_timeout(1000)
-    page.screenshot(path="/tmp/ev_chart.png")
     box = chart.bounding_box()
     assert box
     chart.click(position={"x": box["width"] - 30, "y": 100})
-    page.wait_for_timeout(3000)
-    page.screenshot(path="/tmp/ev_chart2.png")
     expect(queries.last).to_have_attribute("aria-selected", "true", timeout=SLOW)
     last = queries.last.get_attribute("data-id") or ""
     expect(part.locator(".wb-asked figure")).to_contain_text(last, timeout=SLOW)

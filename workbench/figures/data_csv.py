@@ -62,7 +62,7 @@ def _values(trace: Any, key: str) -> Any:
     if values is None or isinstance(values, str):
         return None
     array = np.asarray(values)
-    return np.array([str(v) for v in values], object) if array.dtype.kind in "US" else array
+    return array.astype(object) if array.dtype.kind in "US" else array
 
 
 def _labelled(figure: go.Figure, trace: Any, letter: str, values: Any) -> Any:

@@ -1,20 +1,18 @@
 // What floats above the chart: rings around points, and a card with the picture and the caption of a point.
 
-function makeRings(over) {
-  // ``lists`` are {kind: [[trace, number], …]}; each kind has a style.
-  return (frame, lists) => {
-    over.replaceChildren();
-    for (const [kind, points] of Object.entries(lists)) {
-      for (const [number, point] of points) {
-        const place = placeOf(frame, number, point);
-        if (!place) continue;
-        const ring = document.createElement("div");
-        ring.className = `wb-plot-ring wb-plot-${kind}`;
-        ring.style.transform = `translate(${place[0]}px, ${place[1]}px)`;
-        over.append(ring);
-      }
+// ``lists`` are {kind: [[trace, number], …]}; each kind has a style.
+function paintRings(over, frame, lists) {
+  over.replaceChildren();
+  for (const [kind, points] of Object.entries(lists)) {
+    for (const [number, point] of points) {
+      const place = placeOf(frame, number, point);
+      if (!place) continue;
+      const ring = document.createElement("div");
+      ring.className = `wb-plot-ring wb-plot-${kind}`;
+      ring.style.transform = `translate(${place[0]}px, ${place[1]}px)`;
+      over.append(ring);
     }
-  };
+  }
 }
 
 function makeCard(el) {

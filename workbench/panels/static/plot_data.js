@@ -31,6 +31,7 @@ const hashed = (name) => `t${Array.from(name).reduce((hash, letter) => (31 * has
 
 // Traces and layout for Plotly.react. ``chosen`` are the numbers of the selected points of traces,
 // ``rings`` the marked points, of which those in a 3-D scene become a trace; ``described``: a card replaces labels.
+// ``turn`` is the number of the drawing.
 function prepared(figure, { marks, chosen, rings, described, template, turn }) {
   const selecting = Object.keys(chosen).length > 0;
   const names = {};

@@ -1,7 +1,7 @@
 // The tool bar: plotly's tools for moving and selecting, the image as PNG and SVG, the data as CSV.
 
 const REMOVED = [
-  "toImage", "zoomIn2d", "zoomOut2d", "autoScale2d", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines",
+  "sendChartToCloud", "toImage", "zoomIn2d", "zoomOut2d", "autoScale2d", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines",
   "tableRotation", "resetCameraLastSave3d", "hoverClosest3d", "hoverClosestPie", "toggleHover", "resetViews",
 ];
 const IMAGE = "M3 3h18v18H3V3zm2 2v10.6l4-4 3 3 5-5 2 2V5H5zm0 14h14v-4.6l-2-2-5 5-3-3-4 4V19z";
@@ -11,8 +11,8 @@ const COPY = "M3 1h13v2H5v14H3V1zm4 4h14v18H7V5zm2 2v14h10V7H9z";
 const icon = (path) => ({ width: 24, height: 24, path });
 
 // ``selecting``: whether points can be boxed and lassoed; ``copy`` copies the data; ``el`` is the chart.
-function toolbar(library, el, selecting, scrolling, copy) {
-  const save = (format) => (frame) => saveImage(library.Plotly, frame, el, format);
+function toolbar(Plotly, el, selecting, scrolling, copy) {
+  const save = (format) => (frame) => saveImage(Plotly, frame, el, format);
   return {
     displaylogo: false,
     displayModeBar: true,
@@ -20,6 +20,7 @@ function toolbar(library, el, selecting, scrolling, copy) {
     scrollZoom: scrolling,
     showTips: false,
     topojsonURL: "",
+    plotlyServerURL: "",
     modeBarButtonsToRemove: selecting ? REMOVED : [...REMOVED, "select2d", "lasso2d"],
     modeBarButtonsToAdd: [
       { name: "png", title: "Download as PNG", icon: icon(IMAGE), click: save("png") },

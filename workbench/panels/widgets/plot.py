@@ -28,7 +28,7 @@ from workbench.panels.widgets.figure_spec import figure_spec, traces_spec
 
 Describe = Callable[[str], tuple[str, bytes]]
 _STATIC = Path(__file__).parents[1] / "static"
-_PARTS = ("library", "theme", "points", "text", "card", "tools", "keys", "data")
+_PARTS = ("library", "theme", "data", "text", "points", "card", "tools", "pointing")
 _PAUSE = 3.0  # seconds in which a page that got plotly.js gets it no second time
 _served: dict[str, float] = {}  # when a page got plotly.js
 
