@@ -7,12 +7,14 @@ made by hand in milliseconds, with the names of HOSTILE wherever a file, label, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations
+from tests.support.explanations import confused, correlated, evidence, explained
 from tests.support.matches import shifted_match
 from tests.support.patch_batches import mined_batch
 from tests.support.studies import (
@@ -79,6 +81,10 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     ).figure(),
     "binary_codes": lambda: bits().figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
+    "confusion": lambda: confused(list(pairwise(HOSTILE)), HOSTILE[0], HOSTILE[1]).figure(),
+    "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
+    "cooccurrence": lambda: correlated(HOSTILE[0], HOSTILE[1]).figure(),
+    "explanation": lambda: explained([[0.1, 0.2]], names=HOSTILE[:4]).figure(),
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
     "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
     "patch_batch": lambda: mined_batch(*HOSTILE[:3]).figure(),
@@ -86,6 +92,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
     "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),
     "score_histogram": lambda: scores_of([0.5], [0.1], [0.2], HOSTILE[0], HOSTILE[1]).figure(),
+    "spectrum": lambda: correlated(HOSTILE[0], HOSTILE[1]).spectrum_figure(),
     "sweep": lambda: sweep_of(
         {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
         {name: [0.2, 0.4] for name in HOSTILE},

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.common.picture_bytes import data_uri, png
-from workbench.figures.style import ADDS, NEUTRAL, PALETTE, Figure, new_figure, subtitle, text
+from workbench.figures.style import ADDS, NEUTRAL, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.learning.hardnet.inspection import MinedBatch
@@ -100,6 +100,6 @@ def _add_patch(
     if distance is not None:
         figure.add_annotation(
             **{"x": left + 0.5, "y": top + 1, "yanchor": "top", "showarrow": False, "borderpad": 0},
-            text=f"{distance:.2f}{' taken' if taken else ''}",
-            font={"size": 11, "color": PALETTE[1]} if taken else {"size": 11},
+            text=f"<b>{distance:.2f} taken</b>" if taken else f"{distance:.2f}",
+            font={"size": 11},
         )

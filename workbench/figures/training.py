@@ -70,6 +70,7 @@ def training(history: TrainingHistory) -> Figure:
         figure.update_xaxes(dtick=1)
     if shares:
         figure.update_layout(
+            xaxis={"anchor": "y2"},
             yaxis={"domain": [0.56, 1]},
             yaxis2={"domain": [0, 0.44], "title": {"text": "held out, %"}, "anchor": "x"},
         )

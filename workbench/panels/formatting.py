@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from workbench.collections.collection import Query
@@ -16,7 +14,6 @@ from workbench.panels.refinement import Question
 from workbench.panels.widgets.grid import Figure
 
 CROPPED = "the crop drawn here"  # in place of the box by which the query is evaluated
-DIGITS = 4  # of contributions; a score has three
 
 
 def plural(count: int, singular: str, plural_form: str = "") -> str:
@@ -32,21 +29,6 @@ def time_left(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def signed(value: float, digits: int = DIGITS) -> str:
-    """A contribution with its sign; zero has none."""
-    text = f"{abs(value):.{digits}f}"
-    return text if not float(text) else ("−" if value < 0 else "+") + text
-
-
-def rounded(values: Sequence[float], digits: int = DIGITS) -> list[float]:
-    """Values rounded so that they still add up to their rounded sum (largest remainders)."""
-    scaled = np.array(values, float) * 10**digits
-    floors = np.floor(scaled)
-    missing = round(scaled.sum()) - int(floors.sum())
-    floors[np.argsort(floors - scaled, kind="stable")[:missing]] += 1
-    return [float(value) / 10**digits for value in floors]
 
 
 def with_sign(relevance: str) -> str:
