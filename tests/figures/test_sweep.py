@@ -34,7 +34,12 @@ def test_one_parameter_is_a_line_with_its_interval() -> None:
     assert list(zip(lows, highs, strict=True)) == [pytest.approx(pair) for pair in ends]
     assert figure.layout.title.text == "mAP by p"
     title = figure.layout.title.subtitle.text
-    assert "n = 3 queries" in title and "95 % interval" in title and "best: net/gem:2/whole, 70.0 %" in title
+    assert (
+        "n = 3 queries" in title
+        and "95 % interval" in title
+        and "best: 70.0 %, p = 2" in title
+        and "net/gem:{p}/whole" in title
+    )
     assert figure.layout.yaxis.title.text == "mAP, %" and figure.layout.xaxis.type == "linear"
 
 
@@ -72,7 +77,8 @@ def test_numbers_in_a_text_are_recognised(values: tuple, numbers: tuple) -> None
 
 def test_values_that_are_no_numbers_have_a_row_each() -> None:
     points = {"net/max/whole": {"pooling": "max"}, "net/mean/whole": {"pooling": ""}}
-    figure = sweep_of(points, {"net/max/whole": [0.2, 0.4], "net/mean/whole": [0.5, 0.7]}).figure()
+    aps = {"net/max/whole": [0.2, 0.4], "net/mean/whole": [0.5, 0.7]}
+    figure = sweep_of(points, aps, "net/{pooling}/whole").figure()
     (rows,) = figure.data
     assert list(rows.x) == pytest.approx([30, 60]) and list(rows.y) == [0, 1]
     assert list(figure.layout.yaxis.ticktext) == ["max", "none"]
@@ -83,11 +89,12 @@ def test_values_that_are_no_numbers_have_a_row_each() -> None:
 
 def test_two_parameters_of_three_numbers_are_a_heatmap_with_the_best_marked() -> None:
     swept = sweep_of(**two([1, 2, 3], [16, 64, 256], best=(2, 64)))
-    cells, points = swept.figure().data
+    (cells,) = swept.figure().data
     assert (cells.type, np.shape(cells.z)) == ("heatmap", (3, 3))
     assert cells.z[1][1] == pytest.approx(70) and cells.z[0][0] == pytest.approx(30)
     assert cells.text[1][1] == "★ 70.0" and cells.text[0][2] == "30.0"
-    assert set(points.ids) == set(swept.combinations.pipelines)
+    assert cells.ids[1][0] == "net/gem:1/whole/pcaw:64"
+    assert set(np.ravel(cells.ids)) == set(swept.combinations.pipelines)
     lines = swept.figure(kind="lines", x="d")
     drawn = [trace for trace in lines.data if trace.ids is not None]
     assert [trace.name for trace in drawn] == ["1", "2", "3"]
@@ -113,7 +120,7 @@ def test_the_best_of_further_parameters_is_drawn() -> None:
         for d in (8, 16)
     }
     aps = {name: [0.1 * v["p"] + 0.1 * v["r"] + 0.01 * v["d"]] * 2 for name, v in points.items()}
-    figure = sweep_of(points, aps).figure()
+    figure = sweep_of(points, aps, "net/gem:{p}/rmac:{r}/pcaw:{d}").figure()
     drawn = [trace for trace in figure.data if trace.ids is not None]
     assert list(drawn[0].ids) == ["net/gem:1/rmac:1/pcaw:16", "net/gem:2/rmac:1/pcaw:16"]
     assert "each point the best of d" in figure.layout.title.subtitle.text
@@ -145,5 +152,5 @@ def test_one_query_has_no_interval_and_no_positives_a_sentence() -> None:
 def test_long_names_that_are_cut_to_the_same_text_stay_apart() -> None:
     values = [f"{'x' * 200}{number}{'y' * 200}" for number in range(3)]
     points = {f"net/{value}/whole": {"pooling": value, "p": p} for p, value in enumerate(values)}
-    figure = sweep_of(points, {name: [0.1, 0.2] for name in points}).figure(x="p")
+    figure = sweep_of(points, {name: [0.1, 0.2] for name in points}, "net/{pooling}{p}").figure(x="p")
     assert sum(trace.ids is not None for trace in figure.data) == 3

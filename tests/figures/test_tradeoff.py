@@ -19,7 +19,8 @@ EXACT, PQ, WORSE = measures_of("exact", 1.0, 1024), measures_of("pq:4", 0.6, 4),
 
 def test_indexes_are_points_and_the_front_is_marked() -> None:
     figure = tradeoff_of([EXACT, PQ, WORSE]).figure()
-    stairs, drawn = figure.data
+    stairs, labels, drawn = figure.data
+    assert list(labels.text) == ["exact", "pq:4", "lsh:64"]
     assert list(drawn.ids) == ["exact", "pq:4", "lsh:64"]
     assert (list(drawn.x), list(drawn.y)) == ([1024, 4, 8], [100, 60, 50])
     assert (list(stairs.x), list(stairs.y)) == ([4, 1024], [60, 100])
@@ -35,11 +36,11 @@ def test_indexes_are_points_and_the_front_is_marked() -> None:
 
 def test_probes_of_one_index_are_connected() -> None:
     probes = [measures_of("ivf:8:1", 0.5, 100), measures_of("ivf:8:4", 0.9, 100)]
-    trail, _, drawn = tradeoff_of([EXACT, *probes]).figure(x="queries_per_second").data
+    trail, _, _, drawn = tradeoff_of([EXACT, *probes]).figure(x="queries_per_second").data
     assert list(trail.y) == [50, 90] and len(drawn.ids) == 3
     shown = tradeoff(tradeoff_of([EXACT, *probes]), indexes={"ivf:8": probes[1]}, trail=probes)
-    assert [len(trace.x) for trace in shown.data] == [2, 1, 1]
-    assert list(shown.data[2].ids) == ["ivf:8"] and list(shown.data[2].text) == ["ivf:8:4"]
+    assert [len(trace.x) for trace in shown.data] == [2, 1, 1, 1]
+    assert list(shown.data[3].ids) == ["ivf:8"] and list(shown.data[2].text) == ["ivf:8:4"]
 
 
 def test_indexes_without_measures_are_named() -> None:
@@ -85,14 +86,16 @@ def test_labels_cover_no_point_and_no_label() -> None:
 
 def test_cells_are_bars_with_their_mean() -> None:
     figure = cell_sizes(cells_of([5, 0, 4, 3], probed=2), "posters")
-    searched, others = figure.data
-    assert (list(searched.x), list(searched.y), list(searched.ids)) == ([1, 2], [5, 0], ["0", "1"])
-    assert (list(others.x), list(others.y), list(others.ids)) == ([3, 4], [4, 3], ["2", "3"])
+    (bars,) = figure.data
+    assert (list(bars.x), list(bars.y)) == ([1, 2, 3, 4], [5, 0, 4, 3])
+    assert list(bars.ids) == ["0", "1", "2", "3"]
+    assert [text.rpartition(", ")[2] for text in bars.hovertext] == [*["searched"] * 2, *["not searched"] * 2]
+    assert len(set(bars.marker.color[:2])) == 1 and bars.marker.color[2] != bars.marker.color[0]
     assert figure.layout.shapes[0].y0 == 3
     title = figure.layout.title.subtitle.text
     assert "n = 12 images in 4 cells" in title and "semi-synthetic data" in title
     many = cell_sizes(cells_of([1] * 4096, probed=8))
-    assert [len(trace.x) for trace in many.data] == [8, 248]
+    assert [len(trace.x) for trace in many.data] == [256]
     assert "the nearest 256 drawn" in many.layout.title.subtitle.text
     assert not cell_sizes(cells_of([], probed=0)).data
 

@@ -50,7 +50,7 @@ def last_cell(panel: TradeoffPanel) -> dict[str, Any]:
     """The message of a click on the last cell."""
     plot = panel.inspector.cell.sizes
     assert plot.figure is not None
-    return {"pick": [1, len(plot.figure.data[1].x) - 1], "version": plot.version}
+    return {"pick": [0, len(plot.figure.data[0].x) - 1], "version": plot.version}
 
 
 def settled(session: Session, panel: TradeoffPanel) -> TradeoffPanel:
@@ -110,14 +110,14 @@ def test_probe_slider_moves_the_point_and_leaves_a_trail(session: Session) -> No
         panel.probing.turn(at)
         settled(session, panel)
     assert panel.rows["ivf:8"].index == "ivf:8:8"
-    assert panel.table.rows[1]["cells"]["index"] == drawn(panel).text[1] == "ivf:8:8"
+    assert panel.table.rows[1]["cells"]["index"] == panel.plot.figure.data[-2].text[1] == "ivf:8:8"
     assert panel.plot.figure is not None
     trail = panel.plot.figure.data[0]
     assert list(trail.y) == sorted(trail.y) and len(trail.y) == 3
     assert panel.rows["ivf:8"].recall[10] == 1.0 >= before
-    assert len(panel.inspector.cell.sizes.figure.data[0].x) == 8  # searched
+    assert "the 8 that are searched" in panel.inspector.cell.sizes.figure.layout.title.subtitle.text
     panel.pick("exact")
-    assert panel.probing.slider.sliders == [] and len(panel.plot.figure.data) == 2  # the front and the points
+    assert panel.probing.slider.sliders == [] and len(panel.plot.figure.data) == 3  # without a trail
     settled(session, panel)
 
 

@@ -46,7 +46,7 @@ def combinations(template: str, values: Mapping[str, Iterable[Value]]) -> Combin
     left_out: dict[str, str] = {}
     for chosen in product(*checked.values()):
         point = dict(zip(checked, chosen, strict=True))
-        text = _filled(template, point)
+        text = filled(template, point)
         try:
             config = Config.parse(text)
             # It raises if no layer fits the pooling.
@@ -116,7 +116,7 @@ def written(value: object) -> str:
     return str(_plain(value))
 
 
-def _filled(template: str, point: Mapping[str, Value]) -> str:
+def filled(template: str, point: Mapping[str, Value]) -> str:
     """The template with its values; a word with an empty value, such as ``pcaw:{d}``, is left out."""
     parts = []
     for part in template.split("/"):

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.binary_codes import BinaryCodeStudy, binary_code_study
+from workbench.analysis.index_steps import training_key, valid_index_steps
 from workbench.analysis.inverted_cells import cell_table
 from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
-from workbench.config.steps import INDEX_STEPS, SUGGESTING, Step, parse_index
+from workbench.config.steps import SUGGESTING, Step
 from workbench.engine.description import DescribedCollection
 from workbench.evaluation import protocols
 from workbench.search import faiss_index
@@ -205,7 +206,10 @@ class Tradeoff(Drawable):
         collection = self.described.collection
         if collection.protocol is None or not collection.queries:
             return NAN
-        duplicates = self._duplicates = self._duplicates or find_duplicates(self.database)
+
+        if self._duplicates is None:
+            self._duplicates = find_duplicates(self.database)
+        duplicates = self._duplicates
 
         def search(batch: slice) -> list[Ranking]:
             progress(f"evaluating {index.name}", batch.start, len(self.queries))
@@ -229,22 +233,6 @@ class Tradeoff(Drawable):
             index.search(query, K)
             times.append(time.perf_counter() - started)
         return 1 / statistics.median(times)
-
-
-def valid_index_steps(index: str) -> tuple[Step, ...]:
-    """The steps of an index string. Raises WorkbenchError if it is invalid or holds other steps too."""
-    names = [word.partition(":")[0].strip() for word in index.split(",")]
-    if "/" in index or not set(names) <= set(INDEX_STEPS):
-        raise WorkbenchError(
-            f"{index!r} is not an index; valid: exact, ivf:64, pq:16, ivf:64,pq:16 and so on"
-        )
-    return parse_index(index)
-
-
-def training_key(index: str) -> str:
-    """The parameters of an index that its training depends on: all except how much it probes."""
-    steps = valid_index_steps(index)
-    return ",".join(f"{s.name}:{s.args[0]:g}" if s.name in SUGGESTING else str(s) for s in steps)
 
 
 def pareto_front(points: Iterable[tuple[float, float]], more: tuple[bool, bool]) -> list[bool]:

@@ -7,11 +7,15 @@ from dataclasses import replace
 
 import pandas as pd
 
+from workbench.analysis.ap_factors import ApFactors, ap_factors
 from workbench.analysis.combinations import Value
+from workbench.analysis.confusion import PICTURED, Confusion, confusion, confusion_by_regions
 from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
 from workbench.analysis.embedding_map import embedding_map
+from workbench.analysis.score_distributions import ScoreDistributions, score_distributions
 from workbench.analysis.sweep import Sweep, sweep
 from workbench.collections.collection import require_ground_truth
+from workbench.collections.named_picture import NamedPicture
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
@@ -20,6 +24,7 @@ from workbench.descriptors.proposals import load_proposal_model
 from workbench.engine.description import require_maps
 from workbench.engine.engine import Engine
 from workbench.engine.evaluate import Evaluation
+from workbench.engine.provenance import warnings
 from workbench.engine.queries import QueryLike, named_picture, query_input, query_maps, query_vector
 from workbench.explain.activations import Activations, activations, at_layer, layer_source
 from workbench.explain.channels import Contributions, contributions
@@ -84,6 +89,34 @@ class StudyAccessor:
         """Correlations of the descriptor's dimensions, before and after whitening."""
         return cooccurrence(self._engine.describe(self._engine.config(pipeline), progress), progress=progress)
 
+    def confusion(
+        self,
+        pipeline: str | Config | None = None,
+        *,
+        k: int = 1,
+        regions: bool = False,
+        progress: Progress = silent,
+    ) -> Confusion:
+        """The label of each image against the most frequent label of its ``k`` nearest other images.
+
+        ``regions``: against the label that ONE predicts by the pipeline's regions, in place of the nearest
+        images. Without labels, the label of an image is the query that it answers. See ``Confusion``.
+        """
+        config = self._engine.config(pipeline)
+        collection = self._engine.collection
+        if regions:
+            sets = self._engine.region_sets(config, progress)
+            described, result = sets.described, confusion_by_regions(sets, progress)
+        else:
+            described = self._engine.describe(config, progress)
+            result = confusion(described, k, progress)
+        shown = [image for row in result.errors()["examples"][:PICTURED] for image in row]
+        return replace(
+            result,
+            warnings=tuple(warnings(described)),
+            pictures={image: NamedPicture(image, collection.path(image)) for image in shown},
+        )
+
     def embedding(
         self,
         pipeline: str | Config | None = None,
@@ -113,3 +146,21 @@ class StudyAccessor:
             return self._evaluate(pipeline, progress=report, localise=False)
 
         return sweep(template, values, evaluate, progress)
+
+    def scores(
+        self, pipeline: str | Config | None = None, *, progress: Progress = silent
+    ) -> ScoreDistributions:
+        """The scores of positives, negatives and ignored images, over the whole rankings of all queries.
+
+        Raises WorkbenchError if the collection has no ground truth.
+        """
+        require_ground_truth(self._engine.collection)
+        return score_distributions(self._engine.searcher(self._engine.config(pipeline), progress), progress)
+
+    def ap_factors(self, pipeline: str | Config | None = None, *, progress: Progress = silent) -> ApFactors:
+        """The precision that each positive contributes to AP, beside what the ground truth knows of it.
+
+        Raises WorkbenchError if the collection has no ground truth.
+        """
+        require_ground_truth(self._engine.collection)
+        return ap_factors(self._engine.searcher(self._engine.config(pipeline), progress), progress)

@@ -25,31 +25,28 @@ def cell_sizes(cells: CellStatistics, collection: str = "") -> Figure:
             text(collection),
             f"n = {images:,} images in {count:,} cells",
             f"the nearest {CELLS} drawn" if count > CELLS else "",
+            f"blue: the {cells.probed:,} that are searched",
             f"dashed: their mean, {cells.sizes.mean():,.1f}",
             collection=collection,
         ),
         x="cells, the nearest to the query first",
         y="images",
         height=240,
-        barmode="overlay",
         bargap=0.1 if len(sizes) <= 100 else 0,
         hovermode="x",
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
     )
-    parts = (
-        ("searched", PALETTE[0], range(min(cells.probed, len(sizes)))),
-        ("not searched", NEUTRAL, range(cells.probed, len(sizes))),
+    searched = [place < cells.probed for place in range(len(sizes))]
+    figure.add_bar(
+        x=list(range(1, len(sizes) + 1)),
+        y=sizes,
+        marker={"color": [PALETTE[0] if is_searched else NEUTRAL for is_searched in searched]},
+        ids=[str(place) for place in range(len(sizes))],
+        hovertext=[
+            f"cell {place + 1} by distance: {size:,} images, {'' if is_searched else 'not '}searched"
+            for place, (size, is_searched) in enumerate(zip(sizes, searched, strict=True))
+        ],
+        hoverinfo="text",
     )
-    for name, colour, places in parts:
-        figure.add_bar(
-            x=[place + 1 for place in places],
-            y=[sizes[place] for place in places],
-            name=name,
-            marker={"color": colour, "line": {"width": 0}},
-            ids=[str(place) for place in places],
-            hovertext=[f"cell {place + 1} by distance: {sizes[place]:,} images, {name}" for place in places],
-            hoverinfo="text",
-        )
     figure.add_hline(float(cells.sizes.mean()), line={"dash": "dash", "width": 1, "color": NEUTRAL})
     figure.update_xaxes(range=[0.4, len(sizes) + 0.6])
     return figure

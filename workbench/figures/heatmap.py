@@ -31,38 +31,28 @@ def add_heatmap(
     best = (max if measure.more else min)(point.value for point in cells.values())
     digits = 1 if measure.unit == "%" else 2 if measure.unit else 0
     z = np.full((len(y.places), len(x.places)), np.nan)
-    written = np.full(z.shape, "", object)
+    written, names, hover = (np.full(z.shape, "", object) for _ in range(3))
     for (a, b), point in cells.items():
         row, column = int(y.places[b]), int(x.places[a])
         z[row, column] = point.value
+        names[row, column] = point.pipeline
+        hover[row, column] = f"{text(point.pipeline, 90)}<br>{measure.title} {measure.write(point.value)}"
         if len(cells) <= WRITTEN or point.value == best:
             written[row, column] = (BEST if point.value == best else "") + f"{point.value:,.{digits}f}"
     figure.add_heatmap(
         z=z,
         text=written,
         texttemplate="%{text}",
+        ids=names,
+        hovertext=hover,
+        hoverinfo="text",
+        hoverongaps=False,
         xgap=1,
         ygap=1,
-        hoverinfo="skip",
-        hoverongaps=False,
         colorbar={"title": {"text": measure.axis, "side": "right"}, "outlinewidth": 0, "thickness": 12},
         colorscale="Viridis",
         reversescale=not measure.more,
     )
-    # Points without a mark, above the cells: they have ids, and can be reached by keyboard.
-    figure.add_scatter(
-        x=[x.places[a] for a, _ in cells],
-        y=[y.places[b] for _, b in cells],
-        mode="markers",
-        marker={"size": 24, "opacity": 0, "symbol": "square"},
-        ids=[point.pipeline for point in cells.values()],
-        hovertext=[
-            f"{text(point.pipeline, 90)}<br>{measure.title} {measure.write(point.value)}"
-            for point in cells.values()
-        ],
-        hoverinfo="text",
-        showlegend=False,
-    )
     figure.update_xaxes(x.layout() | {"showgrid": False, "zeroline": False})
     figure.update_yaxes(y.layout() | {"showgrid": False, "zeroline": False})
-    figure.update_layout(height=max(320, 180 + 34 * len(y.places)), hovermode="closest", hoverdistance=60)
+    figure.update_layout(height=max(340, 200 + 34 * len(y.places)))

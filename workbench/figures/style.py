@@ -22,6 +22,7 @@ ADDS, SUBTRACTS = "#d9630c", "#4472c4"  # as in ``common.colormaps``, with the c
 NEUTRAL = "#808080"
 SEMI_SYNTHETIC = ("posters",)  # the collections that are rendered
 MAX_CHARACTERS = 60  # of a name on an axis or in a legend
+TOP = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}  # of a title with several lines below
 LIGHT, DARK = "workbench_light", "workbench_dark"
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from workbench.analysis.combinations import filled
 from workbench.config.errors import WorkbenchError
 from workbench.figures.heatmap import add_heatmap
 from workbench.figures.measures import Measure, interval_of, judged_of, measure_of, value_of
 from workbench.figures.parameter_axis import ParameterAxis, parameter_axis_of
-from workbench.figures.style import DASHES, PALETTE, SYMBOLS, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import DASHES, PALETTE, SYMBOLS, TOP, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.analysis.combinations import Value
@@ -52,8 +53,8 @@ def sweep(sweep: Sweep, measure: str = "mAP", x: str = "", kind: str = "") -> Fi
     if not points:
         return notice("No query has a positive, so there is nothing to draw.", title)
     grid = second is not None and (kind == "heatmap" or (not kind and _is_grid(first.axis, second.axis)))
-    figure = new_figure(title, _subtitle(sweep, drawn, points, names, grid), height=420)
-    figure.update_layout(margin={"t": 84})
+    figure = new_figure(title, _subtitle(sweep, drawn, points, names, grid), height=440)
+    figure.update_layout(margin={"t": 100}, title=TOP)
     if second is not None and grid:
         cells = {(p.values[first.name], p.values[second.name]): p for p in points}
         add_heatmap(figure, first.axis, second.axis, cells, drawn)
@@ -129,7 +130,7 @@ def _groups(points: Sequence[Point], second: Parameter | None) -> Groups:
 def _subtitle(
     sweep: Sweep, measure: Measure, points: Sequence[Point], names: Sequence[str], grid: bool
 ) -> str:
-    """The collection and n, the best pipeline, and what is not drawn, in two lines."""
+    """The collection and n, what is not drawn, and the best pipeline."""
     first = sweep.evaluations[0]
     best = (max if measure.more else min)(points, key=lambda point: point.value)
     others = [name for name in sweep.varied if name not in names]
@@ -146,7 +147,11 @@ def _subtitle(
         collection=first.collection,
         pipelines=[point.pipeline for point in points],
     )
-    return f"{about}<br>best: {text(best.pipeline, 90)}, {measure.write(best.value)}"
+    shown = {name: f"{{{name}}}" if len(known) > 1 else known[0] for name, known in sweep.values.items()}
+    values = ", ".join(f"{text(name)} = {text(best.values[name] or 'none')}" for name in sweep.varied)
+    return (
+        f"{text(filled(sweep.template, shown), 90)}<br>{about}<br>best: {measure.write(best.value)}, {values}"
+    )
 
 
 def _hover(point: Point, measure: Measure) -> str:
@@ -220,5 +225,5 @@ def _add_rows(figure: Figure, across: Parameter, groups: Groups, measure: Measur
         )
     rows = len(across.axis.places)
     figure.update_xaxes(title={"text": measure.axis})
-    figure.update_yaxes(across.axis.layout() | {"range": [rows - 0.4, -0.6]})
-    figure.update_layout(height=max(240, 150 + rows * max(26, 10 * len(groups))))
+    figure.update_yaxes(across.axis.layout() | {"range": [rows - 0.4, -0.6], "zeroline": False})
+    figure.update_layout(height=max(260, 180 + rows * max(26, 10 * len(groups))))

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from workbench.analysis.index_tradeoff import IndexMeasures, pareto_front, training_key
+from workbench.analysis.index_steps import probes, training_key
+from workbench.analysis.index_tradeoff import IndexMeasures, pareto_front
 from workbench.figures.index_measures import Axis, axis_of, in_words, value_of
 from workbench.figures.labels import label_sides
-from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import NEUTRAL, PALETTE, TOP, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.analysis.index_tradeoff import Tradeoff
@@ -38,7 +39,7 @@ def tradeoff(
     if not drawn:
         return notice(UNDEFINED if every else "No index is measured yet.", title)
     figure = new_figure(title, _subtitle(tradeoff, every, drawn), x=across.title, y=up.title, height=420)
-    figure.update_layout(margin={"t": 84}, hovermode="closest", showlegend=False)
+    figure.update_layout(margin={"t": 84}, title=TOP, hovermode="closest", showlegend=False)
     places = [(value_of(m, x), value_of(m, y)) for m in drawn.values()]
     best = pareto_front(places, (across.more, up.more))
     trails = _trails(list(drawn.values())) if indexes is None else [list(trail)]
@@ -48,8 +49,10 @@ def tradeoff(
     also = [(value_of(m, x), value_of(m, y)) for probed in trails for m in probed if _is_defined(m, x, y)]
     ranges = [_range([p[side] for p in [*places, *also]], axis) for side, axis in enumerate((across, up))]
     _add_points(figure, drawn, places, best, ranges, (x, y))
-    figure.update_xaxes(type="log" if across.log else "linear", range=ranges[0])
-    figure.update_yaxes(type="log" if up.log else "linear", range=ranges[1])
+    for update, axis, limits in zip(
+        (figure.update_xaxes, figure.update_yaxes), (across, up), ranges, strict=True
+    ):
+        update(range=limits, **(_log_ticks(limits) if axis.log else {"type": "linear"}))
     return figure
 
 
@@ -71,7 +74,7 @@ def _trails(measured: Sequence[IndexMeasures]) -> list[list[IndexMeasures]]:
     trails: dict[str, list[IndexMeasures]] = {}
     for measures in measured:
         trails.setdefault(training_key(measures.index), []).append(measures)
-    return [trail for trail in trails.values() if len(trail) > 1]
+    return [sorted(t, key=lambda m: probes(m.index) or 0) for t in trails.values() if len(t) > 1]
 
 
 def _subtitle(
@@ -98,6 +101,16 @@ def _range(values: Sequence[float], axis: Axis) -> list[float]:
     shown = [math.log10(value) for value in values] if axis.log else list(values)
     room = max(0.08 * (max(shown) - min(shown)), 0.3 if axis.log else 0.02 * max(abs(max(shown)), 1))
     return [min(shown) - room, max(shown) + room]
+
+
+def _log_ticks(limits: Sequence[float]) -> dict[str, object]:
+    """A logarithmic axis with ticks at 1, 2 and 5 times the powers of ten, or at the powers alone."""
+    low, high = limits
+    steps = (1,) if high - low > 2.5 else (1, 2, 5)
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    shown = [tick for tick in ticks if low <= math.log10(tick) <= high]
+    return {"type": "log", "tickvals": shown, "ticktext": [f"{tick:,.10g}" for tick in shown]}
 
 
 def _add_trail(figure: Figure, places: Sequence[tuple[float, float]]) -> None:
@@ -147,12 +160,18 @@ def _add_points(
     order = sorted(range(len(names)), key=lambda number: not best[number])
     sides = label_sides([(at[0], at[1]) for at in fractions], names, order)
     x, y = axes
+    coordinates = {"x": [place[0] for place in places], "y": [place[1] for place in places]}
     figure.add_scatter(
-        x=[place[0] for place in places],
-        y=[place[1] for place in places],
-        mode="markers+text",
+        **coordinates,
+        mode="text",
         text=[name if side else "" for name, side in zip(names, sides, strict=True)],
         textposition=[side or "middle right" for side in sides],
+        cliponaxis=False,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        **coordinates,
+        mode="markers",
         cliponaxis=False,
         marker={
             "symbol": ["circle" if on_front else "circle-open" for on_front in best],

@@ -10,7 +10,6 @@ from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import REGIONS, RegionRecall
 from workbench.analysis.sweep import Sweep
-from workbench.config.printable import printable
 from workbench.figures.index_measures import points, seconds
 from workbench.report.markup import escape
 
@@ -98,11 +97,21 @@ def _percent(share: float) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
+    """The rows of a frame of texts; the first column is text, the others are numbers."""
     if frame.empty:
         return ""
-    html = printable(frame.head(ROWS).to_html(index=False, escape=True, border=0), keep="\n")
+    style = "padding: 2px 12px 2px 0; text-align: {}; font-variant-numeric: tabular-nums"
+    styles = [style.format("right" if number else "left") for number in range(frame.shape[1])]
+
+    def row(cells: Iterable[object], tag: str) -> str:
+        written = (f'<{tag} style="{s}">{escape(c)}</{tag}>' for s, c in zip(styles, cells, strict=True))
+        return f"<tr>{''.join(written)}</tr>"
+
+    rows = "".join(row(cells, "td") for cells in frame.head(ROWS).itertuples(index=False))
     more = len(frame) - ROWS
-    return html + (f"<div>{more:,} more rows in <code>.table</code></div>" if more > 0 else "")
+    return f'<table style="border-collapse: collapse">{row(frame.columns, "th")}{rows}</table>' + (
+        f"<div>{more:,} more rows in <code>.table</code></div>" if more > 0 else ""
+    )
 
 
 def _reasons(what: str, reasons: Mapping[str, str]) -> str:

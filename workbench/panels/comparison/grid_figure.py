@@ -38,6 +38,7 @@ class GridFigure(Panel[Request, Figure]):
         super().__init__(session)
         self._chosen = chosen
         self.plot = Plot(label="mAP over the parts of the grid")
+        self.plot.layout.display = "none"
         self.widget = W.VBox([self.plot])
 
     def request(self) -> Request | None:
@@ -53,9 +54,11 @@ class GridFigure(Panel[Request, Figure]):
 
     def render(self, result: Figure) -> None:
         self.plot.show(result)
+        self.plot.layout.display = None
 
     def render_nothing(self) -> None:
         self.plot.show(None)
+        self.plot.layout.display = "none"
 
     def dim(self, stale: bool) -> None:
         self.plot.stale = stale

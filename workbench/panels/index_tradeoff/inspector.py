@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import ipywidgets as W
 import numpy as np
 
-from workbench.analysis.index_tradeoff import Tradeoff, valid_index_steps
+from workbench.analysis.index_steps import valid_index_steps
+from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.collections.protocols import SIGNS
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress

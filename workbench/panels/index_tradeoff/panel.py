@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import ipywidgets as W
 
-from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff, valid_index_steps
+from workbench.analysis.index_steps import probes, valid_index_steps
+from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -17,7 +18,7 @@ from workbench.figures.tradeoff import tradeoff as tradeoff_figure
 from workbench.panels.base import Panel
 from workbench.panels.index_tradeoff import table
 from workbench.panels.index_tradeoff.inspector import IndexInspector
-from workbench.panels.index_tradeoff.probes import Probed, Probing, probes
+from workbench.panels.index_tradeoff.probes import Probed, Probing
 from workbench.panels.pipeline_choices import CHOICES, NONE, with_part
 from workbench.panels.pipeline_summary import description_of
 from workbench.panels.session import Session

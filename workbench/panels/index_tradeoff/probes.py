@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff, valid_index_steps
+from workbench.analysis.index_steps import probes
+from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff
 from workbench.common.progress import Progress
 from workbench.config.config import Config
-from workbench.config.steps import SUGGESTING
 from workbench.panels.base import Panel
 from workbench.panels.pipeline_numbers import numbers, with_number
 from workbench.panels.session import Session
@@ -75,11 +75,6 @@ class Probing(Panel[Request, Probed]):
 
     def render(self, result: Probed) -> None:
         self._show(result)
-
-
-def probes(index: str) -> float | None:
-    """The probes (cells or candidates) of an index; None if it has none."""
-    return next((step.args[1] for step in valid_index_steps(index) if step.name in SUGGESTING), None)
 
 
 def _pipeline(tradeoff: Tradeoff, index: str) -> str:
