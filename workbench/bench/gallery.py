@@ -26,7 +26,10 @@ MOST = 100  # rows with pictures; further ones are left out, and counted
 BOX = ["x0", "y0", "x1", "y1"]
 _LOCATED, _OUTLINE, _CASING = (230, 97, 1), (255, 255, 255), (0, 0, 0)
 _EDGES = {"✓": "#159a72", "✓ʰ": "#1f7fc4", "✗": "#c96a0e", "~": "#808080"}  # by sign of the relevance
-_DRAWN = {"image_id": "image", "query": "query"}  # columns that name pictures → heading of the pictures
+_DRAWN = {
+    "image_id": "picture",
+    "query": "query picture",
+}  # columns that name pictures → heading of the pictures
 
 Thumbnail = Callable[[str, Box | None], bytes]  # of an image, cropped to a box
 
@@ -44,7 +47,7 @@ def gallery(collection: Collection, thumbnail: Thumbnail, table: pd.DataFrame, q
         if column not in shown:
             continue
         rows = shown.to_dict("records")
-        cells[f"picture of the {heading}"] = [
+        cells[heading] = [
             _cell(collection, thumbnail, row, column, query or str(row.get("query", ""))) for row in rows
         ]
     for column in shown.columns:
