@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return opened(root, tmp_path_factory.mktemp("cache"))
 
 
-def ranking(*names: str, **columns: object) -> pd.DataFrame:
+def ranking(*names: str, **columns: Any) -> pd.DataFrame:
     table = pd.DataFrame({"image_id": [f"kind/{name}" for name in names]})
     return table.assign(rank=range(1, len(table) + 1), **columns)
 

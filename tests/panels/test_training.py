@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -70,6 +71,12 @@ def trained(session: Session, **more: object) -> TrainingPanel:
     return panel
 
 
+def figure_of(panel: TrainingPanel) -> Any:
+    """The figure of the curves."""
+    assert panel.curves.figure is not None
+    return panel.curves.figure
+
+
 def test_new_panel_lists_shipped_trainings(session: Session) -> None:
     panel = TrainingPanel(session)
     (row,) = panel.list.rows
@@ -78,9 +85,9 @@ def test_new_panel_lists_shipped_trainings(session: Session) -> None:
     assert panel.course.layout.display == panel.changes.widget.layout.display == "none"
     assert panel.use.layout.display == "none"
     panel.pick(row["id"])
-    assert "epoch 10 is kept" in panel.curves.figure.layout.title.subtitle.text
+    assert "epoch 10 is kept" in figure_of(panel).layout.title.subtitle.text
     lines = {"loss": 16, "held-out loss": 16, "held-out mAP": 16, "weight on the target": 16}
-    assert {line.name: len(line.x) for line in panel.curves.figure.data} == lines
+    assert {line.name: len(line.x) for line in figure_of(panel).data} == lines
     session.cancel()
 
 
@@ -89,11 +96,11 @@ def test_trained_backbone_is_shown_and_offered_in_all_panels(session: Session) -
     panel = trained(session)
     path = session.bench.options.cache / "learned" / f"{panel.picked}.safetensors"
     assert path.is_file()
-    loss, measured = panel.curves.figure.data
+    loss, measured = figure_of(panel).data
     assert (list(measured.x), list(loss.x)) == ([0, 1, 2], [1, 2])
     assert [row["cells"]["number"] for row in panel.epochs.rows] == ["untrained", "1", "2"]
     best = max((1, 2), key=lambda number: measured.y[number])
-    assert f"epoch {best} is kept" in panel.curves.figure.layout.title.subtitle.text
+    assert f"epoch {best} is kept" in figure_of(panel).layout.title.subtitle.text
     cells = panel.list.rows[0]["cells"]
     assert (cells["before"], cells["after"]) == (f"{measured.y[0]:.1f}", f"{measured.y[best]:.1f}")
     offered = (f"{panel.picked} (fine-tuned)", f"file:{path}")
@@ -199,7 +206,7 @@ def test_attention_is_trained_without_labels_and_used(folder: Path, tmp_path: Pa
     panel.go.click()
     settled(session)
     name = panel.picked
-    assert [len(line.x) for line in panel.curves.figure.data] == [2, 2, 2, 2]
+    assert [len(line.x) for line in figure_of(panel).data] == [2, 2, 2, 2]
     before, after = panel.trained[name].pipelines
     assert (before, after) == (f"{NETWORK}/max/rmac:5", f"{NETWORK}/max/rmac:5/attention:{name}")
     assert [side["title"] for side in panel.changes.duel.sides] == ["", ""]  # there is no ground truth

@@ -58,7 +58,9 @@ def test_lines_of_inliers_join_the_places_of_keypoints() -> None:
     shown = match_picture(match, ["pipeline"])
     x, y = match.query.points[match.table["query_keypoint"][0], :2]
     blue = -colours(shown)
-    assert blue[12 + int(y) - 3 : 12 + int(y) + 4, 12 + int(x) : 12 + int(x) + 6].max() > 100
+    margin = 16  # a fiftieth of the longer side, 810 pixels
+    top, left = margin + round(y), margin + round(x)
+    assert blue[top - 3 : top + 4, left : left + 6].max() > 100
     assert shown.width > 800
 
 

@@ -33,5 +33,5 @@ def shifted_match(inliers: int, others: int = 0, names: Sequence[str] = ("a.jpg"
         rows = np.column_stack([points, np.full(count, 8.0), np.full(count, 90.0)])
         return LocalFeatures(rows.astype(np.float32), stored, SIZE)
 
-    pictures = tuple(NamedPicture(name, picture(seed, SIZE)) for seed, name in enumerate(names))
-    return replace(match(features(places), features(moved)), pictures=pictures, collection="photos")
+    first, second = (NamedPicture(name, picture(seed, SIZE)) for seed, name in enumerate(names))
+    return replace(match(features(places), features(moved)), pictures=(first, second), collection="photos")

@@ -26,7 +26,10 @@ MOST = 100  # rows with pictures; further ones are left out, and counted
 BOX = ["x0", "y0", "x1", "y1"]
 _LOCATED, _OUTLINE, _CASING = (230, 97, 1), (255, 255, 255), (0, 0, 0)
 _EDGES = {"✓": "#159a72", "✓ʰ": "#1f7fc4", "✗": "#c96a0e", "~": "#808080"}  # by sign of the relevance
-_DRAWN = {"image_id": "image", "query": "query"}  # columns that name pictures → heading of the pictures
+_DRAWN = {
+    "image_id": "picture",
+    "query": "query picture",
+}  # columns that name pictures → heading of the pictures
 
 Thumbnail = Callable[[str, Box | None], bytes]  # of an image, cropped to a box
 
@@ -43,15 +46,15 @@ def gallery(collection: Collection, thumbnail: Thumbnail, table: pd.DataFrame, q
     for column, heading in _DRAWN.items():
         if column not in shown:
             continue
-        rows = shown.to_dict("records")
-        cells[f"picture of the {heading}"] = [
+        rows: list[dict[Any, Any]] = shown.to_dict("records")
+        cells[heading] = [
             _cell(collection, thumbnail, row, column, query or str(row.get("query", ""))) for row in rows
         ]
     for column in shown.columns:
         if column not in BOX:
             cells[printable(column)] = [_text(column, value) for value in shown[column]]
-    styler = cells.style.hide(axis="index").format_index(html.escape, axis="columns")
-    styler = styler.set_properties(**{"text-align": "left", "vertical-align": "middle"})
+    styler = cells.style.hide(axis="index").format_index(lambda name: html.escape(str(name)), axis="columns")
+    styler = styler.set_properties(None, **{"text-align": "left", "vertical-align": "middle"})
     return styler.set_caption(_caption(collection, thumbnail, len(table), query))
 
 
@@ -66,7 +69,7 @@ def _with_index(table: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def _cell(collection: Collection, thumbnail: Thumbnail, row: dict[str, Any], column: str, query: str) -> str:
+def _cell(collection: Collection, thumbnail: Thumbnail, row: dict[Any, Any], column: str, query: str) -> str:
     """The picture of a row as HTML, or the reason why there is none."""
     name = str(row[column])
     try:
@@ -81,7 +84,7 @@ def _cell(collection: Collection, thumbnail: Thumbnail, row: dict[str, Any], col
     return _img(content, alternative, f"border-bottom: 3px solid {edge}")
 
 
-def _image(collection: Collection, thumbnail: Thumbnail, name: str, row: dict[str, Any], query: str) -> bytes:
+def _image(collection: Collection, thumbnail: Thumbnail, name: str, row: dict[Any, Any], query: str) -> bytes:
     """The thumbnail of an image with the box of its row, and the outline of the query's object."""
     if name not in collection.members:
         raise WorkbenchError(f"image {name!r} is not in {collection.name!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +54,7 @@ def activations(activations: Activations, kind: str | int = "norm", regions: boo
 
 def heat_of(activations: Activations, kind: str | int) -> tuple[np.ndarray, str, str]:
     """The heat [H, W] of a kind, its title, and the quantity of its scale."""
-    if isinstance(kind, Integral):
+    if not isinstance(kind, str):
         return activations.heat("channel", int(kind)), f"Channel {kind}", "activation"
     heat = activations.cells if kind == "cells" else activations.heat(kind)
     return heat, *_TITLES[kind]

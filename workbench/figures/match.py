@@ -122,7 +122,7 @@ def _add_lines(
     )
 
 
-def _said(row: int, match: dict[str, Any]) -> str:
+def _said(row: Any, match: dict[Any, Any]) -> str:
     """A match as its caption."""
     said = f"match {row + 1}: distance {match['distance']:.2f}, ratio {match['ratio']:.2f}"
     if "word" not in match:

@@ -68,7 +68,8 @@ def under_heat(picture: Image.Image, heat: np.ndarray, top: float, signed: bool)
 
 def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     """A text in lines of at most ``width`` pixels, broken between words where possible."""
-    lines, rest = [], printable(text)
+    lines: list[str] = []
+    rest = printable(text)
     while rest and len(lines) < _MOST_LINES:
         count = _fitting(rest, font, width)
         if count < len(rest):
