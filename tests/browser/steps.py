@@ -51,3 +51,9 @@ def ranked(panel: Locator, before: str = "", seconds: float = 60) -> tuple[str, 
     # The share of heat on targets comes after the mAP, where a collection knows outlines.
     expect(button(region(panel, "Messages"), "Cancel")).to_be_hidden(timeout=1000 * seconds)
     return results.locator(".wb-numbers").inner_text(), grid.text_content() or ""
+
+
+def click_bar(bar: Locator) -> None:
+    """Click on a bar of a plotly chart; plotly takes the pointer by a layer above the bars."""
+    bar.hover(force=True)
+    bar.click(force=True)

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.axe import serious
 from tests.browser.notebook import CELLS, Notebook
-from tests.browser.steps import NAUGHTY, photos, ranked, region, select
+from tests.browser.steps import NAUGHTY, click_bar, photos, ranked, region, select
 from tests.support.extraction import NETWORK
 
 pytestmark = pytest.mark.browser
@@ -48,6 +48,9 @@ def test_class_vote_and_image_can_be_picked(notebook: Notebook, folder: Path, ca
     votes.locator("tbody tr").first.click()
     expect(votes.locator("tbody tr").first).to_have_attribute("aria-selected", "true", timeout=WAIT)
     expect(part.locator(".wb-heat-regions .wb-marked")).to_have_count(2, timeout=WAIT)
+    expect(part.locator(".wb-plot .ytick text")).to_have_count(5, timeout=WAIT)  # four votes and the score
+    click_bar(part.locator(".wb-plot .barlayer .point").nth(1))
+    expect(votes.locator("tbody tr").nth(1)).to_have_attribute("aria-selected", "true", timeout=WAIT)
     assert page.evaluate(CELLS) == count
 
     # By mouse: an image of the ranking, whose name is shown as text.

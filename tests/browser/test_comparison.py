@@ -49,27 +49,38 @@ def test_grid_search_is_run_and_two_pipelines_are_compared_by_query(
     # The best pipeline is B, and its row is marked.
     expect(lines(part).filter(has_text="★")).to_have_count(1)
     expect(lines(part).filter(has_text="★")).to_have_text(re.compile("^B"))
-    expect(part.locator(".wb-chart path.wb-plot-line")).to_have_count(4 + 4)  # in the chart and in its legend
+    curves = part.locator(".wb-plot", has_text="Precision over recall")
+    expect(curves.locator(".scatterlayer path.js-line")).to_have_count(4, timeout=SLOW)
+    expect(curves.locator(".legendtext")).to_have_count(4)
     lines(part).first.click()
     expect(part).to_contain_text("24 images, 24 queries")
     press(part, "Make current")
     press(part, "Remove")
     expect(lines(part)).to_have_count(3)
 
-    # A click on a query's column in the chart opens the query under A and B.
+    # The table is saved as a file, by keyboard.
+    button(part, "Download").focus()
+    with page.expect_download() as saved:
+        for key in ("Enter", "ArrowDown", "Enter"):
+            page.keyboard.press(key)
+    assert saved.value.suggested_filename.endswith(".tex")
+    assert Path(saved.value.path()).read_text(encoding="utf-8").count("\\texttt{") == 3
+
+    # A click on a query's column in the figure opens the query under A and B.
     queries = part.get_by_role("grid", name="AP of each query under A and B").locator("tbody tr")
     expect(queries).to_have_count(24, timeout=SLOW)
-    chart = part.get_by_role("application", name="AP of each query under A and B")
+    chart = part.get_by_role("application", name=re.compile("^AP of each query under A and B"))
+    expect(chart).to_have_attribute("aria-busy", "false", timeout=SLOW)
     box = chart.bounding_box()
     assert box
-    chart.click(position={"x": box["width"] - 16, "y": 100})
+    chart.click(position={"x": box["width"] - 30, "y": 100})
     expect(queries.last).to_have_attribute("aria-selected", "true", timeout=SLOW)
     last = queries.last.get_attribute("data-id") or ""
     expect(part.locator(".wb-asked figure")).to_contain_text(last, timeout=SLOW)
     chart.focus()
-    for key in ("Home", "ArrowRight", "Enter"):
+    for key in ("ArrowRight", "ArrowLeft", "Enter"):  # the first key reaches the current query
         page.keyboard.press(key)
-    expect(queries.nth(1)).to_have_attribute("aria-selected", "true", timeout=SLOW)
+    expect(queries.nth(22)).to_have_attribute("aria-selected", "true", timeout=SLOW)
 
     # By keyboard: another query, then an image in one ranking and the same image in the other.
     cells = page.evaluate(CELLS)

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.axe import serious
 from tests.browser.notebook import CELLS, Notebook
-from tests.browser.steps import NAUGHTY, region, select
+from tests.browser.steps import NAUGHTY, click_bar, region, select
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +28,12 @@ def explained(panel: Locator, name: str) -> Locator:
     return explanation
 
 
-def test_region_pairs_are_linked_across_pictures_table_and_sum(panel: Locator, notebook: Notebook) -> None:
+def steps(explanation: Locator) -> Locator:
+    """The names of the bars of the sum."""
+    return explanation.locator(".wb-plot .ytick text")
+
+
+def test_regions_are_linked_across_pictures_table_and_sum(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     select(panel, "Explained image").select_option("kind 1/1.jpg")
     explanation = explained(panel, "kind 1/1.jpg")
@@ -36,22 +41,32 @@ def test_region_pairs_are_linked_across_pictures_table_and_sum(panel: Locator, n
     rows = explanation.get_by_role("grid").locator("tbody tr")
     regions = explanation.get_by_role("listbox")
     marked = explanation.locator(".wb-region-drawn.wb-marked")
-    expect(rows).to_have_count(8)
+    expect(rows).to_have_count(5)  # one region at the first level, four at the second
     expect(regions).to_have_count(2)
-    expect(explanation.locator(".wb-links g")).to_have_count(8)
+    expect(explanation.locator(".wb-links g")).to_have_count(5)
 
-    # By mouse: a row of the table marks the pair in both pictures, in the sum and on its line.
+    # By mouse: a row of the table marks the region in both pictures and its line; so does its bar.
     rows.nth(2).click()
     expect(marked).to_have_count(2)
     expect(explanation.locator(".wb-links g.wb-marked")).to_have_attribute("data-part", "2")
-    expect(explanation.locator(".wb-waterfall .wb-marked .wb-step-name")).to_have_text("3")
     rows.nth(2).click()
+    expect(marked).to_have_count(0)
+    expect(steps(explanation)).to_have_count(7, timeout=30_000)
+    names = steps(explanation).all_text_contents()
+    assert sum(name.startswith("level ") for name in names) == 2 and names[-1] == "score"
+    bars = explanation.locator(".wb-plot .barlayer .point")
+    click_bar(bars.nth(1))  # the second level, which is no region
+    expect(marked).to_have_count(0)
+    click_bar(bars.nth(2))
+    expect(rows.nth(1)).to_have_attribute("aria-selected", "true")
+    expect(marked).to_have_count(2)
+    click_bar(bars.nth(2))
     expect(marked).to_have_count(0)
 
     # By keyboard: the arrow keys move between regions, and Enter marks one.
-    regions.last.get_by_role("option", name=re.compile("^pair 1:")).focus()
+    regions.last.get_by_role("option", name=re.compile("^region 1:")).focus()
     page.keyboard.press("ArrowRight")
-    expect(regions.last.get_by_role("option", name=re.compile("^pair 2:"))).to_be_focused()
+    expect(regions.last.get_by_role("option", name=re.compile("^region 2:"))).to_be_focused()
     expect(rows.nth(1)).to_have_attribute("aria-selected", "true")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -80,7 +95,7 @@ def test_negative_is_compared_with_the_first_true_positive(panel: Locator, noteb
     expect(difference).to_have_text(re.compile(r"^Score of A .* − score of B .* = 0\.\d{4}$"))
     a, b, expected = map(float, re.findall(r"-?\d\.\d{4}", difference.inner_text()))
     assert round(a - b, 4) == expected
-    expect(explanation.locator(".wb-waterfall li").last).to_contain_text("A − B")
+    expect(steps(explanation).last).to_have_text("A − B", timeout=30_000)
     inliers = explanation.get_by_role("button", name="Inliers", exact=True)
     inliers.press("Enter")
     expect(explanation.get_by_text("by keypoints of sift")).to_have_count(2, timeout=60_000)
@@ -88,7 +103,7 @@ def test_negative_is_compared_with_the_first_true_positive(panel: Locator, noteb
     inliers.press("Enter")
     expect(explanation.get_by_text("by keypoints of sift")).to_have_count(0)
     button.press("Enter")
-    expect(explanation.locator(".wb-waterfall li").last).to_contain_text("score", timeout=30_000)
+    expect(steps(explanation).last).to_have_text("score", timeout=30_000)
     expect(explanation.get_by_role("figure").filter(visible=True)).to_have_count(2)
 
 

@@ -1,15 +1,13 @@
 """Paired comparison against exact enumeration, closed forms and hand-made cases."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.evaluations import evaluation_of
 from workbench.config.errors import WorkbenchError
 from workbench.evaluation.comparison import Comparison, paired_difference
 
@@ -93,24 +91,9 @@ def test_the_sentence_states_counts_difference_and_p_value() -> None:
     assert sentence.endswith("p = 0.75")
 
 
-@dataclass
-class Evaluated:
-    pipeline: str
-    mean_ap: float
-    per_query: pd.DataFrame
-    metrics: dict[str, float] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-
-def evaluated(pipeline: str, **aps: float) -> Evaluated:
-    table = pd.DataFrame({"query": list(aps), "ap": list(aps.values())})
-    mean = float(table["ap"].mean())
-    return Evaluated(pipeline, mean, table, {"mAP": mean, "N-S": 3.25})
-
-
 def test_comparison_pairs_by_query() -> None:
-    a, b = evaluated("net/max/whole", x=0.1, y=0.5, z=nan), evaluated("net/mean/whole", z=0.9, y=0.7, x=0.2)
+    a = evaluation_of("net/max/whole", {"x": 0.1, "y": 0.5, "z": nan})
+    b = evaluation_of("net/mean/whole", {"z": 0.9, "y": 0.7, "x": 0.2})
     comparison = Comparison([a, b])
     assert comparison.per_query.T["y"].tolist() == [0.5, 0.7]
     assert comparison.table["pipeline"].tolist() == ["net/max/whole", "net/mean/whole"]
@@ -125,30 +108,24 @@ def test_comparison_pairs_by_query() -> None:
         comparison.difference(0, 2)
 
 
-def test_the_html_of_a_comparison_escapes_names_and_lists_all_numbers() -> None:
-    hostile = evaluated("file:<script>/max/whole", x=0.5, y=nan)
-    hostile.warnings = ("random weights <b>",)
-    html = Comparison([evaluated("net/max/whole", x=0.25, y=nan), hostile])._repr_html_()
-    assert "<script>" not in html
-    assert "<b>" not in html
-    assert "&lt;script&gt;" in html
-    assert "random weights" in html
-    assert "25.0%" in html
-    assert "3.25" in html
-    assert "+25.0 mAP" in html
-    assert "nan" not in html
-    assert Comparison([]).per_query.empty
-    assert Comparison([])._repr_html_()
+def test_queries_are_paired_by_name_in_a_setting() -> None:
+    pair = [
+        evaluation_of("net/max/whole", {"x": 0.2, "y": 0.9, "z": nan}, protocol="revisited"),
+        evaluation_of("net/mean/whole", {"y": 0.5, "x": 0.4, "z": 0.3}, protocol="revisited"),
+    ]
+    aps = Comparison(pair).aps("hard").dropna()
+    assert aps["net/mean/whole"].to_dict() == {"x": 0.2, "y": 0.25}
+    with pytest.raises(WorkbenchError, match="valid: medium, hard, easy"):
+        Comparison(pair).aps("tiny")
 
 
 def test_evaluations_that_are_not_comparable_are_refused() -> None:
-    a = evaluated("net/max/whole", x=0.1)
+    a = evaluation_of("net/max/whole", {"x": 0.1})
     with pytest.raises(WorkbenchError, match="twice"):
         Comparison([a, a])
     with pytest.raises(WorkbenchError, match="same queries"):
-        Comparison([a, evaluated("net/mean/whole", y=0.1)])
-    other = evaluated("net/mean/whole", x=0.1)
-    other.provenance = {"protocol": "oxford"}
+        Comparison([a, evaluation_of("net/mean/whole", {"y": 0.1})])
+    other = evaluation_of("net/mean/whole", {"x": 0.1}, protocol="oxford")
     with pytest.raises(WorkbenchError, match="by the same protocol"):
         Comparison([a, other])
     with pytest.raises(WorkbenchError, match="shapes"):

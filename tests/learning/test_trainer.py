@@ -164,8 +164,8 @@ def test_an_epoch_as_a_dictionary_and_as_text() -> None:
     epoch = Epoch(2, 0.5, {"mean_ap": 0.25, "boxes": [[1]]})
     assert epoch.as_dict() == {"number": 2, "loss": 0.5, "mean_ap": 0.25, "boxes": [[1]]}
     assert Epoch.of(epoch.as_dict()) == epoch
-    assert str(epoch) == "epoch 2: loss 0.500, mean_ap 0.250"
-    assert str(Epoch(0, None, {"mean_ap": 0.25})) == "epoch 0: untrained, mean_ap 0.250"
+    assert str(epoch) == "epoch 2: loss 0.500, held-out mAP 25 %"
+    assert str(Epoch(0, None, {"mean_ap": 0.25})) == "epoch 0: untrained, held-out mAP 25 %"
 
 
 def test_a_checkpoint_is_loaded_as_saved(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.support.pictures import folder_of
 from workbench.bench.bench import Bench
 from workbench.collections.uploads import display_name
 from workbench.panels import Session
+from workbench.panels.attention import model
 from workbench.panels.attention.model import NO_MAP
 from workbench.panels.attention.panel import QUERY, RESULT, Attention
 
@@ -270,3 +271,15 @@ def test_empty_panel_shows_a_hint(cache: Path, tmp_path: Path) -> None:
     assert session.wait(60)
     assert session.failed and "000.jpg" in session.message
     assert "Choose a query" in panel.view.empty and not panel.view.picture
+
+
+def test_picture_under_its_heat_can_be_downloaded(panel: Attention, session: Session) -> None:
+    assert panel.download.files == ["Picture and heat (PNG)"]
+    assert panel.seen is not None
+    name, content = model.files(panel.seen, "norm", 0, False)["Picture and heat (PNG)"]()
+    assert name == f"{session.query}-norm.png"
+    with Image.open(BytesIO(content)) as picture:
+        assert picture.format == "PNG"
+    session.pipeline = "sift/bow:16/whole"  # without a map there is no heat
+    settled(session)
+    assert panel.download.files == []

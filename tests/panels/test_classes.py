@@ -66,9 +66,8 @@ def test_votes_are_the_evidence_and_add_up_to_the_score(panel: Classes, bench: B
     assert panel.votes.hint.lines[0]["text"] == f"Votes for the class kind1: score {evidence.score:.3f}"
     shown = [float(row["cells"]["value"].replace("−", "-")) for row in panel.votes.table.rows]
     assert sum(shown) == pytest.approx(evidence.score, abs=1e-4)
-    assert sum(step["value"] for step in panel.votes.sum.steps[:-1]) == pytest.approx(
-        evidence.score, abs=1e-4
-    )
+    bars = panel.votes.sum.figure.data[0]
+    assert sum(bars.x[:-1]) == pytest.approx(evidence.score, abs=1e-4) == bars.x[-1]
     heat = np.frombuffer(panel.votes.views[0].heat, np.float32)
     np.testing.assert_allclose(heat, evidence.query_heatmap.ravel(), atol=1e-6)
     assert panel.votes.shown in evidence.image_heatmaps and panel.votes.views[1].shown == [panel.votes.shown]
@@ -80,12 +79,13 @@ def test_class_image_and_vote_can_be_picked(panel: Classes, bench: Bench) -> Non
     panel.explain_class("kind0")
     settled(panel.session)
     assert panel.table.chosen == ["kind0"] and panel.votes.rendered is not None
-    for number, part in enumerate(panel.votes.total.parts if panel.votes.total else ()):
+    for number, part in enumerate(panel.votes.listing.parts if panel.votes.listing else ()):
         panel.votes.pick(number)
         assert panel.votes.shown == part.image and panel.votes.held == number == panel.votes.views[1].marked
+        assert panel.votes.sum.current == panel.votes.listing.point_of(number)  # type: ignore[union-attr]
         assert {link["part"] for link in panel.votes.links.links} == {
             n
-            for n, vote in enumerate(panel.votes.total.parts if panel.votes.total else ())
+            for n, vote in enumerate(panel.votes.listing.parts if panel.votes.listing else ())
             if vote.image == part.image
         }
     panel.votes.pick(panel.votes.held)

@@ -12,8 +12,6 @@ from tests.support.pictures import noise_of
 from workbench.bench.bench import Bench
 from workbench.panels.ap_pairs import paired
 from workbench.panels.comparison import queue
-from workbench.panels.comparison.charts import lines
-from workbench.panels.comparison.pair import short_names
 from workbench.panels.comparison.panel import Comparison
 from workbench.panels.session import Session
 from workbench.panels.widgets.rankings import FIRST
@@ -186,16 +184,34 @@ def test_a_and_b_are_compared_by_query_in_text_and_charts(session: Session, benc
     assert versus.sentence.lines[0]["text"] == expected.sentence()
     gains = [row["order"]["gain"] for row in versus.queries.rows]
     assert len(gains) == 24 and gains == sorted(gains)
-    assert [c["name"] for c in versus.gains.columns] == [row["id"] for row in versus.queries.rows]
-    assert np.allclose([c["b"] - c["a"] for c in versus.gains.columns], 100 * np.array(gains))
-    assert [(line["name"], line["tone"]) for line in versus.curves.lines] == [
-        ("max/rmac:2", "a"),
-        ("mean/whole", "b"),
-    ]
-    assert np.allclose(versus.curves.lines[0]["y"], 100 * bench.evaluate(MAX).curves[""], atol=0.005)
+    _, under_b, under_a = versus.gains.figure.data
+    assert list(under_a.ids) == [row["id"] for row in versus.queries.rows]
+    assert np.allclose(under_b.y - under_a.y, 100 * np.array(gains))
+    curves = {trace.name: trace for trace in versus.curves.figure.data}
+    assert set(curves) == {MAX, WHOLE}
+    assert np.allclose(curves[MAX].y, 100 * bench.evaluate(MAX).curves[""])
+    # A and B have the same colours in both figures.
+    assert curves[MAX].line.color == under_a.marker.color
+    assert curves[WHOLE].line.color == under_b.marker.color
+    assert set(versus.means.figure.data[0].ids) == {MAX, WHOLE}
     versus.b.value = MAX  # choosing the pipeline of A for B swaps the two
     settled(session)
     assert (session.a, session.b) == (WHOLE, MAX)
+
+
+def test_table_is_saved_in_three_forms(session: Session, bench: Bench) -> None:
+    panel = Comparison(session)
+    assert panel.download.files == []
+    session.compared = (MAX, WHOLE)
+    settled(session)
+    assert panel.download.files == ["Table as CSV", "Table as LaTeX", "Table as Markdown"]
+    expected = bench.compare([MAX, WHOLE])
+    files = [make() for make in panel.download._makers]
+    assert [name.rpartition(".")[2] for name, _ in files] == ["csv", "tex", "md"]
+    assert files[0][1].decode() == expected.to_csv()
+    version = panel.download.version
+    panel.draw(None)
+    assert panel.download.version == version  # an open menu stays valid
 
 
 def test_query_is_opened_under_both_pipelines_and_an_image_studied(session: Session, bench: Bench) -> None:
@@ -203,7 +219,9 @@ def test_query_is_opened_under_both_pipelines_and_an_image_studied(session: Sess
     session.compared = (MAX, WHOLE)
     settled(session)
     query = panel.versus.queries.rows[-1]["id"]
-    panel.versus.gains._handle_custom_msg({"pick": query}, [])
+    gains = panel.versus.gains
+    place = list(gains.figure.data[2].ids).index(query)
+    gains._handle_custom_msg({"pick": [2, place], "version": gains.version}, [])
     settled(session)
     assert session.query == query
     assert panel.versus.queries.chosen == [query] and panel.versus.gains.current == query
@@ -241,21 +259,6 @@ def test_queries_are_paired_by_name_and_setting() -> None:
     bench_b = _evaluation({"y": 0.5, "x": 0.2, "z": 0.3})
     pairs = paired(bench_a, bench_b, "hard")
     assert pairs.set_index("query")["b"].to_dict() == {"x": 0.2, "y": 0.5}
-
-
-def test_curves_beyond_the_named_ones_are_grey() -> None:
-    curves = {f"p{i}": np.full(101, 0.9 - 0.05 * i) for i in range(10)}
-    chart_lines = lines(curves, "p3", "p0", {p: p.upper() for p in curves})
-    assert [line["name"] for line in chart_lines[:4]] == ["P3", "P0", "P1", "P2"]
-    assert [line["tone"] for line in chart_lines] == ["a", "b", 0, 1, 2, 3, 4, 5, -1, -1]
-    assert chart_lines[1]["y"] == [90.0] * 101
-
-
-def test_short_names_omit_a_common_backbone() -> None:
-    assert list(short_names([MAX, WHOLE]).values()) == ["max/rmac:2", "mean/whole"]
-    both = [MAX, "file:/weights/vgg16.pth/max/whole"]
-    assert list(short_names(both).values()) == both
-    assert list(short_names(both[1:]).values()) == ["max/whole"]
 
 
 def _evaluation(aps: dict[str, float]) -> workbench.engine.evaluate.Evaluation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,56 +11,55 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.explanations import explained
 from workbench.collections.collection import Collection
 from workbench.collections.protocols import PROTOCOLS
-from workbench.explain.score import Explanation as Explained
-from workbench.panels.contributions import difference, links, pairs, place, regions, rows, steps
-from workbench.panels.formatting import rounded, signed
+from workbench.common.rounding import rounded, signed
+from workbench.explain.sums import extent
+from workbench.panels.contributions import columns, difference, links, regions, rows, score
 from workbench.panels.score_explanation import rival
 
 
-def explained(contributions: list[list[float]]) -> Explained:
-    """Return an explanation with these contributions of query regions (rows) and image regions (columns)."""
-    table = np.array(contributions)
-    rows, columns = (axis.ravel() for axis in np.indices(table.shape))
-    pairs = pd.DataFrame(
-        {"query_region": rows, "image_region": columns, "contribution": table.ravel()}
-    ).sort_values("contribution", ascending=False, kind="stable")
-    boxes = [np.array([[i / 10, 0, i / 10 + 0.5, 1] for i in range(n)]) for n in table.shape]
-    empty = np.zeros((1, 1))
-    return Explained(float(table.sum()), empty, empty, pairs.reset_index(drop=True), boxes[0], boxes[1])
-
-
-def test_pairs_are_sorted_by_absolute_contribution() -> None:
-    total = pairs(explained([[0.1, -0.4], [0.3, 0.05]]))
-    assert [part.value for part in total.parts] == [-0.4, 0.3, 0.1, 0.05]
-    assert total.whole == pytest.approx(0.05)
-    assert total.parts[0].boxes[1].tolist() == [0.1, 0, 0.6, 1]
-    assert [row["cells"]["share"] for row in rows(total)] == ["-800.0", "600.0", "200.0", "100.0"]  # type: ignore[index]
-    assert [region["strength"] for region in regions(total, 0)] == pytest.approx([1, 0.75, 0.25, 0.125])
-    assert links(total)[0]["start"] == [0.25, 0.5] and links(total)[0]["end"] == [0.35, 0.5]
+def test_regions_are_sorted_by_absolute_contribution_with_the_best_match() -> None:
+    listing = score(explained([[0.1, -0.4], [0.3, 0.05]]))
+    assert [part.value for part in listing.parts] == pytest.approx([0.35, -0.3])
+    assert listing.total.whole == pytest.approx(0.05)
+    assert listing.parts[1].boxes[0].tolist() == [0, 0, 0.5, 1]
+    assert listing.parts[0].boxes[1].tolist() == [0, 0, 0.5, 1]  # its pair of 0.3, not that of 0.05
+    assert [row["cells"]["share"] for row in rows(listing)] == ["700.0", "-600.0"]  # type: ignore[index]
+    assert [region["strength"] for region in regions(listing, 0)] == pytest.approx([1, 6 / 7])
+    assert links(listing)[0]["start"] == [0.35, 0.5] and links(listing)[0]["end"] == [0.25, 0.5]
+    assert listing.part_at("1") == 1 and listing.part_at("whole 3") == -1
+    assert listing.point_of(1) == "1" and listing.point_of(-1) == ""
 
 
 def test_difference_is_computed_by_query_region_with_its_best_match() -> None:
-    total = difference(explained([[0.1, 0.3], [0.2, 0.0]]), explained([[0.2, 0.1], [0.4, 0.1]]))
-    assert [part.value for part in total.parts] == pytest.approx([-0.3, 0.1])
-    assert total.parts[0].sides == pytest.approx((0.2, 0.5))
-    assert total.whole == pytest.approx(-0.2)
+    listing = difference(explained([[0.1, 0.3], [0.2, 0.0]]), explained([[0.2, 0.1], [0.4, 0.1]]))
+    assert [part.value for part in listing.parts] == pytest.approx([-0.3, 0.1])
+    assert listing.parts[0].sides == pytest.approx((0.2, 0.5))
+    assert listing.total.whole == pytest.approx(-0.2)
     # The second query region matches the first region of both images best.
-    assert [box.tolist() for box in total.parts[0].boxes] == [
+    assert [box.tolist() for box in listing.parts[0].boxes] == [
         [0.1, 0, 0.6, 1],
         [0, 0, 0.5, 1],
         [0, 0, 0.5, 1],
     ]
-    assert total.parts[1].boxes[1].tolist() == [0.1, 0, 0.6, 1]
+    assert listing.parts[1].boxes[1].tolist() == [0.1, 0, 0.6, 1]
 
 
-def test_remaining_contributions_are_summed_by_sign() -> None:
-    total = pairs(explained([[1.0] * 8, [0.25, 0.5, -0.125, 0, 0, 0, 0, -0.25]]))
-    *_, adding, taking, total_step = steps(total, "score")
-    assert (adding["name"], adding["text"]) == ("6 others add", "+0.7500")
-    assert (taking["name"], taking["text"]) == ("2 others subtract", "−0.3750")
-    assert (total_step["name"], total_step["text"]) == ("score", "8.3750")
+def test_a_picture_without_regions_is_split_into_thirds_without_partners() -> None:
+    why = explained([[0.5]])
+    heat = np.arange(1.0, 37).reshape(6, 6)
+    listing = score(replace(why, query_heatmap=heat / heat.sum() / 2))
+    assert len(rows(listing)) == 9 and regions(listing, 1) == [] and links(listing) == []
+    assert sum(part.value for part in listing.parts) == pytest.approx(0.5)
+    assert [column["title"] for column in columns(listing)] == [
+        "#",
+        "Part",
+        "Query region",
+        "Adds",
+        "Share %",
+    ]
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=12))
@@ -71,8 +71,8 @@ def test_rounded_values_add_up_to_the_rounded_sum(values: list[float]) -> None:
 
 def test_signs_and_positions_are_formatted() -> None:
     assert [signed(value, 3) for value in (0.0123, -0.5, 0.0004)] == ["+0.012", "−0.500", "0.000"]
-    assert place(np.array([0, 0, 1, 1])) == "whole"
-    assert place(np.array([0, 0.25, 0.5, 1])) == "0–50 × 25–100"
+    assert extent(np.array([0, 0, 1, 1])) == "whole"
+    assert extent(np.array([0, 0.25, 0.5, 1])) == "0–50 × 25–100"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image
 
 import workbench
 from workbench.bench.bench import Bench
+from workbench.explain.sums import THIRDS
+from workbench.panels.explanation.files import files
 from workbench.panels.explanation.panel import NOTHING, WAITING, Explanation
 from workbench.panels.score_explanation import SET_ASIDE
 from workbench.panels.session import Session
@@ -72,26 +75,45 @@ def test_query_and_first_result_share_one_scale(panel: Explanation, session: Ses
     assert f"rank {first['rank']} · score {first['score']:.3f}" in image.note
 
 
+def shown(text: str) -> float:
+    return float(text.replace("−", "-").replace("<b>", "").replace("</b>", ""))
+
+
 def test_parts_on_screen_add_up_to_the_score(panel: Explanation, session: Session) -> None:
-    *parts, total = panel.sum.steps
-    assert sum(step["value"] for step in parts) == pytest.approx(total["value"], abs=1e-4)
-    shown = [float(step["text"].replace("−", "-")) for step in panel.sum.steps]
-    assert sum(shown[:-1]) == pytest.approx(shown[-1], abs=1e-9)
-    assert [row["cells"]["value"] for row in panel.table.rows] == [
-        step["text"] for step in parts[: len(panel.table.rows)]
-    ]
+    bars, values = panel.sum.figure.data
+    *parts, total = bars.x
+    names = panel.sum.figure.layout.yaxis.ticktext[:-1]
+    levels = [number for number, name in enumerate(names) if name.startswith("<b>level")]
+    regions = [number for number, point in enumerate(bars.ids[:-1]) if not point.startswith("group")]
+    assert len(levels) == 2
+    for lines in (levels, regions):  # the levels add up, and so do their regions
+        assert sum(parts[number] for number in lines) == pytest.approx(total, abs=1e-4)
+        texts = [shown(values.text[number]) for number in lines]
+        assert sum(texts) == pytest.approx(shown(values.text[-1]), abs=1e-9)
+    listed = dict(zip(bars.ids, values.text, strict=True))
+    assert panel.study is not None
+    for row, part in zip(panel.table.rows, panel.study.listing.parts, strict=True):
+        assert shown(row["cells"]["value"]) == shown(listed[str(part.row)])
 
 
 def test_chosen_part_is_marked_in_all_views(panel: Explanation) -> None:
-    parts = (*panel.views, panel.links, panel.sum)
+    parts = (*panel.views, panel.links)
+    assert panel.study is not None
+    bar = panel.study.listing.point_of
     panel.table._handle_custom_msg({"pick": "2"}, [])
     assert {part.marked for part in parts} == {2} and panel.table.chosen == ["2"]
+    assert panel.sum.current == bar(2)
     panel.views[1]._handle_custom_msg({"hover": 0}, [])  # pointing at another part marks it temporarily
     assert {part.marked for part in parts} == {0} and panel.table.chosen == ["0"]
+    assert panel.sum.current == bar(0)
     panel.views[1]._handle_custom_msg({"hover": -1}, [])
     assert {part.marked for part in parts} == {2}
     panel.views[0]._handle_custom_msg({"pick": 2}, [])  # a second click releases the part
-    assert {part.marked for part in parts} == {-1} and panel.table.chosen == []
+    assert {part.marked for part in parts} == {-1} and panel.table.chosen == [] and panel.sum.current == ""
+    ids = list(panel.sum.figure.data[0].ids)
+    for point, marked in ((bar(1), 1), (ids[-1], 1)):  # a bar is picked; the last one is that of the score
+        panel.sum._handle_custom_msg({"pick": [0, ids.index(point)], "version": panel.sum.version}, [])
+        assert {part.marked for part in parts} == {marked}
 
 
 def test_clicked_or_named_result_is_explained(panel: Explanation, session: Session) -> None:
@@ -129,7 +151,8 @@ def test_negative_is_compared_with_the_first_true_positive(
     assert heat(panel.views[0]).sum() == pytest.approx(scores[a] - scores[b], abs=1e-4)
     for view, image in zip(panel.views[1:], (a, b), strict=True):
         assert heat(view).sum() == pytest.approx(scores[image], abs=1e-4)
-    assert panel.sum.steps[-1]["value"] == pytest.approx(scores[a] - scores[b], abs=1e-4)
+    assert panel.sum.figure.data[0].x[-1] == pytest.approx(scores[a] - scores[b], abs=1e-4)
+    assert panel.sum.figure.layout.yaxis.ticktext[-1] == "<b>A − B</b>"
     assert {link["view"] for link in panel.links.links} == {1, 2}
     panel.contrast.value = False
     settle(session)
@@ -148,9 +171,10 @@ def test_explanation_follows_the_box_and_the_pipeline(
     assert not panel.views[0].stale
     session.pipeline = "efficientnet_lite0/mean/whole"
     settle(session)
-    assert len(panel.table.rows) == 1
-    assert panel.table.rows[0]["cells"]["place0"] == panel.table.rows[0]["cells"]["place1"] == "whole"
-    assert panel.table.rows[0]["cells"]["share"] == "100.0"
+    assert panel.above.lines[0]["text"].startswith("No regions to sum over")
+    assert {row["cells"]["group"] for row in panel.table.rows} <= set(THIRDS)
+    assert sum(float(row["cells"]["share"]) for row in panel.table.rows) == pytest.approx(100, abs=0.5)
+    assert panel.views[1].regions == [] and panel.links.links == []
 
 
 def test_explanation_ignores_feedback_and_reports_it(panel: Explanation, session: Session) -> None:
@@ -190,3 +214,22 @@ def test_missing_image_is_reported_and_the_panel_recovers(tmp_path: Path) -> Non
     session.image = "b.jpg"
     settle(session)
     assert panel.views[1].name == "b.jpg"
+
+
+def test_pictures_under_their_heat_can_be_downloaded(
+    panel: Explanation, session: Session, bench: Bench
+) -> None:
+    assert panel.download.files == ["Query (PNG)", "Result (PNG)", "Both (PNG)"]
+    request, study = panel.request(), panel.study
+    assert request is not None and study is not None
+    made = {kind: make() for kind, make in files(bench, request, study).items()}
+    sizes = {}
+    for kind, (_, content) in made.items():
+        with Image.open(BytesIO(content)) as picture:
+            sizes[kind] = picture.size
+    assert sizes["Both (PNG)"][0] > sizes["Query (PNG)"][0]
+    assert made["Both (PNG)"][0] == f"heat of {session.query} and {study.images[0]}.png"
+    panel.contrast.value = True
+    settle(session)
+    if len(panel.study.images) == 2:  # type: ignore[union-attr]
+        assert panel.download.files == ["Query (PNG)", "A (PNG)", "B (PNG)", "All three (PNG)"]

@@ -22,6 +22,7 @@ from workbench.learning.hardnet.train import initial_network
 from workbench.panels import Session
 from workbench.panels.explanation.panel import Explanation
 from workbench.panels.layout import show
+from workbench.panels.local_matches import model
 from workbench.panels.local_matches.model import with_and_without, with_features
 from workbench.panels.local_matches.panel import MISSING, NOTHING, WAITING, LocalMatches
 from workbench.panels.local_matches.patches import HINT
@@ -344,3 +345,11 @@ def test_panel_is_folded_at_first_in_the_whole_workbench(session: Session, bench
     button.value = True
     settled(session)
     assert part.layout.display == ""
+
+
+def test_pictures_with_their_matches_can_be_downloaded(panel: LocalMatches) -> None:
+    assert panel.download.files == ["Pictures and matches (PNG)"]
+    assert panel.match is not None
+    name, content = model.files(panel.match, "sift")["Pictures and matches (PNG)"]()
+    assert name == f"{QUERY} and {LIKE}.png"
+    assert content.startswith(b"\x89PNG")

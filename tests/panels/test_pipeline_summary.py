@@ -16,8 +16,9 @@ from workbench.collections.protocols import PROTOCOLS, SIGNS
 from workbench.config.config import Config
 from workbench.config.options import Options
 from workbench.config.steps import is_local
+from workbench.evaluation.measures_text import measured
 from workbench.features.weights import availability
-from workbench.panels.formatting import measured, of_ranking
+from workbench.panels.formatting import of_ranking
 from workbench.panels.pipeline_choices import CHOICES, backbones, layers, part, valid_choices, with_part
 from workbench.panels.pipeline_numbers import numbers, with_number
 from workbench.panels.pipeline_summary import description_of

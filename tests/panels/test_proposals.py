@@ -24,7 +24,7 @@ from workbench.features.cards import SHIPPED_WEIGHTS, trained_path
 from workbench.learning.checkpoints import to_bytes
 from workbench.learning.proposals import train as proposals
 from workbench.panels import Session
-from workbench.panels.proposals.panel import ELSEWHERE, ProposalsPanel, curve_of
+from workbench.panels.proposals.panel import ELSEWHERE, ProposalsPanel
 from workbench.panels.proposals.recall import OUTLINES, in_words
 
 FIGURES: list[dict[str, Any]] = [
@@ -78,9 +78,11 @@ def test_trained_proposals_are_offered_with_their_epochs(panel: ProposalsPanel) 
     assert panel.views[0].regions == [
         {"box": [0.1, 0.2, 0.5, 0.6], "text": "objectness 0.50", "strength": 0.5}
     ]
-    assert panel.recall.kept == 0
-    assert panel.loss.lines == [{"name": "loss", "x": [1], "y": [1.5]}]
-    assert panel.recall.lines[0] == {"name": "proposals", "x": [0, 1], "y": [25.0, 75.0]}
+    assert panel.curves.current == "0"
+    assert panel.curves.figure is not None
+    loss, recall, _ = panel.curves.figure.data
+    assert (list(loss.x), list(loss.y)) == ([1], [1.5])
+    assert (list(recall.x), list(recall.y)) == ([0, 1], [25.0, 75.0])
 
 
 def test_picked_proposals_are_set_in_the_pipeline(panel: ProposalsPanel) -> None:
@@ -118,7 +120,8 @@ def test_running_training_is_shown_and_offered_at_its_end(
         assert session.wait(300) and not session.failed, session.message
         assert lengths[:3] == [1, 2, 3]
         assert Path(str(panel.trained.value)).stem == "panel-made" and session.learned == 1
-        assert all(view.picture for view in panel.views) and len(panel.recall.lines[0]["x"]) == 3
+        assert all(view.picture for view in panel.views)
+        assert panel.curves.figure is not None and len(panel.curves.figure.data[1].x) == 3
         assert panel.step() == "proposals:20:panel-made"
     finally:
         trained_path(session.bench.options.cache, "panel-made").unlink(missing_ok=True)
@@ -133,4 +136,3 @@ def test_recall_is_shown_as_lines_and_text(panel: ProposalsPanel) -> None:
         "of 20 regions, recall at IoU 0.5: proposals 90.0 % · moved by the head 95.0 % · "
         "R-MAC's grid 25.0 % · sliding windows 50.0 %"
     )
-    assert curve_of(FIGURES, "loss", "loss") == {"name": "loss", "x": [1], "y": [1.5]}

@@ -78,9 +78,9 @@ def test_new_panel_lists_shipped_trainings(session: Session) -> None:
     assert panel.course.layout.display == panel.changes.widget.layout.display == "none"
     assert panel.use.layout.display == "none"
     panel.pick(row["id"])
-    assert panel.loss.kept == 10
-    assert [len(line["x"]) for line in panel.loss.lines] == [16, 16]
-    assert [len(line["x"]) for line in panel.measure.lines] == [16, 16]
+    assert "epoch 10 is kept" in panel.curves.figure.layout.title.subtitle.text
+    lines = {"loss": 16, "held-out loss": 16, "held-out mAP": 16, "weight on the target": 16}
+    assert {line.name: len(line.x) for line in panel.curves.figure.data} == lines
     session.cancel()
 
 
@@ -89,13 +89,13 @@ def test_trained_backbone_is_shown_and_offered_in_all_panels(session: Session) -
     panel = trained(session)
     path = session.bench.options.cache / "learned" / f"{panel.picked}.safetensors"
     assert path.is_file()
-    (line,) = panel.measure.lines
-    assert (line["x"], panel.loss.lines[0]["x"]) == ([0, 1, 2], [1, 2])
+    loss, measured = panel.curves.figure.data
+    assert (list(measured.x), list(loss.x)) == ([0, 1, 2], [1, 2])
     assert [row["cells"]["number"] for row in panel.epochs.rows] == ["untrained", "1", "2"]
-    best = max((1, 2), key=lambda number: line["y"][number])
-    assert panel.measure.kept == panel.loss.kept == best
+    best = max((1, 2), key=lambda number: measured.y[number])
+    assert f"epoch {best} is kept" in panel.curves.figure.layout.title.subtitle.text
     cells = panel.list.rows[0]["cells"]
-    assert (cells["before"], cells["after"]) == (f"{line['y'][0]:.1f}", f"{line['y'][best]:.1f}")
+    assert (cells["before"], cells["after"]) == (f"{measured.y[0]:.1f}", f"{measured.y[best]:.1f}")
     offered = (f"{panel.picked} (fine-tuned)", f"file:{path}")
     assert offered in backbones(session.bench.options)
     assert offered in configuration.selects["Backbone"].options
@@ -143,7 +143,7 @@ def test_cancelled_training_continues_in_another_session_with_its_settings(
         if panel.live is not None and len(panel.live.figures) == 3:  # the untrained network and two epochs
             Messages(session).stop(None)
 
-    panel.loss.observe(stop, "lines")
+    panel.curves.observe(stop, "version")
     name = panel.recipe.name.value
     panel.go.click()
     assert session.wait(120)
@@ -171,8 +171,8 @@ def test_cancelled_training_continues_in_another_session_with_its_settings(
 
 def test_other_settings_for_a_stopped_training_are_announced_as_a_restart(session: Session) -> None:
     panel = prepared(session, epochs=6)
-    panel.loss.observe(
-        lambda _: session.cancel(panel.lane) if panel.live and panel.live.figures[1:] else None, "lines"
+    panel.curves.observe(
+        lambda _: session.cancel(panel.lane) if panel.live and panel.live.figures[1:] else None, "version"
     )
     panel.go.click()
     assert session.wait(120)
@@ -182,7 +182,7 @@ def test_other_settings_for_a_stopped_training_are_announced_as_a_restart(sessio
     assert panel.go.description == "Train"
     assert "has other settings" in panel.note.lines[0]["text"]
     panel.recipe.epochs.value = 1
-    panel.loss.unobserve_all("lines")
+    panel.curves.unobserve_all("version")
     panel.go.click()
     settled(session)
     assert session.message == ""
@@ -199,8 +199,7 @@ def test_attention_is_trained_without_labels_and_used(folder: Path, tmp_path: Pa
     panel.go.click()
     settled(session)
     name = panel.picked
-    assert [len(line["x"]) for line in panel.loss.lines] == [2, 2]
-    assert [len(line["x"]) for line in panel.measure.lines] == [2, 2]
+    assert [len(line.x) for line in panel.curves.figure.data] == [2, 2, 2, 2]
     before, after = panel.trained[name].pipelines
     assert (before, after) == (f"{NETWORK}/max/rmac:5", f"{NETWORK}/max/rmac:5/attention:{name}")
     assert [side["title"] for side in panel.changes.duel.sides] == ["", ""]  # there is no ground truth

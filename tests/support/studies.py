@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.ap_factors import FACTS, ApFactors
 from workbench.analysis.combinations import Combinations, Value
 from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.sweep import Sweep
 from workbench.engine.evaluate import Evaluation
 from workbench.search.inspection import CellStatistics
@@ -79,3 +81,38 @@ def cells_of(sizes: Sequence[int], probed: int) -> CellStatistics:
     """Cells of these sizes, of which the first ``probed`` are searched."""
     order = np.arange(len(sizes))
     return CellStatistics(order, np.array(sizes), probed, lambda cell: np.arange(sizes[cell]))
+
+
+def scores_of(
+    positives: Sequence[float],
+    negatives: Sequence[float],
+    junk: Sequence[float] = (),
+    pipeline: str = "vgg16/max/whole",
+    collection: str = "photos",
+) -> ScoreDistributions:
+    """Scores of three queries."""
+    classes = (np.array(values, np.float32) for values in (positives, negatives, junk))
+    return ScoreDistributions(pipeline, collection, "", 3, *classes, len(negatives))
+
+
+def factors_of(
+    precision: Sequence[float],
+    pipeline: str = "vgg16/max/whole",
+    collection: str = "photos",
+    names: Sequence[str] = (),
+    **facts: Sequence[float],
+) -> ApFactors:
+    """Positives with these precisions, two of each query; of every second query the last is not ranked."""
+    numbers = range(len(precision))
+    table = pd.DataFrame(
+        {
+            "query": [names[0] if names else f"q{number // 2}" for number in numbers],
+            "image_id": [names[1] if names else f"i{number}" for number in numbers],
+            "rank": pd.array([number % 2 + 1 if number % 4 != 3 else pd.NA for number in numbers], "Int64"),
+            "precision": np.array(precision, float),
+            **{name: np.full(len(precision), np.nan) for name in FACTS},
+            **{name: np.array(values, float) for name, values in facts.items()},
+        }
+    )
+    table["ap"] = table.groupby("query")["precision"].transform("mean")
+    return ApFactors(pipeline, collection, "", table)

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.aggregation import Parts, apply_step, pool_regions, split_steps, sum_regions
 from workbench.engine.description import DescribedCollection, require_maps
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 MAX_IMAGES = 500
 
 
 @dataclass(frozen=True)
-class Cooccurrence:
+class Cooccurrence(Drawable):
     """Correlations between dimensions of the vectors that a pipeline whitens, before and after whitening.
 
     ``before`` [k, k]: among the k dimensions (``dimensions``, by number) that correlate most with others,
     similar ones side by side; ``after`` [k, k]: among the first k directions of the whitening. ``shared`` is
     the mean of r² over all pairs of dimensions, before and after, and ``spectrum`` the share of variance [D]
-    of each principal direction, before and after. ``vectors`` is the number of vectors.
+    of each principal direction, before and after. ``vectors`` is the number of vectors, ``strength`` that of
+    the whitening from 0 (none, as in ``pca``) to 1, None for a learned one.
     """
 
-    before: np.ndarray
-    after: np.ndarray
-    dimensions: np.ndarray
+    before: np.ndarray = field(repr=False)
+    after: np.ndarray = field(repr=False)
+    dimensions: np.ndarray = field(repr=False)
     shared: tuple[float, float]
-    spectrum: tuple[np.ndarray, np.ndarray]
+    spectrum: tuple[np.ndarray, np.ndarray] = field(repr=False)
     vectors: int
+    pipeline: str = ""
+    collection: str = ""
+    strength: float | None = None
+
+    def figure(self) -> Figure:
+        """The correlations of dimensions before and after whitening, as two matrices."""
+        return draw("cooccurrence", self)
+
+    def spectrum_figure(self) -> Figure:
+        """The share of variance of each principal direction, before and after whitening."""
+        return draw("spectrum", self)
 
 
 def cooccurrence(described: DescribedCollection, k: int = 64, progress: Progress = silent) -> Cooccurrence:
@@ -46,7 +63,13 @@ def cooccurrence(described: DescribedCollection, k: int = 64, progress: Progress
             f"{str(described.config)!r} has no whitening: name it, as in {described.config}/pcaw:256"
         )
     before, after = _whitened_vectors(described, progress)
-    return correlate(before.double().numpy(), after.double().numpy(), k)
+    step = described.config.whitenings[0]
+    return replace(
+        correlate(before.double().numpy(), after.double().numpy(), k),
+        pipeline=str(described.config),
+        collection=described.collection.name,
+        strength=None if step.name == "lw" else step.strength,
+    )
 
 
 def correlate(before: np.ndarray, after: np.ndarray, k: int) -> Cooccurrence:

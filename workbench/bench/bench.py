@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from weakref import ref
 
 import pandas as pd
@@ -17,6 +18,7 @@ from PIL import Image
 from workbench.analysis import suggestion
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.suggestion import Suggestion
+from workbench.bench.gallery import gallery
 from workbench.bench.keypoints import KeypointAccessor
 from workbench.bench.regions import RegionAccessor
 from workbench.bench.studies import StudyAccessor
@@ -38,6 +40,7 @@ from workbench.engine.locate import Location, locate_in_image
 from workbench.engine.provenance import warnings
 from workbench.engine.queries import (
     QueryLike,
+    named_picture,
     query_local_features,
     query_picture,
     query_vector,
@@ -47,10 +50,14 @@ from workbench.evaluation.comparison import Comparison
 from workbench.explain.localisation import localisation
 from workbench.explain.pair import explain_pair
 from workbench.explain.score import Explanation
+from workbench.learning.history import TrainingHistory, training_history
 from workbench.local.matching import Match, match
 from workbench.local.verification import Kind
 from workbench.runs import store
 from workbench.search.relevance_feedback import Feedback
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 
 class Bench:
@@ -218,8 +225,13 @@ class Bench:
         The local features are those that the pipeline is made of or verifies with, SIFT where it names none.
         """
         source, words = self.engine.local_features(Config.parse(pipeline), progress, query, image_id)
-        query_side = query_local_features(source, self.collection, query, box)
-        return match(query_side, query_local_features(source, self.collection, image_id), words, model)
+        collection = self.collection
+        query_side = query_local_features(source, collection, query, box)
+        image_side = query_local_features(source, collection, image_id)
+        pictures = named_picture(collection, query, box), named_picture(collection, image_id)
+        return replace(
+            match(query_side, image_side, words, model), pictures=pictures, collection=collection.name
+        )
 
     def compare(self, pipelines: Sequence[str | Config], *, progress: Progress = silent) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
@@ -258,6 +270,13 @@ class Bench:
         """All stored evaluations of this cache, on any collection, the newest first."""
         return store.list_runs(self.options.cache)
 
+    def training(self, name: str) -> TrainingHistory:
+        """The epochs of a training of this cache, finished or interrupted, or of weights of the package.
+
+        Raises WorkbenchError if there is none of that name.
+        """
+        return training_history(self.options.cache, name)
+
     def picture(self, query: QueryLike, *, box: Box | None = None) -> Image.Image:
         """The input of the network for a query or an image, as RGB: upright, and cropped to its box."""
         return query_picture(self.collection, query, box)
@@ -269,6 +288,21 @@ class Bench:
             return thumbnail(self.collection.path(image_id), side, crop, self.options.cache)
         except WorkbenchError as error:
             raise WorkbenchError(f"image {image_id!r}: {error}") from None
+
+    def gallery(self, table: pd.DataFrame, *, query: str | None = None, side: int = 96) -> Styler:
+        """A table with pictures, ``side`` pixels large: a ranking, nearest regions, or measures of queries.
+
+        It has a column ``image_id`` or ``query``. Boxes (x0, y0, x1, y1 in pixels, or in fractions if none is
+        above 1) are drawn orange, the outlines that the ground truth knows white. ``query`` is the id of the
+        query of all rows (default: that of ``bench.search``). At most 100 rows are shown. Raises
+        WorkbenchError for another table.
+        """
+
+        def thumbnail(image_id: str, box: Box | None) -> bytes:
+            return self.thumbnail(image_id, side=side, box=box)
+
+        of = str(table.attrs.get("query", "")) if query is None else query
+        return gallery(self.collection, thumbnail, table, of)
 
     def _localisation(self, described: DescribedCollection, progress: Progress) -> dict[str, float]:
         """The share of heat on targets. Indexes and re-ranking do not change it, so it is shared by all

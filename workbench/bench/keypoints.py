@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from workbench.engine.queries import (
     query_local_features,
     query_picture,
 )
+from workbench.learning.hardnet.inspection import MinedBatch, batch_sampler, load_network
 from workbench.local.matching import patches
 
 
@@ -68,3 +70,17 @@ class KeypointAccessor:
         collection = self._engine.collection
         features = query_local_features(source, collection, image, box)
         return patches(query_picture(collection, image, box), features, np.asarray(keypoints, int))
+
+    def hardnet_batch(
+        self, network: str = "hardnet", *, number: int = 0, progress: Progress = silent
+    ) -> MinedBatch:
+        """A batch as in HardNet's training, of this collection, with the hardest negatives of a network.
+
+        ``network`` is ``untrained``, ``hardnet`` or ``hardnet:NAME``; the batch of a ``number`` (from 0) is
+        the same for all. Raises WorkbenchError if the photos have too few places, or the network is missing.
+        """
+        collection, options = self._engine.collection, self._engine.options
+        model = load_network(network, options)
+        sampler = batch_sampler(collection, options, progress)
+        batch = sampler.mine(sampler.draw(number), model)
+        return replace(batch, network=network, number=number, collection=collection.name)

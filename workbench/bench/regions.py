@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from workbench.analysis.proposal_recall import COUNTS, RegionRecall, proposal_recall
+from workbench.collections.named_picture import NamedPicture
 from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
@@ -15,7 +17,14 @@ from workbench.config.errors import WorkbenchError
 from workbench.engine import one
 from workbench.engine.engine import Engine
 from workbench.engine.provenance import warnings
-from workbench.engine.queries import QueryLike, query_file, query_maps, relevance_of
+from workbench.engine.queries import (
+    QueryLike,
+    find_query,
+    named_picture,
+    query_file,
+    query_maps,
+    relevance_of,
+)
 from workbench.explain.one import Evidence, class_voters, evidence, image_voters
 from workbench.search.ranking import ranking_table
 
@@ -71,6 +80,8 @@ class RegionAccessor:
         relevance = relevance_of(self._engine.collection, query)
         table = ranking_table(ranking, sets.described.collection.images, relevance, k)
         table.attrs["warnings"] = warnings(sets.described)
+        entry = find_query(self._engine.collection, query)
+        table.attrs["query"] = entry.id if entry else ""
         return table
 
     def evidence(
@@ -96,7 +107,19 @@ class RegionAccessor:
             voters = class_voters(
                 one.compare_classes(sets, regions, self._engine.collection.labels, own), label
             )
-        return evidence(sets, maps, voters)
+        votes = evidence(sets, maps, voters)
+        collection, image = self._engine.collection, votes.strongest_image()
+        return replace(
+            votes,
+            pipeline=str(sets.config),
+            collection=collection.name,
+            subject=str(image_id) if label is None else f"the class {label}",
+            warnings=tuple(warnings(sets.described)),
+            pictures=(
+                named_picture(collection, query, box),
+                NamedPicture(image, collection.path(image)),
+            ),
+        )
 
     def recall(
         self,

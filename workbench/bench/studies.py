@@ -7,11 +7,15 @@ from dataclasses import replace
 
 import pandas as pd
 
+from workbench.analysis.ap_factors import ApFactors, ap_factors
 from workbench.analysis.combinations import Value
+from workbench.analysis.confusion import PICTURED, Confusion, confusion, confusion_by_regions
 from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
 from workbench.analysis.embedding_map import embedding_map
+from workbench.analysis.score_distributions import ScoreDistributions, score_distributions
 from workbench.analysis.sweep import Sweep, sweep
 from workbench.collections.collection import require_ground_truth
+from workbench.collections.named_picture import NamedPicture
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
@@ -20,7 +24,8 @@ from workbench.descriptors.proposals import load_proposal_model
 from workbench.engine.description import require_maps
 from workbench.engine.engine import Engine
 from workbench.engine.evaluate import Evaluation
-from workbench.engine.queries import QueryLike, query_input, query_maps, query_vector
+from workbench.engine.provenance import warnings
+from workbench.engine.queries import QueryLike, named_picture, query_input, query_maps, query_vector
 from workbench.explain.activations import Activations, activations, at_layer, layer_source
 from workbench.explain.channels import Contributions, contributions
 
@@ -46,18 +51,21 @@ class StudyAccessor:
         ``regions`` lays a grid other than the pipeline's own, for example ``proposals:20`` beside ``rmac:3``.
         """
         config = self._engine.config(pipeline)
+        collection = self._engine.collection
         if layer is not None:
             config = at_layer(config, layer)
             source = layer_source(config.backbone, self._engine.options)
-            picture = query_input(self._engine.collection, image, box)
-            return activations(source.maps_of(picture)[0], config)
-        described = self._engine.describe(config, progress, image)
-        maps, descriptors = query_maps(described, image, box)[0], described.descriptors
-        if regions is None:
-            return activations(maps, config, descriptors.attention, descriptors.proposals)
-        config = replace(config, regions=Step.parse("regions", regions))
-        laid = load_proposal_model(config, require_maps(described.source))
-        return activations(maps, config, descriptors.attention, laid)
+            seen = activations(source.maps_of(query_input(collection, image, box))[0], config)
+        else:
+            described = self._engine.describe(config, progress, image)
+            maps, descriptors = query_maps(described, image, box)[0], described.descriptors
+            proposals = descriptors.proposals
+            if regions is not None:
+                config = replace(config, regions=Step.parse("regions", regions))
+                proposals = load_proposal_model(config, require_maps(described.source))
+            seen = activations(maps, config, descriptors.attention, proposals)
+        picture = named_picture(collection, image, box)
+        return replace(seen, picture=picture, collection=collection.name, pipeline=str(config))
 
     def contributions(
         self,
@@ -80,6 +88,34 @@ class StudyAccessor:
     ) -> Cooccurrence:
         """Correlations of the descriptor's dimensions, before and after whitening."""
         return cooccurrence(self._engine.describe(self._engine.config(pipeline), progress), progress=progress)
+
+    def confusion(
+        self,
+        pipeline: str | Config | None = None,
+        *,
+        k: int = 1,
+        regions: bool = False,
+        progress: Progress = silent,
+    ) -> Confusion:
+        """The label of each image against the most frequent label of its ``k`` nearest other images.
+
+        ``regions``: against the label that ONE predicts by the pipeline's regions, in place of the nearest
+        images. Without labels, the label of an image is the query that it answers. See ``Confusion``.
+        """
+        config = self._engine.config(pipeline)
+        collection = self._engine.collection
+        if regions:
+            sets = self._engine.region_sets(config, progress)
+            described, result = sets.described, confusion_by_regions(sets, progress)
+        else:
+            described = self._engine.describe(config, progress)
+            result = confusion(described, k, progress)
+        shown = [image for row in result.errors()["examples"][:PICTURED] for image in row]
+        return replace(
+            result,
+            warnings=tuple(warnings(described)),
+            pictures={image: NamedPicture(image, collection.path(image)) for image in shown},
+        )
 
     def embedding(
         self,
@@ -110,3 +146,21 @@ class StudyAccessor:
             return self._evaluate(pipeline, progress=report, localise=False)
 
         return sweep(template, values, evaluate, progress)
+
+    def scores(
+        self, pipeline: str | Config | None = None, *, progress: Progress = silent
+    ) -> ScoreDistributions:
+        """The scores of positives, negatives and ignored images, over the whole rankings of all queries.
+
+        Raises WorkbenchError if the collection has no ground truth.
+        """
+        require_ground_truth(self._engine.collection)
+        return score_distributions(self._engine.searcher(self._engine.config(pipeline), progress), progress)
+
+    def ap_factors(self, pipeline: str | Config | None = None, *, progress: Progress = silent) -> ApFactors:
+        """The precision that each positive contributes to AP, beside what the ground truth knows of it.
+
+        Raises WorkbenchError if the collection has no ground truth.
+        """
+        require_ground_truth(self._engine.collection)
+        return ap_factors(self._engine.searcher(self._engine.config(pipeline), progress), progress)

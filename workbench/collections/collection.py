@@ -44,6 +44,8 @@ class Collection:
     ``image`` and ``reason``.
     ``quadrilaterals`` maps (query id, image id) to the four corners, in pixels, of the query's object in
     that image (the query's own image included), if the ground truth has them.
+    ``target_facts`` maps the same pairs to what else the ground truth knows of the object there: ``visible``
+    (share of its area), ``size`` (share of the picture) and ``tilt`` (degrees).
     ``unjudged`` maps queries that cannot be judged, and are not in ``queries``, to the reason;
     ``unread_positives`` a query to the number of its positives that cannot be read. ``truth_files`` are the
     files of the ground truth, as they were when they were read.
@@ -60,6 +62,7 @@ class Collection:
     quadrilaterals: Mapping[tuple[str, str], tuple[tuple[float, float], ...]] = field(
         default_factory=dict, repr=False
     )
+    target_facts: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()  # shown wherever numbers on this collection are shown
     elsewhere: Mapping[str, Path] = field(default_factory=dict, repr=False)
     unjudged: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from workbench.collections import images
 from workbench.common.geometry import Box
+from workbench.config.errors import WorkbenchError
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,14 @@ class NamedPicture:
     def load(self, side: int) -> Image.Image:
         """The picture as RGB, its longest side at most ``side`` pixels.
 
-        Raises WorkbenchError with the reason if the file cannot be read (any more).
+        Raises WorkbenchError with the name and the reason if the file cannot be read (any more).
         """
         if isinstance(self.source, Image.Image):
             picture = self.source.copy()
         else:
-            picture = images.load(self.source, self.box)
+            try:
+                picture = images.load(self.source, self.box)
+            except WorkbenchError as error:
+                raise WorkbenchError(f"image {self.name!r}: {error}") from None
         picture.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
         return picture

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from workbench.config.errors import WorkbenchError
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -26,6 +28,13 @@ class Protocol:
     crop_queries: bool = False
     measure: Literal["mAP", "N-S"] = "mAP"
     note: str = ""
+
+    def setting(self, name: str = "") -> str:
+        """The setting of that name, the headline if it is empty. Raises WorkbenchError if there is none."""
+        if name and name not in self.settings:
+            valid = ", ".join(filter(None, self.settings)) or "none, as the protocol has only one"
+            raise WorkbenchError(f"{name!r} is not a setting of the protocol {self.name!r}; valid: {valid}")
+        return name or self.headline
 
 
 def _setting(positive: str, ignored: str = "") -> tuple[frozenset[str], frozenset[str]]:

@@ -23,8 +23,8 @@ class Drawable:
     """A result that is a picture as the last line of a notebook's cell, and text elsewhere."""
 
     def _repr_html_(self) -> str:
-        """Its numbers and notes, without script (``report.summaries``)."""
-        return str(import_module("workbench.report.summaries").summary(self))
+        """Its numbers, notes and picture, without script (``report.summaries``)."""
+        return str(import_module("workbench.report.summaries").page(self))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Plain text, HTML and, in a notebook, the interactive figure (``panels.display``)."""

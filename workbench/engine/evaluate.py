@@ -10,19 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.collections.collection import (
-    require_ground_truth,
-)
+from workbench.collections.collection import require_ground_truth
+from workbench.collections.protocols import PROTOCOLS
 from workbench.common.drawable import Drawable, draw
+from workbench.common.paths import shortened
 from workbench.common.progress import Progress, silent
 from workbench.common.tables import Table
+from workbench.config.printable import printable
 from workbench.engine.costs import costs
 from workbench.engine.description import DescribedCollection
 from workbench.engine.provenance import provenance, search_warnings
+from workbench.engine.query_rankings import block_size
 from workbench.engine.searcher import Searcher
 from workbench.evaluation import protocols
 from workbench.evaluation.judged import judged_notes, judged_queries
-from workbench.search import exact
+from workbench.evaluation.measures_text import measured
 from workbench.search.faiss_index import CANDIDATES, FaissIndex
 from workbench.search.ranking import LazyRankings, Ranking
 
@@ -31,10 +33,10 @@ if TYPE_CHECKING:
 
 MIN_SPREAD = 5e-4  # of the mAP between the orders of ties, from which on it is noted
 KEPT_RESULTS = 100  # results of each query that are kept
-FEATURE_BATCH = 64  # queries whose local features are held at a time
+SHOWN_NOTES = 3  # in the text of an evaluation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation(Drawable):
     """The measures of a pipeline on a collection, and their provenance. Measures are fractions 0…1.
 
@@ -51,12 +53,24 @@ class Evaluation(Drawable):
     protocol: str
     mean_ap: float
     metrics: dict[str, float]
-    per_query: pd.DataFrame = field(repr=False)
-    provenance: dict[str, Any] = field(repr=False)
+    per_query: pd.DataFrame
+    provenance: dict[str, Any]
     warnings: list[str]
-    curves: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
-    costs: dict[str, float] = field(default_factory=dict, repr=False)
-    rankings: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    curves: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
+    rankings: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __repr__(self) -> str:
+        protocol = PROTOCOLS[self.protocol]
+        about = [
+            f"{self.pipeline} on {self.collection}",
+            measured(self),
+            f"{protocol.title}, AP by the {protocol.variant} rule",
+            *(f"⚠ {shortened(note)}" for note in self.warnings[:SHOWN_NOTES]),
+        ]
+        if (more := len(self.warnings) - SHOWN_NOTES) > 0:
+            about.append(f"⚠ {more} more in .warnings")
+        return "\n".join(map(printable, about))
 
     @property
     def judged(self) -> int:
@@ -98,10 +112,7 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
         return searcher.search(vectors[batch], junk[batch], progress, features=features, k=least)
 
     least = _candidates(searcher, truth)
-    batch_size = exact.TOGETHER // max(1, searcher.index.size)
-    if searcher.keypoints:
-        batch_size = min(batch_size, FEATURE_BATCH)
-    rankings = LazyRankings(search, len(vectors), batch_size, keep_first)
+    rankings = LazyRankings(search, len(vectors), block_size(searcher), keep_first)
     scores = protocols.evaluate(rankings, truth, protocol, rankings.scores)
     metrics = dict(scores.metrics)
     if scores.tied:

@@ -37,7 +37,8 @@ def rank_query(
     """The first ``k`` images for a query, as a table: see ``Bench.search``. Raises WorkbenchError if k < 1.
 
     With further queries and feedback the query is refined in steps; ``moved`` compares the last two. The AP
-    of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth.
+    of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth. The
+    id of the ``query`` is there, too, if it is of the collection.
     """
     k = result_count(k)
     searcher = engine.searcher(config, progress, query, *also)
@@ -50,7 +51,8 @@ def rank_query(
         refined_vector = refine_query(vectors[-1][0], described.database, described.image_rows(), feedback)
         vectors.append(refined_vector[None])
     last = torch.cat(vectors[-2:])  # without and with the last refinement
-    junk = searcher.junk_of(find_query(described.collection, query))
+    entry = find_query(described.collection, query)
+    junk = searcher.junk_of(entry)
     features: list[LocalFeatures] = []
     if searcher.keypoints is not None:
         features = [query_features(described, searcher.keypoints, query, box)] * len(last)
@@ -60,6 +62,7 @@ def rank_query(
     if k is None or not config.index_steps:  # an index may reach fewer images for the first k
         table.attrs.update(_average_precision(described, query, ranking))
     table.attrs["warnings"] = search_warnings(searcher)
+    table.attrs["query"] = entry.id if entry else ""
     if locate:
         boxes = []
         for done, image_id in enumerate(table["image_id"]):

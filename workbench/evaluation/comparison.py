@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import product
-from typing import Any, Protocol
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from workbench.common.drawable import Drawable, draw
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
+from workbench.evaluation.comparison_export import output, to_csv, to_latex, to_markdown
 from workbench.evaluation.intervals import SAMPLES, draw_in_blocks, mean_interval
 from workbench.evaluation.judged import judged_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 _EXACT = 15  # queries up to which all 2^n sign patterns are enumerated
 
@@ -85,6 +90,10 @@ class Evaluation(Protocol):
     @property
     def pipeline(self) -> str: ...
     @property
+    def collection(self) -> str: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
     def mean_ap(self) -> float: ...
     @property
     def metrics(self) -> Mapping[str, float]: ...
@@ -96,8 +105,22 @@ class Evaluation(Protocol):
     def provenance(self) -> Mapping[str, Any]: ...
 
 
-@dataclass(frozen=True)
-class Comparison:
+def query_aps(evaluation: Evaluation, setting: str = "") -> pd.Series[float]:
+    """The AP of each query in a setting of the protocol (default: the headline), by query id.
+
+    Raises WorkbenchError if the protocol has no such setting.
+    """
+    aps = evaluation.per_query.set_index("query")
+    if setting and f"ap_{setting}" not in aps:
+        valid = ", ".join(str(name).removeprefix("ap_") for name in aps if str(name).startswith("ap_"))
+        raise WorkbenchError(
+            f"{setting!r} is not a setting of the protocol; valid: {valid or 'none, as it has only one'}"
+        )
+    return aps[f"ap_{setting}" if setting else "ap"]
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison(Drawable):
     """Several pipelines on the same queries under one protocol.
 
     Raises WorkbenchError if a pipeline is given twice, or if the queries, the collection or the protocol
@@ -139,15 +162,19 @@ class Comparison:
     @property
     def per_query(self) -> pd.DataFrame:
         """APs, one row per query and one column per pipeline."""
-        aps = {e.pipeline: e.per_query.set_index("query")["ap"] for e in self.evaluations}
+        return self.aps()
+
+    def aps(self, setting: str = "") -> pd.DataFrame:
+        """APs in a setting of the protocol (default: the headline), as ``per_query``."""
+        aps = {e.pipeline: query_aps(e, setting) for e in self.evaluations}
         return Table(aps).rename_axis(index="query")
 
     def difference(self, a: str | int, b: str | int) -> Difference:
         """Compare ``b`` with ``a``, each a pipeline of this comparison or its position."""
         aps = self.per_query
-        return paired_difference(aps[self._name(a)], aps[self._name(b)])
+        return paired_difference(aps[self.name(a)], aps[self.name(b)])
 
-    def _name(self, pipeline: str | int) -> str:
+    def name(self, pipeline: str | int) -> str:
         names = [e.pipeline for e in self.evaluations]
         if isinstance(pipeline, str) and pipeline in names:
             return pipeline
@@ -157,16 +184,32 @@ class Comparison:
             f"{pipeline!r} is not in this comparison; valid: {', '.join(names) or 'nothing'}"
         )
 
-    def _repr_html_(self) -> str:
-        table = self.table
-        for name in table.columns.drop(["pipeline", "judged"]):
-            template = "{:.2f}" if name == "N-S" else "{:.1%}"
-            table[name] = table[name].map(template.format, na_action="ignore")
-        lines = [table.to_html(index=False, escape=True, na_rep="–", border=0)]
-        lines += [
-            f"<p>{escape(self.difference(0, i).sentence(e.pipeline))}, against {escape(self._name(0))}</p>"
-            for i, e in enumerate(self.evaluations)
-            if i
-        ]
-        lines += [f"<p>{escape(e.pipeline)}: {escape(w)}</p>" for e in self.evaluations for w in e.warnings]
-        return printable("\n".join(lines), keep="\n")
+    def figure(self, a: str | int = 0, b: str | int = -1, setting: str = "") -> Figure:
+        """The AP of each query under two pipelines, by plotly; ``setting``: of the protocol."""
+        return draw("ap_differences", self, a=a, b=b, setting=setting)
+
+    def precision_recall(self, setting: str = "") -> Figure:
+        """The precision over recall of all pipelines, at a setting of the protocol, by plotly."""
+        return draw("precision_recall", self.evaluations, setting=setting)
+
+    def mean_aps(self, setting: str = "") -> Figure:
+        """The mAP of all pipelines with its 95 % interval, at a setting of the protocol, by plotly."""
+        return draw("mean_aps", self.evaluations, setting=setting)
+
+    def to_latex(self, path: str | PathLike[str] | None = None) -> str:
+        """The table in LaTeX (with booktabs), the best values in bold; also written to ``path``."""
+        return output(to_latex(self.evaluations), path)
+
+    def to_markdown(self, path: str | PathLike[str] | None = None) -> str:
+        """The table in Markdown, with the notes below it; also written to ``path``."""
+        return output(to_markdown(self.evaluations), path)
+
+    def to_csv(self, path: str | PathLike[str] | None = None) -> str:
+        """``table`` as CSV, with the collection, the protocol and the notes; also written to ``path``."""
+        return output(to_csv(self.table, self.evaluations), path)
+
+    def __repr__(self) -> str:
+        rows = self.table
+        names = [printable(pipeline) for pipeline in rows["pipeline"]]
+        lines = [f"{100 * ap:5.1f}  {name}" for ap, name in zip(rows["mean_ap"], names, strict=True)]
+        return "\n".join([f"Comparison of {len(lines)} pipelines by mAP, %", *lines])

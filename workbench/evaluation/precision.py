@@ -37,12 +37,20 @@ def average_precision(
         raise WorkbenchError(f"variant {variant!r} is not known; valid: trapezoid, sum")
     if count == 0:
         return float("nan")
-    retrieved = np.arange(r.size, dtype=np.float64)
-    precision = (retrieved + 1) / (r + 1)
-    if variant == "trapezoid":
-        before = np.where(r > 0, retrieved / np.maximum(r, 1), 1.0)
-        precision = (before + precision) / 2
-    return float(precision.sum() / count)
+    return float(precision_terms(r, variant).sum() / count)
+
+
+def precision_terms(ranks: NDArray[np.int64], variant: Literal["trapezoid", "sum"]) -> NDArray[np.float64]:
+    """Return the precision [r] that each retrieved positive contributes; AP is their sum per positive.
+
+    ``ranks`` [r] increase.
+    """
+    retrieved = np.arange(ranks.size, dtype=np.float64)
+    precision = (retrieved + 1) / (ranks + 1)
+    if variant == "sum":
+        return precision
+    before = np.where(ranks > 0, retrieved / np.maximum(ranks, 1), 1.0)
+    return (before + precision) / 2
 
 
 def precision_at(ranks: ArrayLike, k: int, cap: bool = True) -> float:

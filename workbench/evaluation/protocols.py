@@ -84,7 +84,7 @@ def evaluate(
     totals = {setting: (np.zeros(101), 0) for setting in rules.settings}
     for (name, truth), ranking, ranking_scores in zip(truths.items(), rankings, all_scores, strict=True):
         ids = np.asarray(ranking)
-        grades = _grades(truth, rules, name)
+        grades = image_grades(truth, rules, name)
         positives = rank_positives(ids, grades, rules, name, _checked(ranking_scores, ids, name))
         rows.append(measures(positives, rules))
         headline = positives[rules.headline]
@@ -144,7 +144,7 @@ def _rankings(ranks: RankingsLike, names: list[Any], named: bool, what: str = "r
     return list(ranks) if isinstance(ranks, np.ndarray) else ranks
 
 
-def _grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[Any, str]:
+def image_grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> dict[Any, str]:
     """Return {image id: grade} of one query from either form, with grade ``self`` for its own image."""
     valid = frozenset[str]().union(*(p | i for p, i in protocol.settings.values())) | {JUNK}
     query_image = truth.get(SELF)

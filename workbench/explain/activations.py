@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from workbench.collections.named_picture import NamedPicture
+from workbench.common.drawable import Drawable, draw
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -21,15 +24,19 @@ from workbench.descriptors.weighting import cell_weights
 from workbench.features.backbones import BackboneCard, BackboneSpec
 from workbench.features.map_source import MapSource
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 
 @dataclass(frozen=True)
-class Activations:
+class Activations(Drawable):
     """A picture's map at one layer, and the pipeline's regions on it.
 
     ``maps`` [C, H, W]; ``cells`` [H, W] are the pipeline's weights of the cells (ones if it has no
     weighting). ``regions`` [N, 4] are fractions of width and height, ``levels`` [N] their levels in R-MAC
     from 1 (0: the whole map, or no levels), ``weights`` [N] the factors of the regions' vectors, and
-    ``norms`` [N] the L2 norms of these vectors before normalisation.
+    ``norms`` [N] the L2 norms of these vectors before normalisation. ``picture`` is that of the collection of
+    that name, under the pipeline.
     """
 
     maps: np.ndarray = field(repr=False)
@@ -38,6 +45,23 @@ class Activations:
     levels: np.ndarray = field(repr=False)
     weights: np.ndarray = field(repr=False)
     norms: np.ndarray = field(repr=False)
+    picture: NamedPicture | None = field(default=None, repr=False, compare=False)
+    collection: str = field(default="", repr=False, compare=False)
+    pipeline: str = field(default="", repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        channels, height, width = self.maps.shape
+        name = f"{self.picture.name!r}: " if self.picture else ""
+        return (
+            f"Activations({name}{width} × {height} cells, {channels} channels, {len(self.regions)} regions)"
+        )
+
+    def figure(self, kind: str | int = "norm", regions: bool = True) -> Figure:
+        """The picture under its heat: norm, mean or max over channels, weights of ``cells``, or a channel.
+
+        ``regions``: draw them, with their weights as opacity. Raises WorkbenchError for another kind.
+        """
+        return draw("activations", self, kind=kind, regions=regions)
 
     def heat(self, kind: str, channel: int = 0) -> np.ndarray:
         """The map as one image [H, W]: ``norm`` (L2 over channels), ``max``, ``mean``, or one ``channel``.

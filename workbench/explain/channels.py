@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from workbench.common.drawable import Drawable, draw
+from workbench.common.rounding import DIGITS
 from workbench.config.config import Config
 from workbench.descriptors.aggregation import Parts
 from workbench.descriptors.description import Descriptors, describe_maps
 from workbench.descriptors.pooling import shares
+from workbench.explain import sums
 from workbench.explain.score import interval_overlaps
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
-@dataclass(frozen=True)
-class Contributions:
+
+@dataclass(frozen=True, repr=False)
+class Contributions(Drawable):
     """The contributions of the channels, cells and regions of one picture to its score with another.
 
     ``heat`` [C, H, W] sums to ``score``; summed over channels it is the heatmap of ``explain``.
@@ -26,6 +33,20 @@ class Contributions:
     score: float
     heat: np.ndarray = field(repr=False)
     regions: np.ndarray = field(repr=False)
+
+    def __repr__(self) -> str:
+        """The score and its strongest channels."""
+        values = self.channels
+        strongest = ", ".join(f"{number} ({values[number]:+.{DIGITS}f})" for number in self.strongest(5))
+        return f"Contributions: score {self.score:.3f}; strongest of {len(values):,} channels: {strongest}"
+
+    def sum(self) -> sums.Sum:
+        """The score over the channels."""
+        return sums.channels_sum(self)
+
+    def figure(self) -> Figure:
+        """The sum over the channels."""
+        return draw("contributions", self.sum())
 
     @property
     def channels(self) -> np.ndarray:

@@ -7,19 +7,25 @@ each side of it is split over its cells as in ``explain``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
+from workbench.collections.named_picture import NamedPicture
+from workbench.common.drawable import Drawable, draw
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.aggregation import Parts, PooledRegions
 from workbench.engine.one import Classes, ImageRegions, RegionSets
 from workbench.engine.region_search import pool_image_regions, region_parts
-from workbench.explain.score import cell_contributions
+from workbench.explain import sums
+from workbench.explain.score import cell_contributions, grid_levels
 from workbench.search.region_sets import NearestMembers
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
 class Voters(NamedTuple):
@@ -29,24 +35,52 @@ class Voters(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, repr=False)
+class Evidence(Drawable):
     """The score of an image or of a class, and its parts.
 
     ``votes`` has a row for each region of the query, strongest first: query_region, image_id, image_region
     (rows of ``query_regions`` and ``image_regions``, boxes [N, 4] as fractions of width and height) and
     contribution. The sum of the votes, the sum of the query's heatmap [H, W] and the sum of all images'
     heatmaps each give the score, with ``constant`` added. The constant is zero if regions are stored exactly;
-    with product codes it is the change of the score by the codes.
+    with product codes it is the change of the score by the codes. ``query_levels`` [N] are the levels of the
+    query's regions in R-MAC, empty if regions have none; ``subject`` is the image or the label, and
+    ``pictures`` are those of the query and of the image with the most votes.
     """
 
     score: float
-    query_heatmap: np.ndarray = field(repr=False)
-    query_regions: np.ndarray = field(repr=False)
-    image_heatmaps: dict[str, np.ndarray] = field(repr=False)
-    image_regions: dict[str, np.ndarray] = field(repr=False)
-    votes: pd.DataFrame = field(repr=False)
+    query_heatmap: np.ndarray
+    query_regions: np.ndarray
+    image_heatmaps: dict[str, np.ndarray]
+    image_regions: dict[str, np.ndarray]
+    votes: pd.DataFrame
     constant: float = 0.0
+    query_levels: np.ndarray = field(default_factory=sums.no_levels)
+    pipeline: str = ""
+    collection: str = ""
+    subject: str = ""
+    warnings: tuple[str, ...] = ()
+    pictures: tuple[NamedPicture, NamedPicture] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """The score, and its sums over the levels of the query's regions: a few lines."""
+        return sums.description("Evidence", self)
+
+    def sum(self) -> sums.Sum:
+        """The score over the query's regions: see ``sums.votes_sum``."""
+        return sums.votes_sum(self)
+
+    def figure(self) -> Figure:
+        """The query and the image with the most votes under their heat, and the sum of the votes."""
+        return draw("explanation", self)
+
+    def waterfall(self) -> Figure:
+        """The sum of the votes by level of the query's regions."""
+        return draw("contributions", self.sum(), self.collection, self.pipeline)
+
+    def strongest_image(self) -> str:
+        """The image whose regions' votes add the most."""
+        return str(self.votes.groupby("image_id")["contribution"].sum().idxmax())
 
 
 class _DescribedMap(NamedTuple):
@@ -124,7 +158,8 @@ def evidence(region_sets: RegionSets, maps: torch.Tensor, voters: Voters) -> Evi
     constant = 0.0
     if region_sets.sets.codes is not None:
         score, constant = voters.score, voters.score - score
-    return Evidence(score, query_heatmap, query.boxes, heatmaps, boxes, votes, constant)
+    levels = grid_levels([query.pools], [maps], region_sets.described.config)
+    return Evidence(score, query_heatmap, query.boxes, heatmaps, boxes, votes, constant, levels)
 
 
 def _describe(region_sets: RegionSets, maps: torch.Tensor) -> _DescribedMap:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from workbench.collections.named_picture import NamedPicture
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.engine import Engine
 from workbench.engine.provenance import search_warnings
-from workbench.engine.queries import QueryLike, query_features, query_maps, query_vector
+from workbench.engine.queries import QueryLike, named_picture, query_features, query_maps, query_vector
 from workbench.explain.bag_of_words import explain_words
 from workbench.explain.score import Explanation, explain
 
@@ -31,7 +32,15 @@ def explain_pair(
     else:
         maps = query_maps(described, query, box)
         explanation = explain(maps, described.maps(row), described.config, described.descriptors)
-    explanation = replace(explanation, warnings=tuple(search_warnings(searcher)))
+    collection = engine.collection
+    picture = NamedPicture(image_id, collection.path(image_id))
+    explanation = replace(
+        explanation,
+        warnings=tuple(search_warnings(searcher)),
+        pipeline=str(config),
+        collection=collection.name,
+        pictures=(named_picture(collection, query, box), picture),
+    )
     score = searcher.code_score(query_vector(described, query, box)[0], row)
     if score is None:
         return explanation

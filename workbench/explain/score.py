@@ -12,35 +12,80 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 
+from workbench.collections.named_picture import NamedPicture
+from workbench.common.drawable import Drawable, draw
+from workbench.common.tables import Table
 from workbench.config.config import Config
 from workbench.descriptors.aggregation import Parts, PooledRegions
 from workbench.descriptors.description import Descriptors, describe_maps
 from workbench.descriptors.pooling import shares
+from workbench.explain import sums
+from workbench.explain.activations import region_levels
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
-@dataclass(frozen=True)
-class Explanation:
+@dataclass(frozen=True, repr=False)
+class Explanation(Drawable):
     """A score and its parts. Each heatmap [H, W], plus ``constant``, sums to ``score``.
 
     ``region_pairs`` has a row for each pair, strongest first: query_region and image_region (rows of
     ``query_regions`` and ``image_regions``, boxes [N, 4] as fractions of the picture's width and height) and
     their contribution; these sum to the same. ``constant`` is the part that belongs to no cell. It is zero
     here, because the offset of centring is distributed over the cells. ``warnings``: as of an evaluation.
+    ``query_levels`` and ``image_levels`` [N] are the levels of the regions in R-MAC from 1, 0 the whole map;
+    empty where regions have no levels. ``pictures`` are those of the query and of the image.
     """
 
     score: float
-    query_heatmap: np.ndarray = field(repr=False)
-    image_heatmap: np.ndarray = field(repr=False)
-    region_pairs: pd.DataFrame = field(repr=False)
-    query_regions: np.ndarray = field(repr=False)
-    image_regions: np.ndarray = field(repr=False)
+    query_heatmap: np.ndarray
+    image_heatmap: np.ndarray
+    region_pairs: pd.DataFrame
+    query_regions: np.ndarray
+    image_regions: np.ndarray
     constant: float = 0.0
     warnings: tuple[str, ...] = ()
+    query_levels: np.ndarray = field(default_factory=sums.no_levels)
+    image_levels: np.ndarray = field(default_factory=sums.no_levels)
+    pipeline: str = ""
+    collection: str = ""
+    pictures: tuple[NamedPicture, NamedPicture] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """The score, and its sums over the query's regions: a few lines."""
+        return sums.description("Explanation", self)
+
+    @property
+    def subject(self) -> str:
+        """The name of the image."""
+        return self.pictures[1].name if self.pictures else ""
+
+    def sum(self, side: str = "query") -> sums.Sum:
+        """The score over the regions of one side: see ``sums.score_sum``."""
+        return sums.score_sum(self, side)
+
+    def by_region(self, side: str = "query") -> Table:
+        """The sums over the regions of one ``side``, ``query`` or ``image``: see ``sums.region_sums``."""
+        return sums.region_sums(self, side)
+
+    def by_level(self) -> pd.DataFrame:
+        """The sums over pairs of levels, of the query (rows) and of the image (columns)."""
+        return sums.level_sums(self)
+
+    def figure(self) -> Figure:
+        """Both pictures under their heat, and the sums over their regions by level."""
+        return draw("explanation", self)
+
+    def waterfall(self, side: str = "query") -> Figure:
+        """The sum over the regions of one ``side``, ``query`` or ``image``, by level."""
+        return draw("contributions", self.sum(side), self.collection, self.pipeline)
 
 
 def explain(
@@ -70,6 +115,8 @@ def explain(
         pairs,
         _boxes(query_pools, query_maps),
         _boxes(image_pools, image_maps),
+        query_levels=grid_levels(query_pools, query_maps, config),
+        image_levels=grid_levels(image_pools, image_maps, config),
     )
 
 
@@ -143,3 +190,11 @@ def interval_overlaps(source: int, target: int) -> torch.Tensor:
 def _boxes(pools: Sequence[PooledRegions], maps: Sequence[torch.Tensor]) -> np.ndarray:
     sides = [np.array([m.shape[3], m.shape[2], m.shape[3], m.shape[2]], float) for m in maps]
     return np.concatenate([pooled.of(0) / side for pooled, side in zip(pools, sides, strict=True)])
+
+
+def grid_levels(pools: Sequence[PooledRegions], maps: Sequence[torch.Tensor], config: Config) -> np.ndarray:
+    """The levels of the regions of all scales; empty unless the regions are R-MAC's."""
+    if not config.regions.name.startswith("rmac"):
+        return sums.no_levels()
+    levels = [region_levels(config.regions, *scale_maps.shape[2:]) for scale_maps in maps]
+    return np.concatenate([level[: len(pooled.of(0))] for level, pooled in zip(levels, pools, strict=True)])

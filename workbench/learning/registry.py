@@ -17,6 +17,8 @@ from workbench.features.cards import SHIPPED_WEIGHTS, trained_path
 from workbench.learning.attention.train import AttentionSettings
 from workbench.learning.checkpoints import read_header
 from workbench.learning.finetuning.train import FinetuningSettings
+from workbench.learning.history import TrainingHistory
+from workbench.learning.trainer import Epoch
 
 TrainingKind = Literal["backbone", "attention"]
 
@@ -40,6 +42,13 @@ class TrainingRecord:
     def usable(self) -> bool:
         """Whether a pipeline can use it, because its file exists."""
         return self.path.is_file()
+
+    @property
+    def history(self) -> TrainingHistory:
+        """Its epochs."""
+        epochs = tuple(map(Epoch.of, self.card["figures"]))
+        collection = str(self.card.get("collection", ""))
+        return TrainingHistory(self.name, epochs, self.settings.epochs, collection, self.base)
 
     @property
     def settings(self) -> FinetuningSettings | AttentionSettings:

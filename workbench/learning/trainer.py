@@ -15,6 +15,7 @@ import torch
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.learning.checkpoints import Checkpoint, Tensors
+from workbench.learning.measures import measure
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Epoch:
 
     def __str__(self) -> str:
         loss = "untrained" if self.loss is None else f"loss {self.loss:.3f}"
-        values = [f"{name} {value:.3f}" for name, value in self.measures.items() if isinstance(value, float)]
+        values = [
+            measure(name).text(value) for name, value in self.measures.items() if isinstance(value, float)
+        ]
         return f"epoch {self.number}: " + ", ".join([loss, *values])
 
     def as_dict(self) -> dict[str, Any]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from workbench.collections.named_picture import NamedPicture
+from workbench.common.drawable import Drawable, draw
 from workbench.features.batches import pixels
 from workbench.local.features import LocalFeatures
 from workbench.local.patches import cut_patches
 from workbench.local.verification import Kind, Verification, verify
 from workbench.local.vocabulary import VisualWords
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 
 @dataclass(frozen=True)
-class Match:
+class Match(Drawable):
     """The keypoints of a query and of an image, their matches, and the words they share.
 
     ``table`` has a row for each match, the best first: query_keypoint and image_keypoint (rows of the two
@@ -25,6 +31,7 @@ class Match:
     words). ``words`` has a row for each shared word: word, idf, in_query and in_image (its counts), and
     contribution (to the score of ``bow`` alone, without later steps), the largest first; it is empty without
     words. ``words_of`` are the words of all keypoints of the query and of the image, -1 without words.
+    ``pictures`` are those of the query and of the image, of the collection of that name.
     """
 
     query: LocalFeatures
@@ -33,11 +40,32 @@ class Match:
     table: pd.DataFrame = field(repr=False)
     words: pd.DataFrame = field(repr=False)
     words_of: tuple[np.ndarray, np.ndarray] = field(repr=False)
+    pictures: tuple[NamedPicture, NamedPicture] | None = field(default=None, repr=False, compare=False)
+    collection: str = field(default="", repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.query):,} and {len(self.image):,} keypoints"
+        return f"Match({self.outcome}; {counts})"
 
     @property
     def inliers(self) -> int:
         """The number of matches at different places that one homography explains, 0 without one."""
         return self.verified.inliers
+
+    @property
+    def outcome(self) -> str:
+        """The numbers of inliers and matches, or why there are no inliers."""
+        if self.verified.model is None:
+            return f"not verified: {self.verified.why}"
+        inliers, matches = self.inliers, len(self.table)
+        return f"{inliers:,} inlier{'s' * (inliers != 1)} of {matches:,} match{'es' * (matches != 1)}"
+
+    def figure(self, kind: str = "matches") -> Figure:
+        """Both pictures with their ``matches``, or with the size and direction of their ``keypoints``.
+
+        Raises WorkbenchError for another kind.
+        """
+        return draw("match", self, kind=kind)
 
 
 def match(

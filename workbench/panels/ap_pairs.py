@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from workbench.evaluation.comparison import query_aps
 from workbench.panels.formatting import percent
 from workbench.panels.widgets.table import column
 
@@ -25,10 +26,7 @@ def columns(a: str, b: str, gain: str) -> list[dict[str, Any]]:
 
 def paired(a: Evaluation, b: Evaluation, setting: str = "") -> pd.DataFrame:
     """The queries that have an AP in both evaluations: query, a, b (fractions)."""
-    name = f"ap_{setting}" if f"ap_{setting}" in a.per_query else "ap"
-    pairs = pd.DataFrame(
-        {side: e.per_query.set_index("query")[name] for side, e in (("a", a), ("b", b))}
-    ).dropna()
+    pairs = pd.DataFrame({"a": query_aps(a, setting), "b": query_aps(b, setting)}).dropna()
     return pairs.rename_axis(index="query").reset_index()
 
 

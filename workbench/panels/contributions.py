@@ -1,4 +1,4 @@
-"""The strongest parts of a score, or of the difference of two scores, as table rows and waterfall steps."""
+"""The strongest regions of a score, or of the difference of two scores, as table rows, boxes and lines."""
 
 from __future__ import annotations
 
@@ -6,93 +6,106 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.common.rounding import signed
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
-from workbench.panels.formatting import DIGITS, percent, rounded, signed
+from workbench.explain.sums import BOX, Sum, difference_sum, extent, score_sum, votes_sum
+from workbench.panels.formatting import percent
 from workbench.panels.widgets.heatview import Region
 from workbench.panels.widgets.table import column
 
-STRONGEST = 8
+LINES = 40  # between pairs of keypoints
 Row = dict[str, object]
 
 
 @dataclass(frozen=True)
 class Part:
-    """The contribution of a query region with its partner in each image; a box (fractions) in each view."""
+    """A listed part of a sum: its row there, its value as shown, and its box (fractions) in each view."""
 
-    boxes: tuple[np.ndarray, ...]
+    row: int
+    group: str
     value: float
+    shown: float
+    boxes: tuple[np.ndarray, ...]  # of the query alone, if the part has no partner
     sides: tuple[float, ...] = ()  # of a difference: the contribution in each image
     image: str = ""  # of a vote: the image of its partner
 
 
 @dataclass(frozen=True)
-class Sum:
-    """The strongest parts, all ``others`` (values) and ``constant`` add up to ``whole``."""
+class Listing:
+    """A sum, its listed parts, and lines: the part, the view, and the centres of both boxes."""
 
+    total: Sum
     parts: tuple[Part, ...]
-    others: np.ndarray
-    constant: float
-    whole: float
-    unit: str  # the kind of the parts: pairs, regions or votes
+    lines: tuple[tuple[int, int, np.ndarray, np.ndarray], ...]
+
+    def part_at(self, point: str) -> int:
+        """The number of the listed part of a bar of the waterfall; -1 for other bars."""
+        return next((n for n, part in enumerate(self.parts) if str(part.row) == point), -1)
+
+    def point_of(self, number: int) -> str:
+        """The bar of a listed part; empty for -1."""
+        return str(self.parts[number].row) if number >= 0 else ""
 
 
-def pairs(why: Explanation) -> Sum:
-    """A score as pairs of a query region and an image region."""
-    values = why.region_pairs["contribution"].to_numpy()
-    first, second = (why.region_pairs[side].to_numpy() for side in ("query_region", "image_region"))
-    strongest, others = _split(values)
-    parts = tuple(
-        Part((why.query_regions[first[i]], why.image_regions[second[i]]), float(values[i])) for i in strongest
+def score(why: Explanation) -> Listing:
+    """A score over the query's regions, each with the image region of its strongest pair."""
+    total = score_sum(why)
+    if not _of_regions(total):
+        return _listing(total, [[] for _ in total.parts.index], _keypoint_lines(why, total))
+    partners = _partners(why)
+    return _listing(total, [[why.image_regions[partners[region]]] for region in total.parts["region"]])
+
+
+def difference(a: Explanation, b: Explanation) -> Listing:
+    """The score of A less the score of B over the regions of their common query."""
+    total = difference_sum(a, b)
+    if not _of_regions(total):
+        return _listing(total, [[] for _ in total.parts.index])
+    partners = [(why.image_regions, _partners(why)) for why in (a, b)]
+    return _listing(
+        total, [[boxes[best[region]] for boxes, best in partners] for region in total.parts["region"]]
     )
-    return Sum(parts, others, why.constant, why.score, "pairs")
 
 
-def difference(a: Explanation, b: Explanation) -> Sum:
-    """The score of A less the score of B as regions of their common query.
+def votes(why: Evidence) -> Listing:
+    """A score of ONE over the query's regions, each with the region that voted for it."""
+    total = votes_sum(why)
+    voted = zip(total.parts["image_id"], total.parts["image_region"], strict=True)
+    return _listing(total, [[why.image_regions[image][region]] for image, region in voted])
 
-    The contribution of a query region is summed over all regions of the image; the box in each image is
-    the partner with the strongest contribution.
-    """
-    count = len(a.query_regions)
-    sides = np.stack([_by_query_region(why, count) for why in (a, b)])
-    partners = [_partners(why) for why in (a, b)]
-    values = sides[0] - sides[1]
-    strongest, others = _split(values)
+
+def _listing(
+    total: Sum,
+    partners: list[list[np.ndarray]],
+    lines: tuple[tuple[int, int, np.ndarray, np.ndarray], ...] | None = None,
+) -> Listing:
+    """The listing of a sum, given the boxes of each part in the images; lines join the centres of boxes."""
+    table = total.parts
     parts = tuple(
         Part(
-            (
-                a.query_regions[i],
-                *(why.image_regions[partner[i]] for why, partner in zip((a, b), partners, strict=True)),
-            ),
-            float(values[i]),
-            tuple(sides[:, i].tolist()),
+            line.part,
+            str(table["group"][line.part]),
+            line.value,
+            line.shown,
+            (table.loc[line.part, BOX].to_numpy(float), *partners[line.part]),
+            tuple(float(table[side][line.part]) for side in "ab" if side in table),
+            str(table["image_id"][line.part]) if "image_id" in table else "",
         )
-        for i in strongest
+        for line in total.lines()
+        if line.part >= 0
     )
-    return Sum(parts, others, a.constant - b.constant, a.score - b.score, "regions")
+    if lines is None:
+        lines = tuple(
+            (number, view, _centre(part.boxes[0]), _centre(part.boxes[view]))
+            for number, part in enumerate(parts)
+            for view in range(1, len(part.boxes))
+        )
+    return Listing(total, parts, lines)
 
 
-def votes(why: Evidence) -> Sum:
-    """A score of ONE as the query's regions, each with the nearest region of the image or of the class."""
-    values = why.votes["contribution"].to_numpy()
-    strongest, others = _split(values)
-    parts = tuple(
-        Part((why.query_regions[region], why.image_regions[image][partner]), value, (), image)
-        for region, image, partner, value in why.votes.iloc[strongest].itertuples(index=False, name=None)
-    )
-    return Sum(parts, others, why.constant, why.score, "votes")
-
-
-def _split(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The positions of the strongest values, and the other values."""
-    order = np.argsort(-np.abs(values), kind="stable")
-    return order[:STRONGEST], values[order[STRONGEST:]]
-
-
-def _by_query_region(why: Explanation, count: int) -> np.ndarray:
-    pairs = why.region_pairs
-    return np.bincount(pairs["query_region"], weights=pairs["contribution"], minlength=count)
+def _of_regions(total: Sum) -> bool:
+    return total.unit.startswith("regions")
 
 
 def _partners(why: Explanation) -> dict[int, int]:
@@ -101,105 +114,114 @@ def _partners(why: Explanation) -> dict[int, int]:
     return dict(zip(first["query_region"], first["image_region"], strict=True))
 
 
-def place(box: np.ndarray) -> str:
-    """The horizontal and vertical extent of a box, in percent."""
-    x0, y0, x1, y1 = (round(100 * float(edge)) for edge in box)
-    return "whole" if (x0, y0, x1, y1) == (0, 0, 100, 100) else f"{x0}–{x1} × {y0}–{y1}"
+def _keypoint_lines(why: Explanation, total: Sum) -> tuple[tuple[int, int, np.ndarray, np.ndarray], ...]:
+    """Lines of the strongest pairs of keypoints, as lines of the parts of the picture where they start."""
+    if len(why.query_regions) < 2:
+        return ()
+    pairs = why.region_pairs[["query_region", "image_region"]].head(LINES).to_numpy(int)
+    starts, ends = _centre(why.query_regions[pairs[:, 0]]), _centre(why.image_regions[pairs[:, 1]])
+    boxes = total.parts[BOX].to_numpy(float)
+    shown = [line.part for line in total.lines() if line.part >= 0]
+    lines = []
+    for start, end in zip(starts, ends, strict=True):
+        inside = ((boxes[:, :2] <= start) & (start <= boxes[:, 2:])).all(1)
+        lines.append((shown.index(int(inside.argmax())), 1, start, end))
+    return tuple(lines)
 
 
-def words(total: Sum) -> str:
-    """The number of parts that are listed."""
-    count = len(total.parts) + len(total.others)
-    text = f"The {len(total.parts)} strongest of {count} {total.unit}"
-    if total.unit == "regions":
-        return f"{text} of the query; choose one to see its partner in A and in B"
-    return text if total.unit == "pairs" else f"{text}, one of each region of the query"
+def _centre(boxes: np.ndarray) -> np.ndarray:
+    """The centres [..., 2] of boxes [..., 4]."""
+    return np.asarray((boxes[..., :2] + boxes[..., 2:]) / 2)
 
 
-def steps(total: Sum, name: str) -> list[Row]:
-    """The waterfall from zero to the whole: the parts, all others, and the constant if it is not zero."""
-    named = [(str(number), part.value) for number, part in enumerate(total.parts, start=1)]
-    positive = total.others >= 0
-    for others, verb in ((total.others[positive], "add"), (total.others[~positive], "subtract")):
-        if len(others):
-            named.append((f"{len(others)} others {verb}", float(others.sum())))
-    if abs(total.constant) >= 0.5 * 10**-DIGITS:
-        named.append(("constant", total.constant))
-    texts = rounded([value for _, value in named])
-    parts: list[Row] = [
-        {"name": label, "value": value, "text": signed(text), "whole": False}
-        for (label, value), text in zip(named, texts, strict=True)
-    ]
-    return [*parts, {"name": name, "value": total.whole, "text": f"{sum(texts):.{DIGITS}f}", "whole": True}]
+def words(listing: Listing) -> str:
+    """The parts of the sum, and how many of them are listed."""
+    unit, count, listed = listing.total.unit, len(listing.total.parts), len(listing.parts)
+    all_listed = "" if listed == count else f"; the {listed} strongest of the levels are listed"
+    if unit == "votes":
+        return f"{count} votes, one of each region of the query{all_listed}"
+    if not _of_regions(listing.total):
+        return "No regions to sum over: the heat of the query, summed over thirds of each side"
+    if listing.parts and listing.parts[0].sides:
+        return f"Sums over the {count} regions of the query{all_listed}; choose one to see its partners"
+    return f"Sums over the {count} regions of the query{all_listed}, with the region of the strongest pair"
 
 
-def columns(contrast: bool) -> list[Row]:
+def columns(listing: Listing) -> list[Row]:
     """The headings of the table of parts."""
     extents = "horizontal × vertical, in percent of the picture"
-    head = [column("number", "#", number=True), column("place0", "Query region", hint=extents)]
-    if contrast:
+    head = [column("number", "#", number=True)]
+    if listing.total.unit == "votes":
+        head.append(column("image", "Voting image"))  # the second column may break: see explanation.css
+    if any(part.group for part in listing.parts):
+        head.append(column("group", "Level" if _levelled(listing) else "Part", number=_levelled(listing)))
+    head.append(column("place0", "Query region", hint=extents))
+    if listing.parts and listing.parts[0].sides:
         both = [
             column(f"side{i}", f"In {name}", number=True, hint=f"the region's part of the score of {name}")
             for i, name in enumerate("AB")
         ]
         return [*head, *both, column("value", "Difference", number=True, hint="all of them add up to A − B")]
+    if listing.parts and len(listing.parts[0].boxes) > 1:
+        title = "Its region" if listing.total.unit == "votes" else "Result region"
+        head.append(column("place1", title, hint=f"of the strongest pair; {extents}"))
     return [
         *head,
-        column("place1", "Result region", hint=extents),
-        column("value", "Adds", number=True, hint="all pairs add up to the score"),
+        column("value", "Adds", number=True, hint="all regions add up to the score"),
         column("share", "Share %", number=True, hint="of the score"),
     ]
 
 
-def rows(total: Sum) -> list[Row]:
-    """A row of the table for each part, rounded as in the sum."""
+def _levelled(listing: Listing) -> bool:
+    return any(part.group.startswith("level") for part in listing.parts)
+
+
+def rows(listing: Listing) -> list[Row]:
+    """A row of the table for each listed part, rounded as in the waterfall."""
     table: list[Row] = []
-    for number, (part, step) in enumerate(zip(total.parts, steps(total, ""), strict=False), start=1):
-        share = part.value / total.whole if abs(total.whole) > 1e-9 else float("nan")
-        cells = {"number": str(number), "value": str(step["text"]), "share": percent(share)}
-        cells |= {"image": part.image}
-        cells |= {f"place{view}": place(box) for view, box in enumerate(part.boxes)}
+    whole = listing.total.whole
+    for number, part in enumerate(listing.parts, start=1):
+        share = part.value / whole if abs(whole) > 1e-9 else float("nan")
+        cells = {"number": str(number), "value": signed(part.shown), "share": percent(share)}
+        cells |= {"image": part.image, "group": part.group.removeprefix("level ")}
+        cells |= {f"place{view}": extent(box) for view, box in enumerate(part.boxes)}
         cells |= {f"side{i}": signed(side) for i, side in enumerate(part.sides)}
-        order = {"number": number, "value": part.value, "share": share}
+        order = {"number": number, "group": number, "value": part.value, "share": share}
         order |= {f"side{i}": side for i, side in enumerate(part.sides)}
         table.append({"id": str(number - 1), "cells": cells, "order": order})
     return table
 
 
-def regions(total: Sum, view: int) -> list[Region]:
-    """The parts' boxes in one view, in the order of the parts."""
-    top = _top(total)
-    word = {"pairs": "pair", "votes": "vote"}.get(total.unit, "region")
+def regions(listing: Listing, view: int) -> list[Region]:
+    """The parts' boxes in one view, in the order of the parts; none if they have no partners."""
+    top = _top(listing)
+    word = {"votes": "vote"}.get(listing.total.unit, "region")
     return [
         {
             "box": [float(edge) for edge in part.boxes[view]],
-            "text": f"{word} {number}: {signed(part.value)}",
+            "text": f"{word} {number}: {signed(part.shown)}",
             "strength": abs(part.value) / top,
             "group": part.image,
         }
-        for number, part in enumerate(total.parts, start=1)
+        for number, part in enumerate(listing.parts, start=1)
+        if view < len(part.boxes)
     ]
 
 
-def links(total: Sum) -> list[Row]:
-    """Lines from the centre of each part's box in the query to the centres in the images."""
-
-    def centre(box: np.ndarray) -> list[float]:
-        return [float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2]
-
-    top = _top(total)
+def links(listing: Listing) -> list[Row]:
+    """Lines from the query to the images, for the Links widget."""
+    top = _top(listing)
     return [
         {
-            "part": number,
+            "part": part,
             "view": view,
-            "start": centre(part.boxes[0]),
-            "end": centre(part.boxes[view]),
-            "strength": abs(part.value) / top,
+            "start": start.tolist(),
+            "end": end.tolist(),
+            "strength": abs(listing.parts[part].value) / top,
         }
-        for number, part in enumerate(total.parts)
-        for view in range(1, len(part.boxes))
+        for part, view, start, end in listing.lines
     ]
 
 
-def _top(total: Sum) -> float:
-    return max((abs(part.value) for part in total.parts), default=0.0) or 1.0
+def _top(listing: Listing) -> float:
+    return max((abs(part.value) for part in listing.parts), default=0.0) or 1.0

@@ -7,11 +7,13 @@ from typing import Any
 import ipywidgets as W
 from IPython.core.getipython import get_ipython
 
+from workbench.figures.data_csv import plain
 from workbench.figures.style import Figure
 from workbench.panels.widgets.plot import Plot
-from workbench.report.summaries import summary
+from workbench.report.summaries import page, summary
 
 VIEW = "application/vnd.jupyter.widget-view+json"
+_shown: dict[str, tuple[str, list[W.Widget]]] = {}  # of each cell: its last run, and the widgets of that
 
 
 def in_notebook() -> bool:
@@ -21,12 +23,9 @@ def in_notebook() -> bool:
 
 def mimebundle(result: Any) -> dict[str, Any]:
     """A result as plain text, as HTML and, in a notebook, as HTML above its figure."""
-    html = summary(result)
-    bundle: dict[str, Any] = {"text/plain": repr(result), "text/html": html}
+    bundle: dict[str, Any] = {"text/plain": repr(result), "text/html": page(result)}
     if in_notebook():
-        plot = Plot()
-        plot.show(result.figure())
-        box = W.VBox([W.HTML(html), plot])
+        box = W.VBox([W.HTML(summary(result)), Plot(result.figure())])
         box.add_class("wb-panel")
         bundle[VIEW] = _view(box)
     return bundle
@@ -34,13 +33,30 @@ def mimebundle(result: Any) -> dict[str, Any]:
 
 def figure_bundle(figure: Figure) -> dict[str, Any]:
     """A figure as its titles and, in a notebook, as a widget."""
-    bundle: dict[str, Any] = {"text/plain": f"Figure: {figure.layout.title.text or 'without a title'}"}
+    title = plain(figure.layout.title.text or "without a title")
+    bundle: dict[str, Any] = {"text/plain": f"Figure: {title}"}
     if in_notebook():
-        plot = Plot()
-        plot.show(figure)
-        bundle[VIEW] = _view(plot)
+        bundle[VIEW] = _view(Plot(figure))
     return bundle
 
 
 def _view(widget: W.Widget) -> dict[str, Any]:
+    """The output that shows a widget; the widgets of the cell's earlier runs are closed."""
+    request = get_ipython().kernel.get_parent()  # type: ignore[union-attr]
+    cell = request.get("metadata", {}).get("cellId")  # front ends other than JupyterLab name no cell
+    run = request.get("header", {}).get("msg_id", "")
+    if cell:
+        last, widgets = _shown.get(cell, ("", []))
+        if last != run:
+            for old in widgets:
+                _close(old)
+            widgets = []
+        _shown[cell] = run, [*widgets, widget]
     return {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+
+
+def _close(widget: W.Widget) -> None:
+    for child in getattr(widget, "children", ()):
+        _close(child)
+    widget.layout.close()
+    widget.close()

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from workbench.collections.collection import Query
-from workbench.collections.protocols import PROTOCOLS, SIGNS
-from workbench.evaluation.judged import judged_text
+from workbench.collections.protocols import SIGNS
+from workbench.evaluation.measures_text import percent
 from workbench.panels.refinement import Question
 from workbench.panels.widgets.grid import Figure
 
 CROPPED = "the crop drawn here"  # in place of the box by which the query is evaluated
-DIGITS = 4  # of contributions; a score has three
 
 
 def plural(count: int, singular: str, plural_form: str = "") -> str:
@@ -34,42 +31,10 @@ def time_left(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def percent(share: float) -> str:
-    """A fraction in percent with one digit; a dash if it is not defined (nan)."""
-    return "–" if math.isnan(share) else f"{100 * share:.1f}"
-
-
-def signed(value: float, digits: int = DIGITS) -> str:
-    """A contribution with its sign; zero has none."""
-    text = f"{abs(value):.{digits}f}"
-    return text if not float(text) else ("−" if value < 0 else "+") + text
-
-
-def rounded(values: Sequence[float], digits: int = DIGITS) -> list[float]:
-    """Values rounded so that they still add up to their rounded sum (largest remainders)."""
-    scaled = np.array(values, float) * 10**digits
-    floors = np.floor(scaled)
-    missing = round(scaled.sum()) - int(floors.sum())
-    floors[np.argsort(floors - scaled, kind="stable")[:missing]] += 1
-    return [float(value) / 10**digits for value in floors]
-
-
 def with_sign(relevance: str) -> str:
     """A relevance after its sign: ``✓ positive``."""
     sign = SIGNS.get(relevance, "")
     return relevance if sign == relevance else f"{sign} {relevance}".strip()
-
-
-def measured(evaluation: Any) -> str:
-    """The protocol's measures in one line, its headline setting first, and the number of queries judged."""
-    protocol, metrics = PROTOCOLS[evaluation.protocol], evaluation.metrics
-    queries = judged_text(evaluation.provenance)
-    if protocol.measure == "N-S":
-        return " · ".join(filter(None, [f"N-S {metrics['N-S']:.2f} of 4", queries]))
-    settings = sorted(protocol.settings, key=lambda setting: setting != protocol.headline)
-    shares = [(s, metrics[f"mAP_{s}" if len(settings) > 1 else "mAP"]) for s in settings]
-    parts = [f"{setting} {percent(share)}".strip() for setting, share in shares]
-    return "mAP " + " · ".join(filter(None, [*parts, queries]))
 
 
 def of_ranking(ranking: pd.DataFrame, ranked: Question, query: Query) -> str:

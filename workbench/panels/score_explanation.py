@@ -13,11 +13,12 @@ from workbench.collections.images import read_header
 from workbench.collections.uploads import display_name
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
+from workbench.common.rounding import rounded
 from workbench.config.errors import WorkbenchError
 from workbench.explain.localisation import Target, coverage, share_inside
 from workbench.explain.score import Explanation
-from workbench.panels.contributions import Sum, difference, pairs
-from workbench.panels.formatting import percent, rounded, with_sign
+from workbench.panels import contributions
+from workbench.panels.formatting import percent, with_sign
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, line
 
@@ -51,13 +52,14 @@ class Request:
 class Study:
     """The traits of each view (query first), the sum that is explained, and the lines above it.
 
-    ``images`` are the results in the order of their views.
+    ``images`` are the results in the order of their views, ``subject`` the collection and the pipeline.
     """
 
     views: tuple[dict[str, Any], ...]
-    total: Sum
+    listing: contributions.Listing
     lines: list[Line]
     images: tuple[str, ...]
+    subject: tuple[str, str] = ("", "")
 
 
 def rival(ranking: pd.DataFrame, image: str, collection: Collection) -> tuple[str, str]:
@@ -93,9 +95,9 @@ def study(bench: Bench, request: Request, progress: Progress) -> Study:
     pairing = sorted(zip(images, explained, strict=True), key=lambda pair: -pair[1].score)
     images, explained = [image for image, _ in pairing], [why for _, why in pairing]
     if len(explained) == 1:
-        total, query_heat = pairs(explained[0]), explained[0].query_heatmap
+        total, query_heat = contributions.score(explained[0]), explained[0].query_heatmap
     else:
-        total = difference(explained[0], explained[1])
+        total = contributions.difference(explained[0], explained[1])
         query_heat = explained[0].query_heatmap - explained[1].query_heatmap
     heats = [query_heat, *(why.image_heatmap for why in explained)]
     top = max(float(np.abs(heat).max()) for heat in heats) or 1.0
@@ -110,7 +112,11 @@ def study(bench: Bench, request: Request, progress: Progress) -> Study:
         for view, letter in zip(views[1:], "AB", strict=True):
             view["name"] = f"{letter} · {view['name']}"
     return Study(
-        tuple({**view, "top": top} for view in views), total, _lines(request, explained), tuple(images)
+        tuple({**view, "top": top} for view in views),
+        total,
+        _lines(request, explained),
+        tuple(images),
+        (bench.collection.name, request.pipeline),
     )
 
 

@@ -39,6 +39,7 @@ from workbench.config.errors import WorkbenchError
 VERSION = 2  # of the images; a folder of another version is rendered again
 POSTERS = len(SERIES) * MEMBERS
 NOTE = "semi-synthetic: real photographs printed on posters and rendered into scenes"
+_FACTS = ("visible", "size", "tilt")  # of a view, that a collection keeps
 _TRUTH = "ground_truth.json"
 # The intended views of each poster in the database; the grade follows from the visibility measured.
 _VIEWS = ("plain", "plain", "plain", "far", "tilted", "covered", "cut", "hidden")
@@ -77,9 +78,10 @@ def open_posters(root: Path, progress: Progress = silent) -> Collection:
             ) from None
     assert truth is not None  # just rendered
     relevance: dict[str, dict[str, str]] = {query: {} for query in truth["queries"]}
-    quadrilaterals = {}
+    quadrilaterals, facts = {}, {}
     for view in truth["views"]:
         quadrilaterals[view["query"], view["image"]] = tuple((x, y) for x, y in view["corners"])
+        facts[view["query"], view["image"]] = {name: float(view[name]) for name in _FACTS}
         if view["image"] != truth["queries"][view["query"]]["image"]:
             relevance[view["query"]][view["image"]] = view["grade"]
     return Collection(
@@ -92,6 +94,7 @@ def open_posters(root: Path, progress: Progress = silent) -> Collection:
         relevance=relevance,
         protocol=PROTOCOLS["revisited"],
         quadrilaterals=quadrilaterals,
+        target_facts=facts,
         notes=(NOTE,),
     )
 

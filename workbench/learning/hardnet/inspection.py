@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
+from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -20,6 +22,9 @@ from workbench.learning.hardnet.train import describe_pairs, initial_network
 from workbench.learning.photos import digest, draw_photos
 from workbench.local.hardnet import HardNet, load, weight_path
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 UNTRAINED = "untrained"  # the name of a network with initial weights, as at the start of training
 PHOTOS = 24  # of the collection, drawn by the seed
 VIEWS = 3
@@ -29,13 +34,13 @@ _WIDTH = 16
 
 
 @dataclass(frozen=True)
-class MinedBatch:
+class MinedBatch(Drawable):
     """A batch of n pairs with the distances of a network's descriptors.
 
     For each pair [n]: the distance ``matching``; ``by_row``, the other positive nearest to its anchor, and
     ``by_column``, the other anchor nearest to its positive, with their distances; ``from_row``, whether the
     first of them is the nearer and so the negative that the loss takes; and the ``loss``. ``photos`` [n] are
-    the ids of the images of the places.
+    the ids of the images of the places. ``number`` is the batch's, of the collection of that name.
     """
 
     pairs: Batch = field(repr=False)
@@ -47,9 +52,22 @@ class MinedBatch:
     column_distance: np.ndarray
     from_row: np.ndarray
     loss: np.ndarray
+    network: str = ""
+    number: int = 0
+    collection: str = ""
 
     def __len__(self) -> int:
         return len(self.matching)
+
+    def __repr__(self) -> str:
+        return (
+            f"MinedBatch({len(self)} pairs of {len(set(self.photos))} photos by {self.network!r}, "
+            f"mean loss {self.loss.mean():.3f})"
+        )
+
+    def figure(self) -> Figure:
+        """Some pairs with their hardest negatives, and which of these is taken."""
+        return draw("patch_batch", self)
 
 
 @dataclass(frozen=True)

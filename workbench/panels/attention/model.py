@@ -11,14 +11,19 @@ from PIL import Image
 from workbench.collections.collection import Query
 from workbench.collections.uploads import display_name
 from workbench.common.geometry import Box
+from workbench.common.picture_bytes import png
 from workbench.common.progress import Progress
+from workbench.common.rounding import signed
 from workbench.config.config import Config
 from workbench.config.steps import is_local
 from workbench.descriptors.weighting import centre_prior
 from workbench.explain.activations import Activations
 from workbench.explain.channels import Contributions
-from workbench.panels.formatting import percent, signed
+from workbench.figures.style import subtitle
+from workbench.panels.formatting import percent
+from workbench.panels.widgets.download import File
 from workbench.panels.widgets.region import Line, line
+from workbench.report.pictures import heat_picture
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
@@ -120,6 +125,25 @@ def heat(seen: AttentionView, kind: str, channel: int) -> np.ndarray | None:
     if parts is not None and kind in OF_SCORE:
         return np.asarray(parts.heat[channel] if kind == "strongest" else parts.heat.sum(0))
     return activations.heat(kind, channel)
+
+
+def files(seen: AttentionView, kind: str, channel: int, signed: bool) -> dict[str, File]:
+    """The picture under that heat as a file to download; none without heat."""
+    values, activations = heat(seen, kind, channel), seen.activations
+    if values is None or activations is None or activations.picture is None:
+        return {}
+    picture, request = activations.picture, seen.request
+    title, quantity = HEATS[kind]
+    of = f" of channel {channel}" if kind in OF_CHANNEL else ""
+    scored = f"score with {display_name(request.other)}" if kind in OF_SCORE else ""
+    data = subtitle(collection=activations.collection, pipelines=[activations.pipeline])
+    notes = [*filter(None, [f"{title}{of}", scored, activations.pipeline, data])]
+
+    def heat_file() -> tuple[str, bytes]:
+        shown = heat_picture([picture], [values], quantity + of, notes, signed)
+        return f"{picture.name}-{kind}.png", png(shown)
+
+    return {"Picture and heat (PNG)": heat_file}
 
 
 def note(seen: AttentionView) -> str:

@@ -20,6 +20,7 @@ from workbench.panels.attention.nearest_regions import ELSEWHERE, HINT, NearestR
 from workbench.panels.base import Panel
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.chips import Chips
+from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.region import Text, region
 from workbench.panels.widgets.table import Table, column
@@ -52,6 +53,7 @@ class Attention(Panel[Request, AttentionView]):
         self.values = W.Dropdown(description="Region values", options=["weight", "norm"])
         self.levels = Chips(label="Levels")
         self.view = HeatView(empty="Choose a query and press Run to see where the network looks.")
+        self.download = Download()
         self.sum = Text()
         self.channels = Table(label="Channels with the largest contribution", columns=COLUMNS)
         self.contributions = W.VBox([self.sum, self.channels])
@@ -60,7 +62,7 @@ class Attention(Panel[Request, AttentionView]):
         selects = [self.layer, self.boxes, self.heat, self.channel, self.values, self.levels]
         controls = W.Box([self.image, *selects])
         controls.add_class("wb-controls")
-        body = W.Box([self.view, self.contributions, self.nearest.widget])
+        body = W.Box([W.VBox([self.view, self.download]), self.contributions, self.nearest.widget])
         body.add_class("wb-looks")
         self.widget = region("Attention", controls, body)
         for widget in (self.layer, self.channel, self.levels, self.contributions):
@@ -99,7 +101,8 @@ class Attention(Panel[Request, AttentionView]):
         return Request(image or query[0], box, other, other_box, session.pipeline, layer, regions)
 
     def dim(self, stale: bool) -> None:
-        for part in (self.view, self.sum, self.channels, self.nearest.lines, self.nearest.strip):
+        nearest = self.nearest.lines, self.nearest.strip
+        for part in (self.view, self.download, self.sum, self.channels, *nearest):
             part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> AttentionView:
@@ -152,6 +155,7 @@ class Attention(Panel[Request, AttentionView]):
             quantity=HEATS[kind][1] + channel,
             stale=False,
         )
+        self.download.offer(model.files(seen, kind, self.channel.value, self.view.signed))
         _display(self.contributions, bool(strongest))
         if parts and strongest:
             self.channels.rows = model.channel_rows(parts, strongest)

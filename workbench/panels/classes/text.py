@@ -21,7 +21,6 @@ SETS = [  # text, and the part of the pipeline after the backbone
     ("20 proposals", _RMAC.replace("rmac:3", "proposals:20")),
     ("of the pipeline", OWN),
 ]
-EXTENTS = "horizontal × vertical, in percent of the picture"
 CLASSES = [
     column("rank", "#", number=True),
     column("label", "Class"),
@@ -30,14 +29,6 @@ CLASSES = [
     ),
     column("images", "Images", number=True, hint="of the class that the query was compared with"),
     column("true", "", hint="the query's own label"),
-]
-VOTES = [
-    column("number", "#", number=True),
-    column("place0", "Query region", hint=EXTENTS),
-    column("image", "Voting image"),
-    column("place1", "Its region", hint=EXTENTS),
-    column("value", "Adds", number=True, hint="all votes add up to the score"),
-    column("share", "Share %", number=True, hint="of the score"),
 ]
 
 

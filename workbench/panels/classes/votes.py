@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets as W
 import numpy as np
@@ -12,14 +12,15 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
+from workbench.figures.contributions import contributions
 from workbench.panels.base import Panel
-from workbench.panels.classes.text import VOTES
-from workbench.panels.contributions import Sum, links, regions, rows, steps, votes, words
+from workbench.panels.contributions import Listing, columns, links, regions, rows, votes, words
 from workbench.panels.formatting import plural
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView
-from workbench.panels.widgets.pairs import Links, Waterfall
+from workbench.panels.widgets.links import Links
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
 from workbench.panels.widgets.table import Table
 
@@ -64,7 +65,7 @@ class VotesView(Panel[Request, Votes]):
         super().__init__(session)
         self.explained: Request | None = None
         self.evidence: Evidence | None = None
-        self.total: Sum | None = None
+        self.listing: Listing | None = None
         self.shown, self.held = "", -1  # the image beside the query, and the picked vote
         self.hint = Text(lines=[line(HINT, "note")])
         self.views = tuple(HeatView(look="picture", signed=True) for _ in range(2))
@@ -72,8 +73,8 @@ class VotesView(Panel[Request, Votes]):
         self.scale = HeatView(look="controls", signed=True, quantity="a cell takes away · adds")
         self.strip = Grid(label="Images that voted", look="strip", pick=True)
         self.above = Text()
-        self.table = Table(label="Strongest votes", columns=VOTES)
-        self.sum = Waterfall(label="How the votes add up")
+        self.table = Table(label="Strongest votes")
+        self.sum = Plot(label="How the votes add up")
         for view in self.views:
             for trait in ("opacity", "smooth"):
                 W.jslink((self.scale, trait), (view, trait))
@@ -86,6 +87,7 @@ class VotesView(Panel[Request, Votes]):
         guard = session.guard
         self.strip.on_pick(guard(self.turn))
         self.table.on_pick(guard(lambda row: self.pick(int(row))))
+        self.sum.on_pick(guard(self.pick_bar))
         for view in self.views:
             view.on_hover(guard(self.mark))
             view.on_pick(guard(self.pick))
@@ -125,36 +127,38 @@ class VotesView(Panel[Request, Votes]):
         evidence, figures, query = result.evidence, result.voters, result.request.query.id
         first = str(figures[0]["id"])
         first_picture = thumbnail(self.session.bench, first, SIDE)
-        self.evidence, self.total, self.held = evidence, votes(evidence), -1
+        self.evidence, self.listing, self.held = evidence, votes(evidence), -1
         self.strip.figures = figures if len(figures) > 1 else []
         self.views[0].show(
             evidence.query_heatmap,
             picture=result.picture,
             name=query,
             alt=f"Query {query}, under its heat",
-            regions=[{**region, "group": ""} for region in regions(self.total, 0)],
+            regions=[{**region, "group": ""} for region in regions(self.listing, 0)],
             marked=-1,
             top=self._top(),
         )
         self._show_image(first, first_picture)
         subject = result.request.subject
-        self.hint.lines = [line(f"Votes for {subject}: score {self.total.whole:.3f}", "numbers")]
-        self.above.lines = [line(words(self.total), "note")]
+        self.hint.lines = [line(f"Votes for {subject}: score {evidence.score:.3f}", "numbers")]
+        self.above.lines = [line(words(self.listing), "note")]
         with self.table.hold_sync():
-            self.table.rows, self.table.chosen = rows(self.total), []
+            self.table.columns, self.table.rows = columns(self.listing), rows(self.listing)
+            self.table.chosen = []
         with self.sum.hold_sync():
-            self.sum.steps, self.sum.marked = steps(self.total, "score"), -1
+            self.sum.show(contributions(self.listing.total, evidence.collection, evidence.pipeline))
+            self.sum.current = ""
         self.body.layout.display = None
 
     def _show_image(self, image: str, picture: bytes) -> None:
-        assert self.evidence is not None and self.total is not None
+        assert self.evidence is not None and self.listing is not None
         self.shown = image
         self.views[1].show(
             self.evidence.image_heatmaps[image],
             picture=picture,
             name=image,
             alt=f"Voting image {image}, under its heat",
-            regions=regions(self.total, 1),
+            regions=regions(self.listing, 1),
             shown=[image],
             marked=self.held,
             top=self._top(),
@@ -163,7 +167,7 @@ class VotesView(Panel[Request, Votes]):
         self.strip.chosen = next(
             (number for number, figure in enumerate(self.strip.figures) if figure["id"] == image), -1
         )
-        pairs = zip(links(self.total), self.total.parts, strict=True)
+        pairs = zip(links(self.listing), self.listing.parts, strict=True)
         with self.links.hold_sync():
             self.links.links = [link for link, part in pairs if part.image == image]
             self.links.marked = self.held
@@ -181,20 +185,25 @@ class VotesView(Panel[Request, Votes]):
             return  # it voted for what was shown before
         self._show_image(image, thumbnail(self.session.bench, image, SIDE))
 
+    def pick_bar(self, point: str) -> None:
+        """A bar of the sum was picked; that of a level or of its other votes is no vote."""
+        if self.listing is not None and (number := self.listing.part_at(point)) >= 0:
+            self.pick(number)
+
     def pick(self, number: int) -> None:
         """Keep a vote emphasised, with its image beside the query; a second pick releases it."""
         self.held = -1 if number == self.held else number
-        if self.held >= 0 and self.total is not None and self.total.parts[number].image != self.shown:
-            image = self.total.parts[number].image
+        if self.held >= 0 and self.listing is not None and self.listing.parts[number].image != self.shown:
+            image = self.listing.parts[number].image
             self._show_image(image, thumbnail(self.session.bench, image, SIDE))
         self.mark(-1)
 
     def mark(self, number: int) -> None:
         """Emphasise a vote in all views; -1 stands for the picked one, if any."""
         marked = number if number >= 0 else self.held
-        parts: tuple[Any, ...] = (*self.views, self.links, self.sum)
-        for part in parts:
+        for part in (*self.views, self.links):
             part.marked = marked
+        self.sum.current = "" if self.listing is None else self.listing.point_of(marked)
         self.table.chosen = [str(marked)] if marked >= 0 else []
 
 

@@ -9,16 +9,18 @@ import ipywidgets as W
 import pandas as pd
 
 from workbench.common.progress import Progress
-from workbench.config.config import Config
 from workbench.engine.evaluate import Evaluation
-from workbench.evaluation.comparison import Difference, paired_difference
+from workbench.evaluation.comparison import Comparison, Difference, paired_difference
+from workbench.figures.ap_differences import ap_differences
+from workbench.figures.mean_aps import mean_aps
+from workbench.figures.precision_recall import precision_recall
+from workbench.figures.style import Figure
 from workbench.panels.ap_pairs import columns, paired, row
 from workbench.panels.base import Panel
-from workbench.panels.comparison import charts as versus_charts
 from workbench.panels.comparison import queue
 from workbench.panels.comparison.two_rankings import TwoRankings
 from workbench.panels.session import Session
-from workbench.panels.widgets.chart import Chart
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
 from workbench.panels.widgets.table import Table
 
@@ -35,11 +37,12 @@ class Request:
 
 
 class Compared(NamedTuple):
-    """The paired difference, and the AP of each query: query, a, b (fractions)."""
+    """The paired difference, the AP of each query: query, a, b (fractions), and the three figures."""
 
     request: Request
     difference: Difference
     pairs: pd.DataFrame
+    figures: tuple[Figure, Figure, Figure]
 
 
 class PairComparison(Panel[Request, Compared]):
@@ -52,8 +55,9 @@ class PairComparison(Panel[Request, Compared]):
         self.a, self.b = W.Dropdown(description="A"), W.Dropdown(description="B")
         self.setting = W.Dropdown(description="Setting")
         self.sentence = Text(live=True)
-        self.gains = Chart(label="AP of each query under A and B", x="queries, by B − A", y="AP, percent")
-        self.curves = Chart(label="Precision over recall", x="recall, percent", y="precision, percent")
+        self.gains = Plot(label="AP of each query under A and B")
+        self.curves = Plot(label="Precision over recall")
+        self.means = Plot(label="mAP of each pipeline")
         self.queries = Table(
             label="AP of each query under A and B", columns=columns("AP, A", "AP, B", "B − A")
         )
@@ -61,7 +65,7 @@ class PairComparison(Panel[Request, Compared]):
         self.parts = (self.rankings,)
 
         selects, charts = W.Box([self.a, self.b, self.setting]), W.Box()
-        charts.children = [self.gains, self.curves]
+        charts.children = [self.gains, self.curves, self.means]
         self.evaluated = W.VBox([self.sentence, charts])
         query = W.VBox([self.rankings.picture, self.rankings.words, self.queries])
         rankings = W.Box([query, self.rankings.duel])
@@ -127,35 +131,34 @@ class PairComparison(Panel[Request, Compared]):
         return Request(session.a, session.b, self.setting.value or "", tuple(evaluations), evaluations)
 
     def dim(self, stale: bool) -> None:
-        for part in (self.sentence, self.gains, self.curves, self.queries):
+        for part in (self.sentence, self.gains, self.curves, self.means, self.queries):
             part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> Compared:
-        pairs = paired(request.evaluations[request.a], request.evaluations[request.b], request.setting)
+        a, b, setting = request.a, request.b, request.setting
+        evaluations = request.evaluations
+        pairs = paired(evaluations[a], evaluations[b], setting)
         progress("Comparing query by query", 0, 0)
         difference = paired_difference(pairs["a"], pairs["b"])
         gains = (pairs["b"] - pairs["a"]).sort_values(kind="stable")
-        return Compared(request, difference, pairs.loc[gains.index])
+        figures = (
+            ap_differences(Comparison([evaluations[a], evaluations[b]]), setting=setting),
+            precision_recall([*evaluations.values()], setting, emphasised=(a, b)),
+            mean_aps([*evaluations.values()], setting),
+        )
+        return Compared(request, difference, pairs.loc[gains.index], figures)
 
     def render(self, result: Compared) -> None:
-        request, difference, pairs = result
-        evaluations, setting = request.evaluations, request.setting
-        order = sorted(evaluations, key=lambda p: -evaluations[p].mean_ap)
-        curves = {p: evaluations[p].curves[setting] for p in order if setting in evaluations[p].curves}
-        self.sentence.lines = [line(difference.sentence(), "numbers")]
-        self.gains.columns = versus_charts.columns(pairs)
-        self.curves.lines = versus_charts.lines(curves, request.a, request.b, short_names(order))
-        self.queries.rows = [row(*pair) for pair in pairs.itertuples(index=False)]
+        self.sentence.lines = [line(result.difference.sentence(), "numbers")]
+        for plot, figure in zip((self.gains, self.curves, self.means), result.figures, strict=True):
+            if (
+                plot.figure != figure
+            ):  # a change elsewhere in the table leaves the zoom and the point under study
+                plot.show(figure)
+        self.queries.rows = [row(*pair) for pair in result.pairs.itertuples(index=False)]
 
     def render_nothing(self) -> None:
         self.evaluated.layout.display = self.queries.layout.display = "none"
 
     def update(self) -> None:
         self.evaluated.layout.display = self.queries.layout.display = None
-
-
-def short_names(pipelines: list[str]) -> dict[str, str]:
-    """The pipelines without their backbone, if all have the same."""
-    backbones = {Config.parse(p).backbone for p in pipelines}
-    common = f"{backbones.pop()}/" if len(backbones) == 1 else ""
-    return {p: p.removeprefix(common) for p in pipelines}

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import ipywidgets as W
 
 from workbench.engine.evaluate import Evaluation
+from workbench.evaluation.comparison import Comparison as Compared
 from workbench.panels.comparison import queue, table
 from workbench.panels.comparison.grid_search import GridSearchChoice
 from workbench.panels.comparison.pair import PairComparison
 from workbench.panels.session import Session
+from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.table import Table
 
+EXPORTS = {
+    "Table as CSV": ("to_csv", "csv"),
+    "Table as LaTeX": ("to_latex", "tex"),
+    "Table as Markdown": ("to_markdown", "md"),
+}
 EMPTY = "Press Add to comparison to put the current pipeline here; two pipelines are compared in detail."
 
 
@@ -37,7 +45,9 @@ class Comparison:
         buttons = W.Box([self.use, self.remove])
         self.about = W.Box([self.detail, buttons])
         self.versus = PairComparison(session)
-        tools = W.Box([self.add, self.searching, self.note])
+        self.download = Download()
+        self._offered: list[Evaluation] = []
+        tools = W.Box([self.add, self.searching, self.download, self.note])
         for box, name in ((tools, "wb-row"), (buttons, "wb-row"), (self.about, "wb-about")):
             box.add_class(name)
         self.widget = region(
@@ -88,7 +98,9 @@ class Comparison:
         with session.lock:
             queue.best_two(session)
             names = dict.fromkeys((*session.compared, *session.waiting))
-            best = table.highest(list(queue.evaluated(session).values()), list(table.measures(collection)))
+            evaluations = list(queue.evaluated(session).values())
+            best = table.highest(evaluations, list(table.measures(collection)))
+            self.offer(evaluations)
             self.table.columns = table.columns(collection)
             self.table.rows = [self._row(name, best) for name in names]
             if self.chosen not in names:
@@ -105,6 +117,21 @@ class Comparison:
             self.note.lines = (
                 [] if queue.has_truth(session) else [line(without_truth(collection.name), "note")]
             )
+
+    def offer(self, evaluations: list[Evaluation]) -> None:
+        """Offer the table as a file, unless it is that of the same evaluations."""
+        if [*map(id, evaluations)] == [*map(id, self._offered)]:
+            return
+        self._offered = evaluations
+        name = f"comparison on {self.session.bench.collection.name}"
+
+        def file(export: str, ending: str) -> tuple[str, bytes]:
+            content = str(getattr(Compared(evaluations), export)())
+            return f"{name}.{ending}", content.encode("utf-8", "replace")
+
+        self.download.offer(
+            {title: partial(file, *kind) for title, kind in EXPORTS.items()} if evaluations else {}
+        )
 
     def _row(self, pipeline: str, best: dict[str, float]) -> dict[str, Any]:
         session = self.session

@@ -10,7 +10,8 @@ from workbench.collections.collection import Collection
 from workbench.collections.protocols import PROTOCOLS
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.judged import judged_text, queries_text
-from workbench.panels.formatting import on_target, percent
+from workbench.evaluation.measures_text import measure_titles, measure_value
+from workbench.panels.formatting import on_target
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
 
@@ -20,15 +21,7 @@ STAR = "★ "  # before the best mAP
 def measures(collection: Collection) -> dict[str, str]:
     """The measures of the collection's protocol: {name of the metric: heading}."""
     protocol = collection.protocol
-    if protocol is None:
-        return {}
-    several = len(protocol.settings) > 1
-    names = {f"mAP_{s}" if several else "mAP": f"mAP {s}".strip() for s in protocol.settings}
-    if protocol.measure == "N-S":
-        names = {"N-S": "N-S of 4"}
-    head = f"mP@10_{protocol.headline}" if several else "mP@10"
-    located = {"localisation": "Heat on target", "localisation_box": "Box IoU"}
-    return {**names, head: "mP@10", **(located if collection.quadrilaterals else {})}
+    return {} if protocol is None else measure_titles(protocol, bool(collection.quadrilaterals))
 
 
 def columns(collection: Collection) -> list[dict[str, Any]]:
@@ -62,7 +55,7 @@ def evaluated_row(evaluation: Evaluation, side: str, best: Mapping[str, float], 
     order: dict[str, float] = {}
     for key in best:
         value = metrics.get(key, math.nan)
-        cells[key] = f"{value:.2f}" if key == "N-S" else percent(value)
+        cells[key] = measure_value(key, value)
         if math.isnan(value):
             cells[key] = "…" if running and key not in metrics else "–"
         else:

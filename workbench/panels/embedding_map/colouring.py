@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from workbench.collections.answers import answers
 from workbench.collections.collection import Collection
 
 CLASSES = 12  # classes with a colour and shape of their own
 OTHER, NONE = 254, 255  # codes of classes without a colour, and of points without a class
 Coloured = tuple[bytes, dict[str, Any]]  # codes and colour of a Scatter
-
-
-def answers(collection: Collection) -> dict[str, str]:
-    """The query of each image that is relevant to one; the first if there are several."""
-    query_of: dict[str, str] = {}
-    for query in collection.queries:
-        for image, grade in collection.relevance.get(query.id, {}).items():
-            if grade != "junk":
-                query_of.setdefault(image, query.id)
-    return query_of
-
-
-def labelled(collection: Collection) -> tuple[str, Mapping[str, str]]:
-    """The meaning of the images' labels, and the labels; empty if the collection has none."""
-    if collection.labels:
-        return "Label", collection.labels
-    return "Query it answers", answers(collection)
 
 
 def own_query(collection: Collection) -> dict[str, str]:

@@ -8,9 +8,10 @@ import ipywidgets as W
 import numpy as np
 import pandas as pd
 
+from workbench.collections.answers import labelled
 from workbench.common.progress import Progress
 from workbench.panels.base import Panel
-from workbench.panels.embedding_map.colouring import Coloured, classes, labelled, own_query, values
+from workbench.panels.embedding_map.colouring import Coloured, classes, own_query, values
 from workbench.panels.jobs import JobRunner
 from workbench.panels.session import QUESTION, Session
 from workbench.panels.widgets.grid import thumbnail

@@ -14,7 +14,7 @@ from workbench.panels import score_explanation
 from workbench.panels.base import Panel
 from workbench.panels.formatting import plural
 from workbench.panels.session import Session
-from workbench.panels.widgets.pairs import Links
+from workbench.panels.widgets.links import Links
 from workbench.panels.widgets.region import Text, line
 
 

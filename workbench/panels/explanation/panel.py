@@ -10,13 +10,17 @@ import pandas as pd
 
 from workbench.collections.collection import Query
 from workbench.common.progress import Progress
+from workbench.figures.contributions import contributions
 from workbench.panels.base import Panel
-from workbench.panels.contributions import columns, links, regions, rows, steps, words
+from workbench.panels.contributions import columns, links, regions, rows, words
 from workbench.panels.explanation import inliers
+from workbench.panels.explanation.files import files
 from workbench.panels.score_explanation import NEGATIVE, POSITIVE, Request, Study, rival, study
 from workbench.panels.session import Session, first_result
+from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.heatview import HeatView
-from workbench.panels.widgets.pairs import Links, Waterfall
+from workbench.panels.widgets.links import Links
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.table import Table
 
@@ -30,7 +34,7 @@ FOLLOWED = ""  # value of a select that follows the session
 
 
 class Explanation(Panel[Request, tuple[Request, Study]]):
-    """Query and result under their heat, linked by their strongest pairs of regions, and the sum of those.
+    """Query and result under their heat, linked by the query's strongest regions, and the sum of all regions.
 
     With ``contrast`` on, the query between two results: why one is ranked before the other. Matches of
     keypoints that one homography explains may be drawn too, whatever the pipeline.
@@ -52,10 +56,11 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.lines = Text(lines=[line(WAITING)])
         self.views = tuple(HeatView(look="picture", signed=True) for _ in range(3))
         self.links = Links()
+        self.download = Download()
         self.scale = HeatView(look="controls", signed=True, quantity="a cell takes away · adds")
-        self.table = Table(label="Strongest parts of the score")
+        self.table = Table(label="Strongest regions of the score")
         self.above = Text()
-        self.sum = Waterfall(label="How the parts add up")
+        self.sum = Plot(label="How the regions add up")
         for view in self.views:
             for trait in ("opacity", "smooth"):
                 W.jslink((self.scale, trait), (view, trait))
@@ -65,7 +70,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         pictures.add_class("wb-linked")
         sums = W.Box([W.VBox([self.above, self.table]), self.sum])
         sums.add_class("wb-sums")
-        self.body = W.Box([W.VBox([pictures, self.scale]), sums])
+        self.body = W.Box([W.VBox([pictures, self.scale, self.download]), sums])
         self.body.add_class("wb-explained")
         self.widget = region("Explanation", controls, self.lines, self.inliers.text, self.body)
         self._show(None)
@@ -74,6 +79,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.contrast.observe(session.guard(self.refresh), "value")
         self.image.observe(session.guard(self.choose), "value")
         self.table.on_pick(session.guard(lambda row: self.pick(int(row))))
+        self.sum.on_pick(session.guard(self.pick_bar))
         for view in self.views:
             view.on_hover(session.guard(self.mark))
             view.on_pick(session.guard(self.pick))
@@ -133,8 +139,16 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
     # -- the result
 
     def dim(self, stale: bool) -> None:
-        texts = self.lines, self.above, self.against, self.inliers.text
-        for part in (*self.views, self.links, self.inliers.links, self.sum, self.table, *texts):
+        texts = self.lines, self.above, self.against, self.inliers.text, self.download
+        for part in (
+            *self.views,
+            self.links,
+            self.inliers.links,
+            self.sum,
+            self.table,
+            self.download,
+            *texts,
+        ):
             part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> tuple[Request, Study]:
@@ -162,24 +176,33 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.body.layout.display = "none" if study is None else ""
         if study is None:
             return
-        contrast = len(study.views) == 3
         for number, view in enumerate(self.views):
             used = number < len(study.views)
             view.layout.display = "" if used else "none"
             if used:
-                view.show(regions=regions(study.total, number), marked=-1, stale=False, **study.views[number])
+                view.show(
+                    regions=regions(study.listing, number), marked=-1, stale=False, **study.views[number]
+                )
             else:  # free the picture, which is not visible
                 view.show(np.zeros((0, 0)), picture=b"", regions=[], outlines=[], stale=False)
         self.scale.top = study.views[0]["top"]
+        if self._explained is not None:
+            self.download.offer(files(self.session.bench, self._explained, study))
         with self.links.hold_sync():
-            self.links.links, self.links.marked, self.links.stale = links(study.total), -1, False
+            self.links.links, self.links.marked, self.links.stale = links(study.listing), -1, False
         self.lines.lines = study.lines
-        self.above.lines = [line(words(study.total), "note")]
+        self.above.lines = [line(words(study.listing), "note")]
         with self.table.hold_sync():
-            self.table.columns, self.table.rows, self.table.chosen = columns(contrast), rows(study.total), []
+            self.table.columns, self.table.rows = columns(study.listing), rows(study.listing)
+            self.table.chosen = []
         with self.sum.hold_sync():
-            self.sum.steps = steps(study.total, "A − B" if contrast else "score")
-            self.sum.marked, self.sum.stale = -1, False
+            self.sum.show(contributions(study.listing.total, *study.subject))
+            self.sum.current, self.sum.stale = "", False
+
+    def pick_bar(self, point: str) -> None:
+        """A bar of the sum was picked; that of a level or of its other regions is no part."""
+        if self.study is not None and (number := self.study.listing.part_at(point)) >= 0:
+            self.pick(number)
 
     def pick(self, number: int) -> None:
         """Keep a part emphasised; a second pick releases it."""
@@ -189,6 +212,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
     def mark(self, number: int) -> None:
         """Emphasise a part in all views; -1 stands for the picked one, if any."""
         marked = number if number >= 0 else self.held
-        for part in (*self.views, self.links, self.sum):
+        for part in (*self.views, self.links):
             part.marked = marked
+        self.sum.current = "" if self.study is None else self.study.listing.point_of(marked)
         self.table.chosen = [str(marked)] if marked >= 0 else []

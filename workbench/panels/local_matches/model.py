@@ -8,13 +8,17 @@ import numpy as np
 
 from workbench.collections.collection import Query
 from workbench.common.geometry import Box
+from workbench.common.picture_bytes import png
 from workbench.config.config import Config
 from workbench.config.steps import QUERY_RERANKING, VERIFIER
+from workbench.figures.style import subtitle
 from workbench.local.matching import Match
 from workbench.panels.formatting import plural
+from workbench.panels.widgets.download import File
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
+from workbench.report.pictures import match_picture
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
@@ -114,6 +118,15 @@ def summary(match: Match, features: str) -> list[Line]:
         line(f"{inliers} of {matches}", "numbers"),
         line(f"{counts}; one homography explains the inliers.{repeated}", "note"),
     ]
+
+
+def files(match: Match, features: str) -> dict[str, File]:
+    """Both pictures with their matches as a file to download."""
+    if match.pictures is None:
+        return {}
+    notes = [f"local features: {features}", *filter(None, [subtitle(collection=match.collection)])]
+    name = " and ".join(picture.name for picture in match.pictures)
+    return {"Pictures and matches (PNG)": lambda: (f"{name}.png", png(match_picture(match, notes)))}
 
 
 def word_rows(match: Match) -> list[dict[str, Any]]:

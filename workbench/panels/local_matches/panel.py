@@ -17,6 +17,7 @@ from workbench.panels.local_matches.model import Request
 from workbench.panels.local_matches.patches import PatchView
 from workbench.panels.local_matches.verification import VerificationEffect
 from workbench.panels.session import Session, first_result
+from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.keypoint_pairs import NOWHERE, KeyPairs
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.table import Table
@@ -51,13 +52,14 @@ class LocalMatches(Panel[Request, Matched]):
         self.features = W.Dropdown(description="Local features", options=[OF_PIPELINE])
         self.lines = Text(lines=[line(WAITING)])
         self.view = KeyPairs()
+        self.download = Download()
         self.patch = PatchView(session, self.open)
         self.words_lines = Text()
         self.words = Table(label="Words that both share", columns=model.COLUMNS)
         self.effect = VerificationEffect(session)
         self.sampling = SamplingView(session)
         self.parts = (self.patch, self.effect)
-        head = W.Box([self.features, self.lines])
+        head = W.Box([self.features, self.lines, self.download])
         pictures = W.Box([self.view, self.patch.widget])
         words = W.VBox([self.words_lines, self.words])
         tables = W.Box([words, self.effect.widget])
@@ -126,7 +128,7 @@ class LocalMatches(Panel[Request, Matched]):
     # -- the result
 
     def dim(self, stale: bool) -> None:
-        for part in (self.view, self.lines, self.words, self.words_lines):
+        for part in (self.view, self.lines, self.download, self.words, self.words_lines):
             part.stale = stale
         self.patch.dim(stale)
 
@@ -145,6 +147,7 @@ class LocalMatches(Panel[Request, Matched]):
                 setattr(self.view, name, value)
         config = Config.parse(request.pipeline)
         self.lines.lines = model.summary(match, config.local)
+        self.download.offer(model.files(match, config.local))
         self.words_lines.lines = model.words_summary(match, config.pooling.name == "bow")
         with self.words.hold_sync():
             self.words.rows, self.words.chosen = model.word_rows(match), []
@@ -152,6 +155,7 @@ class LocalMatches(Panel[Request, Matched]):
 
     def render_nothing(self) -> None:
         self._show_body(False)
+        self.download.offer({})
         self.lines.lines = [line(self._message)]
 
     def update(self) -> None:

@@ -15,6 +15,8 @@ from workbench.config.errors import WorkbenchError
 from workbench.descriptors import rpn
 from workbench.descriptors.rpn import ProposalModel
 from workbench.features.cards import SHIPPED_WEIGHTS, trained_path
+from workbench.figures.training import training
+from workbench.learning.history import TrainingHistory
 from workbench.learning.proposals import train as proposals
 from workbench.learning.registry import taken_names
 from workbench.learning.trainer import Epoch
@@ -23,8 +25,8 @@ from workbench.panels.pipeline_choices import with_part
 from workbench.panels.proposals.recall import RecallCurve
 from workbench.panels.session import Session
 from workbench.panels.widgets.button import FieldButton
-from workbench.panels.widgets.curve import Curve
 from workbench.panels.widgets.heatview import HeatView, Region
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.sliders import Numbers
 
@@ -58,16 +60,13 @@ class ProposalsPanel(Panel[Request, Path]):
         self.note = Text(live=True)
         self.epoch = Numbers(live=True)
         self.views = tuple(HeatView(look="picture") for _ in range(proposals.SHOWN))
-        self.loss = Curve(label="Loss of each epoch of proposals", y="loss", digits=3)
-        self.recall = Curve(
-            label="Held-out recall of 20 proposals, each epoch", y="held-out recall, percent", digits=1
-        )
+        self.curves = Plot(label="Loss and held-out recall of each epoch of proposals")
         self.recall_curve = RecallCurve(session, self._recall_pipeline)
         head, pictures = (
             W.Box([self.trained, self.use, self.name, self.go, self.note]),
             W.Box(list(self.views)),
         )
-        course = W.Box([self.loss, self.recall, self.recall_curve.widget])
+        course = W.Box([self.curves, self.recall_curve.widget])
         for box, name in ((head, "recipe"), (pictures, "scenes"), (course, "course")):
             box.add_class(f"wb-{name}")
         self.widget = region("Proposals", head, self.epoch, pictures, course)
@@ -96,10 +95,10 @@ class ProposalsPanel(Panel[Request, Path]):
     def open(self, _: object) -> None:
         """Show the picked proposals after their last epoch."""
         if self.trained.value is None:
-            self._show([], ())
+            self._show("", [], ())
             return
         trained = rpn.load(Path(self.trained.value))
-        self._show(list(trained.about.get("figures", [])), trained.pictures)
+        self._show(Path(self.trained.value).stem, list(trained.about.get("figures", [])), trained.pictures)
         self.show_state(None)
 
     def turn(self, at: int) -> None:
@@ -109,7 +108,7 @@ class ProposalsPanel(Panel[Request, Path]):
             boxes = self.figures[at]["boxes"] if self.figures else []
         for view, scene in zip(self.views, boxes, strict=False):
             view.regions = [drawn(box) for box in scene]
-        self.recall.kept = self.loss.kept = at
+        self.curves.current = str(at)
 
     # -- training
 
@@ -131,7 +130,7 @@ class ProposalsPanel(Panel[Request, Path]):
 
         def report(epoch: Epoch) -> None:
             epochs.append(epoch.as_dict())
-            self._show(list(epochs), tuple(pictures))
+            self._show(request.name, list(epochs), tuple(pictures))
 
         source = bench.collection, bench.options
         return proposals.train_proposals(*source, *request, None, progress, report, SOURCE, pictures.extend)
@@ -152,7 +151,7 @@ class ProposalsPanel(Panel[Request, Path]):
 
     # -- drawing
 
-    def _show(self, figures: list[dict[str, Any]], pictures: tuple[bytes, ...]) -> None:
+    def _show(self, name: str, figures: list[dict[str, Any]], pictures: tuple[bytes, ...]) -> None:
         with self._lock:
             self.figures, self.at = figures, max(0, len(figures) - 1)
         epochs = ["untrained", *(str(epoch["number"]) for epoch in figures[1:])]
@@ -168,18 +167,8 @@ class ProposalsPanel(Panel[Request, Path]):
                     name=f"held-out scene {number + 1}",
                     alt=f"Held-out scene {number + 1} with its best proposals",
                 )
-        for curve, lines in (
-            (self.loss, [curve_of(figures, "loss", "loss")]),
-            (
-                self.recall,
-                [
-                    curve_of(figures, "proposals", "recall", 100),
-                    curve_of(figures, "moved by the head", "refined", 100),
-                ],
-            ),
-        ):
-            with curve.hold_sync():
-                curve.last, curve.lines = max(1, len(figures) - 1), lines
+        history = TrainingHistory(name, tuple(map(Epoch.of, figures)))
+        self.curves.show(training(history) if figures else None)
         self.turn(self.at)
 
     def show_state(self, _: object) -> None:
@@ -232,9 +221,3 @@ def drawn(box: list[float]) -> Region:
     """A proposal (x0, y0, x1, y1, objectness) as a region of a view."""
     *edges, objectness = box
     return {"box": edges, "text": f"objectness {objectness:.2f}", "strength": objectness}
-
-
-def curve_of(figures: list[dict[str, Any]], name: str, key: str, scale: float = 1) -> dict[str, Any]:
-    """A figure of each epoch, as a line of a Curve."""
-    points = [(epoch["number"], scale * epoch[key]) for epoch in figures if epoch[key] is not None]
-    return {"name": name, "x": [x for x, _ in points], "y": [y for _, y in points]}

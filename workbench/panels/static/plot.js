@@ -1,71 +1,173 @@
-// A plotly figure in the theme of the page. The first view of a page asks the kernel for plotly.js, all others wait.
+// A plotly figure in the theme of the page: by mouse, by keyboard, for screen readers.
 
-const WAIT = 20000; // milliseconds after which another view may ask again
-
-function library(model) {
-  const loaded = (globalThis.workbenchPlotly ??= { views: new Set() });
-  loaded.promise ??= new Promise((resolve, reject) => {
-    const fail = () => { delete loaded.promise; reject(new Error("The kernel did not send plotly.js: run the cell again.")); };
-    const timer = setTimeout(fail, WAIT);
-    const receive = (content, buffers) => {
-      if (!content.templates) return;
-      clearTimeout(timer);
-      model.off("msg:custom", receive);
-      // As a CommonJS module, so that RequireJS (Voila) does not take it.
-      const module = { exports: {} };
-      const bytes = buffers[0].buffer ? buffers[0] : new Uint8Array(buffers[0]);
-      new Function("module", "exports", "define", "require", new TextDecoder().decode(bytes))(module, module.exports);
-      resolve({ Plotly: module.exports, templates: content.templates });
-    };
-    model.on("msg:custom", receive);
-    model.send({ need: "script" });
-  });
-  return loaded.promise;
-}
-
-const isDark = () => document.body.dataset.jpThemeLight === "false";
+const SHOWN = 4000; // milliseconds that a message is seen
 
 function render({ model, el }) {
   el.classList.add("wb-plot");
-  const frame = document.createElement("div");
-  const hint = document.createElement("div");
-  hint.className = "wb-plot-hint";
-  el.append(frame, hint);
+  el.dataset.lmSuppressShortcuts = "true";
+  const part = (className, parent) => {
+    const element = document.createElement("div");
+    element.className = className;
+    parent.append(element);
+    return element;
+  };
+  const chart = part("wb-plot-chart", el);
+  const [frame, over] = [part("wb-plot-frame", chart), part("wb-plot-over", chart)];
+  const hint = part("wb-plot-hint", el);
+  const said = part("wb-plot-said", el);
+  chart.tabIndex = 0;
+  chart.setAttribute("role", "application");
+  chart.setAttribute("aria-roledescription", "chart");
+  said.setAttribute("role", "status");
+  const say = (text) => { said.textContent = text; };
+
+  const view = { model, chart, frame, over, library: null, drawn: null, chosen: {} };
+  const pointing = makePointing(view, say, () => draw());
   let gone = false;
+  let figure = null; // of the spec, with its ``version``
+  let marks = [];
+  let turns = 0; // how often the chart was to be drawn
+  let late = false; // whether there was no room when it should have been drawn
+  let lost = false; // whether the context of WebGL is lost
+  let seen = false;
+  let copied = null; // takes the text that is copied
+
+  const readMarks = () => {
+    const spec = model.get("marks");
+    marks = spec.json ? parsedSpec(spec).data : [];
+  };
+  const read = () => {
+    const spec = model.get("spec");
+    figure = spec.json ? { ...parsedSpec(spec), version: model.get("version") } : null;
+    view.chosen = model.get("chosen");
+    readMarks();
+  };
+  const choose = () => {
+    const chosen = model.get("chosen");
+    if (JSON.stringify(chosen) === JSON.stringify(view.chosen)) return;
+    view.chosen = chosen;
+    draw();
+  };
+  const name = () => {
+    const title = model.get("label") || plainText(figure?.layout.title?.text) || "Chart";
+    chart.setAttribute("aria-label", `${title}. ${KEYS}`);
+  };
+  const busy = (working) => chart.setAttribute("aria-busy", String(working || model.get("stale")));
 
   const draw = async () => {
-    const spec = model.get("spec");
-    frame.hidden = !spec;
-    hint.textContent = spec ? "" : model.get("empty");
-    if (!spec) return;
-    let shared;
-    try {
-      shared = await library(model);
-    } catch (error) {
-      hint.textContent = error.message;
-      return;
-    }
-    if (gone || spec !== model.get("spec")) return;
-    const { data, layout } = JSON.parse(spec);
-    layout.template = shared.templates[isDark() ? "dark" : "light"];
-    layout.autosize = true;
-    await shared.Plotly.react(frame, data, layout, { responsive: true, displaylogo: false });
-    if (frame.listening) return;
-    frame.listening = true;
-    const numbers = (points) => points.map((point) => [point.curveNumber, point.pointNumber]);
-    frame.on("plotly_click", (event) => model.send({ pick: numbers(event.points)[0], version: model.get("version") }));
-    frame.on("plotly_selected", (event) => model.send({ select: numbers(event?.points ?? []), version: model.get("version") }));
+    const turn = ++turns;
+    chart.hidden = !figure;
+    hint.textContent = figure ? "" : model.get("empty");
+    name();
+    busy(Boolean(figure));
+    if (!figure) return;
+    chart.style.height = `${figure.layout.height ?? HEIGHT}px`;
+    view.library ??= await joined.loaded;
+    const paint = async () => {
+      if (gone || turn !== turns) return;
+      late = !chart.clientWidth; // hidden: ``resize`` draws it
+      if (late) return void requestAnimationFrame(resize); // JupyterLab hides all for a moment to change the theme
+      hint.textContent = "";
+      try {
+        await react(turn);
+      } catch (error) {
+        hint.textContent = `This chart could not be drawn: ${error.message}`;
+      }
+      if (turn === turns) busy(false);
+    };
+    await (view.drawn ? paint() : inTurn(paint));
   };
 
-  const themed = new MutationObserver(draw);
-  themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
-  model.on("change:spec", draw);
+  const react = async (turn) => {
+    const { Plotly, templates } = view.library;
+    const before = view.drawn;
+    const [selecting, scrolling] = [figure.named.some(Boolean), Boolean(figure.layout.meta?.scroll_zoom)];
+    const tools = `${selecting} ${scrolling}`;
+    const fresh = lost || before?.tools !== tools; // plotly takes another tool bar only with a new chart
+    if (before && fresh) Plotly.purge(frame);
+    if (before && before.figure !== figure) pointing.leave();
+    lost = false;
+    const template = themedTemplate(templates, el);
+    const state = { marks, chosen: view.chosen, rings: model.get("rings"), described: model.get("described"), template, turn };
+    const { data, layout } = prepared(figure, state);
+    view.drawn = {
+      figure, version: figure.version, count: figure.data.length, width: chart.clientWidth, tools,
+      config: fresh ? toolbar(Plotly, el, selecting, scrolling, copy) : before.config,
+    };
+    await Plotly.react(frame, data, layout, view.drawn.config);
+    if (fresh) {
+      pointing.listen();
+      frame.on("plotly_webglcontextlost", () => {
+        lost = true; // a page has few contexts: the chart gets another when it is seen
+        if (seen) draw();
+      });
+    }
+    pointing.refresh();
+  };
+
+  const resize = () => {
+    if (gone || !figure || !view.library || !chart.clientWidth) return;
+    if (late) draw();
+    else if (view.drawn && view.drawn.width !== chart.clientWidth) {
+      view.drawn.width = chart.clientWidth;
+      view.library.Plotly.Plots.resize(frame)?.catch(() => {});
+    }
+  };
+
+  const copy = async () => {
+    const text = new Promise((resolve, reject) => {
+      copied = resolve;
+      setTimeout(() => reject(new Error("the kernel does not answer")), 20000);
+      model.send({ need: "csv" });
+    });
+    try {
+      say(await copyText(text, `${fileName(frame)}.csv`));
+    } catch (error) {
+      say(`The data could not be copied: ${error.message}.`);
+    }
+    said.classList.add("wb-plot-shown");
+    setTimeout(() => said.classList.remove("wb-plot-shown"), SHOWN);
+  };
+
+  const changes = {
+    "change:spec": () => { read(); draw(); },
+    "change:marks": () => { readMarks(); draw(); },
+    "change:chosen": choose,
+    "change:rings": () => (figure?.data.some((trace) => trace.type === "scatter3d") ? draw() : pointing.refresh()),
+    "change:empty": draw,
+    "change:label": name,
+    "change:stale": () => busy(false),
+    "msg:custom": (content, buffers) => {
+      if ("show" in content) pointing.describe(content, buffers);
+      if ("csv" in content) copied?.(content.csv);
+    },
+  };
+  for (const [event, handler] of Object.entries(changes)) model.on(event, handler);
+  const joined = joinLibrary(model, (sentence) => {
+    if (!figure || view.drawn) return;
+    hint.textContent = sentence;
+    busy(false);
+  });
+  const sized = new ResizeObserver(resize);
+  const shown = new IntersectionObserver(([entry]) => {
+    seen = entry.isIntersecting;
+    if (seen && lost) draw();
+  });
+  const endTheme = watchTheme(el, draw);
+  sized.observe(chart);
+  shown.observe(chart);
+  read();
   draw();
+
   return () => {
     gone = true;
-    themed.disconnect();
-    model.off("change:spec", draw);
-    globalThis.workbenchPlotly?.promise?.then(({ Plotly }) => Plotly.purge(frame), () => {});
+    pointing.end();
+    endTheme();
+    sized.disconnect();
+    shown.disconnect();
+    joined.leave();
+    for (const [event, handler] of Object.entries(changes)) model.off(event, handler);
+    view.library?.Plotly.purge(frame);
   };
 }
 

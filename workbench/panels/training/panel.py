@@ -16,14 +16,17 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import is_local
 from workbench.features.cards import trained_path
+from workbench.figures.training import training
 from workbench.learning.attention import train as attention
 from workbench.learning.finetuning import train as finetuning
+from workbench.learning.history import TrainingHistory
 from workbench.learning.registry import (
     TrainingRecord,
     shipped_trainings,
     taken_names,
     trainings,
 )
+from workbench.learning.trainer import Epoch
 from workbench.panels.base import Panel
 from workbench.panels.pipeline_choices import part, with_part
 from workbench.panels.session import Session
@@ -32,7 +35,7 @@ from workbench.panels.training.before_after import BeforeAfter
 from workbench.panels.training.settings import TrainingSettings
 from workbench.panels.training.table import Live
 from workbench.panels.widgets.button import FieldButton
-from workbench.panels.widgets.curve import Curve
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.table import Table
 
@@ -42,7 +45,6 @@ KEYPOINTS = (
     "The pipeline uses keypoints, which have no blocks and no regions to train here: choose another "
     "backbone above. HardNet is trained by: workbench train hardnet"
 )
-BEGUN = "The first epoch appears here once the images are prepared."
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +76,12 @@ class TrainingPanel(Panel[Request, Live]):
         self.list = Table(label="Trained so far", columns=words.LISTED, empty="Nothing is trained yet.")
         self.about = Text(live=True)
         self.use = W.Button(description="Use in the pipeline", tooltip="The pipeline then runs with it")
-        self.loss = Curve(label="Loss of each epoch", y="loss", digits=3, empty=BEGUN)
-        self.measure = Curve(label="Held-out mAP of each epoch", y=words.HELD_OUT, digits=1)
+        self.curves = Plot(label="Loss and held-out measures of each epoch")
+        self._history: TrainingHistory | None = None  # the one that is drawn
         self.epochs = Table(label="Epochs")
         self.changes = BeforeAfter(session)
         head, picked = W.Box([*self.recipe.parts, self.go]), W.Box([self.about, self.use])
-        self.course = W.Box([self.loss, self.measure, self.epochs])
+        self.course = W.Box([self.curves, self.epochs])
         for box, name in ((head, "recipe"), (picked, "told"), (self.course, "course")):
             box.add_class(f"wb-{name}")
         self.widget = region("Training", head, self.note, self.list, picked, self.course, self.changes.widget)
@@ -208,20 +210,19 @@ class TrainingPanel(Panel[Request, Live]):
             usable = trained is not None and trained.usable and not picked
             self.use.layout.display = None if usable else "none"
             if live is not None and picked:
-                self._show(live.figures, live.epochs)
+                epochs = tuple(map(Epoch.of, live.figures))
+                name = self.session.bench.collection.name
+                self._show(TrainingHistory(live.name, epochs, live.epochs, name))
             elif trained is not None:
-                self._show(trained.card["figures"], trained.settings.epochs)
+                self._show(trained.history)
             self.course.layout.display = None if picked or trained is not None else "none"
 
-    def _show(self, figures: words.Figures, last: int) -> None:
-        losses, measured = words.curves(figures)
-        best = words.kept(figures)
-        for curve, lines in ((self.loss, losses), (self.measure, measured)):
-            with curve.hold_sync():
-                curve.last, curve.kept, curve.lines = last, best, lines
-        self.measure.layout.display = None if measured else "none"
+    def _show(self, history: TrainingHistory) -> None:
+        if history != self._history:  # else it is drawn already: progress of the training changes nothing
+            self._history = history
+            self.curves.show(training(history))
         with self.epochs.hold_sync():
-            self.epochs.columns, self.epochs.rows = words.epochs_table(figures)
+            self.epochs.columns, self.epochs.rows = words.epochs_table(history)
 
     def _note(self, waiting: TrainingRecord | None) -> list[Line]:
         """What the button will do."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.learning.finetuning import train as finetuning
+from workbench.learning.history import TrainingHistory
 from workbench.learning.registry import TrainingKind, TrainingRecord
 from workbench.panels.formatting import percent, plural
 from workbench.panels.widgets.table import column
 
-Figures = Sequence[dict[str, Any]]  # of each epoch
 LISTED = [
     column("name", "Name"),
     column("what", "Trained"),
@@ -26,7 +24,6 @@ LISTED = [
     ),
     column("after", "After", number=True, hint="held-out mAP of the epoch that is kept, percent"),
 ]
-HELD_OUT = "held-out mAP, percent"
 
 
 @dataclass
@@ -39,21 +36,9 @@ class Live:
     figures: list[dict[str, Any]] = field(default_factory=list)
 
 
-def kept(figures: Figures) -> int:
-    """The number of the best epoch on held-out data; -1 before the first.
-
-    Attention of earlier versions has no held-out mAP, and its best epoch is that of the lowest loss.
-    """
-    trained = [epoch for epoch in figures if epoch["number"] > 0]
-    if not trained:
-        return -1
-    best = max(trained, key=lambda epoch: epoch.get("mean_ap", -epoch.get("validation", 0)))
-    return int(best["number"])
-
-
 def row(trained: TrainingRecord, running: bool = False) -> dict[str, Any]:
     """A training as a row of the list."""
-    figures, best = trained.card["figures"], kept(trained.card["figures"])
+    figures, best = trained.card["figures"], trained.history.kept
     by_number = {figure["number"]: figure for figure in figures}
     done = max(by_number, default=0)
     cells = {
@@ -105,11 +90,11 @@ def card(trained: TrainingRecord) -> str:
     return " · ".join([*words, f"seed {card['seed']}"])
 
 
-def epochs_table(figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def epochs_table(history: TrainingHistory) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Columns and rows of the table of epochs."""
+    figures, best = [epoch.as_dict() for epoch in history], history.kept
     measured = all("mean_ap" in epoch for epoch in figures)
     last = ("mean_ap", "Held-out mAP %") if measured else ("validation", "Held-out loss")
-    best = kept(figures)
     columns = [column("number", "Epoch", True), column("loss", "Loss", True), column(*last, True)]
 
     def text(name: str, value: float | None) -> str:
@@ -128,16 +113,3 @@ def epochs_table(figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str,
         for epoch in figures
     ]
     return columns, rows
-
-
-def curves(figures: Figures) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The lines of the losses, and of the held-out mAP; those that were not measured are left out."""
-
-    def curve(name: str, key: str, scale: float = 1.0) -> dict[str, Any]:
-        points = [(epoch["number"], epoch[key]) for epoch in figures if epoch.get(key) is not None]
-        points = [(x, scale * y) for x, y in points if math.isfinite(y)]
-        return {"name": name, "x": [x for x, _ in points], "y": [y for _, y in points]}
-
-    losses = [curve("loss", "loss"), curve("held-out loss", "validation")]
-    measured = [curve(HELD_OUT, "mean_ap", 100), curve("weight on the target, percent", "on_target", 100)]
-    return [line for line in losses if line["x"]], [line for line in measured if line["x"]]

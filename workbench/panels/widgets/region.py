@@ -24,7 +24,7 @@ class Text(Dimmed, anywidget.AnyWidget):
     """
 
     _esm = _STATIC / "text.js"
-    _css = _STATIC / "panel.css"
+    _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("panel", "training"))
     lines = T.List(T.Dict()).tag(sync=True)
     live = T.Bool(False).tag(sync=True)  # whether changes are read aloud
     region = T.Unicode().tag(sync=True)

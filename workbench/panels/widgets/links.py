@@ -1,4 +1,4 @@
-"""Lines that link regions of pictures side by side, and a sum drawn as a waterfall."""
+"""Lines that link regions of pictures side by side."""
 
 from __future__ import annotations
 
@@ -22,17 +22,5 @@ class Links(anywidget.AnyWidget):
     _css = _STATIC / "explanation.css"
     kind = T.Enum(["pairs", "matches"], "pairs").tag(sync=True)
     links = T.List(T.Dict()).tag(sync=True)
-    marked = T.Int(-1).tag(sync=True)
-    stale = T.Bool(False).tag(sync=True)
-
-
-class Waterfall(anywidget.AnyWidget):
-    """Steps of a sum, one per line. A step is a dict of ``name``, ``value``, ``text`` (the value as
-    shown) and ``whole`` (whether it is the sum so far and not a further part)."""
-
-    _esm = _STATIC / "waterfall.js"
-    _css = _STATIC / "explanation.css"
-    label = T.Unicode().tag(sync=True)  # for screen readers
-    steps = T.List(T.Dict()).tag(sync=True)
     marked = T.Int(-1).tag(sync=True)
     stale = T.Bool(False).tag(sync=True)

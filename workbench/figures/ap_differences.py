@@ -1,0 +1,110 @@
+"""The AP of each query under two pipelines, in order of their difference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.collections.protocols import PROTOCOLS
+from workbench.evaluation.intervals import mean_interval
+from workbench.figures.names import distinct_labels, query_count
+from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+
+if TYPE_CHECKING:
+    from workbench.evaluation.comparison import Comparison
+
+MOST = 200  # queries that are distinguishable in a figure
+EXTREMES = 10  # of more queries, those at either end that are always drawn
+HEIGHT = 440  # pixels
+NAMED = 30  # queries whose names fit under the axis
+
+
+def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, setting: str = "") -> Figure:
+    """The AP of each query under A and under B in percent, a dumbbell a query, by their difference.
+
+    ``a`` and ``b`` are pipelines of the comparison or their positions. Points are named by query. Of more
+    than 200 queries the extremes and an even selection are drawn.
+    """
+    title = "AP of each query under A and B"
+    if len(comparison.evaluations) < 2:
+        return notice("Two pipelines are needed to compare the AP of each query.", title)
+    names = comparison.name(a), comparison.name(b)
+    pairs = comparison.aps(setting)[list(dict.fromkeys(names))].dropna()
+    if pairs.empty:
+        return notice("No query has an AP under both pipelines.", title)
+    under_a, under_b = 100 * pairs[names[0]].to_numpy(), 100 * pairs[names[1]].to_numpy()
+    gains = under_b - under_a
+    drawn = np.argsort(gains, kind="stable")[selection(len(gains))]
+    low, high = mean_interval(gains)
+    interval = "one query: no interval" if len(gains) == 1 else f"95 % interval {low:.1f} to {high:.1f}"
+    mean = f"{gains.mean():+.1f} points ({interval})".replace("-", "−")
+    first = comparison.evaluations[0]
+    figure = new_figure(
+        f"AP of each query: B − A = {mean}",
+        subtitle(
+            f"{text(first.collection)}, {PROTOCOLS[first.protocol].setting(setting)}".rstrip(", "),
+            f"{query_count(len(gains))}: B better on {(gains > 0).sum():,}, worse on {(gains < 0).sum():,}",
+            "" if len(drawn) == len(gains) else f"{len(drawn)} drawn: both ends and an even selection",
+            collection=first.collection,
+            pipelines=names,
+        ),
+        x="queries, in order of B − A",
+        y="AP, %",
+        height=HEIGHT + 20 * (len(drawn) <= NAMED),
+        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "reversed"},
+        hovermode="x",
+        hoverdistance=-1,  # the whole column of a query
+    )
+    places = np.arange(len(drawn))
+    queries = [str(query) for query in pairs.index[drawn]]
+    x_of_stems = np.repeat(places.astype(float), 3)
+    y_of_stems = np.stack([under_a[drawn], under_b[drawn], np.full(len(drawn), np.nan)], axis=1).ravel()
+    figure.add_scatter(
+        x=x_of_stems,
+        y=y_of_stems,
+        mode="lines",
+        line={"color": NEUTRAL, "width": 1.5},
+        opacity=0.6,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    under = {"B": under_b[drawn], "A": under_a[drawn]}  # open circles lie on filled diamonds
+    hover = [
+        f"{text(query)}<br>A {before:.1f} %, B {after:.1f} %, B − A {after - before:+.1f}"
+        for query, before, after in zip(queries, under["A"], under["B"], strict=True)
+    ]
+    labels = dict(zip("AB", distinct_labels(names), strict=True))
+    looks = {"A": ("circle-open", PALETTE[0]), "B": ("diamond", PALETTE[1])}
+    for side, values in under.items():
+        symbol, color = looks[side]
+        figure.add_scatter(
+            x=places,
+            y=values,
+            mode="lines+markers",  # the arrow keys walk along a line, from query to query
+            line={"width": 0},
+            name=f"{side}: {labels[side]}",
+            marker={"symbol": symbol, "color": color, "size": 8 if len(drawn) <= 100 else 6},
+            ids=queries,
+            hovertext=hover,
+            hoverinfo="text" if side == "B" else "none",
+        )
+    figure.update_yaxes(range=[-2, 102])
+    figure.update_xaxes(range=[-0.8, len(drawn) - 0.2], showgrid=False, zeroline=False, showticklabels=False)
+    if len(drawn) <= NAMED:
+        figure.update_xaxes(
+            showticklabels=True,
+            tickvals=places,
+            ticktext=[text(query, 16) for query in queries],
+            tickangle=-45,
+        )
+    return figure
+
+
+def selection(count: int) -> NDArray[np.int64]:
+    """The places of the queries that are drawn: all, or both ends and an even selection between them."""
+    if count <= MOST:
+        return np.arange(count)
+    inner = np.linspace(EXTREMES, count - EXTREMES - 1, MOST - 2 * EXTREMES).round().astype(np.int64)
+    return np.concatenate([np.arange(EXTREMES), inner, np.arange(count - EXTREMES, count)])

@@ -1,0 +1,192 @@
+"""Two pictures under their heat, and the sums of the score over the regions of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+
+from workbench.collections.named_picture import NamedPicture
+from workbench.common import colormaps
+from workbench.common.picture_bytes import data_uri, jpeg
+from workbench.config.errors import WorkbenchError
+from workbench.explain.sums import BOX, Sum
+from workbench.figures.contributions import ROW, waterfall
+from workbench.figures.pictures import outlines, paled
+from workbench.figures.style import PALETTE, Figure, new_figure, subtitle, text
+
+if TYPE_CHECKING:
+    from workbench.explain.one import Evidence
+    from workbench.explain.score import Explanation
+
+SIDE = 480  # pixels of a picture's longest side
+PICTURES, GAP, TOP, BOTTOM = 320, 44, 96, 56  # pixels of the row of pictures, and around both rows
+DRAWN = 3  # regions that are drawn
+_STEPS = 33  # colours of the scale
+
+
+def explanation(why: Explanation | Evidence) -> Figure:
+    """Both pictures under their heat, on one scale, above the sums over the regions of each.
+
+    Of ONE: the query and the image whose regions add the most, above the sum of the votes.
+    """
+    sides = _sides(why)
+    totals = [total for *_, total in sides if total is not None]
+    drawn = [waterfall(total, _strongest(total)) for total in totals]
+    rows = max(part.rows for part in drawn)
+    area = PICTURES + GAP + ROW * rows
+    figure = new_figure(
+        f"Score {why.score:.3f}" + (f" of {text(why.subject)}" if why.subject else ""),
+        subtitle(
+            text(why.pipeline),
+            f"n = {' and '.join(f'{len(total.parts):,} {total.unit}' for total in totals)}",
+            collection=why.collection,
+            pipelines=[why.pipeline],
+        ),
+        height=area + TOP + BOTTOM,
+        showlegend=False,
+        margin={"t": TOP, "b": BOTTOM},
+    )
+    names = [f"{role}: {text(picture.name, 40)}".removesuffix(": ") for role, picture, *_ in sides]
+    figure.set_subplots(
+        rows=2,
+        cols=2,
+        row_heights=[PICTURES, ROW * rows],
+        vertical_spacing=GAP / area,
+        horizontal_spacing=0.16,
+        subplot_titles=[*names, *(total.unit for total in totals)],
+        specs=[[{}, {}], [{}, {}] if len(drawn) > 1 else [{"colspan": 2}, None]],
+    )
+    figure.update_annotations(font_size=12)
+    top = max(float(np.abs(heat).max(initial=0)) for _, _, heat, _, _ in sides) or 1.0
+    for column, (_, picture, heat, boxes, _) in enumerate(sides, start=1):
+        _add_picture(figure, column, picture, heat, boxes)
+    for column, part in enumerate(drawn, start=1):
+        figure.add_traces(part.traces, rows=2, cols=column)
+        figure.update_xaxes(part.x, row=2, col=column)
+        figure.update_yaxes(part.y, row=2, col=column)
+    length = PICTURES / area
+    figure.update_layout(
+        coloraxis={
+            "colorscale": signed_scale(),
+            "cmin": -top,
+            "cmax": top,
+            "colorbar": {
+                "title": {"text": "contribution<br>of a cell", "font": {"size": 11}},
+                "len": length,
+                "y": 1 - length / 2,
+                "thickness": 10,
+                "tickformat": "+.2~g",
+                "tickfont": {"size": 10},
+            },
+        }
+    )
+    return figure
+
+
+def signed_scale() -> list[list[object]]:
+    """The scale of signed values, as in ``common.colormaps``: its middle is transparent."""
+    table = colormaps.table(signed=True)
+    places = np.linspace(-1, 1, _STEPS)
+    colours = table[np.round(128 + 127 * places).astype(int)]
+    return [
+        [(place + 1) / 2, f"rgba({r},{g},{b},{a / 255:.3f})"]
+        for place, (r, g, b, a) in zip(places.tolist(), colours.tolist(), strict=True)
+    ]
+
+
+_Side = tuple[str, NamedPicture, np.ndarray, np.ndarray, "Sum | None"]
+
+
+def _sides(why: Explanation | Evidence) -> list[_Side]:
+    """The role, picture, heat, strongest regions [n, 4] and sum of both pictures."""
+    named = why.pictures or tuple(NamedPicture("", Image.new("RGB", (4, 3), "white")) for _ in range(2))
+    if hasattr(why, "image_heatmaps"):
+        total, image = why.sum(), why.strongest_image()
+        voted = total.parts[total.parts["image_id"] == image]["image_region"].to_numpy(int)[:DRAWN]
+        heat, boxes = why.image_heatmaps[image], why.image_regions[image][voted]
+        return [
+            ("Query", named[0], why.query_heatmap, _boxes(total), total),
+            ("Image with the most votes", named[1], heat, boxes, None),
+        ]
+    return [
+        (role, picture, heat, _boxes(total), total)
+        for role, picture, heat, total in (
+            ("Query", named[0], why.query_heatmap, why.sum("query")),
+            ("Result", named[1], why.image_heatmap, why.sum("image")),
+        )
+    ]
+
+
+def _boxes(total: Sum) -> np.ndarray:
+    return total.parts[BOX].to_numpy(float)[_strongest(total)]
+
+
+def _strongest(total: Sum) -> list[int]:
+    """The rows of the parts with the largest contributions by absolute value."""
+    order = np.argsort(-total.parts["contribution"].abs().to_numpy(), kind="stable")
+    return [int(row) for row in order[:DRAWN]]
+
+
+def _add_picture(
+    figure: Figure, column: int, picture: NamedPicture, heat: np.ndarray, boxes: np.ndarray
+) -> None:
+    """Add a pale grey picture, its heat and its strongest regions; axes are in percent of the picture."""
+    try:
+        shown = picture.load(SIDE)
+    except WorkbenchError as error:
+        shown = Image.new("RGB", (400, 300), "white")
+        figure.add_annotation(
+            text=text(f"The picture cannot be read: {error}", 90),
+            x=50,
+            y=50,
+            showarrow=False,
+            row=1,
+            col=column,
+        )
+    figure.add_layout_image(
+        source=data_uri(jpeg(paled(shown))),
+        x=0,
+        y=0,
+        sizex=100,
+        sizey=100,
+        sizing="stretch",
+        layer="below",
+        row=1,
+        col=column,
+    )
+    height, width = heat.shape
+    figure.add_trace(
+        go.Heatmap(
+            z=heat,
+            x0=50 / width,
+            dx=100 / width,
+            y0=50 / height,
+            dy=100 / height,
+            zsmooth="best",
+            coloraxis="coloraxis",
+            hovertemplate="%{x:.0f} % across, %{y:.0f} % down<br>%{z:+.5f}<extra></extra>",
+        ),
+        row=1,
+        col=column,
+    )
+    x, y = outlines(100 * boxes)
+    for line in ({"color": "rgba(255,255,255,0.6)", "width": 4}, {"color": PALETTE[3], "width": 2}):
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", row=1, col=column)
+    figure.add_scatter(
+        x=100 * boxes[:, 0],
+        y=100 * boxes[:, 1],
+        mode="text",
+        text=[f"<b>{number}</b>" for number in range(1, len(boxes) + 1)],
+        textposition="bottom right",
+        textfont={"color": PALETTE[3], "size": 13},
+        hoverinfo="skip",
+        row=1,
+        col=column,
+    )
+    axis = {"visible": False, "constrain": "domain"}
+    figure.update_xaxes({**axis, "range": [0, 100]}, row=1, col=column)
+    anchor = {"scaleanchor": f"x{column if column > 1 else ''}", "scaleratio": shown.height / shown.width}
+    figure.update_yaxes({**axis, **anchor, "range": [100, 0]}, row=1, col=column)

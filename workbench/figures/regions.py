@@ -1,0 +1,105 @@
+"""The regions of pipelines on pictures, beside one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.config.config import Config
+from workbench.figures.pictures import Frame, outlines, picture_figure
+from workbench.figures.style import DASHES, PALETTE, Figure, notice, subtitle
+
+if TYPE_CHECKING:
+    from workbench.explain.activations import Activations
+
+_COLOURS = (PALETTE[1], PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[5])  # by level; 0: no levels
+_FAINTEST = 0.15  # opacity of a region without weight
+_STEPS = 12  # of opacity
+MOST = 60  # pictures in a figure
+
+
+def regions(activations: Sequence[Activations], columns: int = 3) -> Figure:
+    """The regions of each picture as outlines, in rows of ``columns``; their opacity is their weight.
+
+    The levels of R-MAC are entries of the legend. Weights are relative to the largest of a picture.
+    """
+    if not activations:
+        return notice("There is no picture to draw regions on.", "Regions")
+    drawn = activations[:MOST]
+    numbers = sorted({len(seen.regions) for seen in drawn})
+    figure, frames = picture_figure(
+        [seen.picture for seen in drawn],
+        [seen.maps.shape[:0:-1] for seen in drawn],
+        "Regions",
+        subtitle(
+            f"n = {' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} regions a picture",
+            "opacity: weight of the region, relative to the largest",
+            f"the first {MOST} of {len(activations):,} pictures" if len(activations) > MOST else "",
+            collection=drawn[0].collection,
+            pipelines=[seen.pipeline for seen in drawn],
+        ),
+        columns,
+        [scheme(seen) for seen in drawn],
+    )
+    for seen, frame in zip(drawn, frames, strict=True):
+        add_regions(figure, seen, frame)
+    return figure
+
+
+def scheme(activations: Activations) -> str:
+    """The regions of the pipeline as it writes them; empty if the pipeline is not known."""
+    return str(Config.parse(activations.pipeline).regions) if activations.pipeline else ""
+
+
+def add_regions(figure: Figure, activations: Activations, frame: Frame) -> None:
+    """Add the regions on a picture in its frame; a level is one entry of the legend."""
+    weights = np.abs(activations.weights) / (float(np.abs(activations.weights).max(initial=0)) or 1.0)
+    steps = np.ceil(weights * _STEPS).astype(int)
+    name = scheme(activations).partition(":")[0] or "regions"
+    # The edges of several levels coincide, so that coarser ones are dashed and above the finer ones.
+    levels = sorted(set(activations.levels.tolist()), reverse=True)
+    for level, dash in zip(levels, DASHES * len(levels), strict=False):
+        group = f"level {level}" if level else "whole map" if name.startswith("rmac") else name
+        for step in sorted(set(steps[activations.levels == level].tolist()), reverse=True):
+            rows = np.flatnonzero((activations.levels == level) & (steps == step))
+            _add_outlines(figure, activations, frame, rows, group, dash, max(_FAINTEST, step / _STEPS))
+
+
+def _add_outlines(
+    figure: Figure,
+    activations: Activations,
+    frame: Frame,
+    rows: np.ndarray,
+    group: str,
+    dash: str,
+    opacity: float,
+) -> None:
+    corners = frame.at(activations.regions[rows].reshape(-1, 2)).reshape(-1, 4)
+    x, y = outlines(corners)
+    first = all(trace.name != group for trace in figure.data)
+    level = int(activations.levels[rows[0]])
+    colour = _COLOURS[level % len(_COLOURS)]
+    if dash == "solid":
+        casing = {"color": "rgba(255,255,255,0.6)", "width": 4}
+        hidden: dict[str, Any] = {"legendgroup": group, "showlegend": False, "hoverinfo": "skip"}
+        figure.add_scatter(x=x, y=y, mode="lines", line=casing, opacity=opacity, **hidden)
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        name=group,
+        legendgroup=group,
+        showlegend=first,
+        line={"color": colour, "width": 2, "dash": dash},
+        opacity=opacity,
+        ids=np.repeat(rows, 6).astype(str),
+        hovertext=[
+            f"region {row + 1} ({group}): weight {activations.weights[row]:.3g}, "
+            f"norm {activations.norms[row]:.3g}"
+            for row in rows
+            for _ in range(6)
+        ],
+        hoverinfo="text",
+    )
