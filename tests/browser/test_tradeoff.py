@@ -49,7 +49,7 @@ def test_indexes_are_measured_inspected_and_used(panel: Locator, notebook: Noteb
     chart = part.get_by_role("application", name=re.compile("^Indexes over two measures"))
     spoken = part.get_by_role("status").filter(has_text=re.compile("recall@10"))
     # 24 images are too few for 64 cells: the row of ivf:64 shows an error.
-    expect(chart.locator(".scatterlayer .point")).to_have_count(3, timeout=WAIT)
+    expect(chart.locator(".scatterlayer .point")).to_have_count(2 * 3, timeout=WAIT)  # and labels
     expect(chart).to_contain_text("not drawn, as not measured: ivf:64")
     expect(part.get_by_role("row", name=re.compile("ivf:64"))).to_contain_text("64")
     expect(part).to_contain_text("Pareto front of recall@10")
@@ -66,7 +66,7 @@ def test_indexes_are_measured_inspected_and_used(panel: Locator, notebook: Noteb
     part.get_by_role("slider", name="nprobe of ivf:4").focus()
     page.keyboard.press("End")
     expect(chart).to_contain_text("ivf:4:4", timeout=WAIT)
-    expect(chart.locator(".scatterlayer .point")).to_have_count(3 + 2)  # with the trail
+    expect(chart.locator(".scatterlayer .point")).to_have_count(2 * 3 + 2)  # with the trail
     expect(part).to_contain_text("The 4th nearest cell (searched)", timeout=WAIT)
     chart.focus()
     page.keyboard.press("ArrowLeft")  # the current one

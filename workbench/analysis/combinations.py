@@ -107,7 +107,8 @@ def _plain(value: object) -> Value:
     if value is None:
         return ""
     if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
-        return int(value) if value == int(value) else float(value)
+        number = float(value)
+        return int(number) if number.is_integer() else number
     return str(value).strip()
 
 

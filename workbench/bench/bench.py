@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import pandas as pd
 from PIL import Image
@@ -72,7 +73,8 @@ class Bench:
         self.regions = RegionAccessor(self.engine)
         self.keypoints = KeypointAccessor(self.engine)
         self.studies = StudyAccessor(self.engine, self.evaluate)
-        self._evaluations: dict[str, tuple[DescribedCollection, Evaluation, str]] = {}
+        # A description that is dropped from the cache is not kept alive by its evaluations.
+        self._evaluations: dict[str, tuple[ref[DescribedCollection], Evaluation, str]] = {}
         self._lock = threading.Lock()  # of the cached evaluations, held for moments only
 
     @property
@@ -109,7 +111,7 @@ class Bench:
         with self._lock:
             entry = self._evaluations.get(str(config))
         changed = change_note(self.collection.truth_files)
-        current = entry is not None and entry[0] is described and entry[2] == changed
+        current = entry is not None and entry[0]() is described and entry[2] == changed
         cached = entry[1] if entry is not None and current else None
         evaluation = cached or evaluate(searcher, progress)
         if localise and "localisation" not in evaluation.metrics:
@@ -118,7 +120,7 @@ class Bench:
                 evaluation = replace(evaluation, metrics=evaluation.metrics | located)
         with self._lock:
             self._evaluations.pop(str(config), None)
-            self._evaluations[str(config)] = described, evaluation, changed  # the newest last
+            self._evaluations[str(config)] = ref(described), evaluation, changed  # the newest last
             while len(self._evaluations) > MAX_CACHED:
                 self._evaluations.pop(next(iter(self._evaluations)))
         if cached is not None and cached.metrics == evaluation.metrics:
@@ -307,7 +309,7 @@ class Bench:
         pipelines of one description."""
         with self._lock:
             entries = [
-                evaluation.metrics for of, evaluation, _ in self._evaluations.values() if of is described
+                evaluation.metrics for of, evaluation, _ in self._evaluations.values() if of() is described
             ]
         for metrics in entries:
             if "localisation" in metrics:

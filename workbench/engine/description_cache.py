@@ -23,7 +23,7 @@ from workbench.features.map_source import MapSource, Picture
 from workbench.local import vocabulary
 from workbench.local.features import LocalSource
 
-MAX_CACHED = 16  # most described pipelines held in memory
+MAX_CACHED = 64  # most described pipelines held in memory: a sweep that is cancelled goes on
 MAX_BYTES = 2**30  # most bytes of their vectors; the newest pipeline is always kept
 
 

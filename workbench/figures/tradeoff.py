@@ -163,7 +163,8 @@ def _add_points(
     coordinates = {"x": [place[0] for place in places], "y": [place[1] for place in places]}
     figure.add_scatter(
         **coordinates,
-        mode="text",
+        mode="markers+text",
+        marker={"size": 12, "opacity": 0},  # it keeps the text away from the point
         text=[name if side else "" for name, side in zip(names, sides, strict=True)],
         textposition=[side or "middle right" for side in sides],
         cliponaxis=False,
