@@ -11,17 +11,20 @@ from workbench.config.errors import WorkbenchError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
+
     from workbench.workbench import Workbench
 
 __all__ = ["Config", "WorkbenchError", "__version__", "open"]
 
 
-def open(name: str | Path, labels: str = "none", **options: Any) -> Workbench:
-    """Open a collection: ``posters``, the name of a benchmark, a folder of images or a CSV of labels.
+def open(name: str | Path | pd.DataFrame, labels: str = "none", **options: Any) -> Workbench:
+    """Open a collection: ``posters``, the name of a benchmark, a folder of images or a table of labels.
 
-    With ``labels="folders"`` subfolders are labels. ``options``: size (longest side, pixels), device,
-    precision, cache and weights (folders), seed, distractors (a folder of negatives to add, or
-    ``synthetic:COUNT``). Raises WorkbenchError if the collection cannot be opened.
+    The table is a CSV file or a DataFrame with the columns ``path`` and ``label``. With
+    ``labels="folders"`` subfolders are labels. ``options``: size (longest side, pixels), device, precision,
+    cache and weights (folders), seed, distractors (a folder of negatives to add, or ``synthetic:COUNT``).
+    Raises WorkbenchError if the collection cannot be opened.
     """
     try:
         from workbench.workbench import open_workbench

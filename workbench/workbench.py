@@ -18,6 +18,7 @@ from workbench.config.options import Options, default_cache
 
 if TYPE_CHECKING:
     import ipywidgets
+    import pandas as pd
 
 
 class Workbench(Bench):
@@ -41,9 +42,9 @@ class Workbench(Bench):
 
 
 def open_workbench(
-    name: str | Path, labels: str = "none", progress: Progress = silent, **options: Any
+    name: str | Path | pd.DataFrame, labels: str = "none", progress: Progress = silent, **options: Any
 ) -> Workbench:
-    """Open a collection by name, folder or CSV. ``options`` are the fields of Options."""
+    """Open a collection by name, folder, CSV or table (``collections.labels``). ``options``: as Options."""
     unknown = set(options) - set(Options.__dataclass_fields__)
     if unknown:
         raise WorkbenchError(

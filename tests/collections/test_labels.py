@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
-from workbench.collections.labels import open_csv
+from workbench.collections.collection import Collection, Query
+from workbench.collections.labels import open_csv, open_table
 from workbench.collections.protocols import PROTOCOLS
 from workbench.config.errors import WorkbenchError
 
@@ -116,3 +118,72 @@ def test_a_missing_or_undecodable_table_is_refused(tmp_path: Path) -> None:
         open_csv(table(tmp_path, "path,label\ncafé.jpg,cat\n", "latin-1"))
     with pytest.raises(WorkbenchError, match="cannot be opened"):
         open_csv(tmp_path)
+
+
+def test_a_data_frame_opens_as_its_csv_does(tmp_path: Path) -> None:
+    pictures(tmp_path, "in/a.jpg", "in/b.jpg", "in/c, d.jpg")
+    names = ["a.jpg", "b.jpg", "c, d.jpg"]
+    frame = pd.DataFrame(
+        {
+            "path": [str(tmp_path / "in" / name) for name in names],
+            "label": ["cat", "cat", None],
+            "x0": [1.5, None, None],
+            "y0": [2, None, None],
+            "x1": [20, None, None],
+            "y1": [20, None, None],
+        }
+    )
+    frame.attrs["name"] = "learning"
+    collection = open_table(frame)
+    assert collection.name == "learning" and collection.root == tmp_path / "in"
+    frame.to_csv(tmp_path / "in" / "learning.csv", index=False)
+    from_file = open_csv(tmp_path / "in" / "learning.csv")
+    assert (collection.images, collection.queries) == (from_file.images, from_file.queries)
+    assert collection.images == tuple(names)
+    assert [query.box for query in collection.queries] == [(1.5, 2, 20, 20), None]
+    assert dict(collection.labels) == {"a.jpg": "cat", "b.jpg": "cat"}
+
+
+def test_errors_in_a_data_frame_name_it(tmp_path: Path) -> None:
+    with pytest.raises(WorkbenchError, match="has no column label"):
+        open_table(pd.DataFrame({"path": ["a.jpg"]}))
+    with pytest.raises(WorkbenchError, match=r"table.*no rows"):
+        open_table(pd.DataFrame({"path": [], "label": []}))
+
+
+def test_label_table_labels_images_with_their_only_query(tmp_path: Path) -> None:
+    pictures(tmp_path, "p.jpg", "q.jpg", "a.jpg", "b.jpg", "both.jpg", "junk.jpg")
+    relevance = {
+        "p": {"a.jpg": "easy", "both.jpg": "hard", "junk.jpg": "junk"},
+        "q": {"both.jpg": "easy", "b.jpg": "hard", "junk.jpg": "easy"},
+    }
+    collection = Collection(
+        "posters",
+        tmp_path,
+        ("a.jpg", "b.jpg", "both.jpg", "junk.jpg"),
+        (Query("p", "p.jpg"), Query("q", "q.jpg")),
+        relevance,
+    )
+
+    def rows(table: pd.DataFrame) -> list[tuple[str, str, str]]:
+        return [(Path(path).name, label, split) for path, label, split in table.itertuples(index=False)]
+
+    # both.jpg is relevant to two queries; junk is never a positive of the query it is junk for.
+    assert rows(collection.label_table()) == [
+        ("p.jpg", "p", "query"),
+        ("a.jpg", "p", "database"),
+        ("q.jpg", "q", "query"),
+        ("b.jpg", "q", "database"),
+        ("junk.jpg", "q", "database"),
+    ]
+    assert rows(collection.label_table(["q"], ["easy"])) == [
+        ("q.jpg", "q", "query"),
+        ("junk.jpg", "q", "database"),
+    ]
+    opened = open_table(collection.label_table())
+    assert {query.id: dict(opened.relevance[query.id]) for query in opened.queries} == {
+        "p.jpg": {"a.jpg": "positive"},
+        "q.jpg": {"b.jpg": "positive", "junk.jpg": "positive"},
+    }
+    with pytest.raises(WorkbenchError, match="'z' is not a query"):
+        collection.label_table(["z"])

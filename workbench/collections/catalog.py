@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from workbench.collections.collection import Collection
 from workbench.collections.download import SOURCES
 from workbench.collections.folder import open_folder
 from workbench.collections.folder_labels import check_labels
 from workbench.collections.holidays import open_holidays
-from workbench.collections.labels import open_csv
+from workbench.collections.labels import open_csv, open_table
 from workbench.collections.oxford import open_oxford
 from workbench.collections.revisited import open_revisited
 from workbench.collections.ukbench import open_ukbench
@@ -71,15 +73,20 @@ def catalog(cache: Path) -> list[Entry]:
 
 
 def open_collection(
-    name: str | Path, labels: str = "none", cache: Path = Path("data"), progress: Progress = silent
+    name: str | Path | pd.DataFrame,
+    labels: str = "none",
+    cache: Path = Path("data"),
+    progress: Progress = silent,
 ) -> Collection:
-    """Open a collection by name: ``posters``, a benchmark, ``BENCHMARK:FOLDER``, a CSV file or a folder.
+    """Open a collection by name: ``posters``, a benchmark, ``BENCHMARK:FOLDER``, a CSV file, table or folder.
 
     Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none``, ``folders`` or
     ``folders:last``) applies to folders. Write ``./NAME`` for a folder that has the name of a benchmark.
     Raises WorkbenchError with the path that was tried and the remedy.
     """
     check_labels(labels)
+    if isinstance(name, pd.DataFrame):
+        return open_table(name, progress)
     if isinstance(name, str):
         if name == "posters":
             from workbench.collections.posters.collection import (

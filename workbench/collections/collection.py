@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -107,6 +108,29 @@ class Collection:
             if query.id == query_id:
                 return query
         raise WorkbenchError(f"{query_id!r} is not a query of {self.name!r}")
+
+    def label_table(self, queries: Iterable[str] | None = None, grades: Iterable[str] | None = None) -> Table:
+        """A table ``path,label,split`` of the images of these queries, each labelled with its query's id.
+
+        It opens as a collection of its own (``workbench.open``), for example to train on some queries and
+        test on others: the query's image is only a query, its images of ``grades`` (default: all but junk)
+        are the database. Images that are relevant to several queries of this collection are left out.
+        Raises WorkbenchError if a query is not known.
+        """
+        chosen = [query.id for query in self.queries] if queries is None else list(queries)
+        wanted = None if grades is None else set(grades)
+        counts = Counter(
+            image for marks in self.relevance.values() for image, grade in marks.items() if grade != "junk"
+        )
+        rows = []
+        for name in chosen:
+            rows.append((str(self.path(self.query(name).image)), name, "query"))
+            rows += [
+                (str(self.path(image)), name, "database")
+                for image, grade in self.relevance.get(name, {}).items()
+                if counts[image] == 1 and (grade in wanted if wanted is not None else grade != "junk")
+            ]
+        return Table(rows, columns=["path", "label", "split"])
 
     def without(self, unreadable: Iterable[tuple[str, str]]) -> Collection:
         """This collection without the ``unreadable`` (image id, reason), which are added to the report."""

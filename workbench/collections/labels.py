@@ -1,4 +1,4 @@
-"""Collections from a CSV table of labelled images: ``path,label[,split][,x0,y0,x1,y1]``."""
+"""Collections from a table of labelled images, a CSV or a DataFrame: ``path,label[,split][,x0,y0,x1,y1]``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from workbench.collections.collection import Collection, Query
 from workbench.collections.folder import SameLabel, read_headers
 from workbench.collections.folder_labels import only_image
 from workbench.collections.images import value_notes
 from workbench.collections.protocols import PROTOCOLS
-from workbench.collections.truth_files import truth_files
+from workbench.collections.truth_files import TruthFile, truth_files
 from workbench.common.geometry import Box
 from workbench.common.paths import Listings, find_file, user_path
 from workbench.common.progress import Progress, silent
@@ -49,11 +51,27 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
     """
     path = Path(os.path.abspath(user_path(path, "collection")))
     recorded = truth_files([path])
-    rows = list(_rows(path))
+    return _open(path, read_text(path), [path.parent], recorded, progress)
+
+
+def open_table(table: pd.DataFrame, progress: Progress = silent) -> Collection:
+    """As ``open_csv``, from a DataFrame; paths are absolute, or relative to the current folder.
+
+    Ids are relative to the nearest common folder of the images. The collection's name is
+    ``table.attrs["name"]`` (default: ``table``).
+    """
+    name = str(table.attrs.get("name", "table")).replace("/", "-")
+    return _open(Path.cwd() / name, table.to_csv(index=False), [], (), progress)
+
+
+def _open(
+    path: Path, text: str, above: list[Path], recorded: tuple[TruthFile, ...], progress: Progress
+) -> Collection:
+    rows = list(_rows(path, text))
     if not rows:
         raise WorkbenchError(f"{str(path)!r} has a header and no rows; add a row for each image")
     try:
-        root = Path(os.path.commonpath([path.parent, *(os.path.dirname(row.path) for row in rows)]))
+        root = Path(os.path.commonpath([*above, *(os.path.dirname(row.path) for row in rows)]))
     except ValueError:
         raise WorkbenchError(f"{str(path)!r}: its images are on several drives; move them to one") from None
     ids = {row.path: Path(row.path).relative_to(root).as_posix() for row in rows}
@@ -108,7 +126,7 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
     unjudged |= {_unused_name(image, queries): reason for image, reason in only.items()}
     protocol = replace(PROTOCOLS["labels"], crop_queries=any(box is not None for box in boxes.values()))
     return Collection(
-        name=printable(path.stem),
+        name=printable(path.stem if path.suffix.lower() == ".csv" else path.name),
         root=root,
         images=tuple(database),
         queries=tuple(Query(query, image, boxes[query]) for query, (image, _) in queries.items()),
@@ -151,8 +169,8 @@ def _unused_name(image: str, taken: Mapping[str, object]) -> str:
     return name
 
 
-def _rows(path: Path) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True, skipinitialspace=True)
+def _rows(path: Path, text: str) -> Iterator[_Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     listings: Listings = {}
     columns: list[str] | None = None
     try:

@@ -12,9 +12,9 @@ import plotly.io as pio
 
 from workbench.config.printable import printable
 
-# Colours that colour-blind people tell apart (after Okabe and Ito), with a relative luminance between 0.13
-# and 0.29: a contrast of at least 3:1 on the grounds of both themes, so that a figure keeps them in either.
-PALETTE = ("#1f7fc4", "#c96a0e", "#159a72", "#b8579c", "#8d7d12", "#6470d8", "#c2514d", "#5c8a99")
+# Colours that colour-blind people tell apart as well (20 or more apart in L*a*b*, the first four 30 or more),
+# with a contrast of 3:1 or more on the grounds of both themes, so that a figure keeps them in either.
+PALETTE = ("#2484c0", "#c06c0c", "#007854", "#840cfc", "#b41890", "#9c9054", "#7878fc", "#b4849c")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
 POSITIVE, NEGATIVE, JUNK = PALETTE[2], PALETTE[1], "#808080"
