@@ -31,7 +31,7 @@ class MapMethod:
     perplexity: float = PERPLEXITY
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
+        if self.method not in tuple(METHODS):  # it may be unhashable
             raise WorkbenchError(f"no map method {self.method!r}; valid methods are {', '.join(METHODS)}")
         if self.dimensions not in DIMENSIONS:
             raise WorkbenchError(f"dimensions is {self.dimensions!r}; a map has 2 or 3")
