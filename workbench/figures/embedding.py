@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,13 @@ def embedding(
     else:
         labels = [None if pd.isna(value) else str(value) for value in values]
         traces, layout = by_label(frame, labels, heading, first, named)
-    figure = new_figure(title, map_subtitle(made, len(frame)), hovermode="closest", height=640, **layout)
+    figure = new_figure(
+        title,
+        map_subtitle(made, len(frame), [made.get("pipeline", "")]),
+        hovermode="closest",
+        height=640,
+        **layout,
+    )
     figure.add_traces(traces)
     if len(axes) == 3:
         return figure.update_layout(scene=space(made))
@@ -87,11 +94,12 @@ def map_title(made: dict[str, Any]) -> str:
     return "Embedding map" + (f" by {method}" if method else "")
 
 
-def map_subtitle(made: dict[str, Any], count: int, *more: str) -> str:
-    """The collection, the pipeline, the parameters and the number of images."""
-    collection, pipeline = made.get("collection", ""), made.get("pipeline", "")
-    parts = (text(collection), text(pipeline), parameters(made), *more, f"n = {count:,} images")
-    return subtitle(*parts, collection=collection, pipelines=[pipeline])
+def map_subtitle(made: dict[str, Any], count: int, pipelines: Sequence[str], *more: str) -> str:
+    """The collection, the pipeline if there is one, the parameters and the number of images."""
+    collection = made.get("collection", "")
+    pipeline = text(pipelines[0]) if len(pipelines) == 1 else ""
+    parts = (text(collection), pipeline, parameters(made), *more, f"n = {count:,} images")
+    return subtitle(*parts, collection=collection, pipelines=pipelines)
 
 
 def parameters(made: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.figures.embedding import map_subtitle, map_title, plane, space
 from workbench.figures.map_points import axes_of, colour_axis, marker_size, points
-from workbench.figures.style import NEUTRAL, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import NEUTRAL, Figure, new_figure, notice, text
 
 if TYPE_CHECKING:
     from workbench.analysis.embedding_comparison import EmbeddingComparison
@@ -27,10 +27,9 @@ def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) ->
     if not np.isfinite(values).all():
         return notice("There is one image, which has no neighbours to compare.", title)
     shared = f"agreement of the {comparison.k} nearest neighbours: mean {values.mean():.1f} %"
-    remarks = subtitle(pipelines=[comparison.a, comparison.b])
     figure = new_figure(
         title,
-        map_subtitle({**made, "pipeline": ""}, count, shared, remarks),
+        map_subtitle(made, count, [comparison.a, comparison.b], shared),
         hovermode="closest",
         height=560,
         coloraxis=colour_axis(values, f"agreement of the {comparison.k} nearest, %", (0, 100)),
