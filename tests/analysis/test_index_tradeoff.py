@@ -236,3 +236,21 @@ def test_indexes_without_cells_or_binary_codes_return_none(vectors: np.ndarray) 
         index = faiss_index.build(valid_index_steps(name), vectors)
         assert (cell_statistics(index, vectors[:1]) is not None) == bool(cells)
         assert (binary_codes(index, vectors[:1], 3) is not None) == bool(coded)
+
+
+def test_the_cell_table_counts_the_images_that_a_query_is_compared_with(tradeoff: Tradeoff) -> None:
+    names = ["ivf:8:1", "ivf:8:8", "ivf:8:3,pq:4", "imi:2:3", "ivf:8:2,lsh:64"]
+    table = tradeoff.cells(*names).set_index("index")
+    for name in names:
+        index, _ = tradeoff.index(name)
+        reached = [len(ranking.rows) / index.size for ranking in index.search(tradeoff.queries)]
+        assert table.loc[name, "compared"] == pytest.approx(np.mean(reached))
+    cells = cell_statistics(tradeoff.index("ivf:8:1")[0], tradeoff.queries[:1])
+    assert cells is not None
+    counted = table.loc["ivf:8:1"]
+    assert (counted["cells"], counted["empty"]) == (8, (cells.sizes == 0).sum())
+    assert counted["fullest"] == cells.sizes.max()
+    assert table.loc["ivf:8:8", "compared"] == 1
+    with pytest.raises(WorkbenchError, match="'exact' has no cells"):
+        tradeoff.cells("exact")
+    assert tradeoff.bits("lsh:64").bits == 64

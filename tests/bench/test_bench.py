@@ -286,16 +286,3 @@ def test_descriptions_are_cached_up_to_a_memory_limit(
     newest = descriptions.describe(configs[2], silent)
     assert descriptions.describe(configs[2], silent) is newest  # at least one is cached
     assert descriptions.describe(configs[3], silent) is not fourth
-
-
-def test_sweep_compares_every_valid_combination(bench: Bench) -> None:
-    comparison = bench.studies.sweep([NETWORK], poolings=("max", "mean"), whitenings=("", "pca:4"))
-    pipelines = [f"{NETWORK}/{pooling}/whole{step}" for pooling in ("max", "mean") for step in ("", "/pca:4")]
-    assert comparison.table["pipeline"].to_list() == pipelines
-    expected = [bench.evaluate(pipeline).mean_ap for pipeline in pipelines]
-    assert [evaluation.mean_ap for evaluation in comparison.evaluations] == expected
-
-
-def test_sweep_without_a_valid_combination_names_the_reason(bench: Bench) -> None:
-    with pytest.raises(wb.WorkbenchError, match="no valid pipeline: regions rmac:2"):
-        bench.studies.sweep([NETWORK], poolings=("code",), regions=("rmac:2",))

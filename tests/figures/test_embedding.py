@@ -18,7 +18,7 @@ from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.figures.embedding import embedding
 from workbench.figures.embedding_comparison import embedding_comparison
-from workbench.figures.map_marks import map_marks
+from workbench.figures.map_marks import mark_traces
 from workbench.figures.map_points import LOOKS, SYMBOLS_3D, WEBGL_FROM
 from workbench.figures.style import PALETTE
 
@@ -188,12 +188,12 @@ def test_names_are_text(dimensions: int) -> None:
 def test_marks_surround_their_images_in_the_order_of_the_map() -> None:
     frame = made(5)
     marked = {"query": ["a3"], "current": ["gone"], "selected": ["a1", "a4", "gone"], "matching": []}
-    traces = {trace.name: trace for trace in map_marks(frame, marked)}
+    traces = {trace.name: trace for trace in mark_traces(frame, marked)}
     assert set(traces) == {"query", "selected"}
     assert list(traces["selected"].x) == [1, 4] and list(traces["selected"].ids) == ["a1", "a4"]
     assert traces["query"].marker.symbol == "square-open" and list(traces["query"].y) == [-3]
     assert all(trace.hoverinfo == "skip" and trace.showlegend is False for trace in traces.values())
-    assert {trace.type for trace in map_marks(made(5, 3), marked)} == {"scatter3d"}
+    assert {trace.type for trace in mark_traces(made(5, 3), marked)} == {"scatter3d"}
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

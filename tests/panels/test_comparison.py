@@ -9,7 +9,6 @@ import pytest
 
 import workbench
 from tests.support.pictures import noise_of
-from workbench.analysis.sweep import grid
 from workbench.bench.bench import Bench
 from workbench.panels.ap_pairs import paired
 from workbench.panels.comparison import queue
@@ -39,33 +38,6 @@ def settled(session: Session) -> None:
 
 def rows(panel: Comparison) -> dict[str, dict]:
     return {row["id"]: row for row in panel.table.rows}
-
-
-# The pipelines of a grid
-
-
-def test_grid_omits_invalid_pipelines_and_gives_the_reason() -> None:
-    candidates = grid(["efficientnet_lite0"], ["max", "code"], ["whole", "rmac:3"], ["", "centre"])
-    assert candidates.pipelines == (
-        "efficientnet_lite0/max/whole",
-        "efficientnet_lite0/max/whole/centre",
-        "efficientnet_lite0/max/rmac:3",
-        "efficientnet_lite0/max/rmac:3/centre",
-        "efficientnet_lite0/code/whole",
-    )
-    assert set(candidates.left_out) == {
-        "efficientnet_lite0/code/whole/centre",
-        "efficientnet_lite0/code/rmac:3",
-        "efficientnet_lite0/code/rmac:3/centre",
-    }
-    assert "valid: whole" in candidates.left_out["efficientnet_lite0/code/rmac:3"]
-
-
-def test_grid_has_each_available_pipeline_once() -> None:
-    candidates = grid(["vgg16", "nonet"], ["gem", "gem:3"], ["whole"], [""], ["pca:64", "pca:64"])
-    assert candidates.pipelines == ("vgg16/gem:3/whole/pca:64",)
-    assert "nonet" in next(iter(candidates.left_out.values()))
-    assert grid([], ["max"], ["whole"]).pipelines == ()
 
 
 # The table
@@ -138,7 +110,7 @@ def test_grid_is_counted_and_run_and_its_best_two_are_compared(session: Session)
     chips["Poolings"].chosen = ["max", "mean", "code"]
     chips["Region grids"].chosen = ["whole", "rmac:2"]
     assert panel.search.text.lines[0]["text"].startswith("5 pipelines")
-    assert panel.search.text.lines[1]["text"].startswith("1 invalid combinations left out, such as: ")
+    assert panel.search.text.lines[1]["text"].startswith("1 combination left out: ")
     panel.search.run.click()
     settled(session)
     assert len(rows(panel)) == len(session.compared) == 5
@@ -146,8 +118,35 @@ def test_grid_is_counted_and_run_and_its_best_two_are_compared(session: Session)
     assert (session.b, session.a) == (order[0].pipeline, order[1].pipeline)
     assert panel.search.text.lines[0]["text"] == "5 pipelines, evaluated already"
     assert panel.search.run.disabled
+    figure = panel.search.figure.plot.figure  # a row of intervals for each pooling, by the regions
+    assert figure is not None and figure.layout.title.text == "mAP by pooling and regions"
+    assert {name for trace in figure.data for name in trace.ids} == set(session.compared)
     chips["Poolings"].chosen = []
     assert "at least one" in panel.search.text.lines[0]["text"] and panel.search.run.disabled
+
+
+def test_options_written_by_hand_are_a_line_over_numbers(session: Session) -> None:
+    panel = Comparison(session)
+    search = panel.search
+    search.more.value = "gem:1,2,5 rmac:1 aqe:2"
+    assert search.chips["Poolings"].chosen == ["max", "gem:1", "gem:2", "gem:5"] and search.more.value == ""
+    assert search.chips["Region grids"].chosen == ["rmac:2", "rmac:1"]
+    search.chips["Poolings"].chosen = ["gem:1", "gem:2", "gem:5"]
+    search.chips["Region grids"].chosen, search.chips["Re-rankings"].chosen = ["rmac:1"], [""]
+    search.run.click()
+    settled(session)
+    figure = search.figure.plot.figure
+    assert figure is not None
+    line = figure.data[-1]
+    assert list(line.x) == [1, 2, 5] and figure.layout.xaxis.title.text == "pooling (gem:…)"
+    assert list(line.ids) == [f"efficientnet_lite0/gem:{p}/rmac:1" for p in (1, 2, 5)]
+    version = search.figure.plot.version
+    search.figure.plot._handle_custom_msg({"pick": [len(figure.data) - 1, 1], "version": version}, [])
+    assert panel.table.chosen == ["efficientnet_lite0/gem:2/rmac:1"]
+    search.more.value = "<img src=x>"
+    assert session.failed and "is not an option" in session.message
+    search.more.value = "gem:0"
+    assert session.failed and "gem" in session.message
 
 
 def test_cancelled_grid_keeps_finished_evaluations(session: Session) -> None:
@@ -167,6 +166,8 @@ def test_cancelled_grid_keeps_finished_evaluations(session: Session) -> None:
     assert session.waiting == ()
     assert len(session.compared) == len(rows(panel)) == 2
     assert all("mAP" in row["cells"] for row in panel.table.rows)
+    assert panel.search.figure.plot.figure is not None
+    assert "2 of 4 pipelines evaluated" in panel.search.figure.plot.figure.layout.title.subtitle.text
     panel.search.run.click()  # continues with the other two
     settled(session)
     assert len(queue.evaluated(session)) == 4

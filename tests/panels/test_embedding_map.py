@@ -41,16 +41,21 @@ def opened(session: Session) -> EmbeddingMap:
 def coloured(panel: EmbeddingMap) -> dict[str, Any]:
     """The colour of each image on the map: its number, or the name of its trace."""
     colours: dict[str, Any] = {}
-    for trace in panel.drawn.data:
+    for trace in panel.plot.figure.data:
         scaled = trace.marker.coloraxis is not None
         values = trace.marker.color if scaled else [trace.name] * len(trace.ids)
         colours |= dict(zip(trace.ids, values, strict=True))
     return colours
 
 
-def marked(panel: EmbeddingMap) -> dict[str, list[str]]:
-    """The images with each kind of mark."""
-    return {kind: images for kind, images in panel._marked().items() if images}
+def marks(panel: EmbeddingMap) -> list[dict[str, Any]]:
+    """The traces of the marks, as they are sent."""
+    return list(json.loads(panel.plot.marks["json"])["data"]) if panel.plot.marks else []
+
+
+def marked(panel: EmbeddingMap, kind: str) -> list[str]:
+    """The images with a kind of mark."""
+    return [image for trace in marks(panel) if trace["name"] == kind for image in trace["ids"]]
 
 
 def test_map_shows_each_image_once(session: Session, bench: Bench) -> None:
@@ -60,9 +65,9 @@ def test_map_shows_each_image_once(session: Session, bench: Bench) -> None:
     panel.start(None)
     settled(session, panel)
     positions = bench.studies.embedding(PIPELINE).set_index("image_id")
-    shown = [image for trace in panel.drawn.data for image in trace.ids]
+    shown = [image for trace in panel.plot.figure.data for image in trace.ids]
     assert sorted(shown) == sorted(bench.collection.images)
-    for trace in panel.drawn.data:
+    for trace in panel.plot.figure.data:
         np.testing.assert_array_equal(trace.x, positions.loc[list(trace.ids), "x"])
     assert panel.make.disabled
     assert panel.lines()[0]["text"].startswith("18 images.")
@@ -78,19 +83,19 @@ def test_colours_encode_label_ap_cluster_or_similarity(session: Session, bench: 
     settled(session, panel)
     per_query = bench.evaluate(PIPELINE).per_query.set_index("query")["ap"]
     assert coloured(panel) == pytest.approx({image: 100 * per_query[image] for image in images}, abs=1e-4)
-    assert panel.drawn.layout.coloraxis.cmax == 100
+    assert panel.plot.figure.layout.coloraxis.cmax == 100
     panel.colour.value = SIMILARITY
     settled(session, panel)
     scores = session.ranking.set_index("image_id")["score"]
     assert coloured(panel) == pytest.approx(scores.to_dict(), abs=1e-6)
-    assert panel.drawn.layout.coloraxis.cmax == pytest.approx(scores.max())
+    assert panel.plot.figure.layout.coloraxis.cmax == pytest.approx(scores.max())
     before = coloured(panel)
     session.choose(list(session.queries)[-1])
     settled(session, panel)
     assert coloured(panel) != before  # colours follow the query
     panel.colour.value = CLUSTER
     settled(session, panel)
-    assert panel.drawn.layout.legend.title.text.startswith("Cluster (k-means)")
+    assert panel.plot.figure.layout.legend.title.text.startswith("Cluster (k-means)")
     assert len(coloured(panel)) == LABELS * EACH
 
 
@@ -98,7 +103,7 @@ def test_colours_without_ground_truth_are_cluster_and_similarity(folder: Path, c
     session = Session(workbench.open(folder, cache=cache), pipeline=PIPELINE)
     panel = opened(session)
     assert panel.colour.options == (CLUSTER, SIMILARITY)
-    assert panel.drawn.layout.legend.title.text.startswith("Cluster")
+    assert panel.plot.figure.layout.legend.title.text.startswith("Cluster")
 
 
 def test_map_and_session_share_the_selection(session: Session) -> None:
@@ -168,8 +173,8 @@ def test_method_dimensions_and_parameters_are_those_of_the_fields(session: Sessi
     panel.start(None)
     settled(session, panel)
     assert not panel.plot.stale
-    assert {trace.type for trace in panel.drawn.data} == {"scatter3d"}
-    assert "perplexity 4" in panel.drawn.layout.title.subtitle.text
+    assert {trace.type for trace in panel.plot.figure.data} == {"scatter3d"}
+    assert "perplexity 4" in panel.plot.figure.layout.title.subtitle.text
     fields.method.value = "pca"
     assert fields.switch.disabled and fields.parameters.layout.display == "none"
     fields.method.value, fields.dimensions.value = "umap", 2
@@ -187,7 +192,7 @@ def test_two_pipelines_are_shown_linked_with_the_images_that_differ(session: Ses
     panel.start(None)
     settled(session, panel)
     assert panel.colour.disabled and not panel.plot.stale
-    first, second = panel.drawn.data
+    first, second = panel.plot.figure.data
     assert list(first.ids) == list(second.ids) == list(bench.collection.images)
     comparison = bench.studies.compare_embeddings(PIPELINE, OTHER_PIPELINE, method="pca")
     np.testing.assert_allclose(first.marker.color, 100 * comparison.agreement["agreement"], atol=1e-4)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import workbench
 from tests.support.benches import live_widgets
 from tests.support.pictures import folder_of
-from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.bench.bench import Bench
 from workbench.panels import Session
 from workbench.panels.index_tradeoff.panel import EMPTY, TradeoffPanel
-from workbench.panels.index_tradeoff.table import AXES, points, seconds, signed
 from workbench.panels.layout import tradeoff_panel
 
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
@@ -35,6 +34,25 @@ def measured(session: Session, *indexes: str) -> TradeoffPanel:
     return settled(session, panel)
 
 
+def drawn(panel: TradeoffPanel) -> Any:
+    """The trace of the points; those before it are the trail and the front."""
+    return panel.plot.figure.data[-1] if panel.plot.figure and panel.plot.figure.data else None
+
+
+def cell_sizes(panel: TradeoffPanel) -> list[int]:
+    """The sizes of the cells drawn, the nearest first."""
+    figure = panel.inspector.cell.sizes.figure
+    assert figure is not None
+    return [size for trace in figure.data for size in trace.y]
+
+
+def last_cell(panel: TradeoffPanel) -> dict[str, Any]:
+    """The message of a click on the last cell."""
+    plot = panel.inspector.cell.sizes
+    assert plot.figure is not None
+    return {"pick": [1, len(plot.figure.data[1].x) - 1], "version": plot.version}
+
+
 def settled(session: Session, panel: TradeoffPanel) -> TradeoffPanel:
     assert session.wait(120)
     assert not session.failed, session.message
@@ -43,7 +61,7 @@ def settled(session: Session, panel: TradeoffPanel) -> TradeoffPanel:
 
 def test_empty_panel_shows_a_hint(session: Session) -> None:
     panel = TradeoffPanel(session)
-    assert (panel.plane.points, panel.plane.empty) == ([], EMPTY)
+    assert (panel.plot.figure, panel.plot.empty) == (None, EMPTY)
     assert panel.use.layout.display == panel.inspector.widget.layout.display == "none"
     panel.chips.chosen = []
     panel.go.click()
@@ -54,14 +72,22 @@ def test_chosen_indexes_become_rows_and_points(session: Session) -> None:
     panel = measured(session, "exact", "ivf:8", "lsh:64")
     assert [row["cells"]["index"] for row in panel.table.rows] == ["exact", "ivf:8", "lsh:64"]
     assert panel.table.rows[0]["cells"]["recall@10"] == "100.0"
-    assert [point["id"] for point in panel.plane.points] == ["exact", "ivf:8", "lsh:64"]
-    assert panel.picked == panel.plane.current == "ivf:8"
+    assert list(drawn(panel).ids) == ["exact", "ivf:8", "lsh:64"]
+    assert panel.picked == panel.plot.current == "ivf:8"
     assert panel.table.chosen == ["ivf:8"]
     assert "Pareto front" in panel.front.lines[0]["text"]
-    panel.x.value, panel.y.value = "queries a second", "mAP lost"
-    assert (panel.plane.x["more"], panel.plane.y["more"]) == (True, False)
-    assert panel.plane.points[0]["y"] == 0
-    assert "points of mAP lost" in panel.plane.points[0]["said"]
+    panel.x.value, panel.y.value = "queries_per_second", "lost"
+    figure = panel.plot.figure
+    assert figure is not None
+    assert "more is better" in figure.layout.xaxis.title.text
+    assert "less is better" in figure.layout.yaxis.title.text
+    assert drawn(panel).y[0] == 0
+    assert "points of mAP lost" in drawn(panel).hovertext[0]
+    version = panel.plot.version
+    panel.plot._handle_custom_msg({"pick": [len(figure.data) - 1, 2], "version": version}, [])
+    assert panel.picked == panel.plot.current == "lsh:64"
+    assert panel.plot.version == version  # the zoom stays
+    settled(session, panel)
 
 
 def test_invalid_index_has_a_row_with_the_reason(session: Session) -> None:
@@ -69,7 +95,7 @@ def test_invalid_index_has_a_row_with_the_reason(session: Session) -> None:
     errors = [row.get("said", "") for row in panel.table.rows]
     assert errors[0] == ""
     assert "64" in errors[1] and "do not divide" in errors[2]
-    assert [point["id"] for point in panel.plane.points] == ["exact"]
+    assert list(drawn(panel).ids) == ["exact"]
     panel.pick("pq:7")
     assert panel.about.lines[-1]["kind"] == "error"
     assert panel.use.layout.display == "none"
@@ -84,28 +110,30 @@ def test_probe_slider_moves_the_point_and_leaves_a_trail(session: Session) -> No
         panel.probing.turn(at)
         settled(session, panel)
     assert panel.rows["ivf:8"].index == "ivf:8:8"
-    assert panel.table.rows[1]["cells"]["index"] == panel.plane.points[1]["label"] == "ivf:8:8"
-    assert [point["y"] for point in panel.plane.trail] == sorted(point["y"] for point in panel.plane.trail)
-    assert len(panel.plane.trail) == 3
+    assert panel.table.rows[1]["cells"]["index"] == drawn(panel).text[1] == "ivf:8:8"
+    assert panel.plot.figure is not None
+    trail = panel.plot.figure.data[0]
+    assert list(trail.y) == sorted(trail.y) and len(trail.y) == 3
     assert panel.rows["ivf:8"].recall[10] == 1.0 >= before
-    assert panel.inspector.cell.sizes.solid == 8
+    assert len(panel.inspector.cell.sizes.figure.data[0].x) == 8  # searched
     panel.pick("exact")
-    assert panel.probing.slider.sliders == [] == panel.plane.trail
+    assert panel.probing.slider.sliders == [] and len(panel.plot.figure.data) == 2  # the front and the points
     settled(session, panel)
 
 
 def test_cell_shows_its_images_and_the_cell_of_the_query_is_first(session: Session) -> None:
     panel = measured(session, "ivf:8,lsh:64")
     inspector = panel.inspector
-    assert sum(inspector.cell.sizes.values) == 48
-    assert len(inspector.cell.images.figures) == inspector.cell.sizes.values[0]
+    sizes = cell_sizes(panel)
+    assert sum(sizes) == 48
+    assert len(inspector.cell.images.figures) == sizes[0]
     assert inspector.cell.images.figures[0]["name"].startswith(session.queries[session.query].image)
     assert "of 48 images" in inspector.balance.lines[0]["text"]
-    inspector.cell.sizes.current = 7
+    inspector.cell.sizes._handle_custom_msg(last_cell(panel), [])
     settled(session, panel)
-    assert len(inspector.cell.images.figures) == inspector.cell.sizes.values[7]
+    assert len(inspector.cell.images.figures) == sizes[7]
     assert "8th nearest cell (not searched)" in inspector.cell.text.lines[0]["text"]
-    inspector.cell.sizes.current = 0
+    inspector.cell.open(0)
     settled(session, panel)
     inspector.cell.images._handle_custom_msg({"pick": inspector.cell.images.figures[0]["id"]}, [])
     assert session.image == session.queries[session.query].image
@@ -126,7 +154,7 @@ def test_bits_show_the_number_that_differ(session: Session) -> None:
     assert distances == sorted(distances)
     panel.pick("pq:4")
     settled(session, panel)
-    assert (bits.rows, panel.inspector.cell.sizes.values) == ([], [])
+    assert (bits.rows, panel.inspector.cell.sizes.figure) == ([], None)
     assert "has no bits" in panel.inspector.lines.lines[0]["text"]
     assert "has no cells" in panel.inspector.balance.lines[0]["text"]
 
@@ -147,7 +175,7 @@ def test_picked_index_is_set_in_the_pipeline(session: Session) -> None:
     settled(session, panel)
     panel.use.click()
     assert session.pipeline == f"{PIPELINE}/ivf:8:1"
-    assert not panel.plane.stale
+    assert not panel.plot.stale
     panel.pick("exact")
     panel.use.click()
     assert session.pipeline == PIPELINE
@@ -157,12 +185,12 @@ def test_picked_index_is_set_in_the_pipeline(session: Session) -> None:
 def test_other_descriptors_dim_the_measures_until_they_are_repeated(session: Session) -> None:
     panel = measured(session, "exact", "ivf:8")
     session.pipeline = "efficientnet_lite0/mean/whole/pca:8/aqe:3"
-    assert panel.plane.stale
+    assert panel.plot.stale
     assert panel.note.lines[0]["kind"] == "warning" and PIPELINE in panel.note.lines[0]["text"]
     panel.chips.chosen = ["exact"]
     panel.go.click()
     settled(session, panel)
-    assert not panel.plane.stale
+    assert not panel.plot.stale
     assert list(panel.rows) == ["exact"]
     assert panel.rows["exact"].bytes == 4 * 8
 
@@ -200,9 +228,10 @@ def test_three_images_without_ground_truth_can_be_measured(tmp_path: Path) -> No
     session = Session(bench, pipeline="efficientnet_lite0/mean/whole")
     panel = measured(session, "exact", "ivf:64", "hnsw:32", "lsh:256")
     assert "map" not in [column["key"] for column in panel.table.columns]
-    assert {point["id"] for point in panel.plane.points} == {"exact", "hnsw:32", "lsh:256"}
-    panel.y.value = "mAP lost"
-    assert panel.plane.points == []
+    assert set(drawn(panel).ids) == {"exact", "hnsw:32", "lsh:256"}
+    panel.y.value = "lost"
+    assert drawn(panel) is None and panel.plot.figure is not None
+    assert "No index has both measures" in panel.plot.figure.layout.annotations[0].text
     panel.pick("lsh:256")
     settled(session, panel)
     assert len(panel.inspector.bits.rows) == 4
@@ -235,17 +264,3 @@ def test_memory_does_not_grow(session: Session) -> None:
     for number in range(20):
         change(number)
     assert live_objects() == before
-
-
-# Formatting
-
-
-def test_points_are_formatted_by_axis() -> None:
-    measures = IndexMeasures("pq:16", {1: 0.5, 10: 0.25, 100: 1.0}, 0.6, -0.0123, 16.0, 2048.0, 1234.5, 0.004)
-    exact = IndexMeasures("exact", dict.fromkeys((1, 10, 100), 1.0), 0.59, 0.0, 64.0, 0.0, 50.0, 0.0)
-    texts = {axis: points({"a": measures, "b": exact}, axis, "recall@1")[0]["said"] for axis in AXES}
-    assert texts["mAP lost"] == "pq:16: recall@1 50.0 %, −1.2 points of mAP lost; on the Pareto front"
-    assert texts["recall@10"] == "pq:16: recall@1 50.0 %, recall@10 25.0 %; another beats it"
-    assert "1,234 queries a second" in texts["queries a second"]
-    assert (seconds(0.004), seconds(1.234), seconds(75.2)) == ("< 0.01", "1.23", "75")
-    assert (signed(-0.0001), signed(-0.0123), signed(0.02)) == ("0.0", "−1.2", "2.0")

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -17,6 +16,7 @@ import workbench as wb
 from tests.support.extraction import NETWORK
 from tests.support.pictures import folder_of
 from tests.support.proposals import keep, untrained
+from tests.support.studies import recall_of
 from workbench.bench.bench import Bench
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.rpn import PICTURE_PREFIX
@@ -25,7 +25,7 @@ from workbench.learning.checkpoints import to_bytes
 from workbench.learning.proposals import train as proposals
 from workbench.panels import Session
 from workbench.panels.proposals.panel import ELSEWHERE, ProposalsPanel, curve_of
-from workbench.panels.proposals.recall import OUTLINES, in_words, recall_lines
+from workbench.panels.proposals.recall import OUTLINES, in_words
 
 FIGURES: list[dict[str, Any]] = [
     {"number": 0, "loss": None, "recall": 0.25, "refined": 0.2, "boxes": [[[0.1, 0.2, 0.5, 0.6, 0.5]]]},
@@ -124,19 +124,13 @@ def test_running_training_is_shown_and_offered_at_its_end(
         trained_path(session.bench.options.cache, "panel-made").unlink(missing_ok=True)
 
 
-def test_recall_is_shown_as_lines_and_text() -> None:
-    table = pd.DataFrame(
-        {
-            "regions": [1, 20],
-            "proposals": [0.5, 0.9],
-            "moved": [0.5, 0.95],
-            "rmac": [0.0, 0.25],
-            "sliding": [0, 0.5],
-        }
-    )
-    assert recall_lines(table)[1] == {"name": "moved by the head", "x": [0, 1], "y": [50.0, 95.0]}
+def test_recall_is_shown_as_lines_and_text(panel: ProposalsPanel) -> None:
+    table = recall_of()
+    panel.recall_curve.render(("net/max/proposals:20", table))
+    figure = panel.recall_curve.plot.figure
+    assert figure is not None and list(figure.data[1].y) == [50.0, 95.0]
     assert in_words(table) == (
         "of 20 regions, recall at IoU 0.5: proposals 90.0 % · moved by the head 95.0 % · "
-        "R-MAC's grid 25.0 % · sliding 50.0 %"
+        "R-MAC's grid 25.0 % · sliding windows 50.0 %"
     )
     assert curve_of(FIGURES, "loss", "loss") == {"name": "loss", "x": [1], "y": [1.5]}

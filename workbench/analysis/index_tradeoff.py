@@ -6,12 +6,18 @@ import statistics
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.binary_codes import BinaryCodeStudy, binary_code_study
+from workbench.analysis.inverted_cells import cell_table
+from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
+from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
 from workbench.config.steps import INDEX_STEPS, SUGGESTING, Step, parse_index
 from workbench.engine.description import DescribedCollection
 from workbench.evaluation import protocols
@@ -19,6 +25,9 @@ from workbench.search import faiss_index
 from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import TOGETHER
 from workbench.search.ranking import Index, LazyRankings, Ranking
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 DEPTHS = (1, 10, 100)
 WITHOUT_QUERIES = 200  # images that serve as queries if a collection has none
@@ -51,7 +60,7 @@ class IndexMeasures:
     error: str = ""
 
 
-class Tradeoff:
+class Tradeoff(Drawable):
     """Measure indexes over one described collection, and keep the built indexes and all measures.
 
     ``database`` [N, D] are its descriptors, followed by further vectors to search (distractors).
@@ -98,13 +107,29 @@ class Tradeoff:
             rows.append({"index": values.pop("index"), **recall, **values})
         return pd.DataFrame(rows)
 
+    def figure(self, x: str = "bytes", y: str = "recall@10") -> Figure:
+        """Two columns of ``table`` over each other, with the Pareto front, by plotly."""
+        return draw("tradeoff", self, x=x, y=y)
+
+    def cells(self, *indexes: str, progress: Progress = silent) -> Table:
+        """The cells of inverted indexes: the empty ones, the fullest, the share of images compared."""
+        return cell_table({name: self.index(name, progress)[0] for name in indexes}, self.queries)
+
+    def bits(self, index: str, progress: Progress = silent) -> BinaryCodeStudy:
+        """The bits of an index of binary codes, over all pairs of a query and an image."""
+        return binary_code_study(self.index(index, progress)[0], self.database, self.queries, progress)
+
+    def __repr__(self) -> str:
+        shown = self.table.to_string(index=False) if self.measured else "no index is measured yet"
+        return printable(f"Trade-off of indexes of {self.described.config}\n{shown}", keep="\n")
+
     def index(self, index: str, progress: Progress = silent) -> tuple[Index, float]:
         """The index, built if it is not yet, and the seconds that building took.
 
         An index that differs from a built one only in how much it probes reuses the built one.
         """
         steps = valid_index_steps(index)
-        trained = ",".join(map(_training_key, steps))
+        trained = training_key(index)
         if trained not in self._built:
             started = time.perf_counter()
             seed = self.described.source.options.seed
@@ -180,10 +205,7 @@ class Tradeoff:
         collection = self.described.collection
         if collection.protocol is None or not collection.queries:
             return NAN
-
-        if self._duplicates is None:
-            self._duplicates = find_duplicates(self.database)
-        duplicates = self._duplicates
+        duplicates = self._duplicates = self._duplicates or find_duplicates(self.database)
 
         def search(batch: slice) -> list[Ranking]:
             progress(f"evaluating {index.name}", batch.start, len(self.queries))
@@ -219,9 +241,10 @@ def valid_index_steps(index: str) -> tuple[Step, ...]:
     return parse_index(index)
 
 
-def _training_key(step: Step) -> str:
-    """The parameters of a step that its training depends on: all except how much it probes."""
-    return f"{step.name}:{step.args[0]:g}" if step.name in SUGGESTING else str(step)
+def training_key(index: str) -> str:
+    """The parameters of an index that its training depends on: all except how much it probes."""
+    steps = valid_index_steps(index)
+    return ",".join(f"{s.name}:{s.args[0]:g}" if s.name in SUGGESTING else str(s) for s in steps)
 
 
 def pareto_front(points: Iterable[tuple[float, float]], more: tuple[bool, bool]) -> list[bool]:

@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
+from workbench.common.drawable import Drawable, draw
 from workbench.common.geometry import bounding_box
 from workbench.common.progress import Progress, silent
+from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.regions import rmac
 from workbench.engine.description import DescribedCollection
 from workbench.evaluation.detection import recall
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+REGIONS = {  # the columns of the table, in words
+    "proposals": "proposals",
+    "moved": "moved by the head",
+    "rmac": "R-MAC's grid",
+    "sliding": "sliding windows",
+}
 COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 300)
 _LEVELS = 12  # of the grids: more regions than the largest count
 _RATIOS = (1.0, 0.5, 2.0)  # height to width, as of Faster R-CNN's anchors
+
+
+class RegionRecall(Drawable, Table):
+    """The table of ``proposal_recall``: ``regions`` (their number) and the recall of each kind, 0…1.
+
+    ``attrs`` has the collection, the pipeline, the IoU, and the numbers of images and targets. Selections and
+    copies are plain tables.
+    """
+
+    @property
+    def _constructor(self) -> Callable[..., Table]:
+        return Table
+
+    def figure(self) -> Figure:
+        """The recall over the number of regions, by plotly."""
+        return draw("region_recall", self)
 
 
 def sliding_windows(height: float, width: float, levels: int) -> np.ndarray:
@@ -57,7 +84,7 @@ def proposal_recall(
     least: float = 0.5,
     wanted: Callable[[str], bool] = lambda image: True,
     progress: Progress = silent,
-) -> pd.DataFrame:
+) -> RegionRecall:
     """The share of targets of which one of the first n regions has an IoU of ``least``, for each n.
 
     A row for each of ``counts``. Columns: ``proposals`` of the pipeline; ``moved``, the same boxes refined by
@@ -90,4 +117,12 @@ def proposal_recall(
         regions["sliding"].append(sliding_windows(header.height, header.width, _LEVELS))
     selected_targets = [targets[image] for image in selected]
     recalls = {name: recall(boxes, selected_targets, counts, least) for name, boxes in regions.items()}
-    return pd.DataFrame({"regions": list(counts), **recalls})
+    table = RegionRecall({"regions": list(counts), **recalls})
+    table.attrs |= {
+        "collection": described.collection.name,
+        "pipeline": str(described.config),
+        "iou": least,
+        "images": len(selected),
+        "targets": sum(map(len, selected_targets)),
+    }
+    return table

@@ -64,7 +64,7 @@ class Bench:
         self.engine = Engine(collection, options)
         self.regions = RegionAccessor(self.engine)
         self.keypoints = KeypointAccessor(self.engine)
-        self.studies = StudyAccessor(self.engine, self.compare)
+        self.studies = StudyAccessor(self.engine, self.evaluate)
         self._evaluations: dict[str, tuple[DescribedCollection, Evaluation, str]] = {}
         self._lock = threading.Lock()  # of the cached evaluations, held for moments only
 

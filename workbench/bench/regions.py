@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from workbench.analysis.proposal_recall import COUNTS, proposal_recall
+from workbench.analysis.proposal_recall import COUNTS, RegionRecall, proposal_recall
 from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
@@ -105,8 +105,9 @@ class RegionAccessor:
         counts: Sequence[int] = COUNTS,
         least: float = 0.5,
         progress: Progress = silent,
-    ) -> pd.DataFrame:
-        """Recall of the targets' boxes by the first regions: see ``analysis.proposal_recall``."""
+    ) -> RegionRecall:
+        """Recall of the targets' boxes by the first regions: see ``analysis.proposal_recall``. ``.figure()``
+        draws it."""
         return proposal_recall(
             self._engine.describe(self._engine.config(pipeline, "proposals:20"), progress),
             counts,

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from workbench.analysis.combinations import Value
 from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
 from workbench.analysis.embedding_comparison import EmbeddingComparison, compare_embeddings
 from workbench.analysis.embedding_map import EmbeddingMap, embedding_map
 from workbench.analysis.map_method import MIN_DISTANCE, NEIGHBOURS, PERPLEXITY, MapMethod
-from workbench.analysis.sweep import grid
+from workbench.analysis.sweep import Sweep, sweep
+from workbench.collections.collection import require_ground_truth
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
-from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 from workbench.descriptors.proposals import load_proposal_model
 from workbench.engine.description import require_maps
 from workbench.engine.engine import Engine
+from workbench.engine.evaluate import Evaluation
 from workbench.engine.queries import QueryLike, query_input, query_maps, query_vector
-from workbench.evaluation.comparison import Comparison
 from workbench.explain.activations import Activations, activations, at_layer, layer_source
 from workbench.explain.channels import Contributions, contributions
 
@@ -27,8 +28,8 @@ from workbench.explain.channels import Contributions, contributions
 class StudyAccessor:
     """Studies of a pipeline: of one image, of two, or of the whole collection."""
 
-    def __init__(self, engine: Engine, compare: Callable[..., Comparison]) -> None:
-        self._engine, self._compare = engine, compare
+    def __init__(self, engine: Engine, evaluate: Callable[..., Evaluation]) -> None:
+        self._engine, self._evaluate = engine, evaluate
 
     def activations(
         self,
@@ -124,24 +125,17 @@ class StudyAccessor:
         first, second = (self._engine.describe(self._engine.config(name), progress) for name in (a, b))
         return compare_embeddings(first, second, k, chosen, progress)
 
-    def sweep(
-        self,
-        backbones: Sequence[str],
-        *,
-        poolings: Sequence[str] = ("max",),
-        regions: Sequence[str] = ("whole",),
-        weightings: Sequence[str] = ("",),
-        whitenings: Sequence[str] = ("",),
-        rerankings: Sequence[str] = ("",),
-        progress: Progress = silent,
-    ) -> Comparison:
-        """Evaluate every combination of the parts that makes a valid pipeline; "" leaves a part out.
+    def sweep(self, template: str, /, *, progress: Progress = silent, **values: Iterable[Value]) -> Sweep:
+        """Evaluate every pipeline of a template, such as ``sweep("vgg16/gem:{p}/{regions}", p=[1, 3], …)``.
 
-        Raises WorkbenchError if no combination is valid.
+        Each field ``{name}`` has its list of values; a step with an empty value ("" or None) is left out.
+        Combinations without meaning, and those that cannot be evaluated, are in ``left_out`` with the reason.
+        If ``progress`` cancels it, a repeated call goes on after the finished pipelines. Raises
+        WorkbenchError if fields and values do not fit together, or no combination is valid.
         """
-        combinations = grid(backbones, poolings, regions, weightings, whitenings, rerankings)
-        if not combinations.pipelines:
-            raise WorkbenchError(
-                f"no valid pipeline: {next(iter(combinations.left_out.values()), 'no parts')}"
-            )
-        return self._compare(combinations.pipelines, progress=progress)
+        require_ground_truth(self._engine.collection)
+
+        def evaluate(pipeline: str, report: Progress) -> Evaluation:
+            return self._evaluate(pipeline, progress=report, localise=False)
+
+        return sweep(template, values, evaluate, progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import product
@@ -10,15 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
+from workbench.evaluation.intervals import SAMPLES, draw_in_blocks, mean_interval
 from workbench.evaluation.judged import judged_text
 
 _EXACT = 15  # queries up to which all 2^n sign patterns are enumerated
-_BLOCK = 2_000_000  # numbers drawn at once, to bound memory
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,12 @@ class Difference:
         return f"{prefix}, 95 % interval {100 * self.low:.1f} to {100 * self.high:.1f}, {p}"
 
 
-def paired_difference(a: ArrayLike, b: ArrayLike, samples: int = 10_000, seed: int = 0) -> Difference:
+def paired_difference(a: ArrayLike, b: ArrayLike, samples: int = SAMPLES, seed: int = 0) -> Difference:
     """Compare the APs of the same queries under A and B, arrays [queries]; pairs with a NaN are dropped.
 
-    The interval holds the middle 95 % of the mean difference under resampling of queries (percentile
-    bootstrap; Sakai, SIGIR 2006). The p-value is that of Fisher's two-sided randomisation test (Smucker
-    et al., CIKM 2007): the share of random sign patterns whose mean is at least as far from 0. Up to 15
-    queries every pattern is counted; beyond that ``samples`` patterns, and one is added to both counts.
+    The interval is that of ``mean_interval``. The p-value is that of Fisher's two-sided randomisation test
+    (Smucker et al., CIKM 2007): the share of random sign patterns whose mean is at least as far from 0. Up
+    to 15 queries every pattern is counted; beyond that ``samples`` patterns, and one is added to both counts.
 
     ``scipy.stats.bootstrap`` and ``permutation_test`` take 5 to 12 times as long and draw other samples.
     """
@@ -66,30 +65,18 @@ def paired_difference(a: ArrayLike, b: ArrayLike, samples: int = 10_000, seed: i
     if differences.size == 0:
         return Difference(np.nan, np.nan, np.nan, np.nan, *counts)
     rng = np.random.default_rng(seed)
-    low = high = np.nan
-    if differences.size > 1:
-        means = _repeat(
-            lambda n: differences[rng.integers(0, differences.size, (n, differences.size))].mean(axis=1),
-            samples,
-            differences.size,
-        )
-        low, high = np.quantile(means, (0.025, 0.975)).tolist()
+    low, high = mean_interval(differences, samples, rng)
     # Mathematically equal sums may differ in their last digit.
     limit = abs(differences.sum()) * (1 - 1e-12) - 1e-15
     if differences.size <= _EXACT:
         signs = np.array(list(product((1.0, -1.0), repeat=differences.size)))
         p_value = float((np.abs(signs @ differences) >= limit).mean())
     else:
-        sums = _repeat(
+        sums = draw_in_blocks(
             lambda n: rng.choice((1.0, -1.0), (n, differences.size)) @ differences, samples, differences.size
         )
         p_value = float((1 + (np.abs(sums) >= limit).sum()) / (1 + samples))
     return Difference(float(differences.mean()), low, high, p_value, *counts)
-
-
-def _repeat(draw: Callable[[int], NDArray[np.float64]], samples: int, size: int) -> NDArray[np.float64]:
-    block = max(1, _BLOCK // size)
-    return np.concatenate([draw(min(block, samples - start)) for start in range(0, samples, block)])
 
 
 class Evaluation(Protocol):

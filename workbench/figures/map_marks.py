@@ -1,4 +1,4 @@
-"""Marks on a map: the query, the image under study, the selection and the names that match a search."""
+"""Marks on a map: the query, and the names that match a search."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from workbench.figures.style import ADDS, PALETTE
 
 # For each kind of mark: symbol, colour, how much larger than a point, width of the line, in pixels.
 MARKS = {
-    "matching": ("circle-open", PALETTE[3], 5, 2),
-    "selected": ("circle-open", ADDS, 3, 2),
-    "current": ("circle-open", PALETTE[5], 12, 3),
-    "query": ("square-open", PALETTE[6], 12, 3),
+    "matching": ("circle-open", PALETTE[3], 6, 2),
+    "query": ("square-open", ADDS, 10, 3),
 }
 
 
-def map_marks(frame: pd.DataFrame, marked: dict[str, Iterable[str]], **where: Any) -> list[Any]:
+def mark_traces(frame: pd.DataFrame, marked: dict[str, Iterable[str]], **where: Any) -> list[Any]:
     """A trace for each kind of ``MARKS``, around the images of that kind; images not on the map are left out.
 
     The traces stand after those of the map, explain nothing on hovering and are not in the legend.

@@ -90,7 +90,7 @@ def by_label(
         # Labels that follow one another differ in colour and in symbol.
         symbol = symbols[(colour + turn) % len(symbols)]
         add(np.flatnonzero(code == n), text(label, 32), color=PALETTE[colour], symbol=symbol)
-    title = f"{text(heading)}<br><span style='font-size:10px'>{_LEGEND_HINT}</span>"
+    title = f"{text(heading)}<br><sub>{_LEGEND_HINT}</sub>"
     legend = {
         "title": {"text": title},
         "itemclick": "toggleothers",

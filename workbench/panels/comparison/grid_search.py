@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
 import ipywidgets as W
 
-from workbench.analysis.sweep import Grid, grid
-from workbench.features.backbones import BACKBONES
+from workbench.analysis.combinations import Combinations, combinations
+from workbench.config.errors import WorkbenchError
+from workbench.config.steps import POOLINGS, REGIONS, RERANKING_STEPS, WEIGHTINGS, WHITENINGS, Step
+from workbench.features.backbones import BACKBONES, BackboneSpec
 from workbench.features.weights import availability
 from workbench.panels.comparison import queue
+from workbench.panels.comparison.grid_figure import GridFigure
 from workbench.panels.formatting import plural, time_left
 from workbench.panels.local_backbones import usable_features
 from workbench.panels.pipeline_choices import CHOICES, part
 from workbench.panels.session import Session
+from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.chips import Chips
 from workbench.panels.widgets.region import Text, line
 
@@ -25,23 +30,42 @@ PARTS = {
     "Whitenings": "Whitening",
     "Re-rankings": "Re-ranking",
 }
+FIELDS = {label: of.lower().replace("-", "") for label, of in PARTS.items()}
+TEMPLATE = "/".join(f"{{{name}}}" for name in FIELDS.values())
+STEPS = {
+    "Poolings": ("pooling", POOLINGS),
+    "Region grids": ("regions", REGIONS),
+    "Weightings": ("weighting", WEIGHTINGS),
+    "Whitenings": ("whitening", WHITENINGS),
+    "Re-rankings": ("re-ranking", RERANKING_STEPS),
+}
 
 
 class GridSearchChoice:
-    """Options of each part, the number of pipelines that they make, and the button ``Run grid``."""
+    """Options of each part, the number of pipelines that they make, the button ``Run grid``, and a figure."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.chips = {label: Chips(label=label) for label in PARTS}
-        self.run = W.Button(description="Run grid", button_style="primary", tooltip="Evaluate all of them")
+        self.more = W.Text(
+            description="More options", placeholder="gem:1,2,3,5 pcaw:32,64,128", continuous_update=False
+        )
+        self.run = FieldButton(
+            description="Run grid",
+            button_style="primary",
+            tooltip="Evaluate all of them",
+            fields=[self.more],
+        )
         self.text = Text(live=True)
-        row = W.Box([self.run, self.text])
+        self.figure = GridFigure(session, self.chosen)
+        row = W.Box([self.more, self.run, self.text])
         row.add_class("wb-row")
-        self.widget = W.VBox([*self.chips.values(), row])
+        self.widget = W.VBox([*self.chips.values(), row, self.figure.widget])
         self.widget.add_class("wb-gridchoice")
         self.start()
         for chips in self.chips.values():
             chips.observe(session.guard(self.count), "chosen")
+        self.more.observe(session.guard(self.add), "value")
         self.run.on_click(session.guard(self.search))
         session.observe(session.guard(self.count), ["evaluation", "evaluations", "compared"])
         self.count(None)
@@ -56,9 +80,22 @@ class GridSearchChoice:
             self.chips[label].options = list(dict.fromkeys([*values, value]))
             self.chips[label].chosen = [value]
 
-    def chosen(self) -> Grid:
+    def add(self, change: Any) -> None:
+        """Options were written, such as ``gem:1,2,3``: offer each in the row of its part, and choose it."""
+        words = [word for text in change["new"].split() for word in listed(text)]
+        found = [row_of(word) for word in words]  # all are valid, or none is added
+        for label, option in found:
+            chips = self.chips[label]
+            chips.options = list(dict.fromkeys([*chips.options, option]))
+            chips.chosen = [value for value in chips.options if value in {*chips.chosen, option}]
+        self.more.value = ""
+
+    def chosen(self) -> Combinations:
         """The pipelines that the chosen parts make."""
-        return grid(*(chips.chosen for chips in self.chips.values()))
+        values = {FIELDS[label]: chips.chosen for label, chips in self.chips.items()}
+        if not all(values.values()):
+            return Combinations(TEMPLATE, {}, {}, {})
+        return combinations(TEMPLATE, values)
 
     def count(self, _: object) -> None:
         """Show the number of pipelines, the time they may take, and the combinations left out."""
@@ -77,12 +114,12 @@ class GridSearchChoice:
         lines = [line(text)]
         if chosen.left_out:
             reason = next(iter(chosen.left_out.values()))
-            count = len(chosen.left_out)
-            lines.append(line(f"{count} invalid combinations left out, such as: {reason}", "note"))
-        if not all(chips.chosen for chips in self.chips.values()):
+            lines.append(line(f"{plural(len(chosen.left_out), 'combination')} left out: {reason}", "note"))
+        if not chosen.values:
             lines = [line("Choose at least one option in each row.")]
         self.text.lines = lines
         self.run.disabled = not new
+        self.figure.refresh()
 
     def search(self, _: object) -> None:
         """Evaluate the chosen combinations; then compare the best two of all pipelines."""
@@ -91,3 +128,28 @@ class GridSearchChoice:
         with session.lock:
             queue.enter(session, new)
             session.a = session.b = ""
+
+
+def listed(word: str) -> list[str]:
+    """The options that a word lists: ``gem:1,2`` is ``gem:1`` and ``gem:2``."""
+    if word.startswith("file:"):
+        return [word]
+    start, colon, values = word.rpartition(":")
+    return [f"{start}{colon}{value}" for value in values.split(",") if value]
+
+
+def row_of(option: str) -> tuple[str, str]:
+    """The row of an option, and the option as it is written in a pipeline.
+
+    Raises WorkbenchError if no part has this option.
+    """
+    name = option.partition(":")[0]
+    for label, (kind, table) in STEPS.items():
+        if name in table:
+            return label, "/".join(str(Step.parse(kind, word)) for word in option.split("/"))
+    try:
+        BackboneSpec.parse(option).card()
+    except WorkbenchError:
+        names = ", ".join(name for _, table in STEPS.values() for name in table)
+        raise WorkbenchError(f"{option!r} is not an option; valid: {names}, or a backbone") from None
+    return "Backbones", option

@@ -48,6 +48,7 @@ class Comparison:
         self.add.on_click(guard(lambda _: queue.enter(session, [session.pipeline])))
         self.searching.observe(guard(self.open_search), "value")
         self.table.on_pick(guard(self.choose))
+        self.search.figure.plot.on_pick(guard(self.choose))
         self.use.on_click(guard(lambda _: setattr(session, "pipeline", self.chosen)))
         self.remove.on_click(guard(lambda _: queue.leave(session, [self.chosen])))
         session.observe(guard(self.enter), "compared")

@@ -10,7 +10,7 @@ import ipywidgets as W
 from workbench.common.progress import Progress
 from workbench.figures.embedding import embedding
 from workbench.figures.embedding_comparison import embedding_comparison
-from workbench.figures.map_marks import map_marks
+from workbench.figures.map_marks import mark_traces
 from workbench.figures.style import Figure
 from workbench.panels.base import Panel
 from workbench.panels.embedding_map.colouring import AP, CLUSTER, LABEL, SIMILARITY, choices, colour_by
@@ -48,7 +48,6 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.made = MadeMap()  # what is shown
-        self.drawn = Figure()  # without marks
         self.colour = W.Dropdown(description="Colour", options=choices(session.bench.collection))
         self.settings = MapSettings(session, self.settle)
         self.find = W.Text(description="Find", placeholder="part of a name", continuous_update=True)
@@ -101,8 +100,8 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
     def render(self, result: MadeMap) -> None:
         drawn = self._drawn(result)
         with self.lock:
-            self.made, self.drawn = result, drawn
-            self._show()
+            self.made = result
+            self._show(drawn)
         self.differing.show(result.comparison)
         self.show_state(None)
 
@@ -141,8 +140,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         progress("Colouring", 1, 1)
         with self.lock:
             if made is self.made:
-                self.drawn = drawn
-                self._show()
+                self._show(drawn)
         self.show_state(None)
 
     def _drawn(self, made: MadeMap) -> Figure:
@@ -168,26 +166,34 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         """Make the marked points the selection."""
         self.session.selection = tuple(dict.fromkeys(images))
 
+    def _show(self, figure: Figure) -> None:
+        with self.plot.hold_sync():  # one message
+            self.plot.show(figure)
+            self._mark()
+
     def mark(self, _: object) -> None:
         """Mark the selection, the image under study, the query's image and the names that match."""
         with self.lock:
             if self.made.request is not None:
-                self._show()
+                self._mark()
 
-    def _show(self) -> None:
+    def _mark(self) -> None:
         marked = self._marked()
         frames = [(self.made.frame, "")]
         if self.made.comparison is not None:
             frames.append((self.made.comparison.map_b, "2"))
-        figure = Figure(self.drawn)
+        traces: list[Any] = []
         for frame, number in frames:
             where = (
                 {"scene": f"scene{number}"}
                 if "z" in frame
                 else {"xaxis": f"x{number}", "yaxis": f"y{number}"}
             )
-            figure.add_traces(map_marks(frame, marked, **where))
-        self.plot.show(figure)
+            traces += mark_traces(frame, marked, **where)
+        with self.plot.hold_sync():
+            self.plot.current = "".join(marked["current"])
+            self.plot.selected = marked["selected"]
+            self.plot.mark(traces)
         self.key.lines = [line(self._explained(marked), "note"), line(_HINT, "note")]
 
     def _marked(self) -> dict[str, list[str]]:
@@ -210,7 +216,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         shown = [
             "□ the query" if marked["query"] else "",
             "◯ image under study" if marked["current"] else "",
-            f"○ {len(marked['selected']):,} selected" if marked["selected"] else "",
+            f"{len(marked['selected']):,} selected" if marked["selected"] else "",
             f"○ {len(marked['matching']):,} of {len(self.made.frame):,} names contain {named!r}"
             if named
             else "",

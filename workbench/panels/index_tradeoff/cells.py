@@ -15,8 +15,8 @@ from workbench.engine.queries import relevance_of
 from workbench.panels.base import Panel
 from workbench.panels.formatting import plural
 from workbench.panels.session import Session
-from workbench.panels.widgets.bars import Bars
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
 from workbench.search.inspection import CellStatistics
 
@@ -56,11 +56,17 @@ class CellImages(Panel[Request, Cell]):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.cells: Cells | None = None
-        self.sizes = Bars(label="Cell")
+        self.place = 0  # of the chosen cell, by distance from the query
+        self.sizes = Plot(label="Images in each cell")
         self.text = Text(live=True)
         self.images = Grid(label="Images in the cell", look="strip", pick=True)
-        self.sizes.observe(session.guard(self.refresh), "current")
+        self.sizes.on_pick(lambda place: session.guard(lambda _: self.open(int(place)))(None))
         self.images.on_pick(session.guard(self.choose))
+
+    def open(self, place: int) -> None:
+        """Show the images of another cell."""
+        self.place, self.sizes.current = place, str(place)
+        self.refresh()
 
     def choose(self, image: str) -> None:
         """Make an image of the cell the one under study."""
@@ -70,7 +76,7 @@ class CellImages(Panel[Request, Cell]):
     def request(self) -> Request | None:
         if self.cells is None:
             return None
-        return Request(self.cells, max(0, min(self.sizes.current, len(self.cells.lists.order) - 1)))
+        return Request(self.cells, max(0, min(self.place, len(self.cells.lists.order) - 1)))
 
     def dim(self, stale: bool) -> None:
         self.text.stale = self.images.stale = stale

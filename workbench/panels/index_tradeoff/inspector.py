@@ -13,9 +13,9 @@ from workbench.collections.protocols import SIGNS
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.engine.queries import query_vector, relevance_of
+from workbench.figures.cell_sizes import CELLS, cell_sizes
 from workbench.panels.base import Panel
-from workbench.panels.formatting import plural
-from workbench.panels.index_tradeoff.cells import CellImages, Cells, image_name, nth, searched
+from workbench.panels.index_tradeoff.cells import CellImages, Cells, image_name
 from workbench.panels.session import Session
 from workbench.panels.widgets.bits import Bits
 from workbench.panels.widgets.region import Text, line
@@ -23,7 +23,6 @@ from workbench.search.inspection import BinaryCodes as Codes
 from workbench.search.inspection import CellStatistics, binary_codes, cell_statistics
 
 FIRST = 30  # results whose bits are shown
-CELLS = 256  # cells drawn, at most
 NO_CELLS = "This index has no cells: pick one with ivf or imi to see its inverted lists."
 NO_BITS = "This index has no bits: pick one with lsh, itq or sh to see its codes along a ranking."
 
@@ -60,8 +59,8 @@ class IndexInspector(Panel[Request, Contents]):
         self.parts = (self.cell,)
         self.lines = Text()
         self.bits = Bits(label="Bits of the codes")
-        cells = W.VBox([self.balance, self.cell.sizes, self.cell.text, self.cell.images])
-        self.widget = W.Box([cells, W.VBox([self.lines, self.bits])])
+        self.cells = W.VBox([self.balance, self.cell.sizes, self.cell.text, self.cell.images])
+        self.widget = W.Box([self.cells, W.VBox([self.lines, self.bits])])
         self.widget.add_class("wb-opened")
         self.widget.layout.display = "none"
         session.observe(session.guard(self.refresh), ["query", "box", "ranking"])
@@ -97,24 +96,23 @@ class IndexInspector(Panel[Request, Contents]):
             self.bits.codes = b"" if codes is None else np.ascontiguousarray(codes.codes).tobytes()
             self.bits.rows = result.rows
         self.lines.lines = [line(result.explanation, "note")]
-        self._show_sizes(None if result.cells is None else result.cells.lists)
         self.cell.cells = result.cells
+        self._show_sizes(None if result.cells is None else result.cells.lists)
         self.cell.refresh()
 
     def _show_sizes(self, cells: CellStatistics | None) -> None:
-        bars = self.cell.sizes
+        sizes = self.cell.sizes
+        sizes.layout.display = "none" if cells is None else None
         if cells is None:
-            bars.values = []
+            self.cells.add_class("wb-no-cells")
+            sizes.show(None)
             self.balance.lines = [line(NO_CELLS, "note")]
             return
-        with bars.hold_sync():
-            bars.texts = [
-                f"{nth(place)} cell: {plural(size, 'image')}, {searched(cells, place)}"
-                for place, size in enumerate(cells.sizes[:CELLS].tolist())
-            ]
-            bars.solid, bars.even = cells.probed, float(cells.sizes.mean())
-            bars.values = cells.sizes[:CELLS].tolist()
-            bars.current = min(bars.current, len(bars.values) - 1)
+        self.cells.remove_class("wb-no-cells")
+        assert self._source is not None
+        sizes.show(cell_sizes(cells, self._source[0].described.collection.name))
+        self.cell.place = min(self.cell.place, len(cells.sizes[:CELLS]) - 1)
+        sizes.current = str(self.cell.place)
         self.balance.lines = [line(_balance(cells), "note")]
 
 

@@ -12,24 +12,24 @@ from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff, valid_ind
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
+from workbench.figures.index_measures import AXES
+from workbench.figures.tradeoff import tradeoff as tradeoff_figure
 from workbench.panels.base import Panel
 from workbench.panels.index_tradeoff import table
 from workbench.panels.index_tradeoff.inspector import IndexInspector
 from workbench.panels.index_tradeoff.probes import Probed, Probing, probes
-from workbench.panels.index_tradeoff.table import AXES
 from workbench.panels.pipeline_choices import CHOICES, NONE, with_part
 from workbench.panels.pipeline_summary import description_of
 from workbench.panels.session import Session
 from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.chips import Chips
-from workbench.panels.widgets.plane import Plane
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.table import Table
 
 EXACT = "exact"
 FIRST = (EXACT, "ivf:64", "hnsw:32", "pq:16", "ivf:64,pq:16", "lsh:256", "itq:256", "sh:256")
 EMPTY = "Choose indexes above and press Measure: each becomes a point here and a row below."
-UNDEFINED = "None of the indexes measured has both numbers; choose other axes, or read the table."
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +72,11 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             fields=[self.more],
         )
         self.note = Text()
-        self.plane = Plane(label="Indexes over two measures", empty=EMPTY)
-        self.x = W.Dropdown(description="Across", options=list(AXES), value="bytes an image")
-        self.y = W.Dropdown(description="Up", options=list(AXES), value="recall@10")
+        self.plot = Plot(label="Indexes over two measures", empty=EMPTY)
+        self._plotted: Any = None  # what the plot shows
+        axes = [(axis.label, name) for name, axis in AXES.items()]
+        self.x = W.Dropdown(description="Across", options=axes, value="bytes")
+        self.y = W.Dropdown(description="Up", options=axes, value="recall@10")
         self.front, self.about = Text(), Text(live=True)
         self.use = W.Button(description="Use in the pipeline", tooltip="The pipeline then runs with it")
         self.table = Table(label="Indexes measured")
@@ -83,7 +85,7 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
         head, traded = W.Box([self.more, self.go, self.note]), W.Box()
         self.axes = W.Box([self.x, self.y])
         traded.children = [
-            self.plane,
+            self.plot,
             W.VBox([self.axes, self.front, self.about, self.probing.slider, self.use]),
         ]
         for box, name in ((head, "asking"), (self.axes, "axes"), (traded, "traded")):
@@ -95,7 +97,7 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
         self.go.on_click(guard(self.measure))
         for select in (self.x, self.y):
             select.observe(guard(self.draw), "value")
-        self.plane.on_pick(lambda name: guard(lambda _: self.pick(name))(None))
+        self.plot.on_pick(lambda name: guard(lambda _: self.pick(name))(None))
         self.table.on_pick(lambda name: guard(lambda _: self.pick(name))(None))
         self.use.on_click(guard(self.apply))
         session.observe(guard(self.draw), "pipeline")
@@ -206,15 +208,11 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
         with self.session.lock:
             rows, x, y = self.rows, self.x.value, self.y.value
             has_truth = self.session.bench.collection.protocol is not None
-            points = table.points(rows, x, y)
-            trail = self.trails.get(self.picked, {})
-            with self.plane.hold_sync():
-                self.plane.x, self.plane.y = AXES[x]._asdict(), AXES[y]._asdict()
-                self.plane.points, self.plane.current = points, self.picked
-                self.plane.trail = table.trail([trail[value] for value in sorted(trail)], x, y)
-                self.plane.stale, self.plane.empty = self._stale(), UNDEFINED if rows else EMPTY
-            self.table.stale = self.front.stale = self.about.stale = self._stale()
-            self.front.lines = [line(table.front_in_words(points, x, y), "note")] if points else []
+            self._plot()
+            self.plot.current = self.picked
+            self.plot.stale = self.table.stale = self.front.stale = self.about.stale = self._stale()
+            front = table.front_in_words(rows, x, y)
+            self.front.lines = [line(front, "note")] if front else []
             self.table.columns = table.columns(has_truth)
             self.table.rows = [
                 *(table.row(name, measured) for name, measured in rows.items()),
@@ -226,6 +224,18 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             self.use.layout.display = None if valid else "none"
             self.axes.layout.display = None if rows else "none"
             self.note.lines = table.note(self.tradeoff, self._stale(), has_truth)
+
+    def _plot(self) -> None:
+        """Show the figure, unless it is shown already: a new one resets the zoom."""
+        trail = self.trails.get(self.picked, {})
+        probed = [trail[value] for value in sorted(trail) if not trail[value].error]
+        drawn = self.tradeoff, tuple(self.rows.items()), self.x.value, self.y.value, tuple(probed)
+        if drawn == self._plotted:
+            return
+        self._plotted = drawn
+        tradeoff, x, y = self.tradeoff, self.x.value, self.y.value
+        empty = tradeoff is None or not self.rows
+        self.plot.show(None if empty else tradeoff_figure(tradeoff, x, y, self.rows, probed))
 
     def _stale(self) -> bool:
         """Whether the numbers are of another description, or of other images: some turned out unreadable."""

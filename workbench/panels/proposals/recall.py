@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import ipywidgets as W
 import pandas as pd
 
+from workbench.analysis.proposal_recall import REGIONS, RegionRecall
 from workbench.common.progress import Progress
 from workbench.learning.proposals import train as proposals
 from workbench.panels.base import Panel
 from workbench.panels.formatting import percent
 from workbench.panels.session import Session
-from workbench.panels.widgets.curve import Curve
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
 
-LINES = {"proposals": "proposals", "moved": "moved by the head", "rmac": "R-MAC's grid", "sliding": "sliding"}
 OUTLINES = "Recall needs outlines in the ground truth: open posters to measure it."
 
 
-class RecallCurve(Panel[str, tuple[str, pd.DataFrame]]):
+class RecallCurve(Panel[str, tuple[str, RegionRecall]]):
     """Measures the recall of a pipeline's regions on the open collection when ``measure`` is pressed.
 
     ``pipeline`` returns the pipeline to measure, None if there is none.
@@ -37,10 +36,8 @@ class RecallCurve(Panel[str, tuple[str, pd.DataFrame]]):
             tooltip="On the collection that is open, for the pipeline's backbone",
         )
         self.text = Text()
-        self.curve = Curve(
-            label="Recall over the number of regions", x="regions", y="recall, percent", digits=1
-        )
-        self.widget = W.VBox([self.measure, self.text, self.curve])
+        self.plot = Plot(label="Recall over the number of regions")
+        self.widget = W.VBox([self.measure, self.text, self.plot])
         self.measure.on_click(session.guard(self.start))
 
     def start(self, _: object) -> None:
@@ -51,32 +48,24 @@ class RecallCurve(Panel[str, tuple[str, pd.DataFrame]]):
     def request(self) -> str | None:
         return self._pipeline()
 
-    def compute(self, request: str, progress: Progress) -> tuple[str, pd.DataFrame]:
+    def compute(self, request: str, progress: Progress) -> tuple[str, RegionRecall]:
         return request, self.session.bench.regions.recall(pipeline=request, progress=progress)
 
-    def render(self, result: tuple[str, pd.DataFrame]) -> None:
+    def render(self, result: tuple[str, RegionRecall]) -> None:
         pipeline, table = result
-        with self.curve.hold_sync():
-            self.curve.names = [str(count) for count in table["regions"]]
-            self.curve.last, self.curve.lines = len(table) - 1, recall_lines(table)
+        self.plot.show(table.figure())
         self.text.lines = [line(f"{pipeline}: {in_words(table)}", "note")]
 
     def show_state(self) -> None:
         """Enable the button if there is something to measure."""
         outlines = bool(self.session.bench.collection.quadrilaterals)
         self.measure.disabled = self.lane in self.session.jobs or not outlines or self._pipeline() is None
-        if not self.curve.lines:
+        if self.plot.figure is None:
             self.text.lines = [] if outlines else [line(OUTLINES, "note")]
-
-
-def recall_lines(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The recall over the number of regions, as lines of a Curve."""
-    places = list(range(len(table)))
-    return [{"name": name, "x": places, "y": (100 * table[key]).tolist()} for key, name in LINES.items()]
 
 
 def in_words(table: pd.DataFrame) -> str:
     """The recall of twenty regions."""
     row = table.set_index("regions").loc[proposals.FIRST].to_dict()
-    shares = " · ".join(f"{name} {percent(row[key])} %" for key, name in LINES.items())
+    shares = " · ".join(f"{name} {percent(row[key])} %" for key, name in REGIONS.items())
     return f"of {proposals.FIRST} regions, recall at IoU 0.5: {shares}"

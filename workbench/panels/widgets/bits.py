@@ -21,7 +21,7 @@ class Bits(Dimmed, anywidget.AnyWidget):
     """
 
     _esm = _STATIC / "bits.js"
-    _css = _STATIC / "bits.css"
+    _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("bits", "tradeoff"))
     label = T.Unicode().tag(sync=True)  # for screen readers
     codes = T.Bytes().tag(sync=True)
     rows = T.List(T.Dict()).tag(sync=True)

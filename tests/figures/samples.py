@@ -1,0 +1,71 @@
+"""A figure of each module of ``workbench/figures`` in which every name is hostile, for ``test_names``.
+
+A new module of figures adds a line to SAMPLES: its name, and a function that returns its figure, of results
+made by hand in milliseconds, with the names of HOSTILE wherever a file, label, query or pipeline is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
+from workbench.analysis.binary_codes import BinaryCodeStudy
+from workbench.analysis.index_tradeoff import IndexMeasures
+from workbench.engine.evaluate import Evaluation
+from workbench.figures.cell_sizes import cell_sizes
+from workbench.figures.precision_recall import precision_recall
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)>.jpg",
+    "<a href='https://example.org'>link</a>",
+    "<b>bold</b>",
+    "$x^2$",
+    "%{x} %{customdata}",
+    "&lt;i&gt;&amp;",
+    "\u202egpj.exe",
+    "=1+2",
+)
+
+
+def evaluation(
+    pipeline: str = HOSTILE[0], collection: str = HOSTILE[1], queries: tuple[str, ...] = HOSTILE
+) -> Evaluation:
+    """An evaluation of hand-made numbers, with any names."""
+    aps = np.linspace(0.2, 0.9, len(queries))
+    per_query = pd.DataFrame(
+        {"query": queries, "ap": aps, "positives": 3, "first_positive": 0, "p_at_10": aps / 2}
+    )
+    metrics = {"mAP": float(aps.mean())}
+    judged = {"judged": len(queries), "unjudged": {}}
+    curves = {"": np.linspace(1, 0.1, 101)}
+    return Evaluation(pipeline, collection, "labels", metrics["mAP"], metrics, per_query, judged, [], curves)
+
+
+def bits() -> BinaryCodeStudy:
+    """A study of codes of an index with a hostile name."""
+    row = {"cosine": [0.5], "pairs": [3], "expected": [21.3], "differing": [20.0], "deviation": [1.0]}
+    return BinaryCodeStudy(HOSTILE[0], 64, 3, 0.5, 3.0, pd.DataFrame(row))
+
+
+SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
+    "binary_codes": lambda: bits().figure(),
+    "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
+    "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
+    "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
+    "sweep": lambda: sweep_of(
+        {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
+        {name: [0.2, 0.4] for name in HOSTILE},
+        HOSTILE[0],
+        dict.fromkeys(HOSTILE, HOSTILE[0]),
+        HOSTILE[1],
+    ).figure(),
+    "tradeoff": lambda: tradeoff_of(
+        [measures_of("ivf:8,pq:4", 0.5, 4), IndexMeasures(HOSTILE[0], error=HOSTILE[1])],
+        HOSTILE[2],
+        HOSTILE[3],
+    ).figure(),
+}

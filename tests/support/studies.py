@@ -1,0 +1,81 @@
+"""Sweeps, trade-offs and cells made by hand, for tests of their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.analysis.combinations import Combinations, Value
+from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff
+from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.sweep import Sweep
+from workbench.engine.evaluate import Evaluation
+from workbench.search.inspection import CellStatistics
+
+
+def evaluation_of(pipeline: str, aps: Sequence[float], collection: str = "photos") -> Evaluation:
+    """An evaluation of queries q0, q1 … with these APs."""
+    queries = [f"q{number}" for number in range(len(aps))]
+    per_query = pd.DataFrame({"query": queries, "ap": aps, "p_at_10": np.array(aps, float) / 2})
+    judged = int(np.isfinite(aps).sum())
+    mean_ap = float(np.nanmean(aps)) if judged else float("nan")
+    facts = {"judged": judged, "unjudged": {}, "collection": collection, "protocol": "labels"}
+    metrics, costs = {"mAP": mean_ap, "mP@10": mean_ap / 2}, {"bytes": 512.0, "milliseconds": 0.5}
+    return Evaluation(pipeline, collection, "labels", mean_ap, metrics, per_query, facts, [], {}, costs)
+
+
+def sweep_of(
+    points: Mapping[str, Mapping[str, Value]],
+    aps: Mapping[str, Sequence[float]],
+    template: str = "net/gem:{p}/whole",
+    left_out: Mapping[str, str] | None = None,
+    collection: str = "photos",
+) -> Sweep:
+    """A sweep of {pipeline: values} with the APs of those that are evaluated."""
+    names = list(next(iter(points.values())))
+    values = {name: tuple(dict.fromkeys(point[name] for point in points.values())) for name in names}
+    made = Combinations(template, values, {p: dict(point) for p, point in points.items()}, {})
+    evaluations = tuple(evaluation_of(p, aps[p], collection) for p in points if p in aps)
+    return Sweep(made, evaluations, dict(left_out or {}))
+
+
+def measures_of(index: str, recall: float, size: float, **others: Any) -> IndexMeasures:
+    """The measures of an index with this recall@10 and these bytes an image."""
+    recalls = {1: recall, 10: recall, 100: recall}
+    return IndexMeasures(index, recalls, bytes=size, **{"queries_per_second": 100.0, **others})
+
+
+def tradeoff_of(
+    measured: Sequence[IndexMeasures], collection: str = "photos", pipeline: str = "net/max/whole"
+) -> Tradeoff:
+    """A trade-off of 40 images and 8 queries with these measures."""
+    tradeoff: Any = object.__new__(Tradeoff)
+    tradeoff.measured = {measures.index: measures for measures in measured}
+    tradeoff.described = SimpleNamespace(collection=SimpleNamespace(name=collection), config=pipeline)
+    tradeoff.database, tradeoff.queries = np.zeros((40, 2)), np.zeros((8, 2))
+    made: Tradeoff = tradeoff
+    return made
+
+
+def recall_of(collection: str = "posters", pipeline: str = "net/max/proposals:20") -> RegionRecall:
+    """The recall of 7 targets in 5 images by 1 and 20 regions."""
+    shares = {"proposals": [0.5, 0.9], "moved": [0.5, 0.95], "rmac": [0.0, 0.25], "sliding": [0.0, 0.5]}
+    table = RegionRecall({"regions": [1, 20], **shares})
+    table.attrs |= {
+        "collection": collection,
+        "pipeline": pipeline,
+        "iou": 0.5,
+        "images": 5,
+        "targets": 7,
+    }
+    return table
+
+
+def cells_of(sizes: Sequence[int], probed: int) -> CellStatistics:
+    """Cells of these sizes, of which the first ``probed`` are searched."""
+    order = np.arange(len(sizes))
+    return CellStatistics(order, np.array(sizes), probed, lambda cell: np.arange(sizes[cell]))

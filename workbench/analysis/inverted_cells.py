@@ -1,0 +1,34 @@
+"""The cells of inverted indexes: how evenly they are filled, and how much of the database a query reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from workbench.common.tables import Table
+from workbench.config.errors import WorkbenchError
+from workbench.search.inspection import cell_statistics
+from workbench.search.ranking import Index
+
+
+def cell_table(indexes: Mapping[str, Index], queries: np.ndarray) -> Table:
+    """A row for each index: index, cells, empty, fullest, imbalance and compared.
+
+    ``empty`` counts cells without an image, ``fullest`` is the number of images in the largest cell,
+    ``imbalance`` as of ``CellStatistics``, and ``compared`` the share of the images that a query is compared
+    with, the mean over the queries [Q, D]. Raises WorkbenchError if an index has no cells.
+    """
+    rows = []
+    for name, index in indexes.items():
+        compared = []
+        for query in queries:
+            cells = cell_statistics(index, query[None])
+            if cells is None:
+                raise WorkbenchError(f"{name!r} has no cells; valid: ivf:64, imi:3, ivf:64,pq:16 and so on")
+            compared.append(int(cells.sizes[: cells.probed].sum()) / max(1, index.size))
+        sizes = cells.sizes
+        rows.append(
+            (name, len(sizes), int((sizes == 0).sum()), int(sizes.max()), cells.imbalance, np.mean(compared))
+        )
+    return Table(rows, columns=["index", "cells", "empty", "fullest", "imbalance", "compared"])

@@ -1,0 +1,55 @@
+"""The number of images in each cell of an inverted index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+
+if TYPE_CHECKING:
+    from workbench.search.inspection import CellStatistics
+
+CELLS = 256  # cells drawn, at most
+TITLE = "Images in each cell of the index"
+
+
+def cell_sizes(cells: CellStatistics, collection: str = "") -> Figure:
+    """The cells nearest to a query first, and the mean size as a line. The ids are their places, from 0."""
+    sizes = cells.sizes[:CELLS].tolist()
+    if not sizes:
+        return notice("The index has no cells.", TITLE)
+    count, images = len(cells.sizes), int(cells.sizes.sum())
+    figure = new_figure(
+        TITLE,
+        subtitle(
+            text(collection),
+            f"n = {images:,} images in {count:,} cells",
+            f"the nearest {CELLS} drawn" if count > CELLS else "",
+            f"dashed: their mean, {cells.sizes.mean():,.1f}",
+            collection=collection,
+        ),
+        x="cells, the nearest to the query first",
+        y="images",
+        height=240,
+        barmode="overlay",
+        bargap=0.1 if len(sizes) <= 100 else 0,
+        hovermode="x",
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"},
+    )
+    parts = (
+        ("searched", PALETTE[0], range(min(cells.probed, len(sizes)))),
+        ("not searched", NEUTRAL, range(cells.probed, len(sizes))),
+    )
+    for name, colour, places in parts:
+        figure.add_bar(
+            x=[place + 1 for place in places],
+            y=[sizes[place] for place in places],
+            name=name,
+            marker={"color": colour, "line": {"width": 0}},
+            ids=[str(place) for place in places],
+            hovertext=[f"cell {place + 1} by distance: {sizes[place]:,} images, {name}" for place in places],
+            hoverinfo="text",
+        )
+    figure.add_hline(float(cells.sizes.mean()), line={"dash": "dash", "width": 1, "color": NEUTRAL})
+    figure.update_xaxes(range=[0.4, len(sizes) + 0.6])
+    return figure

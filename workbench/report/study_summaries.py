@@ -1,0 +1,116 @@
+"""Sweeps, trade-offs of indexes and recall of regions as HTML without script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from workbench.analysis.binary_codes import BinaryCodeStudy
+from workbench.analysis.index_tradeoff import Tradeoff
+from workbench.analysis.proposal_recall import REGIONS, RegionRecall
+from workbench.analysis.sweep import Sweep
+from workbench.config.printable import printable
+from workbench.figures.index_measures import points, seconds
+from workbench.report.markup import escape
+
+ROWS = 30  # of a table
+LINES = 5  # of reasons and of notes
+
+
+def sweep_summary(sweep: Sweep) -> str:
+    """The template, a row for each pipeline, the combinations left out, and the notes."""
+    table = sweep.table
+    shown = pd.DataFrame({name: table[name].map(str).replace("", "none") for name in sweep.values})
+    shown["mAP, %"] = table["mean_ap"].map(_percent)
+    shown["95 % interval"] = [
+        "" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f}"
+        for low, high in zip(table["low"], table["high"], strict=True)
+    ]
+    shown["queries"] = table["judged"].str.removesuffix(" queries")
+    for column, title, form in (("bytes", "bytes/image", "{:,.0f}"), ("milliseconds", "ms/query", "{:.2f}")):
+        if column in table:
+            shown[title] = table[column].map(form.format)
+    notes = dict.fromkeys(note for evaluation in sweep.evaluations for note in evaluation.warnings)
+    return "".join(
+        [
+            f"<div><code>{escape(sweep.template)}</code></div>",
+            _table(shown),
+            _reasons("left out", sweep.left_out),
+            _lines(f"⚠ {escape(note)}" for note in notes),
+        ]
+    )
+
+
+def tradeoff_summary(tradeoff: Tradeoff) -> str:
+    """The pipeline, a row for each index that was measured, and the errors of the others."""
+    measured = [measures for measures in tradeoff.measured.values() if not measures.error]
+    described = tradeoff.described
+    shown = pd.DataFrame(
+        [
+            {
+                "index": measures.index,
+                **{f"recall@{k}, %": _percent(share) for k, share in measures.recall.items()},
+                "mAP, %": _percent(measures.mean_ap),
+                "mAP lost, points": points(measures.lost),
+                "bytes/image": f"{measures.bytes:,.0f}",
+                "shared KB": f"{measures.shared_bytes / 1024:,.0f}",
+                "queries/s": f"{measures.queries_per_second:,.0f}",
+                "build s": seconds(measures.build_seconds),
+            }
+            for measures in measured
+        ]
+    )
+    errors = {name: m.error for name, m in tradeoff.measured.items() if m.error}
+    about = (
+        f"<code>{escape(described.config)}</code> on {escape(described.collection.name)}, "
+        f"{len(tradeoff.database):,} images, {len(tradeoff.queries):,} queries"
+    )
+    return f"<div>{about}</div>{_table(shown)}{_reasons('not measured', errors)}"
+
+
+def bits_summary(study: BinaryCodeStudy) -> str:
+    """How evenly the bits split the images, and the bits that differ at each cosine."""
+    shown = pd.DataFrame({"cosine": study.angles["cosine"].map("{:.1f}".format)})
+    shown["pairs"] = study.angles["pairs"].map("{:,}".format)
+    for name in ("expected", "differing", "deviation"):
+        shown[name] = study.angles[name].map("{:.1f}".format)
+    about = (
+        f"{study.bits} bits, {study.images:,} images; {_percent(study.rarer_side)} % of them on the rarer "
+        f"side of a bit, in a ranking {study.distances:.1f} different distances"
+    )
+    return f"<div><code>{escape(study.index)}</code>: {about}</div>{_table(shown)}"
+
+
+def recall_summary(recall: RegionRecall) -> str:
+    """The recall of each kind of regions, in percent."""
+    shown = pd.DataFrame({"regions": recall["regions"]})
+    for kind, title in REGIONS.items():
+        shown[title] = recall[kind].map(_percent)
+    about = recall.attrs
+    counted = f"{about['targets']:,} targets of {about['collection']}"
+    text = f"{counted}, recall in percent at an IoU of at least {about['iou']:g}"
+    return f"<div>{escape(text)}</div>{_table(shown)}"
+
+
+def _percent(share: float) -> str:
+    return "–" if pd.isna(share) else f"{100 * share:.1f}"
+
+
+def _table(frame: pd.DataFrame) -> str:
+    if frame.empty:
+        return ""
+    html = printable(frame.head(ROWS).to_html(index=False, escape=True, border=0), keep="\n")
+    more = len(frame) - ROWS
+    return html + (f"<div>{more:,} more rows in <code>.table</code></div>" if more > 0 else "")
+
+
+def _reasons(what: str, reasons: Mapping[str, str]) -> str:
+    return _lines(f"{what}: <code>{escape(name)}</code>: {escape(why)}" for name, why in reasons.items())
+
+
+def _lines(lines: Iterable[str]) -> str:
+    listed = list(lines)
+    if len(listed) > LINES:
+        listed[LINES:] = [f"and {len(listed) - LINES:,} more"]
+    return "".join(f"<div>{line}</div>" for line in listed)
