@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from tests.support.maps import comparison_of, made
 from tests.support.studies import cells_of, measures_of, recall_of, sweep_of, tradeoff_of
 from workbench.analysis.binary_codes import BinaryCodeStudy
+from workbench.analysis.embedding_map import EmbeddingMap
 from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
 from workbench.figures.cell_sizes import cell_sizes
@@ -51,9 +53,20 @@ def bits() -> BinaryCodeStudy:
     return BinaryCodeStudy(HOSTILE[0], 64, 3, 0.5, 3.0, pd.DataFrame(row))
 
 
+def hostile_map() -> EmbeddingMap:
+    """A map of images, a collection and a pipeline with hostile names."""
+    frame = made(len(HOSTILE), collection=HOSTILE[0], pipeline=HOSTILE[1])
+    frame["image_id"] = list(HOSTILE)
+    return frame
+
+
 SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "binary_codes": lambda: bits().figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
+    "embedding": lambda: hostile_map().figure(dict(zip(HOSTILE, HOSTILE, strict=True))),
+    "embedding_comparison": lambda: comparison_of(
+        hostile_map(), hostile_map(), [0.5] * len(HOSTILE)
+    ).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
     "sweep": lambda: sweep_of(

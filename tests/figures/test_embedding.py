@@ -12,36 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.analysis.embedding_comparison import EmbeddingComparison
-from workbench.analysis.embedding_map import EmbeddingMap
-from workbench.common.tables import Table
+from tests.support.maps import comparison_of, made
 from workbench.config.errors import WorkbenchError
 from workbench.figures.embedding import embedding
-from workbench.figures.embedding_comparison import embedding_comparison
 from workbench.figures.map_marks import mark_traces
 from workbench.figures.map_points import LOOKS, SYMBOLS_3D, WEBGL_FROM
 from workbench.figures.style import PALETTE
 
 ATTACK = "<img src=x onerror=alert(1)><a href='x'>$x$"
-
-
-def made(count: int, dimensions: int = 2, **attributes: Any) -> EmbeddingMap:
-    """A map of ``count`` images a0, a1 …, whose image n is at (n, -n, 2n)."""
-    at = np.arange(count, dtype=np.float32)
-    axes = {"x": at, "y": -at, "z": 2 * at}
-    frame = EmbeddingMap(
-        {"image_id": [f"a{n}" for n in range(count)]}
-        | {name: axes[name] for name in "xyz"[:dimensions]}
-        | {"cluster": np.arange(count) % 3 + 1}
-    )
-    frame.attrs = {
-        "collection": "photos",
-        "pipeline": "resnet50/max/whole",
-        "method": "umap",
-        "dimensions": dimensions,
-        "parameters": {"neighbours": 15, "min_distance": 0.1},
-    } | attributes
-    return frame
 
 
 def images_of(figure: Any) -> list[str]:
@@ -187,10 +165,11 @@ def test_names_are_text(dimensions: int) -> None:
 
 def test_marks_surround_their_images_in_the_order_of_the_map() -> None:
     frame = made(5)
-    marked = {"query": ["a3"], "current": ["gone"], "selected": ["a1", "a4", "gone"], "matching": []}
+    marked = {"query": ["a3"], "matching": ["a1", "a4", "gone"], "selected": ["a2"]}
     traces = {trace.name: trace for trace in mark_traces(frame, marked)}
-    assert set(traces) == {"query", "selected"}
-    assert list(traces["selected"].x) == [1, 4] and list(traces["selected"].ids) == ["a1", "a4"]
+    assert set(traces) == {"query", "matching"}
+    assert list(traces["matching"].x) == [1, 4]
+    assert mark_traces(frame, {"query": ["gone"]}) == []
     assert traces["query"].marker.symbol == "square-open" and list(traces["query"].y) == [-3]
     assert all(trace.hoverinfo == "skip" and trace.showlegend is False for trace in traces.values())
     assert {trace.type for trace in mark_traces(made(5, 3), marked)} == {"scatter3d"}
@@ -199,11 +178,7 @@ def test_marks_surround_their_images_in_the_order_of_the_map() -> None:
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_two_maps_share_the_order_and_the_scale_of_agreement(dimensions: int) -> None:
     first, second = made(4, dimensions), made(4, dimensions, pipeline="resnet50@random/max/whole")
-    agreement = Table({"image_id": first["image_id"], "agreement": [0, 0.5, 1, 0.5]})
-    near = np.zeros((4, 2), np.int32)
-    names = (first.attrs["pipeline"], second.attrs["pipeline"])
-    comparison = EmbeddingComparison(*names, 2, first, second, agreement, near, near)
-    figure = embedding_comparison(comparison)
+    figure = comparison_of(first, second, [0, 0.5, 1, 0.5]).figure()
     a, b = figure.data
     assert list(a.ids) == list(b.ids) == ["a0", "a1", "a2", "a3"]
     assert (a.meta["linked"], b.meta["linked"]) == (1, 0)
@@ -213,7 +188,9 @@ def test_two_maps_share_the_order_and_the_scale_of_agreement(dimensions: int) ->
     subtitle = figure.layout.title.subtitle.text
     assert "agreement of the 2 nearest neighbours: mean 50.0 %" in subtitle
     assert subtitle.endswith("n = 4 images · random weights")
-    assert [note.text for note in figure.layout.annotations] == [f"A: {names[0]}", f"B: {names[1]}"]
+    assert [note.text for note in figure.layout.annotations] == [
+        f"{letter}: {frame.attrs['pipeline']}" for letter, frame in (("A", first), ("B", second))
+    ]
     if dimensions == 2:
         assert (b.xaxis, b.yaxis, figure.layout.yaxis2.scaleanchor) == ("x2", "y2", "x2")
     else:

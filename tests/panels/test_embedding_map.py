@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def opened(session: Session) -> EmbeddingMap:
 def coloured(panel: EmbeddingMap) -> dict[str, Any]:
     """The colour of each image on the map: its number, or the name of its trace."""
     colours: dict[str, Any] = {}
+    assert panel.plot.figure is not None
     for trace in panel.plot.figure.data:
         scaled = trace.marker.coloraxis is not None
         values = trace.marker.color if scaled else [trace.name] * len(trace.ids)
@@ -51,11 +53,6 @@ def coloured(panel: EmbeddingMap) -> dict[str, Any]:
 def marks(panel: EmbeddingMap) -> list[dict[str, Any]]:
     """The traces of the marks, as they are sent."""
     return list(json.loads(panel.plot.marks["json"])["data"]) if panel.plot.marks else []
-
-
-def marked(panel: EmbeddingMap, kind: str) -> list[str]:
-    """The images with a kind of mark."""
-    return [image for trace in marks(panel) if trace["name"] == kind for image in trace["ids"]]
 
 
 def test_map_shows_each_image_once(session: Session, bench: Bench) -> None:
@@ -111,14 +108,14 @@ def test_map_and_session_share_the_selection(session: Session) -> None:
     images = list(session.bench.collection.images)
     panel.choose(images[4])
     assert session.image == images[4]
-    assert marked(panel)["current"] == [images[4]]
+    assert panel.plot.current == images[4]
     panel.select([images[2], images[7], images[2]])
     assert session.selection == (images[2], images[7])
     session.selection = (images[9], "an image that is gone.jpg", images[0])
-    assert marked(panel)["selected"] == [images[9], images[0]]
+    assert panel.plot.selected == [images[9], images[0]]
     assert "2 selected" in panel.key.lines[0]["text"]
     session.choose(images[5])
-    assert marked(panel)["query"] == [images[5]]
+    assert panel.marked["query"] == [images[5]]
     panel.select([])
     assert session.selection == ()
     settled(session, panel)
@@ -127,10 +124,10 @@ def test_map_and_session_share_the_selection(session: Session) -> None:
 def test_names_are_searched_and_counted(session: Session) -> None:
     panel = opened(session)
     panel.find.value = " KIND 1/0 "
-    assert marked(panel)["matching"] == [f"kind 1/{n:02}.jpg" for n in range(EACH)]
+    assert panel.marked["matching"] == [f"kind 1/{n:02}.jpg" for n in range(EACH)]
     assert "6 of 18 names contain 'KIND 1/0'" in panel.key.lines[0]["text"]
     panel.find.value = "no such name"
-    assert "matching" not in marked(panel)
+    assert panel.marked["matching"] == []
     assert "0 of 18 names" in panel.key.lines[0]["text"]
     panel.find.value = ""
     assert "names" not in panel.key.lines[0]["text"]
@@ -202,9 +199,9 @@ def test_two_pipelines_are_shown_linked_with_the_images_that_differ(session: Ses
     assert strip.figures[0]["score"] == f"{100 * differing['agreement'][0]:.0f} %"
     strip._handle_custom_msg({"pick": strip.figures[1]["id"]}, [])
     assert session.image == differing["image_id"][1]
-    assert panel.plot.figure is not None
-    rings = [trace for trace in panel.plot.figure.data if trace.name == "current"]
-    assert [trace.xaxis for trace in rings] == ["x", "x2"]  # on both maps
+    assert panel.plot.current == session.image and len(panel.plot.rings) == 2  # on both maps
+    panel.find.value = "kind 1/"
+    assert [trace["xaxis"] for trace in marks(panel) if trace["name"] == "matching"] == ["x", "x2"]
     session.compared = ()
     assert panel.settings.other.value == ""
     settled(session, panel)

@@ -32,7 +32,6 @@ def mark_traces(frame: pd.DataFrame, marked: dict[str, Iterable[str]], **where: 
         rows = [row_of[image] for image in marked.get(kind, ()) if image in row_of]
         if not rows:
             continue
-        images = frame["image_id"].iloc[rows].tolist()
         positions = {axis: frame[axis].to_numpy(np.float32)[rows] for axis in axes}
         flat = go.Scattergl if len(frame) > WEBGL_FROM else go.Scatter
         marker = {
@@ -45,7 +44,6 @@ def mark_traces(frame: pd.DataFrame, marked: dict[str, Iterable[str]], **where: 
             (go.Scatter3d if len(axes) == 3 else flat)(
                 mode="markers",
                 name=kind,
-                ids=images,
                 hoverinfo="skip",
                 showlegend=False,
                 marker=marker,

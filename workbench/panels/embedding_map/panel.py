@@ -48,6 +48,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.made = MadeMap()  # what is shown
+        self.marked: dict[str, list[str]] = {}  # the images on it with each kind of mark
         self.colour = W.Dropdown(description="Colour", options=choices(session.bench.collection))
         self.settings = MapSettings(session, self.settle)
         self.find = W.Text(description="Find", placeholder="part of a name", continuous_update=True)
@@ -178,7 +179,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
                 self._mark()
 
     def _mark(self) -> None:
-        marked = self._marked()
+        self.marked = marked = self._marked()
         frames = [(self.made.frame, "")]
         if self.made.comparison is not None:
             frames.append((self.made.comparison.map_b, "2"))
