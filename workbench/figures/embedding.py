@@ -58,7 +58,9 @@ def embedding(
     return figure.update_layout(plane(made))
 
 
-def plane(made: dict[str, Any], number: str = "", domain: tuple[float, float] = (0, 1)) -> dict[str, Any]:
+def plane(
+    made: dict[str, Any], number: str = "", domain: tuple[float, float] = (0, 1), top: float = 1
+) -> dict[str, Any]:
     """The layout of the axes of a map in the plane: equal scales, since it shows distances."""
     across, up = axis_titles(made, 2)
     common = {"showticklabels": _measured(made), "zeroline": False}
@@ -66,6 +68,7 @@ def plane(made: dict[str, Any], number: str = "", domain: tuple[float, float] = 
         f"xaxis{number}": {"title": {"text": across}, "domain": domain, "anchor": f"y{number}", **common},
         f"yaxis{number}": {
             "title": {"text": up},
+            "domain": (0, top),
             "scaleanchor": f"x{number}",
             "anchor": f"x{number}",
             **common,
@@ -73,14 +76,14 @@ def plane(made: dict[str, Any], number: str = "", domain: tuple[float, float] = 
     }
 
 
-def space(made: dict[str, Any], domain: tuple[float, float] = (0, 1)) -> dict[str, Any]:
+def space(made: dict[str, Any], domain: tuple[float, float] = (0, 1), top: float = 1) -> dict[str, Any]:
     """The layout of the scene of a map in space: equal scales."""
     ticks = _measured(made)
     axes = {
         f"{axis}axis": {"title": {"text": title}, "showticklabels": ticks}
         for axis, title in zip("xyz", axis_titles(made, 3), strict=True)
     }
-    return {**axes, "aspectmode": "data", "domain": {"x": domain}}
+    return {**axes, "aspectmode": "data", "domain": {"x": domain, "y": (0, top)}}
 
 
 def _measured(made: dict[str, Any]) -> bool:

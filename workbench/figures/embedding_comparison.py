@@ -13,6 +13,8 @@ from workbench.figures.style import NEUTRAL, Figure, new_figure, notice, text
 if TYPE_CHECKING:
     from workbench.analysis.embedding_comparison import EmbeddingComparison
 
+_TOP = 0.94  # of the maps; above it are the names of the pipelines
+
 
 def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) -> Figure:
     """Both maps, each image coloured by the share of its nearest neighbours that both pipelines have.
@@ -39,7 +41,7 @@ def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) ->
         number, domain = ("", "2")[n], ((0, 0.48), (0.52, 1))[n]
         where = {"scene": f"scene{number}"} if spatial else {"xaxis": f"x{number}", "yaxis": f"y{number}"}
         marker = {
-            "size": marker_size(count),
+            "size": marker_size(comparison.map_a),
             "color": values.astype(np.float32),
             "coloraxis": "coloraxis",
             "line": {"width": 0.5, "color": NEUTRAL},
@@ -49,9 +51,9 @@ def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) ->
             points(frame, np.arange(count), named, name=name, marker=marker, meta={"linked": 1 - n}, **where)
         )
         if spatial:
-            figure.update_layout({f"scene{number}": space(frame.attrs, domain)})
+            figure.update_layout({f"scene{number}": space(frame.attrs, domain, _TOP)})
         else:
-            figure.update_layout(plane(frame.attrs, number, domain))
+            figure.update_layout(plane(frame.attrs, number, domain, _TOP))
         figure.add_annotation(
             text=f"{'AB'[n]}: {name}",
             x=domain[0],
@@ -59,7 +61,7 @@ def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) ->
             xref="paper",
             yref="paper",
             xanchor="left",
-            yanchor="bottom",
+            yanchor="top",
             showarrow=False,
         )
     if not spatial:

@@ -37,7 +37,7 @@ def mark_traces(frame: pd.DataFrame, marked: dict[str, Iterable[str]], **where: 
         marker = {
             "symbol": symbol,
             "color": colour,
-            "size": marker_size(len(frame)) + larger,
+            "size": marker_size(frame) + larger,
             "line": {"width": width, "color": colour},
         }
         traces.append(

@@ -29,9 +29,10 @@ def axes_of(frame: pd.DataFrame) -> list[str]:
     return [name for name in "xyz" if name in frame]
 
 
-def marker_size(count: int) -> int:
-    """The diameter in pixels of each of ``count`` points."""
-    return next(size for most, size in _SIZES if count <= most)
+def marker_size(frame: pd.DataFrame) -> int:
+    """The diameter in pixels of each point of a map; in space, those in front would hide the others."""
+    size = next(size for most, size in _SIZES if len(frame) <= most)
+    return size if len(axes_of(frame)) == 2 else max(2, size // 2)
 
 
 def points(frame: pd.DataFrame, rows: np.ndarray, named: bool, **options: Any) -> Any:
@@ -61,7 +62,7 @@ def by_label(
     shown = sorted(shown, key=lambda label: (0, len(label), label) if label.isdigit() else (1, 0, label))
     number = {label: n for n, label in enumerate(shown)}
     code = np.array([-1 if x is None else number.get(x, LOOKS) for x in labels], int).reshape(-1)
-    size = marker_size(len(frame))
+    size = marker_size(frame)
     symbols = SYMBOLS_3D if len(axes_of(frame)) == 3 else SYMBOLS
     traces = []
 
@@ -105,7 +106,7 @@ def by_value(
 ) -> tuple[list[Any], dict[str, Any]]:
     """Traces of points by a continuous value, those without a value in grey, and the layout of the scale."""
     known = np.isfinite(values)
-    size = marker_size(len(frame))
+    size = marker_size(frame)
     traces = []
     if not known.all():
         rows, marker = np.flatnonzero(~known), {"size": size, "color": NEUTRAL, "opacity": 0.4}
