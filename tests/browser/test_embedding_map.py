@@ -47,7 +47,7 @@ def test_map_is_computed_selected_on_and_coloured(notebook: Notebook, folder: Pa
     panel = notebook.show(folder, cache, "map_panel", pipeline=PIPELINE)
     plot = make_map(panel)
     cells = page.evaluate(CELLS)
-    expect(plot.locator(".trace .point")).to_have_count(24 + 2)  # with the query and the image under study
+    expect(plot.locator(".trace .point")).to_have_count(24 + 1)  # with the square around the query
     expect(plot.locator(".legend")).to_contain_text("kind 3 (6)")
     marks = region(panel, "Embedding map")
     # By mouse: select all images, then none.
@@ -72,9 +72,10 @@ def test_methods_dimensions_and_two_pipelines(notebook: Notebook, folder: Path, 
     part = region(panel, "Embedding map")
     make_map(panel)
     button(part, "Parameters").click()
-    expect(part.get_by_label("Neighbours")).to_be_visible()
+    neighbours = part.get_by_role("spinbutton", name="Neighbours", exact=True)
+    expect(neighbours).to_be_visible()
     select(panel, "Method").select_option("PCA")
-    expect(part.get_by_label("Neighbours")).to_be_hidden()
+    expect(neighbours).to_be_hidden()
     plot = make_map(panel)
     expect(plot).to_contain_text("% of the variance")
     select(panel, "Dimensions").select_option("3-D")
@@ -88,7 +89,7 @@ def test_methods_dimensions_and_two_pipelines(notebook: Notebook, folder: Path, 
     # A lasso on one map selects on both; a click on a picture studies it.
     lasso(page, plot, *ALL)
     expect(part).to_contain_text("24 selected")
-    expect(plot.locator(".trace .point")).to_have_count(2 * (24 + 24 + 2))
+    expect(plot.locator(".trace .point")).to_have_count(2 * (24 + 1))
     picture = part.get_by_role("group", name="Images whose neighbours differ most").locator("figure").first
     name = picture.get_attribute("aria-label") or picture.inner_text()
     picture.click()
@@ -111,10 +112,18 @@ def test_map_and_results_share_selection_and_file_names_are_text(
     _, before = ranked(query_panel, before)
     select(query_panel, "Query").select_option(label=f"kind 0/{NAUGHTY}")
     ranked(query_panel, before)
-    # The point of the query is inside its ring.
-    ring = plot.locator(".trace .point").last.bounding_box()
-    assert ring is not None
-    page.mouse.click(ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2)
+    notebook.settle()
+    plot.scroll_into_view_if_needed()
+    # The point of the query is inside its square, which is drawn last.
+    square = plot.locator(".trace .point").last.bounding_box()
+    assert square is not None
+    at = square["x"] + square["width"] / 2, square["y"] + square["height"] / 2
+    page.mouse.move(at[0] - 1, at[1])
+    page.mouse.move(*at)
+    card = panel.locator(".wb-plot-card")
+    expect(card).to_contain_text(NAUGHTY)
+    expect(card.locator("img")).to_be_visible()
+    page.mouse.click(*at)
     current = region(query_panel, "Results").locator("figure[aria-current=true]")
     expect(current).to_contain_text(NAUGHTY)
     lasso(page, plot, *ALL)

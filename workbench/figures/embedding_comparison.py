@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.figures.embedding import map_subtitle, map_title, plane, space
-from workbench.figures.map_points import axes_of, colour_axis, marker_size, points
-from workbench.figures.style import NEUTRAL, Figure, new_figure, notice, text
+from workbench.figures.map_points import axes_of, border, colour_axis, marker_size, points
+from workbench.figures.style import Figure, new_figure, notice, text
 
 if TYPE_CHECKING:
     from workbench.analysis.embedding_comparison import EmbeddingComparison
@@ -44,7 +44,7 @@ def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) ->
             "size": marker_size(comparison.map_a),
             "color": values.astype(np.float32),
             "coloraxis": "coloraxis",
-            "line": {"width": 0.5, "color": NEUTRAL},
+            "line": border(comparison.map_a),
         }
         name = text(pipeline)
         figure.add_trace(

@@ -17,7 +17,13 @@ from workbench.figures.style import NEUTRAL, PALETTE, SYMBOLS, text
 SYMBOLS_3D = ("circle", "diamond", "square", "cross", "x", "circle-open", "diamond-open", "square-open")
 LOOKS = len(PALETTE) * len(SYMBOLS)  # pairs of colour and symbol
 WEBGL_FROM = 2000  # points; a page has about 16 WebGL contexts, so small maps do without
-_SIZES = ((600, 9), (3000, 7), (20000, 5), (np.inf, 3))  # most points, and the diameter of each in pixels
+PLAIN_FROM = 20_000  # points, too small to see a symbol or a border; circles are drawn twice as fast
+_SIZES = (
+    (600, 9),
+    (3000, 7),
+    (PLAIN_FROM, 5),
+    (np.inf, 3),
+)  # most points, and the diameter of each in pixels
 _LEGEND_HINT = "click: only this, double click: hide"
 
 
@@ -33,6 +39,11 @@ def marker_size(frame: pd.DataFrame) -> int:
     """The diameter in pixels of each point of a map; in space, those in front would hide the others."""
     size = next(size for most, size in _SIZES if len(frame) <= most)
     return size if len(axes_of(frame)) == 2 else max(2, size // 2)
+
+
+def border(frame: pd.DataFrame) -> dict[str, Any]:
+    """The border of points whose colour, at an end of a scale, may be near that of the ground."""
+    return {"width": 0 if len(frame) > PLAIN_FROM else 0.5, "color": NEUTRAL}
 
 
 def points(frame: pd.DataFrame, rows: np.ndarray, named: bool, **options: Any) -> Any:
@@ -89,7 +100,7 @@ def by_label(
     for label, n in number.items():
         colour, turn = n % len(PALETTE), n // len(PALETTE)
         # Labels that follow one another differ in colour and in symbol.
-        symbol = symbols[(colour + turn) % len(symbols)]
+        symbol = "circle" if len(frame) > PLAIN_FROM else symbols[(colour + turn) % len(symbols)]
         add(np.flatnonzero(code == n), text(label, 32), color=PALETTE[colour], symbol=symbol)
     title = f"{text(heading)}<br><sub>{_LEGEND_HINT}</sub>"
     legend = {
@@ -123,7 +134,7 @@ def by_value(
                     "size": size,
                     "color": values[known].astype(np.float32),
                     "coloraxis": "coloraxis",
-                    "line": {"width": 0.5, "color": NEUTRAL},
+                    "line": border(frame),
                 },
             )
         )
