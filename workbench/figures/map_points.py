@@ -18,12 +18,8 @@ SYMBOLS_3D = ("circle", "diamond", "square", "cross", "x", "circle-open", "diamo
 LOOKS = len(PALETTE) * len(SYMBOLS)  # pairs of colour and symbol
 WEBGL_FROM = 2000  # points; a page has about 16 WebGL contexts, so small maps do without
 PLAIN_FROM = 20_000  # points, too small to see a symbol or a border; circles are drawn twice as fast
-_SIZES = (
-    (600, 9),
-    (3000, 7),
-    (PLAIN_FROM, 5),
-    (np.inf, 3),
-)  # most points, and the diameter of each in pixels
+# The most points, and the diameter of each in pixels.
+_SIZES = ((600, 9), (3000, 7), (PLAIN_FROM, 5), (np.inf, 3))
 _LEGEND_HINT = "click: only this, double click: hide"
 
 
