@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +34,11 @@ class EmbeddingComparison(Drawable):
     a: str
     b: str
     k: int
-    map_a: EmbeddingMap
-    map_b: EmbeddingMap
-    agreement: Table
-    neighbours_a: np.ndarray
-    neighbours_b: np.ndarray
+    map_a: EmbeddingMap = field(repr=False)
+    map_b: EmbeddingMap = field(repr=False)
+    agreement: Table = field(repr=False)
+    neighbours_a: np.ndarray = field(repr=False)
+    neighbours_b: np.ndarray = field(repr=False)
 
     @property
     def mean(self) -> float:

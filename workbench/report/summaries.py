@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import singledispatch
 
 from workbench.analysis.binary_codes import BinaryCodeStudy
+from workbench.analysis.embedding_comparison import EmbeddingComparison
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.sweep import Sweep
+from workbench.report.embedding_summary import embedding_summary
 from workbench.report.markup import escape
 from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
 
@@ -22,3 +24,4 @@ summary.register(Sweep, sweep_summary)
 summary.register(BinaryCodeStudy, bits_summary)
 summary.register(Tradeoff, tradeoff_summary)
 summary.register(RegionRecall, recall_summary)
+summary.register(EmbeddingComparison, embedding_summary)
