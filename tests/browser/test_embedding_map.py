@@ -14,24 +14,22 @@ from tests.browser.steps import NAUGHTY, button, ranked, region, select
 
 pytestmark = pytest.mark.browser
 PIPELINE = "efficientnet_lite0/max/rmac:2"
-# The number of painted pixels of a canvas.
-INKED = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data
-    .reduce((count, value, i) => count + (i % 4 === 3 && value > 0), 0)"""
+OTHER = "efficientnet_lite0/mean/whole"
 
 
 def make_map(panel: Locator) -> Locator:
     """Compute the map and return its plot."""
     # A stored map is shown without a click, and then the button is disabled.
     button(panel, "Make map").dispatch_event("click")
-    plot = panel.get_by_role("application", name=re.compile("^Map of the images"))
+    plot = panel.locator(".wb-plot .plot-container")
     expect(plot).to_be_visible(timeout=120_000)
     plot.scroll_into_view_if_needed()
     return plot
 
 
 def lasso(page: Page, plot: Locator, *corners: tuple[float, float]) -> None:
-    """Draw a line around a part of the plot; corners are fractions of its width and height."""
-    box = plot.bounding_box()
+    """Draw a line around a part of the first map; corners are fractions of its width and height."""
+    box = plot.locator(".nsewdrag").first.bounding_box()
     assert box is not None
     at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
     page.mouse.move(*at[0])
@@ -41,39 +39,62 @@ def lasso(page: Page, plot: Locator, *corners: tuple[float, float]) -> None:
     page.mouse.up()
 
 
+ALL = ((0.005, 0.005), (0.995, 0.005), (0.995, 0.995), (0.005, 0.995))
+
+
 def test_map_is_computed_selected_on_and_coloured(notebook: Notebook, folder: Path, cache: Path) -> None:
     page = notebook.page
     panel = notebook.show(folder, cache, "map_panel", pipeline=PIPELINE)
     plot = make_map(panel)
     cells = page.evaluate(CELLS)
-    assert plot.locator("canvas").first.evaluate(INKED) > 24
-    legend = panel.locator(".wb-legend")
-    expect(legend).to_contain_text("kind 3")
+    expect(plot.locator(".trace .point")).to_have_count(24 + 1)  # with the square around the query
+    expect(plot.locator(".legend")).to_contain_text("kind 3 (6)")
+    marks = region(panel, "Embedding map")
     # By mouse: select all images, then none.
-    lasso(page, plot, (0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99))
-    expect(legend).to_contain_text(re.compile(r"selected\s*24"))
-    lasso(page, plot, (0.002, 0.002), (0.01, 0.002), (0.01, 0.01))
-    expect(legend).not_to_contain_text("selected")
-    # By keyboard: move, select an image, study it, clear the selection.
-    plot.focus()
-    card = plot.locator(".wb-card")
-    names = []
-    for key in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
-        page.keyboard.press(key)
-        expect(card).to_be_visible()
-        names.append(card.inner_text())
-    assert len(set(names)) > 1
-    expect(card.locator("img")).to_be_visible()
-    page.keyboard.press("s")
-    expect(legend).to_contain_text(re.compile(r"selected\s*1"))
-    page.keyboard.press("Enter")
-    expect(legend).to_contain_text("image under study")
-    page.keyboard.press("Escape")
-    expect(legend).not_to_contain_text("selected")
+    lasso(page, plot, *ALL)
+    expect(marks).to_contain_text("24 selected")
+    lasso(page, plot, (0.002, 0.002), (0.006, 0.002), (0.006, 0.006))
+    expect(marks).not_to_contain_text("selected ·")
+    find = panel.get_by_role("textbox", name="Find")
+    find.fill("kind 2/")
+    expect(marks).to_contain_text("6 of 24 names contain 'kind 2/'")
+    find.fill("")
     for colour, title in (("AP", "AP of the image's query"), ("similarity to the query", "Similarity")):
         select(panel, "Colour").select_option(colour)
-        expect(legend).to_contain_text(title)
+        expect(plot).to_contain_text(title)
     assert page.evaluate(CELLS) == cells  # no key edited the notebook
+    assert serious(page, ".wb-embedding-map") == []
+
+
+def test_methods_dimensions_and_two_pipelines(notebook: Notebook, folder: Path, cache: Path) -> None:
+    page = notebook.page
+    panel = notebook.show(folder, cache, "map_panel", pipeline=PIPELINE, compared=(PIPELINE, OTHER))
+    part = region(panel, "Embedding map")
+    make_map(panel)
+    button(part, "Parameters").click()
+    neighbours = part.get_by_role("spinbutton", name="Neighbours", exact=True)
+    expect(neighbours).to_be_visible()
+    select(panel, "Method").select_option("PCA")
+    expect(neighbours).to_be_hidden()
+    plot = make_map(panel)
+    expect(plot).to_contain_text("% of the variance")
+    select(panel, "Dimensions").select_option("3-D")
+    make_map(panel)
+    expect(plot.locator(".gl-container canvas").first).to_be_attached(timeout=60_000)
+    select(panel, "Dimensions").select_option("2-D")
+    select(panel, "Compare with").select_option(OTHER)
+    make_map(panel)
+    expect(part).to_contain_text("Mean agreement", timeout=60_000)
+    expect(plot.locator(".nsewdrag")).to_have_count(2)
+    # A lasso on one map selects on both; a click on a picture studies it.
+    lasso(page, plot, *ALL)
+    expect(part).to_contain_text("24 selected")
+    expect(plot.locator(".trace .point")).to_have_count(2 * (24 + 1))
+    picture = part.get_by_role("group", name="Images whose neighbours differ most").locator("figure").first
+    name = picture.get_attribute("aria-label") or picture.inner_text()
+    picture.click()
+    notebook.settle()
+    assert notebook.evaluate("kernel._sessions[-1].image") in name
     assert serious(page, ".wb-embedding-map") == []
 
 
@@ -85,24 +106,32 @@ def test_map_and_results_share_selection_and_file_names_are_text(
     query_panel = page.locator(".wb-panel").first
     _, before = ranked(query_panel)
     plot = make_map(panel)
-    legend = panel.locator(".wb-legend")
-    expect(legend).to_contain_text("the query")
+    marks = region(panel, "Embedding map")
+    expect(marks).to_contain_text("the query")
     select(query_panel, "Query").select_option(label="kind 1/1.jpg")
     _, before = ranked(query_panel, before)
     select(query_panel, "Query").select_option(label=f"kind 0/{NAUGHTY}")
     ranked(query_panel, before)
-    plot.focus()
-    page.keyboard.press("ArrowRight")  # the first key moves to the image of the query
-    expect(plot.locator(".wb-card")).to_contain_text(NAUGHTY)
-    page.keyboard.press("Enter")
+    notebook.settle()
+    plot.scroll_into_view_if_needed()
+    # The point of the query is inside its square, which is drawn last.
+    square = plot.locator(".trace .point").last.bounding_box()
+    assert square is not None
+    at = square["x"] + square["width"] / 2, square["y"] + square["height"] / 2
+    page.mouse.move(at[0] - 1, at[1])
+    page.mouse.move(*at)
+    card = panel.locator(".wb-plot-card")
+    expect(card).to_contain_text(NAUGHTY)
+    expect(card.locator("img")).to_be_visible()
+    page.mouse.click(*at)
     current = region(query_panel, "Results").locator("figure[aria-current=true]")
     expect(current).to_contain_text(NAUGHTY)
-    lasso(page, plot, (0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99))
-    expect(legend).to_contain_text(re.compile(r"selected\s*24"))
+    lasso(page, plot, *ALL)
+    expect(marks).to_contain_text(re.compile("24 selected"))
     # Another pipeline, without a map: the map of the first one is dimmed and named.
     select(query_panel, "Pooling").select_option("mean")
-    expect(plot).to_have_attribute("aria-busy", "true")
-    expect(region(panel, "Embedding map")).to_contain_text("This is the map of")
+    expect(panel.locator(".wb-plot.wb-stale")).to_be_visible()
+    expect(marks).to_contain_text("This is the map of")
     make_map(panel)
-    expect(plot).to_have_attribute("aria-busy", "false", timeout=60_000)
+    expect(panel.locator(".wb-plot.wb-stale")).to_have_count(0, timeout=60_000)
     assert page.locator("img[src='x']").count() == 0

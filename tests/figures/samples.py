@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations
 from tests.support.explanations import confused, correlated, evidence, explained
+from tests.support.maps import comparison_of, made
 from tests.support.matches import shifted_match
 from tests.support.patch_batches import mined_batch
 from tests.support.studies import (
@@ -27,6 +28,7 @@ from tests.support.studies import (
     tradeoff_of,
 )
 from workbench.analysis.binary_codes import BinaryCodeStudy
+from workbench.analysis.embedding_map import EmbeddingMap
 from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
@@ -71,6 +73,13 @@ def bits() -> BinaryCodeStudy:
     return BinaryCodeStudy(HOSTILE[0], 64, 3, 0.5, 3.0, pd.DataFrame(row))
 
 
+def hostile_map() -> EmbeddingMap:
+    """A map of images, a collection and a pipeline with hostile names."""
+    frame = made(len(HOSTILE), collection=HOSTILE[0], pipeline=HOSTILE[1])
+    frame["image_id"] = list(HOSTILE)
+    return frame
+
+
 SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "activations": lambda: ramp_activations(HOSTILE[0], RMAC, HOSTILE[1]).figure(),
     "ap_differences": lambda: ap_differences(
@@ -88,6 +97,10 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
     "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
     "patch_batch": lambda: mined_batch(*HOSTILE[:3]).figure(),
+    "embedding": lambda: hostile_map().figure(dict(zip(HOSTILE, HOSTILE, strict=True))),
+    "embedding_comparison": lambda: comparison_of(
+        hostile_map(), hostile_map(), [0.5] * len(HOSTILE)
+    ).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
     "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),

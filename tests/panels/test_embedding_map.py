@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
 import workbench
+from workbench.analysis.map_method import MapMethod
 from workbench.bench.bench import Bench
 from workbench.collections.collection import Collection, Query
 from workbench.collections.protocols import PROTOCOLS
 from workbench.panels import Session
-from workbench.panels.embedding_map.colouring import CLASSES, NONE, OTHER, answers, classes, own_query, values
-from workbench.panels.embedding_map.panel import AP, CLUSTER, LABEL, SIMILARITY, EmbeddingMap
+from workbench.panels.embedding_map.colouring import AP, CLUSTER, LABEL, SIMILARITY, answers, own_query
+from workbench.panels.embedding_map.panel import EmbeddingMap
 
 NOISE = LABELS, EACH = 3, 6
 PIPELINE = "efficientnet_lite0/max/rmac:2"
@@ -25,83 +27,110 @@ OTHER_PIPELINE = "efficientnet_lite0/mean/whole"
 def settled(session: Session, panel: EmbeddingMap) -> None:
     assert session.wait(120)
     assert panel.painter.wait(60)
+    assert panel.differing.strip.runner.wait(60)
     assert not session.failed, session.message
 
 
-def codes(panel: EmbeddingMap) -> np.ndarray:
-    kind = np.uint8 if panel.scatter.colour["kind"] == "classes" else np.float32
-    return np.frombuffer(panel.scatter.codes, kind)
+def opened(session: Session) -> EmbeddingMap:
+    """The panel with its map."""
+    panel = EmbeddingMap(session)
+    panel.start(None)
+    settled(session, panel)
+    return panel
 
 
-# The panel
+def coloured(panel: EmbeddingMap) -> dict[str, Any]:
+    """The colour of each image on the map: its number, or the name of its trace."""
+    colours: dict[str, Any] = {}
+    assert panel.plot.figure is not None
+    for trace in panel.plot.figure.data:
+        scaled = trace.marker.coloraxis is not None
+        values = trace.marker.color if scaled else [trace.name] * len(trace.ids)
+        colours |= dict(zip(trace.ids, values, strict=True))
+    return colours
+
+
+def marks(panel: EmbeddingMap) -> list[dict[str, Any]]:
+    """The traces of the marks, as they are sent."""
+    return list(json.loads(panel.plot.marks["json"])["data"]) if panel.plot.marks else []
 
 
 def test_map_shows_each_image_once(session: Session, bench: Bench) -> None:
     panel = EmbeddingMap(session)
-    assert panel.scatter.points == b""
+    assert panel.plot.figure is None
     assert not panel.make.disabled
     panel.start(None)
     settled(session, panel)
-    embedding = bench.studies.embedding(PIPELINE)
-    points = np.frombuffer(panel.scatter.points, np.float32).reshape(-1, 2)
-    np.testing.assert_array_equal(points, embedding[["x", "y"]])
-    assert len(points) == LABELS * EACH
+    positions = bench.studies.embedding(PIPELINE).set_index("image_id")
+    shown = [image for trace in panel.plot.figure.data for image in trace.ids]
+    assert sorted(shown) == sorted(bench.collection.images)
+    for trace in panel.plot.figure.data:
+        np.testing.assert_array_equal(trace.x, positions.loc[list(trace.ids), "x"])
     assert panel.make.disabled
     assert panel.lines()[0]["text"].startswith("18 images.")
 
 
 def test_colours_encode_label_ap_cluster_or_similarity(session: Session, bench: Bench) -> None:
-    panel = EmbeddingMap(session)
-    assert panel.colours() == [LABEL, AP, CLUSTER, SIMILARITY]
     session.refresh()
-    panel.start(None)
-    settled(session, panel)
-    assert codes(panel).tolist() == [label for label in range(LABELS) for _ in range(EACH)]
-    assert panel.scatter.colour["items"][1] == {"text": "kind 1", "count": EACH}
+    panel = opened(session)
+    images = list(bench.collection.images)
+    assert panel.colour.options == (LABEL, AP, CLUSTER, SIMILARITY)
+    assert coloured(panel) == {image: f"{image.split('/')[0]} ({EACH})" for image in images}
     panel.colour.value = AP
     settled(session, panel)
     per_query = bench.evaluate(PIPELINE).per_query.set_index("query")["ap"]
-    np.testing.assert_allclose(codes(panel), per_query[list(bench.collection.images)], atol=1e-6)
+    assert coloured(panel) == pytest.approx({image: 100 * per_query[image] for image in images}, abs=1e-4)
+    assert panel.plot.figure.layout.coloraxis.cmax == 100
     panel.colour.value = SIMILARITY
     settled(session, panel)
-    scores = session.ranking.set_index("image_id")["score"][list(bench.collection.images)].to_numpy()
-    np.testing.assert_allclose(
-        codes(panel), (scores - scores.min()) / (scores.max() - scores.min()), atol=1e-6
-    )
-    assert panel.scatter.colour["high"] == f"{scores.max():.3f}"
-    before = panel.scatter.codes
+    scores = session.ranking.set_index("image_id")["score"]
+    assert coloured(panel) == pytest.approx(scores.to_dict(), abs=1e-6)
+    assert panel.plot.figure.layout.coloraxis.cmax == pytest.approx(scores.max())
+    before = coloured(panel)
     session.choose(list(session.queries)[-1])
     settled(session, panel)
-    assert panel.scatter.codes != before  # colours follow the query
+    assert coloured(panel) != before  # colours follow the query
     panel.colour.value = CLUSTER
     settled(session, panel)
-    assert sum(item["count"] for item in panel.scatter.colour["items"]) == LABELS * EACH
+    assert panel.plot.figure.layout.legend.title.text.startswith("Cluster (k-means)")
+    assert len(coloured(panel)) == LABELS * EACH
 
 
 def test_colours_without_ground_truth_are_cluster_and_similarity(folder: Path, cache: Path) -> None:
     session = Session(workbench.open(folder, cache=cache), pipeline=PIPELINE)
-    panel = EmbeddingMap(session)
-    assert panel.colours() == [CLUSTER, SIMILARITY]
-    panel.start(None)
-    settled(session, panel)
-    assert panel.scatter.colour["title"].startswith("Cluster")
+    panel = opened(session)
+    assert panel.colour.options == (CLUSTER, SIMILARITY)
+    assert panel.plot.figure.layout.legend.title.text.startswith("Cluster")
 
 
 def test_map_and_session_share_the_selection(session: Session) -> None:
-    panel = EmbeddingMap(session)
-    panel.start(None)
-    settled(session, panel)
+    panel = opened(session)
     images = list(session.bench.collection.images)
-    panel.choose(4)
-    assert (session.image, panel.scatter.current) == (images[4], 4)
-    panel.select([2, 7])
+    panel.choose(images[4])
+    assert session.image == images[4]
+    assert panel.plot.current == images[4]
+    panel.select([images[2], images[7], images[2]])
     assert session.selection == (images[2], images[7])
     session.selection = (images[9], "an image that is gone.jpg", images[0])
-    assert panel.scatter.chosen == [9, 0]
+    assert panel.plot.selected == [images[9], images[0]]
+    assert "2 selected" in panel.key.lines[0]["text"]
     session.choose(images[5])
-    assert panel.scatter.query == 5
+    assert panel.marked["query"] == [images[5]]
     panel.select([])
     assert session.selection == ()
+    settled(session, panel)
+
+
+def test_names_are_searched_and_counted(session: Session) -> None:
+    panel = opened(session)
+    panel.find.value = " KIND 1/0 "
+    assert panel.marked["matching"] == [f"kind 1/{n:02}.jpg" for n in range(EACH)]
+    assert "6 of 18 names contain 'KIND 1/0'" in panel.key.lines[0]["text"]
+    panel.find.value = "no such name"
+    assert panel.marked["matching"] == []
+    assert "0 of 18 names" in panel.key.lines[0]["text"]
+    panel.find.value = ""
+    assert "names" not in panel.key.lines[0]["text"]
 
 
 def test_stored_map_is_shown_and_map_of_another_pipeline_is_dimmed(session: Session, bench: Bench) -> None:
@@ -109,21 +138,73 @@ def test_stored_map_is_shown_and_map_of_another_pipeline_is_dimmed(session: Sess
     panel = EmbeddingMap(session)
     session.refresh()
     settled(session, panel)
-    assert panel.pipeline == PIPELINE
-    assert not panel.scatter.stale
+    assert panel.made.pipeline == PIPELINE
+    assert not panel.plot.stale
     session.pipeline = OTHER_PIPELINE
-    assert panel.scatter.stale
+    assert panel.plot.stale
     assert not panel.make.disabled
     assert panel.lines()[0]["text"].startswith(f"This is the map of {PIPELINE}.")
     settled(session, panel)
-    assert panel.pipeline == PIPELINE  # no map was made without a click
+    assert panel.made.pipeline == PIPELINE  # no map was made without a click
     panel.start(None)
     settled(session, panel)
-    assert panel.pipeline == OTHER_PIPELINE
+    assert panel.made.pipeline == OTHER_PIPELINE
     session.pipeline = PIPELINE
     settled(session, panel)
-    assert panel.pipeline == PIPELINE
-    assert not panel.scatter.stale
+    assert panel.made.pipeline == PIPELINE
+    assert not panel.plot.stale
+
+
+def test_method_dimensions_and_parameters_are_those_of_the_fields(session: Session) -> None:
+    session.refresh()
+    panel = opened(session)
+    fields = panel.settings
+    fields.method.value, fields.dimensions.value = "tsne", 3
+    assert fields.parameters.layout.display == "none"
+    fields.switch.value = True
+    assert (fields.perplexity.layout.display, fields.neighbours.layout.display) == ("", "none")
+    fields.perplexity.value = 4
+    assert panel.request().method == MapMethod("tsne", 3, perplexity=4)
+    assert panel.plot.stale and not panel.make.disabled
+    assert panel.lines()[0]["text"].startswith("This map was made with other settings.")
+    panel.start(None)
+    settled(session, panel)
+    assert not panel.plot.stale
+    assert {trace.type for trace in panel.plot.figure.data} == {"scatter3d"}
+    assert "perplexity 4" in panel.plot.figure.layout.title.subtitle.text
+    fields.method.value = "pca"
+    assert fields.switch.disabled and fields.parameters.layout.display == "none"
+    fields.method.value, fields.dimensions.value = "umap", 2
+    settled(session, panel)
+    assert panel.made.request is not None and panel.made.request.method == MapMethod()  # stored: at once
+
+
+def test_two_pipelines_are_shown_linked_with_the_images_that_differ(session: Session, bench: Bench) -> None:
+    session.refresh()
+    panel = EmbeddingMap(session)
+    assert panel.settings.other.disabled
+    session.compared = (PIPELINE, OTHER_PIPELINE)
+    assert [value for _, value in panel.settings.other.options] == ["", OTHER_PIPELINE]
+    panel.settings.method.value, panel.settings.other.value = "pca", OTHER_PIPELINE
+    panel.start(None)
+    settled(session, panel)
+    assert panel.colour.disabled and not panel.plot.stale
+    first, second = panel.plot.figure.data
+    assert list(first.ids) == list(second.ids) == list(bench.collection.images)
+    comparison = bench.studies.compare_embeddings(PIPELINE, OTHER_PIPELINE, method="pca")
+    np.testing.assert_allclose(first.marker.color, 100 * comparison.agreement["agreement"], atol=1e-4)
+    strip = panel.differing.strip
+    differing = comparison.differing(12)
+    assert [figure["id"] for figure in strip.figures] == differing["image_id"].tolist()
+    assert strip.figures[0]["score"] == f"{100 * differing['agreement'][0]:.0f} %"
+    strip._handle_custom_msg({"pick": strip.figures[1]["id"]}, [])
+    assert session.image == differing["image_id"][1]
+    assert panel.plot.current == session.image and len(panel.plot.rings) == 2  # on both maps
+    panel.find.value = "kind 1/"
+    assert [trace["xaxis"] for trace in marks(panel) if trace["name"] == "matching"] == ["x", "x2"]
+    session.compared = ()
+    assert panel.settings.other.value == ""
+    settled(session, panel)
 
 
 def test_cancel_leaves_the_map_unchanged(session: Session) -> None:
@@ -132,11 +213,11 @@ def test_cancel_leaves_the_map_unchanged(session: Session) -> None:
     session.cancel()
     assert session.jobs == {}
     assert session.wait(120)
-    assert panel.scatter.points == b""
+    assert panel.plot.figure is None
     assert not panel.make.disabled
     panel.start(None)
     settled(session, panel)
-    assert panel.scatter.points
+    assert panel.plot.figure is not None
 
 
 def test_point_shows_name_and_picture_and_a_missing_file_its_name(
@@ -144,61 +225,12 @@ def test_point_shows_name_and_picture_and_a_missing_file_its_name(
 ) -> None:
     shutil.copytree(folder, tmp_path / "photos")
     session = Session(workbench.open(tmp_path / "photos", labels="folders", cache=cache), pipeline=PIPELINE)
-    panel = EmbeddingMap(session)
-    panel.start(None)
-    settled(session, panel)
-    caption, picture = panel.describe(3)
+    panel = opened(session)
+    caption, picture = panel.describe("kind 0/03.jpg")
     assert caption == "kind 0/03.jpg"
     assert picture.startswith(b"\xff\xd8")
     (tmp_path / "photos" / "kind 0" / "04.jpg").unlink()
-    assert panel.describe(4) == ("kind 0/04.jpg", b"")
-
-
-# Colours
-
-
-def test_classes_without_a_colour_are_others() -> None:
-    names = [f"label {n}" for n in range(15) for _ in range(15 - n)] + [None, None]
-    coded, legend = classes("Label", names)
-    assert {item["count"] for item in legend["items"]} == set(range(5, 16))
-    assert len(legend["items"]) == CLASSES - 1
-    assert (legend["other"], legend["others"], legend["none"]) == (4 + 3 + 2 + 1, "4 others", 2)
-    assert coded.count(OTHER) == 10
-    assert list(coded[-2:]) == [NONE, NONE]
-
-
-def test_label_of_the_query_always_has_a_colour() -> None:
-    names = [f"label {n:02}" for n in range(20) for _ in range(20 - n)]
-    _, legend = classes("Label", names, first="label 19")
-    assert {"text": "label 19", "count": 1} in legend["items"]
-    assert len(legend["items"]) == CLASSES - 1
-
-
-@given(st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=60))
-def test_legend_explains_the_code_of_each_name(names: list[str | None]) -> None:
-    coded, legend = classes("Label", names)
-    assert len(coded) == len(names)
-    assert len(legend["items"]) <= CLASSES
-    for name, code in zip(names, coded, strict=True):
-        if code == NONE:
-            assert name is None
-        elif code != OTHER:
-            assert legend["items"][code]["text"] == name
-    counted = sum(item["count"] for item in legend["items"]) + legend["other"] + legend["none"]
-    assert counted == len(names)
-
-
-def test_numbers_in_a_legend_are_sorted_by_value() -> None:
-    _, legend = classes("Cluster", [str(n) for n in (10, 2, 1, 11, 2)])
-    assert [item["text"] for item in legend["items"]] == ["1", "2", "10", "11"]
-
-
-def test_values_are_scaled_to_a_share_also_if_all_are_equal() -> None:
-    coded, legend = values("AP", np.array([0.2, np.nan, 0.7, 1.2]), 0.2, 0.7, ("20 %", "70 %"))
-    np.testing.assert_allclose(np.frombuffer(coded, np.float32), [0, np.nan, 1, 1])
-    assert legend["none"] == 1
-    coded, _ = values("AP", np.array([0.5, 0.5]), 0.5, 0.5, ("", ""))
-    assert np.frombuffer(coded, np.float32).tolist() == [0, 0]
+    assert panel.describe("kind 0/04.jpg") == ("kind 0/04.jpg", b"")
 
 
 def test_image_is_assigned_to_its_query_or_the_first_query_it_answers() -> None:

@@ -6,13 +6,14 @@ from typing import Any
 
 import ipywidgets as W
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.grid import Grid
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.keypoint_pairs import KeyPairs
-from workbench.panels.widgets.scatter import Scatter
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.sliders import Numbers
 
 
@@ -57,15 +58,19 @@ def test_region_of_an_earlier_picture_is_not_picked() -> None:
 
 
 def test_points_of_an_earlier_map_are_not_chosen() -> None:
-    chosen: list[int] = []
-    scatter = Scatter(lambda row: ("", b""))
-    scatter.on("choose", chosen.append)
-    scatter.points = np.zeros((3, 2), "<f4").tobytes()
-    sent = {"choose": 2, "version": scatter.version}
-    scatter._handle_custom_msg(sent, [])
-    scatter.points = np.ones((3, 2), "<f4").tobytes()
-    scatter._handle_custom_msg(sent, [])
-    assert chosen == [2]
+    chosen: list[str] = []
+    selected: list[list[str]] = []
+    plot = Plot()
+    plot.on_pick(chosen.append)
+    plot.on_select(selected.append)
+    plot.show(go.Figure(go.Scatter(x=[0, 1, 2], y=[0, 0, 0], ids=["a", "b", "c"])))
+    sent = [{"pick": [0, 2], "version": plot.version}, {"select": [[0, 1]], "version": plot.version}]
+    for message in sent:
+        plot._handle_custom_msg(message, [])
+    plot.show(go.Figure(go.Scatter(x=[0, 1, 2], y=[0, 0, 0], ids=["d", "e", "f"])))
+    for message in sent:
+        plot._handle_custom_msg(message, [])
+    assert (chosen, selected) == (["c"], [["b"]])
 
 
 def test_keypoints_of_an_earlier_pair_are_not_held() -> None:

@@ -42,6 +42,20 @@ def test_vector_precedes_its_duplicates_which_keep_their_order() -> None:
     np.testing.assert_allclose(cosines, 1, atol=1e-6)
 
 
+def test_equal_neighbours_at_the_end_of_the_list_are_the_first_of_the_database() -> None:
+    """Forty vectors of the same cosine to the first: any of them could be its three nearest."""
+    count = 40
+    vectors = np.zeros((count + 1, count + 1), np.float32)
+    vectors[0, 0] = 1
+    vectors[1:, 0] = 0.5
+    vectors[np.arange(1, count + 1), np.arange(1, count + 1)] = np.sqrt(0.75)
+    rows, cosines = nearest(vectors, 4)
+    assert rows[0].tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(cosines[0], [1, 0.5, 0.5, 0.5], atol=1e-6)
+    repeated = nearest(np.repeat(vectors[:1], 30, axis=0), 3)[0]
+    assert repeated[20].tolist() == [20, 0, 1]
+
+
 def test_batches_and_memory_map_give_the_same_neighbours(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

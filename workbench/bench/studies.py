@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-import pandas as pd
-
 from workbench.analysis.ap_factors import ApFactors, ap_factors
 from workbench.analysis.combinations import Value
 from workbench.analysis.confusion import PICTURED, Confusion, confusion, confusion_by_regions
 from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
-from workbench.analysis.embedding_map import embedding_map
+from workbench.analysis.embedding_comparison import EmbeddingComparison, compare_embeddings
+from workbench.analysis.embedding_map import EmbeddingMap, embedding_map
+from workbench.analysis.map_method import MIN_DISTANCE, NEIGHBOURS, PERPLEXITY, MapMethod
 from workbench.analysis.score_distributions import ScoreDistributions, score_distributions
 from workbench.analysis.sweep import Sweep, sweep
 from workbench.collections.collection import require_ground_truth
@@ -121,16 +121,45 @@ class StudyAccessor:
         self,
         pipeline: str | Config | None = None,
         *,
+        method: str = "umap",
+        dimensions: int = 2,
+        neighbours: int = NEIGHBOURS,
+        min_distance: float = MIN_DISTANCE,
+        perplexity: float = PERPLEXITY,
         progress: Progress = silent,
         known_only: bool = False,
-    ) -> pd.DataFrame:
-        """The database as a 2-D map by UMAP: image_id, x, y and cluster.
+    ) -> EmbeddingMap:
+        """The database as a map: a table of image_id, x, y (z in 3-D) and cluster, drawn by its ``figure()``.
 
-        ``known_only``: return an empty table instead of computing a map that is not in the cache.
+        ``method`` is "umap" (with ``neighbours`` of each image and ``min_distance``), "pca" or "tsne" (with
+        ``perplexity``), in 2 or 3 ``dimensions``. ``known_only``: return an empty table instead of computing
+        a map that is not in the cache. Raises WorkbenchError for another method or invalid parameters.
         """
-        return embedding_map(
-            self._engine.describe(self._engine.config(pipeline), progress), progress, known_only
-        )
+        chosen = MapMethod(method, dimensions, neighbours, min_distance, perplexity)
+        described = self._engine.describe(self._engine.config(pipeline), progress)
+        return embedding_map(described, progress, known_only, chosen)
+
+    def compare_embeddings(
+        self,
+        a: str | Config,
+        b: str | Config,
+        *,
+        k: int = 10,
+        method: str = "umap",
+        dimensions: int = 2,
+        neighbours: int = NEIGHBOURS,
+        min_distance: float = MIN_DISTANCE,
+        perplexity: float = PERPLEXITY,
+        progress: Progress = silent,
+    ) -> EmbeddingComparison:
+        """The maps of two pipelines, and the share of each image's ``k`` nearest neighbours in both.
+
+        The neighbours are those by descriptor, not those on the maps. The other arguments are those of
+        ``embedding``.
+        """
+        chosen = MapMethod(method, dimensions, neighbours, min_distance, perplexity)
+        first, second = (self._engine.describe(self._engine.config(name), progress) for name in (a, b))
+        return compare_embeddings(first, second, k, chosen, progress)
 
     def sweep(self, template: str, /, *, progress: Progress = silent, **values: Iterable[Value]) -> Sweep:
         """Evaluate every pipeline of a template, such as ``sweep("vgg16/gem:{p}/{regions}", p=[1, 3], …)``.

@@ -8,6 +8,7 @@ from workbench.analysis.ap_factors import ApFactors
 from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.confusion import Confusion
 from workbench.analysis.cooccurrence import Cooccurrence
+from workbench.analysis.embedding_comparison import EmbeddingComparison
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.score_distributions import ScoreDistributions
@@ -26,6 +27,7 @@ from workbench.report.activations_summary import activations_still, activations_
 from workbench.report.batch_summary import batch_still, batch_summary
 from workbench.report.confusion_summary import confusion_summary
 from workbench.report.cooccurrence_summary import cooccurrence_summary
+from workbench.report.embedding_summary import embedding_summary
 from workbench.report.evaluation_summaries import (
     comparison_summary,
     evaluation_summary,
@@ -87,3 +89,4 @@ summary.register(Tradeoff, tradeoff_summary)
 summary.register(RegionRecall, recall_summary)
 summary.register(MinedBatch, batch_summary)
 still.register(MinedBatch, batch_still)
+summary.register(EmbeddingComparison, embedding_summary)

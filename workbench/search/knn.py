@@ -31,9 +31,13 @@ def nearest(vectors: np.ndarray, k: int, progress: Progress = silent) -> tuple[n
         scores = database[start : start + batch_size] @ database.T
         offsets = torch.arange(len(scores))
         scores[offsets, start + offsets] = torch.inf  # each vector before its duplicates
-        best = scores.topk(k, dim=1)
+        best = scores.topk(min(k + 1, len(vectors)), dim=1)  # one more, to see whether the last one is tied
         indices, values = best.indices.numpy(), best.values.numpy()
         order = np.lexsort((indices, -values), axis=1)
-        rows[start : start + len(scores)] = np.take_along_axis(indices, order, 1)
-        cosines[start : start + len(scores)] = np.take_along_axis(values, order, 1).clip(max=1)
+        indices, values = np.take_along_axis(indices, order, 1), np.take_along_axis(values, order, 1)
+        if k < len(vectors):
+            for row in np.flatnonzero(values[:, k - 1] == values[:, k]):  # topk takes any of equal ones
+                indices[row, :k] = np.argsort(-scores[row].numpy(), kind="stable")[:k]
+        rows[start : start + len(scores)] = indices[:, :k]
+        cosines[start : start + len(scores)] = values[:, :k].clip(max=1)
     return rows, cosines

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-import numpy as np
+import pandas as pd
 
-from workbench.collections.answers import answers
+from workbench.collections.answers import answers, labelled
 from workbench.collections.collection import Collection
+from workbench.panels.session import Session
 
-CLASSES = 12  # classes with a colour and shape of their own
-OTHER, NONE = 254, 255  # codes of classes without a colour, and of points without a class
-Coloured = tuple[bytes, dict[str, Any]]  # codes and colour of a Scatter
+LABEL, AP, CLUSTER, SIMILARITY = "label", "AP", "cluster", "similarity to the query"
+
+
+class Colour(NamedTuple):
+    """The colour of each point, as the arguments of ``figures.embedding.embedding``."""
+
+    colour: pd.Series | str
+    heading: str
+    limits: tuple[float, float] | None = None
+    first: str | None = None
 
 
 def own_query(collection: Collection) -> dict[str, str]:
@@ -21,33 +28,34 @@ def own_query(collection: Collection) -> dict[str, str]:
     return answers(collection) | {query.image: query.id for query in collection.queries}
 
 
-def classes(title: str, names: Sequence[str | None], first: str | None = None) -> Coloured:
-    """Colours for ``first`` and the most frequent names, at most CLASSES; other names share one colour."""
-    counts = Counter(name for name in names if name is not None)
-    ranked = sorted(counts, key=lambda name: (name != first, -counts[name], name))
-    shown = ranked if len(ranked) <= CLASSES else ranked[: CLASSES - 1]
-    # The legend is sorted by name; numbers in their order.
-    items = sorted(shown, key=lambda name: (len(name), name) if name.isdigit() else (0, name))
-    code = dict.fromkeys(ranked, OTHER) | {name: number for number, name in enumerate(items)}
-    codes = bytes(NONE if name is None else code[name] for name in names)
-    return codes, {
-        "kind": "classes",
-        "title": title,
-        "items": [{"text": name, "count": counts[name]} for name in items],
-        "other": sum(counts[name] for name in ranked[len(items) :]),
-        "others": f"{len(ranked) - len(items):,} others",
-        "none": sum(name is None for name in names),
-    }
+def choices(collection: Collection) -> list[str]:
+    """The quantities that can colour a collection's images."""
+    labels = [LABEL] if labelled(collection)[1] else []
+    return [*labels, *([AP] if collection.protocol else []), CLUSTER, SIMILARITY]
 
 
-def values(title: str, numbers: np.ndarray, low: float, high: float, texts: tuple[str, str]) -> Coloured:
-    """Numbers [n] scaled to 0…1 from ``low`` to ``high``, which are shown as ``texts``; nan has no colour."""
-    shares = ((numbers - low) / ((high - low) or 1)).clip(0, 1)
-    return shares.astype(np.float32).tobytes(), {
-        "kind": "values",
-        "title": title,
-        "low": texts[0],
-        "high": texts[1],
-        "other": 0,
-        "none": int(np.isnan(numbers).sum()),
-    }
+def colour_by(chosen: str, session: Session, frame: pd.DataFrame, pipeline: str) -> Colour:
+    """The colours of the map of a pipeline by one of the ``choices``, from the session's current results."""
+    images = frame["image_id"]
+    if chosen == LABEL:
+        title, labels = labelled(session.bench.collection)
+        query = session.queries.get(session.query)
+        first = labels.get(query.image, query.id) if query else None  # always in the legend
+        return Colour(images.map(_pick(labels)).astype(object), title, first=first)
+    if chosen == CLUSTER:
+        return Colour("cluster", "Cluster (k-means)")
+    if chosen == AP:
+        belongs, evaluation = own_query(session.bench.collection), session.evaluation
+        current = evaluation is not None and evaluation.pipeline == pipeline
+        ap = evaluation.per_query.set_index("query")["ap"].to_dict() if current else {}
+        shares = [100 * ap.get(belongs.get(image, ""), float("nan")) for image in images]
+        return Colour(pd.Series(shares, dtype=float), "AP of the image's query, %", (0, 100))
+    scores: dict[str, float] = {}
+    if session.ranking is not None and session.ranked.pipeline == pipeline:
+        scores = dict(zip(session.ranking["image_id"], session.ranking["score"], strict=True))
+    return Colour(images.map(_pick(scores)).astype(float), "Similarity to the query")
+
+
+def _pick(values: Mapping[str, Any]) -> Any:
+    """``values.get`` for ``Series.map``, to which a mapping would be converted with its missing keys."""
+    return lambda image: values.get(image)

@@ -2,66 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import threading
+from typing import Any
 
 import ipywidgets as W
-import numpy as np
-import pandas as pd
 
-from workbench.collections.answers import labelled
 from workbench.common.progress import Progress
+from workbench.figures.embedding import embedding
+from workbench.figures.embedding_comparison import embedding_comparison
+from workbench.figures.map_marks import mark_traces
+from workbench.figures.style import Figure
 from workbench.panels.base import Panel
-from workbench.panels.embedding_map.colouring import Coloured, classes, own_query, values
+from workbench.panels.embedding_map.colouring import AP, CLUSTER, LABEL, SIMILARITY, choices, colour_by
+from workbench.panels.embedding_map.differing import DifferingImages
+from workbench.panels.embedding_map.made_map import MadeMap, MapRequest, make_map
+from workbench.panels.embedding_map.settings import MapSettings
+from workbench.panels.embedding_map.stored import StoredMap
 from workbench.panels.jobs import JobRunner
 from workbench.panels.session import QUESTION, Session
+from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.grid import thumbnail
+from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Line, Text, line, region
-from workbench.panels.widgets.scatter import Scatter
 
-LABEL, AP, CLUSTER, SIMILARITY = "label", "AP", "cluster", "similarity to the query"
 SIDE = 160  # of the picture shown on hovering, in pixels
 _EMPTY = (
-    "Make map lays out the images so that those with similar descriptors lie together (UMAP). "
+    "Make map lays out the images so that those with similar descriptors lie together. "
     "The first map takes some seconds longer than later ones; all are stored."
 )
+_NEAR = "Near on the map is near in descriptors; the distance between groups means little."
+_NEAR_PCA = "The axes are those of the largest variance of the descriptors; distances are to scale."
+_HINT = (
+    "A click on an image studies it, a lasso or box selects images. "
+    "In the legend, a click shows one label alone, and a double click hides or shows it."
+)
+_NEEDS = {LABEL: ("query",), CLUSTER: (), AP: ("evaluation",), SIMILARITY: ("ranking",)}  # by colour
 
 
-class Map(NamedTuple):
-    """The map of a pipeline: image_id, x, y and cluster."""
-
-    pipeline: str
-    frame: pd.DataFrame
-
-
-class StoredMap(Panel[str, Map]):
-    """Shows the map of the ranked pipeline without a click, if it was made before."""
-
-    lane, phase, delay = "known map", "Drawing the map", 0.0
-
-    def __init__(self, panel: EmbeddingMap) -> None:
-        super().__init__(panel.session)
-        self.panel = panel
-        self.session.observe(self.session.guard(self.refresh), "ranking")
-
-    def refresh(self, _: object = None) -> None:
-        self.forget()
-        super().refresh()
-
-    def request(self) -> str | None:
-        pipeline = self.session.pipeline
-        shown = self.session.ranking is None or pipeline == self.panel.pipeline
-        return None if shown else pipeline
-
-    def compute(self, request: str, progress: Progress) -> Map:
-        bench = self.session.bench
-        return Map(request, bench.studies.embedding(pipeline=request, progress=progress, known_only=True))
-
-    def render(self, result: Map) -> None:
-        if not result.frame.empty:
-            self.panel.render(result)
-
-
-class EmbeddingMap(Panel[str, Map]):
+class EmbeddingMap(Panel[MapRequest, MadeMap]):
     """Every image a point. Pointing at one shows it, a click studies it, a lasso selects."""
 
     lane, phase, delay = "map", "Drawing the map", 0.0
@@ -69,33 +47,37 @@ class EmbeddingMap(Panel[str, Map]):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.pipeline = ""  # of the map that is shown
-        self.frame = pd.DataFrame(columns=["image_id", "x", "y", "cluster"])
-        self.row_of: dict[str, int] = {}
-        self.colour = W.Dropdown(description="Colour", options=self.colours())
-        self.make = W.Button(description="Make map", tooltip="Lay out the images by their descriptors")
-        self.note = Text()
-        self.scatter = Scatter(self.describe, label="Map of the images", empty=_EMPTY)
+        self.made = MadeMap()  # what is shown
+        self.marked: dict[str, list[str]] = {}  # the images on it with each kind of mark
+        self.colour = W.Dropdown(description="Colour", options=choices(session.bench.collection))
+        self.settings = MapSettings(session, self.settle)
+        self.find = W.Text(description="Find", placeholder="part of a name", continuous_update=True)
+        self.make = FieldButton(
+            description="Make map",
+            tooltip="Lay out the images by their descriptors",
+            fields=[*self.settings.fields, self.colour],
+        )
+        self.note, self.key = Text(), Text(live=True)
+        self.plot = Plot(describe=self.describe, label="Map of the images", empty=_EMPTY)
+        self.differing = DifferingImages(session)
         self.painter = JobRunner(fail=session.fail)
-        bar = W.Box([self.colour, self.make, self.note])
+        self.lock = threading.RLock()
+        first = [self.settings.method, self.settings.dimensions, self.settings.switch, self.settings.other]
+        bar = W.Box([*first, self.colour, self.find, self.make])
         bar.add_class("wb-mapbar")
-        self.widget = region("Embedding map", bar, self.scatter)
+        parts = (bar, self.settings.parameters, self.note, self.plot, self.key, self.differing.box)
+        self.widget = region("Embedding map", *parts)
         self.make.on_click(session.guard(self.start))
         self.colour.observe(session.guard(self.paint), "value")
-        self.scatter.on("choose", session.guard(self.choose))
-        self.scatter.on("select", session.guard(self.select))
+        self.find.observe(session.guard(self.mark), "value")
+        self.plot.on_pick(session.guard(self.choose))
+        self.plot.on_select(session.guard(self.select))
         session.observe(session.guard(self.mark), ["selection", "image", "query", "queries"])
         session.observe(session.guard(self.paint), ["ranking", "evaluation", "query"])
         session.observe(session.guard(self.show_state), QUESTION)
         self.show_state(None)
         self.stored = StoredMap(self)
         self.stored.refresh()
-
-    def colours(self) -> list[str]:
-        """The quantities that can colour this collection's images."""
-        collection = self.session.bench.collection
-        labels = [LABEL] if labelled(collection)[1] else []
-        return [*labels, *([AP] if collection.protocol else []), CLUSTER, SIMILARITY]
 
     # -- the map
 
@@ -104,96 +86,140 @@ class EmbeddingMap(Panel[str, Map]):
         self.forget()
         self.refresh()
 
-    def request(self) -> str:
-        """The pipeline whose map is made."""
-        return self.session.pipeline
+    def settle(self, _: object) -> None:
+        """Show the stored map of the changed settings, or that the map shown is another."""
+        self.show_state(None)
+        self.stored.refresh()
 
-    def compute(self, request: str, progress: Progress) -> Map:
-        return Map(request, self.session.bench.studies.embedding(pipeline=request, progress=progress))
+    def request(self) -> MapRequest:
+        """The map that the pipeline and the settings describe."""
+        return MapRequest(self.session.pipeline, self.settings.other.value or "", self.settings.value)
 
-    def render(self, result: Map) -> None:
-        self.pipeline, self.frame = result
-        self.row_of = {image: row for row, image in enumerate(self.frame["image_id"])}
-        codes, colour = self._coloured()
-        with self.scatter.hold_sync():  # one message
-            self.scatter.points = self.frame[["x", "y"]].to_numpy(np.float32).tobytes()
-            self.scatter.codes, self.scatter.colour = codes, colour
-            self.mark(None)
+    def compute(self, request: MapRequest, progress: Progress) -> MadeMap:
+        return make_map(self.session.bench, request, progress)
+
+    def render(self, result: MadeMap) -> None:
+        drawn = self._drawn(result)
+        with self.lock:
+            self.made = result
+            self._show(drawn)
+        self.differing.show(result.comparison)
         self.show_state(None)
 
     def show_state(self, _: object) -> None:
-        """Show which map this is, dimmed if it is of another pipeline."""
-        stale = self.pipeline != self.session.pipeline
+        """Show which map this is, dimmed if it is of another pipeline or of other settings."""
+        outdated = self.made.request != self.request()
         similar = self.colour.value == SIMILARITY and not self.session.answered
-        self.scatter.stale = bool(self.pipeline) and (stale or similar)
-        self.make.disabled = not stale
+        self.plot.stale = self.made.request is not None and (outdated or similar)
+        self.make.disabled = not outdated
+        self.colour.disabled = self.made.comparison is not None
         self.note.lines = self.lines()
 
     def lines(self) -> list[Line]:
-        if not self.pipeline:
+        """What is shown, and how to read it."""
+        made = self.made.request
+        if made is None:
             return []
-        if self.pipeline != self.session.pipeline:
-            return [line(f"This is the map of {self.pipeline}. Make map shows that of the pipeline now.")]
-        near = "Near on the map is near in descriptors; the distance between groups means little."
-        return [line(f"{len(self.frame):,} images. {near}", "note")]
+        if made.pipeline != self.session.pipeline:
+            return [line(f"This is the map of {made.pipeline}. Make map shows that of the pipeline now.")]
+        if made != self.request():
+            return [line("This map was made with other settings. Make map shows that of the settings now.")]
+        near = _NEAR_PCA if self.made.frame.attrs.get("method") == "pca" else _NEAR
+        return [line(f"{len(self.made.frame):,} images. {near}", "note")]
 
     # -- colours
 
     def paint(self, change: Any) -> None:
         """Colour the points by the chosen quantity, if it or its values have changed."""
-        chosen = self.colour.value
-        needed = {LABEL: ("query",), CLUSTER: (), AP: ("evaluation",), SIMILARITY: ("ranking",)}[chosen]
-        if self.pipeline and (change["name"] == "value" or change["name"] in needed):
+        alone = self.made.request is not None and self.made.comparison is None
+        if alone and (change["name"] == "value" or change["name"] in _NEEDS[self.colour.value]):
             self.painter.submit(self._paint)
 
     def _paint(self, progress: Progress) -> None:
-        codes, colour = self._coloured()
+        made = self.made
+        drawn = self._drawn(made)
         progress("Colouring", 1, 1)
-        with self.scatter.hold_sync():
-            self.scatter.codes, self.scatter.colour = codes, colour
+        with self.lock:
+            if made is self.made:
+                self._show(drawn)
         self.show_state(None)
 
-    def _coloured(self) -> Coloured:
-        session, chosen, images = self.session, self.colour.value, list(self.frame["image_id"])
-        if chosen == LABEL:
-            title, labels = labelled(session.bench.collection)
-            query = session.queries.get(session.query)
-            first = labels.get(query.image, query.id) if query else None  # always has a colour
-            return classes(title, [labels.get(image) for image in images], first)
-        if chosen == CLUSTER:
-            return classes("Cluster (k-means)", [str(number) for number in self.frame["cluster"]])
-        if chosen == AP:
-            belongs, evaluation = own_query(session.bench.collection), session.evaluation
-            current = evaluation is not None and evaluation.pipeline == self.pipeline
-            ap = evaluation.per_query.set_index("query")["ap"].to_dict() if current else {}
-            shares = np.array([ap.get(belongs.get(image, ""), np.nan) for image in images])
-            return values("AP of the image's query", shares, 0, 1, ("0 %", "100 %"))
-        current = session.ranking is not None and session.ranked.pipeline == self.pipeline
-        ranking = session.ranking if current else pd.DataFrame(columns=["image_id", "score"])
-        score = dict(zip(ranking["image_id"], ranking["score"], strict=True))
-        scores = np.array([score.get(image, np.nan) for image in images])
-        low, high = (np.nanmin(scores), np.nanmax(scores)) if current else (0.0, 1.0)
-        return values("Similarity to the query", scores, low, high, (f"{low:.3f}", f"{high:.3f}"))
+    def _drawn(self, made: MadeMap) -> Figure:
+        """The figure of a map, whose zoom and legend stay while its colours change."""
+        if made.comparison is not None:
+            figure = embedding_comparison(made.comparison, named=False)
+        else:
+            colour = colour_by(self.colour.value, self.session, made.frame, made.pipeline)
+            figure = embedding(made.frame, named=False, **colour._asdict())
+        return figure.update_layout(uirevision=str(made.request))
 
     # -- linked with the session
 
-    def describe(self, row: int) -> tuple[str, bytes]:
+    def describe(self, image: str) -> tuple[str, bytes]:
         """The name and the picture of a point."""
-        image = str(self.frame["image_id"].iloc[row])
         return image, thumbnail(self.session.bench, image, SIDE)
 
-    def choose(self, row: int) -> None:
+    def choose(self, image: str) -> None:
         """Make the image of a clicked point the one under study."""
-        self.session.image = self.frame["image_id"].iloc[row]
+        self.session.image = image
 
-    def select(self, rows: list[int]) -> None:
+    def select(self, images: list[str]) -> None:
         """Make the marked points the selection."""
-        self.session.selection = tuple(self.frame["image_id"].iloc[rows])
+        self.session.selection = tuple(dict.fromkeys(images))
+
+    def _show(self, figure: Figure) -> None:
+        with self.plot.hold_sync():  # one message
+            self.plot.show(figure)
+            self._mark()
 
     def mark(self, _: object) -> None:
-        """Mark the selection, the image under study and the query's image on the map."""
-        session = self.session
+        """Mark the selection, the image under study, the query's image and the names that match."""
+        with self.lock:
+            if self.made.request is not None:
+                self._mark()
+
+    def _mark(self) -> None:
+        self.marked = marked = self._marked()
+        frames = [(self.made.frame, "")]
+        if self.made.comparison is not None:
+            frames.append((self.made.comparison.map_b, "2"))
+        traces: list[Any] = []
+        for frame, number in frames:
+            where = (
+                {"scene": f"scene{number}"}
+                if "z" in frame
+                else {"xaxis": f"x{number}", "yaxis": f"y{number}"}
+            )
+            traces += mark_traces(frame, marked, **where)
+        with self.plot.hold_sync():
+            self.plot.current = "".join(marked["current"])
+            self.plot.selected = marked["selected"]
+            self.plot.mark(traces)
+        self.key.lines = [line(self._explained(marked), "note"), line(_HINT, "note")]
+
+    def _marked(self) -> dict[str, list[str]]:
+        """The images of each kind of mark that are on the map."""
+        session, images = self.session, list(self.made.frame["image_id"])
+        known = set(images)
         query = session.queries.get(session.query)
-        self.scatter.chosen = [self.row_of[image] for image in session.selection if image in self.row_of]
-        self.scatter.current = self.row_of.get(session.image, -1)
-        self.scatter.query = self.row_of.get(query.image, -1) if query else -1
+        part = self.find.value.strip().casefold()
+        kinds = {
+            "query": [query.image] if query else [],
+            "current": [session.image],
+            "selected": list(session.selection),
+            "matching": [image for image in images if part in image.casefold()] if part else [],
+        }
+        return {kind: [image for image in marked if image in known] for kind, marked in kinds.items()}
+
+    def _explained(self, marked: dict[str, list[str]]) -> str:
+        """The marks in words."""
+        named = self.find.value.strip()
+        shown = [
+            "□ the query" if marked["query"] else "",
+            "◯ image under study" if marked["current"] else "",
+            f"{len(marked['selected']):,} selected" if marked["selected"] else "",
+            f"○ {len(marked['matching']):,} of {len(self.made.frame):,} names contain {named!r}"
+            if named
+            else "",
+        ]
+        return " · ".join(filter(None, shown)) or "No image is marked."

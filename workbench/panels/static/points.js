@@ -1,19 +1,4 @@
-// Points in the plane, [x0, y0, x1, y1, …] in pixels: the nearest, those inside a path, the next in a direction.
-
-// Convert points of any extent, y upwards, to pixels. Both axes share one scale, since a map shows distances.
-function fitted(points, width, height, margin) {
-  const [low, high] = [[Infinity, Infinity], [-Infinity, -Infinity]];
-  points.forEach((value, k) => {
-    low[k % 2] = Math.min(low[k % 2], value);
-    high[k % 2] = Math.max(high[k % 2], value);
-  });
-  const extent = [high[0] - low[0], high[1] - low[1]];
-  const scale = Math.min((width - 2 * margin) / (extent[0] || 1), (height - 2 * margin) / (extent[1] || 1));
-  return points.map((value, k) => {
-    const off = (value - low[k % 2] - extent[k % 2] / 2) * scale;
-    return k % 2 ? height / 2 - off : width / 2 + off;
-  });
-}
+// Points in the plane, [x0, y0, x1, y1, …] in pixels: the nearest, and the next in a direction.
 
 function nearestPoint(at, x, y, within = Infinity) {
   let best = -1;
@@ -25,22 +10,6 @@ function nearestPoint(at, x, y, within = Infinity) {
     if (distance < least) [best, least] = [i, distance];
   }
   return best;
-}
-
-// The rows inside a closed path of [x, y], by the even-odd rule.
-function pointsInside(at, path) {
-  const rows = [];
-  for (let i = 0; i < at.length / 2; i++) {
-    const [x, y] = [at[2 * i], at[2 * i + 1]];
-    let inside = false;
-    for (let a = 0, b = path.length - 1; a < path.length; b = a++) {
-      const [xa, ya] = path[a];
-      const [xb, yb] = path[b];
-      if (ya > y !== yb > y && x < xa + ((y - ya) / (yb - ya)) * (xb - xa)) inside = !inside;
-    }
-    if (inside) rows.push(i);
-  }
-  return rows;
 }
 
 // The nearest point in a direction: within 45° of it, else anywhere ahead; the point itself if there is none.
