@@ -70,7 +70,8 @@ def embedding_map(
     if frame is None and not known_only:
         positions, details = layout(vectors, options.seed, progress, method)
         progress("finding clusters", 0, 0)
-        frame = pd.DataFrame({"image_id": images} | dict(zip(axes, positions.T, strict=True)))
+        columns_of: dict[Any, Any] = {"image_id": images, **dict(zip(axes, positions.T, strict=True))}
+        frame = pd.DataFrame(columns_of)
         frame["cluster"] = clusters(vectors, options.seed)
         frame.attrs = details
         progress("saving the map", 1, 1)
