@@ -23,13 +23,14 @@ def made(count: int, dimensions: int = 2, **attributes: Any) -> EmbeddingMap:
             "cluster": np.arange(count) % 3 + 1,
         }
     )
-    frame.attrs = {
+    attrs: dict[Any, Any] = {
         "collection": "photos",
         "pipeline": "resnet50/max/whole",
         "method": "umap",
         "dimensions": dimensions,
         "parameters": {"neighbours": 15, "min_distance": 0.1},
-    } | attributes
+    }
+    frame.attrs = attrs | attributes
     return frame
 
 
