@@ -48,7 +48,7 @@ function render({ model, el }) {
 
   const read = () => {
     const spec = model.get("spec");
-    figure = spec.json ? { ...parsedSpec(spec), version: model.get("version") } : null;
+    figure = spec.json ? { ...parsedSpec(spec), spec, version: model.get("version") } : null;
     readMarks();
   };
   const readMarks = () => {
@@ -245,6 +245,11 @@ function render({ model, el }) {
   };
   const changes = {
     "change:spec": () => { read(); draw(); },
+    "change:version": () => { // an equal figure, whose points may have other ids
+      if (!figure || model.get("spec") !== figure.spec) return;
+      figure.version = model.get("version");
+      if (drawn?.figure === figure) drawn.version = figure.version;
+    },
     "change:marks": () => { readMarks(); draw(); },
     "change:chosen": () => drawn?.chosen !== JSON.stringify(model.get("chosen")) && draw(),
     "change:rings": () => (figure?.data.some((trace) => trace.type === "scatter3d") ? draw() : refresh()),
