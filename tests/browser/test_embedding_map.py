@@ -114,7 +114,8 @@ def test_map_and_results_share_selection_and_file_names_are_text(
     select(query_panel, "Query").select_option(label=f"kind 0/{NAUGHTY}")
     ranked(query_panel, before)
     notebook.settle()
-    plot.scroll_into_view_if_needed()
+    expect(panel.locator(".wb-plot-chart")).to_have_attribute("aria-busy", "false")
+    page.wait_for_timeout(500)  # a point that is drawn anew loses its card
     # The point of the query is inside its square, which is drawn last.
     plot.locator(".trace .point").last.scroll_into_view_if_needed()
     square = plot.locator(".trace .point").last.bounding_box()
