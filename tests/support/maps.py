@@ -21,7 +21,7 @@ def made(count: int, dimensions: int = 2, **attributes: Any) -> EmbeddingMap:
         | {name: axes[name] for name in "xyz"[:dimensions]}
         | {"cluster": np.arange(count) % 3 + 1}
     )
-    frame.attrs = {
+    frame.attrs |= {
         "collection": "photos",
         "pipeline": "resnet50/max/whole",
         "method": "umap",

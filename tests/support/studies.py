@@ -91,16 +91,16 @@ def scores_of(
     collection: str = "photos",
 ) -> ScoreDistributions:
     """Scores of three queries."""
-    classes = (np.array(values, np.float32) for values in (positives, negatives, junk))
-    return ScoreDistributions(pipeline, collection, "", 3, *classes, len(negatives))
+    positive, negative, ignored = (np.array(values, np.float32) for values in (positives, negatives, junk))
+    return ScoreDistributions(pipeline, collection, "", 3, positive, negative, ignored, len(negatives))
 
 
 def factors_of(
-    precision: Sequence[float],
+    precision: Sequence[float] | np.ndarray,
     pipeline: str = "vgg16/max/whole",
     collection: str = "photos",
     names: Sequence[str] = (),
-    **facts: Sequence[float],
+    **facts: Sequence[float] | np.ndarray,
 ) -> ApFactors:
     """Positives with these precisions, two of each query; of every second query the last is not ranked."""
     numbers = range(len(precision))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -87,10 +88,10 @@ class Confusion(Drawable):
         """The confusions, the most frequent first: label, predicted, images (how many), share of the label's
         images (0…1), and examples, up to three image ids."""
         wrong = self.images[self.images["label"] != self.images["predicted"]]
-        totals = self.images["label"].value_counts()
+        totals = Counter(self.images["label"])
         rows = [
-            (label, predicted, len(group), len(group) / totals[label], list(group["image_id"][:EXAMPLES]))
-            for (label, predicted), group in wrong.groupby(["label", "predicted"], sort=True)
+            (label, predicted, len(ids), len(ids) / totals[label], list(ids[:EXAMPLES]))
+            for (label, predicted), ids in wrong.groupby(["label", "predicted"], sort=True)["image_id"]
         ]
         table = Table(rows, columns=["label", "predicted", "images", "share", "examples"])
         return table.sort_values("images", ascending=False, kind="stable", ignore_index=True)

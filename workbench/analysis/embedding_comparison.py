@@ -98,8 +98,11 @@ def compare_embeddings(
         table.attrs = dict(frame.attrs)
         tables.append(table)
         neighbours.append(nearest(vectors, count + 1, progress)[0][:, 1:])  # the first is the image itself
-    agreement = Table({"image_id": images, "agreement": shared(*neighbours)})
-    return EmbeddingComparison(str(first.config), str(second.config), count, *tables, agreement, *neighbours)
+    (map_a, map_b), (near_a, near_b) = tables, neighbours
+    agreement = Table({"image_id": images, "agreement": shared(near_a, near_b)})
+    return EmbeddingComparison(
+        str(first.config), str(second.config), count, map_a, map_b, agreement, near_a, near_b
+    )
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -72,19 +72,19 @@ def embedding_map(
         progress("finding clusters", 0, 0)
         frame = pd.DataFrame({"image_id": images} | dict(zip(axes, positions.T, strict=True)))
         frame["cluster"] = clusters(vectors, options.seed)
-        frame.attrs = details
+        frame.attrs.update(details)
         progress("saving the map", 1, 1)
         _write(path, frame)
-    found = EmbeddingMap(columns=columns) if frame is None else EmbeddingMap(frame)
+    table = EmbeddingMap(columns=columns) if frame is None else EmbeddingMap(frame)
     name, parameters = method.used(len(images))
-    found.attrs = {
+    table.attrs |= {
         "collection": described.collection.name,
         "pipeline": str(described.config),
         "method": name,
         "dimensions": method.dimensions,
         "parameters": parameters,
     } | ({} if frame is None else frame.attrs)
-    return found
+    return table
 
 
 def clusters(vectors: np.ndarray, seed: int = 0) -> np.ndarray:

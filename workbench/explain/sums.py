@@ -86,15 +86,15 @@ class Sum:
             leaves.append((len(groups), "constant", "constant", self.constant, -1))
         shown = rounded([value for *_, value, _ in leaves])
         lines: list[Line] = []
-        for number, rows in enumerate([*groups, None]):
+        for number, grouped in enumerate([*groups, None]):  # None: the constant
             own = [
                 Line(kind, text, value, exact, part)
                 for (group, kind, text, value, part), exact in zip(leaves, shown, strict=True)
                 if group == number
             ]
-            if rows is not None and len(groups) > 1 and len(rows) > 1:
-                total = float(rows["contribution"].sum())
-                lines.append(Line("group", rows["group"].iloc[0], total, sum(line.shown for line in own)))
+            if grouped is not None and len(groups) > 1 and len(grouped) > 1:
+                total = float(grouped["contribution"].sum())
+                lines.append(Line("group", grouped["group"].iloc[0], total, sum(line.shown for line in own)))
             lines += own
         return [*lines, Line("whole", self.name, self.whole, sum(shown))]
 
@@ -169,7 +169,7 @@ def description(title: str, why: Explanation | Evidence) -> str:
     of = f" of {printable(why.subject)}" if why.subject else ""
     query = f" for the query {printable(why.pictures[0].name)}" if why.pictures else ""
     pipeline = f", {printable(why.pipeline)}" if why.pipeline else ""
-    rows = [(name or total.unit, value) for name, value in total.groups.items()]
+    rows = [(str(name) or total.unit, value) for name, value in total.groups.items()]
     rows += [("constant", why.constant)] if why.constant else []
     width = max((len(name) for name, _ in rows), default=0)
     lines = [f"  {name:<{width}}  {value:+.{DIGITS}f}" for name, value in rows]
@@ -216,7 +216,7 @@ def _tiles(heat: np.ndarray) -> Table:
     """The sums of heat [H, W] over nine parts of it, in rows; parts without a cell are left out."""
     height, width = heat.shape
     rows, columns = (np.round(np.arange(4) * side / 3).astype(int) for side in (height, width))
-    table = []
+    table: list[tuple[object, ...]] = []
     for row, (y0, y1) in enumerate(pairwise(rows)):
         for x0, x1 in pairwise(columns):
             if y0 < y1 and x0 < x1:

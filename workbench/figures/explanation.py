@@ -12,13 +12,13 @@ from workbench.collections.named_picture import NamedPicture
 from workbench.common import colormaps
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
+from workbench.explain.one import Evidence
 from workbench.explain.sums import BOX, Sum
 from workbench.figures.contributions import ROW, waterfall
 from workbench.figures.pictures import outlines, paled
 from workbench.figures.style import PALETTE, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
-    from workbench.explain.one import Evidence
     from workbench.explain.score import Explanation
 
 SIDE = 480  # pixels of a picture's longest side
@@ -103,7 +103,7 @@ _Side = tuple[str, NamedPicture, np.ndarray, np.ndarray, "Sum | None"]
 def _sides(why: Explanation | Evidence) -> list[_Side]:
     """The role, picture, heat, strongest regions [n, 4] and sum of both pictures."""
     named = why.pictures or tuple(NamedPicture("", Image.new("RGB", (4, 3), "white")) for _ in range(2))
-    if hasattr(why, "image_heatmaps"):
+    if isinstance(why, Evidence):
         total, image = why.sum(), why.strongest_image()
         voted = total.parts[total.parts["image_id"] == image]["image_region"].to_numpy(int)[:DRAWN]
         heat, boxes = why.image_heatmaps[image], why.image_regions[image][voted]

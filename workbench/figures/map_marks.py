@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ MARKS = {
 }
 
 
-def mark_traces(frame: pd.DataFrame, marked: dict[str, Iterable[str]], **where: Any) -> list[Any]:
+def mark_traces(frame: pd.DataFrame, marked: Mapping[str, Iterable[str]], **where: Any) -> list[Any]:
     """A trace for each kind of ``MARKS``, around the images of that kind; images not on the map are left out.
 
     The traces stand after those of the map, explain nothing on hovering and are not in the legend.

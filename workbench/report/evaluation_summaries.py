@@ -76,7 +76,7 @@ def scores_summary(scores: ScoreDistributions) -> str:
     """The mean and the quartiles of the scores of each class, their AUC and the notes."""
     rows = [
         [
-            row.relevance,
+            str(row.relevance),
             f"{row.scores:,}",
             *("–" if value != value else f"{value:.3f}" for value in row[3:]),
         ]

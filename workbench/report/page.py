@@ -60,9 +60,9 @@ def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent, st
     body = f"""<h1>{escape(title)}</h1>
 {_about(evaluations)}
 <h2>Measures</h2>
-{_measures(comparison)}
+{_measures(comparison, evaluations)}
 <h2>Figures</h2>
-{"".join(drawn(figures(comparison), static))}
+{"".join(drawn(figures(evaluations), static))}
 <h2>Some queries</h2>
 {"".join(sections)}
 <h2>Reproduction</h2>
@@ -70,10 +70,11 @@ def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent, st
     return document(title, body, static)
 
 
-def figures(comparison: Comparison) -> list[Figure]:
+def figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
     """The figures of a report: mAPs, the AP of each query under A and B, precision over recall."""
-    evaluations = comparison.evaluations
-    several = [mean_aps(evaluations), ap_differences(comparison, 0, 1)] if len(evaluations) > 1 else []
+    several = []
+    if len(evaluations) > 1:
+        several = [mean_aps(evaluations), ap_differences(Comparison(evaluations), 0, 1)]
     return [*several, *(precision_recall(evaluations, setting) for setting in evaluations[0].curves)]
 
 
@@ -88,9 +89,8 @@ def _about(evaluations: Sequence[Evaluation]) -> str:
 {warnings}"""
 
 
-def _measures(comparison: Comparison) -> str:
+def _measures(comparison: Comparison, evaluations: Sequence[Evaluation]) -> str:
     """A row for each pipeline, the best value of a measure in bold; and the differences from the first."""
-    evaluations = comparison.evaluations
     shown = [name for name in evaluations[0].metrics if name.startswith(("mAP", "mP@10", "N-S"))]
     shown += [name for name in ("localisation",) if name in evaluations[0].metrics]
     best = {name: max(evaluation.metrics[name] for evaluation in evaluations) for name in shown}
