@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations
+from tests.support.evaluations import evaluation_of
 from tests.support.explanations import confused, correlated, evidence, explained
 from tests.support.maps import comparison_of, made
 from tests.support.matches import shifted_match
@@ -58,13 +59,7 @@ def evaluation(
 ) -> Evaluation:
     """An evaluation of hand-made numbers, with any names."""
     aps = np.linspace(0.2, 0.9, len(queries))
-    per_query = pd.DataFrame(
-        {"query": queries, "ap": aps, "positives": 3, "first_positive": 0, "p_at_10": aps / 2}
-    )
-    metrics = {"mAP": float(aps.mean())}
-    judged = {"judged": len(queries), "unjudged": {}}
-    curves = {"": np.linspace(1, 0.1, 101)}
-    return Evaluation(pipeline, collection, "labels", metrics["mAP"], metrics, per_query, judged, [], curves)
+    return evaluation_of(pipeline, dict(zip(queries, aps, strict=True)), collection=collection)
 
 
 def bits() -> BinaryCodeStudy:

@@ -9,25 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tests.support.evaluations import evaluation_of
 from workbench.analysis.ap_factors import FACTS, ApFactors
 from workbench.analysis.combinations import Combinations, Value
 from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.sweep import Sweep
-from workbench.engine.evaluate import Evaluation
 from workbench.search.inspection import CellStatistics
-
-
-def evaluation_of(pipeline: str, aps: Sequence[float], collection: str = "photos") -> Evaluation:
-    """An evaluation of queries q0, q1 … with these APs."""
-    queries = [f"q{number}" for number in range(len(aps))]
-    per_query = pd.DataFrame({"query": queries, "ap": aps, "p_at_10": np.array(aps, float) / 2})
-    judged = int(np.isfinite(aps).sum())
-    mean_ap = float(np.nanmean(aps)) if judged else float("nan")
-    facts = {"judged": judged, "unjudged": {}, "collection": collection, "protocol": "labels"}
-    metrics, costs = {"mAP": mean_ap, "mP@10": mean_ap / 2}, {"bytes": 512.0, "milliseconds": 0.5}
-    return Evaluation(pipeline, collection, "labels", mean_ap, metrics, per_query, facts, [], {}, costs)
 
 
 def sweep_of(
@@ -37,11 +26,14 @@ def sweep_of(
     left_out: Mapping[str, str] | None = None,
     collection: str = "photos",
 ) -> Sweep:
-    """A sweep of {pipeline: values} with the APs of those that are evaluated."""
+    """A sweep of {pipeline: values} with the APs of those that are evaluated; each P@10 is half of the AP."""
     names = list(next(iter(points.values())))
     values = {name: tuple(dict.fromkeys(point[name] for point in points.values())) for name in names}
     made = Combinations(template, values, {p: dict(point) for p, point in points.items()}, {})
-    evaluations = tuple(evaluation_of(p, aps[p], collection) for p in points if p in aps)
+    evaluations = tuple(evaluation_of(p, aps[p], collection=collection) for p in points if p in aps)
+    for evaluation in evaluations:
+        evaluation.per_query["p_at_10"] = evaluation.per_query["ap"] / 2
+        evaluation.metrics["mP@10"] = evaluation.mean_ap / 2
     return Sweep(made, evaluations, dict(left_out or {}))
 
 

@@ -17,7 +17,6 @@ import pandas as pd
 from workbench.common.rounding import DIGITS, rounded
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
-from workbench.config.printable import printable
 
 if TYPE_CHECKING:
     from workbench.explain.channels import Contributions
@@ -64,6 +63,15 @@ class Sum:
     def groups(self) -> pd.Series:
         """The sum of each group, in order."""
         return self.parts.groupby("group", sort=False)["contribution"].sum()
+
+    def share(self, value: float) -> float:
+        """The share of the whole that a value is; nan if the whole is zero."""
+        return value / self.whole if abs(self.whole) > 1e-9 else np.nan
+
+    def strongest(self, count: int) -> list[int]:
+        """The rows of the parts with the largest contributions by absolute value, the largest first."""
+        order = np.argsort(-self.parts["contribution"].abs().to_numpy(), kind="stable")
+        return [int(row) for row in order[:count]]
 
     def lines(self, strongest: int = STRONGEST) -> list[Line]:
         """The groups with their strongest parts and all others, the constant if it is not zero, the whole.
@@ -161,20 +169,6 @@ def channels_sum(why: Contributions) -> Sum:
     names = [f"channel {number}" for number in order]
     table = Table({"group": np.repeat(groups, sizes), "name": names, "contribution": values[order]})
     return _sum(table, "channels", 0.0, why.score)
-
-
-def description(title: str, why: Explanation | Evidence) -> str:
-    """A score and its sums by group, as a few lines of text."""
-    total = why.sum()
-    of = f" of {printable(why.subject)}" if why.subject else ""
-    query = f" for the query {printable(why.pictures[0].name)}" if why.pictures else ""
-    pipeline = f", {printable(why.pipeline)}" if why.pipeline else ""
-    rows = [(str(name) or total.unit, value) for name, value in total.groups.items()]
-    rows += [("constant", why.constant)] if why.constant else []
-    width = max((len(name) for name, _ in rows), default=0)
-    lines = [f"  {name:<{width}}  {value:+.{DIGITS}f}" for name, value in rows]
-    notes = [f"  note: {warning}" for warning in why.warnings]
-    return "\n".join([f"{title}: score {why.score:.3f}{of}{query}{pipeline}", *lines, *notes])
 
 
 def extent(box: Iterable[float]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.analysis.index_steps import probes, training_key
 from workbench.analysis.index_tradeoff import IndexMeasures, pareto_front
 from workbench.figures.index_measures import Axis, axis_of, in_words, value_of
-from workbench.figures.labels import label_sides
+from workbench.figures.label_places import label_sides
 from workbench.figures.style import NEUTRAL, PALETTE, TOP, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:

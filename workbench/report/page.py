@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.evaluation.judged import judged_text, queries_text
+from workbench.evaluation.measures_text import measure_value
 from workbench.figures.ap_differences import ap_differences
 from workbench.figures.mean_aps import mean_aps
 from workbench.figures.precision_recall import precision_recall
@@ -100,7 +100,7 @@ def _measures(comparison: Comparison, evaluations: Sequence[Evaluation]) -> str:
         cells = ""
         for name in shown:
             strong = len(evaluations) > 1 and evaluation.metrics[name] == best[name]
-            text = _number(name, evaluation.metrics[name])
+            text = measure_value(name, evaluation.metrics[name])
             cells += f"<td><b>{text}</b></td>" if strong else f"<td>{text}</td>"
         rows.append(
             f"<tr><td>{letter(position)}</td><td>{_code(evaluation.pipeline)}</td>"
@@ -149,10 +149,3 @@ def _reproduction(collection: str, evaluations: Sequence[Evaluation]) -> str:
 def _title(measure: str) -> str:
     """The heading of a measure's column."""
     return escape(measure.replace("_", " ") + ("" if measure.startswith("N-S") else " %"))
-
-
-def _number(measure: str, value: float) -> str:
-    """A measure in percent, N-S as it is, or a dash for NaN."""
-    if math.isnan(value):
-        return "–"
-    return f"{value:.2f}" if measure.startswith("N-S") else f"{100 * value:.1f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
+
+from workbench.figures.style import plain as without_markup
 
 Color = tuple[float, float, float, float]  # red, green, blue and opacity, 0…1
 
@@ -29,10 +30,9 @@ _SYMBOLS = {
 }  # fmt: skip
 
 
-def plain(text: object) -> str:
-    """The text of a title or label of plotly, whose markup is removed; escaped names are as they were."""
-    lines = re.sub(r"<br\s*/?>", "\n", str(text or ""))
-    return html.unescape(re.sub(r"<[^>]*>", "", lines))
+def plain(markup: object) -> str:
+    """The text of a title or label of plotly without its markup, in lines."""
+    return without_markup(markup, "\n")
 
 
 def rgba(color: Any, opacity: float | None = None) -> Color:
