@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from tests.support.activations import ramp_activations
 from tests.support.evaluations import evaluation_of
 from tests.support.explanations import confused, correlated, evidence, explained
-from tests.support.maps import comparison_of, made
+from tests.support.maps import comparison_of, map_of
 from tests.support.matches import shifted_match
 from tests.support.patch_batches import mined_batch
 from tests.support.studies import (
@@ -70,7 +70,7 @@ def bits() -> BinaryCodeStudy:
 
 def hostile_map() -> EmbeddingMap:
     """A map of images, a collection and a pipeline with hostile names."""
-    frame = made(len(HOSTILE), collection=HOSTILE[0], pipeline=HOSTILE[1])
+    frame = map_of(len(HOSTILE), collection=HOSTILE[0], pipeline=HOSTILE[1])
     frame["image_id"] = list(HOSTILE)
     return frame
 

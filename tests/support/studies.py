@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,12 +29,12 @@ def sweep_of(
     """A sweep of {pipeline: values} with the APs of those that are evaluated; each P@10 is half of the AP."""
     names = list(next(iter(points.values())))
     values = {name: tuple(dict.fromkeys(point[name] for point in points.values())) for name in names}
-    made = Combinations(template, values, {p: dict(point) for p, point in points.items()}, {})
+    combined = Combinations(template, values, {p: dict(point) for p, point in points.items()}, {})
     evaluations = tuple(evaluation_of(p, aps[p], collection=collection) for p in points if p in aps)
     for evaluation in evaluations:
         evaluation.per_query["p_at_10"] = evaluation.per_query["ap"] / 2
         evaluation.metrics["mP@10"] = evaluation.mean_ap / 2
-    return Sweep(made, evaluations, dict(left_out or {}))
+    return Sweep(combined, evaluations, dict(left_out or {}))
 
 
 def measures_of(index: str, recall: float, size: float, **others: Any) -> IndexMeasures:
@@ -51,8 +51,7 @@ def tradeoff_of(
     tradeoff.measured = {measures.index: measures for measures in measured}
     tradeoff.described = SimpleNamespace(collection=SimpleNamespace(name=collection), config=pipeline)
     tradeoff.database, tradeoff.queries = np.zeros((40, 2)), np.zeros((8, 2))
-    made: Tradeoff = tradeoff
-    return made
+    return cast(Tradeoff, tradeoff)
 
 
 def recall_of(collection: str = "posters", pipeline: str = "net/max/proposals:20") -> RegionRecall:

@@ -50,8 +50,8 @@ class Confusion(Drawable):
     pictures: Mapping[str, NamedPicture] = field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:
-        said = f"{100 * self.accuracy:.1f} % of {len(self.images):,} images, {len(self.labels):,} labels"
-        lines = [f"Confusion: {said}, {self.pipeline}, by {self.rule}"]
+        accuracy = f"{100 * self.accuracy:.1f} % of {len(self.images):,} images, {len(self.labels):,} labels"
+        lines = [f"Confusion: {accuracy}, {self.pipeline}, by {self.rule}"]
         for error in self.errors().head(5).itertuples():
             lines.append(f"  {printable(error.label)} as {printable(error.predicted)}: {error.images}")
         return "\n".join(lines)

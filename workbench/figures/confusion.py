@@ -32,7 +32,7 @@ def confusion(result: Confusion) -> Figure:
     names = [text(result.labels[n], _NAME) if n >= 0 else others for n in numbers]
     totals = counts.sum(1, keepdims=True)
     shares = 100 * counts / np.where(totals > 0, totals, 1)
-    said = subtitle(
+    details = subtitle(
         f"accuracy {100 * result.accuracy:.1f} %",
         f"n = {len(result.images):,} images of {len(result.labels):,} {'queries' if queries else 'labels'}",
         f"{result.left_out:,} left out" if result.left_out else "",
@@ -42,7 +42,7 @@ def confusion(result: Confusion) -> Figure:
     )
     figure = new_figure(
         title,
-        f"{text(result.pipeline)}, by {result.rule}, leave one out<br>{said}",
+        f"{text(result.pipeline)}, by {result.rule}, leave one out<br>{details}",
         x="predicted",
         y=result.kind,
         height=200 + _ROW * max(8, len(names)),

@@ -37,10 +37,10 @@ def contributions(total: Sum, collection: str = "", pipeline: str = "") -> Figur
     if not len(total.parts):
         return notice("There is no region, so there is nothing to add up.", title)
     drawn = waterfall(total)
-    said = subtitle(f"n = {len(total.parts):,} {total.unit}", collection=collection, pipelines=[pipeline])
+    details = subtitle(f"n = {len(total.parts):,} {total.unit}", collection=collection, pipelines=[pipeline])
     figure = new_figure(
         title,
-        text(pipeline, 50) + ("<br>" if pipeline else "") + said,
+        text(pipeline, 50) + ("<br>" if pipeline else "") + details,
         margin={"t": 84 if pipeline else 64},
         height=130 + ROW * drawn.rows,
         showlegend=False,

@@ -35,8 +35,8 @@ class DifferingImages:
         if comparison is None:
             self.text.lines, self.strip.figures = [], []
             return
-        said = f"Mean agreement {100 * comparison.mean:.1f} %. The neighbours of these images differ most:"
-        self.text.lines = [line(said, "note")]
+        text = f"Mean agreement {100 * comparison.mean:.1f} %. The neighbours of these images differ most:"
+        self.text.lines = [line(text, "note")]
         self.strip.load(lambda: self._figures(comparison))
 
     def _figures(self, comparison: EmbeddingComparison) -> Iterator[Figure]:
