@@ -15,8 +15,8 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
+from workbench.evaluation.comparison_export import cells
 from workbench.evaluation.judged import judged_text, queries_text
-from workbench.evaluation.measures_text import measure_value
 from workbench.figures.ap_differences import ap_differences
 from workbench.figures.mean_aps import mean_aps
 from workbench.figures.precision_recall import precision_recall
@@ -90,21 +90,17 @@ def _about(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _measures(comparison: Comparison, evaluations: Sequence[Evaluation]) -> str:
-    """A row for each pipeline, the best value of a measure in bold; and the differences from the first."""
-    shown = [name for name in evaluations[0].metrics if name.startswith(("mAP", "mP@10", "N-S"))]
-    shown += [name for name in ("localisation",) if name in evaluations[0].metrics]
-    best = {name: max(evaluation.metrics[name] for evaluation in evaluations) for name in shown}
-    head = "".join(f"<th>{_title(name)}</th>" for name in shown)
+    """A row for each pipeline, the best values of a measure in bold; and the differences from the first."""
+    shown = cells(evaluations)
+    head = "".join(f"<th>{escape(title)}</th>" for title in shown.titles)
     rows = []
-    for position, evaluation in enumerate(evaluations):
-        cells = ""
-        for name in shown:
-            strong = len(evaluations) > 1 and evaluation.metrics[name] == best[name]
-            text = measure_value(name, evaluation.metrics[name])
-            cells += f"<td><b>{text}</b></td>" if strong else f"<td>{text}</td>"
+    for position, (evaluation, values) in enumerate(
+        zip(evaluations, shown.rows(escape, "<b>%s</b>"), strict=True)
+    ):
+        measures = "".join(f"<td>{value}</td>" for value in values)
         rows.append(
             f"<tr><td>{letter(position)}</td><td>{_code(evaluation.pipeline)}</td>"
-            f"{cells}<td>{judged_text(evaluation.provenance).removesuffix(' queries')}</td>"
+            f"{measures}<td>{judged_text(evaluation.provenance).removesuffix(' queries')}</td>"
             f"<td>{evaluation.costs['bytes']:,.0f}</td>"
             f"<td>{evaluation.costs['milliseconds']:.2f}</td></tr>"
         )
@@ -144,8 +140,3 @@ def _reproduction(collection: str, evaluations: Sequence[Evaluation]) -> str:
         facts[letter(position)] = " · ".join(words)
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
     return f"<p><code>{escape(command)}</code></p><dl>{items}</dl>"
-
-
-def _title(measure: str) -> str:
-    """The heading of a measure's column."""
-    return escape(measure.replace("_", " ") + ("" if measure.startswith("N-S") else " %"))
