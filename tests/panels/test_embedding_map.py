@@ -62,7 +62,7 @@ def marks(panel: EmbeddingMap) -> list[dict[str, Any]]:
 
 def test_map_shows_each_image_once(session: Session, bench: Bench) -> None:
     panel = EmbeddingMap(session)
-    assert panel.plot.figure is None
+    assert not panel.plot.spec
     assert not panel.make.disabled
     panel.start(None)
     settled(session, panel)
@@ -218,7 +218,7 @@ def test_cancel_leaves_the_map_unchanged(session: Session) -> None:
     session.cancel()
     assert session.jobs == {}
     assert session.wait(120)
-    assert panel.plot.figure is None
+    assert not panel.plot.spec
     assert not panel.make.disabled
     panel.start(None)
     settled(session, panel)
