@@ -71,10 +71,14 @@ def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent, st
 
 
 def figures(comparison: Comparison) -> list[Figure]:
-    """The figures of a report: mAPs, the AP of each query under A and B, precision over recall."""
+    """The figures of a report: mAPs of several pipelines, the AP of each query, precision over recall."""
     evaluations = comparison.evaluations
-    several = [mean_aps(evaluations), ap_differences(comparison, 0, 1)] if len(evaluations) > 1 else []
-    return [*several, *(precision_recall(evaluations, setting) for setting in evaluations[0].curves)]
+    means = [mean_aps(evaluations)] if len(evaluations) > 1 else []
+    return [
+        *means,
+        ap_differences(comparison, 0, 1),
+        *(precision_recall(evaluations, setting) for setting in evaluations[0].curves),
+    ]
 
 
 def _about(evaluations: Sequence[Evaluation]) -> str:
