@@ -219,6 +219,24 @@ def test_thirty_charts_load_the_script_once_and_survive_reload_and_restart(noteb
     assert notebook.evaluate("kernel.sent") == 0  # the page has it
 
 
+@pytest.mark.parametrize("notebook", [False], indirect=True)
+def test_chart_waits_for_a_kernel_that_computes_and_not_for_one_that_is_gone(notebook: Notebook) -> None:
+    page = notebook.page
+    forget = "() => { delete globalThis.workbenchPlotly; }"
+    page.evaluate(forget)
+    panel = notebook.run(SETUP, "shown(Plot(cloud()))", "import time\ntime.sleep(8)")
+    expect(panel.get_by_text("Waiting for the kernel")).to_be_visible(timeout=7000)
+    drawn(charts(panel))
+    expect(panel.get_by_text("Waiting for the kernel")).to_have_count(0)
+    page.evaluate(forget)
+    panel = notebook.run(SETUP, "shown(Plot(cloud()))", "import time\ntime.sleep(60)")
+    expect(charts(panel)).to_have_attribute("aria-busy", "true")
+    notebook.restart()
+    expect(panel.get_by_text("The kernel of this chart does not answer")).to_be_visible()
+    expect(charts(panel)).to_have_attribute("aria-busy", "false")
+    notebook.run(SETUP, "shown()")  # a panel that records the threads
+
+
 def test_cell_run_again_closes_its_earlier_widgets(notebook: Notebook) -> None:
     notebook.run(SETUP, "W.HTML('<p class=wb-panel>')", "cloud()")
     page = notebook.page

@@ -12,7 +12,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.figures.heatmap import add_heatmap
 from workbench.figures.measures import Measure, interval_of, judged_of, measure_of, value_of
 from workbench.figures.parameter_axis import ParameterAxis, parameter_axis_of
-from workbench.figures.style import DASHES, PALETTE, SYMBOLS, TOP, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import DASHES, PALETTE, SYMBOLS, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.analysis.combinations import Value
@@ -54,7 +54,7 @@ def sweep(sweep: Sweep, measure: str = "mAP", x: str = "", kind: str = "") -> Fi
         return notice("No query has a positive, so there is nothing to draw.", title)
     grid = second is not None and (kind == "heatmap" or (not kind and _is_grid(first.axis, second.axis)))
     figure = new_figure(title, _subtitle(sweep, drawn, points, names, grid), height=440)
-    figure.update_layout(margin={"t": 100}, title=TOP)
+    figure.update_layout(margin={"t": 100})
     if second is not None and grid:
         cells = {(p.values[first.name], p.values[second.name]): p for p in points}
         add_heatmap(figure, first.axis, second.axis, cells, drawn)
