@@ -35,11 +35,11 @@ SHOW = """async ([source, count, forget]) => {
   notebook.activeCell.model.sharedModel.setSource(source);
   const began = performance.now();
   void jupyterapp.commands.execute("notebook:run-cell");
-  const drawn = () => document.querySelectorAll(".wb-plot-chart[aria-busy=false] .wb-plot-frame .main-svg:first-child").length;
-  while (drawn() < count) await new Promise(requestAnimationFrame);
+  const drawn = ".wb-plot-chart[aria-busy=false] .main-svg:first-child";
+  while (document.querySelectorAll(drawn).length < count) await new Promise(requestAnimationFrame);
   return performance.now() - began;
 }"""
-# Show another figure in the chart; milliseconds from the request to the kernel to the frame after the drawing.
+# Show another figure in the chart; milliseconds from the request to the kernel to the drawing.
 UPDATE = """async (code) => {
   const kernel = jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
   const frame = document.querySelector(".wb-plot-frame");
@@ -50,7 +50,7 @@ UPDATE = """async (code) => {
   await new Promise(requestAnimationFrame);
   return performance.now() - began;
 }"""
-# Move the pointer over the chart in each frame; the milliseconds of each frame, and the points that were hovered.
+# Move the pointer in each frame; the milliseconds of each, and the number of points that were hovered.
 HOVER = """async (seconds) => {
   const frame = document.querySelector(".wb-plot-frame");
   const area = frame.querySelector(".nsewdrag");
@@ -62,8 +62,9 @@ HOVER = """async (seconds) => {
   let before = await next();
   for (const end = before + 1000 * seconds; before < end;) {
     const angle = before / 300;
-    const [x, y] = [left + width * (0.5 + 0.2 * Math.cos(angle)), top + height * (0.5 + 0.2 * Math.sin(1.3 * angle))];
-    area.dispatchEvent(new MouseEvent("mousemove", { clientX: x, clientY: y, bubbles: true, view: window }));
+    const clientX = left + width * (0.5 + 0.2 * Math.cos(angle));
+    const clientY = top + height * (0.5 + 0.2 * Math.sin(1.3 * angle));
+    area.dispatchEvent(new MouseEvent("mousemove", { clientX, clientY, bubbles: true, view: window }));
     const now = await next();
     times.push(now - before);
     before = now;
