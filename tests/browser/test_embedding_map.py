@@ -133,8 +133,11 @@ def test_map_and_results_share_selection_and_file_names_are_text(
     expect(marks).to_contain_text(re.compile("24 selected"))
     # Another pipeline, without a map: the map of the first one is dimmed and named.
     select(query_panel, "Pooling").select_option("mean")
-    expect(panel.locator(".wb-plot.wb-stale")).to_be_visible()
+    chart = panel.locator(".wb-plot-chart")
+    expect(chart).to_have_attribute("aria-busy", "true")
+    expect(panel.locator(".wb-stale")).to_have_count(1)
     expect(marks).to_contain_text("This is the map of")
     make_map(panel)
-    expect(panel.locator(".wb-plot.wb-stale")).to_have_count(0, timeout=60_000)
+    expect(panel.locator(".wb-stale")).to_have_count(0, timeout=60_000)
+    expect(chart).to_have_attribute("aria-busy", "false")
     assert page.locator("img[src='x']").count() == 0
