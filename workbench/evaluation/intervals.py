@@ -49,7 +49,7 @@ def draw_in_blocks(
     return np.concatenate([draw(min(block, samples - start)) for start in range(0, samples, block)])
 
 
-def mean_intervals(samples: Sequence[ArrayLike]) -> tuple[NDArray[np.float64], ...]:
+def mean_intervals(samples: Sequence[NDArray[np.floating]]) -> tuple[NDArray[np.float64], ...]:
     """The means of several samples without NaNs, and both ends of their intervals: [n] each.
 
     Where there is no interval, as of a single value, both ends are the mean.
