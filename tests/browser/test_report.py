@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.axe import serious
@@ -14,6 +15,7 @@ from workbench.report import page as report_page
 from workbench.report.frame import document, drawn
 from workbench.report.markup import escape
 
+pytestmark = pytest.mark.browser
 ACTIVE = "</script><img src=x onerror=alert(1)><a href='javascript:alert(2)'>$x$</a>"
 LONG = "long " * 60
 RANGE = "chart => chart._fullLayout.xaxis.range"
@@ -40,6 +42,7 @@ def test_figures_of_a_report_zoom_and_follow_the_colour_scheme(
     expect(charts.locator(".main-svg").first).to_be_visible()
     expect(page.locator(".chart > .plotly")).to_have_count(3)
     assert serious(page, "main") == []
+    assert page.locator("[data-title*='Share'], [data-title*='Produced with']").count() == 0
 
     precision = charts.nth(2)
     precision.scroll_into_view_if_needed()

@@ -98,11 +98,11 @@ def compare_embeddings(
         table.attrs = dict(frame.attrs)
         tables.append(table)
         neighbours.append(nearest(vectors, count + 1, progress)[0][:, 1:])  # the first is the image itself
-    (map_a, map_b), (near_a, near_b) = tables, neighbours
-    agreement = Table({"image_id": images, "agreement": shared(near_a, near_b)})
-    return EmbeddingComparison(
-        str(first.config), str(second.config), count, map_a, map_b, agreement, near_a, near_b
-    )
+    agreement = Table({"image_id": images, "agreement": shared(*neighbours)})
+    map_a, map_b = tables
+    near_a, near_b = neighbours
+    names_ab = str(first.config), str(second.config)
+    return EmbeddingComparison(*names_ab, count, map_a, map_b, agreement, near_a, near_b)
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:

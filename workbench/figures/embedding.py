@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from workbench.analysis.map_method import METHODS
 from workbench.figures.map_points import axes_of, by_label, by_value, values_of
 from workbench.figures.style import Figure, new_figure, notice, subtitle, text
 
-Attributes = Mapping[Hashable | None, Any]  # ``attrs`` of an embedding map
 _HEADINGS = {"cluster": "Cluster (k-means)"}
 
 
@@ -34,8 +33,8 @@ def embedding(
     the images' names on hovering. Raises WorkbenchError for a column that does not exist, or a sequence of
     another length.
     """
-    axes, attrs = axes_of(frame), frame.attrs
-    title = map_title(attrs)
+    axes, made = axes_of(frame), frame.attrs
+    title = map_title(made)
     if frame.empty:
         return notice("There is no image on this map.", title)
     name, values = values_of(frame, colour)
@@ -47,24 +46,24 @@ def embedding(
         traces, layout = by_label(frame, labels, heading, first, named)
     figure = new_figure(
         title,
-        map_subtitle(attrs, len(frame), [attrs.get("pipeline", "")]),
+        map_subtitle(made, len(frame), [made.get("pipeline", "")]),
         hovermode="closest",
         height=640,
         **layout,
     )
     figure.add_traces(traces)
     if len(axes) == 3:
-        return figure.update_layout(scene=space(attrs))
+        return figure.update_layout(scene=space(made))
     figure.update_layout(dragmode="lasso")
-    return figure.update_layout(plane(attrs))
+    return figure.update_layout(plane(made))
 
 
 def plane(
-    attrs: Attributes, number: str = "", domain: tuple[float, float] = (0, 1), top: float = 1
+    made: Mapping[Any, Any], number: str = "", domain: tuple[float, float] = (0, 1), top: float = 1
 ) -> dict[str, Any]:
     """The layout of the axes of a map in the plane: equal scales, since it shows distances."""
-    across, up = axis_titles(attrs, 2)
-    common = {"showticklabels": _measured(attrs), "zeroline": False}
+    across, up = axis_titles(made, 2)
+    common = {"showticklabels": _measured(made), "zeroline": False}
     return {
         f"xaxis{number}": {"title": {"text": across}, "domain": domain, "anchor": f"y{number}", **common},
         f"yaxis{number}": {
@@ -77,38 +76,38 @@ def plane(
     }
 
 
-def space(attrs: Attributes, domain: tuple[float, float] = (0, 1), top: float = 1) -> dict[str, Any]:
+def space(made: Mapping[Any, Any], domain: tuple[float, float] = (0, 1), top: float = 1) -> dict[str, Any]:
     """The layout of the scene of a map in space: equal scales."""
-    ticks = _measured(attrs)
+    ticks = _measured(made)
     axes = {
         f"{axis}axis": {"title": {"text": title}, "showticklabels": ticks}
-        for axis, title in zip("xyz", axis_titles(attrs, 3), strict=True)
+        for axis, title in zip("xyz", axis_titles(made, 3), strict=True)
     }
     return {**axes, "aspectmode": "data", "domain": {"x": domain, "y": (0, top)}}
 
 
-def _measured(attrs: Attributes) -> bool:
+def _measured(made: Mapping[Any, Any]) -> bool:
     """Whether coordinates mean something: those of PCA are in units of the descriptor."""
-    return attrs.get("method") == "pca"
+    return made.get("method") == "pca"
 
 
-def map_title(attrs: Attributes) -> str:
+def map_title(made: Mapping[Any, Any]) -> str:
     """The title of a map that was made so."""
-    method = METHODS.get(attrs.get("method", ""))
+    method = METHODS.get(made.get("method", ""))
     return "Embedding map" + (f" by {method}" if method else "")
 
 
-def map_subtitle(attrs: Attributes, count: int, pipelines: Sequence[str], *more: str) -> str:
+def map_subtitle(made: Mapping[Any, Any], count: int, pipelines: Sequence[str], *more: str) -> str:
     """The collection, the pipeline if there is one, the parameters and the number of images."""
-    collection = attrs.get("collection", "")
+    collection = made.get("collection", "")
     pipeline = text(pipelines[0]) if len(pipelines) == 1 else ""
-    parts = (text(collection), pipeline, parameters(attrs), *more, f"n = {count:,} images")
+    parts = (text(collection), pipeline, parameters(made), *more, f"n = {count:,} images")
     return subtitle(*parts, collection=collection, pipelines=pipelines)
 
 
-def parameters(attrs: Attributes) -> str:
+def parameters(made: Mapping[Any, Any]) -> str:
     """The parameters of a map in words."""
-    used = attrs.get("parameters", {})
+    used = made.get("parameters", {})
     words = {
         "neighbours": "{} neighbours",
         "min_distance": "minimum distance {:g}",
@@ -117,13 +116,13 @@ def parameters(attrs: Attributes) -> str:
     return ", ".join(words[name].format(value) for name, value in used.items() if name in words)
 
 
-def axis_titles(attrs: Attributes, dimensions: int) -> list[str]:
+def axis_titles(made: Mapping[Any, Any], dimensions: int) -> list[str]:
     """The title of each axis; of PCA with the share of the variance."""
-    if attrs.get("method") == "pca":
-        shares = attrs.get("explained_variance")
+    if made.get("method") == "pca":
+        shares = made.get("explained_variance")
         return [
             f"principal axis {n + 1}" + (f" ({100 * shares[n]:.1f} % of the variance)" if shares else "")
             for n in range(dimensions)
         ]
-    method = METHODS.get(attrs.get("method", ""), "axis")
+    method = METHODS.get(made.get("method", ""), "axis")
     return [f"{method} {n + 1} (no unit)" for n in range(dimensions)]

@@ -86,7 +86,7 @@ def by_label(
         add(
             rows,
             f"{len(ranked) - len(shown):,} other labels",
-            color=np.array([place[str(labels[row])] + 0.5 for row in rows.tolist()], np.float32),
+            color=np.array([place[str(labels[int(row)])] + 0.5 for row in rows], np.float32),
             cmin=0,
             cmax=len(PALETTE),
             colorscale=scale,

@@ -30,6 +30,8 @@ TOP = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}  # of a 
 LEGEND_BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
 WEBGL_FROM = 2000  # points; a page has about 16 WebGL contexts, so small charts do without
 LIGHT, DARK = "workbench_light", "workbench_dark"
+# Of plotly.js: no button that uploads the data of a figure, and no link to plotly's site.
+PRIVATE = {"displaylogo": False, "showSendToCloud": False, "modeBarButtonsToRemove": ["sendChartToCloud"]}
 
 
 def _template(text: str, quiet: str, grid: str, ground: str) -> go.layout.Template:
@@ -82,6 +84,18 @@ class Figure(go.Figure):
     """A plotly figure that a notebook shows by the workbench's widget: offline, in the theme of the page."""
 
     _ipython_display_ = None  # plotly's own, which would come first
+
+    def to_html(self, config: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> str:
+        """As plotly's, by default without the button that uploads the data."""
+        return str(super().to_html({**PRIVATE, **(config or {})}, *args, **kwargs))
+
+    def write_html(self, file: Any, config: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> None:
+        """As plotly's, by default without the button that uploads the data."""
+        super().write_html(file, {**PRIVATE, **(config or {})}, *args, **kwargs)
+
+    def show(self, *args: Any, config: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        """As plotly's, by default without the button that uploads the data."""
+        return super().show(*args, config={**PRIVATE, **(config or {})}, **kwargs)
 
     def to_image(self, *args: Any, **kwargs: Any) -> Any:
         """As plotly's, by kaleido, without a request to the network."""

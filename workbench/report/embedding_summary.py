@@ -13,10 +13,11 @@ def embedding_summary(comparison: EmbeddingComparison) -> str:
     pipelines = f"<code>{escape(comparison.a)}</code> and <code>{escape(comparison.b)}</code>"
     if not comparison.k:
         return f"<div>{pipelines}: one image, which has no neighbours to compare.</div>"
-    shared = f"{100 * comparison.mean:.1f} % of the {comparison.k} nearest neighbours in common"
+    said = f"{100 * comparison.mean:.1f} % of the {comparison.k} nearest neighbours in common"
+    least = comparison.differing(IMAGES)
     differing = "".join(
         f"<li>{escape(image)}: {100 * agreement:.0f} %</li>"
-        for image, agreement, *_ in comparison.differing(IMAGES).itertuples(index=False, name=None)
+        for image, agreement in zip(least["image_id"], least["agreement"], strict=True)
     )
     count = len(comparison.agreement)
-    return f"<div>{pipelines}: {shared}, mean of n = {count:,} images. Least:</div><ol>{differing}</ol>"
+    return f"<div>{pipelines}: {said}, mean of n = {count:,} images. Least:</div><ol>{differing}</ol>"

@@ -35,12 +35,13 @@ class DifferingImages:
         if comparison is None:
             self.text.lines, self.strip.figures = [], []
             return
-        text = f"Mean agreement {100 * comparison.mean:.1f} %. The neighbours of these images differ most:"
-        self.text.lines = [line(text, "note")]
+        said = f"Mean agreement {100 * comparison.mean:.1f} %. The neighbours of these images differ most:"
+        self.text.lines = [line(said, "note")]
         self.strip.load(lambda: self._figures(comparison))
 
     def _figures(self, comparison: EmbeddingComparison) -> Iterator[Figure]:
-        for image, agreement, *_ in comparison.differing(SHOWN).itertuples(index=False, name=None):
+        differing = comparison.differing(SHOWN)
+        for image, agreement in zip(differing["image_id"], differing["agreement"], strict=True):
             share = f"{100 * agreement:.0f} %"
             yield {
                 "id": image,
