@@ -70,24 +70,14 @@ def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent, st
     return document(title, body, static)
 
 
-<<<<<<< HEAD
 def figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
-    """The figures of a report: mAPs, the AP of each query under A and B, precision over recall."""
-    several = []
-    if len(evaluations) > 1:
-        several = [mean_aps(evaluations), ap_differences(Comparison(evaluations), 0, 1)]
-    return [*several, *(precision_recall(evaluations, setting) for setting in evaluations[0].curves)]
-=======
-def figures(comparison: Comparison) -> list[Figure]:
     """The figures of a report: mAPs of several pipelines, the AP of each query, precision over recall."""
-    evaluations = comparison.evaluations
     means = [mean_aps(evaluations)] if len(evaluations) > 1 else []
     return [
         *means,
-        ap_differences(comparison, 0, 1),
+        ap_differences(Comparison(evaluations), 0, 1),
         *(precision_recall(evaluations, setting) for setting in evaluations[0].curves),
     ]
->>>>>>> report
 
 
 def _about(evaluations: Sequence[Evaluation]) -> str:
