@@ -12,7 +12,7 @@ from workbench.analysis.embedding_map import EmbeddingMap
 from workbench.common.tables import Table
 
 
-def made(count: int, dimensions: int = 2, **attributes: Any) -> EmbeddingMap:
+def map_of(count: int, dimensions: int = 2, **attributes: Any) -> EmbeddingMap:
     """A map of ``count`` images a0, a1 …, whose image n is at (n, -n, 2n)."""
     at = np.arange(count, dtype=np.float32)
     axes: dict[str, Any] = {"x": at, "y": -at, "z": 2 * at}
