@@ -90,7 +90,8 @@ def test_methods_dimensions_and_two_pipelines(notebook: Notebook, folder: Path, 
     lasso(page, plot, *ALL)
     expect(part).to_contain_text("24 selected")
     expect(plot.locator(".trace .point")).to_have_count(2 * (24 + 1))
-    picture = part.get_by_role("group", name="Images whose neighbours differ most").locator("figure").first
+    differing = part.get_by_role("listbox", name="Images whose neighbours differ most")
+    picture = differing.get_by_role("option").nth(1)
     name = picture.get_attribute("aria-label") or picture.inner_text()
     picture.click()
     notebook.settle()
