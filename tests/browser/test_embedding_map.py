@@ -90,8 +90,8 @@ def test_methods_dimensions_and_two_pipelines(notebook: Notebook, folder: Path, 
     lasso(page, plot, *ALL)
     expect(part).to_contain_text("24 selected")
     expect(plot.locator(".trace .point")).to_have_count(2 * (24 + 1))
-    differing = part.get_by_role("listbox", name="Images whose neighbours differ most")
-    picture = differing.get_by_role("option").nth(1)
+    strip = part.get_by_role("listbox", name="Images whose neighbours differ most")
+    picture = strip.get_by_role("option").first
     name = picture.get_attribute("aria-label") or picture.inner_text()
     picture.click()
     notebook.settle()
@@ -114,8 +114,10 @@ def test_map_and_results_share_selection_and_file_names_are_text(
     select(query_panel, "Query").select_option(label=f"kind 0/{NAUGHTY}")
     ranked(query_panel, before)
     notebook.settle()
-    plot.scroll_into_view_if_needed()
+    expect(panel.locator(".wb-plot-chart")).to_have_attribute("aria-busy", "false")
+    page.wait_for_timeout(500)  # a point that is drawn anew loses its card
     # The point of the query is inside its square, which is drawn last.
+    plot.locator(".trace .point").last.scroll_into_view_if_needed()
     square = plot.locator(".trace .point").last.bounding_box()
     assert square is not None
     at = square["x"] + square["width"] / 2, square["y"] + square["height"] / 2

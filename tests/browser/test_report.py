@@ -11,7 +11,6 @@ from playwright.sync_api import BrowserContext, expect
 from tests.browser.axe import serious
 from tests.browser.watch import Watch
 from tests.support.evaluations import evaluation_of
-from workbench.evaluation.comparison import Comparison
 from workbench.report import page as report_page
 from workbench.report.frame import document, drawn
 from workbench.report.markup import escape
@@ -31,7 +30,7 @@ def test_figures_of_a_report_zoom_and_follow_the_colour_scheme(
         evaluation_of("efficientnet_lite0/max/rmac:3", dict.fromkeys(aps, 0.5), collection=ACTIVE),
     ]
     title = escape(f"Image retrieval on {ACTIVE}")
-    body = f"<h1>{title}</h1>{''.join(drawn(report_page.figures(Comparison(evaluations))))}"
+    body = f"<h1>{title}</h1>{''.join(drawn(report_page.figures(evaluations)))}"
     path = tmp_path / "report.html"
     path.write_text(document(ACTIVE, body), encoding="utf-8")
     context.set_offline(True)

@@ -14,7 +14,7 @@ from workbench.evaluation.comparison import Comparison
 from workbench.evaluation.intervals import mean_interval
 from workbench.figures.ap_differences import EXTREMES, MOST, ap_differences
 from workbench.figures.mean_aps import mean_aps
-from workbench.figures.names import distinct_labels, shared_backbone
+from workbench.figures.pipeline_labels import distinct_labels, shared_backbone
 from workbench.figures.precision_recall import precision_recall
 from workbench.figures.style import Figure
 

@@ -117,8 +117,14 @@ def score_distributions(searcher: Searcher, progress: Progress = silent) -> Scor
         collection.name,
         protocol.headline,
         len(collection.queries),
-        *(np.concatenate([np.empty(0, np.float32), *parts]) for parts in (positives, negatives, junk)),
+        _joined(positives),
+        _joined(negatives),
+        _joined(junk),
         total,
         unranked,
         search_warnings(searcher),
     )
+
+
+def _joined(parts: list[np.ndarray]) -> NDArray[np.float32]:
+    return np.concatenate([np.empty(0, np.float32), *parts])

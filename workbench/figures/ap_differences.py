@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.intervals import mean_interval
-from workbench.figures.names import distinct_labels, query_count
-from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.pipeline_labels import distinct_labels
+from workbench.figures.style import LEGEND_BELOW, NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:
     from workbench.evaluation.comparison import Comparison
@@ -46,7 +47,7 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
     figure = new_figure(
         f"AP of each query: B − A = {mean}",
         subtitle(
-            f"{text(first.collection)}, {PROTOCOLS[first.protocol].setting(setting)}".rstrip(", "),
+            collection_part(first.collection, PROTOCOLS[first.protocol].setting(setting)),
             f"{query_count(len(gains))}: B better on {(gains > 0).sum():,}, worse on {(gains < 0).sum():,}",
             _drawn_of(len(drawn), len(gains)),
             collection=first.collection,
@@ -55,7 +56,7 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
         x="queries, in order of B − A",
         y="AP, %",
         height=HEIGHT + 20 * (len(drawn) <= NAMED),
-        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "reversed"},
+        legend={**LEGEND_BELOW, "traceorder": "reversed"},
         hovermode="x",
         hoverdistance=-1,  # the whole column of a query
     )

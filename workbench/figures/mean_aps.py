@@ -10,8 +10,9 @@ import numpy as np
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.comparison import query_aps
 from workbench.evaluation.intervals import mean_interval
-from workbench.figures.names import distinct_labels, query_count, shared_backbone
-from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.pipeline_labels import distinct_labels, shared_backbone
+from workbench.figures.style import PALETTE, Figure, error_bars, new_figure, notice, subtitle, text
+from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:
     from workbench.engine.evaluate import Evaluation
@@ -43,7 +44,7 @@ def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
     figure = new_figure(
         title,
         subtitle(
-            f"{text(first.collection)}, {setting}".rstrip(", "),
+            collection_part(first.collection, setting),
             f"{query_count(count)}{', bars: 95 % interval of the mean' if count > 1 else ': no interval'}",
             collection=first.collection,
             pipelines=drawn,
@@ -58,7 +59,7 @@ def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
         y=places,
         mode="markers",
         marker={"color": PALETTE[0], "size": 9},
-        error_x={"array": high - means, "arrayminus": means - low, "color": PALETTE[0], "thickness": 1.5},
+        error_x=error_bars(means, low, high),
         ids=drawn,
         hovertext=[
             f"{text(pipeline, 120)}<br>mAP {mean:.1f} %"

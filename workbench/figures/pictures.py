@@ -118,8 +118,8 @@ def _place(figure: Figure, frame: Frame, picture: Image.Image | None) -> None:
     figure.add_annotation(x=x, y=y, text="no picture", showarrow=False)
 
 
-def _caption(figure: Figure, frame: Frame, said: str) -> None:
+def _caption(figure: Figure, frame: Frame, caption: str) -> None:
     figure.add_annotation(
-        **{"x": frame.x0, "y": frame.y0, "text": said, "showarrow": False},
+        **{"x": frame.x0, "y": frame.y0, "text": caption, "showarrow": False},
         **{"xanchor": "left", "yanchor": "bottom", "align": "left", "borderpad": 0},
     )

@@ -234,9 +234,11 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
         if drawn == self._plotted:
             return
         self._plotted = drawn
-        tradeoff, x, y = self.tradeoff, self.x.value, self.y.value
-        empty = tradeoff is None or not self.rows
-        self.plot.show(None if empty else tradeoff_figure(tradeoff, x, y, self.rows, probed))
+        if self.tradeoff is None or not self.rows:
+            self.plot.show(None)
+        else:
+            x, y = self.x.value, self.y.value
+            self.plot.show(tradeoff_figure(self.tradeoff, x, y, self.rows, probed))
 
     def _stale(self) -> bool:
         """Whether the numbers are of another description, or of other images: some turned out unreadable."""

@@ -60,7 +60,7 @@ class Plot(Dimmed, anywidget.AnyWidget):
     selected = T.List(T.Unicode())
     spec = T.Dict().tag(sync=True)  # the figure (``figure_spec``), empty without one
     marks = T.Dict().tag(sync=True)  # further traces above it
-    rings = T.List().tag(sync=True)  # [trace, number] of the points of the current id
+    rings = T.List(T.Any()).tag(sync=True)  # [trace, number] of the points of the current id
     chosen = T.Dict().tag(sync=True)  # numbers of the selected points of each trace that has any
     described = T.Bool(False).tag(sync=True)
     version = T.Int(0).tag(sync=True)  # of the figure, sent back with numbers of its points
@@ -71,7 +71,7 @@ class Plot(Dimmed, anywidget.AnyWidget):
         describe: Describe | None = None,
         **traits: Any,
     ) -> None:
-        self.figure: go.Figure | None = None
+        self.figure: Any = None  # a plotly figure, or None
         self._places: dict[str, list[tuple[int, Any]]] | None = None
         super().__init__(**traits, described=describe is not None)
         self.runner = JobRunner()  # of the descriptions
