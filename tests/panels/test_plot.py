@@ -88,8 +88,7 @@ def test_message_about_an_older_figure_is_dropped() -> None:
 
 
 def test_equal_figure_is_not_sent_again_and_its_points_are_still_heard() -> None:
-    plot = Plot(cloud("a", "b"))
-    heard: list[Any] = []
+    plot, heard = Plot(cloud("a", "b")), list[str]()
     plot.on_pick(heard.append)
     spec = plot.spec
     plot.show(cloud("a", "b"))
