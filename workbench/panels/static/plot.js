@@ -53,7 +53,10 @@ function render({ model, el }) {
     const title = model.get("label") || plainText(figure?.layout.title?.text) || "Chart";
     chart.setAttribute("aria-label", `${title}. ${KEYS}`);
   };
-  const busy = (working) => chart.setAttribute("aria-busy", String(Boolean(working) || model.get("stale")));
+  const busy = (working) => {
+    chart.setAttribute("aria-busy", String(Boolean(working) || model.get("stale")));
+    chart.classList.toggle("wb-stale", model.get("stale")); // the classes of the model do not reach this view
+  };
 
   const tell = () => {
     const waiting = figure && !view.library;
