@@ -62,7 +62,7 @@ class Plot(Dimmed, anywidget.AnyWidget):
     selected = T.List(T.Unicode())
     spec = T.Dict().tag(sync=True)  # the figure (``figure_spec``) with its version, empty without one
     marks = T.Dict().tag(sync=True)  # further traces above it
-    rings = T.List().tag(sync=True)  # [trace, number] of the points of the current id
+    rings = T.List(T.Any()).tag(sync=True)  # [trace, number] of the points of the current id
     chosen = T.Dict().tag(sync=True)  # numbers of the selected points of each trace that has any
     described = T.Bool(False).tag(sync=True)
 
