@@ -46,7 +46,7 @@ def test_rows_of_a_query_by_hand() -> None:
     assert table["precision"].tolist() == pytest.approx([1, 2 / 3, 0])
     assert table["ap"].tolist() == pytest.approx([5 / 9] * 3)
     assert table["positives"].tolist() == [3, 3, 3]
-    assert table.loc[0, ["visible", "size", "tilt"]].tolist() == [0.5, 0.1, 30]
+    assert table.loc[0, ["visible", "size", "tilt"]].to_numpy().tolist() == [0.5, 0.1, 30]
     assert table.loc[1, ["visible", "size", "tilt", "box"]].isna().all()
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.axe import serious
 from tests.browser.watch import Watch
 from tests.support.evaluations import evaluation_of
-from workbench.evaluation.comparison import Comparison
 from workbench.report import page as report_page
 from workbench.report.frame import document, drawn
 from workbench.report.markup import escape
 
+pytestmark = pytest.mark.browser
 ACTIVE = "</script><img src=x onerror=alert(1)><a href='javascript:alert(2)'>$x$</a>"
 LONG = "long " * 60
 RANGE = "chart => chart._fullLayout.xaxis.range"
@@ -29,7 +30,7 @@ def test_figures_of_a_report_zoom_and_follow_the_colour_scheme(
         evaluation_of("efficientnet_lite0/max/rmac:3", dict.fromkeys(aps, 0.5), collection=ACTIVE),
     ]
     title = escape(f"Image retrieval on {ACTIVE}")
-    body = f"<h1>{title}</h1>{''.join(drawn(report_page.figures(Comparison(evaluations))))}"
+    body = f"<h1>{title}</h1>{''.join(drawn(report_page.figures(evaluations)))}"
     path = tmp_path / "report.html"
     path.write_text(document(ACTIVE, body), encoding="utf-8")
     context.set_offline(True)
@@ -41,6 +42,7 @@ def test_figures_of_a_report_zoom_and_follow_the_colour_scheme(
     expect(charts.locator(".main-svg").first).to_be_visible()
     expect(page.locator(".chart > .plotly")).to_have_count(3)
     assert serious(page, "main") == []
+    assert page.locator("[data-title*='Share'], [data-title*='Produced with']").count() == 0
 
     precision = charts.nth(2)
     precision.scroll_into_view_if_needed()

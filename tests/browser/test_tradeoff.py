@@ -31,7 +31,7 @@ def measure(panel: Locator, *indexes: str) -> Locator:
         if button(chips, index).count() == 0:
             field.fill(index)
             field.press("Enter")
-            expect(button(chips, index)).to_be_visible()
+            expect(button(chips, index)).to_have_attribute("aria-pressed", "true")
     for chip in chips.get_by_role("button").all():
         if (chip.get_attribute("aria-pressed") == "true") != (chip.inner_text().strip("✓ ") in indexes):
             chip.click()
@@ -71,7 +71,9 @@ def test_indexes_are_measured_inspected_and_used(panel: Locator, notebook: Noteb
     chart.focus()
     page.keyboard.press("ArrowLeft")  # the current one
     expect(spoken).to_contain_text("ivf:4:4: recall@10 100.0 %")
-    page.keyboard.press("ArrowLeft")  # lsh:64 has the fewest bytes
+    page.keyboard.press("ArrowLeft")  # by bytes an image
+    expect(spoken).to_contain_text("exact: recall@10 100.0 %")
+    page.keyboard.press("ArrowLeft")
     expect(spoken).to_contain_text("lsh:64: recall@10")
     page.keyboard.press("Enter")
     expect(part.get_by_role("row", name=re.compile("lsh:64"))).to_have_attribute("aria-selected", "true")

@@ -14,8 +14,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations
+from tests.support.evaluations import evaluation_of
 from tests.support.explanations import confused, correlated, evidence, explained
-from tests.support.maps import comparison_of, made
+from tests.support.maps import comparison_of, map_of
 from tests.support.matches import shifted_match
 from tests.support.patch_batches import mined_batch
 from tests.support.studies import (
@@ -58,13 +59,7 @@ def evaluation(
 ) -> Evaluation:
     """An evaluation of hand-made numbers, with any names."""
     aps = np.linspace(0.2, 0.9, len(queries))
-    per_query = pd.DataFrame(
-        {"query": queries, "ap": aps, "positives": 3, "first_positive": 0, "p_at_10": aps / 2}
-    )
-    metrics = {"mAP": float(aps.mean())}
-    judged = {"judged": len(queries), "unjudged": {}}
-    curves = {"": np.linspace(1, 0.1, 101)}
-    return Evaluation(pipeline, collection, "labels", metrics["mAP"], metrics, per_query, judged, [], curves)
+    return evaluation_of(pipeline, dict(zip(queries, aps, strict=True)), collection=collection)
 
 
 def bits() -> BinaryCodeStudy:
@@ -75,7 +70,7 @@ def bits() -> BinaryCodeStudy:
 
 def hostile_map() -> EmbeddingMap:
     """A map of images, a collection and a pipeline with hostile names."""
-    frame = made(len(HOSTILE), collection=HOSTILE[0], pipeline=HOSTILE[1])
+    frame = map_of(len(HOSTILE), collection=HOSTILE[0], pipeline=HOSTILE[1])
     frame["image_id"] = list(HOSTILE)
     return frame
 

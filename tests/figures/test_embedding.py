@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.maps import comparison_of, made
+from tests.support.maps import comparison_of, map_of
 from workbench.config.errors import WorkbenchError
 from workbench.figures.embedding import embedding
 from workbench.figures.map_marks import mark_traces
@@ -27,7 +27,7 @@ def images_of(figure: Any) -> list[str]:
 
 
 def test_points_are_at_their_positions_and_titles_say_how_they_were_made() -> None:
-    frame = made(7)
+    frame = map_of(7)
     figure = frame.figure()
     assert sorted(images_of(figure)) == sorted(frame["image_id"])
     for trace in figure.data:
@@ -46,7 +46,7 @@ def test_points_are_at_their_positions_and_titles_say_how_they_were_made() -> No
 
 
 def test_figure_in_space_has_equal_scales() -> None:
-    figure = embedding(made(5, 3, method="tsne", parameters={"perplexity": 4 / 3}))
+    figure = embedding(map_of(5, 3, method="tsne", parameters={"perplexity": 4 / 3}))
     assert {trace.type for trace in figure.data} == {"scatter3d"}
     assert [list(trace.z) for trace in figure.data] == [[0, 6], [2, 8], [4]]
     assert figure.layout.scene.aspectmode == "data"
@@ -55,7 +55,7 @@ def test_figure_in_space_has_equal_scales() -> None:
 
 
 def test_axes_of_pca_state_the_variance_and_a_map_what_its_data_are() -> None:
-    frame = made(
+    frame = map_of(
         3,
         method="pca",
         parameters={},
@@ -70,7 +70,7 @@ def test_axes_of_pca_state_the_variance_and_a_map_what_its_data_are() -> None:
 
 
 def test_large_maps_are_drawn_by_webgl() -> None:
-    figure = embedding(made(WEBGL_FROM + 1), named=False)
+    figure = embedding(map_of(WEBGL_FROM + 1), named=False)
     assert {trace.type for trace in figure.data} == {"scattergl"}
     assert all(trace.hovertext is None and trace.hoverinfo == "none" for trace in figure.data)
     assert all(trace.x.dtype == np.float32 for trace in figure.data)
@@ -79,7 +79,7 @@ def test_large_maps_are_drawn_by_webgl() -> None:
 @pytest.mark.parametrize(("dimensions", "symbols"), [(2, 8), (3, len(SYMBOLS_3D))])
 def test_sixty_labels_have_sixty_pairs_of_colour_and_symbol(dimensions: int, symbols: int) -> None:
     labels = [f"kind {n % 60:02}" for n in range(180)]
-    figure = embedding(made(180, dimensions), labels)
+    figure = embedding(map_of(180, dimensions), labels)
     looks = [(trace.marker.color, trace.marker.symbol) for trace in figure.data]
     assert len(set(looks)) == len(looks) == 60
     assert {colour for colour, _ in looks} == set(PALETTE)
@@ -91,7 +91,7 @@ def test_sixty_labels_have_sixty_pairs_of_colour_and_symbol(dimensions: int, sym
 
 def test_labels_beyond_the_looks_are_coloured_and_counted() -> None:
     labels = [f"{n}" for n in range(100) for _ in range(100 - n)]
-    figure = embedding(made(len(labels)), labels, first="99")
+    figure = embedding(map_of(len(labels)), labels, first="99")
     names = [trace.name for trace in figure.data]
     assert len(names) == LOOKS
     assert "99 (1)" in names and "61 (39)" in names and "62 (38)" not in names
@@ -102,7 +102,7 @@ def test_labels_beyond_the_looks_are_coloured_and_counted() -> None:
 
 @given(st.lists(st.one_of(st.none(), st.sampled_from("abcdefgh"), st.text(max_size=2)), max_size=40))
 def test_each_image_is_drawn_once_under_its_label(labels: list[str | None]) -> None:
-    frame = made(len(labels))
+    frame = map_of(len(labels))
     figure = embedding(frame, pd.Series(labels, index=frame["image_id"], dtype=object))
     if not labels:
         assert "no image" in figure.layout.annotations[0].text
@@ -116,7 +116,7 @@ def test_each_image_is_drawn_once_under_its_label(labels: list[str | None]) -> N
 
 
 def test_numbers_are_on_a_scale_and_images_without_one_are_grey() -> None:
-    frame = made(4)
+    frame = map_of(4)
     scores = pd.Series({"a2": 0.5, "a0": 0.25, "a3": 1.0}, name="score")
     figure = embedding(frame, scores)
     grey, valued = figure.data
@@ -131,7 +131,7 @@ def test_numbers_are_on_a_scale_and_images_without_one_are_grey() -> None:
 
 
 def test_columns_and_sequences_that_do_not_fit_are_refused() -> None:
-    frame = made(3)
+    frame = map_of(3)
     with pytest.raises(WorkbenchError, match="the map has no column 'label'; its columns are 'image_id'"):
         embedding(frame, "label")
     with pytest.raises(WorkbenchError, match="2 values for 3 images"):
@@ -145,14 +145,14 @@ def test_columns_and_sequences_that_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_and_identical_points_are_drawn(count: int, dimensions: int) -> None:
-    frame = made(count, dimensions)
+    frame = map_of(count, dimensions)
     frame[list("xyz"[:dimensions])] = 1.0
     assert sorted(images_of(embedding(frame))) == sorted(frame["image_id"])
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_names_are_text(dimensions: int) -> None:
-    frame = made(3, dimensions, collection=ATTACK)
+    frame = map_of(3, dimensions, collection=ATTACK)
     frame["image_id"] = [ATTACK, "b", "c" * 300]
     figure = embedding(frame, pd.Series([ATTACK, "x", "y"], name=ATTACK))
     sent = figure.data[0]
@@ -164,7 +164,7 @@ def test_names_are_text(dimensions: int) -> None:
 
 
 def test_marks_surround_their_images_in_the_order_of_the_map() -> None:
-    frame = made(5)
+    frame = map_of(5)
     marked = {"query": ["a3"], "matching": ["a1", "a4", "gone"], "selected": ["a2"]}
     traces = {trace.name: trace for trace in mark_traces(frame, marked)}
     assert set(traces) == {"query", "matching"}
@@ -172,12 +172,12 @@ def test_marks_surround_their_images_in_the_order_of_the_map() -> None:
     assert mark_traces(frame, {"query": ["gone"]}) == []
     assert traces["query"].marker.symbol == "square-open" and list(traces["query"].y) == [-3]
     assert all(trace.hoverinfo == "skip" and trace.showlegend is False for trace in traces.values())
-    assert {trace.type for trace in mark_traces(made(5, 3), marked)} == {"scatter3d"}
+    assert {trace.type for trace in mark_traces(map_of(5, 3), marked)} == {"scatter3d"}
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_two_maps_share_the_order_and_the_scale_of_agreement(dimensions: int) -> None:
-    first, second = made(4, dimensions), made(4, dimensions, pipeline="resnet50@random/max/whole")
+    first, second = map_of(4, dimensions), map_of(4, dimensions, pipeline="resnet50@random/max/whole")
     figure = comparison_of(first, second, [0, 0.5, 1, 0.5]).figure()
     a, b = figure.data
     assert list(a.ids) == list(b.ids) == ["a0", "a1", "a2", "a3"]

@@ -14,7 +14,7 @@ from workbench.evaluation.comparison import Comparison
 from workbench.evaluation.intervals import mean_interval
 from workbench.figures.ap_differences import EXTREMES, MOST, ap_differences
 from workbench.figures.mean_aps import mean_aps
-from workbench.figures.names import distinct_labels, shared_backbone
+from workbench.figures.pipeline_labels import distinct_labels, shared_backbone
 from workbench.figures.precision_recall import precision_recall
 from workbench.figures.style import Figure
 
@@ -132,9 +132,24 @@ def test_single_query_has_no_interval() -> None:
     assert list(pair.mean_aps().data[0].error_x.array) == [0, 0]
 
 
+def test_aps_of_a_single_pipeline_are_drawn_in_their_order() -> None:
+    single = evaluation_of(MAX, {"x": 0.5, HOSTILE: 0.2, "z": nan, "y": 0.8}, collection="posters")
+    figure = Comparison([single]).figure()
+    (aps,) = figure.data
+    assert list(aps.ids) == [HOSTILE, "x", "y"] and list(aps.x) == [0, 1, 2]
+    assert list(aps.y) == pytest.approx([20, 50, 80])
+    assert "<img" not in "".join([*aps.hovertext, *figure.layout.xaxis.ticktext])
+    low, high = mean_interval([20, 50, 80])
+    assert f"mean 50.0 % (95 % interval {low:.1f} to {high:.1f})" in titles(figure)
+    assert f"n = 3 queries · {MAX}" in titles(figure) and "semi-synthetic" in titles(figure)
+    many = Comparison([evaluation_of(MAX, np.linspace(1, 0, MOST + 1))]).figure()
+    assert len(many.data[0].ids) == MOST and f"{MOST} drawn" in titles(many)
+    assert "one query: no interval" in titles(Comparison([evaluation_of(MAX, [0.5])]).figure())
+    assert "No query has a positive" in sentence(Comparison([evaluation_of(MAX, [nan])]).figure())
+
+
 def test_comparisons_without_a_difference_are_sentences() -> None:
-    assert "Two pipelines" in sentence(Comparison([]).figure())
-    assert "Two pipelines" in sentence(Comparison([evaluation_of(MAX, [0.5])]).figure())
+    assert "no pipeline" in sentence(Comparison([]).figure())
     never = [evaluation_of(MAX, [nan, 0.1]), evaluation_of(MEAN, [0.2, nan])]
     assert "No query has an AP under both" in sentence(Comparison(never).figure())
     same = Comparison([evaluation_of(MAX, [0.5, 0.1]), evaluation_of(MEAN, [0.2, 0.1])]).figure(0, 0)

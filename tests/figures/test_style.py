@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
@@ -119,3 +120,13 @@ def test_a_figure_carries_its_titles_and_opens_from_its_json() -> None:
     assert (layout["xaxis"]["title"]["text"], layout["yaxis"]["title"]["text"]) == ("x", "y, %")
     sentence = json.loads(notice("There is nothing.").to_json())["layout"]["annotations"][0]
     assert sentence["text"] == "There is nothing."
+
+
+def test_pages_of_a_figure_have_no_button_that_uploads_its_data(tmp_path: Path) -> None:
+    figure, file = new_figure("T"), tmp_path / "figure.html"
+    figure.write_html(file, include_plotlyjs=False)
+    for page in (file.read_text("utf-8"), figure.to_html({"scrollZoom": True}, include_plotlyjs=False)):
+        config = json.loads(page[page.rindex('{"') :].partition(")")[0].strip())
+        assert config["showSendToCloud"] is config["displaylogo"] is False
+        assert "sendChartToCloud" in config["modeBarButtonsToRemove"]
+    assert config["scrollZoom"] is True

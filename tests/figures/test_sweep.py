@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.studies import sweep_of
+from workbench.analysis.combinations import Value
 from workbench.config.errors import WorkbenchError
 from workbench.evaluation.intervals import mean_interval
 from workbench.figures.parameter_axis import numbers_of, parameter_axis_of
@@ -151,6 +152,7 @@ def test_one_query_has_no_interval_and_no_positives_a_sentence() -> None:
 
 def test_long_names_that_are_cut_to_the_same_text_stay_apart() -> None:
     values = [f"{'x' * 200}{number}{'y' * 200}" for number in range(3)]
+    points: dict[str, dict[str, Value]]
     points = {f"net/{value}/whole": {"pooling": value, "p": p} for p, value in enumerate(values)}
     figure = sweep_of(points, {name: [0.1, 0.2] for name in points}, "net/{pooling}{p}").figure(x="p")
     assert sum(trace.ids is not None for trace in figure.data) == 3

@@ -11,7 +11,7 @@ from workbench.analysis.index_tradeoff import IndexMeasures
 from workbench.config.errors import WorkbenchError
 from workbench.figures.cell_sizes import cell_sizes
 from workbench.figures.index_measures import AXES, in_words, points, seconds
-from workbench.figures.labels import label_sides
+from workbench.figures.label_places import label_sides
 from workbench.figures.tradeoff import front, tradeoff
 
 EXACT, PQ, WORSE = measures_of("exact", 1.0, 1024), measures_of("pq:4", 0.6, 4), measures_of("lsh:64", 0.5, 8)

@@ -39,11 +39,16 @@ def opened(session: Session) -> EmbeddingMap:
     return panel
 
 
+def drawn(panel: EmbeddingMap) -> Any:
+    """The figure that is shown."""
+    assert panel.plot.figure is not None
+    return panel.plot.figure
+
+
 def coloured(panel: EmbeddingMap) -> dict[str, Any]:
     """The colour of each image on the map: its number, or the name of its trace."""
     colours: dict[str, Any] = {}
-    assert panel.plot.figure is not None
-    for trace in panel.plot.figure.data:
+    for trace in drawn(panel).data:
         scaled = trace.marker.coloraxis is not None
         values = trace.marker.color if scaled else [trace.name] * len(trace.ids)
         colours |= dict(zip(trace.ids, values, strict=True))
@@ -57,14 +62,14 @@ def marks(panel: EmbeddingMap) -> list[dict[str, Any]]:
 
 def test_map_shows_each_image_once(session: Session, bench: Bench) -> None:
     panel = EmbeddingMap(session)
-    assert panel.plot.figure is None
+    assert not panel.plot.spec
     assert not panel.make.disabled
     panel.start(None)
     settled(session, panel)
     positions = bench.studies.embedding(PIPELINE).set_index("image_id")
-    shown = [image for trace in panel.plot.figure.data for image in trace.ids]
+    shown = [image for trace in drawn(panel).data for image in trace.ids]
     assert sorted(shown) == sorted(bench.collection.images)
-    for trace in panel.plot.figure.data:
+    for trace in drawn(panel).data:
         np.testing.assert_array_equal(trace.x, positions.loc[list(trace.ids), "x"])
     assert panel.make.disabled
     assert panel.lines()[0]["text"].startswith("18 images.")
@@ -80,19 +85,19 @@ def test_colours_encode_label_ap_cluster_or_similarity(session: Session, bench: 
     settled(session, panel)
     per_query = bench.evaluate(PIPELINE).per_query.set_index("query")["ap"]
     assert coloured(panel) == pytest.approx({image: 100 * per_query[image] for image in images}, abs=1e-4)
-    assert panel.plot.figure.layout.coloraxis.cmax == 100
+    assert drawn(panel).layout.coloraxis.cmax == 100
     panel.colour.value = SIMILARITY
     settled(session, panel)
     scores = session.ranking.set_index("image_id")["score"]
     assert coloured(panel) == pytest.approx(scores.to_dict(), abs=1e-6)
-    assert panel.plot.figure.layout.coloraxis.cmax == pytest.approx(scores.max())
+    assert drawn(panel).layout.coloraxis.cmax == pytest.approx(scores.max())
     before = coloured(panel)
     session.choose(list(session.queries)[-1])
     settled(session, panel)
     assert coloured(panel) != before  # colours follow the query
     panel.colour.value = CLUSTER
     settled(session, panel)
-    assert panel.plot.figure.layout.legend.title.text.startswith("Cluster (k-means)")
+    assert drawn(panel).layout.legend.title.text.startswith("Cluster (k-means)")
     assert len(coloured(panel)) == LABELS * EACH
 
 
@@ -100,7 +105,7 @@ def test_colours_without_ground_truth_are_cluster_and_similarity(folder: Path, c
     session = Session(workbench.open(folder, cache=cache), pipeline=PIPELINE)
     panel = opened(session)
     assert panel.colour.options == (CLUSTER, SIMILARITY)
-    assert panel.plot.figure.layout.legend.title.text.startswith("Cluster")
+    assert drawn(panel).layout.legend.title.text.startswith("Cluster")
 
 
 def test_map_and_session_share_the_selection(session: Session) -> None:
@@ -170,8 +175,8 @@ def test_method_dimensions_and_parameters_are_those_of_the_fields(session: Sessi
     panel.start(None)
     settled(session, panel)
     assert not panel.plot.stale
-    assert {trace.type for trace in panel.plot.figure.data} == {"scatter3d"}
-    assert "perplexity 4" in panel.plot.figure.layout.title.subtitle.text
+    assert {trace.type for trace in drawn(panel).data} == {"scatter3d"}
+    assert "perplexity 4" in drawn(panel).layout.title.subtitle.text
     fields.method.value = "pca"
     assert fields.switch.disabled and fields.parameters.layout.display == "none"
     fields.method.value, fields.dimensions.value = "umap", 2
@@ -189,7 +194,7 @@ def test_two_pipelines_are_shown_linked_with_the_images_that_differ(session: Ses
     panel.start(None)
     settled(session, panel)
     assert panel.colour.disabled and not panel.plot.stale
-    first, second = panel.plot.figure.data
+    first, second = drawn(panel).data
     assert list(first.ids) == list(second.ids) == list(bench.collection.images)
     comparison = bench.studies.compare_embeddings(PIPELINE, OTHER_PIPELINE, method="pca")
     np.testing.assert_allclose(first.marker.color, 100 * comparison.agreement["agreement"], atol=1e-4)
@@ -213,7 +218,7 @@ def test_cancel_leaves_the_map_unchanged(session: Session) -> None:
     session.cancel()
     assert session.jobs == {}
     assert session.wait(120)
-    assert panel.plot.figure is None
+    assert not panel.plot.spec
     assert not panel.make.disabled
     panel.start(None)
     settled(session, panel)

@@ -65,8 +65,7 @@ def test_ids_and_templates_are_not_sent() -> None:
 
 
 def test_picks_and_selections_are_heard_by_id() -> None:
-    heard: list[Any] = []
-    plot = Plot(cloud("a", "b", "c"))
+    plot, heard = Plot(cloud("a", "b", "c")), list[object]()
     plot.on_pick(lambda name: heard.append(name))
     plot.on_select(lambda names: heard.append(names))
     hear(plot, pick=[1, 2])
@@ -79,8 +78,7 @@ def test_picks_and_selections_are_heard_by_id() -> None:
 
 
 def test_message_about_an_older_figure_is_dropped() -> None:
-    heard: list[Any] = []
-    plot = Plot(cloud("a", "b"))
+    plot, heard = Plot(cloud("a", "b")), list[str]()
     plot.on_pick(heard.append)
     before = plot.version
     plot.show(cloud("c", "d"))
@@ -90,8 +88,7 @@ def test_message_about_an_older_figure_is_dropped() -> None:
 
 
 def test_equal_figure_is_not_sent_again_and_its_points_are_still_heard() -> None:
-    heard: list[Any] = []
-    plot = Plot(cloud("a", "b"))
+    plot, heard = Plot(cloud("a", "b")), list[str]()
     plot.on_pick(heard.append)
     spec = plot.spec
     plot.show(cloud("a", "b"))
@@ -124,8 +121,7 @@ def test_current_and_selected_follow_the_figure() -> None:
 
 
 def test_cell_of_a_heatmap_has_an_id() -> None:
-    heard: list[Any] = []
-    plot = Plot(go.Figure(go.Heatmap(z=[[1, 2], [3, 4]], ids=[["a", "b"], ["c", "d"]])))
+    plot, heard = Plot(go.Figure(go.Heatmap(z=[[1, 2], [3, 4]], ids=[["a", "b"], ["c", "d"]]))), list[str]()
     plot.on_pick(heard.append)
     hear(plot, pick=[0, [1, 0]])
     plot.current = "b"

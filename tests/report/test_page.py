@@ -21,7 +21,6 @@ from workbench.bench.bench import Bench
 from workbench.cli.main import main
 from workbench.common.progress import silent
 from workbench.config.errors import WorkbenchError
-from workbench.evaluation.comparison import Comparison
 from workbench.report import page as report_page
 from workbench.report.frame import drawn, plotly_script
 from workbench.report.queries import chosen_queries, section
@@ -129,8 +128,8 @@ def test_a_static_page_has_pictures_in_place_of_scripts(bench: Bench, no_browser
 def test_a_page_of_many_pipelines_and_queries_stays_small() -> None:
     aps = np.random.default_rng(0).random((40, 10_000))
     name = "efficientnet_lite0/max/" + "/".join(["norm"] * 60) + "/pcaw:{}"
-    comparison = Comparison([evaluation_of(name.format(n), row) for n, row in enumerate(aps, start=8)])
-    figures = report_page.figures(comparison)
+    evaluations = [evaluation_of(name.format(n), row) for n, row in enumerate(aps, start=8)]
+    figures = report_page.figures(evaluations)
     assert len(figures) == 3
     assert sum(map(len, drawn(figures))) + len(plotly_script()) < 5_500_000
 
@@ -144,7 +143,7 @@ def test_one_query_no_positives_or_no_curves_leave_sentences(
     if not curves:
         for evaluation in evaluations:
             evaluation.curves.clear()
-    figures = report_page.figures(Comparison(evaluations))
+    figures = report_page.figures(evaluations)
     assert len(figures) == 2 + curves
     for block in (*drawn(figures), *drawn(figures, static=True)):
         assert block.startswith('<figure class="plot">') and "NaN" not in block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from workbench.engine.evaluate import Evaluation
 
 def evaluation_of(
     pipeline: str,
-    aps: Mapping[str, float] | Sequence[float],
+    aps: Mapping[str, float] | Iterable[float],
     *,
     collection: str = "photos",
     protocol: str = "labels",

@@ -33,14 +33,18 @@ def explained(
     pairs = pd.DataFrame(
         {"query_region": rows, "image_region": columns, "contribution": table.ravel()}
     ).sort_values("contribution", ascending=False, kind="stable", ignore_index=True)
-    boxes = [np.array([[i / 10, 0, i / 10 + 0.5, 1] for i in range(n)]) for n in table.shape]
-    heats = [np.full((2, 3), table.sum() / 6) for _ in range(2)]
+    query_boxes, image_boxes = (
+        np.array([[i / 10, 0, i / 10 + 0.5, 1] for i in range(n)]) for n in table.shape
+    )
+    heat = np.full((2, 3), table.sum() / 6)
     query, image, pipeline, collection = names or ("", "", "", "")
     return Explanation(
         float(table.sum()) + constant,
-        *heats,
+        heat,
+        heat,
         pairs,
-        *boxes,
+        query_boxes,
+        image_boxes,
         constant=constant,
         query_levels=np.array(query_levels, int),
         image_levels=np.array(image_levels, int),

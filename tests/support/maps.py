@@ -12,22 +12,25 @@ from workbench.analysis.embedding_map import EmbeddingMap
 from workbench.common.tables import Table
 
 
-def made(count: int, dimensions: int = 2, **attributes: Any) -> EmbeddingMap:
+def map_of(count: int, dimensions: int = 2, **attributes: Any) -> EmbeddingMap:
     """A map of ``count`` images a0, a1 …, whose image n is at (n, -n, 2n)."""
     at = np.arange(count, dtype=np.float32)
-    axes = {"x": at, "y": -at, "z": 2 * at}
+    axes: dict[str, Any] = {"x": at, "y": -at, "z": 2 * at}
     frame = EmbeddingMap(
-        {"image_id": [f"a{n}" for n in range(count)]}
-        | {name: axes[name] for name in "xyz"[:dimensions]}
-        | {"cluster": np.arange(count) % 3 + 1}
+        {
+            "image_id": [f"a{n}" for n in range(count)],
+            **{name: axes[name] for name in "xyz"[:dimensions]},
+            "cluster": np.arange(count) % 3 + 1,
+        }
     )
-    frame.attrs = {
+    attrs: dict[Any, Any] = {
         "collection": "photos",
         "pipeline": "resnet50/max/whole",
         "method": "umap",
         "dimensions": dimensions,
         "parameters": {"neighbours": 15, "min_distance": 0.1},
-    } | attributes
+    }
+    frame.attrs = attrs | attributes
     return frame
 
 

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
+from tests.support.evaluations import evaluation_of
 from workbench.analysis.ap_factors import FACTS, ApFactors
 from workbench.analysis.combinations import Combinations, Value
 from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.sweep import Sweep
-from workbench.engine.evaluate import Evaluation
 from workbench.search.inspection import CellStatistics
-
-
-def evaluation_of(pipeline: str, aps: Sequence[float], collection: str = "photos") -> Evaluation:
-    """An evaluation of queries q0, q1 … with these APs."""
-    queries = [f"q{number}" for number in range(len(aps))]
-    per_query = pd.DataFrame({"query": queries, "ap": aps, "p_at_10": np.array(aps, float) / 2})
-    judged = int(np.isfinite(aps).sum())
-    mean_ap = float(np.nanmean(aps)) if judged else float("nan")
-    facts = {"judged": judged, "unjudged": {}, "collection": collection, "protocol": "labels"}
-    metrics, costs = {"mAP": mean_ap, "mP@10": mean_ap / 2}, {"bytes": 512.0, "milliseconds": 0.5}
-    return Evaluation(pipeline, collection, "labels", mean_ap, metrics, per_query, facts, [], {}, costs)
 
 
 def sweep_of(
@@ -37,12 +26,15 @@ def sweep_of(
     left_out: Mapping[str, str] | None = None,
     collection: str = "photos",
 ) -> Sweep:
-    """A sweep of {pipeline: values} with the APs of those that are evaluated."""
+    """A sweep of {pipeline: values} with the APs of those that are evaluated; each P@10 is half of the AP."""
     names = list(next(iter(points.values())))
     values = {name: tuple(dict.fromkeys(point[name] for point in points.values())) for name in names}
-    made = Combinations(template, values, {p: dict(point) for p, point in points.items()}, {})
-    evaluations = tuple(evaluation_of(p, aps[p], collection) for p in points if p in aps)
-    return Sweep(made, evaluations, dict(left_out or {}))
+    combined = Combinations(template, values, {p: dict(point) for p, point in points.items()}, {})
+    evaluations = tuple(evaluation_of(p, aps[p], collection=collection) for p in points if p in aps)
+    for evaluation in evaluations:
+        evaluation.per_query["p_at_10"] = evaluation.per_query["ap"] / 2
+        evaluation.metrics["mP@10"] = evaluation.mean_ap / 2
+    return Sweep(combined, evaluations, dict(left_out or {}))
 
 
 def measures_of(index: str, recall: float, size: float, **others: Any) -> IndexMeasures:
@@ -59,8 +51,7 @@ def tradeoff_of(
     tradeoff.measured = {measures.index: measures for measures in measured}
     tradeoff.described = SimpleNamespace(collection=SimpleNamespace(name=collection), config=pipeline)
     tradeoff.database, tradeoff.queries = np.zeros((40, 2)), np.zeros((8, 2))
-    made: Tradeoff = tradeoff
-    return made
+    return cast(Tradeoff, tradeoff)
 
 
 def recall_of(collection: str = "posters", pipeline: str = "net/max/proposals:20") -> RegionRecall:
@@ -91,16 +82,16 @@ def scores_of(
     collection: str = "photos",
 ) -> ScoreDistributions:
     """Scores of three queries."""
-    classes = (np.array(values, np.float32) for values in (positives, negatives, junk))
-    return ScoreDistributions(pipeline, collection, "", 3, *classes, len(negatives))
+    positive, negative, ignored = (np.array(values, np.float32) for values in (positives, negatives, junk))
+    return ScoreDistributions(pipeline, collection, "", 3, positive, negative, ignored, len(negatives))
 
 
 def factors_of(
-    precision: Sequence[float],
+    precision: Sequence[float] | np.ndarray,
     pipeline: str = "vgg16/max/whole",
     collection: str = "photos",
     names: Sequence[str] = (),
-    **facts: Sequence[float],
+    **facts: Sequence[float] | np.ndarray,
 ) -> ApFactors:
     """Positives with these precisions, two of each query; of every second query the last is not ranked."""
     numbers = range(len(precision))

@@ -90,6 +90,7 @@ def _rows(judged: JudgedRanking, collection: Collection, variant: Any) -> list[d
     precision = precision_terms(ranks, variant)
     box = _box_share(collection, query.image, query.box)
     missed = sorted(set(positives.tolist()) - set(ranked[ranks].tolist()))
+    results: list[tuple[int, Any, float]]
     results = [*zip(ranked[ranks].tolist(), (ranks + 1).tolist(), precision.tolist(), strict=True)]
     results += [(row, pd.NA, 0.0) for row in missed]
     about = {"ap": float(precision.sum() / len(positives)), "box": box, "positives": len(positives)}

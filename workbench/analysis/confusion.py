@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,8 +50,8 @@ class Confusion(Drawable):
     pictures: Mapping[str, NamedPicture] = field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:
-        said = f"{100 * self.accuracy:.1f} % of {len(self.images):,} images, {len(self.labels):,} labels"
-        lines = [f"Confusion: {said}, {self.pipeline}, by {self.rule}"]
+        accuracy = f"{100 * self.accuracy:.1f} % of {len(self.images):,} images, {len(self.labels):,} labels"
+        lines = [f"Confusion: {accuracy}, {self.pipeline}, by {self.rule}"]
         for error in self.errors().head(5).itertuples():
             lines.append(f"  {printable(error.label)} as {printable(error.predicted)}: {error.images}")
         return "\n".join(lines)
@@ -87,10 +88,10 @@ class Confusion(Drawable):
         """The confusions, the most frequent first: label, predicted, images (how many), share of the label's
         images (0…1), and examples, up to three image ids."""
         wrong = self.images[self.images["label"] != self.images["predicted"]]
-        totals = self.images["label"].value_counts()
+        totals = Counter(self.images["label"])
         rows = [
-            (label, predicted, len(group), len(group) / totals[label], list(group["image_id"][:EXAMPLES]))
-            for (label, predicted), group in wrong.groupby(["label", "predicted"], sort=True)
+            (label, predicted, len(ids), len(ids) / totals[label], list(ids[:EXAMPLES]))
+            for (label, predicted), ids in wrong.groupby(["label", "predicted"], sort=True)["image_id"]
         ]
         table = Table(rows, columns=["label", "predicted", "images", "share", "examples"])
         return table.sort_values("images", ascending=False, kind="stable", ignore_index=True)

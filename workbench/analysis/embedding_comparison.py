@@ -99,7 +99,10 @@ def compare_embeddings(
         tables.append(table)
         neighbours.append(nearest(vectors, count + 1, progress)[0][:, 1:])  # the first is the image itself
     agreement = Table({"image_id": images, "agreement": shared(*neighbours)})
-    return EmbeddingComparison(str(first.config), str(second.config), count, *tables, agreement, *neighbours)
+    map_a, map_b = tables
+    near_a, near_b = neighbours
+    names_ab = str(first.config), str(second.config)
+    return EmbeddingComparison(*names_ab, count, map_a, map_b, agreement, near_a, near_b)
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -70,21 +70,23 @@ def embedding_map(
     if frame is None and not known_only:
         positions, details = layout(vectors, options.seed, progress, method)
         progress("finding clusters", 0, 0)
-        frame = pd.DataFrame({"image_id": images} | dict(zip(axes, positions.T, strict=True)))
+        laid_out: dict[str, Any] = {"image_id": images, **dict(zip(axes, positions.T, strict=True))}
+        frame = pd.DataFrame(laid_out)
         frame["cluster"] = clusters(vectors, options.seed)
         frame.attrs = details
         progress("saving the map", 1, 1)
         _write(path, frame)
-    found = EmbeddingMap(columns=columns) if frame is None else EmbeddingMap(frame)
+    table = EmbeddingMap(columns=columns) if frame is None else EmbeddingMap(frame)
     name, parameters = method.used(len(images))
-    found.attrs = {
+    attrs: dict[Any, Any] = {
         "collection": described.collection.name,
         "pipeline": str(described.config),
         "method": name,
         "dimensions": method.dimensions,
         "parameters": parameters,
-    } | ({} if frame is None else frame.attrs)
-    return found
+    }
+    table.attrs = attrs if frame is None else {**attrs, **frame.attrs}
+    return table
 
 
 def clusters(vectors: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -26,7 +26,7 @@ class Layout(NamedTuple):
     """
 
     positions: np.ndarray
-    details: dict[str, Any]
+    details: dict[Any, Any]
 
 
 def layout(
@@ -39,7 +39,7 @@ def layout(
     """
     method = method or MapMethod()
     name, parameters = method.used(len(vectors))
-    details = {"method": name, "dimensions": method.dimensions, "parameters": parameters}
+    details: dict[Any, Any] = {"method": name, "dimensions": method.dimensions, "parameters": parameters}
     if name == "pca":
         positions, shares = principal(vectors, method.dimensions, progress)
         return Layout(positions, details | {"explained_variance": shares.tolist()})

@@ -105,23 +105,25 @@ def sweep(
     for name in fields(template) if isinstance(template, str) else ():
         if name in _COLUMNS or name.startswith(("mAP", "localisation")):
             raise WorkbenchError(f"field {{{name}}}: the results use this name; choose another")
-    made = combinations(template, values)
-    left_out, evaluations = dict(made.left_out), list[Evaluation]()
-    for number, pipeline in enumerate(made.pipelines, start=1):
+    combined = combinations(template, values)
+    left_out, evaluations = dict(combined.left_out), list[Evaluation]()
+    for number, pipeline in enumerate(combined.pipelines, start=1):
         try:
-            evaluations.append(evaluate(pipeline, _numbered(progress, number, len(made.pipelines))))
+            evaluations.append(evaluate(pipeline, _numbered(progress, number, len(combined.pipelines))))
         except WorkbenchError as error:
             left_out[pipeline] = str(error)
     if not evaluations:
         reason = next(iter(left_out.values()))
         raise WorkbenchError(f"template {template!r} gives no valid pipeline: {reason}")
-    return Sweep(made, tuple(evaluations), left_out)
+    return Sweep(combined, tuple(evaluations), left_out)
 
 
-def evaluated(made: Combinations, evaluations: Sequence[Evaluation]) -> Sweep:
+def evaluated(combined: Combinations, evaluations: Sequence[Evaluation]) -> Sweep:
     """The sweep of those of the evaluations that are among the combinations."""
     by_pipeline = {evaluation.pipeline: evaluation for evaluation in evaluations}
-    return Sweep(made, tuple(by_pipeline[p] for p in made.pipelines if p in by_pipeline), made.left_out)
+    return Sweep(
+        combined, tuple(by_pipeline[p] for p in combined.pipelines if p in by_pipeline), combined.left_out
+    )
 
 
 def _numbered(progress: Progress, number: int, total: int) -> Progress:

@@ -55,7 +55,7 @@ class StudyAccessor:
         if layer is not None:
             config = at_layer(config, layer)
             source = layer_source(config.backbone, self._engine.options)
-            seen = activations(source.maps_of(query_input(collection, image, box))[0], config)
+            result = activations(source.maps_of(query_input(collection, image, box))[0], config)
         else:
             described = self._engine.describe(config, progress, image)
             maps, descriptors = query_maps(described, image, box)[0], described.descriptors
@@ -63,9 +63,9 @@ class StudyAccessor:
             if regions is not None:
                 config = replace(config, regions=Step.parse("regions", regions))
                 proposals = load_proposal_model(config, require_maps(described.source))
-            seen = activations(maps, config, descriptors.attention, proposals)
+            result = activations(maps, config, descriptors.attention, proposals)
         picture = named_picture(collection, image, box)
-        return replace(seen, picture=picture, collection=collection.name, pipeline=str(config))
+        return replace(result, picture=picture, collection=collection.name, pipeline=str(config))
 
     def contributions(
         self,

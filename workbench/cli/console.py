@@ -69,7 +69,8 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     table = Table(box=None, pad_edge=False)
     for position, name in enumerate(columns):
         numbers = bool(rows) and all(
-            row[position].removeprefix("-").replace(".", "", 1).isdigit() or not row[position] for row in rows
+            row[position].removeprefix("-").replace(".", "", 1).isdigit() or row[position] in ("", "–")
+            for row in rows
         )
         table.add_column(Text(printable(name)), justify="right" if numbers else "left", overflow="fold")
     for row in rows:
@@ -84,16 +85,6 @@ def print_notes(warnings: Iterable[str], errors: bool = False) -> None:
     """Print each warning once, as a line; ``errors``: on stderr, beside JSON."""
     for warning in dict.fromkeys(warnings):
         print_line(f"note: {warning}", file=sys.stderr if errors else sys.stdout)
-
-
-def percent(value: float) -> str:
-    """A fraction in percent with one digit; empty for NaN."""
-    return "" if math.isnan(value) else f"{100 * value:.1f}"
-
-
-def measure(name: str, value: float) -> str:
-    """A measure in percent, or N-S, which ranges from 0 to 4, as it is."""
-    return f"{value:.2f}" if name == "N-S" else percent(value)
 
 
 def count(value: int | None) -> str:

@@ -12,8 +12,6 @@ import typer
 
 from workbench.cli import queries, resources, train
 from workbench.cli.console import (
-    measure,
-    percent,
     print_json,
     print_line,
     print_notes,
@@ -44,6 +42,7 @@ def evaluate(
 ) -> None:
     """Evaluate pipelines by the collection's protocol: a table of mAP."""
     from workbench.evaluation.judged import judged_text, queries_text
+    from workbench.evaluation.measures_text import measure_value, percent
 
     with progress_bar() as progress:
         bench = opening(progress)
@@ -60,7 +59,7 @@ def evaluate(
             evaluation.pipeline,
             percent(evaluation.mean_ap),
             judged_text(evaluation.provenance).replace(" queries", ""),
-            *(measure(name, evaluation.metrics[name]) for name in shown),
+            *(measure_value(name, evaluation.metrics[name]) for name in shown),
         ]
         for evaluation in evaluations
     ]
@@ -79,6 +78,8 @@ def suggest(
     as_json: JSON = False,
 ) -> None:
     """Suggest a pipeline: one half of the queries chooses it, the other half reports."""
+    from workbench.evaluation.measures_text import percent
+
     with progress_bar() as progress:
         suggestion = opening(progress).suggest(seconds=seconds, progress=progress)
     table = suggestion.table
@@ -124,6 +125,7 @@ def runs(
     cache: CACHE = None,
 ) -> None:
     """List earlier evaluations, newest first, or compare two of them."""
+    from workbench.evaluation.measures_text import measure_value, percent
     from workbench.runs import store
 
     folder = cache_folder(cache)
@@ -140,7 +142,7 @@ def runs(
             return
         print_line(comparison.difference.sentence(f"{comparison.b.pipeline} ({comparison.b.id[:8]})"))
         measured = comparison.metrics.itertuples(index=False, name=None)
-        measures = [[name, *(measure(name, value) for value in values)] for name, *values in measured]
+        measures = [[name, *(measure_value(name, value) for value in values)] for name, *values in measured]
         print_table("Measures, in percent", ["measure", "A", "B", "B - A"], measures)
         print_table("Provenance: differences", ["", "A", "B"], comparison.provenance.to_numpy().tolist())
         print_notes(comparison.notes)

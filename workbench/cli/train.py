@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from workbench.cli.console import percent, print_line, progress_bar
+from workbench.cli.console import print_line, progress_bar
 from workbench.cli.options import Opening, opens
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def attention(
 ) -> None:
     """Train regional attention on a collection's photos, for use as the step attention:NAME."""
     from workbench.descriptors.attention import Attention
+    from workbench.evaluation.measures_text import percent
     from workbench.learning.attention.train import AttentionSettings, train_attention
 
     def report(epoch: Epoch) -> None:
@@ -87,6 +88,7 @@ def backbone(
     rate: Annotated[float, typer.Option(help="learning rate of the first epoch")] = 3e-4,
 ) -> None:
     """Fine-tune a backbone for search on a labelled collection, for use as the backbone file:PATH."""
+    from workbench.evaluation.measures_text import percent
     from workbench.learning.finetuning.train import FinetuningSettings, card, finetune
 
     def report(epoch: Epoch) -> None:
@@ -152,6 +154,7 @@ def proposals(
     rate: Annotated[float, typer.Option(help="highest learning rate")] = 1e-3,
 ) -> None:
     """Train region proposals on generated scenes like those of posters, for use as proposals:20:NAME."""
+    from workbench.evaluation.measures_text import percent
     from workbench.learning.proposals.train import FIRST, ProposalSettings, train_proposals
 
     def report(epoch: Epoch) -> None:

@@ -22,6 +22,7 @@ from workbench.engine.one import Classes, ImageRegions, RegionSets
 from workbench.engine.region_search import pool_image_regions, region_parts
 from workbench.explain import sums
 from workbench.explain.score import cell_contributions, grid_levels
+from workbench.explain.sum_text import description
 from workbench.search.region_sets import NearestMembers
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Evidence(Drawable):
 
     def __repr__(self) -> str:
         """The score, and its sums over the levels of the query's regions: a few lines."""
-        return sums.description("Evidence", self)
+        return description("Evidence", self)
 
     def sum(self) -> sums.Sum:
         """The score over the query's regions: see ``sums.votes_sum``."""

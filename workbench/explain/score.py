@@ -27,6 +27,7 @@ from workbench.descriptors.description import Descriptors, describe_maps
 from workbench.descriptors.pooling import shares
 from workbench.explain import sums
 from workbench.explain.activations import region_levels
+from workbench.explain.sum_text import description
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -60,7 +61,7 @@ class Explanation(Drawable):
 
     def __repr__(self) -> str:
         """The score, and its sums over the query's regions: a few lines."""
-        return sums.description("Explanation", self)
+        return description("Explanation", self)
 
     @property
     def subject(self) -> str:

@@ -17,7 +17,6 @@ import pandas as pd
 from workbench.common.rounding import DIGITS, rounded
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
-from workbench.config.printable import printable
 
 if TYPE_CHECKING:
     from workbench.explain.channels import Contributions
@@ -65,6 +64,15 @@ class Sum:
         """The sum of each group, in order."""
         return self.parts.groupby("group", sort=False)["contribution"].sum()
 
+    def share(self, value: float) -> float:
+        """The share of the whole that a value is; nan if the whole is zero."""
+        return value / self.whole if abs(self.whole) > 1e-9 else np.nan
+
+    def strongest(self, count: int) -> list[int]:
+        """The rows of the parts with the largest contributions by absolute value, the largest first."""
+        order = np.argsort(-self.parts["contribution"].abs().to_numpy(), kind="stable")
+        return [int(row) for row in order[:count]]
+
     def lines(self, strongest: int = STRONGEST) -> list[Line]:
         """The groups with their strongest parts and all others, the constant if it is not zero, the whole.
 
@@ -86,15 +94,15 @@ class Sum:
             leaves.append((len(groups), "constant", "constant", self.constant, -1))
         shown = rounded([value for *_, value, _ in leaves])
         lines: list[Line] = []
-        for number, rows in enumerate([*groups, None]):
+        for number, grouped in enumerate([*groups, None]):  # None: the constant
             own = [
                 Line(kind, text, value, exact, part)
                 for (group, kind, text, value, part), exact in zip(leaves, shown, strict=True)
                 if group == number
             ]
-            if rows is not None and len(groups) > 1 and len(rows) > 1:
-                total = float(rows["contribution"].sum())
-                lines.append(Line("group", rows["group"].iloc[0], total, sum(line.shown for line in own)))
+            if grouped is not None and len(groups) > 1 and len(grouped) > 1:
+                total = float(grouped["contribution"].sum())
+                lines.append(Line("group", grouped["group"].iloc[0], total, sum(line.shown for line in own)))
             lines += own
         return [*lines, Line("whole", self.name, self.whole, sum(shown))]
 
@@ -163,20 +171,6 @@ def channels_sum(why: Contributions) -> Sum:
     return _sum(table, "channels", 0.0, why.score)
 
 
-def description(title: str, why: Explanation | Evidence) -> str:
-    """A score and its sums by group, as a few lines of text."""
-    total = why.sum()
-    of = f" of {printable(why.subject)}" if why.subject else ""
-    query = f" for the query {printable(why.pictures[0].name)}" if why.pictures else ""
-    pipeline = f", {printable(why.pipeline)}" if why.pipeline else ""
-    rows = [(name or total.unit, value) for name, value in total.groups.items()]
-    rows += [("constant", why.constant)] if why.constant else []
-    width = max((len(name) for name, _ in rows), default=0)
-    lines = [f"  {name:<{width}}  {value:+.{DIGITS}f}" for name, value in rows]
-    notes = [f"  note: {warning}" for warning in why.warnings]
-    return "\n".join([f"{title}: score {why.score:.3f}{of}{query}{pipeline}", *lines, *notes])
-
-
 def extent(box: Iterable[float]) -> str:
     """The horizontal and vertical extent of a box, in percent."""
     x0, y0, x1, y1 = (round(100 * float(edge)) for edge in box)
@@ -216,7 +210,7 @@ def _tiles(heat: np.ndarray) -> Table:
     """The sums of heat [H, W] over nine parts of it, in rows; parts without a cell are left out."""
     height, width = heat.shape
     rows, columns = (np.round(np.arange(4) * side / 3).astype(int) for side in (height, width))
-    table = []
+    table: list[tuple[object, ...]] = []
     for row, (y0, y1) in enumerate(pairwise(rows)):
         for x0, x1 in pairwise(columns):
             if y0 < y1 and x0 < x1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from workbench.common.colormaps import table
+from workbench.figures.heat_colours import heat_scale
 from workbench.figures.pictures import Frame, picture_figure
 from workbench.figures.regions import add_regions
 from workbench.figures.style import Figure, subtitle, text
@@ -65,7 +65,6 @@ def heatmap(heat: np.ndarray, frame: Frame, quantity: str, **more: Any) -> go.He
     rows, columns = heat.shape
     signed = bool(heat.min() < 0)
     top = float(np.abs(heat).max()) or 1.0
-    colours = [f"rgba({r},{g},{b},{a / 255:.3f})" for r, g, b, a in table(signed).tolist()]
     return go.Heatmap(
         z=heat,
         x=frame.x0 + (np.arange(columns) + 0.5) * frame.width / columns,
@@ -73,7 +72,7 @@ def heatmap(heat: np.ndarray, frame: Frame, quantity: str, **more: Any) -> go.He
         zmin=-top if signed else 0.0,
         zmax=top,
         zsmooth="best",
-        colorscale=[[n / 255, colour] for n, colour in enumerate(colours)],
+        colorscale=heat_scale(signed),
         colorbar={
             **{"title": {"text": quantity, "side": "top"}, "thickness": 12, "orientation": "h"},
             **{"x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "ypad": 32},

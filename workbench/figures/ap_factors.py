@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from workbench.common.even_selection import even_selection
 from workbench.config.errors import WorkbenchError
-from workbench.evaluation.intervals import mean_interval
-from workbench.figures.names import query_count
-from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.evaluation.intervals import mean_intervals
+from workbench.figures.style import (
+    LEGEND_BELOW,
+    PALETTE,
+    WEBGL_FROM,
+    Figure,
+    error_bars,
+    new_figure,
+    notice,
+    subtitle,
+    text,
+)
+from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:
     from workbench.analysis.ap_factors import ApFactors
@@ -25,7 +36,6 @@ FACTS = {
 }
 BINS = 6
 MOST = 5_000  # points that are drawn
-MANY = 2_000  # points from which they are drawn by WebGL
 
 
 def ap_factors(factors: ApFactors, fact: str = "visible") -> Figure:
@@ -52,14 +62,12 @@ def ap_factors(factors: ApFactors, fact: str = "visible") -> Figure:
         )
     x = factor * table[fact].to_numpy(float)
     y = 100 * table["ap" if of_queries else "precision"].to_numpy(float)
-    drawn = np.arange(len(table))
-    if len(table) > MOST:
-        drawn = np.argsort(x, kind="stable")[np.linspace(0, len(x) - 1, MOST).round().astype(int)]
+    drawn = np.argsort(x, kind="stable")[even_selection(len(x), MOST)] if len(x) > MOST else np.arange(len(x))
     count = query_count(queries) if of_queries else f"n = {len(table):,} positives of {queries:,} queries"
     figure = new_figure(
         title,
         subtitle(
-            f"{text(factors.collection)}, {factors.setting}".rstrip(", "),
+            collection_part(factors.collection, factors.setting),
             count,
             f"{len(drawn):,} points drawn" if len(drawn) < len(table) else "",
             collection=factors.collection,
@@ -68,11 +76,11 @@ def ap_factors(factors: ApFactors, fact: str = "visible") -> Figure:
         x=axis,
         y=f"AP by {text(factors.pipeline)}, %" if of_queries else "precision contributed to AP, %",
         height=440,
-        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+        legend=LEGEND_BELOW,
         hovermode="closest",
     )
     shown = table.iloc[drawn]
-    add = figure.add_scattergl if len(drawn) > MANY else figure.add_scatter
+    add = figure.add_scattergl if len(drawn) > WEBGL_FROM else figure.add_scatter
     add(
         x=x[drawn],
         y=y[drawn],
@@ -110,9 +118,7 @@ def _add_means(figure: Figure, x: np.ndarray, y: np.ndarray, digits: int) -> Non
     inner = values[1:] if few else np.unique(np.quantile(x, np.linspace(0, 1, BINS + 1)))[1:-1]
     bins = np.searchsorted(inner, x, side="right")
     parts = [(x[bins == number], y[bins == number]) for number in np.unique(bins)]
-    means = np.array([values.mean() for _, values in parts])
-    intervals = np.array([mean_interval(values) for _, values in parts])
-    low, high = np.where(np.isnan(intervals), means[:, None], intervals).T  # a single value has none
+    means, low, high = mean_intervals([values for _, values in parts])
     figure.add_scatter(
         x=[places.mean() for places, _ in parts],
         y=means,
@@ -120,7 +126,7 @@ def _add_means(figure: Figure, x: np.ndarray, y: np.ndarray, digits: int) -> Non
         name="means of bins with 95 % intervals",
         line={"color": PALETTE[1], "width": 2},
         marker={"symbol": "diamond", "size": 9, "color": PALETTE[1]},
-        error_y={"array": high - means, "arrayminus": means - low, "color": PALETTE[1], "thickness": 1.5},
+        error_y=error_bars(means, low, high),
         hovertext=[
             f"{places.min():.{digits}f} to {places.max():.{digits}f}: mean {mean:.1f} %"
             f"<br>95 % interval {start:.1f} to {end:.1f}, n = {len(places):,}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text, translucent
 
 if TYPE_CHECKING:
     from workbench.analysis.confusion import Confusion
@@ -32,7 +32,7 @@ def confusion(result: Confusion) -> Figure:
     names = [text(result.labels[n], _NAME) if n >= 0 else others for n in numbers]
     totals = counts.sum(1, keepdims=True)
     shares = 100 * counts / np.where(totals > 0, totals, 1)
-    said = subtitle(
+    details = subtitle(
         f"accuracy {100 * result.accuracy:.1f} %",
         f"n = {len(result.images):,} images of {len(result.labels):,} {'queries' if queries else 'labels'}",
         f"{result.left_out:,} left out" if result.left_out else "",
@@ -42,7 +42,7 @@ def confusion(result: Confusion) -> Figure:
     )
     figure = new_figure(
         title,
-        f"{text(result.pipeline)}, by {result.rule}, leave one out<br>{said}",
+        f"{text(result.pipeline)}, by {result.rule}, leave one out<br>{details}",
         x="predicted",
         y=result.kind,
         height=200 + _ROW * max(8, len(names)),
@@ -61,7 +61,7 @@ def confusion(result: Confusion) -> Figure:
             z=shares,
             zmin=0,
             zmax=100,
-            colorscale=[[0, _translucent(PALETTE[0], 0.04)], [1, _translucent(PALETTE[0], 0.75)]],
+            colorscale=[[0, translucent(PALETTE[0], 0.04)], [1, translucent(PALETTE[0], 0.75)]],
             colorbar={"title": {"text": "% of<br>the row"}, "thickness": 12},
             hovertext=hover,
             hoverinfo="text",
@@ -98,8 +98,3 @@ def _drawn(counts: np.ndarray) -> tuple[list[int], np.ndarray]:
     summed = np.zeros((MOST, MOST), np.int64)
     np.add.at(summed, (group[:, None], group[None]), counts)
     return [*most.tolist(), -1], summed
-
-
-def _translucent(colour: str, alpha: float) -> str:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha})"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import plotly.graph_objects as go
 
 from workbench.common.rounding import signed
+from workbench.explain.sum_text import share_text, value_text
 from workbench.figures.style import ADDS, NEUTRAL, SUBTRACTS, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ def contributions(total: Sum, collection: str = "", pipeline: str = "") -> Figur
     if not len(total.parts):
         return notice("There is no region, so there is nothing to add up.", title)
     drawn = waterfall(total)
-    said = subtitle(f"n = {len(total.parts):,} {total.unit}", collection=collection, pipelines=[pipeline])
+    details = subtitle(f"n = {len(total.parts):,} {total.unit}", collection=collection, pipelines=[pipeline])
     figure = new_figure(
         title,
-        text(pipeline, 50) + ("<br>" if pipeline else "") + said,
+        text(pipeline, 50) + ("<br>" if pipeline else "") + details,
         margin={"t": 84 if pipeline else 64},
         height=130 + ROW * drawn.rows,
         showlegend=False,
@@ -70,7 +71,7 @@ def waterfall(total: Sum, numbered: Sequence[int] = ()) -> Waterfall:
             "opacity": [0.45 if _has_parts(lines, row) else 1 for row, line in enumerate(lines)],
             "line": {"width": 0},
         },
-        text=[_value(line) for line in lines],
+        text=[value_text(line) for line in lines],
         textposition="none",
         hovertext=[_hover(line, total) for line in lines],
         hoverinfo="text",
@@ -82,7 +83,8 @@ def waterfall(total: Sum, numbered: Sequence[int] = ()) -> Waterfall:
         y=rows,
         mode="text",
         text=[
-            f"<b>{_value(line)}</b>" if line.kind in ("group", "whole") else _value(line) for line in lines
+            f"<b>{value_text(line)}</b>" if line.kind in ("group", "whole") else value_text(line)
+            for line in lines
         ],
         textposition="middle right",
         textfont={"size": 11},
@@ -133,26 +135,20 @@ def _colour(line: Line) -> str:
     return ADDS if line.value >= 0 else SUBTRACTS
 
 
-def _value(line: Line) -> str:
-    return f"{line.shown:.4f}".replace("-", "−") if line.kind == "whole" else signed(line.shown)
-
-
-def _share(line: Line, total: Sum) -> str:
-    return f"{100 * line.value / total.whole:.1f} %" if abs(total.whole) > 1e-9 else ""
-
-
 def _name(line: Line, total: Sum) -> str:
     shown = text(line.text)
     if line.kind == "whole":
         return f"<b>{shown}</b>"
     return (
-        " · ".join(filter(None, [f"<b>{shown}</b>", _share(line, total)])) if line.kind == "group" else shown
+        " · ".join(filter(None, [f"<b>{shown}</b>", share_text(line, total)]))
+        if line.kind == "group"
+        else shown
     )
 
 
 def _hover(line: Line, total: Sum) -> str:
-    share = _share(line, total) if line.kind != "whole" else ""
-    lines = [text(line.text), f"{_value(line)}{f' ({share} of the {total.name})' if share else ''}"]
+    share = share_text(line, total) if line.kind != "whole" else ""
+    lines = [text(line.text), f"{value_text(line)}{f' ({share} of the {total.name})' if share else ''}"]
     if line.part >= 0 and "image_id" in total.parts:
         lines.append(f"voted for by a region of {text(total.parts['image_id'][line.part])}")
     if line.part >= 0 and "a" in total.parts:

@@ -24,7 +24,7 @@ def cooccurrence(result: Cooccurrence) -> Figure:
     title = "Correlations of dimensions before and after whitening"
     if not len(result.before) or not len(result.after):
         return notice("There is no dimension to correlate.", title)
-    figure = new_figure(title, _said(result), height=_SIZE, margin={"t": 104}).set_subplots(
+    figure = new_figure(title, _subtitle(result), height=_SIZE, margin={"t": 104}).set_subplots(
         rows=1,
         cols=2,
         horizontal_spacing=0.12,
@@ -66,7 +66,7 @@ def cooccurrence(result: Cooccurrence) -> Figure:
     return figure
 
 
-def _said(result: Cooccurrence) -> str:
+def _subtitle(result: Cooccurrence) -> str:
     before, after = (len(values) for values in result.spectrum)
     return subtitle(
         text(result.pipeline),

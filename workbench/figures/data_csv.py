@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+
+from workbench.figures.style import plain
 
 COLUMNS = ("trace", "id", "x", "y", "z", "text")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet computes what begins with one of them
@@ -29,12 +29,6 @@ def figure_csv(figure: go.Figure) -> str:
     writer.writerow([COLUMNS[number] for number in used])
     writer.writerows([row[number] for number in used] for row in rows)
     return file.getvalue()
-
-
-def plain(markup: object) -> str:
-    """What plotly shows for a text with markup."""
-    spaced = re.sub(r"<br\s*/?>", " · ", str(markup))
-    return html.unescape(re.sub(r"</?[a-zA-Z][^<>]*>", "", spaced))
 
 
 def _rows(figure: go.Figure, trace: Any) -> Iterator[list[Any]]:

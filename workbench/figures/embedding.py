@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def embedding(
 
 
 def plane(
-    made: dict[str, Any], number: str = "", domain: tuple[float, float] = (0, 1), top: float = 1
+    made: Mapping[Any, Any], number: str = "", domain: tuple[float, float] = (0, 1), top: float = 1
 ) -> dict[str, Any]:
     """The layout of the axes of a map in the plane: equal scales, since it shows distances."""
     across, up = axis_titles(made, 2)
@@ -76,7 +76,7 @@ def plane(
     }
 
 
-def space(made: dict[str, Any], domain: tuple[float, float] = (0, 1), top: float = 1) -> dict[str, Any]:
+def space(made: Mapping[Any, Any], domain: tuple[float, float] = (0, 1), top: float = 1) -> dict[str, Any]:
     """The layout of the scene of a map in space: equal scales."""
     ticks = _measured(made)
     axes = {
@@ -86,18 +86,18 @@ def space(made: dict[str, Any], domain: tuple[float, float] = (0, 1), top: float
     return {**axes, "aspectmode": "data", "domain": {"x": domain, "y": (0, top)}}
 
 
-def _measured(made: dict[str, Any]) -> bool:
+def _measured(made: Mapping[Any, Any]) -> bool:
     """Whether coordinates mean something: those of PCA are in units of the descriptor."""
     return made.get("method") == "pca"
 
 
-def map_title(made: dict[str, Any]) -> str:
+def map_title(made: Mapping[Any, Any]) -> str:
     """The title of a map that was made so."""
     method = METHODS.get(made.get("method", ""))
     return "Embedding map" + (f" by {method}" if method else "")
 
 
-def map_subtitle(made: dict[str, Any], count: int, pipelines: Sequence[str], *more: str) -> str:
+def map_subtitle(made: Mapping[Any, Any], count: int, pipelines: Sequence[str], *more: str) -> str:
     """The collection, the pipeline if there is one, the parameters and the number of images."""
     collection = made.get("collection", "")
     pipeline = text(pipelines[0]) if len(pipelines) == 1 else ""
@@ -105,7 +105,7 @@ def map_subtitle(made: dict[str, Any], count: int, pipelines: Sequence[str], *mo
     return subtitle(*parts, collection=collection, pipelines=pipelines)
 
 
-def parameters(made: dict[str, Any]) -> str:
+def parameters(made: Mapping[Any, Any]) -> str:
     """The parameters of a map in words."""
     used = made.get("parameters", {})
     words = {
@@ -116,7 +116,7 @@ def parameters(made: dict[str, Any]) -> str:
     return ", ".join(words[name].format(value) for name, value in used.items() if name in words)
 
 
-def axis_titles(made: dict[str, Any], dimensions: int) -> list[str]:
+def axis_titles(made: Mapping[Any, Any], dimensions: int) -> list[str]:
     """The title of each axis; of PCA with the share of the variance."""
     if made.get("method") == "pca":
         shares = made.get("explained_variance")

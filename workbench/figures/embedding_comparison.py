@@ -22,16 +22,16 @@ def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) ->
     A trace's ``meta`` names in ``linked`` the trace of the other map, whose points are the same images in the
     same order.
     """
-    maps, made = (comparison.map_a, comparison.map_b), comparison.map_a.attrs
+    maps, attrs = (comparison.map_a, comparison.map_b), comparison.map_a.attrs
     count, spatial = len(comparison.map_a), len(axes_of(comparison.map_a)) == 3
-    title = f"{map_title(made)}: two pipelines"
+    title = f"{map_title(attrs)}: two pipelines"
     values = 100 * comparison.agreement["agreement"].to_numpy(float)
     if not np.isfinite(values).all():
         return notice("There is one image, which has no neighbours to compare.", title)
     shared = f"agreement of the {comparison.k} nearest neighbours: mean {values.mean():.1f} %"
     figure = new_figure(
         title,
-        map_subtitle(made, count, [comparison.a, comparison.b], shared),
+        map_subtitle(attrs, count, [comparison.a, comparison.b], shared),
         hovermode="closest",
         height=560,
         coloraxis=colour_axis(values, f"agreement of the {comparison.k} nearest, %", (0, 100)),

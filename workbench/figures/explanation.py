@@ -9,22 +9,21 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from workbench.collections.named_picture import NamedPicture
-from workbench.common import colormaps
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
+from workbench.explain.one import Evidence
 from workbench.explain.sums import BOX, Sum
 from workbench.figures.contributions import ROW, waterfall
-from workbench.figures.pictures import outlines, paled
+from workbench.figures.heat_colours import heat_scale
+from workbench.figures.pictures import CASING, outlines, paled
 from workbench.figures.style import PALETTE, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
-    from workbench.explain.one import Evidence
     from workbench.explain.score import Explanation
 
 SIDE = 480  # pixels of a picture's longest side
 PICTURES, GAP, TOP, BOTTOM = 320, 44, 96, 56  # pixels of the row of pictures, and around both rows
 DRAWN = 3  # regions that are drawn
-_STEPS = 33  # colours of the scale
 
 
 def explanation(why: Explanation | Evidence) -> Figure:
@@ -34,7 +33,7 @@ def explanation(why: Explanation | Evidence) -> Figure:
     """
     sides = _sides(why)
     totals = [total for *_, total in sides if total is not None]
-    drawn = [waterfall(total, _strongest(total)) for total in totals]
+    drawn = [waterfall(total, total.strongest(DRAWN)) for total in totals]
     rows = max(part.rows for part in drawn)
     area = PICTURES + GAP + ROW * rows
     figure = new_figure(
@@ -70,7 +69,7 @@ def explanation(why: Explanation | Evidence) -> Figure:
     length = PICTURES / area
     figure.update_layout(
         coloraxis={
-            "colorscale": signed_scale(),
+            "colorscale": heat_scale(signed=True),
             "cmin": -top,
             "cmax": top,
             "colorbar": {
@@ -86,24 +85,13 @@ def explanation(why: Explanation | Evidence) -> Figure:
     return figure
 
 
-def signed_scale() -> list[list[object]]:
-    """The scale of signed values, as in ``common.colormaps``: its middle is transparent."""
-    table = colormaps.table(signed=True)
-    places = np.linspace(-1, 1, _STEPS)
-    colours = table[np.round(128 + 127 * places).astype(int)]
-    return [
-        [(place + 1) / 2, f"rgba({r},{g},{b},{a / 255:.3f})"]
-        for place, (r, g, b, a) in zip(places.tolist(), colours.tolist(), strict=True)
-    ]
-
-
 _Side = tuple[str, NamedPicture, np.ndarray, np.ndarray, "Sum | None"]
 
 
 def _sides(why: Explanation | Evidence) -> list[_Side]:
     """The role, picture, heat, strongest regions [n, 4] and sum of both pictures."""
     named = why.pictures or tuple(NamedPicture("", Image.new("RGB", (4, 3), "white")) for _ in range(2))
-    if hasattr(why, "image_heatmaps"):
+    if isinstance(why, Evidence):
         total, image = why.sum(), why.strongest_image()
         voted = total.parts[total.parts["image_id"] == image]["image_region"].to_numpy(int)[:DRAWN]
         heat, boxes = why.image_heatmaps[image], why.image_regions[image][voted]
@@ -121,13 +109,7 @@ def _sides(why: Explanation | Evidence) -> list[_Side]:
 
 
 def _boxes(total: Sum) -> np.ndarray:
-    return total.parts[BOX].to_numpy(float)[_strongest(total)]
-
-
-def _strongest(total: Sum) -> list[int]:
-    """The rows of the parts with the largest contributions by absolute value."""
-    order = np.argsort(-total.parts["contribution"].abs().to_numpy(), kind="stable")
-    return [int(row) for row in order[:DRAWN]]
+    return total.parts[BOX].to_numpy(float)[total.strongest(DRAWN)]
 
 
 def _add_picture(
@@ -173,7 +155,7 @@ def _add_picture(
         col=column,
     )
     x, y = outlines(100 * boxes)
-    for line in ({"color": "rgba(255,255,255,0.6)", "width": 4}, {"color": PALETTE[3], "width": 2}):
+    for line in (CASING, {"color": PALETTE[3], "width": 2}):
         figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", row=1, col=column)
     figure.add_scatter(
         x=100 * boxes[:, 0],

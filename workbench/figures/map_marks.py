@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from workbench.figures.map_points import WEBGL_FROM, axes_of, marker_size
-from workbench.figures.style import ADDS, PALETTE
+from workbench.figures.map_points import axes_of, marker_size
+from workbench.figures.style import ADDS, PALETTE, WEBGL_FROM
 
 # For each kind of mark: symbol, colour, how much larger than a point, width of the line, in pixels.
 MARKS = {
@@ -19,7 +19,7 @@ MARKS = {
 }
 
 
-def mark_traces(frame: pd.DataFrame, marked: dict[str, Iterable[str]], **where: Any) -> list[Any]:
+def mark_traces(frame: pd.DataFrame, marked: Mapping[str, Iterable[str]], **where: Any) -> list[Any]:
     """A trace for each kind of ``MARKS``, around the images of that kind; images not on the map are left out.
 
     The traces stand after those of the map, explain nothing on hovering and are not in the legend.

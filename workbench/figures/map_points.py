@@ -11,12 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from workbench.config.errors import WorkbenchError
-from workbench.figures.style import NEUTRAL, PALETTE, SYMBOLS, text
+from workbench.figures.style import NEUTRAL, PALETTE, SYMBOLS, WEBGL_FROM, text
 
 # Those of plotly's eight symbols in space.
 SYMBOLS_3D = ("circle", "diamond", "square", "cross", "x", "circle-open", "diamond-open", "square-open")
 LOOKS = len(PALETTE) * len(SYMBOLS)  # pairs of colour and symbol
-WEBGL_FROM = 2000  # points; a page has about 16 WebGL contexts, so small maps do without
 PLAIN_FROM = 20_000  # points, too small to see a symbol or a border; circles are drawn twice as fast
 # The most points, and the diameter of each in pixels.
 _SIZES = ((600, 9), (3000, 7), (PLAIN_FROM, 5), (np.inf, 3))
@@ -87,7 +86,7 @@ def by_label(
         add(
             rows,
             f"{len(ranked) - len(shown):,} other labels",
-            color=np.array([place[str(labels[row])] + 0.5 for row in rows], np.float32),
+            color=np.array([place[str(labels[int(row)])] + 0.5 for row in rows], np.float32),
             cmin=0,
             cmax=len(PALETTE),
             colorscale=scale,

@@ -117,17 +117,17 @@ def _add_lines(
         line={"color": colour, "width": 1.5, "dash": dash},
         marker={"color": colour, "size": 5},
         ids=np.repeat(table.index.astype(str), 3),
-        hovertext=[said for said in map(_said, table.index, table.to_dict("records")) for _ in range(3)],
+        hovertext=np.repeat([*map(_caption, table.index, table.to_dict("records"))], 3),
         hoverinfo="text",
     )
 
 
-def _said(row: Any, match: dict[Any, Any]) -> str:
+def _caption(row: Any, match: dict[Any, Any]) -> str:
     """A match as its caption."""
-    said = f"match {row + 1}: distance {match['distance']:.2f}, ratio {match['ratio']:.2f}"
+    caption = f"match {row + 1}: distance {match['distance']:.2f}, ratio {match['ratio']:.2f}"
     if "word" not in match:
-        return said
-    return said + (f", word {match['word']}" if match["word"] >= 0 else ", different words")
+        return caption
+    return caption + (f", word {match['word']}" if match["word"] >= 0 else ", different words")
 
 
 def _add_circles(figure: Figure, features: LocalFeatures, frame: Frame, name: str) -> None:

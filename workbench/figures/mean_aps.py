@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.comparison import query_aps
-from workbench.evaluation.intervals import mean_interval
-from workbench.figures.names import distinct_labels, query_count, shared_backbone
-from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.evaluation.intervals import mean_intervals
+from workbench.figures.pipeline_labels import distinct_labels, shared_backbone
+from workbench.figures.style import PALETTE, Figure, error_bars, new_figure, notice, subtitle, text
+from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:
     from workbench.engine.evaluate import Evaluation
@@ -34,16 +33,14 @@ def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
     drawn = sorted((p for p in aps if aps[p].size), key=lambda p: aps[p].mean())  # from below
     if not drawn:
         return notice("No query has a positive, so there is no mAP.", title)
-    means = np.array([100 * aps[pipeline].mean() for pipeline in drawn])
-    intervals = 100 * np.array([mean_interval(aps[pipeline]) for pipeline in drawn])
-    low, high = np.where(np.isnan(intervals), means[:, None], intervals).T  # a single query has none
+    means, low, high = mean_intervals([100 * aps[pipeline] for pipeline in drawn])
     count = max(len(values) for values in aps.values())
     places, shared = list(range(len(drawn))), shared_backbone(drawn)
     labels = distinct_labels([pipeline.removeprefix(shared) for pipeline in drawn], LONGEST)
     figure = new_figure(
         title,
         subtitle(
-            f"{text(first.collection)}, {setting}".rstrip(", "),
+            collection_part(first.collection, setting),
             f"{query_count(count)}{', bars: 95 % interval of the mean' if count > 1 else ': no interval'}",
             collection=first.collection,
             pipelines=drawn,
@@ -58,7 +55,7 @@ def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
         y=places,
         mode="markers",
         marker={"color": PALETTE[0], "size": 9},
-        error_x={"array": high - means, "arrayminus": means - low, "color": PALETTE[0], "thickness": 1.5},
+        error_x=error_bars(means, low, high),
         ids=drawn,
         hovertext=[
             f"{text(pipeline, 120)}<br>mAP {mean:.1f} %"

@@ -66,17 +66,17 @@ def numbers_of(values: Sequence[Value]) -> tuple[list[float] | None, str]:
     if all(not isinstance(value, str) for value in values):
         return [float(value) for value in values], ""
     texts = [str(value) for value in values]
-    found = [_NUMBER.findall(value) for value in texts]
+    numbers = [_NUMBER.findall(value) for value in texts]
     around = {tuple(_NUMBER.split(value)) for value in texts}
-    if len(around) != 1 or not found[0]:
+    if len(around) != 1 or not numbers[0]:
         return None, ""
-    columns = [[float(number) for number in column] for column in zip(*found, strict=True)]
+    columns = [[float(number) for number in column] for column in zip(*numbers, strict=True)]
     differing = [place for place, column in enumerate(columns) if len(set(column)) > 1]
     if len(values) > 1 and (len(differing) != 1 or len(set(columns[differing[0]])) < len(values)):
         return None, ""
     place = differing[0] if differing else 0
     words = around.pop()
-    names = [number if i != place else "…" for i, number in enumerate([*found[0], ""])]
+    names = [number if i != place else "…" for i, number in enumerate([*numbers[0], ""])]
     pattern = "".join(word + name for word, name in zip(words, names, strict=True))
     return columns[place], "" if pattern == "…" else pattern
 

@@ -19,6 +19,7 @@ _CELL = 500  # pixels of a picture's longer side on screen, of two beside each o
 _GAP = 0.03  # between pictures; the longer side of a picture is 1
 _TITLE = 0.05  # height of a picture's name above it
 _AROUND = 120  # pixels of titles and legend
+CASING = {"color": "rgba(255,255,255,0.6)", "width": 4}  # below a line, so that it is seen on any picture
 _LINES = 28  # characters of a name above one of two pictures, times the number of columns
 
 
@@ -118,8 +119,8 @@ def _place(figure: Figure, frame: Frame, picture: Image.Image | None) -> None:
     figure.add_annotation(x=x, y=y, text="no picture", showarrow=False)
 
 
-def _caption(figure: Figure, frame: Frame, said: str) -> None:
+def _caption(figure: Figure, frame: Frame, caption: str) -> None:
     figure.add_annotation(
-        **{"x": frame.x0, "y": frame.y0, "text": said, "showarrow": False},
+        **{"x": frame.x0, "y": frame.y0, "text": caption, "showarrow": False},
         **{"xanchor": "left", "yanchor": "bottom", "align": "left", "borderpad": 0},
     )

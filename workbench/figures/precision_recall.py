@@ -9,8 +9,19 @@ import numpy as np
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.comparison import query_aps
-from workbench.figures.names import distinct_labels, query_count
-from workbench.figures.style import DASHES, NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.pipeline_labels import distinct_labels
+from workbench.figures.style import (
+    DASHES,
+    LEGEND_BELOW,
+    NEUTRAL,
+    PALETTE,
+    Figure,
+    new_figure,
+    notice,
+    subtitle,
+    text,
+)
+from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:
     from workbench.engine.evaluate import Evaluation
@@ -46,7 +57,7 @@ def precision_recall(
     figure = new_figure(
         title,
         subtitle(
-            f"{text(first.collection)}, {setting}".rstrip(", "),
+            collection_part(first.collection, setting),
             query_count(query_aps(first, setting).notna().sum()),
             collection=first.collection,
             pipelines=pipelines,
@@ -54,7 +65,7 @@ def precision_recall(
         x="recall, %",
         y="precision, %",
         height=420 + 19 * rows,
-        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "tracegroupgap": 0},
+        legend={**LEGEND_BELOW, "tracegroupgap": 0},
         hovermode="closest",
     )
     for number in reversed(range(len(drawn))):  # the best lie on top

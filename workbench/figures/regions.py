@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.config.config import Config
-from workbench.figures.pictures import Frame, outlines, picture_figure
+from workbench.figures.pictures import CASING, Frame, outlines, picture_figure
 from workbench.figures.style import DASHES, PALETTE, Figure, notice, subtitle
 
 if TYPE_CHECKING:
@@ -28,23 +28,23 @@ def regions(activations: Sequence[Activations], columns: int = 3) -> Figure:
     if not activations:
         return notice("There is no picture to draw regions on.", "Regions")
     drawn = activations[:MOST]
-    numbers = sorted({len(seen.regions) for seen in drawn})
+    numbers = sorted({len(shown.regions) for shown in drawn})
     figure, frames = picture_figure(
-        [seen.picture for seen in drawn],
-        [seen.maps.shape[:0:-1] for seen in drawn],
+        [shown.picture for shown in drawn],
+        [shown.maps.shape[:0:-1] for shown in drawn],
         "Regions",
         subtitle(
             f"n = {' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} regions a picture",
             "opacity: weight of the region, relative to the largest",
             f"the first {MOST} of {len(activations):,} pictures" if len(activations) > MOST else "",
             collection=drawn[0].collection,
-            pipelines=[seen.pipeline for seen in drawn],
+            pipelines=[shown.pipeline for shown in drawn],
         ),
         columns,
-        [scheme(seen) for seen in drawn],
+        [scheme(shown) for shown in drawn],
     )
-    for seen, frame in zip(drawn, frames, strict=True):
-        add_regions(figure, seen, frame)
+    for shown, frame in zip(drawn, frames, strict=True):
+        add_regions(figure, shown, frame)
     return figure
 
 
@@ -82,9 +82,8 @@ def _add_outlines(
     level = int(activations.levels[rows[0]])
     colour = _COLOURS[level % len(_COLOURS)]
     if dash == "solid":
-        casing = {"color": "rgba(255,255,255,0.6)", "width": 4}
         hidden: dict[str, Any] = {"legendgroup": group, "showlegend": False, "hoverinfo": "skip"}
-        figure.add_scatter(x=x, y=y, mode="lines", line=casing, opacity=opacity, **hidden)
+        figure.add_scatter(x=x, y=y, mode="lines", line=CASING, opacity=opacity, **hidden)
     figure.add_scatter(
         x=x,
         y=y,

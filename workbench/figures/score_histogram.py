@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.figures.names import query_count
-from workbench.figures.style import JUNK, NEGATIVE, POSITIVE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import (
+    JUNK,
+    LEGEND_BELOW,
+    NEGATIVE,
+    POSITIVE,
+    Figure,
+    new_figure,
+    notice,
+    subtitle,
+    text,
+    translucent,
+)
+from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:
     from workbench.analysis.score_distributions import ScoreDistributions
@@ -31,7 +42,7 @@ def score_histogram(scores: ScoreDistributions) -> Figure:
     figure = new_figure(
         title,
         subtitle(
-            f"{text(scores.collection)}, {scores.setting}".rstrip(", "),
+            collection_part(scores.collection, scores.setting),
             query_count(scores.queries),
             f"AUC {scores.auc:.3f}" if len(scores.negatives) else "",
             f"{len(scores.negatives):,} negatives drawn" if len(scores.negatives) < scores.total else "",
@@ -42,7 +53,7 @@ def score_histogram(scores: ScoreDistributions) -> Figure:
         x=f"score by {text(scores.pipeline)}",
         y="share of the class, %",
         height=440,
-        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
+        legend=LEGEND_BELOW,
         hovermode="closest",
     )
     digits = max(0, 2 - int(np.floor(np.log10(edges[-1] - edges[0]))))
@@ -57,7 +68,7 @@ def score_histogram(scores: ScoreDistributions) -> Figure:
             mode="lines",
             line={"shape": "hvh", "color": color, "dash": dash, "width": 2},
             fill="tozeroy",
-            fillcolor=f"rgba({', '.join(str(int(color[at : at + 2], 16)) for at in (1, 3, 5))}, 0.15)",
+            fillcolor=translucent(color, 0.15),
             name=f"{name}, n = {total:,}",
             hovertext=[
                 f"{share:.1f} % of {name}<br>score {start:.{digits}f} to {end:.{digits}f}"

@@ -30,7 +30,7 @@ def spectrum(result: Cooccurrence) -> Figure:
         f"{_count(values)} directions hold {100 * _MOST:.0f} % {when}"
         for values, when in zip(shares, WHEN, strict=True)
     ]
-    said = subtitle(
+    details = subtitle(
         f"n = {result.vectors:,} vectors",
         "" if result.strength is None else f"strength {result.strength:g}",
         *most,
@@ -39,7 +39,7 @@ def spectrum(result: Cooccurrence) -> Figure:
     )
     figure = new_figure(
         title,
-        text(result.pipeline) + ("<br>" if result.pipeline else "") + said,
+        text(result.pipeline) + ("<br>" if result.pipeline else "") + details,
         x="number of the direction, by variance",
         y="share of the variance, %",
         height=_SIZE,

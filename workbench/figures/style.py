@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
+from numpy.typing import ArrayLike
 
 from workbench.config.printable import printable
 from workbench.figures.images import offline_kaleido
@@ -23,7 +26,11 @@ ADDS, SUBTRACTS = "#d9630c", "#4472c4"  # as in ``common.colormaps``, with the c
 NEUTRAL = "#808080"
 SEMI_SYNTHETIC = ("posters",)  # the collections that are rendered
 MAX_CHARACTERS = 60  # of a name on an axis or in a legend
+LEGEND_BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
+WEBGL_FROM = 2000  # points; a page has about 16 WebGL contexts, so small charts do without
 LIGHT, DARK = "workbench_light", "workbench_dark"
+# Of plotly.js: no button that uploads the data of a figure, and no link to plotly's site.
+PRIVATE = {"displaylogo": False, "showSendToCloud": False, "modeBarButtonsToRemove": ["sendChartToCloud"]}
 
 
 def _template(text: str, quiet: str, grid: str, ground: str) -> go.layout.Template:
@@ -88,6 +95,18 @@ class Figure(go.Figure):
 
     _ipython_display_ = None  # plotly's own, which would come first
 
+    def to_html(self, config: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> str:
+        """As plotly's, by default without the button that uploads the data."""
+        return str(super().to_html({**PRIVATE, **(config or {})}, *args, **kwargs))
+
+    def write_html(self, file: Any, config: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> None:
+        """As plotly's, by default without the button that uploads the data."""
+        super().write_html(file, {**PRIVATE, **(config or {})}, *args, **kwargs)
+
+    def show(self, *args: Any, config: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        """As plotly's, by default without the button that uploads the data."""
+        return super().show(*args, config={**PRIVATE, **(config or {})}, **kwargs)
+
     def to_image(self, *args: Any, **kwargs: Any) -> Any:
         """As plotly's, by kaleido, without a request to the network."""
         with offline_kaleido():
@@ -114,6 +133,28 @@ def text(name: object, characters: int = MAX_CHARACTERS) -> str:
         kept = characters - 1
         shown = f"{shown[: kept - kept // 2]}…{shown[len(shown) - kept // 2 :]}"
     return html.escape(shown, quote=False).replace("$", "&#36;")
+
+
+def plain(markup: object, line_break: str = " · ") -> str:
+    """What plotly shows for a text with markup, the reverse of ``text``."""
+    lines = re.sub(r"<br\s*/?>", line_break, "" if markup is None else str(markup))
+    return html.unescape(re.sub(r"</?[a-zA-Z][^<>]*>", "", lines))
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """A colour such as ``#2484c0`` with an opacity 0…1."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def error_bars(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> dict[str, Any]:
+    """The bars from values [n] to both ends of their intervals [n]."""
+    return {
+        "array": np.subtract(high, values),
+        "arrayminus": np.subtract(values, low),
+        "symmetric": False,
+        "thickness": 1.5,
+    }
 
 
 def new_figure(title: str, subtitle: str = "", x: str = "", y: str = "", **layout: Any) -> Figure:

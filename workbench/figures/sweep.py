@@ -12,7 +12,19 @@ from workbench.config.errors import WorkbenchError
 from workbench.figures.heatmap import add_heatmap
 from workbench.figures.measures import Measure, interval_of, judged_of, measure_of, value_of
 from workbench.figures.parameter_axis import ParameterAxis, parameter_axis_of
-from workbench.figures.style import DASHES, PALETTE, SYMBOLS, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import (
+    DASHES,
+    PALETTE,
+    SYMBOLS,
+    Figure,
+    error_bars,
+    new_figure,
+    notice,
+    subtitle,
+    text,
+    translucent,
+)
+from workbench.figures.subtitle_parts import query_count
 
 if TYPE_CHECKING:
     from workbench.analysis.combinations import Value
@@ -139,7 +151,7 @@ def _subtitle(
     left_out = len(sweep.left_out)
     about = subtitle(
         text(first.collection),
-        f"n = {judged_of(first, measure):,} queries",
+        query_count(judged_of(first, measure)),
         "" if grid or np.isnan(best.low) else "with 95 % intervals over queries (bootstrap)",
         f"each point the best of {', '.join(map(text, others))}" if others else "",
         f"{left_out:,} combination{'s' if left_out > 1 else ''} left out" if left_out else "",
@@ -171,7 +183,7 @@ def _add_lines(figure: Figure, across: Parameter, groups: Groups, measure: Measu
                 x=[at for at, _ in banded] + [at for at, _ in reversed(banded)],
                 y=[p.high for _, p in banded] + [p.low for _, p in reversed(banded)],
                 fill="toself",
-                fillcolor=f"rgba({','.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))},0.15)",
+                fillcolor=translucent(colour, 0.15),
                 mode="none",
                 hoverinfo="skip",
                 showlegend=False,
@@ -203,14 +215,7 @@ def _add_rows(figure: Figure, across: Parameter, groups: Groups, measure: Measur
         figure.add_scatter(
             x=values,
             y=[across.axis.places[point.values[across.name]] + shift for point in group],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": np.subtract(high, values),
-                "arrayminus": np.subtract(values, low),
-                "thickness": 1.5,
-                "width": 3,
-            },
+            error_x=error_bars(values, low, high),
             mode="markers",
             name=name,
             showlegend=len(groups) > 1,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from workbench.analysis.index_steps import probes, training_key
 from workbench.analysis.index_tradeoff import IndexMeasures, pareto_front
 from workbench.figures.index_measures import Axis, axis_of, in_words, value_of
-from workbench.figures.labels import label_sides
+from workbench.figures.label_places import label_sides
 from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.subtitle_parts import query_count
 
 if TYPE_CHECKING:
     from workbench.analysis.index_tradeoff import Tradeoff
@@ -84,7 +85,7 @@ def _subtitle(
     described = tradeoff.described
     about = subtitle(
         text(described.collection.name),
-        f"{len(tradeoff.database):,} images, n = {len(tradeoff.queries):,} queries",
+        f"{len(tradeoff.database):,} images, {query_count(len(tradeoff.queries))}",
         text(described.config, 80),
         collection=described.collection.name,
         pipelines=[described.config],

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
-
-from safetensors import safe_open
 
 from workbench.common.damage import DAMAGE
 from workbench.common.drawable import Drawable, draw
@@ -18,6 +15,7 @@ from workbench.features.cards import SHIPPED_WEIGHTS, trained_path
 from workbench.learning.checkpoints import read_header
 from workbench.learning.measures import measure
 from workbench.learning.trainer import Epoch
+from workbench.learning.weight_metadata import weight_metadata
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -98,7 +96,7 @@ def training_history(cache: Path, name: str) -> TrainingHistory:
     raise WorkbenchError(f"no training has the name {name!r}; there are {', '.join(known)}")
 
 
-def _history(name: str, card: Mapping[str, Any]) -> TrainingHistory | None:
+def _history(name: str, card: Any) -> TrainingHistory | None:
     """The history that a card describes; None if it is the card of something else."""
     try:
         epochs = tuple(Epoch.of(values) for values in card["figures"])
@@ -110,14 +108,10 @@ def _history(name: str, card: Mapping[str, Any]) -> TrainingHistory | None:
         return None
 
 
-def _card(path: Path) -> dict[str, Any]:
-    """The card in a weight file's metadata; empty if the file is missing, damaged or something else."""
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-        return dict(next(json.loads(metadata[entry]) for entry in _CARDS if entry in metadata))
-    except (*DAMAGE, StopIteration):
-        return {}
+def _card(path: Path) -> Any:
+    """The card in a weight file's metadata; None if the file is missing, damaged or something else."""
+    metadata = weight_metadata(path)
+    return next((metadata[entry] for entry in _CARDS if entry in metadata), None)
 
 
 def values_of(history: TrainingHistory, name: str) -> list[tuple[int, float]]:

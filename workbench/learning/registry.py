@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
-
-from safetensors import safe_open
 
 from workbench.common.damage import DAMAGE
 from workbench.config.errors import WorkbenchError
@@ -19,6 +16,7 @@ from workbench.learning.checkpoints import read_header
 from workbench.learning.finetuning.train import FinetuningSettings
 from workbench.learning.history import TrainingHistory
 from workbench.learning.trainer import Epoch
+from workbench.learning.weight_metadata import weight_metadata
 
 TrainingKind = Literal["backbone", "attention"]
 
@@ -124,7 +122,7 @@ def shipped_trainings() -> Iterator[TrainingRecord]:
 
 
 def _read_file(name: str, path: Path) -> TrainingRecord | None:
-    metadata = _metadata(path)
+    metadata = weight_metadata(path)
     kind: TrainingKind = "backbone" if "backbone" in metadata else "attention"
     card = metadata.get("card" if kind == "backbone" else "attention")
     return _valid(TrainingRecord(name, kind, path, card)) if isinstance(card, dict) else None
@@ -148,19 +146,3 @@ def _valid(training: TrainingRecord) -> TrainingRecord | None:
         return training if complete else None
     except (WorkbenchError, *DAMAGE):
         return None
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    """The metadata of a safetensors file, parsed as JSON where possible; empty if the file is damaged."""
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            texts = file.metadata() or {}
-    except DAMAGE:
-        return {}
-    metadata: dict[str, Any] = {}
-    for key, text in texts.items():
-        try:
-            metadata[key] = json.loads(text)
-        except (ValueError, RecursionError):
-            metadata[key] = text
-    return metadata

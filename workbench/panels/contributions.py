@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.common.rounding import signed
+from workbench.evaluation.measures_text import percent
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
 from workbench.explain.sums import BOX, Sum, difference_sum, extent, score_sum, votes_sum
-from workbench.panels.formatting import percent
 from workbench.panels.widgets.heatview import Region
 from workbench.panels.widgets.table import column
 
@@ -179,9 +179,8 @@ def _levelled(listing: Listing) -> bool:
 def rows(listing: Listing) -> list[Row]:
     """A row of the table for each listed part, rounded as in the waterfall."""
     table: list[Row] = []
-    whole = listing.total.whole
     for number, part in enumerate(listing.parts, start=1):
-        share = part.value / whole if abs(whole) > 1e-9 else float("nan")
+        share = listing.total.share(part.value)
         cells = {"number": str(number), "value": signed(part.shown), "share": percent(share)}
         cells |= {"image": part.image, "group": part.group.removeprefix("level ")}
         cells |= {f"place{view}": extent(box) for view, box in enumerate(part.boxes)}

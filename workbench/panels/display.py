@@ -7,8 +7,7 @@ from typing import Any
 import ipywidgets as W
 from IPython.core.getipython import get_ipython
 
-from workbench.figures.data_csv import plain
-from workbench.figures.style import Figure
+from workbench.figures.style import Figure, plain
 from workbench.panels.widgets.plot import Plot
 from workbench.report.summaries import page, summary
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.common.picture_bytes import data_uri, jpeg
+from workbench.common.picture_bytes import jpeg
 from workbench.explain.activations import Activations
-from workbench.report.markup import escape
+from workbench.report.markup import escape, paragraph, picture
 from workbench.report.pictures import heat_picture
 
 _SIDE = 480  # pixels of the picture's longer side
@@ -23,7 +23,7 @@ def activations_summary(activations: Activations) -> str:
         f"<b>{escape(' · '.join(filter(None, [name, activations.pipeline])))}</b>",
         f"{width} × {height} cells, {channels:,} channels, {regions}",
     ]
-    return f'<p style="overflow-wrap: anywhere">{"<br>".join(lines)}</p>'
+    return paragraph(lines)
 
 
 def activations_still(activations: Activations) -> str:
@@ -35,5 +35,4 @@ def activations_still(activations: Activations) -> str:
     shown = heat_picture(
         [activations.picture], [heat], "norm of the activations", notes, signed=False, side=_SIDE
     )
-    name = escape(f"{activations.picture.name} under the norm of its activations")
-    return f'<img style="max-width: 100%" alt="{name}" src="{data_uri(jpeg(shown))}">'
+    return picture(jpeg(shown), f"{activations.picture.name} under the norm of its activations")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from workbench.common.picture_bytes import data_uri, png
+from workbench.common.picture_bytes import png
 from workbench.figures.patch_batch import drawn_pairs
 from workbench.learning.hardnet.inspection import MinedBatch
-from workbench.report.markup import escape
+from workbench.report.markup import escape, paragraph, picture
 
 _PIXELS = 64  # of a patch
 
@@ -18,12 +18,13 @@ def batch_summary(batch: MinedBatch) -> str:
     nearest = np.minimum(batch.row_distance, batch.column_distance)
     nearer = int((nearest < batch.matching).sum())
     by_row = int(batch.from_row.sum())
-    return (
-        f"<p><b>{escape(batch.network)}: mean loss {batch.loss.mean():.3f}</b><br>"
+    lines = [
+        f"<b>{escape(batch.network)}: mean loss {batch.loss.mean():.3f}</b>",
         f"For {nearer} of {len(batch)} pairs the hardest negative is nearer than the positive; it is the "
         f"positive nearest to the anchor {by_row} times, the anchor nearest to the positive "
-        f"{len(batch) - by_row} times.</p>"
-    )
+        f"{len(batch) - by_row} times.",
+    ]
+    return paragraph(lines)
 
 
 def batch_still(batch: MinedBatch) -> str:
@@ -32,6 +33,6 @@ def batch_still(batch: MinedBatch) -> str:
     anchors, positives = batch.pairs.anchors, batch.pairs.positives
     rows = (anchors[pairs], positives[pairs], positives[batch.by_row[pairs]], anchors[batch.by_column[pairs]])
     tiles = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
-    picture = Image.fromarray(tiles).resize((_PIXELS * len(pairs), _PIXELS * len(rows)))
+    drawn = Image.fromarray(tiles).resize((_PIXELS * len(pairs), _PIXELS * len(rows)))
     words = "rows: anchor, positive, positive nearest to the anchor, anchor nearest to the positive"
-    return f'<p>{words}</p><img style="max-width: 100%" alt="{words}" src="{data_uri(png(picture))}">'
+    return paragraph([words]) + picture(png(drawn), words)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from workbench.analysis.confusion import PICTURED, Confusion
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
-from workbench.report.markup import escape
+from workbench.evaluation.measures_text import percent
+from workbench.report.markup import escape, paragraph, table
 
 _SIDE = 96  # pixels of an example's longer side
-_SIDES = ("left", "left", "right", "right", "left")  # of the columns' texts
-_CELL = 'style="text-align: {}; padding: 2px 12px 2px 0"'
 
 
 def confusion_summary(result: Confusion) -> str:
@@ -22,33 +21,21 @@ def confusion_summary(result: Confusion) -> str:
         escape(f"{result.pipeline}, by {result.rule}, leave one out"),
         *map(escape, result.warnings),
     ]
-    return f'<p style="overflow-wrap: anywhere">{"<br>".join(filter(None, lines))}</p>{_table(result)}'
+    return paragraph(lines) + _table(result)
 
 
 def _table(result: Confusion) -> str:
     errors = result.errors()
     if not len(errors):
-        return "<p>No image has another predicted label.</p>"
-    titles = (
-        (result.kind, "left"),
-        ("predicted", "left"),
-        ("images", "right"),
-        ("of them %", "right"),
-        ("", "left"),
-    )
-    head = "".join(f"<th {_CELL.format(side)}>{escape(title)}</th>" for title, side in titles)
+        return paragraph(["No image has another predicted label."])
     rows = []
     for label, predicted, count, share, examples in errors.head(PICTURED).itertuples(index=False, name=None):
         shown = "".join(_picture(result, image) for image in examples)
-        texts = (escape(label), "left"), (escape(predicted), "left"), (f"{count:,}", "right")
-        cells = *texts, (f"{100 * share:.1f}", "right"), (shown, "left")
-        rows.append("".join(f"<td {_CELL.format(side)}>{cell}</td>" for cell, side in cells))
-    more = (
-        f"<p>and {len(errors) - PICTURED:,} more: <code>.errors()</code></p>"
-        if len(errors) > PICTURED
-        else ""
-    )
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>{more}"
+        rows.append([escape(label), escape(predicted), f"{count:,}", percent(share), shown])
+    titles = [result.kind, "predicted", "images", "of them %", ""]
+    listed = table(titles, rows, words=(0, 1, len(titles) - 1))
+    more = len(errors) - PICTURED
+    return listed + (paragraph([f"and {more:,} more: <code>.errors()</code>"]) if more > 0 else "")
 
 
 def _picture(result: Confusion, image: str) -> str:

@@ -14,9 +14,10 @@ def embedding_summary(comparison: EmbeddingComparison) -> str:
     if not comparison.k:
         return f"<div>{pipelines}: one image, which has no neighbours to compare.</div>"
     said = f"{100 * comparison.mean:.1f} % of the {comparison.k} nearest neighbours in common"
+    least = comparison.differing(IMAGES)
     differing = "".join(
-        f"<li>{escape(row.image_id)}: {100 * row.agreement:.0f} %</li>"
-        for row in comparison.differing(IMAGES).itertuples()
+        f"<li>{escape(image)}: {100 * agreement:.0f} %</li>"
+        for image, agreement in zip(least["image_id"], least["agreement"], strict=True)
     )
     count = len(comparison.agreement)
     return f"<div>{pipelines}: {said}, mean of n = {count:,} images. Least:</div><ol>{differing}</ol>"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PIL import Image
 
-from workbench.common.rounding import signed
 from workbench.explain.score import Explanation
+from workbench.explain.sum_text import share_text, value_text
 from workbench.explain.sums import SIDES
 from workbench.report.frame import document, drawn
-from workbench.report.heat_pictures import pair, strongest
+from workbench.report.heat_pictures import DRAWN, pair
 from workbench.report.markup import escape
 
 
@@ -39,16 +39,14 @@ def page(
 def _table(why: Explanation, side: str) -> str:
     """The lines of a sum; the numbers are those in the picture."""
     total = why.sum(side)
-    numbers = {part: number for number, part in enumerate(strongest(total).index, start=1)}
+    numbers = {part: number for number, part in enumerate(total.strongest(DRAWN), start=1)}
     rows = ""
     for line in total.lines():
         tag = "b" if line.kind in ("group", "whole") else "span"
-        value = f"{line.shown:.4f}" if line.kind == "whole" else signed(line.shown)
-        share = f"{100 * line.value / total.whole:.1f} %" if abs(total.whole) > 1e-9 else ""
         rows += (
             f"<tr><td>{numbers.get(line.part, '')}</td>"
             f'<td class="words"><{tag}>{escape(line.text)}</{tag}></td>'
-            f"<td><{tag}>{value}</{tag}></td><td>{share}</td></tr>"
+            f"<td><{tag}>{value_text(line)}</{tag}></td><td>{share_text(line, total)}</td></tr>"
         )
     return (
         '<table><tr><th>in the picture</th><th class="words">part: horizontal × vertical extent, %</th>'

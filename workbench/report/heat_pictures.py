@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import math
-
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from workbench.common.colormaps import coloured
+from workbench.common.picture_bytes import data_uri, jpeg, png
 from workbench.explain.score import Explanation
-from workbench.explain.sums import BOX, Sum
+from workbench.explain.sums import BOX
 from workbench.report.markup import escape
+from workbench.report.picture_sheet import under_heat
 
+DRAWN = 3  # regions of a picture that are drawn
 _SIDE = 480  # pixels
-_COARSER = 3  # pixels of the picture in one of the heat
-_DRAWN = 3  # regions of a picture that are drawn
 
 
 def pair(why: Explanation, query: str, image: str, query_picture: Image.Image, picture: Image.Image) -> str:
@@ -26,23 +22,19 @@ def pair(why: Explanation, query: str, image: str, query_picture: Image.Image, p
     The numbers in each picture are those of its strongest regions.
     """
     top = max(float(np.abs(why.query_heatmap).max()), float(np.abs(why.image_heatmap).max()), 1e-12)
-    scale = base64.b64encode(_png(coloured(np.linspace(-1, 1, 240)[None], 1.0, signed=True))).decode()
-    sides = "".join(
-        _figure(name, caption, shown, heat, top, why.constant, strongest(why.sum(side))[BOX].to_numpy(float))
-        for name, caption, side, shown, heat in (
-            (query, "Query", "query", query_picture, why.query_heatmap),
-            (image, "Result", "image", picture, why.image_heatmap),
-        )
+    scale = png(Image.fromarray(coloured(np.linspace(-1, 1, 240)[None], 1.0, signed=True), "RGBA"))
+    totals = why.sum("query"), why.sum("image")
+    boxes = [total.parts[BOX].to_numpy(float)[total.strongest(DRAWN)] for total in totals]
+    figures = "".join(
+        [
+            _figure(query, "Query", query_picture, why.query_heatmap, top, why.constant, boxes[0]),
+            _figure(image, "Result", picture, why.image_heatmap, top, why.constant, boxes[1]),
+        ]
     )
-    return f"""<div class="pair">{sides}</div>
-<p><img class="scale" alt="scale" src="data:image/png;base64,{scale}"><br>
+    return f"""<div class="pair">{figures}</div>
+<p><img class="scale" alt="scale" src="{data_uri(scale)}"><br>
 <span class="quiet">contribution of a cell: −{top:.4f} … 0 … +{top:.4f}; negative where the features are
-weaker than in the average image; numbers mark the regions of each picture that add most</span></p>"""
-
-
-def strongest(total: Sum) -> pd.DataFrame:
-    """The parts of a picture that add most: those with a number."""
-    return total.parts.nlargest(_DRAWN, "contribution")
+weaker than in the average image; numbers mark the strongest regions of each picture</span></p>"""
 
 
 def _figure(
@@ -56,21 +48,10 @@ def _figure(
 ) -> str:
     shown = picture.copy()
     shown.thumbnail((_SIDE, _SIDE))
-    # A pale grey picture, so that only the heat has colour.
-    shown = Image.blend(shown.convert("L"), Image.new("L", shown.size, 255), 0.25)
-    data = io.BytesIO()
-    shown.save(data, "JPEG", quality=85)
-    # Heat has few cells: the browser enlarges a small picture of it as smoothly.
-    overlay = Image.fromarray(coloured(heat, top, signed=True), "RGBA").resize(
-        [math.ceil(side / _COARSER) for side in shown.size], Image.Resampling.BICUBIC
-    )
-    layer = io.BytesIO()
-    overlay.save(layer, "PNG")
-    below, above = (base64.b64encode(part.getvalue()).decode() for part in (data, layer))
+    drawn = data_uri(jpeg(under_heat(shown, heat, top, signed=True)))
     cells = f"{heat.shape[1]}x{heat.shape[0]} cells"
     return (
-        f'<figure><div class="stack"><img alt="{title}: {escape(name)}" src="data:image/jpeg;base64,{below}">'
-        f'<img alt="" src="data:image/png;base64,{above}">{_drawn(boxes)}</div>'
+        f'<figure><div class="stack"><img alt="{title}: {escape(name)}" src="{drawn}">{_drawn(boxes)}</div>'
         f'<figcaption>{title}: {escape(name)}<br><span class="quiet">{cells}: '
         f"{float(heat.clip(min=0).sum()):.3f} added, {abs(float(heat.clip(max=0).sum())):.3f} subtracted, "
         f"constant {constant:.3f}</span></figcaption></figure>"
@@ -85,9 +66,3 @@ def _drawn(boxes: np.ndarray) -> str:
         rect = f'<rect {corner} width="{x1 - x0:.2f}%" height="{y1 - y0:.2f}%"/>'
         parts.append(f'{rect}{rect}<text {corner} dx="{14 * number - 8}" dy="16">{number}</text>')
     return f'<svg aria-hidden="true">{"".join(parts)}</svg>'
-
-
-def _png(rgba: np.ndarray) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(rgba, "RGBA").save(data, "PNG")
-    return data.getvalue()

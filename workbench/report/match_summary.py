@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.common.picture_bytes import data_uri, jpeg
+from workbench.common.picture_bytes import jpeg
 from workbench.local.matching import Match
-from workbench.report.markup import escape
+from workbench.report.markup import escape, paragraph, picture
 from workbench.report.pictures import match_picture
 
 _SIDE = 400  # pixels of a picture's longer side
@@ -13,7 +13,7 @@ _NEGLIGIBLE = 1e-6  # of a model: over a thousand pixels it moves a point by a t
 
 def match_summary(match: Match) -> str:
     """The outcome, the model that was fitted, and the sum over shared words."""
-    names = " — ".join(picture.name for picture in match.pictures or ())
+    names = " — ".join(side.name for side in match.pictures or ())
     lines = [f"<b>{escape(': '.join(filter(None, [names, match.outcome])))}</b>"]
     if match.verified.model is not None:
         rows = [" ".join(f"{_rounded(value):.3g}" for value in row) for row in match.verified.model]
@@ -21,18 +21,15 @@ def match_summary(match: Match) -> str:
     if len(match.words):
         total = float(match.words["contribution"].sum())
         lines.append(f"{len(match.words):,} shared words add {total:.3f} to the score of bow")
-    return f'<p style="overflow-wrap: anywhere">{"<br>".join(lines)}</p>'
+    return paragraph(lines)
 
 
 def match_still(match: Match) -> str:
     """Both pictures with lines between matching keypoints; empty without pictures."""
     if match.pictures is None:
         return ""
-    names = " and ".join(picture.name for picture in match.pictures)
-    return (
-        f'<img style="max-width: 100%" alt="{escape(f"{match.outcome}: {names}")}" '
-        f'src="{data_uri(jpeg(match_picture(match, side=_SIDE)))}">'
-    )
+    names = " and ".join(side.name for side in match.pictures)
+    return picture(jpeg(match_picture(match, side=_SIDE)), f"{match.outcome}: {names}")
 
 
 def _rounded(value: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
+from workbench.evaluation.comparison_export import cells
 from workbench.evaluation.judged import judged_text, queries_text
 from workbench.figures.ap_differences import ap_differences
 from workbench.figures.mean_aps import mean_aps
@@ -60,9 +60,9 @@ def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent, st
     body = f"""<h1>{escape(title)}</h1>
 {_about(evaluations)}
 <h2>Measures</h2>
-{_measures(comparison)}
+{_measures(comparison, evaluations)}
 <h2>Figures</h2>
-{"".join(drawn(figures(comparison), static))}
+{"".join(drawn(figures(evaluations), static))}
 <h2>Some queries</h2>
 {"".join(sections)}
 <h2>Reproduction</h2>
@@ -70,11 +70,14 @@ def page(bench: Bench, pipelines: Sequence[str], progress: Progress = silent, st
     return document(title, body, static)
 
 
-def figures(comparison: Comparison) -> list[Figure]:
-    """The figures of a report: mAPs, the AP of each query under A and B, precision over recall."""
-    evaluations = comparison.evaluations
-    several = [mean_aps(evaluations), ap_differences(comparison, 0, 1)] if len(evaluations) > 1 else []
-    return [*several, *(precision_recall(evaluations, setting) for setting in evaluations[0].curves)]
+def figures(evaluations: Sequence[Evaluation]) -> list[Figure]:
+    """The figures of a report: mAPs of several pipelines, the AP of each query, precision over recall."""
+    means = [mean_aps(evaluations)] if len(evaluations) > 1 else []
+    return [
+        *means,
+        ap_differences(Comparison(evaluations), 0, 1),
+        *(precision_recall(evaluations, setting) for setting in evaluations[0].curves),
+    ]
 
 
 def _about(evaluations: Sequence[Evaluation]) -> str:
@@ -88,23 +91,18 @@ def _about(evaluations: Sequence[Evaluation]) -> str:
 {warnings}"""
 
 
-def _measures(comparison: Comparison) -> str:
-    """A row for each pipeline, the best value of a measure in bold; and the differences from the first."""
-    evaluations = comparison.evaluations
-    shown = [name for name in evaluations[0].metrics if name.startswith(("mAP", "mP@10", "N-S"))]
-    shown += [name for name in ("localisation",) if name in evaluations[0].metrics]
-    best = {name: max(evaluation.metrics[name] for evaluation in evaluations) for name in shown}
-    head = "".join(f"<th>{_title(name)}</th>" for name in shown)
+def _measures(comparison: Comparison, evaluations: Sequence[Evaluation]) -> str:
+    """A row for each pipeline, the best values of a measure in bold; and the differences from the first."""
+    shown = cells(evaluations)
+    head = "".join(f"<th>{escape(title)}</th>" for title in shown.titles)
     rows = []
-    for position, evaluation in enumerate(evaluations):
-        cells = ""
-        for name in shown:
-            strong = len(evaluations) > 1 and evaluation.metrics[name] == best[name]
-            text = _number(name, evaluation.metrics[name])
-            cells += f"<td><b>{text}</b></td>" if strong else f"<td>{text}</td>"
+    for position, (evaluation, values) in enumerate(
+        zip(evaluations, shown.rows(escape, "<b>%s</b>"), strict=True)
+    ):
+        measures = "".join(f"<td>{value}</td>" for value in values)
         rows.append(
             f"<tr><td>{letter(position)}</td><td>{_code(evaluation.pipeline)}</td>"
-            f"{cells}<td>{judged_text(evaluation.provenance).removesuffix(' queries')}</td>"
+            f"{measures}<td>{judged_text(evaluation.provenance).removesuffix(' queries')}</td>"
             f"<td>{evaluation.costs['bytes']:,.0f}</td>"
             f"<td>{evaluation.costs['milliseconds']:.2f}</td></tr>"
         )
@@ -144,15 +142,3 @@ def _reproduction(collection: str, evaluations: Sequence[Evaluation]) -> str:
         facts[letter(position)] = " · ".join(words)
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
     return f"<p><code>{escape(command)}</code></p><dl>{items}</dl>"
-
-
-def _title(measure: str) -> str:
-    """The heading of a measure's column."""
-    return escape(measure.replace("_", " ") + ("" if measure.startswith("N-S") else " %"))
-
-
-def _number(measure: str, value: float) -> str:
-    """A measure in percent, N-S as it is, or a dash for NaN."""
-    if math.isnan(value):
-        return "–"
-    return f"{value:.2f}" if measure.startswith("N-S") else f"{100 * value:.1f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,8 +10,10 @@ import pandas as pd
 
 from workbench.collections.protocols import SIGNS
 from workbench.common.geometry import Box
+from workbench.common.picture_bytes import data_uri
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
+from workbench.evaluation.measures_text import percent
 from workbench.report.heat_pictures import pair
 from workbench.report.markup import escape
 
@@ -49,7 +50,7 @@ def section(bench: Bench, name: str, reason: str, aps: pd.DataFrame, progress: P
         ap = float(aps[pipeline][name])
         ranking = bench.search(name, pipeline=pipeline, k=FIRST, progress=progress)
         results = "".join(_result(bench, *row) for row in _rows(ranking))
-        value = "not defined" if math.isnan(ap) else f"{100 * ap:.1f}"
+        value = "not defined" if math.isnan(ap) else percent(ap)
         ranked += f'<p>{letter(position)}: AP {value}</p><div class="ranked">{results}</div>'
         if position == 0:
             explained = "".join(_explanations(bench, name, pipeline, ranking, progress))
@@ -80,10 +81,10 @@ def _rows(ranking: pd.DataFrame) -> Iterator[tuple[int, str, float, str]]:
 
 def _picture(bench: Bench, image: str, alternative: str, box: Box | None = None) -> str:
     try:
-        data = base64.b64encode(bench.thumbnail(image, side=_SIDE, box=box)).decode()
+        source = data_uri(bench.thumbnail(image, side=_SIDE, box=box))
     except WorkbenchError as error:
         return f'<span class="lost quiet">{escape(str(error))}</span>'
-    return f'<img alt="{escape(alternative)}" src="data:image/jpeg;base64,{data}">'
+    return f'<img alt="{escape(alternative)}" src="{source}">'
 
 
 def _explanations(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import plotly.graph_objects as go
@@ -17,7 +17,7 @@ from matplotlib.transforms import Transform, blended_transform_factory
 
 from workbench.report.redrawn_traces import DASHES, KINDS, PIXEL, plain, rgba
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text that the browser draws, also in scripts that matplotlib has no font for
     "svg.hashsalt": "workbench",  # equal figures give equal files
     "text.parse_math": False,  # ``$`` in a name is no formula
@@ -25,6 +25,8 @@ _SETTINGS = {
 }
 _INCH = 96  # pixels
 _MARGINS = {"left": 8.0, "right": 8.0, "bottom": 8.0, "top": 8.0}  # pixels around all that is drawn
+
+_SIDES: list[Literal["x", "y"]] = ["x", "y"]
 
 Axis = tuple[str, str]  # the x and y axis of a trace, as plotly names them
 Marks = list[tuple[Any, Artist]]  # the traces of the legend, each with its mark
@@ -76,7 +78,7 @@ def _style(axes: Axes, figure: go.Figure, name: Axis) -> None:
     axes.set_facecolor("none")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, colors=rgba(text), pad=4)
-    for side, reference in zip("xy", name, strict=True):
+    for side, reference in zip(_SIDES, name, strict=True):
         axis, drawn = _layout_axis(figure, reference), getattr(axes, f"{side}axis")
         if axis.visible is False:
             drawn.set_visible(False)
@@ -153,10 +155,11 @@ def _arrange(drawing: Figure, figure: go.Figure, places: Mapping[Axis, Axes], ma
     # Below the labels of the axes, wherever these end.
     below = _MARGINS["bottom"] / height if at.yref == "container" or (at.y or 0) < 0 else 0.0
     if marks:
+        corner: Any = f"{'lower' if at.yanchor == 'bottom' and not below else 'upper'} left"
         legend = drawing.legend(
             [mark for _, mark in marks],
             [plain(trace.name) for trace, _ in marks],
-            loc=f"{'lower' if at.yanchor == 'bottom' and not below else 'upper'} left",
+            loc=corner,
             labelcolor=rgba(figure.layout.template.layout.font.color),
             ncols=len(marks) if at.orientation == "h" else 1,
             frameon=False,
@@ -168,16 +171,17 @@ def _arrange(drawing: Figure, figure: go.Figure, places: Mapping[Axis, Axes], ma
     for _ in range(3):
         left, right = margins["left"] / width, 1 - margins["right"] / width
         bottom, top = margins["bottom"] / height, 1 - margins["top"] / height
-        for (x, y), axes in places.items():
-            x0, x1 = _layout_axis(figure, x).domain or (0, 1)
-            y0, y1 = _layout_axis(figure, y).domain or (0, 1)
+        for (horizontal, vertical), axes in places.items():
+            x0, x1 = _layout_axis(figure, horizontal).domain or (0, 1)
+            y0, y1 = _layout_axis(figure, vertical).domain or (0, 1)
             w, h = right - left, top - bottom
             axes.set_position((left + x0 * w, bottom + y0 * h, (x1 - x0) * w, (y1 - y0) * h))
         if legend is not None:
             x, y = 1.02 if at.x is None else at.x, 1.0 if at.y is None else at.y
             height_at = bottom + y * (top - bottom)
             if below:
-                height_at = min(axes.get_tightbbox().y0 for axes in places.values()) / drawing.bbox.height
+                boxes = [box for axes in places.values() if (box := axes.get_tightbbox()) is not None]
+                height_at = min(box.y0 for box in boxes) / drawing.bbox.height
             legend.set_bbox_to_anchor((left + x * (right - left), height_at - below), drawing.transFigure)
         box = drawing.get_tightbbox()
         margins["left"] += max(0, _MARGINS["left"] - box.x0 * _INCH)

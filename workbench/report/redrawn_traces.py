@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
+
+from workbench.figures.style import plain as without_markup
+
+Color = tuple[float, float, float, float]  # red, green, blue and opacity, 0…1
 
 PIXEL = 0.75  # points
 MANY = 5000  # points or cells from which an SVG holds their picture
@@ -27,17 +30,17 @@ _SYMBOLS = {
 }  # fmt: skip
 
 
-def plain(text: object) -> str:
-    """The text of a title or label of plotly, whose markup is removed; escaped names are as they were."""
-    lines = re.sub(r"<br\s*/?>", "\n", str(text or ""))
-    return html.unescape(re.sub(r"<[^>]*>", "", lines))
+def plain(markup: object) -> str:
+    """The text of a title or label of plotly without its markup, in lines."""
+    return without_markup(markup, "\n")
 
 
-def rgba(color: Any, opacity: float | None = None) -> tuple[float, ...]:
+def rgba(color: Any, opacity: float | None = None) -> Color:
     """A colour of CSS as red, green, blue and opacity 0…1."""
     numbers = re.findall(r"[\d.]+", color) if str(color).startswith("rgb") else []
     parts = [float(part) / 255 for part in numbers[:3]] + [float(part) for part in numbers[3:]]
-    red, green, blue, alpha = colors.to_rgba(tuple(parts) if parts else color)
+    given: Any = tuple(parts) if parts else color
+    red, green, blue, alpha = colors.to_rgba(given)
     return red, green, blue, alpha * (1 if opacity is None else opacity)
 
 
@@ -62,21 +65,19 @@ def scatter(axes: Axes, trace: Any, color: str) -> Artist:
     symbol = symbols[0] if isinstance(symbols, (tuple, list, np.ndarray)) else symbols or "circle"
     shape, hollow = _SYMBOLS.get(str(symbol).removesuffix("-open"), "o"), str(symbol).endswith("-open")
     if markers:
-        axes.scatter(
-            x, y, sizes**2, facecolors="none" if hollow else faces, edgecolors=faces if hollow else "none",
-            marker=shape, zorder=3, rasterized=len(x) > MANY,
-        )  # fmt: skip
+        fill: dict[str, Any] = {"facecolors": "none" if hollow else faces}
+        fill["edgecolors"] = faces if hollow else "none"
+        axes.scatter(x, y, sizes**2, **fill, marker=shape, zorder=3, rasterized=len(x) > MANY)
     for name, bars in (("xerr", trace.error_x), ("yerr", trace.error_y)):
         if bars.array is not None:
             above = _numbers(bars.array)
             below = above if bars.arrayminus is None else _numbers(bars.arrayminus)
-            axes.errorbar(
-                x, y, **{name: [below, above]}, fmt="none", ecolor=rgba(bars.color or color), capsize=3
-            )
+            lengths: dict[str, Any] = {name: [below, above]}
+            axes.errorbar(x, y, **lengths, fmt="none", ecolor=rgba(bars.color or color), capsize=3)
     if "text" in mode and trace.text is not None:
         _write(axes, x, y, trace.text, trace.textposition or "middle center")
-    first = tuple(faces[0]) if len(faces) else shade
-    face = {"markerfacecolor": "none" if hollow else first, "markeredgecolor": first}
+    first = faces[0] if faces else shade
+    face: dict[str, Any] = {"markerfacecolor": "none" if hollow else first, "markeredgecolor": first}
     return Line2D([], [], **style, marker=shape if markers else "", **face)
 
 
@@ -93,8 +94,10 @@ def bar(axes: Axes, trace: Any, color: str) -> Artist:
         axes.bar(places, lengths, widths, starts, color=faces)
     if trace.text is not None and trace.textposition != "none":
         ends = starts + lengths
-        at = (ends, places, trace.text, "middle right") if lying else (places, ends, trace.text, "top center")
-        _write(axes, *at)
+        if lying:
+            _write(axes, ends, places, trace.text, "middle right")
+        else:
+            _write(axes, places, ends, trace.text, "top center")
     return Patch(color=rgba(trace.marker.color if isinstance(trace.marker.color, str) else color))
 
 
@@ -130,7 +133,7 @@ def _numbers(values: Any) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in given], float)
 
 
-def _colors(marker: Any, color: str, opacity: float | None, count: int) -> list[tuple[float, ...]]:
+def _colors(marker: Any, color: str, opacity: float | None, count: int) -> list[Color]:
     """The colour of each point: the same for all, given by name, or of a colour scale."""
     given = color if marker.color is None else marker.color
     if not isinstance(given, str) and not all(isinstance(value, str) for value in given):
@@ -145,7 +148,7 @@ def _colors(marker: Any, color: str, opacity: float | None, count: int) -> list[
     return [rgba(shade, float(part)) for shade, part in zip(*each, strict=True)]
 
 
-def _write(axes: Axes, x: Sequence[float], y: Sequence[float], texts: Any, position: str) -> None:
+def _write(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], texts: Any, position: str) -> None:
     """Write a text beside each point; ``position`` is plotly's, such as "middle right"."""
     down, across = position.split()
     sides = {"right": ("left", 4), "left": ("right", -4), "center": ("center", 0)}

@@ -10,8 +10,9 @@ from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import REGIONS, RegionRecall
 from workbench.analysis.sweep import Sweep
+from workbench.evaluation.measures_text import percent
 from workbench.figures.index_measures import points, seconds
-from workbench.report.markup import escape
+from workbench.report.markup import escape, paragraph, table
 
 ROWS = 30  # of a table
 LINES = 5  # of reasons and of notes
@@ -19,21 +20,21 @@ LINES = 5  # of reasons and of notes
 
 def sweep_summary(sweep: Sweep) -> str:
     """The template, a row for each pipeline, the combinations left out, and the notes."""
-    table = sweep.table
-    shown = pd.DataFrame({name: table[name].map(str).replace("", "none") for name in sweep.values})
-    shown["mAP, %"] = table["mean_ap"].map(_percent)
+    every = sweep.table
+    shown = pd.DataFrame({name: every[name].map(str).replace("", "none") for name in sweep.values})
+    shown["mAP, %"] = every["mean_ap"].map(percent)
     shown["95 % interval"] = [
         "" if pd.isna(low) else f"{100 * low:.1f} to {100 * high:.1f}"
-        for low, high in zip(table["low"], table["high"], strict=True)
+        for low, high in zip(every["low"], every["high"], strict=True)
     ]
-    shown["queries"] = table["judged"].str.removesuffix(" queries")
+    shown["queries"] = every["judged"].str.removesuffix(" queries")
     for column, title, form in (("bytes", "bytes/image", "{:,.0f}"), ("milliseconds", "ms/query", "{:.2f}")):
-        if column in table:
-            shown[title] = table[column].map(form.format)
+        if column in every:
+            shown[title] = every[column].map(form.format)
     notes = dict.fromkeys(note for evaluation in sweep.evaluations for note in evaluation.warnings)
     return "".join(
         [
-            f"<div><code>{escape(sweep.template)}</code></div>",
+            paragraph([f"<code>{escape(sweep.template)}</code>"]),
             _table(shown),
             _reasons("left out", sweep.left_out),
             _lines(f"⚠ {escape(note)}" for note in notes),
@@ -49,8 +50,8 @@ def tradeoff_summary(tradeoff: Tradeoff) -> str:
         [
             {
                 "index": measures.index,
-                **{f"recall@{k}, %": _percent(share) for k, share in measures.recall.items()},
-                "mAP, %": _percent(measures.mean_ap),
+                **{f"recall@{k}, %": percent(share) for k, share in measures.recall.items()},
+                "mAP, %": percent(measures.mean_ap),
                 "mAP lost, points": points(measures.lost),
                 "bytes/image": f"{measures.bytes:,.0f}",
                 "shared KB": f"{measures.shared_bytes / 1024:,.0f}",
@@ -65,7 +66,7 @@ def tradeoff_summary(tradeoff: Tradeoff) -> str:
         f"<code>{escape(described.config)}</code> on {escape(described.collection.name)}, "
         f"{len(tradeoff.database):,} images, {len(tradeoff.queries):,} queries"
     )
-    return f"<div>{about}</div>{_table(shown)}{_reasons('not measured', errors)}"
+    return f"{paragraph([about])}{_table(shown)}{_reasons('not measured', errors)}"
 
 
 def bits_summary(study: BinaryCodeStudy) -> str:
@@ -75,43 +76,31 @@ def bits_summary(study: BinaryCodeStudy) -> str:
     for name in ("expected", "differing", "deviation"):
         shown[name] = study.angles[name].map("{:.1f}".format)
     about = (
-        f"{study.bits} bits, {study.images:,} images; {_percent(study.rarer_side)} % of them on the rarer "
+        f"{study.bits} bits, {study.images:,} images; {percent(study.rarer_side)} % of them on the rarer "
         f"side of a bit, in a ranking {study.distances:.1f} different distances"
     )
-    return f"<div><code>{escape(study.index)}</code>: {about}</div>{_table(shown)}"
+    return paragraph([f"<code>{escape(study.index)}</code>: {about}"]) + _table(shown)
 
 
 def recall_summary(recall: RegionRecall) -> str:
     """The recall of each kind of regions, in percent."""
     shown = pd.DataFrame({"regions": recall["regions"]})
     for kind, title in REGIONS.items():
-        shown[title] = recall[kind].map(_percent)
+        shown[title] = recall[kind].map(percent)
     about = recall.attrs
     counted = f"{about['targets']:,} targets of {about['collection']}"
     text = f"{counted}, recall in percent at an IoU of at least {about['iou']:g}"
-    return f"<div>{escape(text)}</div>{_table(shown)}"
-
-
-def _percent(share: float) -> str:
-    return "–" if pd.isna(share) else f"{100 * share:.1f}"
+    return paragraph([escape(text)]) + _table(shown)
 
 
 def _table(frame: pd.DataFrame) -> str:
-    """The rows of a frame of texts; the first column is text, the others are numbers."""
+    """The first rows of a frame of texts."""
     if frame.empty:
         return ""
-    style = "padding: 2px 12px 2px 0; text-align: {}; font-variant-numeric: tabular-nums"
-    styles = [style.format("right" if number else "left") for number in range(frame.shape[1])]
-
-    def row(cells: Iterable[object], tag: str) -> str:
-        written = (f'<{tag} style="{s}">{escape(c)}</{tag}>' for s, c in zip(styles, cells, strict=True))
-        return f"<tr>{''.join(written)}</tr>"
-
-    rows = "".join(row(cells, "td") for cells in frame.head(ROWS).itertuples(index=False))
+    rows = [[*map(escape, row)] for row in frame.head(ROWS).itertuples(index=False, name=None)]
     more = len(frame) - ROWS
-    return f'<table style="border-collapse: collapse">{row(frame.columns, "th")}{rows}</table>' + (
-        f"<div>{more:,} more rows in <code>.table</code></div>" if more > 0 else ""
-    )
+    note = paragraph([f"{more:,} more rows in <code>.table</code>"]) if more > 0 else ""
+    return table([*map(str, frame.columns)], rows) + note
 
 
 def _reasons(what: str, reasons: Mapping[str, str]) -> str:
@@ -122,4 +111,4 @@ def _lines(lines: Iterable[str]) -> str:
     listed = list(lines)
     if len(listed) > LINES:
         listed[LINES:] = [f"and {len(listed) - LINES:,} more"]
-    return "".join(f"<div>{line}</div>" for line in listed)
+    return paragraph(listed) if listed else ""

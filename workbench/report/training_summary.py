@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workbench.learning.history import TrainingHistory, values_of
 from workbench.learning.measures import MEASURES, measure
-from workbench.report.markup import escape
+from workbench.report.markup import escape, paragraph, table
 
 
 def training_summary(history: TrainingHistory) -> str:
@@ -13,7 +13,7 @@ def training_summary(history: TrainingHistory) -> str:
     lines = [f"<b>Training {escape(history.name)}</b>"]
     for epoch in chosen:
         lines.append(escape(f"{epoch}{' (kept)' if epoch.number == history.kept else ''}"))
-    return f'<p style="overflow-wrap: anywhere">{"<br>".join(lines)}</p>'
+    return paragraph(lines)
 
 
 def training_table(history: TrainingHistory) -> str:
@@ -24,10 +24,8 @@ def training_table(history: TrainingHistory) -> str:
     rows = []
     for epoch in history:
         cells = [f"{column[epoch.number]:.4g}" if epoch.number in column else "" for column in values]
-        number = f"{epoch.number}{' (kept)' if epoch.number == history.kept else ''}"
-        rows.append("".join(f"<td>{cell}</td>" for cell in (number, *cells)))
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("epoch", *heads))
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+        rows.append([f"{epoch.number}{' (kept)' if epoch.number == history.kept else ''}", *cells])
+    return table(["epoch", *heads], rows)
 
 
 def _title(name: str) -> str:

@@ -83,8 +83,8 @@ class GridSearchChoice:
     def add(self, change: Any) -> None:
         """Options were written, such as ``gem:1,2,3``: offer each in the row of its part, and choose it."""
         words = [word for text in change["new"].split() for word in listed(text)]
-        found = [row_of(word) for word in words]  # all are valid, or none is added
-        for label, option in found:
+        options = [row_of(word) for word in words]  # all are valid, or none is added
+        for label, option in options:
             chips = self.chips[label]
             chips.options = list(dict.fromkeys([*chips.options, option]))
             chips.chosen = [value for value in chips.options if value in {*chips.chosen, option}]

@@ -40,12 +40,13 @@ class DifferingImages:
         self.strip.load(lambda: self._figures(comparison))
 
     def _figures(self, comparison: EmbeddingComparison) -> Iterator[Figure]:
-        for row in comparison.differing(SHOWN).itertuples(index=False):
-            share = f"{100 * row.agreement:.0f} %"
+        differing = comparison.differing(SHOWN)
+        for image, agreement in zip(differing["image_id"], differing["agreement"], strict=True):
+            share = f"{100 * agreement:.0f} %"
             yield {
-                "id": row.image_id,
-                "name": row.image_id,
-                "alt": f"{row.image_id}: {share} of the neighbours in common",
+                "id": image,
+                "name": image,
+                "alt": f"{image}: {share} of the neighbours in common",
                 "score": share,
-                "picture": thumbnail(self.session.bench, str(row.image_id), SIDE),
+                "picture": thumbnail(self.session.bench, image, SIDE),
             }

@@ -72,7 +72,7 @@ class Plot(Dimmed, anywidget.AnyWidget):
         describe: Describe | None = None,
         **traits: Any,
     ) -> None:
-        self.figure: go.Figure | None = None
+        self.figure: Any = None  # a plotly figure, or None
         self.version = 0  # of what the page shows, sent with the spec and back with numbers of points
         self._sent: tuple[dict[str, Any], list[Any]] = {}, []  # the spec, and the ids of each trace
         self._places: dict[str, list[tuple[int, Any]]] | None = None

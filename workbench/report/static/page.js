@@ -19,7 +19,10 @@ for (const chart of charts) {
   const { data, layout } = read(chart.nextElementSibling);
   const shown = { ...layout, title: {}, height: undefined, margin: { ...layout.margin, t: above }, template: theme() };
   const button = { name: "png", title: "Download as PNG", icon: Plotly.Icons.camera, click: () => save(chart, layout) };
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["toImage"], modeBarButtonsToAdd: [button] };
+  const config = {
+    responsive: true, displaylogo: false, showSendToCloud: false,
+    modeBarButtonsToRemove: ["toImage", "sendChartToCloud"], modeBarButtonsToAdd: [button],
+  };
   Plotly.newPlot(chart, data, { ...shown, autosize: true }, config);
 }
 darkness.addEventListener("change", () => change({ template: theme() }));

@@ -1,4 +1,4 @@
-"""Names and numbers in the titles and legends of figures."""
+"""Labels of pipelines in legends and beside axes: distinct, and without what they have in common."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ def distinct_labels(names: Sequence[str], characters: int = MAX_CHARACTERS) -> l
         f"{label} ({labels[:number].count(label) + 1})" if labels.count(label) > 1 else label
         for number, label in enumerate(labels)
     ]
-
-
-def query_count(count: int) -> str:
-    """The number of queries for a subtitle."""
-    return f"n = {count:,} {'query' if count == 1 else 'queries'}"
 
 
 def shared_backbone(pipelines: Sequence[str]) -> str:
