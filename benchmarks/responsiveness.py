@@ -1,4 +1,7 @@
-"""The response times of the panels in a real browser, on the embedded collection, against their aims."""
+"""The response times of the panels in a real browser, on the embedded collection, against their aims.
+
+``python benchmarks/responsiveness.py [panels] [charts]``: the rows of these subjects only.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from _charts import charts
 from _table import print_table
 from playwright.sync_api import Page, sync_playwright
 
@@ -184,7 +188,7 @@ def cancelling(lab: Lab, page: Page) -> list[list[str]]:
     ]
 
 
-def main() -> None:
+def main(subjects: Sequence[str]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="responsiveness-"))
     lab, server = start_lab(folder)
     try:
@@ -194,7 +198,11 @@ def main() -> None:
                 executable_path=next(installed, None), args=["--no-sandbox", "--disable-dev-shm-usage"]
             )
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            rows = [*changes(lab, page), *changes_after_a_pause(lab, page), *cancelling(lab, page)]
+            rows = []
+            if "panels" in subjects:
+                rows += [*changes(lab, page), *changes_after_a_pause(lab, page), *cancelling(lab, page)]
+            if "charts" in subjects:
+                rows += [row(*measured) for measured in charts(lab, page)]
             browser.close()
     finally:
         server.terminate()
@@ -202,4 +210,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or ("panels", "charts"))

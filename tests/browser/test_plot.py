@@ -29,10 +29,11 @@ NAUGHTY = "<img src=x onerror=alert(1)>"
 kernel.live_widgets = live_widgets
 kernel.heard = []
 kernel.sent = 0
-script = plots.plotly_script
+if not hasattr(kernel, "script"):
+    kernel.script = plots.plotly_script
 def counted():
     kernel.sent += 1
-    return script()
+    return kernel.script()
 plots.plotly_script = counted
 
 def jpeg():
@@ -199,11 +200,12 @@ def test_theme_zoom_and_size_follow_the_page(notebook: Notebook, theme: None) ->
     assert chart.evaluate("node => node.scrollWidth <= node.clientWidth")
 
 
-def test_thirty_charts_load_the_script_once_and_survive_reload_and_restart(notebook: Notebook) -> None:
+def test_thirty_charts_load_the_script_once_and_survive_a_reload(notebook: Notebook) -> None:
     page = notebook.page
     page.evaluate("() => { delete globalThis.workbenchPlotly; }")
-    thirty = "first.close(), gone.close()\nshown(*[Plot(cloud()) for _ in range(30)])"
-    panel = notebook.run(SETUP, "gone = Plot(cloud())\nfirst = shown(gone)\nfirst", thirty)
+    gone = "gone = Plot(cloud())\nfirst = shown(gone)\nhandle = display(first, display_id=True)"
+    thirty = "first.close(), gone.close()\nhandle.update('')\nshown(*[Plot(cloud()) for _ in range(30)])"
+    panel = notebook.run(SETUP, gone, thirty)
     expect(panel.locator(".main-svg >> nth=0")).to_be_attached(timeout=60_000)
     for number in range(30):
         drawn(charts(panel).nth(number))
@@ -213,10 +215,26 @@ def test_thirty_charts_load_the_script_once_and_survive_reload_and_restart(noteb
     for number in (0, 29):
         drawn(charts(panel).nth(number))
     assert notebook.evaluate("kernel.sent") == 2
+
+
+@pytest.mark.parametrize("notebook", [False], indirect=True)
+def test_chart_waits_for_a_kernel_that_computes_and_not_for_one_that_is_gone(notebook: Notebook) -> None:
+    page = notebook.page
+    forget = "() => { delete globalThis.workbenchPlotly; }"
+    page.evaluate(forget)
+    panel = notebook.run(SETUP, "shown(Plot(cloud()))", "import time\ntime.sleep(8)")
+    expect(panel.get_by_text("Waiting for the kernel")).to_be_visible(timeout=8000)
+    drawn(charts(panel))
+    expect(panel.get_by_text("Waiting for the kernel")).to_have_count(0)
+    page.evaluate(forget)
+    panel = notebook.run(SETUP, "shown(Plot(cloud()))", "import time\ntime.sleep(60)")
+    expect(charts(panel)).to_have_attribute("aria-busy", "true")
     notebook.restart()
+    expect(panel.get_by_text("The kernel of this chart does not answer")).to_be_visible()
+    expect(charts(panel)).to_have_attribute("aria-busy", "false")
     panel = notebook.run(SETUP, "shown(Plot(cloud()))")
     drawn(charts(panel))
-    assert notebook.evaluate("kernel.sent") == 0  # the page has it
+    assert notebook.evaluate("kernel.sent") == 1
 
 
 def test_cell_run_again_closes_its_earlier_widgets(notebook: Notebook) -> None:

@@ -25,7 +25,7 @@ def cloud(*names: str) -> go.Figure:
 
 def hear(plot: Plot, **content: Any) -> None:
     """A message of the browser."""
-    plot._handle_custom_msg({"version": plot.version, **content}, [])
+    plot._handle_custom_msg({"version": plot.spec.get("version"), **content}, [])
 
 
 @pytest.fixture
@@ -85,6 +85,30 @@ def test_message_about_an_older_figure_is_dropped() -> None:
     hear(plot, pick=[1, 1], version=before)
     hear(plot, pick=[1, 1])
     assert heard == ["d"]
+
+
+def test_equal_figure_is_not_sent_again_and_its_points_are_still_heard() -> None:
+    plot, heard = Plot(cloud("a", "b")), list[str]()
+    plot.on_pick(heard.append)
+    spec = plot.spec
+    plot.show(cloud("a", "b"))
+    assert plot.spec is spec
+    hear(plot, pick=[1, 1], version=spec["version"])
+    plot.show(cloud("a", "other"))  # the same picture of other points
+    assert plot.spec["version"] > spec["version"]
+    hear(plot, pick=[1, 1], version=spec["version"])
+    hear(plot, pick=[1, 1], version=plot.spec["version"])
+    assert heard == ["b", "other"]
+
+
+def test_figure_that_was_changed_in_place_is_sent() -> None:
+    figure = cloud("a", "b")
+    plot = Plot(figure)
+    before = plot.spec
+    figure.data[1].y = [3.0, 4.0]
+    plot.show(figure)
+    assert plot.spec["json"] != before["json"] or plot.spec["arrays"] != before["arrays"]
+    assert plot.spec["version"] > before["version"]
 
 
 def test_current_and_selected_follow_the_figure() -> None:

@@ -76,17 +76,17 @@ def embedding_map(
         frame.attrs = details
         progress("saving the map", 1, 1)
         _write(path, frame)
-    found = EmbeddingMap(columns=columns) if frame is None else EmbeddingMap(frame)
+    table = EmbeddingMap(columns=columns) if frame is None else EmbeddingMap(frame)
     name, parameters = method.used(len(images))
-    made: dict[Any, Any] = {
+    attrs: dict[Any, Any] = {
         "collection": described.collection.name,
         "pipeline": str(described.config),
         "method": name,
         "dimensions": method.dimensions,
         "parameters": parameters,
     }
-    found.attrs = made if frame is None else {**made, **frame.attrs}
-    return found
+    table.attrs = attrs if frame is None else {**attrs, **frame.attrs}
+    return table
 
 
 def clusters(vectors: np.ndarray, seed: int = 0) -> np.ndarray:

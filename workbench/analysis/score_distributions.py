@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.collections.collection import require_ground_truth
 from workbench.common.drawable import Drawable, draw
+from workbench.common.even_selection import even_selection
 from workbench.common.progress import Progress, silent
 from workbench.common.tables import Table
 from workbench.engine.provenance import search_warnings
@@ -109,9 +110,7 @@ def score_distributions(searcher: Searcher, progress: Progress = silent) -> Scor
         junk.append(scores[is_junk])
         total += len(others)
         unranked += searcher.index.size - len(rows)
-        if len(others) > most:
-            others = others[np.linspace(0, len(others) - 1, most).round().astype(np.int64)]
-        negatives.append(others)
+        negatives.append(others[even_selection(len(others), most)])
     return ScoreDistributions(
         str(searcher.config),
         collection.name,

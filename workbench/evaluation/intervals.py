@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,3 +47,14 @@ def draw_in_blocks(
     """``samples`` results of ``draw(n)``, which draws n × ``size`` numbers, a bounded number at a time."""
     block = max(1, _BLOCK // size)
     return np.concatenate([draw(min(block, samples - start)) for start in range(0, samples, block)])
+
+
+def mean_intervals(samples: Sequence[NDArray[np.floating]]) -> tuple[NDArray[np.float64], ...]:
+    """The means of several samples without NaNs, and both ends of their intervals: [n] each.
+
+    Where there is no interval, as of a single value, both ends are the mean.
+    """
+    means = np.array([np.mean(values) for values in samples])
+    intervals = np.array([mean_interval(values) for values in samples]).reshape(-1, 2)
+    low, high = np.where(np.isnan(intervals), means[:, None], intervals).T
+    return means, low, high

@@ -48,6 +48,15 @@ def measured(evaluation: Any) -> str:
     return "mAP " + " · ".join(filter(None, [*parts, queries]))
 
 
+def on_target(evaluation: Any) -> str:
+    """The share of positive heat on the target, and that of evenly spread heat; empty if not measured."""
+    metrics = evaluation.metrics
+    if "localisation" not in metrics:
+        return ""
+    share, even = percent(metrics["localisation"]), percent(metrics["localisation_even"])
+    return f"Heat on target {share} % (evenly spread: {even} %)"
+
+
 def distinct_notes(evaluations: Sequence[Any]) -> list[str]:
     """The notes on several evaluations, each once; a note on some of them names their pipelines."""
     pipelines: dict[str, list[str]] = {}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.collections.protocols import PROTOCOLS
+from workbench.common.even_selection import even_selection
 from workbench.evaluation.intervals import mean_interval
 from workbench.figures.pipeline_labels import distinct_labels
 from workbench.figures.style import LEGEND_BELOW, NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
@@ -167,5 +168,5 @@ def selection(count: int) -> NDArray[np.int64]:
     """The places of the queries that are drawn: all, or both ends and an even selection between them."""
     if count <= MOST:
         return np.arange(count)
-    inner = np.linspace(EXTREMES, count - EXTREMES - 1, MOST - 2 * EXTREMES).round().astype(np.int64)
+    inner = EXTREMES + even_selection(count - 2 * EXTREMES, MOST - 2 * EXTREMES)
     return np.concatenate([np.arange(EXTREMES), inner, np.arange(count - EXTREMES, count)])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from workbench.common.even_selection import even_selection
 from workbench.config.errors import WorkbenchError
-from workbench.evaluation.intervals import mean_interval
+from workbench.evaluation.intervals import mean_intervals
 from workbench.figures.style import (
     LEGEND_BELOW,
     PALETTE,
@@ -61,9 +62,7 @@ def ap_factors(factors: ApFactors, fact: str = "visible") -> Figure:
         )
     x = factor * table[fact].to_numpy(float)
     y = 100 * table["ap" if of_queries else "precision"].to_numpy(float)
-    drawn = np.arange(len(table))
-    if len(table) > MOST:
-        drawn = np.argsort(x, kind="stable")[np.linspace(0, len(x) - 1, MOST).round().astype(int)]
+    drawn = np.argsort(x, kind="stable")[even_selection(len(x), MOST)] if len(x) > MOST else np.arange(len(x))
     count = query_count(queries) if of_queries else f"n = {len(table):,} positives of {queries:,} queries"
     figure = new_figure(
         title,
@@ -119,9 +118,7 @@ def _add_means(figure: Figure, x: np.ndarray, y: np.ndarray, digits: int) -> Non
     inner = values[1:] if few else np.unique(np.quantile(x, np.linspace(0, 1, BINS + 1)))[1:-1]
     bins = np.searchsorted(inner, x, side="right")
     parts = [(x[bins == number], y[bins == number]) for number in np.unique(bins)]
-    means = np.array([values.mean() for _, values in parts])
-    intervals = np.array([mean_interval(values) for _, values in parts])
-    low, high = np.where(np.isnan(intervals), means[:, None], intervals).T  # a single value has none
+    means, low, high = mean_intervals([values for _, values in parts])
     figure.add_scatter(
         x=[places.mean() for places, _ in parts],
         y=means,

@@ -15,7 +15,7 @@ from workbench.explain.one import Evidence
 from workbench.explain.sums import BOX, Sum
 from workbench.figures.contributions import ROW, waterfall
 from workbench.figures.heat_colours import heat_scale
-from workbench.figures.pictures import outlines, paled
+from workbench.figures.pictures import CASING, outlines, paled
 from workbench.figures.style import PALETTE, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _add_picture(
         col=column,
     )
     x, y = outlines(100 * boxes)
-    for line in ({"color": "rgba(255,255,255,0.6)", "width": 4}, {"color": PALETTE[3], "width": 2}):
+    for line in (CASING, {"color": PALETTE[3], "width": 2}):
         figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", row=1, col=column)
     figure.add_scatter(
         x=100 * boxes[:, 0],

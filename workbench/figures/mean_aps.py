@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.comparison import query_aps
-from workbench.evaluation.intervals import mean_interval
+from workbench.evaluation.intervals import mean_intervals
 from workbench.figures.pipeline_labels import distinct_labels, shared_backbone
 from workbench.figures.style import PALETTE, Figure, error_bars, new_figure, notice, subtitle, text
 from workbench.figures.subtitle_parts import collection_part, query_count
@@ -35,9 +33,7 @@ def mean_aps(evaluations: Sequence[Evaluation], setting: str = "") -> Figure:
     drawn = sorted((p for p in aps if aps[p].size), key=lambda p: aps[p].mean())  # from below
     if not drawn:
         return notice("No query has a positive, so there is no mAP.", title)
-    means = np.array([100 * aps[pipeline].mean() for pipeline in drawn])
-    intervals = 100 * np.array([mean_interval(aps[pipeline]) for pipeline in drawn])
-    low, high = np.where(np.isnan(intervals), means[:, None], intervals).T  # a single query has none
+    means, low, high = mean_intervals([100 * aps[pipeline] for pipeline in drawn])
     count = max(len(values) for values in aps.values())
     places, shared = list(range(len(drawn))), shared_backbone(drawn)
     labels = distinct_labels([pipeline.removeprefix(shared) for pipeline in drawn], LONGEST)

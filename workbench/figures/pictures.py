@@ -19,6 +19,7 @@ _CELL = 500  # pixels of a picture's longer side on screen, of two beside each o
 _GAP = 0.03  # between pictures; the longer side of a picture is 1
 _TITLE = 0.05  # height of a picture's name above it
 _AROUND = 120  # pixels of titles and legend
+CASING = {"color": "rgba(255,255,255,0.6)", "width": 4}  # below a line, so that it is seen on any picture
 _LINES = 28  # characters of a name above one of two pictures, times the number of columns
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.config.config import Config
-from workbench.figures.pictures import Frame, outlines, picture_figure
+from workbench.figures.pictures import CASING, Frame, outlines, picture_figure
 from workbench.figures.style import DASHES, PALETTE, Figure, notice, subtitle
 
 if TYPE_CHECKING:
@@ -82,9 +82,8 @@ def _add_outlines(
     level = int(activations.levels[rows[0]])
     colour = _COLOURS[level % len(_COLOURS)]
     if dash == "solid":
-        casing = {"color": "rgba(255,255,255,0.6)", "width": 4}
         hidden: dict[str, Any] = {"legendgroup": group, "showlegend": False, "hoverinfo": "skip"}
-        figure.add_scatter(x=x, y=y, mode="lines", line=casing, opacity=opacity, **hidden)
+        figure.add_scatter(x=x, y=y, mode="lines", line=CASING, opacity=opacity, **hidden)
     figure.add_scatter(
         x=x,
         y=y,

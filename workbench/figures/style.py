@@ -26,7 +26,6 @@ ADDS, SUBTRACTS = "#d9630c", "#4472c4"  # as in ``common.colormaps``, with the c
 NEUTRAL = "#808080"
 SEMI_SYNTHETIC = ("posters",)  # the collections that are rendered
 MAX_CHARACTERS = 60  # of a name on an axis or in a legend
-TOP = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}  # of a title with several lines below
 LEGEND_BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
 WEBGL_FROM = 2000  # points; a page has about 16 WebGL contexts, so small charts do without
 LIGHT, DARK = "workbench_light", "workbench_dark"
@@ -53,8 +52,12 @@ def _template(text: str, quiet: str, grid: str, ground: str) -> go.layout.Templa
             },
             "title": {
                 "x": 0,
-                "xref": "paper",
+                "xref": "container",
                 "xanchor": "left",
+                "y": 1,
+                "yref": "container",
+                "yanchor": "top",
+                "pad": {"t": 14, "l": 12},
                 "font": {"size": 14},
                 "subtitle": {"font": {"size": 12, "color": quiet}},
             },
@@ -65,14 +68,21 @@ def _template(text: str, quiet: str, grid: str, ground: str) -> go.layout.Templa
             "yaxis": axis,
             "scene": {"xaxis": scene_axis, "yaxis": scene_axis, "zaxis": scene_axis},
             "legend": {"bgcolor": "rgba(0,0,0,0)"},
-            "hoverlabel": {"bgcolor": ground, "bordercolor": quiet, "font": {"color": text}, "align": "left"},
+            "hoverlabel": {
+                "bgcolor": ground,
+                "bordercolor": quiet,
+                "font": {"color": text},
+                "align": "left",
+                "namelength": -1,
+            },
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": quiet, "activecolor": text},
             "margin": {"l": 56, "r": 16, "t": 64, "b": 48},
             "colorscale": {
                 "sequential": "Viridis",
                 "diverging": [[0, SUBTRACTS], [0.5, "#f2f2f2"], [1, ADDS]],
             },
-        }
+        },
+        data={"heatmap": [{"colorscale": "Viridis"}]},  # plotly takes no scale of the layout for these
     )
 
 

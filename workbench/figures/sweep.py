@@ -16,7 +16,6 @@ from workbench.figures.style import (
     DASHES,
     PALETTE,
     SYMBOLS,
-    TOP,
     Figure,
     error_bars,
     new_figure,
@@ -67,7 +66,7 @@ def sweep(sweep: Sweep, measure: str = "mAP", x: str = "", kind: str = "") -> Fi
         return notice("No query has a positive, so there is nothing to draw.", title)
     grid = second is not None and (kind == "heatmap" or (not kind and _is_grid(first.axis, second.axis)))
     figure = new_figure(title, _subtitle(sweep, drawn, points, names, grid), height=440)
-    figure.update_layout(margin={"t": 100}, title=TOP)
+    figure.update_layout(margin={"t": 100})
     if second is not None and grid:
         cells = {(p.values[first.name], p.values[second.name]): p for p in points}
         add_heatmap(figure, first.axis, second.axis, cells, drawn)

@@ -10,7 +10,7 @@ from workbench.analysis.index_steps import probes, training_key
 from workbench.analysis.index_tradeoff import IndexMeasures, pareto_front
 from workbench.figures.index_measures import Axis, axis_of, in_words, value_of
 from workbench.figures.label_places import label_sides
-from workbench.figures.style import NEUTRAL, PALETTE, TOP, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
 from workbench.figures.subtitle_parts import query_count
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def tradeoff(
     if not drawn:
         return notice(UNDEFINED if every else "No index is measured yet.", title)
     figure = new_figure(title, _subtitle(tradeoff, every, drawn), x=across.title, y=up.title, height=420)
-    figure.update_layout(margin={"t": 84}, title=TOP, hovermode="closest", showlegend=False)
+    figure.update_layout(margin={"t": 84}, hovermode="closest", showlegend=False)
     places = [(value_of(m, x), value_of(m, y)) for m in drawn.values()]
     best = pareto_front(places, (across.more, up.more))
     trails = _trails(list(drawn.values())) if indexes is None else [list(trail)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from workbench.evaluation.comparison import query_aps
-from workbench.panels.formatting import percent
+from workbench.evaluation.measures_text import percent
 from workbench.panels.widgets.table import column
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.common.rounding import signed
+from workbench.evaluation.measures_text import percent
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
 from workbench.explain.sums import BOX, Sum, difference_sum, extent, score_sum, votes_sum
-from workbench.panels.formatting import percent
 from workbench.panels.widgets.heatview import Region
 from workbench.panels.widgets.table import column
 

@@ -53,15 +53,6 @@ def of_ranking(ranking: pd.DataFrame, ranked: Question, query: Query) -> str:
     return f"AP of this query {percent(share)}" + (f", with {words}" if words else "")
 
 
-def on_target(evaluation: Any) -> str:
-    """The share of positive heat on the target, and that of evenly spread heat; empty if not measured."""
-    metrics = evaluation.metrics
-    if "localisation" not in metrics:
-        return ""
-    share, even = percent(metrics["localisation"]), percent(metrics["localisation_even"])
-    return f"Heat on target {share} % (evenly spread: {even} %)"
-
-
 def figure(row: Any) -> Figure:
     """A row of a ranking as a figure of a grid, without its picture."""
     moved = int(getattr(row, "moved", 0))

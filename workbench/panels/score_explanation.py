@@ -15,10 +15,11 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.common.rounding import rounded
 from workbench.config.errors import WorkbenchError
+from workbench.evaluation.measures_text import percent
 from workbench.explain.localisation import Target, coverage, share_inside
 from workbench.explain.score import Explanation
 from workbench.panels import contributions
-from workbench.panels.formatting import percent, with_sign
+from workbench.panels.formatting import with_sign
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, line
 

@@ -13,24 +13,20 @@ from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.evaluation.comparison_export import cells
 from workbench.evaluation.judged import judged_text
-from workbench.evaluation.measures_text import distinct_notes, measured, percent
+from workbench.evaluation.measures_text import distinct_notes, measured, on_target
 from workbench.report.markup import escape, paragraph, table
 
 
 def evaluation_summary(evaluation: Evaluation) -> str:
     """The pipeline, its measures, the protocol, the notes and the costs."""
-    metrics, costs = evaluation.metrics, evaluation.costs
-    used = []
-    if "localisation" in metrics:
-        even = percent(metrics["localisation_even"])
-        used.append(f"heat on target {percent(metrics['localisation'])} % (evenly spread: {even} %)")
+    costs, used = evaluation.costs, [on_target(evaluation)]
     if costs:
         used.append(f"{costs['bytes']:,.0f} bytes an image")
         used.append(f"{costs['milliseconds']:.2f} ms a query")
     lines = [
         f"<code>{escape(evaluation.pipeline)}</code> on {escape(evaluation.collection)}",
         f"<strong>{escape(measured(evaluation))}</strong>",
-        escape(" · ".join(used)),
+        escape(" · ".join(filter(None, used))),
         escape(_protocol(evaluation)),
         *_warnings(evaluation.warnings),
     ]

@@ -10,7 +10,7 @@ from workbench.config.printable import printable
 
 _NUMBER = "text-align: right; font-variant-numeric: tabular-nums"
 _WORDS = "text-align: left; max-width: 48em; overflow-wrap: anywhere"
-_CELL = "padding: 2px 12px 2px 0; vertical-align: bottom"
+_CELL = "padding: 2px 12px 2px 0; vertical-align: baseline"
 
 
 def escape(text: object) -> str:

@@ -17,10 +17,10 @@ from workbench.common.rounding import signed
 from workbench.config.config import Config
 from workbench.config.steps import is_local
 from workbench.descriptors.weighting import centre_prior
+from workbench.evaluation.measures_text import percent
 from workbench.explain.activations import Activations
 from workbench.explain.channels import Contributions
 from workbench.figures.style import subtitle
-from workbench.panels.formatting import percent
 from workbench.panels.widgets.download import File
 from workbench.panels.widgets.region import Line, line
 from workbench.report.pictures import heat_picture

@@ -151,10 +151,7 @@ class PairComparison(Panel[Request, Compared]):
     def render(self, result: Compared) -> None:
         self.sentence.lines = [line(result.difference.sentence(), "numbers")]
         for plot, figure in zip((self.gains, self.curves, self.means), result.figures, strict=True):
-            if (
-                plot.figure != figure
-            ):  # a change elsewhere in the table leaves the zoom and the point under study
-                plot.show(figure)
+            plot.show(figure)
         self.queries.rows = [row(*pair) for pair in result.pairs.itertuples(index=False)]
 
     def render_nothing(self) -> None:

@@ -10,8 +10,7 @@ from workbench.collections.collection import Collection
 from workbench.collections.protocols import PROTOCOLS
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.judged import judged_text, queries_text
-from workbench.evaluation.measures_text import measure_titles, measure_value
-from workbench.panels.formatting import on_target
+from workbench.evaluation.measures_text import measure_titles, measure_value, on_target
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
 

@@ -10,8 +10,9 @@ import ipywidgets as W
 from workbench.collections.collection import Query
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
+from workbench.evaluation.measures_text import percent
 from workbench.panels.base import Panel
-from workbench.panels.formatting import CROPPED, percent
+from workbench.panels.formatting import CROPPED
 from workbench.panels.refinement import SET_ASIDE
 from workbench.panels.session import QUESTION, Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from workbench.evaluation.judged import queries_text
-from workbench.panels.formatting import percent, time_left
+from workbench.evaluation.measures_text import percent
+from workbench.panels.formatting import time_left
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
 from workbench.runs import store

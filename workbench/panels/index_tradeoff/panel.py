@@ -20,12 +20,11 @@ from workbench.panels.index_tradeoff import table
 from workbench.panels.index_tradeoff.inspector import IndexInspector
 from workbench.panels.index_tradeoff.probes import Probed, Probing
 from workbench.panels.pipeline_choices import CHOICES, NONE, with_part
-from workbench.panels.pipeline_summary import description_of
 from workbench.panels.session import Session
 from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.chips import Chips
 from workbench.panels.widgets.plot import Plot
-from workbench.panels.widgets.region import Line, Text, line, region
+from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.table import Table
 
 EXACT = "exact"
@@ -220,7 +219,7 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
                 *({"id": n, "cells": {"index": n}, "said": "…"} for n in self.waiting if n not in rows),
             ]
             self.table.chosen = [self.picked] if self.picked else []
-            self.about.lines = self._about_lines(rows)
+            self.about.lines = table.about(self.tradeoff, rows, self.picked)
             valid = self.picked in rows and not rows[self.picked].error
             self.use.layout.display = None if valid else "none"
             self.axes.layout.display = None if rows else "none"
@@ -247,14 +246,3 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
         described, session = self.tradeoff.described, self.session
         same = described.config == Config.parse(session.pipeline).description
         return not same or described.collection is not session.bench.collection
-
-    def _about_lines(self, rows: dict[str, IndexMeasures]) -> list[Line]:
-        """The picked index in words, or what to do."""
-        measured = rows.get(self.picked)
-        if measured is None or self.tradeoff is None:
-            return [line("Pick a point or a row to see the contents of the index.", "note")] if rows else []
-        if measured.error:
-            return [line(measured.index, "pipeline"), line(measured.error, "error")]
-        pipeline = f"{self.tradeoff.described.config.description}/{measured.index}"
-        words = description_of(pipeline).partition("approximate: ")[2]
-        return [line(measured.index, "pipeline"), line(words or "every image is compared", "note")]

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.analysis.index_tradeoff import DEPTHS, IndexMeasures, Tradeoff
+from workbench.evaluation.measures_text import percent
 from workbench.figures.index_measures import AXES, points, seconds
 from workbench.figures.tradeoff import front
-from workbench.panels.formatting import percent
+from workbench.panels.pipeline_summary import description_of
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
 
@@ -87,3 +88,15 @@ def note(tradeoff: Tradeoff | None, stale: bool, has_truth: bool) -> list[Line]:
     truth = "mAP without re-ranking. " if has_truth else ""
     text += f" {truth}{images:,} images, {queries:,} queries, each timed alone, its own image left out."
     return [line(text, "note")]
+
+
+def about(tradeoff: Tradeoff | None, rows: Mapping[str, IndexMeasures], picked: str) -> list[Line]:
+    """The picked index in words, or what to do."""
+    measured = rows.get(picked)
+    if measured is None or tradeoff is None:
+        return [line("Pick a point or a row to see the contents of the index.", "note")] if rows else []
+    if measured.error:
+        return [line(measured.index, "pipeline"), line(measured.error, "error")]
+    words = description_of(f"{tradeoff.described.config.description}/{measured.index}")
+    steps = words.partition("approximate: ")[2]
+    return [line(measured.index, "pipeline"), line(steps or "every image is compared", "note")]

@@ -9,9 +9,9 @@ import pandas as pd
 
 from workbench.analysis.proposal_recall import REGIONS, RegionRecall
 from workbench.common.progress import Progress
+from workbench.evaluation.measures_text import percent
 from workbench.learning.proposals import train as proposals
 from workbench.panels.base import Panel
-from workbench.panels.formatting import percent
 from workbench.panels.session import Session
 from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line

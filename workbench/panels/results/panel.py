@@ -9,9 +9,9 @@ import ipywidgets as W
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Progress
-from workbench.evaluation.measures_text import measured
+from workbench.evaluation.measures_text import measured, on_target
 from workbench.panels.base import Panel
-from workbench.panels.formatting import figure, of_ranking, on_target
+from workbench.panels.formatting import figure, of_ranking
 from workbench.panels.refinement import Question
 from workbench.panels.results import filters
 from workbench.panels.session import QUESTION, RANKING, Session

@@ -30,6 +30,7 @@ function render({ model, el }) {
   let late = false; // whether there was no room when it should have been drawn
   let lost = false; // whether the context of WebGL is lost
   let seen = false;
+  let told = { sentence: "", hoping: true }; // of the kernel, before the first drawing
   let copied = null; // takes the text that is copied
 
   const readMarks = () => {
@@ -38,7 +39,7 @@ function render({ model, el }) {
   };
   const read = () => {
     const spec = model.get("spec");
-    figure = spec.json ? { ...parsedSpec(spec), version: model.get("version") } : null;
+    figure = spec.json ? { ...parsedSpec(spec), version: spec.version } : null;
     view.chosen = model.get("chosen");
     readMarks();
   };
@@ -52,16 +53,21 @@ function render({ model, el }) {
     const title = model.get("label") || plainText(figure?.layout.title?.text) || "Chart";
     chart.setAttribute("aria-label", `${title}. ${KEYS}`);
   };
-  const busy = (working) => chart.setAttribute("aria-busy", String(working || model.get("stale")));
+  const busy = (working) => chart.setAttribute("aria-busy", String(Boolean(working) || model.get("stale")));
+
+  const tell = () => {
+    const waiting = figure && !view.library;
+    hint.textContent = waiting ? told.sentence : figure ? "" : model.get("empty");
+    busy(figure && (!waiting || told.hoping));
+  };
 
   const draw = async () => {
     const turn = ++turns;
     chart.hidden = !figure;
-    hint.textContent = figure ? "" : model.get("empty");
+    tell();
     name();
-    busy(Boolean(figure));
     if (!figure) return;
-    chart.style.height = `${figure.layout.height ?? HEIGHT}px`;
+    if (!view.drawn) chart.style.height = `${figure.layout.height ?? HEIGHT}px`;
     view.library ??= await joined.loaded;
     const paint = async () => {
       if (gone || turn !== turns) return;
@@ -89,9 +95,11 @@ function render({ model, el }) {
     lost = false;
     const template = themedTemplate(templates, el);
     const state = { marks, chosen: view.chosen, rings: model.get("rings"), described: model.get("described"), template, turn };
-    const { data, layout } = prepared(figure, state);
+    const width = chart.clientWidth;
+    const { data, layout, height } = prepared(figure, { ...state, width });
+    chart.style.height = `${height}px`;
     view.drawn = {
-      figure, version: figure.version, count: figure.data.length, width: chart.clientWidth, tools,
+      figure, version: figure.version, count: figure.data.length, width, tools,
       config: fresh ? toolbar(Plotly, el, selecting, scrolling, copy) : before.config,
     };
     await Plotly.react(frame, data, layout, view.drawn.config);
@@ -107,11 +115,7 @@ function render({ model, el }) {
 
   const resize = () => {
     if (gone || !figure || !view.library || !chart.clientWidth) return;
-    if (late) draw();
-    else if (view.drawn && view.drawn.width !== chart.clientWidth) {
-      view.drawn.width = chart.clientWidth;
-      view.library.Plotly.Plots.resize(frame)?.catch(() => {});
-    }
+    if (late || (view.drawn && view.drawn.width !== chart.clientWidth)) draw();
   };
 
   const copy = async () => {
@@ -143,10 +147,9 @@ function render({ model, el }) {
     },
   };
   for (const [event, handler] of Object.entries(changes)) model.on(event, handler);
-  const joined = joinLibrary(model, (sentence) => {
-    if (!figure || view.drawn) return;
-    hint.textContent = sentence;
-    busy(false);
+  const joined = joinLibrary(model, el, (sentence, hoping) => {
+    told = { sentence, hoping };
+    tell();
   });
   const sized = new ResizeObserver(resize);
   const shown = new IntersectionObserver(([entry]) => {

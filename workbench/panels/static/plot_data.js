@@ -31,8 +31,9 @@ const hashed = (name) => `t${Array.from(name).reduce((hash, letter) => (31 * has
 
 // Traces and layout for Plotly.react. ``chosen`` are the numbers of the selected points of traces,
 // ``rings`` the marked points, of which those in a 3-D scene become a trace; ``described``: a card replaces labels.
-// ``turn`` is the number of the drawing.
-function prepared(figure, { marks, chosen, rings, described, template, turn }) {
+// ``turn`` is the number of the drawing, ``width`` that of the chart. ``height`` is the figure's, with the further
+// lines of its titles.
+function prepared(figure, { marks, chosen, rings, described, template, turn, width }) {
   const selecting = Object.keys(chosen).length > 0;
   const names = {};
   const data = figure.data.map((trace, number) => {
@@ -44,12 +45,13 @@ function prepared(figure, { marks, chosen, rings, described, template, turn }) {
     return named;
   });
   const layout = structuredClone(figure.layout);
+  const height = (figure.layout.height ?? HEIGHT) + fitTitles(layout, template, width);
   const revision = revisionOf(figure);
   const solid = rings.filter(([number]) => figure.data[number]?.type === "scatter3d").map((point) => ringInScene(figure, template, point));
   Object.assign(layout, { template, autosize: true, uirevision: revision, selectionrevision: turn });
   delete layout.width;
   delete layout.height;
-  return { data: [...data, ...marks, ...solid], layout };
+  return { data: [...data, ...marks, ...solid], layout, height };
 }
 
 function ringInScene(figure, template, [number, point]) {

@@ -14,11 +14,12 @@ from workbench.common.progress import Progress
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import paired_difference
 from workbench.evaluation.judged import judged_text
+from workbench.evaluation.measures_text import percent
 from workbench.learning.registry import TrainingRecord
 from workbench.panels import score_explanation
 from workbench.panels.ap_pairs import columns, paired, row
 from workbench.panels.base import Panel
-from workbench.panels.formatting import CROPPED, percent
+from workbench.panels.formatting import CROPPED
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from workbench.evaluation.measures_text import percent
 from workbench.learning.finetuning import train as finetuning
 from workbench.learning.history import TrainingHistory
 from workbench.learning.registry import TrainingKind, TrainingRecord
-from workbench.panels.formatting import percent, plural
+from workbench.panels.formatting import plural
 from workbench.panels.widgets.table import column
 
 LISTED = [

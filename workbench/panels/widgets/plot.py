@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 import traitlets as T
+from plotly.io.json import to_json_plotly
 
 from workbench.common.progress import Progress
 from workbench.figures.data_csv import figure_csv
@@ -28,7 +30,7 @@ from workbench.panels.widgets.figure_spec import figure_spec, traces_spec
 
 Describe = Callable[[str], tuple[str, bytes]]
 _STATIC = Path(__file__).parents[1] / "static"
-_PARTS = ("library", "theme", "data", "text", "points", "card", "tools", "pointing")
+_PARTS = ("library", "theme", "text", "titles", "data", "points", "card", "tools", "pointing")
 _PAUSE = 15.0  # seconds in which a page that got plotly.js gets it no second time
 _served: dict[str, tuple[float, Plot]] = {}  # when a page got plotly.js, and by which widget
 
@@ -58,12 +60,11 @@ class Plot(Dimmed, anywidget.AnyWidget):
     stale = T.Bool(False).tag(sync=True)
     current = T.Unicode()
     selected = T.List(T.Unicode())
-    spec = T.Dict().tag(sync=True)  # the figure (``figure_spec``), empty without one
+    spec = T.Dict().tag(sync=True)  # the figure (``figure_spec``) with its version, empty without one
     marks = T.Dict().tag(sync=True)  # further traces above it
     rings = T.List(T.Any()).tag(sync=True)  # [trace, number] of the points of the current id
     chosen = T.Dict().tag(sync=True)  # numbers of the selected points of each trace that has any
     described = T.Bool(False).tag(sync=True)
-    version = T.Int(0).tag(sync=True)  # of the figure, sent back with numbers of its points
 
     def __init__(
         self,
@@ -72,6 +73,8 @@ class Plot(Dimmed, anywidget.AnyWidget):
         **traits: Any,
     ) -> None:
         self.figure: Any = None  # a plotly figure, or None
+        self.version = 0  # of what the page shows, sent with the spec and back with numbers of points
+        self._sent: tuple[dict[str, Any], list[Any]] = {}, []  # the spec, and the ids of each trace
         self._places: dict[str, list[tuple[int, Any]]] | None = None
         super().__init__(**traits, described=describe is not None)
         self.runner = JobRunner()  # of the descriptions
@@ -83,16 +86,19 @@ class Plot(Dimmed, anywidget.AnyWidget):
             self.show(figure)
 
     def show(self, figure: go.Figure | None) -> None:
-        """Show another figure, without marks; None shows the hint.
+        """Show another figure, without marks; None shows the hint. An equal figure is not sent again.
 
         The zoom is kept while title, axis titles and number of traces stay, or as ``layout.uirevision`` says.
         """
+        sent = ({}, []) if figure is None else (figure_spec(figure), _trace_ids(figure))
         with self.hold_sync():
             self.figure = figure
-            self.version += 1
-            self._places = None
             self.marks = {}
-            self.spec = {} if figure is None else figure_spec(figure)
+            if sent == self._sent:
+                return
+            self._sent, self._places = sent, None
+            self.version += 1
+            self.spec = {**sent[0], "version": self.version} if sent[0] else {}
             self._place_current()
             self._place_selected()
 
@@ -127,8 +133,7 @@ class Plot(Dimmed, anywidget.AnyWidget):
 
     def _ids(self, points: Iterable[Any]) -> list[str]:
         """The ids of points [trace, number] (in a heatmap the number is [row, column]), each once."""
-        traces = () if self.figure is None else self.figure.data
-        ids = [getattr(trace, "ids", None) for trace in traces]
+        ids = self._sent[1]
         found: dict[str, None] = {}
         for trace, number in points:
             if trace < len(ids) and ids[trace] is not None:
@@ -139,8 +144,7 @@ class Plot(Dimmed, anywidget.AnyWidget):
     def _points(self, identifier: str) -> list[tuple[int, Any]]:
         if self._places is None:
             self._places = {}
-            for number, trace in enumerate(() if self.figure is None else self.figure.data):
-                ids = getattr(trace, "ids", None)
+            for number, ids in enumerate(self._sent[1]):
                 for place, row in enumerate(() if ids is None else ids):
                     cells = [(place, row)] if isinstance(row, str) else _cells(place, row)
                     for point, name in cells:
@@ -174,7 +178,7 @@ class Plot(Dimmed, anywidget.AnyWidget):
     def _answer(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
         if content.get("need") == "script" and self._due(str(content.get("page"))):
             templates = {
-                name: json.loads(pio.templates[key].to_json())
+                name: json.loads(to_json_plotly(pio.templates[key].to_plotly_json()))
                 for name, key in (("light", LIGHT), ("dark", DARK))
             }
             self.send({"templates": templates}, buffers=[plotly_script()])
@@ -189,6 +193,18 @@ class Plot(Dimmed, anywidget.AnyWidget):
         if due:
             _served[page] = now, self
         return due
+
+
+def _trace_ids(figure: go.Figure) -> list[Any]:
+    """The ids of each trace: a sequence, or None."""
+    return [_listed(getattr(trace, "ids", None)) for trace in figure.data]
+
+
+def _listed(names: Any) -> Any:
+    if isinstance(names, np.ndarray):
+        return names.tolist()
+    rows = isinstance(names, (list, tuple)) and len(names) > 0 and not isinstance(names[0], str)
+    return [_listed(row) for row in names] if rows else names
 
 
 def _cells(row: int, names: Any) -> list[tuple[Any, Any]]:
