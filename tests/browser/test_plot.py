@@ -134,11 +134,17 @@ shown(plot)""",
     notebook.evaluate("setattr(kernel.plot, 'current', '0/3')")
     notebook.evaluate("setattr(kernel.plot, 'selected', ['1/4', '0/9'])")
     expect(chart.locator(".wb-plot-current")).to_have_count(1)
+    assert notebook.evaluate("len(kernel.heard)") == before
     faded = chart.locator(".scatterlayer .point").evaluate_all(
         "points => points.filter((point) => point.style.opacity < 0.5).length"
     )
     assert faded == 38
-    assert notebook.evaluate("len(kernel.heard)") == before
+    # Marks above the figure are in no selection, and are never dimmed by one.
+    notebook.evaluate("kernel.plot.mark([dict(type='scatter', mode='markers', x=[2.5], y=[9.0])])")
+    expect(chart.locator(".scatterlayer .point")).to_have_count(41)
+    lasso((0.01, 0.01), (0.5, 0.01), (0.5, 0.99), (0.01, 0.99), (0.01, 0.02))
+    assert len(notebook.evaluate(HEARD)[-1]) == 20
+    expect(chart.locator(".scatterlayer .trace").last.locator(".point")).to_have_css("opacity", "1")
     assert serious(page, ".wb-plot") == []
 
 

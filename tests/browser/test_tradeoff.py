@@ -21,7 +21,7 @@ def panel(notebook: Notebook, folder: Path, cache: Path) -> Locator:
     return notebook.show(folder, cache, "tradeoff_panel", pipeline="efficientnet_lite0/max/rmac:2/pca:16")
 
 
-def measure(panel: Locator, *indexes: str) -> Locator:
+def measure(notebook: Notebook, panel: Locator, *indexes: str) -> Locator:
     """Measure these indexes and no others; return the part of the panel."""
     part = region(panel, "Index trade-off")
     expect(part).to_contain_text("press Measure", timeout=WAIT)
@@ -32,9 +32,11 @@ def measure(panel: Locator, *indexes: str) -> Locator:
             field.fill(index)
             field.press("Enter")
             expect(button(chips, index)).to_have_attribute("aria-pressed", "true")
+    notebook.settle()
     for chip in chips.get_by_role("button").all():
         if (chip.get_attribute("aria-pressed") == "true") != (chip.inner_text().strip("✓ ") in indexes):
             chip.click()
+            notebook.settle()
     button(part, "Measure").click()
     rows = part.get_by_role("grid", name="Indexes measured").get_by_role("row")
     expect(rows).to_have_count(len(indexes) + 1, timeout=WAIT)
@@ -44,7 +46,7 @@ def measure(panel: Locator, *indexes: str) -> Locator:
 
 def test_indexes_are_measured_inspected_and_used(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
-    part = measure(panel, "exact", "ivf:4", "lsh:64", "ivf:64")
+    part = measure(notebook, panel, "exact", "ivf:4", "lsh:64", "ivf:64")
     cells = page.evaluate(CELLS)
     chart = part.get_by_role("application", name=re.compile("^Indexes over two measures"))
     spoken = part.get_by_role("status").filter(has_text=re.compile("recall@10"))
@@ -89,7 +91,7 @@ def test_indexes_are_measured_inspected_and_used(panel: Locator, notebook: Noteb
 
 def test_file_names_are_text_and_unknown_index_is_rejected(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
-    part = measure(panel, "lsh:64")
+    part = measure(notebook, panel, "lsh:64")
     expect(part.locator(".wb-bits")).to_contain_text(NAUGHTY, timeout=WAIT)
     assert page.locator("img[src='x']").count() == 0
     field = part.get_by_role("textbox", name="Another index")

@@ -51,7 +51,8 @@ function prepared(figure, { marks, chosen, rings, described, template, turn, wid
   Object.assign(layout, { template, autosize: true, uirevision: revision, selectionrevision: turn });
   delete layout.width;
   delete layout.height;
-  return { data: [...data, ...marks, ...solid], layout, height };
+  const above = marks.map((trace) => ({ ...trace })); // plotly writes into traces which points were selected
+  return { data: [...data, ...above, ...solid], layout, height };
 }
 
 function ringInScene(figure, template, [number, point]) {

@@ -15,7 +15,7 @@ function wrapped(markup, width, { size, family }) {
       const parts = fits(word.trim()) ? [word] : word.match(/<[^>]*>|&[^;\s]+;|./gsu);
       for (const part of parts) {
         if (line.trim() && !fits(line + part)) {
-          lines.push(line);
+          lines.push(/^\s/.test(part) ? `${line} ` : line); // the space stays in the text of the page
           line = part.trimStart();
         } else line += part;
       }
