@@ -53,7 +53,11 @@ def ranked(panel: Locator, before: str = "", seconds: float = 60) -> tuple[str, 
     return results.locator(".wb-numbers").inner_text(), grid.text_content() or ""
 
 
+DOUBLE_CLICK = 400  # milliseconds: plotly takes two clicks within 300 as a double click, also on two bars
+
+
 def click_bar(bar: Locator) -> None:
     """Click on a bar of a plotly chart; plotly takes the pointer by a layer above the bars."""
     bar.hover(force=True)
+    bar.page.wait_for_timeout(DOUBLE_CLICK)
     bar.click(force=True)

@@ -179,6 +179,8 @@ def test_theme_zoom_and_size_follow_the_page(notebook: Notebook, theme: None) ->
     light = chart.evaluate(FILL)
     page.evaluate(THEME, "JupyterLab Dark")
     expect(chart.locator(".gtitle").first).not_to_have_css("fill", light)
+    page.wait_for_timeout(500)  # the page is hidden and laid out again with its theme
+    drawn(chart)
     # The zoom stays on an update of the same figure, and goes with another.
     ranged = "node => node.querySelector('.wb-plot-frame')._fullLayout.xaxis.range.map(Math.round)"
     area = chart.locator(".nsewdrag").first.bounding_box()

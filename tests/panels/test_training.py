@@ -150,7 +150,7 @@ def test_cancelled_training_continues_in_another_session_with_its_settings(
         if panel.live is not None and len(panel.live.figures) == 3:  # the untrained network and two epochs
             Messages(session).stop(None)
 
-    panel.curves.observe(stop, "version")
+    panel.curves.observe(stop, "spec")
     name = panel.recipe.name.value
     panel.go.click()
     assert session.wait(120)
@@ -179,7 +179,7 @@ def test_cancelled_training_continues_in_another_session_with_its_settings(
 def test_other_settings_for_a_stopped_training_are_announced_as_a_restart(session: Session) -> None:
     panel = prepared(session, epochs=6)
     panel.curves.observe(
-        lambda _: session.cancel(panel.lane) if panel.live and panel.live.figures[1:] else None, "version"
+        lambda _: session.cancel(panel.lane) if panel.live and panel.live.figures[1:] else None, "spec"
     )
     panel.go.click()
     assert session.wait(120)
@@ -189,7 +189,7 @@ def test_other_settings_for_a_stopped_training_are_announced_as_a_restart(sessio
     assert panel.go.description == "Train"
     assert "has other settings" in panel.note.lines[0]["text"]
     panel.recipe.epochs.value = 1
-    panel.curves.unobserve_all("version")
+    panel.curves.unobserve_all("spec")
     panel.go.click()
     settled(session)
     assert session.message == ""
