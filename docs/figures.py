@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 import workbench as wb
 
 HERE = Path(__file__).parent
@@ -19,4 +21,6 @@ figures = {
 }
 for name, (figure, width, height) in figures.items():
     figure.update_layout(paper_bgcolor="white", plot_bgcolor="white")
-    figure.write_image(HERE / f"figure_{name}.png", width=width, height=height, scale=1.5)
+    path = HERE / f"figure_{name}.png"
+    figure.write_image(path, width=width, height=height, scale=1.5)
+    Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
