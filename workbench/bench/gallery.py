@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.collections.protocols import SIGNS
+from workbench.common.colormaps import ADDS
 from workbench.common.geometry import Box
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST = 100  # rows with pictures; further ones are left out, and counted
 BOX = ["x0", "y0", "x1", "y1"]
-_LOCATED, _OUTLINE, _CASING = (230, 97, 1), (255, 255, 255), (0, 0, 0)
+_OUTLINE, _CASING = (255, 255, 255), (0, 0, 0)
 _EDGES = {"✓": "#159a72", "✓ʰ": "#1f7fc4", "✗": "#c96a0e", "~": "#808080"}  # by sign of the relevance
 _DRAWN = {
     "image_id": "picture",
@@ -100,7 +101,7 @@ def _image(collection: Collection, thumbnail: Thumbnail, name: str, row: dict[An
         shapes.append((np.array(outline, float) / size, _OUTLINE))
     if not np.isnan(box).any():
         corners = box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2)
-        shapes.append((corners if box.max() <= 1 else corners / size, _LOCATED))  # fractions, or pixels
+        shapes.append((corners if box.max() <= 1 else corners / size, ADDS))  # fractions, or pixels
     return _with_shapes(content, shapes)
 
 

@@ -56,7 +56,9 @@ function nextInChart(frame, count, from, dx, dy) {
   const here = all.find((point) => same(point, from));
   if (!here) return all[0] ?? null;
   const trace = frame._fullData[here.number];
-  if (isCloud(trace) || isGrid(trace)) return nextAround(all, here, dx, dy) ?? here;
+  if (isCloud(trace) || isGrid(trace)) {
+    return all[nextPoint(all.flatMap(({ x, y }) => [x, y]), all.indexOf(here), dx, dy)];
+  }
   // Along the trace, or to another trace: for horizontal bars the two exchange their keys.
   const lying = trace.orientation === "h";
   const step = lying ? -dy : dx;
@@ -66,23 +68,6 @@ function nextInChart(frame, count, from, dx, dy) {
   }
   const other = lying ? (point) => [point.y, dx * (point.x - here.x)] : (point) => [point.x, dy * (point.y - here.y)];
   return nextAcross(traces, here, other, dx + dy) ?? here;
-}
-
-// The nearest point: within 45° of the direction, else anywhere ahead. Points at one place follow by number.
-function nextAround(points, here, dx, dy) {
-  let [best, least] = [null, Infinity];
-  const order = points.indexOf(here);
-  points.forEach((point, k) => {
-    if (k === order) return;
-    const [px, py] = [point.x - here.x, point.y - here.y];
-    let along = px * dx + py * dy;
-    const across = Math.abs(px * dy - py * dx);
-    if (along === 0 && across === 0) along = (k - order) * (dx + dy) > 0 ? 1e-6 * Math.abs(k - order) : 0;
-    if (along <= 0) return;
-    const cost = Math.hypot(along, across) + (across > along ? 1e6 : 0);
-    if (cost < least) [best, least] = [point, cost];
-  });
-  return best;
 }
 
 // Of each other trace the point at the same position of the common axis; the nearest of them ahead.

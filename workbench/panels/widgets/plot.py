@@ -52,7 +52,8 @@ class Plot(Dimmed, anywidget.AnyWidget):
 
     # Files joined into one module: the module of a widget cannot import another.
     _esm = "\n".join(
-        (_STATIC / f"{name}.js").read_text("utf-8") for name in (*(f"plot_{part}" for part in _PARTS), "plot")
+        (_STATIC / f"{name}.js").read_text("utf-8")
+        for name in ("points", *(f"plot_{part}" for part in _PARTS), "plot")
     )
     _css = _STATIC / "plot.css"
     label = T.Unicode().tag(sync=True)
