@@ -63,7 +63,9 @@ def ap_factors(factors: ApFactors, fact: str = "visible") -> Figure:
     x = factor * table[fact].to_numpy(float)
     y = 100 * table["ap" if of_queries else "precision"].to_numpy(float)
     drawn = np.argsort(x, kind="stable")[even_selection(len(x), MOST)] if len(x) > MOST else np.arange(len(x))
-    count = query_count(queries) if of_queries else f"n = {len(table):,} positives of {queries:,} queries"
+    count = query_count(queries)
+    if not of_queries:
+        count = f"n = {len(table):,} positives of {count.removeprefix('n = ')}"
     figure = new_figure(
         title,
         subtitle(

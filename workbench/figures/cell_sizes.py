@@ -48,5 +48,5 @@ def cell_sizes(cells: CellStatistics, collection: str = "") -> Figure:
         hoverinfo="text",
     )
     figure.add_hline(float(cells.sizes.mean()), line={"dash": "dash", "width": 1, "color": NEUTRAL})
-    figure.update_xaxes(range=[0.4, len(sizes) + 0.6])
+    figure.update_xaxes(range=[0.4, len(sizes) + 0.6], dtick=1 if len(sizes) <= 12 else None)
     return figure

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from workbench.figures.narrow_layout import narrow
 from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text, translucent
 
 if TYPE_CHECKING:
@@ -59,10 +60,7 @@ def confusion(result: Confusion) -> Figure:
     figure.add_trace(
         go.Heatmap(
             z=shares,
-            zmin=0,
-            zmax=100,
-            colorscale=[[0, translucent(PALETTE[0], 0.04)], [1, translucent(PALETTE[0], 0.75)]],
-            colorbar={"title": {"text": "% of<br>the row"}, "thickness": 12},
+            coloraxis="coloraxis",
             hovertext=hover,
             hoverinfo="text",
             xgap=1,
@@ -84,6 +82,15 @@ def confusion(result: Confusion) -> Figure:
     ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "zeroline": False}
     figure.update_xaxes(ticks, tickangle=-45 if len(names) > 6 else 0, tickfont={"size": 11})
     figure.update_yaxes(ticks, autorange="reversed", tickfont={"size": 11})
+    figure.update_layout(
+        coloraxis={
+            "colorscale": [[0, translucent(PALETTE[0], 0.04)], [1, translucent(PALETTE[0], 0.75)]],
+            "cmin": 0,
+            "cmax": 100,
+            "colorbar": {"title": {"text": "share of the row, %", "side": "right"}, "thickness": 12},
+        }
+    )
+    narrow(figure, 560, coloraxis={"showscale": False})  # cells have their numbers
     return figure
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from workbench.figures.narrow_layout import SCALE_BELOW, captions, narrow, stacked
 from workbench.figures.style import ADDS, SUBTRACTS, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 _TICKS = 8  # of an axis
 _SIZE = 480  # pixels
+# Pixels of a chart whose matrices are below one another, and of a matrix in it.
+_STACKED = ((680, 420), (480, 340), (380, 250))
+_TOP, _GAP, _BOTTOM = 104, 80, 116  # pixels of a stack: above, between and below its matrices
 
 
 def cooccurrence(result: Cooccurrence) -> Figure:
@@ -52,9 +56,16 @@ def cooccurrence(result: Cooccurrence) -> Figure:
             "zeroline": False,
             "constrain": "domain",
         }
-        figure.update_xaxes(axis, row=1, col=column)
+        figure.update_xaxes(axis, constraintoward="left", row=1, col=column)
         anchor = f"x{column if column > 1 else ''}"
-        figure.update_yaxes(axis, autorange="reversed", scaleanchor=anchor, row=1, col=column)
+        figure.update_yaxes(
+            axis,
+            autorange="reversed",
+            scaleanchor=anchor,
+            constraintoward="top",
+            row=1,
+            col=column,
+        )
     figure.update_layout(
         coloraxis={
             "colorscale": [[0, SUBTRACTS], [0.5, "rgba(128,128,128,0)"], [1, ADDS]],
@@ -63,6 +74,24 @@ def cooccurrence(result: Cooccurrence) -> Figure:
             "colorbar": {"title": {"text": "r"}, "thickness": 12},
         }
     )
+    captions(figure, [0.45, 0.45])
+    for below, side in _STACKED:
+        domains = stacked([side, side], [_GAP])
+        narrow(
+            figure,
+            below,
+            height=2 * side + _GAP + _TOP + _BOTTOM,
+            xaxis={"domain": [0, 1]},
+            xaxis2={"domain": [0, 1]},
+            yaxis={"domain": domains[0]},
+            yaxis2={"domain": domains[1]},
+            annotations=[
+                {**title.to_plotly_json(), "x": 0, "xanchor": "left", "y": top}
+                for title, (_, top) in zip(figure.layout.annotations, domains, strict=True)
+            ],
+            coloraxis={"colorbar": SCALE_BELOW},
+            meta={"captions": [1, 1]},
+        )
     return figure
 
 

@@ -10,8 +10,11 @@ import pandas as pd
 
 from workbench.analysis.map_method import METHODS
 from workbench.figures.map_points import axes_of, by_label, by_value, values_of
-from workbench.figures.style import Figure, new_figure, notice, subtitle, text
+from workbench.figures.narrow_layout import SCALE_BELOW, narrow
+from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, notice, subtitle, text
 
+NARROW = 680  # pixels of a chart with the legend below its map
+LEGEND = 240  # pixels of a legend below a map; it scrolls if it is longer
 _HEADINGS = {"cluster": "Cluster (k-means)"}
 
 
@@ -52,10 +55,20 @@ def embedding(
         **layout,
     )
     figure.add_traces(traces)
+    _narrow(figure, len(traces))
     if len(axes) == 3:
         return figure.update_layout(scene=space(made))
     figure.update_layout(dragmode="lasso")
     return figure.update_layout(plane(made))
+
+
+def _narrow(figure: Figure, entries: int) -> None:
+    """Name the layout of a narrow chart: the legend or scale below the map."""
+    legend = {**LEGEND_BELOW, "maxheight": LEGEND}
+    if figure.layout.coloraxis.cmin is not None:
+        narrow(figure, NARROW, height=520, coloraxis={"colorbar": SCALE_BELOW}, legend=legend)
+    else:
+        narrow(figure, NARROW, height=460 + min(LEGEND, 60 + 19 * entries), legend=legend)
 
 
 def plane(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.figures.style import DASHES, NEUTRAL, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import DASHES, LEGEND_BELOW, NEUTRAL, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.analysis.cooccurrence import Cooccurrence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WHEN = ("before", "after")
 _MOST = 0.9  # of the variance
 _LEAST = 1e-9  # share of variance below which it is a rounding error, and not drawn
-_SIZE = 380  # pixels
+_SIZE = 420  # pixels
 
 
 def spectrum(result: Cooccurrence) -> Figure:
@@ -44,6 +44,7 @@ def spectrum(result: Cooccurrence) -> Figure:
         y="share of the variance, %",
         height=_SIZE,
         margin={"t": 84},
+        legend=LEGEND_BELOW,
     )
     for number, (values, when) in enumerate(zip(shares, WHEN, strict=True)):
         drawn = np.flatnonzero(values > _LEAST)
@@ -67,7 +68,8 @@ def spectrum(result: Cooccurrence) -> Figure:
         **{"text": "equal shares", "showarrow": False, "font": {"size": 11}},
         **{"x": 1, "xref": "paper", "xanchor": "right", "y": float(np.log10(equal)), "yanchor": "bottom"},
     )
-    figure.update_yaxes(type="log", dtick=1)
+    decades = [np.ptp(np.log10(values[values > _LEAST])) for values in shares]
+    figure.update_yaxes(type="log", dtick=1 if max(decades) > 2 else "D2")
     return figure
 
 

@@ -27,6 +27,7 @@ NEUTRAL = "#808080"
 SEMI_SYNTHETIC = ("posters",)  # the collections that are rendered
 MAX_CHARACTERS = 60  # of a name on an axis or in a legend
 LEGEND_BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
+NOTICE = "notice"  # name of an annotation that the widget wraps to the width of the chart
 WEBGL_FROM = 2000  # points; a page has about 16 WebGL contexts, so small charts do without
 LIGHT, DARK = "workbench_light", "workbench_dark"
 # Of plotly.js: no button that uploads the data of a figure, and no link to plotly's site.
@@ -125,14 +126,15 @@ class Figure(go.Figure):
 def text(name: object, characters: int = MAX_CHARACTERS) -> str:
     """A name as plotly shows it literally: no markup, no formula; of a long one the middle is left out.
 
-    Plotly reads ``<b>`` and ``<a>`` as markup and ``$…$`` as a formula. Put the result into ``text``,
-    ``hovertext``, ``customdata``, ``name`` or ``ticktext``, never into a template (``%{…}``).
+    Plotly reads ``<b>`` and ``<a>`` as markup, ``$…$`` as a formula and, in names, ``%{…}`` as a variable.
+    Put the result into ``text``, ``hovertext``, ``customdata``, ``name`` or ``ticktext``, never into a
+    template (``%{…}``).
     """
     shown = printable(name)
     if len(shown) > characters:
         kept = characters - 1
         shown = f"{shown[: kept - kept // 2]}…{shown[len(shown) - kept // 2 :]}"
-    return html.escape(shown, quote=False).replace("$", "&#36;")
+    return html.escape(shown, quote=False).replace("$", "&#36;").replace("%{", "%&#123;")
 
 
 def plain(markup: object, line_break: str = " · ") -> str:
@@ -175,7 +177,14 @@ def notice(sentence: str, title: str = "") -> Figure:
     figure = new_figure(title, height=160)
     figure.update_layout(xaxis={"visible": False}, yaxis={"visible": False})
     figure.add_annotation(
-        text=sentence, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 13}
+        text=sentence,
+        name=NOTICE,
+        x=0.5,
+        y=0.5,
+        xref="paper",
+        yref="paper",
+        showarrow=False,
+        font={"size": 13},
     )
     return figure
 

@@ -14,6 +14,7 @@ from workbench.figures.measures import Measure, interval_of, judged_of, measure_
 from workbench.figures.parameter_axis import ParameterAxis, parameter_axis_of
 from workbench.figures.style import (
     DASHES,
+    LEGEND_BELOW,
     PALETTE,
     SYMBOLS,
     Figure,
@@ -75,7 +76,7 @@ def sweep(sweep: Sweep, measure: str = "mAP", x: str = "", kind: str = "") -> Fi
     else:
         _add_rows(figure, first, _groups(points, second), drawn)
     if second is not None and not grid:
-        figure.update_layout(legend={"title": {"text": second.axis.title}})
+        figure.update_layout(legend={**LEGEND_BELOW, "title": {"text": second.axis.title}})
     return figure
 
 
