@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MOST = 30  # labels that are drawn
 _ROW = 20  # pixels of a label
+_NARROW, _FIRST = 600, 12  # pixels of a narrow chart, and the labels that it shows at first
 _NAME = 24  # characters of a label on an axis
 
 
@@ -41,9 +42,10 @@ def confusion(result: Confusion) -> Figure:
         collection=result.collection,
         pipelines=[result.pipeline],
     )
+    described = f"{text(result.pipeline)}, by {result.rule}, leave one out<br>{details}"
     figure = new_figure(
         title,
-        f"{text(result.pipeline)}, by {result.rule}, leave one out<br>{details}",
+        described,
         x="predicted",
         y=result.kind,
         height=200 + _ROW * max(8, len(names)),
@@ -90,7 +92,19 @@ def confusion(result: Confusion) -> Figure:
             "colorbar": {"title": {"text": "share of the row, %", "side": "right"}, "thickness": 12},
         }
     )
-    narrow(figure, 560, coloraxis={"showscale": False})  # cells have their numbers
+    narrow(figure, _NARROW, coloraxis={"showscale": False})  # cells have their numbers
+    if len(names) > _FIRST:
+        ends = [-0.5, _FIRST - 0.5]
+        narrow(
+            figure,
+            _NARROW,
+            height=200 + _ROW * _FIRST,
+            title={
+                "subtitle": {"text": f"{described}<br>the first {_FIRST} are shown: Pan moves to the others"}
+            },
+            xaxis={"autorange": False, "range": ends, "tickangle": -90},
+            yaxis={"autorange": False, "range": ends[::-1]},
+        )
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from workbench.figures.narrow_layout import SCALE_BELOW, captions, narrow, stacked
+from workbench.figures.narrow_layout import SCALE, captions, narrow, scale_below, stacked
 from workbench.figures.style import ADDS, SUBTRACTS, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _TICKS = 8  # of an axis
 _SIZE = 480  # pixels
 # Pixels of a chart whose matrices are below one another, and of a matrix in it.
 _STACKED = ((680, 420), (480, 340), (380, 250))
-_TOP, _GAP, _BOTTOM = 104, 80, 116  # pixels of a stack: above, between and below its matrices
+_TOP, _GAP = 104, 80  # pixels of a stack: above and between its matrices
 
 
 def cooccurrence(result: Cooccurrence) -> Figure:
@@ -80,7 +80,8 @@ def cooccurrence(result: Cooccurrence) -> Figure:
         narrow(
             figure,
             below,
-            height=2 * side + _GAP + _TOP + _BOTTOM,
+            height=2 * side + _GAP + _TOP + SCALE,
+            margin={"b": SCALE},
             xaxis={"domain": [0, 1]},
             xaxis2={"domain": [0, 1]},
             yaxis={"domain": domains[0]},
@@ -89,7 +90,7 @@ def cooccurrence(result: Cooccurrence) -> Figure:
                 {**title.to_plotly_json(), "x": 0, "xanchor": "left", "y": top}
                 for title, (_, top) in zip(figure.layout.annotations, domains, strict=True)
             ],
-            coloraxis={"colorbar": SCALE_BELOW},
+            coloraxis={"colorbar": scale_below(2 * side + _GAP)},
             meta={"captions": [1, 1]},
         )
     return figure

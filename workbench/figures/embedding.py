@@ -10,10 +10,11 @@ import pandas as pd
 
 from workbench.analysis.map_method import METHODS
 from workbench.figures.map_points import axes_of, by_label, by_value, values_of
-from workbench.figures.narrow_layout import SCALE_BELOW, narrow
+from workbench.figures.narrow_layout import SCALE, narrow, scale_below
 from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, notice, subtitle, text
 
 NARROW = 680  # pixels of a chart with the legend below its map
+MAP = 350  # pixels of a map above its legend
 LEGEND = 240  # pixels of a legend below a map; it scrolls if it is longer
 _HEADINGS = {"cluster": "Cluster (k-means)"}
 
@@ -57,6 +58,7 @@ def embedding(
     figure.add_traces(traces)
     _narrow(figure, len(traces))
     if len(axes) == 3:
+        narrow(figure, NARROW, scene={"camera": {"eye": dict.fromkeys("xyz", 1.8)}})  # of longer titles
         return figure.update_layout(scene=space(made))
     figure.update_layout(dragmode="lasso")
     return figure.update_layout(plane(made))
@@ -66,9 +68,11 @@ def _narrow(figure: Figure, entries: int) -> None:
     """Name the layout of a narrow chart: the legend or scale below the map."""
     legend = {**LEGEND_BELOW, "maxheight": LEGEND}
     if figure.layout.coloraxis.cmin is not None:
-        narrow(figure, NARROW, height=520, coloraxis={"colorbar": SCALE_BELOW}, legend=legend)
+        scale = {"colorbar": scale_below(MAP)}
+        height = MAP + 64 + SCALE
+        narrow(figure, NARROW, height=height, margin={"b": SCALE}, coloraxis=scale, legend=legend)
     else:
-        narrow(figure, NARROW, height=460 + min(LEGEND, 60 + 19 * entries), legend=legend)
+        narrow(figure, NARROW, height=MAP + 112 + min(LEGEND, 60 + 19 * entries), legend=legend)
 
 
 def plane(

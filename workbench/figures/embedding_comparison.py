@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.figures.embedding import map_subtitle, map_title, plane, space
 from workbench.figures.map_points import axes_of, border, colour_axis, marker_size, points
-from workbench.figures.narrow_layout import SCALE_BELOW, captions, narrow, stacked
+from workbench.figures.narrow_layout import SCALE, captions, narrow, scale_below, stacked
 from workbench.figures.style import Figure, new_figure, notice, text
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TOP = 0.94  # of the maps; above it are the names of the pipelines
 _STACKED = ((680, 400), (400, 300))  # pixels of a chart whose maps are below one another, and of a map in it
-_GAP, _AROUND = 60, 250  # pixels between the maps of a stack, and above and below both
+_GAP, _TOP_STACKED = 60, 88  # pixels between the maps of a stack, and above both
 
 
 def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) -> Figure:
@@ -87,9 +87,9 @@ def _stack(figure: Figure, spatial: bool) -> None:
         narrow(
             figure,
             below,
-            height=2 * side + _GAP + _AROUND,
-            margin={"t": 88},
-            coloraxis={"colorbar": SCALE_BELOW},
+            height=2 * side + _GAP + _TOP_STACKED + SCALE,
+            margin={"t": _TOP_STACKED, "b": SCALE},
+            coloraxis={"colorbar": scale_below(2 * side + _GAP)},
             annotations=[
                 {**title.to_plotly_json(), "x": 0, "y": top, "yanchor": "bottom"}
                 for title, (_, top) in zip(figure.layout.annotations, domains, strict=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SIDE = 480  # pixels of a picture's longest side
 PICTURES, GAP, TOP, BOTTOM = 320, 44, 96, 56  # pixels of the row of pictures, and around both rows
 # Pixels of a chart with all plots below one another, of a picture in it, and the share of the names of bars.
-STACKED = ((760, 320, 0.3), (440, 230, 0.42))
+STACKED = ((760, 320, 0.3), (440, 230, 0.42), (360, 190, 0.42))
 CAPTION, TITLES = 32, 72  # pixels above a plot: its name, and that of an axis with its ticks
 DRAWN = 3  # regions that are drawn
 

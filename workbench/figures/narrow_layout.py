@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-SCALE_BELOW = {  # the scale of colours below the plots
-    **{"orientation": "h", "x": 0, "xanchor": "left", "len": 1, "title": {"side": "top"}},
-    **{"y": 0, "yref": "container", "yanchor": "bottom"},
-}
+SCALE = 124  # pixels below the plots for the titles of axes and a scale of colours
 
 
-def narrow(figure: go.Figure, below: float, **layout: Any) -> None:
+def scale_below(area: float) -> dict[str, Any]:
+    """The scale of colours below plots that are ``area`` pixels high."""
+    place = {"x": 0, "xanchor": "left", "y": -44 / area, "yanchor": "top", "len": 1}
+    return {"orientation": "h", "title": {"side": "top", "font": {"size": 11}}, **place}
+
+
+def narrow(
+    figure: go.Figure, below: float, data: Mapping[str, Mapping[str, Any]] | None = None, **layout: Any
+) -> None:
     """Name what changes in the layout of a chart that is less than ``below`` pixels wide.
 
-    Of several, the widest comes first: the widget merges all that apply, in this order. Lists replace lists.
+    ``data`` are attributes that change in traces, by the number of the trace as text. Of several, the widest
+    comes first: the widget merges all that apply, in this order. Lists replace lists.
     """
     meta = dict(figure.layout.meta or {})
-    named = [*meta.get("narrow", []), {"below": below, "layout": layout}]
+    named = [*meta.get("narrow", []), {"below": below, "layout": layout, "data": dict(data or {})}]
     figure.update_layout(meta={**meta, "narrow": named})
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 KINDS = ("", "lines", "heatmap")
 MIN_HEATMAP = 3  # numbers of each of two parameters, from which on they are a heatmap
+LEGEND = 160  # pixels of the legend; it scrolls if it is longer
 BANDS = 6  # lines with a band of intervals, at most
 
 
@@ -76,7 +77,15 @@ def sweep(sweep: Sweep, measure: str = "mAP", x: str = "", kind: str = "") -> Fi
     else:
         _add_rows(figure, first, _groups(points, second), drawn)
     if second is not None and not grid:
-        figure.update_layout(legend={**LEGEND_BELOW, "title": {"text": second.axis.title}})
+        figure.update_layout(
+            height=440 + min(LEGEND, 19 * len(second.axis.places)),
+            legend={
+                **LEGEND_BELOW,
+                "title": {"text": second.axis.title},
+                "tracegroupgap": 0,
+                "maxheight": LEGEND,
+            },
+        )
     return figure
 
 

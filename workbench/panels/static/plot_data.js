@@ -45,7 +45,7 @@ function prepared(figure, { marks, chosen, rings, described, template, turn, wid
     return named;
   });
   const layout = structuredClone(figure.layout);
-  narrowed(layout, width);
+  narrowed(data, layout, width);
   const height = (layout.height ?? HEIGHT) + fitTitles(layout, template, width);
   fitNames(data, layout, template, width);
   const revision = revisionOf(figure);

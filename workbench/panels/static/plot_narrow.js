@@ -33,11 +33,13 @@ function cut(markup, width, { size, family }) {
   return without(low);
 }
 
-// Merge the layouts that a figure names in ``meta.narrow`` for a chart of this width; pictures, which fill the
+// Merge what a figure names in ``meta.narrow`` for a chart of this width; pictures, which fill the
 // width, set the height.
-function narrowed(layout, width) {
-  for (const { below, layout: patch } of layout.meta?.narrow ?? []) {
-    if (width < below) merge(layout, structuredClone(patch));
+function narrowed(data, layout, width) {
+  for (const { below, layout: patch, data: traces } of layout.meta?.narrow ?? []) {
+    if (width >= below) continue;
+    merge(layout, structuredClone(patch));
+    for (const [number, attributes] of Object.entries(traces)) Object.assign(data[number], attributes);
   }
   const { ratio, around, most } = layout.meta?.pictures ?? {};
   if (ratio) layout.height = Math.round(around + Math.min(most, ratio * (width - 16)));
@@ -47,18 +49,22 @@ function narrowed(layout, width) {
 function fitNames(data, layout, template, width) {
   const { font, margin } = template.layout;
   const room = width - margin.l - margin.r;
-  const axes = Object.entries(layout).filter(([key, axis]) => /^[xy]axis\d*$/.test(key) && axis);
+  const axes = Object.entries(layout).filter(([key, axis]) => /^[xy]axis\d*$/.test(key) && axis).sort().reverse(); // y first
+  let taken = 0; // pixels of the width that names beside a plot take, besides the margin
   for (const [key, axis] of axes) {
     const [start, end] = axis.domain ?? [0, 1];
     const lying = key.startsWith("x");
     const tick = { ...font, ...axis.tickfont };
-    const most = lying ? (axis.tickangle ? SLANTED * width : 0) : spaceBeside(axes, axis, width, room);
+    const most = lying ? (axis.tickangle ? SLANTED * width : 0) : spaceBeside(layout, axis, width, room);
     if (axis.ticktext && most) axis.ticktext = Array.from(axis.ticktext, (name) => cut(String(name), most, tick));
-    const space = lying ? (end - start) * room + 24 : (end - start) * ((layout.height ?? HEIGHT) - 150) + 24;
+    if (axis.ticktext && most && !lying && !startOf(layout, axis)) {
+      taken = Math.max(taken, ...axis.ticktext.map((name) => pen.measureText(plainText(name)).width + 24 - margin.l));
+    }
+    const space = lying ? (end - start) * (room - taken) + 24 : (end - start) * ((layout.height ?? HEIGHT) - 150) + 24;
     if (axis.title?.text && space > 80) axis.title.text = wrapped(axis.title.text, space, { ...font, size: 14, ...axis.title.font });
   }
   for (const note of layout.annotations ?? []) {
-    if (note.name === "notice") note.text = wrapped(note.text, width - 32, { ...font, ...note.font });
+    if (note.name === "notice") note.text = wrapped(note.text, room, { ...font, ...note.font });
   }
   const { ratio, most } = layout.meta?.pictures ?? {};
   const filled = ratio ? Math.min(width - 16, most / ratio) : room;
@@ -77,11 +83,15 @@ function fitNames(data, layout, template, width) {
   }
 }
 
+// Where the plot of a vertical axis starts, as a share of the width.
+const startOf = (layout, axis) => layout[(axis.anchor ?? "x").replace("x", "xaxis")]?.domain?.[0] ?? 0;
+
 // The pixels for names to the left of a vertical axis: up to the plot before it, else a share of the width.
-function spaceBeside(axes, axis, width, room) {
-  const across = axes.filter(([key]) => key.startsWith("x")).map(([key, { domain }]) => [key, domain ?? [0, 1]]);
-  const own = across.find(([key]) => key === (axis.anchor ?? "x").replace("x", "xaxis"))?.[1] ?? [0, 1];
-  if (own[0] === 0) return NAMES * width * Math.min(1, 1.2 * (own[1] - own[0]));
-  const before = Math.max(0, ...across.map(([, [, end]]) => (end <= own[0] ? end : 0)));
-  return (own[0] - before) * room + (before ? 0 : 32);
+function spaceBeside(layout, axis, width, room) {
+  const domains = Object.keys(layout).filter((key) => /^xaxis/.test(key)).map((key) => layout[key].domain ?? [0, 1]);
+  const start = startOf(layout, axis);
+  const beside = domains.some(([from]) => from > 0.45); // plots in two columns
+  if (start === 0) return NAMES * width * (beside ? 0.5 : 1);
+  const before = Math.max(0, ...domains.map(([, end]) => (end <= start ? end : 0)));
+  return (start - before) * room + (before ? 0 : 32);
 }
