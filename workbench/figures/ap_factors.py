@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from workbench.common.even_selection import even_selection
+from workbench.common.palette import PALETTE
 from workbench.config.errors import WorkbenchError
 from workbench.evaluation.intervals import mean_intervals
 from workbench.figures.style import (
     LEGEND_BELOW,
-    PALETTE,
     WEBGL_FROM,
     Figure,
     error_bars,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.common.palette import NEUTRAL, PALETTE
+from workbench.figures.style import Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.search.inspection import CellStatistics

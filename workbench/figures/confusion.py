@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from workbench.common.palette import PALETTE
 from workbench.figures.narrow_layout import narrow
-from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text, translucent
+from workbench.figures.style import Figure, new_figure, notice, subtitle, text, translucent
 
 if TYPE_CHECKING:
     from workbench.analysis.confusion import Confusion

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
+from workbench.common.palette import NEUTRAL
 from workbench.common.rounding import signed
 from workbench.explain.sum_text import share_text, value_text
 from workbench.figures.narrow_layout import narrow
-from workbench.figures.style import ADDS, NEUTRAL, SUBTRACTS, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import ADDS, SUBTRACTS, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.explain.sums import Line, Sum

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from workbench.collections.named_picture import NamedPicture
+from workbench.common.palette import PALETTE
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
@@ -18,7 +19,7 @@ from workbench.figures.contributions import ROW, Waterfall, spread, waterfall
 from workbench.figures.heat_colours import heat_scale
 from workbench.figures.narrow_layout import captions, narrow, stacked
 from workbench.figures.pictures import CASING, outlines, paled
-from workbench.figures.style import PALETTE, Figure, new_figure, subtitle, text
+from workbench.figures.style import Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.explain.score import Explanation

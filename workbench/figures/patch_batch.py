@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from workbench.common.palette import NEUTRAL
 from workbench.common.picture_bytes import data_uri, png
-from workbench.figures.style import ADDS, NEUTRAL, Figure, new_figure, subtitle, text
+from workbench.figures.style import ADDS, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.learning.hardnet.inspection import MinedBatch

@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections.named_picture import NamedPicture
+from workbench.common.palette import NEUTRAL
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
-from workbench.figures.style import NEUTRAL, Figure, new_figure, text
+from workbench.figures.style import Figure, new_figure, text
 
 SIDE = 640  # pixels of a picture's longer side, at most
 _CELL = 500  # pixels of a picture's longer side on screen, of two beside each other

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.common.palette import PALETTE
 from workbench.config.config import Config
 from workbench.figures.pictures import CASING, Frame, outlines, picture_figure
-from workbench.figures.style import DASHES, PALETTE, Figure, notice, subtitle
+from workbench.figures.style import DASHES, Figure, notice, subtitle
 
 if TYPE_CHECKING:
     from workbench.explain.activations import Activations

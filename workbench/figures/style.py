@@ -13,17 +13,13 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from numpy.typing import ArrayLike
 
+from workbench.common.palette import PALETTE
 from workbench.config.printable import printable
 from workbench.figures.images import offline_kaleido
 
-# Colours that colour-blind people tell apart as well (20 or more apart in L*a*b*, the first four 30 or more),
-# with a contrast of 3:1 or more on the grounds of both themes, so that a figure keeps them in either.
-PALETTE = ("#2484c0", "#c06c0c", "#007854", "#840cfc", "#b41890", "#9c9054", "#7878fc", "#b4849c")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
-POSITIVE, NEGATIVE, JUNK = PALETTE[2], PALETTE[1], "#808080"
 ADDS, SUBTRACTS = "#d9630c", "#4472c4"  # as in ``common.colormaps``, with the contrast of the palette
-NEUTRAL = "#808080"
 SEMI_SYNTHETIC = ("posters",)  # the collections that are rendered
 MAX_CHARACTERS = 60  # of a name on an axis or in a legend
 LEGEND_BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from workbench.analysis.combinations import filled
+from workbench.common.palette import PALETTE
 from workbench.config.errors import WorkbenchError
 from workbench.figures.heatmap import add_heatmap
 from workbench.figures.measures import Measure, interval_of, judged_of, measure_of, value_of
@@ -15,7 +16,6 @@ from workbench.figures.parameter_axis import ParameterAxis, parameter_axis_of
 from workbench.figures.style import (
     DASHES,
     LEGEND_BELOW,
-    PALETTE,
     SYMBOLS,
     Figure,
     error_bars,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from workbench.analysis.index_steps import probes, training_key
 from workbench.analysis.index_tradeoff import IndexMeasures, pareto_front
+from workbench.common.palette import NEUTRAL, PALETTE
 from workbench.figures.index_measures import Axis, axis_of, in_words, value_of
 from workbench.figures.label_places import label_sides
 from workbench.figures.narrow_layout import narrow
-from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import Figure, new_figure, notice, subtitle, text
 from workbench.figures.subtitle_parts import query_count
 
 if TYPE_CHECKING:

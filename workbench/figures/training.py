@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.figures.style import (
-    DASHES,
-    LEGEND_BELOW,
-    NEUTRAL,
-    PALETTE,
-    SYMBOLS,
-    Figure,
-    new_figure,
-    notice,
-    subtitle,
-    text,
-)
+from workbench.common.palette import NEUTRAL, PALETTE
+from workbench.figures.style import DASHES, LEGEND_BELOW, SYMBOLS, Figure, new_figure, notice, subtitle, text
 from workbench.learning.history import values_of
 from workbench.learning.measures import MEASURES, measure
 
