@@ -37,7 +37,11 @@ def cooccurrence(result: Cooccurrence) -> Figure:
             f"after: mean r² {result.shared[1]:.4f} of {len(result.spectrum[1]):,} directions",
         ],
     )
-    figure.update_annotations(font_size=12)
+    figure.update_annotations(font_size=12, xanchor="left")
+    for title, axis in zip(
+        figure.layout.annotations, (figure.layout.xaxis, figure.layout.xaxis2), strict=True
+    ):
+        title.x = axis.domain[0]
     names = result.dimensions, np.arange(len(result.after))
     matrices = zip((result.before, result.after), names, ("dimension", "direction"), strict=True)
     for column, (matrix, numbers, kind) in enumerate(matrices, start=1):
