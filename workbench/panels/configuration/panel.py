@@ -28,6 +28,7 @@ from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.sliders import Numbers
 
 LABELS = ("Backbone", "Layer", *CHOICES)
+RARE = ("Layer", "Power", "Scales")  # parts shown by More
 
 
 class Configuration:
@@ -57,15 +58,24 @@ class Configuration:
         reason = f"Default for {session.bench.collection.name}: {default.reason}"
         self.default = _row("default", Text(lines=[line(reason, "note")]), other)
         self.error = Text(live=True)
+        self.more = W.ToggleButton(
+            description="More", tooltip="Layer, power law, scales, pipelines A and B, favourites"
+        )
+        fields = {label: W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS}
+        rare = [fields.pop(label) for label in RARE]
+        slots = _row("slots", *self.slots["A"], *self.slots["B"])
+        self.rare = _row("more", *rare, slots, *Favourites(session).parts)
         self.widget = region(
             "Configuration",
-            _row("selects", *(W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS)),
-            _row("string", self.pipeline, self.run, self.add, self.suggestion.ask),
+            _row("selects", *fields.values(), self.more, self.run),
+            self.rare,
+            _row("string", self.pipeline, self.text, self.add, self.suggestion.ask),
             self.error,
             self.default,
             self.suggestion.widget,
-            _row("more", self.text, *self.slots["A"], *self.slots["B"], *Favourites(session).parts),
         )
+        self.more.observe(session.guard(self.unfold), "value")
+        self.unfold(None)
         self.show(None)
         for label in LABELS:
             self.selects[label].observe(session.guard(partial(self.change, label)), "value")
@@ -91,6 +101,10 @@ class Configuration:
             self.session.guard(lambda _: self.turn(label, position, at))(None)
 
         return turned
+
+    def unfold(self, _: object) -> None:
+        """Show or hide the parts that are chosen rarely."""
+        self.rare.layout.display = None if self.more.value else "none"
 
     def change(self, label: str, change: Any) -> None:
         """A select was changed: change the pipeline, which the session then runs."""

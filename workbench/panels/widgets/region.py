@@ -13,6 +13,7 @@ from workbench.config.printable import printable
 from workbench.panels.widgets.dimmed import Dimmed
 
 _STATIC = Path(__file__).parents[1] / "static"
+_STYLES = ("panel", "columns", "training")
 Line = dict[str, Any]
 
 
@@ -24,7 +25,9 @@ class Text(Dimmed, anywidget.AnyWidget):
     """
 
     _esm = _STATIC / "text.js"
-    _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("panel", "training"))
+    _css = "\n".join(
+        (_STATIC / f"{name}.css").read_text("utf-8") for name in ("panel", "columns", "training")
+    )
     lines = T.List(T.Dict()).tag(sync=True)
     live = T.Bool(False).tag(sync=True)  # whether changes are read aloud
     region = T.Unicode().tag(sync=True)
