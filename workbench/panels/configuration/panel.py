@@ -11,6 +11,7 @@ import ipywidgets as W
 from workbench.config.errors import WorkbenchError
 from workbench.panels.configuration.presets import Favourites
 from workbench.panels.configuration.suggestion import SuggestionView
+from workbench.panels.glossary import GLOSSARY
 from workbench.panels.pipeline_choices import (
     CHOICES,
     backbones,
@@ -24,6 +25,7 @@ from workbench.panels.pipeline_numbers import numbers, with_number
 from workbench.panels.pipeline_summary import description_of
 from workbench.panels.session import Session
 from workbench.panels.widgets.button import FieldButton
+from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.sliders import Numbers
 
@@ -61,7 +63,7 @@ class Configuration:
         self.more = W.ToggleButton(
             description="More", tooltip="Layer, power law, scales, pipelines A and B, favourites"
         )
-        fields = {label: W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS}
+        fields = {label: self._field(label) for label in LABELS}
         rare = [fields.pop(label) for label in RARE]
         slots = _row("slots", *self.slots["A"], *self.slots["B"])
         self.rare = _row("more", *rare, slots, *Favourites(session).parts)
@@ -85,6 +87,13 @@ class Configuration:
         self.add.on_click(session.guard(self.compare))
         session.observe(session.guard(self.show), ["pipeline", "ranking", "learned"])
         session.observe(session.guard(self.show_slots), ["pipeline", "a", "b"])
+
+    def _field(self, label: str) -> W.VBox:
+        """A select with its sliders, and what the part of a pipeline is."""
+        explained = [Help(label.lower())] if label.lower() in GLOSSARY else []
+        field = W.VBox([self.selects[label], self.numbers[label], *explained])
+        field.add_class("wb-explained-field")
+        return field
 
     def _slot(self, slot: str) -> tuple[FieldButton, W.Button]:
         """The buttons that fill a slot and that use its pipeline."""
