@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def test_plots_side_by_side_are_stacked_where_the_chart_is_narrow(name: str) -> 
         numbers = [key.removeprefix("yaxis") for key in layout if key.startswith("yaxis")]
         domains = sorted((layout[f"yaxis{number}"]["domain"] for number in numbers), reverse=True)
         assert len(domains) >= 2 and domains[0][1] == 1
-        assert all(lower[1] < upper[0] for upper, lower in zip(domains, domains[1:], strict=False))
+        assert all(lower[1] < upper[0] for upper, lower in pairwise(domains))
         assert all(layout[f"xaxis{number}"]["domain"][1] == 1 for number in numbers)
         names = [note["text"] for note in layout["annotations"]]
         assert names == [note.text for note in figure.layout.annotations]
@@ -54,7 +56,7 @@ def test_matrices_stay_square_in_a_stack() -> None:
 
 
 def test_fewer_labels_of_a_trade_off_are_shown_where_they_have_less_room() -> None:
-    measured = [measures_of(f"ivf:{n},pq:4", 0.5 + n / 100, 4 * n) for n in range(8, 20)]
+    measured = [measures_of(f"ivf:{n},pq:4", 0.5 + n % 5 / 100, 4 * n) for n in range(8, 40)]
     figure = tradeoff_of(measured).figure()
     (drawn,) = [n for n, trace in enumerate(figure.data) if trace.mode == "markers+text"]
     counts = [sum(map(bool, figure.data[drawn].text))]

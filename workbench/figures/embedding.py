@@ -15,7 +15,7 @@ from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, notice, su
 
 NARROW = 680  # pixels of a chart with the legend below its map
 MAP = 350  # pixels of a map above its legend
-LEGEND = 240  # pixels of a legend below a map; it scrolls if it is longer
+LEGEND = 300  # pixels of a legend below a map; it scrolls if it is longer
 _HEADINGS = {"cluster": "Cluster (k-means)"}
 
 

@@ -104,7 +104,7 @@ def _stack(figure: Figure, drawn: Sequence[Waterfall]) -> None:
         for number, domain in enumerate(domains, start=1):
             across = [0, 1] if number <= 2 else [names, 1]
             name = "" if number == 1 else str(number)
-            axes[f"xaxis{name}"] = {"domain": across} | (
+            axes[f"xaxis{name}"] = {"domain": across, "constraintoward": "left"} | (
                 {"range": spread(drawn[number - 3], 0.5)} if number > 2 else {}
             )
             axes[f"yaxis{name}"] = {"domain": domain}
