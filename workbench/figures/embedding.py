@@ -100,7 +100,8 @@ def space(made: Mapping[Any, Any], domain: tuple[float, float] = (0, 1), top: fl
         f"{axis}axis": {"title": {"text": title}, "showticklabels": ticks}
         for axis, title in zip("xyz", axis_titles(made, 3), strict=True)
     }
-    return {**axes, "aspectmode": "data", "domain": {"x": domain, "y": (0, top)}}
+    camera = {"eye": dict.fromkeys("xyz", 1.5)}  # from where the titles of axes are seen as well
+    return {**axes, "aspectmode": "data", "camera": camera, "domain": {"x": domain, "y": (0, top)}}
 
 
 def _measured(made: Mapping[Any, Any]) -> bool:
