@@ -33,7 +33,7 @@ def messages(cell: str) -> list[tuple[str, str, bool]]:
             sent.append((data["text/html"], data["text/plain"], message["msg_type"].startswith("update")))
         return process(message, *others)
 
-    client.process_message = keep  # type: ignore[method-assign]
+    client.process_message = keep  # type: ignore[assignment,method-assign]
     client.execute()
     return sent
 
