@@ -66,6 +66,8 @@ class Contents:
         unreadable: dict[int, str] = {}
         changed: dict[int, Header] = {}
         for position, path in enumerate(paths):
+            if position % _TOGETHER == 0 and len(paths) > _TOGETHER:
+                progress("reading the headers of images", position, len(paths))
             try:
                 header = images.header(path)
             except WorkbenchError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -13,6 +15,7 @@ from workbench.descriptors.rpn import ProposalModel
 from workbench.features.map_source import MapSource
 
 _CACHE_NUMBERS = 2**19  # numbers of maps pooled at a time, so that intermediate results stay in the cache
+_MERGED_NUMBERS = 2**23  # numbers of vectors merged, whose sum takes well under half a second
 
 Chunk = tuple[list[int], PooledRegions]
 
@@ -47,6 +50,17 @@ def pool_batch(
             for n, part in enumerate(maps.split(size))
         ]
         return merge(parts)[0]
+
+
+def merge_in_parts(chunks: list[Chunk]) -> Iterator[Chunk]:
+    """As ``merge``, into chunks of bounded size: between two of them work can be cancelled."""
+    part: list[Chunk] = []
+    for chunk in chunks:
+        part.append(chunk)
+        if sum(pooled.vectors.numel() for _, pooled in part) >= _MERGED_NUMBERS:
+            yield from merge(part)
+            part = []
+    yield from merge(part)
 
 
 def merge(chunks: list[Chunk]) -> list[Chunk]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from workbench.common.progress import Progress, silent
+from workbench.common.progress import Progress, interruptible, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
@@ -25,7 +26,7 @@ from workbench.descriptors.aggregation import (
     sum_regions,
 )
 from workbench.descriptors.attention import Attention, load_attention
-from workbench.descriptors.chunks import Chunk, merge, pool_batch
+from workbench.descriptors.chunks import Chunk, merge_in_parts, pool_batch
 from workbench.descriptors.named_whitening import named_whitenings
 from workbench.descriptors.proposals import load_proposal_model
 from workbench.descriptors.rpn import ProposalModel
@@ -97,10 +98,10 @@ def describe_variants(
         with torch.no_grad():
             regional_steps, final_steps = split_steps(config)
             named = named_whitenings(config, source)
-            regional = _fit_regional(scales, regional_steps, named, fit_on, provenance, seed)
+            regional = _fit_regional(scales, regional_steps, named, fit_on, provenance, seed, progress)
             summed_parts = combine_scales([_sum(regions, config, regional) for regions in scales], config)
             described = fit_final_steps(
-                summed_parts.total.sum(1), final_steps, named, fit_on, pairs, provenance
+                summed_parts.total.sum(1), final_steps, named, fit_on, pairs, provenance, progress
             )
             described = replace(
                 described,
@@ -119,13 +120,14 @@ def fit_final_steps(
     fit_on: Sequence[int],
     pairs: np.ndarray | None,
     provenance: dict[str, Any],
+    progress: Progress = silent,
 ) -> Descriptors:
     """Apply the final steps to images' vectors [n, D], fitting each step that is not in ``named``."""
     with torch.no_grad():
         parts, final = Parts(vectors[:, None]), list[Whitening | None]()
         for step in steps:
             fitted = named.get(step) or _fit(
-                step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs
+                step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs, progress
             )
             parts = apply_step(parts, step, fitted, together=True)
             final.append(fitted)
@@ -181,7 +183,7 @@ class _PooledScale:
                 done += len(positions)
                 self.progress("pooling", done, len(self.keys))
         if size <= MOST_BYTES:
-            self.kept = merge(kept)
+            self.kept = list(merge_in_parts(kept))
 
     def _pool(self, positions: list[int], maps: torch.Tensor) -> Chunk:
         return pool_batch(self.source, self.config, self.attention, self.proposed, positions, maps)
@@ -193,14 +195,24 @@ def _fit(
     provenance: dict[str, Any],
     all_vectors: torch.Tensor | None = None,
     pairs: np.ndarray | None = None,
+    progress: Progress = silent,
 ) -> Whitening | None:
     if step.name == "power":
         return None
     if step.name == "lw":
         assert all_vectors is not None
         about = {**provenance, "pairs": 0 if pairs is None else len(pairs)}
-        return Whitening.fit(all_vectors, int(step.args[0]), "lw", pairs, about)
-    return Whitening.fit(vectors, int(step.args[0]), step.name, provenance=provenance, strength=step.strength)
+        fit = partial(Whitening.fit, all_vectors, int(step.args[0]), "lw", pairs, about)
+    else:
+        fit = partial(
+            Whitening.fit,
+            vectors,
+            int(step.args[0]),
+            step.name,
+            provenance=provenance,
+            strength=step.strength,
+        )
+    return interruptible(fit, progress, "whitening")
 
 
 def _fit_regional(
@@ -210,6 +222,7 @@ def _fit_regional(
     fit_on: Sequence[int],
     provenance: dict[str, Any],
     seed: int,
+    progress: Progress,
 ) -> list[Whitening | None]:
     """Fit the regional steps that are not in ``named`` to a sample of the region vectors of all scales."""
     if all(step in named or step.name == "power" for step in steps):
@@ -225,11 +238,11 @@ def _fit_regional(
             selected = chunk.vectors if chosen.all() else chunk.vectors[chosen]  # mostly all: no copy
             valid = chunk.valid
             vectors.append(selected.flatten(0, 1) if valid is None else selected[valid[chosen]])
-    scales[0].progress("whitening", 0, 0)
+    progress("whitening", 0, 0)
     whitenings: list[Whitening | None] = []
     parts = Parts(torch.cat(vectors)[:, None])
     for step in steps:
-        fitted = named.get(step) or _fit(step, parts.total[:, 0], provenance)
+        fitted = named.get(step) or _fit(step, parts.total[:, 0], provenance, progress=progress)
         whitenings.append(fitted)
         if step is not steps[-1]:
             parts = apply_step(parts, step, fitted, together=False)
@@ -240,6 +253,8 @@ def _sum(regions: _PooledScale, config: Config, whitenings: Sequence[Whitening |
     """Sum the regions of each image to one vector, [n, 1, D]."""
     sums: torch.Tensor | None = None
     for positions, chunk in regions.chunks():
+        if regions.kept is not None:  # else they are being pooled, which reports itself
+            regions.progress("summing regions", 0, 0)
         vectors = sum_regions(chunk, config, whitenings).total[:, 0]
         if sums is None:
             sums = vectors.new_zeros(len(regions), vectors.shape[1])

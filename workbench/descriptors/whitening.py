@@ -186,10 +186,8 @@ def _largest(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     Computed in single precision, which takes half the time; a Rayleigh-Ritz step in double precision
     removes the rounding error.
     """
-    last = len(matrix) - 1
-    index_range = [max(0, last + 1 - count), last]
-    _, basis = eigh(matrix, subset_by_index=index_range, check_finite=False)
-    basis = basis.astype(np.float64)
+    # SciPy's would block all other threads.
+    basis = torch.linalg.eigh(torch.from_numpy(matrix)).eigenvectors[:, -count:].numpy().astype(np.float64)
     values, rotation = eigh(basis.T @ (matrix.astype(np.float64) @ basis), basis.T @ basis)
     return values[::-1].copy(), (basis @ rotation)[:, ::-1].copy()
 

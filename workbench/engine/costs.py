@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 
+from workbench.common.progress import Progress, silent
 from workbench.engine.searcher import Searcher
 
 TIMED_QUERIES = 20  # queries whose search is timed
 
 
-def costs(searcher: Searcher) -> dict[str, float]:
+def costs(searcher: Searcher, progress: Progress = silent) -> dict[str, float]:
     """The cost of using a pipeline: ``bytes`` per image, and ``milliseconds`` per query, total and by step.
 
     ``bytes`` is the size of the code, or of the vector in single precision. Milliseconds are the time to
@@ -19,10 +20,16 @@ def costs(searcher: Searcher) -> dict[str, float]:
     rows, queries = searcher.described.query_rows()[:TIMED_QUERIES], searcher.described.collection.queries
     query_timings: list[dict[str, float]] = []
     for row, query in zip(rows, queries, strict=False):
+
+        def timed(_task: str, _done: int, _total: int) -> None:
+            progress("timing queries", len(query_timings), len(rows))
+
+        timed("", 0, 0)
         timings: dict[str, float] = {}
         searcher.search(
             searcher.described.descriptors.vectors[row : row + 1],
             [searcher.junk_of(query)],
+            timed,
             timings=timings,
             features=searcher.features([row]),
         )

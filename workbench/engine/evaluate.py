@@ -117,7 +117,7 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     metrics = dict(scores.metrics)
     if scores.tied:
         metrics["mAP_pessimistic"], metrics["mAP_optimistic"] = scores.bounds
-    measured_costs = costs(searcher)
+    measured_costs = costs(searcher, progress)
     per_query = scores.per_query.assign(query=[query.id for query in collection.queries])
     about = provenance(searcher, measured_costs) | judged_queries(collection, per_query)
     return Evaluation(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -58,11 +58,17 @@ def share_inside(heat: np.ndarray, inside: np.ndarray) -> float:
     return float((positive * inside).sum()) / total if total > 0 else float("nan")
 
 
-def mean_share(pairs: Iterable[Pair], config: Config, descriptors: Descriptors) -> tuple[float, float]:
+def mean_share(
+    pairs: Iterable[Pair],
+    config: Config,
+    descriptors: Descriptors,
+    report: Callable[[int], None] = lambda count: None,
+) -> tuple[float, float]:
     """The mean share of positive heat on the target, and the mean share that evenly spread heat would have.
 
     ``pairs`` are a target, the maps [1, C, H, W] of the image that shows it, one for each scale, and the
-    other image's descriptor [D]. Images of one shape are explained together, on all cores.
+    other image's descriptor [D]. Images of one shape are explained together, on all cores. ``report`` is
+    called with the number of pairs that are measured.
     """
 
     def shares_of(*batch: Pair) -> list[tuple[float, float]]:
@@ -73,8 +79,11 @@ def mean_share(pairs: Iterable[Pair], config: Config, descriptors: Descriptors) 
         return [(share_inside(h, cells), float(cells.mean())) for h, cells in zip(heat, covered, strict=True)]
 
     with single_threaded_operations() as threads, ThreadPoolExecutor(threads) as pool:
-        batches = map_in_order(pool, shares_of, _batches(pairs), threads)
-        on_target, even = zip(*(shares for batch in batches for shares in batch), strict=True)
+        measured: list[tuple[float, float]] = []
+        for batch in map_in_order(pool, shares_of, _batches(pairs), threads):
+            measured += batch
+            report(len(measured))
+        on_target, even = zip(*measured, strict=True)
     return float(np.nanmean(on_target)), float(np.mean(even))
 
 
@@ -113,15 +122,19 @@ def localisation(described: DescribedCollection, progress: Progress) -> dict[str
         return Target(collection.quadrilaterals[query.id, image], box or (0, 0, header.width, header.height))
 
     def side(of_query: bool) -> Iterator[tuple[Target, int, torch.Tensor]]:
-        for done, (query, query_row, image) in enumerate(pairs):
-            progress("measuring heat on the target", done + of_query * len(pairs), 2 * len(pairs))
+        for query, query_row, image in pairs:
             if of_query:
                 yield target(query, query.image, query.box), query_row, vectors[row_of[image]]
             else:
                 yield target(query, image, None), row_of[image], vectors[query_row]
 
-    image_share, image_even = _mean_share_of_rows(described, side(of_query=False))
-    query_share, query_even = _mean_share_of_rows(described, side(of_query=True))
+    def report(of_query: bool, count: int) -> None:
+        progress("measuring heat on the target", count + of_query * len(pairs), 2 * len(pairs))
+
+    (image_share, image_even), (query_share, query_even) = (
+        _mean_share_of_rows(described, side(of_query), partial(report, of_query))
+        for of_query in (False, True)
+    )
     return {
         "localisation": image_share,
         "localisation_even": image_even,
@@ -132,13 +145,15 @@ def localisation(described: DescribedCollection, progress: Progress) -> dict[str
 
 
 def _mean_share_of_rows(
-    described: DescribedCollection, pairs: Iterator[tuple[Target, int, torch.Tensor]]
+    described: DescribedCollection,
+    pairs: Iterator[tuple[Target, int, torch.Tensor]],
+    report: Callable[[int], None],
 ) -> tuple[float, float]:
     """As ``mean_share``, for pictures given by their rows."""
     if described.words is None:
         maps_of = lru_cache(maxsize=1)(described.maps)  # the pairs of a query follow each other
         map_pairs = ((target, maps_of(row), other) for target, row, other in pairs)
-        return mean_share(map_pairs, described.config, described.descriptors)
+        return mean_share(map_pairs, described.config, described.descriptors, report)
     assert isinstance(described.source, LocalSource)
     keypoints = Keypoints(described.source, described.keys[0])
     on_target, even = [], []
@@ -151,6 +166,7 @@ def _mean_share_of_rows(
         cells = coverage(target, *heat.shape)
         on_target.append(share_inside(heat, cells))
         even.append(float(cells.mean()))
+        report(len(even))
     return float(np.nanmean(on_target)), float(np.mean(even))
 
 

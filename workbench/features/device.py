@@ -89,9 +89,13 @@ def single_threaded_operations() -> Iterator[int]:
 def map_in_order(pool: ThreadPoolExecutor, work: Any, jobs: Iterator[Any], threads: int) -> Iterator[Any]:
     """Run jobs in threads, at most ``2·threads`` ahead, and yield their results in order."""
     waiting: list[Any] = []
-    for job in jobs:
-        waiting.append(pool.submit(work, *job))
-        if len(waiting) > 2 * threads:
+    try:
+        for job in jobs:
+            waiting.append(pool.submit(work, *job))
+            if len(waiting) > 2 * threads:
+                yield waiting.pop(0).result()
+        while waiting:
             yield waiting.pop(0).result()
-    while waiting:
-        yield waiting.pop(0).result()
+    finally:
+        for job in waiting:  # after an error or a cancel
+            job.cancel()

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import faiss
 import numpy as np
 import torch
 
-from workbench.common.progress import Progress, silent
+from workbench.common.progress import Progress, interruptible, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import BINARY, INVERTED, Step
 from workbench.search import binary_index, kmeans, product_quantization
@@ -210,9 +210,9 @@ def with_probes(index: Index, probes: int) -> Index:
 
 
 def _rotation(step: Step, vectors: np.ndarray, seed: int, progress: Progress) -> Any:
-    progress("learning the rotation", 0, 0)
     train = kmeans.sample(vectors, kmeans.VECTORS_PER_CENTROID * 2**BITS, seed)
-    return product_quantization.rotation(train, int(step.args[0]), _bits(len(train)), seed)
+    learn = partial(product_quantization.rotation, train, int(step.args[0]), _bits(len(train)), seed)
+    return interruptible(learn, progress, "learning the rotation")
 
 
 def _bits(vectors: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from workbench.common.progress import Progress, silent
+from workbench.common.progress import Progress, interruptible, silent
 from workbench.config.errors import WorkbenchError
 from workbench.search import kmeans
 
@@ -65,13 +65,16 @@ def itq(vectors: np.ndarray, bits: int, seed: int = 0, progress: Progress = sile
     ``SAMPLE`` vectors. Raises WorkbenchError if there are fewer dimensions or vectors than bits.
     """
     check(bits, *vectors.shape)
-    progress("learning the rotation", 0, 0)
     train = kmeans.sample(vectors, SAMPLE, seed)
     rotation = faiss.ITQTransform(vectors.shape[1], bits, True)
     rotation.itq.seed = seed
     rotation.max_train_per_dim = len(train)  # otherwise FAISS samples the vectors a second time
-    with kmeans.one_thread():  # many small products: threads would wait for each other on a busy machine
-        rotation.train(train)
+
+    def learn() -> None:
+        with kmeans.one_thread():  # many small products: threads would wait for each other on a busy machine
+            rotation.train(train)
+
+    interruptible(learn, progress, "learning the rotation")
     return _signs(rotation)
 
 
