@@ -44,7 +44,8 @@ def test_grid_search_is_run_and_two_pipelines_are_compared_by_query(
     press(part, "Run grid")
     expect(lines(part).filter(has_text=re.compile(r"\d\.\d"))).to_have_count(4, timeout=SLOW)
     expect(part.locator(".wb-versus .wb-numbers")).to_have_text(
-        re.compile(r"B is better on \d+ of 24 queries; .+ mAP, 95 % interval .+ to .+, p"), timeout=SLOW
+        re.compile(r"B: .+ mAP on average \(95 % interval .+ to .+\), .+ chance .+; higher on \d+"),
+        timeout=SLOW,
     )
     # The best pipeline is B, and its row is marked.
     expect(lines(part).filter(has_text="★")).to_have_count(1)

@@ -67,7 +67,9 @@ def test_a_single_query_and_no_query() -> None:
     single = paired_difference([0.2], [0.6])
     assert (single.mean, single.p_value, single.better) == (pytest.approx(0.4), 1, 1)
     assert math.isnan(single.low)
-    assert single.sentence() == "B is better on 1 of 1 queries; +40.0 mAP (one query: no interval)"
+    assert single.sentence() == (
+        "B: +40.0 mAP (one query: no interval); higher on 1 query, lower on 0, equal on 0"
+    )
     empty = paired_difference([nan], [0.6])
     assert math.isnan(empty.mean)
     assert "cannot be compared" in empty.sentence()
@@ -84,11 +86,25 @@ def test_equal_pipelines_have_a_zero_difference_and_p_value_one() -> None:
     )
 
 
+def test_the_sentence_says_whether_the_mean_is_more_than_chance() -> None:
+    assert "−10.0 mAP on average (95 % interval −10.0 to −10.0), more than chance explains (p < 0.001)" in (
+        paired_difference([0.5] * 30, [0.4] * 30).sentence()
+    )
+    equal = paired_difference([0.5, 0.3], [0.5, 0.3]).sentence()
+    assert equal.startswith("B: 0.0 mAP on average (95 % interval 0.0 to 0.0), no difference (p = 1)")
+    # Four of four in one direction: the interval is above zero, but 2 of the 16 patterns are as extreme.
+    few = paired_difference([0.1, 0.2, 0.3, 0.4], [0.2, 0.3, 0.4, 0.5])
+    assert few.p_value == pytest.approx(2 / 16) and few.low > 0
+    assert "at the edge of what chance explains (p = 0.12)" in few.sentence()
+
+
 def test_the_sentence_states_counts_difference_and_p_value() -> None:
     sentence = paired_difference([0.5, 0.5, 0.5, 0.5], [0.6, 0.7, 0.5, 0.4]).sentence("crow")
     # Signs of 1, 2, 0, -1: |sum| of at least 2 in 12 of the 16 patterns (4: 4, 2: 8).
-    assert sentence.startswith("crow is better on 2 of 4 queries; +5.0 mAP, 95 % interval ")
-    assert sentence.endswith("p = 0.75")
+    assert sentence.startswith("crow: +5.0 mAP on average (95 % interval ")
+    assert sentence.endswith(
+        "no more than chance explains (p = 0.75); higher on 2 queries, lower on 1, equal on 1"
+    )
 
 
 def test_comparison_pairs_by_query() -> None:

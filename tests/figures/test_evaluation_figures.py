@@ -94,7 +94,7 @@ def test_dumbbells_are_sorted_by_difference_and_named_by_query() -> None:
     low, high = mean_interval([-20, 0, 60])
     interval = f"95 % interval {low:.1f} to {high:.1f}".replace("-", "−")
     assert f"B − A = +13.3 points ({interval})" in titles(figure)
-    assert "n = 3 queries: B better on 1, worse on 1" in titles(figure)
+    assert "n = 3 queries: B higher on 1, lower on 1" in titles(figure)
     assert (first.name, second.name) == (f"A: {MAX}", f"B: {MEAN}")
     assert second.hovertext[2] == "y<br>A 20.0 %, B 80.0 %, B − A +60.0"
     assert list(figure.layout.xaxis.ticktext) == ["x", "z", "y"]

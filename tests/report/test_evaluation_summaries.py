@@ -48,7 +48,7 @@ def test_summary_of_a_comparison_has_titles_units_and_the_best_in_bold() -> None
     assert html.count("semi-synthetic: &lt;i&gt;") == 1
     assert "⚠ file:&lt;script&gt;/a.pth/max/whole: random weights" in html
     assert f"Compared with <code>{MAX}</code>:" in html
-    assert "is better on 1 of 1 queries; +25.0 mAP (one query: no interval)<" in html
+    assert "B: +25.0 mAP (one query: no interval); higher on 1 query, lower on 0, equal on 0<" in html
     assert "<script>" not in html and "<i>" not in html and "nan" not in html
     assert repr(comparison) == f"Comparison of 2 pipelines by mAP, %\n 25.0  {MAX}\n 50.0  {HOSTILE}"
 

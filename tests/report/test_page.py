@@ -269,7 +269,7 @@ def test_the_report_and_runs_commands(
     status, output, _ = run("runs", "nowhere", "--json")
     assert json.loads(output) == []
     status, output, _ = run("runs", "--diff", a["id"][:8], b["id"])
-    assert status == 0 and "is better on" in output and REGIONS in output
+    assert status == 0 and "mAP on average" in output and REGIONS in output
     status, output, _ = run("runs", "--diff", a["id"], b["id"], "--json")
     difference = json.loads(output)
     (headline,) = [row for row in difference["metrics"] if row["measure"] == "mAP"]

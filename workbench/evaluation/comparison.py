@@ -39,15 +39,33 @@ class Difference:
     equal: int
 
     def sentence(self, name: str = "B") -> str:
-        """Describe the difference in a sentence, in mAP points (percent)."""
+        """Describe the difference in a sentence: its mean in mAP points (percent), then the queries."""
         queries = self.better + self.worse + self.equal
         if queries == 0:
             return f"{name} cannot be compared: no query has an AP in both"
-        prefix = f"{name} is better on {self.better} of {queries} queries; {100 * self.mean:+.1f} mAP"
+        higher = f"higher on {self.better:,} {'query' if self.better == 1 else 'queries'}"
+        counts = f"{higher}, lower on {self.worse:,}, equal on {self.equal:,}"
+        mean = f"{name}: {_points(self.mean)} mAP"
         if queries == 1:
-            return f"{prefix} (one query: no interval)"
+            return f"{mean} (one query: no interval); {counts}"
         p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
-        return f"{prefix}, 95 % interval {100 * self.low:.1f} to {100 * self.high:.1f}, {p}"
+        interval = f"95 % interval {_points(self.low)} to {_points(self.high)}"
+        return f"{mean} on average ({interval}), {self._chance()} ({p}); {counts}"
+
+    def _chance(self) -> str:
+        """Whether the difference is larger than chance, at 5 %: by the test and by the interval."""
+        if self.better == self.worse == 0:
+            return "no difference"
+        judged = {self.p_value < 0.05, self.low > 0 or self.high < 0}
+        if len(judged) == 2:
+            return "at the edge of what chance explains"
+        return "more than chance explains" if judged.pop() else "no more than chance explains"
+
+
+def _points(share: float) -> str:
+    """A difference of fractions in points, with its sign."""
+    points = f"{100 * share:+.1f}".replace("-", "−")
+    return "0.0" if points[1:] == "0.0" else points
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, samples: int = SAMPLES, seed: int = 0) -> Difference:

@@ -50,7 +50,7 @@ def ap_differences(comparison: Comparison, a: str | int = 0, b: str | int = -1, 
         f"AP of each query: B − A = {mean}",
         subtitle(
             collection_part(first.collection, PROTOCOLS[first.protocol].setting(setting)),
-            f"{query_count(len(gains))}: B better on {(gains > 0).sum():,}, worse on {(gains < 0).sum():,}",
+            f"{query_count(len(gains))}: B higher on {(gains > 0).sum():,}, lower on {(gains < 0).sum():,}",
             _drawn_of(len(drawn), len(gains)),
             collection=first.collection,
             pipelines=names,
