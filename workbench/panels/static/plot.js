@@ -71,7 +71,7 @@ function render({ model, el }) {
     name();
     if (!figure) return;
     if (!view.drawn) chart.style.height = `${figure.layout.height ?? HEIGHT}px`;
-    view.library ??= await joined.loaded;
+    view.library = await joined.loaded; // also once it is: one drawing for all changes of a message
     const paint = async () => {
       if (gone || turn !== turns) return;
       late = !chart.clientWidth; // hidden: ``resize`` draws it
@@ -94,7 +94,6 @@ function render({ model, el }) {
     const tools = `${selecting} ${scrolling}`;
     const fresh = lost || before?.tools !== tools; // plotly takes another tool bar only with a new chart
     if (before && fresh) Plotly.purge(frame);
-    if (before && before.figure !== figure) pointing.leave();
     lost = false;
     const template = themedTemplate(templates, el);
     const state = { marks, chosen: view.chosen, rings: model.get("rings"), described: model.get("described"), template, turn };
@@ -105,7 +104,7 @@ function render({ model, el }) {
       figure, version: figure.version, count: figure.data.length, width, tools,
       config: fresh ? toolbar(Plotly, el, selecting, scrolling, copy) : before.config,
     };
-    await Plotly.react(frame, data, layout, view.drawn.config);
+    await reactStyledOnce(Plotly, frame, data, layout, view.drawn.config);
     if (fresh) {
       pointing.listen();
       frame.on("plotly_webglcontextlost", () => {
@@ -113,7 +112,7 @@ function render({ model, el }) {
         if (seen) draw();
       });
     }
-    pointing.refresh();
+    pointing.renew(before?.figure !== figure);
   };
 
   const resize = () => {
