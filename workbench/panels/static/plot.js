@@ -55,7 +55,6 @@ function render({ model, el }) {
   };
   const busy = (working) => {
     chart.setAttribute("aria-busy", String(Boolean(working) || model.get("stale")));
-    chart.classList.toggle("wb-stale", model.get("stale")); // the classes of the model do not reach this view
   };
 
   const tell = () => {
@@ -176,4 +175,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { render: dimmed(render) };

@@ -25,7 +25,7 @@ from workbench.common.progress import Progress
 from workbench.figures.data_csv import figure_csv
 from workbench.figures.style import DARK, LIGHT
 from workbench.panels.jobs import JobRunner
-from workbench.panels.widgets.dimmed import Dimmed
+from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 from workbench.panels.widgets.figure_spec import figure_spec, traces_spec
 
 Describe = Callable[[str], tuple[str, bytes]]
@@ -50,15 +50,10 @@ class Plot(Dimmed, anywidget.AnyWidget):
     worker.
     """
 
-    # Files joined into one module: the module of a widget cannot import another.
-    _esm = "\n".join(
-        (_STATIC / f"{name}.js").read_text("utf-8")
-        for name in ("points", *(f"plot_{part}" for part in _PARTS), "plot")
-    )
+    _esm = dimmed_module("points", *(f"plot_{part}" for part in _PARTS), "plot")
     _css = _STATIC / "plot.css"
     label = T.Unicode().tag(sync=True)
     empty = T.Unicode().tag(sync=True)
-    stale = T.Bool(False).tag(sync=True)
     current = T.Unicode()
     selected = T.List(T.Unicode())
     spec = T.Dict().tag(sync=True)  # the figure (``figure_spec``) with its version, empty without one

@@ -10,7 +10,7 @@ import ipywidgets as W
 import traitlets as T
 
 from workbench.config.printable import printable
-from workbench.panels.widgets.dimmed import Dimmed
+from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 
 _STATIC = Path(__file__).parents[1] / "static"
 Line = dict[str, Any]
@@ -23,7 +23,7 @@ class Text(Dimmed, anywidget.AnyWidget):
     ``region`` labels the box around the text, for screen readers and tests.
     """
 
-    _esm = _STATIC / "text.js"
+    _esm = dimmed_module("text")
     _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("panel", "training"))
     lines = T.List(T.Dict()).tag(sync=True)
     live = T.Bool(False).tag(sync=True)  # whether changes are read aloud
