@@ -23,6 +23,7 @@ function render({ model, el }) {
 
   const view = { model, chart, frame, over, library: null, drawn: null, chosen: {} };
   const pointing = makePointing(view, say, () => draw());
+  const gliding = makeGliding(frame);
   let gone = false;
   let figure = null; // of the spec, with its ``version``
   let marks = [];
@@ -94,6 +95,7 @@ function render({ model, el }) {
     const fresh = lost || before?.tools !== tools; // plotly takes another tool bar only with a new chart
     if (before && fresh) Plotly.purge(frame);
     lost = false;
+    gliding.end();
     const template = themedTemplate(templates, el);
     const state = { marks, chosen: view.chosen, rings: model.get("rings"), described: model.get("described"), template, turn };
     const width = chart.clientWidth;
@@ -106,6 +108,7 @@ function render({ model, el }) {
     await reactStyledOnce(Plotly, frame, data, layout, view.drawn.config);
     if (fresh) {
       pointing.listen();
+      gliding.listen();
       frame.on("plotly_webglcontextlost", () => {
         lost = true; // a page has few contexts: the chart gets another when it is seen
         if (seen) draw();
@@ -166,6 +169,7 @@ function render({ model, el }) {
   return () => {
     gone = true;
     pointing.end();
+    gliding.end();
     endTheme();
     sized.disconnect();
     shown.disconnect();
