@@ -28,6 +28,7 @@ function render({ model, el }) {
   let figure = null; // of the spec, with its ``version``
   let marks = [];
   let turns = 0; // how often the chart was to be drawn
+  let due = false; // whether it is drawn after the changes of this message
   let late = false; // whether there was no room when it should have been drawn
   let lost = false; // whether the context of WebGL is lost
   let seen = false;
@@ -48,7 +49,7 @@ function render({ model, el }) {
     const chosen = model.get("chosen");
     if (JSON.stringify(chosen) === JSON.stringify(view.chosen)) return;
     view.chosen = chosen;
-    draw();
+    drawOnce();
   };
   const name = () => {
     const title = model.get("label") || plainText(figure?.layout.title?.text) || "Chart";
@@ -71,7 +72,7 @@ function render({ model, el }) {
     name();
     if (!figure) return;
     if (!view.drawn) chart.style.height = `${figure.layout.height ?? HEIGHT}px`;
-    view.library = await joined.loaded; // also once it is: one drawing for all changes of a message
+    view.library ??= await joined.loaded;
     const paint = async () => {
       if (gone || turn !== turns) return;
       late = !chart.clientWidth; // hidden: ``resize`` draws it
@@ -85,6 +86,12 @@ function render({ model, el }) {
       if (turn === turns) busy(false);
     };
     await (view.drawn ? paint() : inTurn(paint));
+  };
+
+  // One drawing for all changes of a message.
+  const drawOnce = () => {
+    if (!due) queueMicrotask(() => { due = false; draw(); });
+    due = true;
   };
 
   const react = async (turn) => {
@@ -138,10 +145,10 @@ function render({ model, el }) {
   };
 
   const changes = {
-    "change:spec": () => { read(); draw(); },
-    "change:marks": () => { readMarks(); draw(); },
+    "change:spec": () => { read(); drawOnce(); },
+    "change:marks": () => { readMarks(); drawOnce(); },
     "change:chosen": choose,
-    "change:rings": () => (figure?.data.some((trace) => trace.type === "scatter3d") ? draw() : pointing.refresh()),
+    "change:rings": () => (figure?.data.some((trace) => trace.type === "scatter3d") ? drawOnce() : pointing.refresh()),
     "change:empty": draw,
     "change:label": name,
     "change:stale": () => busy(false),
