@@ -210,6 +210,26 @@ shown(Plot(figure))""",
     }
 
 
+def test_wheel_scrolls_the_page_until_the_chart_has_the_focus(notebook: Notebook) -> None:
+    page = notebook.page
+    show = "figure = cloud()\nfigure.update_layout(meta={'scroll_zoom': True})\nshown(Plot(figure))"
+    panel = notebook.run(SETUP, "\n".join(["0"] * 60), show)
+    chart = drawn(charts(panel))
+    shown = "() => document.querySelector('.wb-plot-frame')._fullLayout.xaxis.range"
+    scrolled = "() => document.querySelector('.jp-WindowedPanel-outer').scrollTop"
+    before, top = page.evaluate(shown), page.evaluate(scrolled)
+    chart.hover()
+    page.mouse.wheel(0, -120)
+    page.wait_for_function(f"{scrolled[6:]} < {top}")
+    assert page.evaluate(shown) == before
+    chart.click(position={"x": 200, "y": 150})
+    page.wait_for_timeout(300)
+    top = page.evaluate(scrolled)
+    page.mouse.wheel(0, -120)
+    page.wait_for_function(f"String({shown[6:]}) !== '{','.join(map(str, before))}'")
+    assert page.evaluate(scrolled) == top
+
+
 def test_widgets_on_the_page_are_dimmed(notebook: Notebook) -> None:
     panel = notebook.run(
         SETUP,

@@ -162,6 +162,10 @@ function render({ model, el }) {
     told = { sentence, hoping };
     tell();
   });
+  // The wheel scrolls the page, unless the chart has the focus.
+  const passWheel = (event) => !chart.contains(document.activeElement) && event.stopPropagation();
+  chart.addEventListener("wheel", passWheel, { capture: true, passive: true });
+  chart.addEventListener("pointerdown", () => chart.focus({ preventScroll: true }), true);
   const sized = new ResizeObserver(resize);
   const shown = new IntersectionObserver(([entry]) => {
     seen = entry.isIntersecting;
