@@ -13,7 +13,7 @@ from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
 from workbench.explain.sums import BOX, Sum
-from workbench.figures.contributions import ROW, waterfall
+from workbench.figures.contributions import ROW, places, waterfall
 from workbench.figures.heat_colours import heat_scale
 from workbench.figures.pictures import CASING, outlines, paled
 from workbench.figures.style import PALETTE, Figure, new_figure, subtitle, text
@@ -66,6 +66,10 @@ def explanation(why: Explanation | Evidence) -> Figure:
         figure.add_traces(part.traces, rows=2, cols=column)
         figure.update_xaxes(part.x, row=2, col=column)
         figure.update_yaxes(part.y, row=2, col=column)
+    shapes = [
+        shape for axis, total in enumerate(totals, start=3) for shape in places(total, str(axis))
+    ]  # the axes before are those of the pictures
+    figure.update_layout(shapes=shapes)
     length = PICTURES / area
     figure.update_layout(
         coloraxis={

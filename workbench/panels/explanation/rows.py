@@ -16,8 +16,9 @@ from workbench.panels.widgets.region_bars import Bar
 
 STRONGEST = 6  # bars that are shown at first
 OUTLINED = 3  # regions that are outlined when none is pointed at
-DRAWN = 6  # lines when no region is pointed at
+DRAWN = 5  # lines when no region is pointed at
 LEAST = 0.5  # of the strongest pair, in a pair that has a line then
+FADING = 3  # power: many pairs hold nearly as much as the strongest
 LISTED = 40  # pairs
 
 
@@ -105,7 +106,7 @@ def regions(side: Side) -> list[Region]:
 def links(sides: Sides) -> list[dict[str, Any]]:
     """A line for each linked pair, and for the listed ones; the strongest of these are always drawn.
 
-    The strength of a line is the share of its pair in the strongest: 0 at ``LEAST`` of it, 1 at all of it.
+    The strength of a line decreases with its pair's share of the strongest, from 1 to 0 at ``LEAST`` of it.
     """
     top = max((abs(pair.value) for pair in (*sides.linked, *sides.pairs)), default=0.0) or 1.0
     listed = {(pair.query, pair.image): f"pair:{number}" for number, pair in enumerate(sides.pairs)}
@@ -114,7 +115,7 @@ def links(sides: Sides) -> list[dict[str, Any]]:
     seen = set()
     for pair in sides.linked:
         key = listed.pop((pair.query, pair.image), "")
-        strength = max(0.0, (abs(pair.value) / top - LEAST) / (1 - LEAST))
+        strength = max(0.0, (abs(pair.value) / top - LEAST) / (1 - LEAST)) ** FADING
         # A second line of the same region says little about where the score is from.
         new = pair.query not in seen or not sides.sides[0].by_region
         always = new and drawn < DRAWN and strength > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -61,7 +61,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair of regions: a number in the query, one in the picture of ``view``, and centres of boxes."""
+    """A pair of regions: a number in the query, one in the picture of ``view``, and centres of boxes.
+
+    ``ends`` are the marks of those of both regions that are linked by it, as it is among their strongest.
+    """
 
     query: int
     image: int
@@ -69,11 +72,7 @@ class Pair:
     value: float
     start: tuple[float, float]
     end: tuple[float, float]
-
-    @property
-    def ends(self) -> tuple[str, str]:
-        """The marks of both regions."""
-        return mark(0, self.query), mark(self.view, self.image)
+    ends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,12 +143,23 @@ def of_difference(a: Explanation, b: Explanation) -> Sides:
 def _linked(why: Explanation, query: Side, image: Side, view: int) -> tuple[Pair, ...]:
     """The pairs that link a region with its strongest partners, where these add to the score."""
     pairs = why.region_pairs[why.region_pairs["contribution"] > 0]  # strongest first
-    kept = np.zeros(len(pairs), bool)
+    kept = []
     for side in ("query_region", "image_region"):
         groups = pairs.groupby(side)["contribution"]
         strong = pairs["contribution"] >= LEAST * groups.transform("max")
-        kept |= ((groups.cumcount() < PARTNERS) & strong).to_numpy()
-    return _pairs(pairs[kept].to_numpy(float), query, image, view)
+        kept.append(((groups.cumcount() < PARTNERS) & strong).to_numpy(bool))
+    some = kept[0] | kept[1]
+    linked = zip(
+        _pairs(pairs[some].to_numpy(float), query, image, view), *(side[some] for side in kept), strict=True
+    )
+    return tuple(
+        replace(pair, ends=tuple(end for end, own in zip(_ends(pair), side, strict=True) if own))
+        for pair, *side in linked
+    )
+
+
+def _ends(pair: Pair) -> tuple[str, str]:
+    return mark(0, pair.query), mark(pair.view, pair.image)
 
 
 def _pairs(table: np.ndarray, query: Side, image: Side, view: int) -> tuple[Pair, ...]:
@@ -165,12 +175,13 @@ def _keypoint_pairs(why: Explanation, query: Side, image: Side) -> tuple[Pair, .
         return ()
     pairs = why.region_pairs.head(KEYPOINT_PAIRS).to_numpy(float)
     starts, ends = _centres(why.query_regions), _centres(why.image_regions)
-    return tuple(
-        Pair(_holder(query, starts[int(i)]), _holder(image, ends[int(j)]), 1, float(value), start, end)
+    linked = [
+        Pair(_holder(query, start), _holder(image, end), 1, float(value), start, end)
         for i, j, value in pairs
         if value > 0
         for start, end in [(starts[int(i)], ends[int(j)])]
-    )
+    ]
+    return tuple(replace(pair, ends=_ends(pair)) for pair in linked)
 
 
 def _holder(side: Side, point: Sequence[float]) -> int:

@@ -122,7 +122,7 @@ function render({ model, el }) {
     });
     if (others.text) {
       const more = shown < bars.length;
-      const row = bar(body, more ? "button" : "div", "others", { ...others, text: all ? `− ${others.text}` : others.text, title: more ? (all ? "Show the strongest alone" : "Show all") : "" }, low);
+      const row = bar(body, more ? "button" : "div", "others", { ...others, title: more ? (all ? "Show the strongest alone" : "Show all") : "" }, low);
       if (more) {
         row.type = "button";
         row.setAttribute("aria-expanded", String(all));
