@@ -146,7 +146,7 @@ def _view(
     if whole:
         inside = coverage(Target(corners, seen), *heat.shape)
         share, even = percent(share_inside(heat, inside)), percent(float(inside.mean()))
-        view["note"] = f"{share} % of the heat on the target ({even} % of the area)"
+        view["note"] = f"{share} % of heat on the target ({even} % of area)"
     return view
 
 

@@ -174,7 +174,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.body.layout.display = "none" if study is None else ""
         if study is None:
             return
-        sides, tops = study.regions.sides, ends(study.regions)
+        sides = study.regions.sides
         for number, (view, bars) in enumerate(zip(self.views, self.bars, strict=True)):
             used = number < len(study.views)
             for part in (view, bars):
@@ -182,6 +182,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
             if used:
                 side = sides[number]
                 view.show(regions=regions(side), marked=-1, stale=False, **study.views[number])
+                tops = ends(study.regions, side.total.name)
                 bars.show(
                     pictures=[study.small[number]], marked="", stale=False, **side_bars(side, number, *tops)
                 )

@@ -49,6 +49,7 @@ def side_bars(side: Side, view: int, top: float, level_top: float) -> dict[str, 
         "others": _bar(f"{count - shown} others", rest, exact[shown], total, 0) if shown < count else {},
         "rest": [*_constant(total, exact[-1]), _whole(total, sum(exact))],
         "levels": _levels(total, level_top),
+        "level_title": "By level" if side.by_region else "By third",
     }
 
 
@@ -81,10 +82,11 @@ def pair_bars(sides: Sides) -> dict[str, Any]:
     }
 
 
-def ends(sides: Sides) -> tuple[float, float]:
-    """The ends of the scales of the bars of regions and of levels, for all pictures."""
-    values = [side.values for side in sides.sides]
-    levels = [side.total.groups.to_numpy(float) for side in sides.sides]
+def ends(sides: Sides, name: str) -> tuple[float, float]:
+    """The ends of the scales of the bars of regions and of levels, for all sums of that name."""
+    shown = [side for side in sides.sides if side.total.name == name]
+    values = [side.values for side in shown]
+    levels = [side.total.groups.to_numpy(float) for side in shown]
     top, level_top = (float(np.abs(np.concatenate(kind)).max(initial=0)) or 1.0 for kind in (values, levels))
     return top, level_top
 
@@ -172,7 +174,7 @@ def _of(total: Sum, value: float) -> str:
 
 
 def _unit(side: Side) -> str:
-    return "regions" if side.by_region else "parts of the picture"
+    return "regions" if side.by_region else "parts"
 
 
 def _title(side: Side) -> str:

@@ -132,7 +132,7 @@ function render({ model, el }) {
     }
     rest.forEach((content, number) => bar(body, "div", number < rest.length - 1 ? "constant" : "whole", content, low));
     if (levels.length) {
-      element("div", "wb-bars-title", body, "By level");
+      element("div", "wb-bars-title", body, get("level_title"));
       levels.forEach((content) => bar(body, "div", "level", content, lengths(levels)));
     }
     reach(tab, focused && Boolean(rows.length));
@@ -176,7 +176,7 @@ function render({ model, el }) {
     changed();
   };
   const heard = [["change:marked", mark], ["change:pictures", fresh]];
-  for (const name of ["title", "label", "bars", "shown", "others", "rest", "levels"]) heard.push([`change:${name}`, changed]);
+  for (const name of ["title", "label", "bars", "shown", "others", "rest", "levels", "level_title"]) heard.push([`change:${name}`, changed]);
   for (const [event, act] of heard) model.on(event, act);
   fresh();
   return () => {

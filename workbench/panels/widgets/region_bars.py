@@ -37,6 +37,7 @@ class RegionBars(Dimmed, anywidget.AnyWidget):
     others = T.Dict().tag(sync=True)
     rest = T.List(T.Dict()).tag(sync=True)
     levels = T.List(T.Dict()).tag(sync=True)
+    level_title = T.Unicode().tag(sync=True)  # above the levels
     marked = T.Unicode().tag(sync=True)  # the id of the emphasised bar
 
     @T.validate("bars", "rest", "levels")
