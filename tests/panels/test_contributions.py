@@ -15,9 +15,9 @@ from tests.support.explanations import evidence, explained
 from workbench.collections.collection import Collection
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.rounding import rounded, signed
-from workbench.panels.contributions import columns, rows, votes
+from workbench.panels.classes.vote_listing import columns, rows, votes
+from workbench.panels.contributions import of_difference, of_score
 from workbench.panels.explanation.rows import links, pair_bars, regions, side_bars
-from workbench.panels.explanation.sides import of_difference, of_score
 from workbench.panels.score_explanation import rival
 
 

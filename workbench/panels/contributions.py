@@ -1,132 +1,194 @@
-"""The strongest votes of a score of ONE, as table rows, boxes and lines."""
+"""The regions of each picture of an explanation, strongest first, and the pairs that link them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from workbench.common.rounding import signed
-from workbench.evaluation.measures_text import percent
-from workbench.explain.one import Evidence
-from workbench.explain.sums import BOX, Sum, votes_sum
-from workbench.panels.widgets.heatview import Region
-from workbench.panels.widgets.table import column
+from workbench.explain.score import Explanation
+from workbench.explain.sums import BOX, Sum, difference_sum, score_sum
 
-Row = dict[str, object]
+PARTNERS = 3  # regions of the other picture that a region is linked to
+LEAST = 0.5  # of the strongest pair of a region, in a pair that is linked to it
+KEYPOINT_PAIRS = 200  # of a bag of visual words, that may be linked
 
 
 @dataclass(frozen=True)
-class Part:
-    """A listed vote: its row in the sum, its value as shown, its box in the query and in ``image``."""
+class Side:
+    """A score, or a difference of scores, over the regions of one picture; ``order``: strongest first.
 
-    row: int
-    group: str
-    name: str
-    value: float
-    shown: float
-    boxes: tuple[np.ndarray, np.ndarray]  # fractions of the pictures
-    image: str  # of the region that voted
+    A region is known by its number: its position in ``order``, whose values are rows of ``total.parts``.
+    """
 
-
-@dataclass(frozen=True)
-class Listing:
-    """A sum over votes, and those that are listed."""
-
+    title: str
     total: Sum
-    parts: tuple[Part, ...]
 
-    def part_at(self, point: str) -> int:
-        """The number of the listed part of a bar of the waterfall; -1 for other bars."""
-        return next((n for n, part in enumerate(self.parts) if str(part.row) == point), -1)
+    @cached_property
+    def order(self) -> list[int]:
+        return self.total.strongest(len(self.total.parts))
 
-    def point_of(self, number: int) -> str:
-        """The bar of a listed part; empty for -1."""
-        return str(self.parts[number].row) if number >= 0 else ""
+    @cached_property
+    def boxes(self) -> np.ndarray:
+        """The boxes [N, 4] by number, in fractions of the picture."""
+        return self.total.parts[BOX].to_numpy(float)[self.order]
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """The contributions [N] by number."""
+        return self.total.parts["contribution"].to_numpy(float)[self.order]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The level and the name of each region, by number."""
+        table = self.total.parts
+        both = zip(table["group"].iloc[self.order], table["name"].iloc[self.order], strict=True)
+        return [", ".join(filter(None, names)) for names in both]
+
+    @cached_property
+    def numbers(self) -> dict[int, int]:
+        """The number of each region of the explanation."""
+        regions = self.total.parts["region"].to_numpy(int)[self.order]
+        return {int(region): number for number, region in enumerate(regions)}
+
+    @property
+    def by_region(self) -> bool:
+        """Whether the parts are the pipeline's regions, not parts of a picture without regions."""
+        return self.total.unit.startswith("regions")
 
 
-def votes(why: Evidence) -> Listing:
-    """A score of ONE over the query's regions, each with the region that voted for it."""
-    total = votes_sum(why)
-    table = total.parts
-    boxes = table[BOX].to_numpy(float)
-    parts = []
-    for line in total.lines():
-        if line.part < 0:
-            continue
-        group, name, image = (str(table[key][line.part]) for key in ("group", "name", "image_id"))
-        voted = why.image_regions[image][int(table["image_region"][line.part])]
-        places = boxes[line.part], voted
-        parts.append(Part(line.part, group, name, line.value, line.shown, places, image))
-    return Listing(total, tuple(parts))
+@dataclass(frozen=True)
+class Pair:
+    """A pair of regions: a number in the query, one in the picture of ``view``, and centres of boxes.
+
+    ``ends`` are the marks of those of both regions that are linked by it, as it is among their strongest.
+    """
+
+    query: int
+    image: int
+    view: int
+    value: float
+    start: tuple[float, float]
+    end: tuple[float, float]
+    ends: tuple[str, ...] = ()
 
 
-def words(listing: Listing) -> str:
-    """The parts of the sum, and how many of them are listed."""
-    count, listed = len(listing.total.parts), len(listing.parts)
-    all_listed = "" if listed == count else f"; the {listed} strongest of the levels are listed"
-    return f"{count} votes, one of each region of the query{all_listed}"
+@dataclass(frozen=True)
+class Sides:
+    """The regions of all pictures (query first); the linked pairs and all pairs, strongest first."""
+
+    sides: tuple[Side, ...]
+    linked: tuple[Pair, ...]
+    pairs: tuple[Pair, ...] = ()
+    unlisted: float = 0.0  # the sum of all pairs that are not in ``pairs``
+    count: int = 0  # of all pairs
+
+    def marked(self, marking: str) -> list[int]:
+        """The number of the region that is lit in each picture, -1 for none, of a mark.
+
+        A mark of a region lights its strongest partner in each other picture; that of a pair both regions.
+        """
+        lit = [-1] * len(self.sides)
+        kind, _, rest = marking.partition(":")
+        if kind == "pair":
+            pair = self.pairs[int(rest)]
+            lit[0], lit[pair.view] = pair.query, pair.image
+        elif kind:
+            view, number = int(kind), int(rest)
+            lit[view] = number
+            for pair in self.linked:
+                ends = {0: pair.query, pair.view: pair.image}
+                if ends.get(view) != number or not self.sides[view].by_region:
+                    continue
+                for other, partner in ends.items():
+                    lit[other] = partner if lit[other] < 0 else lit[other]
+        return lit
 
 
-def columns(listing: Listing) -> list[Row]:
-    """The headings of the table of votes."""
-    head = [column("number", "#", number=True)]
-    head.append(column("image", "Voting image"))  # the second column may break: see explanation.css
-    if any(part.group for part in listing.parts):
-        head.append(column("group", "Level", number=True))
-    return [
-        *head,
-        column("name", "Query region", hint="by its number among the regions of its level"),
-        column("value", "Adds", number=True, hint="all regions add up to the score"),
-        column("share", "Share %", number=True, hint="of the score"),
+def mark(view: int, number: int) -> str:
+    """The mark of a region: its view and its number."""
+    return f"{view}:{number}"
+
+
+def of_score(why: Explanation, listed: int) -> Sides:
+    """A score over the regions of both pictures, and its ``listed`` strongest pairs."""
+    query, image = Side("Query", score_sum(why)), Side("Result", score_sum(why, "image"))
+    if not (query.by_region and image.by_region):
+        return Sides((query, image), _keypoint_pairs(why, query, image))
+    pairs = why.region_pairs
+    order = pairs["contribution"].abs().sort_values(ascending=False, kind="stable").index
+    strongest = pairs.loc[order[:listed]]
+    return Sides(
+        (query, image),
+        _linked(why, query, image, 1),
+        _pairs(strongest.to_numpy(float), query, image, 1),
+        float(pairs["contribution"].sum() - strongest["contribution"].sum()),
+        len(pairs),
+    )
+
+
+def of_difference(a: Explanation, b: Explanation) -> Sides:
+    """The score of A less that of B over the regions of the query, and each score over its image's."""
+    query = Side("Query: A − B", difference_sum(a, b))
+    images = [Side(letter, score_sum(why, "image")) for letter, why in (("A", a), ("B", b))]
+    linked: list[Pair] = []
+    for view, (why, image) in enumerate(zip((a, b), images, strict=True), start=1):
+        if query.by_region and image.by_region:
+            linked += _linked(why, query, image, view)
+    return Sides((query, *images), tuple(sorted(linked, key=lambda pair: -pair.value)))
+
+
+def _linked(why: Explanation, query: Side, image: Side, view: int) -> tuple[Pair, ...]:
+    """The pairs that link a region with its strongest partners, where these add to the score."""
+    pairs = why.region_pairs[why.region_pairs["contribution"] > 0]  # strongest first
+    kept = []
+    for side in ("query_region", "image_region"):
+        groups = pairs.groupby(side)["contribution"]
+        strong = pairs["contribution"] >= LEAST * groups.transform("max")
+        kept.append(((groups.cumcount() < PARTNERS) & strong).to_numpy(bool))
+    some = kept[0] | kept[1]
+    linked = zip(
+        _pairs(pairs[some].to_numpy(float), query, image, view), *(side[some] for side in kept), strict=True
+    )
+    return tuple(
+        replace(pair, ends=tuple(end for end, own in zip(_ends(pair), side, strict=True) if own))
+        for pair, *side in linked
+    )
+
+
+def _ends(pair: Pair) -> tuple[str, str]:
+    return mark(0, pair.query), mark(pair.view, pair.image)
+
+
+def _pairs(table: np.ndarray, query: Side, image: Side, view: int) -> tuple[Pair, ...]:
+    """Pairs of rows: region of the query, region of the image, contribution."""
+    starts, ends = _centres(query.boxes), _centres(image.boxes)
+    numbers = [(query.numbers[int(i)], image.numbers[int(j)], value) for i, j, value in table]
+    return tuple(Pair(i, j, view, float(value), starts[i], ends[j]) for i, j, value in numbers)
+
+
+def _keypoint_pairs(why: Explanation, query: Side, image: Side) -> tuple[Pair, ...]:
+    """The strongest pairs of keypoints, as pairs of the parts of the pictures where they are."""
+    if len(why.query_regions) < 2 or len(why.image_regions) < 2:
+        return ()
+    pairs = why.region_pairs.head(KEYPOINT_PAIRS).to_numpy(float)
+    starts, ends = _centres(why.query_regions), _centres(why.image_regions)
+    linked = [
+        Pair(_holder(query, start), _holder(image, end), 1, float(value), start, end)
+        for i, j, value in pairs
+        if value > 0
+        for start, end in [(starts[int(i)], ends[int(j)])]
     ]
+    return tuple(replace(pair, ends=_ends(pair)) for pair in linked)
 
 
-def rows(listing: Listing) -> list[Row]:
-    """A row of the table for each listed part, rounded as in the waterfall."""
-    table: list[Row] = []
-    for number, part in enumerate(listing.parts, start=1):
-        share = listing.total.share(part.value)
-        cells = {"number": str(number), "value": signed(part.shown), "share": percent(share)}
-        cells |= {"image": part.image, "group": part.group.removeprefix("level "), "name": part.name}
-        order = {"number": number, "group": number, "name": part.row, "value": part.value, "share": share}
-        table.append({"id": str(number - 1), "cells": cells, "order": order})
-    return table
+def _holder(side: Side, point: Sequence[float]) -> int:
+    """The number of the part of a picture in which a point is."""
+    inside = ((side.boxes[:, :2] <= point) & (point <= side.boxes[:, 2:])).all(1)
+    return int(inside.argmax())
 
 
-def regions(listing: Listing, view: int) -> list[Region]:
-    """The parts' boxes in one view, in the order of the parts."""
-    top = _top(listing)
-    return [
-        {
-            "box": [float(edge) for edge in part.boxes[view]],
-            "text": f"vote {number}: {signed(part.shown)}",
-            "strength": abs(part.value) / top,
-            "group": part.image,
-        }
-        for number, part in enumerate(listing.parts, start=1)
-    ]
-
-
-def links(listing: Listing) -> list[Row]:
-    """Lines between the centres of both boxes of each part, for the Links widget."""
-    top = _top(listing)
-    return [
-        {
-            "parts": [str(number)],
-            "view": 1,
-            "start": centre(part.boxes[0]).tolist(),
-            "end": centre(part.boxes[1]).tolist(),
-            "strength": abs(part.value) / top,
-        }
-        for number, part in enumerate(listing.parts)
-    ]
-
-
-def centre(boxes: np.ndarray) -> np.ndarray:
-    """The centres [..., 2] of boxes [..., 4]."""
-    return np.asarray((boxes[..., :2] + boxes[..., 2:]) / 2)
-
-
-def _top(listing: Listing) -> float:
-    return max((abs(part.value) for part in listing.parts), default=0.0) or 1.0
+def _centres(boxes: np.ndarray) -> list[tuple[float, float]]:
+    return [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes.tolist()]

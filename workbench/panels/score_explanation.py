@@ -18,8 +18,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.evaluation.measures_text import percent
 from workbench.explain.localisation import Target, coverage, share_inside
 from workbench.explain.score import Explanation
-from workbench.panels.explanation import sides
-from workbench.panels.explanation.rows import LISTED
+from workbench.panels import contributions
 from workbench.panels.formatting import with_sign
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, line
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 SIDE = 560  # pixels of a picture's longest side
 SMALL = 96  # of the picture in a bar
+LISTED_PAIRS = 40
 SET_ASIDE = (
     "Feedback and further query images are not counted here: this is the score for the plain query alone."
 )
@@ -59,7 +59,7 @@ class Study:
     """
 
     views: tuple[dict[str, Any], ...]
-    regions: sides.Sides
+    regions: contributions.Sides
     lines: list[Line]
     images: tuple[str, ...]
     small: tuple[bytes, ...]
@@ -98,9 +98,9 @@ def study(bench: Bench, request: Request, progress: Progress) -> Study:
     pairing = sorted(zip(images, explained, strict=True), key=lambda pair: -pair[1].score)
     images, explained = [image for image, _ in pairing], [why for _, why in pairing]
     if len(explained) == 1:
-        regions, query_heat = sides.of_score(explained[0], LISTED), explained[0].query_heatmap
+        regions, query_heat = contributions.of_score(explained[0], LISTED_PAIRS), explained[0].query_heatmap
     else:
-        regions = sides.of_difference(explained[0], explained[1])
+        regions = contributions.of_difference(explained[0], explained[1])
         query_heat = explained[0].query_heatmap - explained[1].query_heatmap
     heats = [query_heat, *(why.image_heatmap for why in explained)]
     top = max(float(np.abs(heat).max()) for heat in heats) or 1.0

@@ -41,7 +41,7 @@ def _table(why: Explanation, side: str) -> str:
     total = why.sum(side)
     numbers = {part: number for number, part in enumerate(total.strongest(DRAWN), start=1)}
     height, width = (why.query_heatmap if side == "query" else why.image_heatmap).shape
-    boxes = total.parts[BOX].to_numpy(float)
+    boxes = total.parts[BOX].to_numpy(float).tolist()
     rows = ""
     for line in total.lines():
         tag = "b" if line.kind in ("group", "whole") else "span"

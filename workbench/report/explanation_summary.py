@@ -62,7 +62,7 @@ def sum_table(total: Sum, ratio: float = 4 / 3) -> str:
         if line.kind in ("group", "whole"):
             cells = [f"<b>{cell}</b>" for cell in cells]
         if line.part >= 0 and "x0" in total.parts:
-            cells[0] = place(total.parts.loc[line.part, BOX].to_numpy(float), ratio) + cells[0]
+            cells[0] = place(total.parts[BOX].to_numpy(float)[line.part].tolist(), ratio) + cells[0]
         rows.append(cells)
     return table([total.unit, "adds", "share"], rows)
 

@@ -14,7 +14,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
 from workbench.figures.contributions import contributions
 from workbench.panels.base import Panel
-from workbench.panels.contributions import Listing, columns, links, regions, rows, votes, words
+from workbench.panels.classes.vote_listing import Listing, columns, links, regions, rows, votes, words
 from workbench.panels.formatting import plural
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail

@@ -12,10 +12,10 @@ import pandas as pd
 from workbench.collections.collection import Query
 from workbench.common.progress import Progress
 from workbench.panels.base import Panel
+from workbench.panels.contributions import mark
 from workbench.panels.explanation import inliers
 from workbench.panels.explanation.files import files
 from workbench.panels.explanation.rows import ends, links, pair_bars, regions, side_bars
-from workbench.panels.explanation.sides import mark
 from workbench.panels.score_explanation import NEGATIVE, POSITIVE, Request, Study, rival, study
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.download import Download

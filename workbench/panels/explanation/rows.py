@@ -9,7 +9,7 @@ import numpy as np
 from workbench.common.rounding import DIGITS, rounded, signed
 from workbench.explain.sum_text import value_text
 from workbench.explain.sums import Line, Sum
-from workbench.panels.explanation.sides import Pair, Side, Sides, mark
+from workbench.panels.contributions import Pair, Side, Sides, mark
 from workbench.panels.formatting import plural
 from workbench.panels.widgets.heatview import Region
 from workbench.panels.widgets.region_bars import Bar
@@ -19,7 +19,7 @@ OUTLINED = 3  # regions that are outlined when none is pointed at
 DRAWN = 5  # lines when no region is pointed at
 LEAST = 0.5  # of the strongest pair, in a pair that has a line then
 FADING = 3  # power: many pairs hold nearly as much as the strongest
-LISTED = 40  # pairs
+CONSTANT = "the part of the score that belongs to no region, such as the error of a compressed code"
 
 
 def side_bars(side: Side, view: int, top: float, level_top: float) -> dict[str, Any]:
@@ -149,7 +149,9 @@ def _bar(text: str, value: float, shown: float, total: Sum, top: float) -> Bar:
 
 
 def _constant(total: Sum, shown: float) -> list[Bar]:
-    return [_bar("constant", total.constant, shown, total, 0)] if abs(shown) >= 0.5 * 10**-DIGITS else []
+    if abs(shown) < 0.5 * 10**-DIGITS:
+        return []
+    return [_bar("constant", total.constant, shown, total, 0) | {"title": CONSTANT}]
 
 
 def _whole(total: Sum, shown: float) -> Bar:
