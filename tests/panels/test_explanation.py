@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -19,6 +20,7 @@ from workbench.panels.score_explanation import SET_ASIDE
 from workbench.panels.session import Session
 
 PIPELINE = "efficientnet_lite0/max/rmac:2"
+SUMS = "Sums by region (CSV)"
 NAUGHTY = "kind 1/<img src=x onerror=alert(1)>.jpg"
 
 
@@ -258,10 +260,15 @@ def test_missing_image_is_reported_and_the_panel_recovers(tmp_path: Path) -> Non
 def test_pictures_under_their_heat_can_be_downloaded(
     panel: Explanation, session: Session, bench: Bench
 ) -> None:
-    assert panel.download.files == ["Query (PNG)", "Result (PNG)", "Both (PNG)"]
+    assert panel.download.files == ["Query (PNG)", "Result (PNG)", "Both (PNG)", SUMS]
     request, study = panel.request(), panel.study
     assert request is not None and study is not None
     made = {kind: make() for kind, make in files(bench, request, study).items()}
+    name, content = made.pop(SUMS)
+    assert name.startswith("sums of ") and name.endswith(".csv")
+    table = pd.read_csv(BytesIO(content)).groupby("picture")
+    scores = [side.total.whole for side in study.regions.sides]
+    assert table["contribution"].sum()[["Query", "Result"]].to_list() == pytest.approx(scores, abs=1e-4)
     sizes = {}
     for kind, (_, content) in made.items():
         with Image.open(BytesIO(content)) as picture:
@@ -271,4 +278,4 @@ def test_pictures_under_their_heat_can_be_downloaded(
     panel.contrast.value = True
     settle(session)
     if len(panel.study.images) == 2:  # type: ignore[union-attr]
-        assert panel.download.files == ["Query (PNG)", "A (PNG)", "B (PNG)", "All three (PNG)"]
+        assert panel.download.files == ["Query (PNG)", "A (PNG)", "B (PNG)", "All three (PNG)", SUMS]

@@ -47,7 +47,7 @@ function render({ model, el }) {
     element("span", "wb-bar-value", row, value);
     element("span", "wb-bar-share", row, share);
     const track = element("span", "wb-bar-track", row);
-    if (length !== null) {
+    if (length) {
       const fill = element("span", length < 0 ? "wb-bar-fill wb-bar-less" : "wb-bar-fill", track);
       const span = 1 - low;
       fill.style.left = `${(100 * (Math.min(0, length) - low)) / span}%`;
