@@ -77,7 +77,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.body.add_class("wb-explained")
         names = W.Box([self.query, self.image])
         names.add_class("wb-explained-names")
-        self.widget = region("Explanation", names, head, self.inliers.text, self.body)
+        self.widget = region("Explanation", head, self.inliers.text, self.body, names)
         self._show(None)
         self.show_names(None)
         self.query.observe(session.guard(self.refresh), "value")
@@ -140,6 +140,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.contrast.disabled = not other
         text = f"Against {kind}: {other}" if other else ABSENT.get(kind, "")
         self.against.lines = [line(text, "note")] if text else []
+        self.contrast.tooltip = text or "The scores of two results, as a difference"
         return other if self.contrast.value else ""
 
     # -- the result
