@@ -55,9 +55,9 @@ def _sums(study: Study, roles: tuple[str, ...], names: list[str]) -> tuple[str, 
     """The sum of each region of each picture, and the constant, as a table."""
     tables = []
     for role, side in zip(roles, study.regions.sides, strict=True):
-        table = side.total.parts[["group", "name", *BOX, "contribution"]].iloc[side.order]
+        regions = side.total.parts[["group", "name", *BOX, "contribution"]].iloc[side.order]
         constant = pd.DataFrame({"name": ["constant"], "contribution": [side.total.constant]})
-        table = pd.concat([table, constant], ignore_index=True)
+        table = pd.concat([regions, constant], ignore_index=True)
         table.insert(0, "picture", role)
         tables.append(table)
     text = pd.concat(tables, ignore_index=True).to_csv(index=False)
