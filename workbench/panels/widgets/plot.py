@@ -30,7 +30,7 @@ from workbench.panels.widgets.figure_spec import figure_spec, traces_spec
 
 Describe = Callable[[str], tuple[str, bytes]]
 _STATIC = Path(__file__).parents[1] / "static"
-_PARTS = ("library", "theme", "text", "titles", "data", "points", "card", "tools", "pointing")
+_PARTS = ("library", "theme", "text", "titles", "narrow", "data", "points", "card", "tools", "pointing")
 _PAUSE = 15.0  # seconds in which a page that got plotly.js gets it no second time
 _served: dict[str, tuple[float, Plot]] = {}  # when a page got plotly.js, and by which widget
 
