@@ -15,7 +15,7 @@ from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
 from workbench.explain.sums import BOX, Sum
-from workbench.figures.contributions import ROW, Waterfall, places, spread, waterfall
+from workbench.figures.contributions import PLACE, ROW, Waterfall, places, spread, waterfall
 from workbench.figures.heat_colours import heat_scale
 from workbench.figures.narrow_layout import captions, narrow, stacked
 from workbench.figures.pictures import CASING, outlines, paled
@@ -52,7 +52,7 @@ def explanation(why: Explanation | Evidence) -> Figure:
         ),
         height=area + TOP + BOTTOM,
         showlegend=False,
-        margin={"t": TOP, "b": BOTTOM},
+        margin={"t": TOP, "b": BOTTOM, "r": PLACE[0] + 2 * PLACE[2]},
     )
     names = [f"{role}: {text(picture.name, 40)}".removesuffix(": ") for role, picture, *_ in sides]
     figure.set_subplots(
@@ -106,7 +106,7 @@ def _stack(figure: Figure, drawn: Sequence[Waterfall]) -> None:
         domains = stacked(heights, gaps)
         axes: dict[str, Any] = {}
         for number, domain in enumerate(domains, start=1):
-            across = [0, 1] if number <= 2 else [names, 0.92]  # beside it are places of regions
+            across = [0, 1] if number <= 2 else [names, 1]
             name = "" if number == 1 else str(number)
             axes[f"xaxis{name}"] = {"domain": across, "constraintoward": "left"} | (
                 {"range": spread(drawn[number - 3], 0.5)} if number > 2 else {}
