@@ -14,7 +14,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
 from workbench.figures.contributions import contributions
 from workbench.panels.base import Panel
-from workbench.panels.contributions import Listing, columns, links, regions, rows, votes, words
+from workbench.panels.classes.vote_listing import Listing, columns, links, regions, rows, votes, words
 from workbench.panels.formatting import plural
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
@@ -170,7 +170,7 @@ class VotesView(Panel[Request, Votes]):
         pairs = zip(links(self.listing), self.listing.parts, strict=True)
         with self.links.hold_sync():
             self.links.links = [link for link, part in pairs if part.image == image]
-            self.links.marked = self.held
+            self.links.marked = str(self.held) if self.held >= 0 else ""
 
     def _top(self) -> float:
         assert self.evidence is not None
@@ -201,8 +201,9 @@ class VotesView(Panel[Request, Votes]):
     def mark(self, number: int) -> None:
         """Emphasise a vote in all views; -1 stands for the picked one, if any."""
         marked = number if number >= 0 else self.held
-        for part in (*self.views, self.links):
-            part.marked = marked
+        for view in self.views:
+            view.marked = marked
+        self.links.marked = str(marked) if marked >= 0 else ""
         self.sum.current = "" if self.listing is None else self.listing.point_of(marked)
         self.table.chosen = [str(marked)] if marked >= 0 else []
 

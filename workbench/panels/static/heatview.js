@@ -75,6 +75,8 @@ function render({ model, el }) {
   outlines.setAttribute("aria-hidden", "true");
   outlines.setAttribute("viewBox", "0 0 1 1");
   outlines.setAttribute("preserveAspectRatio", "none");
+  const shade = element("path", "wb-heat-shade", null, SVG); // of all but the marked region
+  shade.setAttribute("fill-rule", "evenodd");
   let url = "";
   let values = new Float32Array();
   let groups = []; // a <g> for each region
@@ -130,7 +132,7 @@ function render({ model, el }) {
   };
 
   const drawOutlines = () => {
-    outlines.replaceChildren();
+    outlines.replaceChildren(shade);
     for (const kind of ["wb-casing", "wb-line-drawn"]) {
       for (const corners of get("outlines")) {
         element("polygon", kind, outlines, SVG).setAttribute("points", corners.map((corner) => corner.join(",")).join(" "));
@@ -216,6 +218,8 @@ function render({ model, el }) {
       group.classList.toggle("wb-marked", i === marked);
       group.setAttribute("aria-selected", String(i === marked));
     });
+    const [x0, y0, x1, y1] = get("regions")[marked]?.box ?? [0, 0, 1, 1];
+    shade.setAttribute("d", `M0,0H1V1H0ZM${x0},${y0}H${x1}V${y1}H${x0}Z`);
     if (groups[marked] && !regions.contains(document.activeElement)) reach(marked, false);
   };
 
