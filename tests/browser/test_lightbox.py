@@ -115,13 +115,14 @@ def test_pictures_open_by_keys_and_picking_still_works(panel: Locator, notebook:
     expect(results.nth(1)).to_have_attribute("aria-current", "true")
     expect(box(page)).to_have_count(0)
     # The query strip: Space picks, Enter picks and opens, as a double click.
-    queries = region(panel, "Query").get_by_role("listbox", name="Queries").get_by_role("option")
+    strip = region(panel, "Query").get_by_role("listbox", name="Queries")
+    queries = strip.get_by_role("option")
     _, before = ranked(panel)
     queries.nth(1).focus()
     page.keyboard.press("Space")
     expect(queries.nth(1)).to_have_attribute("aria-selected", "true")
     _, before = ranked(panel, before)
-    naughty = region(panel, "Query").get_by_role("option", name=f"kind 0/{NAUGHTY}", exact=True)
+    naughty = strip.get_by_role("option", name=f"kind 0/{NAUGHTY}", exact=True)
     naughty.focus()
     page.keyboard.press("Enter")
     expect(title).to_have_text(f"kind 0/{NAUGHTY}")  # a name is text
