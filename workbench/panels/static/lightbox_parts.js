@@ -70,7 +70,7 @@ function makeDialog(acts, zoomed) {
     paint(strip, steps, [1, 256], 1, signed, colours, false);
     low.textContent = signed ? number(-top, top, true) : "0";
     high.textContent = number(top, top, signed);
-    quantity.textContent = heat.quantity;
+    quantity.textContent = heat.quantity || (signed ? "a cell takes away · adds" : "");
   };
   const setFacts = (list) => {
     facts.replaceChildren();
