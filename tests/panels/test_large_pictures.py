@@ -184,5 +184,5 @@ def test_open_lightbox_hears_of_another_ranking_and_a_closed_one_does_not(large:
 def recorded(large: LargePictures) -> tuple[list[Any], Callable[[dict[str, Any]], None]]:
     """What the widget sends from now on, and a function that sends it a message of the page."""
     sent: list[Any] = []
-    large.widget.send = lambda content, buffers=None: sent.append((content, buffers))  # type: ignore[method-assign]
+    large.widget.send = lambda content, buffers=None: sent.append((content, buffers))
     return sent, lambda content: large.widget._handle_custom_msg(content, [])

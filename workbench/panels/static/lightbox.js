@@ -84,7 +84,8 @@ function render({ model, el }) {
     figure.stage.outline(picture?.about.box);
   };
   const draw = (same = true) => {
-    const { ref, node, src } = current();
+    const { ref, node } = current();
+    const src = smallOf(current());
     const about = aboutOf(ref);
     const gallery = node?.isConnected && galleryOf(node);
     const total = Math.max(entries.length, Number(gallery?.dataset.pictures) || 0);
@@ -201,9 +202,10 @@ function render({ model, el }) {
     parts.status.textContent = "";
     parts.beside.ref = null;
     document.body.append(parts.dialog);
+    draw(false); // before the focus moves, with which the card of a point and its picture go
     parts.dialog.showModal();
     parts.dialog.focus();
-    draw(false);
+    drawScale();
     request();
     requestHeat();
   };

@@ -3,7 +3,9 @@
 const DOUBLE = 600; // milliseconds in which a second click belongs to the first
 
 const galleryOf = (node) => node.closest("[data-pictures]");
-const entryOf = (node) => ({ ref: node.dataset.picture, node, src: node.querySelector("img")?.src ?? "" });
+const entryOf = (node) => ({ ref: node.dataset.picture, node });
+// The address of the picture on the page; one that was taken away is no longer valid.
+const smallOf = ({ node, ref }) => (node.isConnected && node.dataset.picture === ref && node.querySelector("img")?.getAttribute("src")) || "";
 
 // The pictures of the same list or, outside of lists, those of the same panel that are visible.
 function entriesAround(node) {
@@ -24,7 +26,7 @@ function pictureOf(target) {
 // Call ``open(entry, entries)`` for pictures inside the panel of ``el``; returns a function that ends it.
 function listenForPictures(el, open) {
   const stopped = new AbortController();
-  const on = (name, act) => document.addEventListener(name, act, { signal: stopped.signal });
+  const on = (name, act) => document.addEventListener(name, act, { signal: stopped.signal, capture: name !== "keydown" });
   const inside = (node) => el.closest(".wb-panel")?.contains(node);
   const plain = (event) => !(event.altKey || event.ctrlKey || event.metaKey || event.shiftKey);
   let pressed = null; // the picture of the first of two clicks, which may change the list
@@ -35,13 +37,16 @@ function listenForPictures(el, open) {
     const node = inside(event.target) && pictureOf(event.target);
     pressed = node ? { entry: entryOf(node), entries: entriesAround(node), at: event.timeStamp } : null;
   });
-  on("dblclick", (event) => {
+  const openPressed = (event) => {
     if (!pressed || event.timeStamp - pressed.at > DOUBLE || !plain(event)) return;
     const { entry, entries } = pressed;
     pressed = null;
     if (entry.node.isConnected && entry.node.dataset.picture === entry.ref) openNode(entry.node);
     else open(entry, entries);
-  });
+  };
+  on("dblclick", openPressed);
+  // plotly suppresses the event dblclick, which would follow this click at once.
+  on("click", (event) => event.detail === 2 && setTimeout(() => openPressed(event)));
   on("keydown", (event) => {
     if (event.defaultPrevented || !plain(event) || !["f", "F", "Enter"].includes(event.key) || !inside(event.target)) return;
     const node = pictureOf(event.target);

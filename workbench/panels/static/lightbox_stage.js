@@ -91,6 +91,7 @@ function makeStage(parent, zoomed) {
       lay();
     };
     image.onerror = () => (image.hidden = true);
+    if (same && !src) return; // the picture on the page is gone, and the large one on its way
     if (image.getAttribute("src") !== src) {
       if (!same) image.hidden = true;
       src ? (image.src = src) : image.removeAttribute("src");

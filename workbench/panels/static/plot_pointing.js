@@ -76,7 +76,7 @@ function makePointing(view, say, draw) {
     });
     frame.on("plotly_selected", (event) => (event ? select(numbers(event.points)) : clear()));
     frame.on("plotly_deselect", clear);
-    frame.on("plotly_doubleclick", () => (chart.dataset.picture ? chart.dispatchEvent(new CustomEvent("wb-open", { bubbles: true })) : clear()));
+    frame.on("plotly_doubleclick", () => !chart.dataset.picture && clear());
     frame.on("plotly_hover", ({ points, event }) => {
       const hit = points.find(({ curveNumber }) => curveNumber < view.drawn.count);
       if (!hit || pointed?.keyed) return;
