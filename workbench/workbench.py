@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from workbench.bench.bench import Bench
 from workbench.collections.catalog import open_collection
 from workbench.collections.distractors import check, with_distractors
+from workbench.common.notebook_progress import notebook_progress
 from workbench.common.paths import user_folder
-from workbench.common.progress import Progress, silent
+from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options, default_cache
 
@@ -42,7 +43,10 @@ class Workbench(Bench):
 
 
 def open_workbench(
-    name: str | Path | pd.DataFrame, labels: str = "none", progress: Progress = silent, **options: Any
+    name: str | Path | pd.DataFrame,
+    labels: str = "none",
+    progress: Progress = notebook_progress,
+    **options: Any,
 ) -> Workbench:
     """Open a collection by name, folder, CSV or table (``collections.labels``). ``options``: as Options."""
     unknown = set(options) - set(Options.__dataclass_fields__)

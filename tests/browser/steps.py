@@ -41,6 +41,10 @@ def button(part: Locator, name: str) -> Locator:
     return part.get_by_role("button", name=name, exact=True)
 
 
+def tab(panel: Locator, name: str) -> Locator:
+    return panel.get_by_role("tab", name=re.compile(f"^{re.escape(name)}( \\d+)?$"))
+
+
 def ranked(panel: Locator, before: str = "", seconds: float = 60) -> tuple[str, str]:
     """Wait for an up-to-date ranking that differs from ``before``; return the texts of mAP and ranking."""
     results = region(panel, "Results")

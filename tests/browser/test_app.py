@@ -73,7 +73,9 @@ def kernels(server: subprocess.Popen[str]) -> int:
     return sum(b"ipykernel" in Path(f"/proc/{child}/cmdline").read_bytes() for child in children)
 
 
-def test_page_shows_the_panels_after_a_reload_and_ctrl_c_ends_the_app(start: Start, page: Page) -> None:
+def test_page_shows_the_panels_after_a_reload_and_ctrl_c_ends_the_app(
+    start: Start, page: Page, folder: Path
+) -> None:
     address, server = start("--no-browser")
     assert address.startswith(f"http://{HOST}:") and "/?token=" in address
     page.goto(address, timeout=120_000)
@@ -84,6 +86,10 @@ def test_page_shows_the_panels_after_a_reload_and_ctrl_c_ends_the_app(start: Sta
         expect(panel).to_be_visible(timeout=120_000)
         expect(panel.locator(".wb-numbers").first).to_contain_text("mAP", timeout=120_000)
         expect(page).to_have_title("Retrieval Workbench")
+        expect(page.get_by_role("banner")).to_have_text(f"Retrieval Workbench · {folder.name}")
+        # The workbench fills the window, and nothing needs the page to scroll.
+        assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
+        expect(page.get_by_role("tab", name="Comparison")).to_be_in_viewport()
         variables = page.evaluate(UNDEFINED)
         assert variables["used"] > 5
         assert variables["undefined"] == []

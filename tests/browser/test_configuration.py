@@ -48,6 +48,8 @@ def test_pipeline_is_set_by_slider_string_slot_and_favourite(
     _, before = ranked(panel, before)
 
     # By mouse: two slots and a favourite.
+    expect(select(panel, "Favourite")).to_have_count(0)
+    press(part, "More")
     press(part, "Set A")
     part.get_by_role("slider", name="Pooling: p", exact=True).click(position={"x": 2, "y": 8})
     expect(string).to_have_value("efficientnet_lite0/gem:1/grid:2x2")

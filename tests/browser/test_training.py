@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.axe import serious
 from tests.browser.notebook import CELLS, Notebook
-from tests.browser.steps import button, region, select
+from tests.browser.steps import button, region, select, tab
 
 pytestmark = pytest.mark.browser
 PIPELINE = "efficientnet_lite0/max/rmac:2"
@@ -63,7 +63,7 @@ def test_invalid_name_is_rejected_and_a_stopped_training_is_used(
 ) -> None:
     page = notebook.page
     panel = notebook.show(folder, tmp_path, "show", options=OPTIONS, before=STOPPED, pipeline=PIPELINE)
-    button(panel, "Training").click()
+    tab(panel, "Training").click()
     part, messages = region(panel, "Training"), region(panel, "Messages")
     name = part.get_by_label("Training name", exact=True)
     train = button(part, "Train")

@@ -3,51 +3,91 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.axe import serious
 from tests.browser.lab import RUN_ALL, shown_panel
 from tests.browser.notebook import Notebook
-from tests.browser.steps import button, photos, ranked, region, select
+from tests.browser.steps import button, photos, ranked, region, select, tab
 
 pytestmark = pytest.mark.browser
 PIPELINE = "efficientnet_lite0/max/rmac:2"
-LANDMARKS = (
-    "Configuration",
-    "Query",
-    "Results",
-    "Explanation",
-    "Attention",
-    "Comparison",
-    "Embedding map",
-    "History",
-    "Messages",
-)
+BESIDE = ("Explanation", "Attention", "Local matches", "Classes", "Proposals")
+BELOW = ("Comparison", "Embedding map", "Index trade-off", "Training", "History")
 
 
-def test_panels_are_foldable_landmarks_without_axe_violations(
+def test_panels_are_landmarks_in_tabs_without_axe_violations(
     notebook: Notebook, folder: Path, cache: Path
 ) -> None:
     page = notebook.page
     panel = notebook.show(folder, cache, "show", pipeline=PIPELINE)
     ranked(panel)
-    for name in LANDMARKS:
+    for name in ("Configuration", "Query", "Results", "Messages"):
         expect(region(panel, name)).to_have_count(1)
-    attention = region(panel, "Attention")
-    fold = button(panel, "Attention")
-    fold.click()
-    expect(attention).to_have_count(0)
-    fold.focus()
-    page.keyboard.press("Space")
-    expect(attention).to_be_attached()
-    for folded in ("Local matches", "Index trade-off", "Training"):
-        expect(region(panel, folded)).to_have_count(0)
-        button(panel, folded).click()
-        expect(region(panel, folded)).to_have_count(1)
+    for tabs in (BESIDE, BELOW):
+        expect(tab(panel, tabs[0])).to_have_attribute("aria-selected", "true")
+        for before, name in pairwise(tabs):
+            tab(panel, name).click()
+            expect(region(panel, name)).to_be_visible(timeout=20_000)
+            expect(panel.get_by_role("tabpanel", name=re.compile(f"^{name}"))).to_be_visible()
+            expect(region(panel, before)).to_have_count(0)
+        # By keyboard: the last tab has the focus, and the arrow key goes round to the first.
+        page.keyboard.press("ArrowRight")
+        expect(tab(panel, tabs[0])).to_be_focused()
+        expect(region(panel, tabs[0])).to_be_visible()
+        page.keyboard.press("End")
+        expect(tab(panel, tabs[-1])).to_be_focused()
+        expect(region(panel, tabs[0])).to_have_count(0)
+        page.keyboard.press("Home")
+    button(panel, "Add to comparison").first.click()
+    expect(tab(panel, "Comparison")).to_have_accessible_name("Comparison 1")
     assert serious(page, ".wb-panel") == []
+
+
+def width_of(part: Locator) -> float:
+    width: float = part.evaluate("node => node.getBoundingClientRect().width")
+    return width
+
+
+def test_query_twelve_results_and_explanation_are_in_view_and_columns_can_be_dragged(
+    notebook: Notebook, folder: Path, tmp_path: Path
+) -> None:
+    page = notebook.page
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.evaluate("jupyterapp.shell.collapseLeft()")
+    panel = notebook.show(folder, tmp_path, "show", pipeline=PIPELINE)
+    ranked(panel)
+    panel.evaluate("node => node.scrollIntoView()")
+    expect(region(panel, "Explanation").get_by_text(re.compile("^Score")).first).to_be_in_viewport()
+    expect(region(panel, "Query").get_by_role("img").first).to_be_in_viewport()
+    results = region(panel, "Results").locator("figure")
+    for number in range(12):
+        expect(results.nth(number).locator(".wb-frame")).to_be_in_viewport(ratio=1)
+
+    bar = panel.get_by_role("separator", name="Width of the tabs")
+    side = panel.locator(".wb-columns > .wb-tabbed")
+    width = width_of(side)
+    x, y = bar.evaluate("node => [node.getBoundingClientRect().x + 4, node.getBoundingClientRect().y + 4]")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y, steps=4)
+    page.mouse.up()
+    assert width_of(side) == pytest.approx(width - 60, abs=2)
+    bar.press("ArrowLeft")
+    assert width_of(side) == pytest.approx(width - 44, abs=2)
+    tab(panel, "Classes").click()
+
+    # The arrangement is kept: a new panel, as after a restart, has it.
+    panel = notebook.show(folder, tmp_path, "show", pipeline=PIPELINE)
+    expect(tab(panel, "Classes")).to_have_attribute("aria-selected", "true")
+    side = panel.locator(".wb-columns > .wb-tabbed")
+    assert width_of(side) == pytest.approx(width - 44, abs=2)
+    panel.get_by_role("separator", name="Width of the tabs").dblclick()
+    assert width_of(side) == pytest.approx(width, abs=2)
 
 
 def test_reloaded_page_shows_its_panels_and_a_restarted_kernel_is_reported(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.explanations import correlated
+from workbench.descriptors.whitening import Whitening
 
 
 def test_matrices_are_those_before_and_after_whitening() -> None:
@@ -48,6 +49,28 @@ def test_vectors_without_variance_are_one_sentence() -> None:
     assert "no variance" in still.spectrum_figure().layout.annotations[0].text
     empty = replace(correlated(), before=np.zeros((0, 0)))
     assert "no dimension" in empty.figure().layout.annotations[0].text
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_a_fitted_whitening_draws_the_variance_of_its_directions(strength: float) -> None:
+    """Variances 9, 4 and 1 along the axes are shares 9/14, 4/14 and 1/14; after it, of their power 1 - t."""
+    corners = np.array([[a, b, c] for a in (-3, 3) for b in (-2, 2) for c in (-1, 1)], np.float32)
+    fitted = Whitening.fit(corners, 3, strength=strength, provenance={"collection": "<b>posters"})
+    figure = fitted.figure()
+    before, after = figure.data
+    assert before.y == pytest.approx([900 / 14, 400 / 14, 100 / 14], rel=1e-4)
+    expected = [100 / 3] * 3 if strength == 1 else [50, 100 / 3, 100 / 6]
+    assert after.y == pytest.approx(expected, rel=1e-4)
+    said = figure.layout.title.subtitle.text
+    assert said.startswith(f"&lt;b&gt;posters · n = 8 vectors · strength {strength:g}")
+
+
+@pytest.mark.parametrize(("kind", "strength"), [("pca", 1.0), ("pcaw", 0.0), ("lw", 1.0)])
+def test_a_whitening_without_variances_is_one_sentence(kind: str, strength: float) -> None:
+    vectors = np.random.default_rng(0).normal(size=(20, 4))
+    pairs = np.arange(20).reshape(10, 2)
+    note = Whitening.fit(vectors, 3, kind, pairs, strength=strength).figure().layout.annotations[0].text
+    assert "not the variance of its directions" in note
 
 
 def test_summary_gives_the_mean_correlation() -> None:

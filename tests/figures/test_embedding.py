@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.maps import comparison_of, map_of
+from workbench.common.palette import PALETTE
 from workbench.config.errors import WorkbenchError
 from workbench.figures.embedding import embedding
 from workbench.figures.map_marks import mark_traces
 from workbench.figures.map_points import LOOKS, SYMBOLS_3D, WEBGL_FROM
-from workbench.figures.style import PALETTE
 
 ATTACK = "<img src=x onerror=alert(1)><a href='x'>$x$"
 

@@ -14,12 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.common import palette
+from workbench.common.palette import PALETTE
 from workbench.config.printable import printable
 from workbench.figures import style
-from workbench.figures.style import DARK, LIGHT, PALETTE, new_figure, notice, subtitle, text
+from workbench.figures.style import DARK, LIGHT, new_figure, notice, subtitle, text
 
 GROUNDS = {LIGHT: "#ffffff", DARK: "#111111"}  # of JupyterLab's themes
-COLOURS = {*PALETTE, style.POSITIVE, style.NEGATIVE, style.JUNK, style.NEUTRAL, style.ADDS, style.SUBTRACTS}
+SIGNS = {palette.POSITIVE, palette.NEGATIVE, palette.JUNK, palette.NEUTRAL, style.ADDS, style.SUBTRACTS}
+COLOURS = {*PALETTE, *SIGNS}
 
 
 def luminance(colour: str) -> float:

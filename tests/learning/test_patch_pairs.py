@@ -318,7 +318,7 @@ def test_an_interrupted_collection_continues_to_the_same_places(
     paths: list[Path], collected: tuple[Path, Places], tmp_path: Path
 ) -> None:
     def stop(label: str, done: int, total: int) -> None:
-        assert (label, total) == ("looking for places", 5)
+        assert (label, total) == ("looking for keypoints in photos", 5)
         if done == 2:
             raise Cancelled
 

@@ -21,6 +21,8 @@ from workbench.panels.query.panel import PAGE, QueryPicker
 from workbench.panels.results.panel import Results
 from workbench.panels.session import session_of
 from workbench.panels.widgets.region import Text
+from workbench.panels.widgets.splitter import Splitter
+from workbench.panels.widgets.tabs import Tabs
 from workbench.workbench import Workbench
 
 NOISE = LABELS, EACH = 5, 13
@@ -193,8 +195,8 @@ def test_panels_of_one_bench_share_its_session(bench: Bench) -> None:
     separate_panel = query_panel(bench, separate)
 
     def pooling(panel: W.VBox) -> W.Dropdown:
-        fields = panel.children[0].children[1].children
-        return next(field.children[0] for field in fields if field.children[0].description == "Pooling")
+        selects = (widget for widget in descendants(panel) if isinstance(widget, W.Dropdown))
+        return next(select for select in selects if select.description == "Pooling")
 
     pooling(first).value = "mean"
     assert pooling(second).value == "mean"
@@ -218,6 +220,52 @@ def test_heat_on_targets_is_computed_after_an_interrupted_evaluation(session: Se
     assert "localisation" not in interrupted.evaluation.metrics
     interrupted.choose(list(session.queries)[3])
     assert settled(interrupted).evaluation.metrics["localisation"] == measured
+
+
+def test_panels_are_made_when_their_tab_is_opened_and_folded_when_another_is(
+    bench: Bench, session: Session
+) -> None:
+    panel = layout.show(bench, session)
+    settled(session)
+    beside, below = (widget for widget in descendants(panel) if isinstance(widget, Tabs))
+    assert beside.titles == ["Explanation", "Attention", "Local matches", "Classes", "Proposals"]
+    assert below.titles == ["Comparison", "Embedding map", "Index trade-off", "Training", "History"]
+
+    def parts() -> dict[str, W.Widget]:
+        return {
+            name: w
+            for w in descendants(panel)
+            for name in w._dom_classes
+            if name in ("wb-explanation", "wb-classes")
+        }
+
+    assert list(parts()) == ["wb-explanation"]
+    beside.selected = 3
+    settled(session)
+    assert [part.layout.display for part in parts().values()] == ["none", None]
+    beside.selected = 0
+    settled(session)
+    assert [part.layout.display for part in parts().values()] == [None, "none"]
+
+
+def test_arrangement_is_kept_for_the_next_time(folder: Path, tmp_path: Path) -> None:
+    def opened() -> tuple[list[Tabs], list[Splitter]]:
+        bench = workbench.open(folder, labels="folders", cache=tmp_path)
+        widgets = descendants(layout.show(bench, Session(bench, pipeline="efficientnet_lite0/mean/whole")))
+        tabs = [widget for widget in widgets if isinstance(widget, Tabs)]
+        return tabs, [widget for widget in widgets if isinstance(widget, Splitter)]
+
+    tabs, splitters = opened()
+    assert [tab.selected for tab in tabs] == [0, 0] and {splitter.size for splitter in splitters} == {0}
+    tabs[1].selected, splitters[0].size = 4, 260
+    tabs, splitters = opened()
+    assert [tab.selected for tab in tabs] == [0, 4] and splitters[0].size == 260
+    (tmp_path / "arrangement.json").write_text('{"tabs below the results": 99, "Width of the query": "wide"')
+    tabs, splitters = opened()  # a damaged file is as none
+    assert tabs[1].selected == 0 and splitters[0].size == 0
+    (tmp_path / "arrangement.json").write_text('{"tabs below the results": 99, "Width of the query": "wide"}')
+    tabs, splitters = opened()  # of another version, with fewer tabs now
+    assert tabs[1].selected == 4 and splitters[0].size == 0
 
 
 def test_each_entry_of_the_table_is_a_documented_method_of_the_workbench(posters: Workbench) -> None:

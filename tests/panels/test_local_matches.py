@@ -21,7 +21,6 @@ from workbench.config.config import Config
 from workbench.learning.hardnet.train import initial_network
 from workbench.panels import Session
 from workbench.panels.explanation.panel import Explanation
-from workbench.panels.layout import show
 from workbench.panels.local_matches import model
 from workbench.panels.local_matches.model import with_and_without, with_features
 from workbench.panels.local_matches.panel import MISSING, NOTHING, WAITING, LocalMatches
@@ -333,18 +332,6 @@ def test_inliers_are_shown_in_the_explanation(session: Session, bench: Bench) ->
     panel.inliers.switch.value = False
     settled(session)
     assert panel.inliers.links.links == [] and panel.inliers.text.lines == []
-
-
-def test_panel_is_folded_at_first_in_the_whole_workbench(session: Session, bench: Bench) -> None:
-    workbench_panel = show(bench, session)
-    *_, switches, body, _ = workbench_panel.children
-    (button,) = [child for child in switches.children if child.description == "Local matches"]
-    part = next(child for child in body.children if "wb-local-matches" in child._dom_classes)
-    assert not button.value and part.layout.display == "none"
-    settled(session)
-    button.value = True
-    settled(session)
-    assert part.layout.display == ""
 
 
 def test_pictures_with_their_matches_can_be_downloaded(panel: LocalMatches) -> None:

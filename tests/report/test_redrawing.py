@@ -12,8 +12,9 @@ import plotly.graph_objects as go
 import pytest
 
 from tests.conftest import system_browser
+from workbench.common.palette import PALETTE
 from workbench.config.errors import WorkbenchError
-from workbench.figures.style import DARK, LIGHT, PALETTE, Figure, new_figure, text
+from workbench.figures.style import DARK, LIGHT, Figure, new_figure, text
 from workbench.report.redrawing import redraw
 
 SVG = "{http://www.w3.org/2000/svg}"

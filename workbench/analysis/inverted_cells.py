@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
-from workbench.search.inspection import CellStatistics, cell_statistics
+from workbench.search.inspection import imbalance, searched_cells
 from workbench.search.ranking import Index
 
 
@@ -21,19 +21,11 @@ def cell_table(indexes: Mapping[str, Index], queries: np.ndarray) -> Table:
     """
     rows = []
     for name, index in indexes.items():
-        compared = []
-        for query in queries:
-            cells = _cells_of(name, index, query)
-            compared.append(int(cells.sizes[: cells.probed].sum()) / max(1, index.size))
-        sizes = cells.sizes
-        rows.append(
-            (name, len(sizes), int((sizes == 0).sum()), int(sizes.max()), cells.imbalance, np.mean(compared))
-        )
+        searched = searched_cells(index, queries)
+        if searched is None:
+            raise WorkbenchError(f"{name!r} has no cells; valid: ivf:64, imi:3, ivf:64,pq:16 and so on")
+        sizes, cells = searched
+        compared = sizes[cells].sum(1).mean() / max(1, index.size)
+        empty, fullest = int((sizes == 0).sum()), int(sizes.max())
+        rows.append((name, len(sizes), empty, fullest, imbalance(sizes), float(compared)))
     return Table(rows, columns=["index", "cells", "empty", "fullest", "imbalance", "compared"])
-
-
-def _cells_of(name: str, index: Index, query: np.ndarray) -> CellStatistics:
-    cells = cell_statistics(index, query[None])
-    if cells is None:
-        raise WorkbenchError(f"{name!r} has no cells; valid: ivf:64, imi:3, ivf:64,pq:16 and so on")
-    return cells

@@ -27,7 +27,8 @@ from workbench.collections.thumbnails import thumbnail
 from workbench.collections.truth_files import change_note
 from workbench.common.arguments import result_count
 from workbench.common.geometry import Box, valid_box
-from workbench.common.progress import Progress, silent
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
 from workbench.config.config import ONE_PIPELINE, Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -94,7 +95,7 @@ class Bench:
         self,
         pipeline: str | Config | None = None,
         *,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
         localise: bool = True,
     ) -> Evaluation:
         """Evaluate a pipeline by the collection's protocol, and store the run.
@@ -134,7 +135,7 @@ class Bench:
         pipeline: str | Config | None = None,
         box: Box | None = None,
         k: int | None = 20,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
         also: Sequence[QueryLike] = (),
         feedback: Feedback | None = None,
         locate: bool = False,
@@ -160,7 +161,7 @@ class Bench:
         *,
         pipeline: str | Config | None = None,
         box: Box | None = None,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> Explanation:
         """Split the score of an image for a query, exactly, into cells and pairs of regions.
 
@@ -177,7 +178,7 @@ class Bench:
         *,
         pipeline: str | Config | None = None,
         box: Box | None = None,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> Location:
         """Locate the query in an image of the collection: the most similar region, its box adjusted.
 
@@ -193,7 +194,7 @@ class Bench:
         pipeline: str | Config = ONE_PIPELINE,
         box: Box | None = None,
         k: int | None = None,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
         online: bool = True,
     ) -> pd.DataFrame:
         """Classify an image by the nearest regions of each class (ONE, Xie et al. 2015).
@@ -217,7 +218,7 @@ class Bench:
         *,
         pipeline: str | Config = "sift/bow:4096/whole",
         box: Box | None = None,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
         model: Kind = "homography",
     ) -> Match:
         """Match the keypoints of a query and an image, and verify the matches by one ``model``.
@@ -233,7 +234,9 @@ class Bench:
             match(query_side, image_side, words, model), pictures=pictures, collection=collection.name
         )
 
-    def compare(self, pipelines: Sequence[str | Config], *, progress: Progress = silent) -> Comparison:
+    def compare(
+        self, pipelines: Sequence[str | Config], *, progress: Progress = notebook_progress
+    ) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
         return Comparison([self.evaluate(pipeline, progress=progress) for pipeline in pipelines])
 
@@ -242,7 +245,7 @@ class Bench:
         indexes: Sequence[str] = (),
         *,
         pipeline: str | Config | None = None,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> Tradeoff:
         """Measure indexes such as ``ivf:64,pq:16`` against exact search with a pipeline: ``.table``."""
         searcher = self.engine.searcher(self.engine.config(pipeline).description, progress)
@@ -252,7 +255,7 @@ class Bench:
         return tradeoff
 
     def suggest(
-        self, *, seconds: float = 60.0, backbone: str | None = None, progress: Progress = silent
+        self, *, seconds: float = 60.0, backbone: str | None = None, progress: Progress = notebook_progress
     ) -> Suggestion:
         """Suggest a pipeline for this collection: try poolings, regions, centre prior and whitenings.
 

@@ -16,6 +16,7 @@ from workbench.collections.collection import Collection
 from workbench.collections.protocols import SIGNS
 from workbench.common.colormaps import ADDS
 from workbench.common.geometry import Box
+from workbench.common.palette import JUNK, NEGATIVE, PALETTE, POSITIVE
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 MOST = 100  # rows with pictures; further ones are left out, and counted
 BOX = ["x0", "y0", "x1", "y1"]
 _OUTLINE, _CASING = (255, 255, 255), (0, 0, 0)
-_EDGES = {"✓": "#159a72", "✓ʰ": "#1f7fc4", "✗": "#c96a0e", "~": "#808080"}  # by sign of the relevance
+_EDGES = {"✓": POSITIVE, "✓ʰ": PALETTE[0], "✗": NEGATIVE, "~": JUNK}  # by sign of the relevance
 _DRAWN = {
     "image_id": "picture",
     "query": "query picture",

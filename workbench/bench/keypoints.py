@@ -10,7 +10,8 @@ import pandas as pd
 
 from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
-from workbench.common.progress import Progress, silent
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
@@ -40,7 +41,7 @@ class KeypointAccessor:
         pipeline: str | Config = "sift/bow:4096/whole",
         box: Box | None = None,
         k: int = 12,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> pd.DataFrame:
         """The ``k`` images with the keypoints most similar to a keypoint of an image.
 
@@ -63,7 +64,7 @@ class KeypointAccessor:
         *,
         pipeline: str | Config = "sift/bow:4096/whole",
         box: Box | None = None,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> np.ndarray:
         """The patches uint8 [n, 32, 32] around keypoints of an image: the input of a patch network."""
         source, _ = self._engine.local_features(Config.parse(pipeline), progress, image)
@@ -72,7 +73,7 @@ class KeypointAccessor:
         return patches(query_picture(collection, image, box), features, np.asarray(keypoints, int))
 
     def hardnet_batch(
-        self, network: str = "hardnet", *, number: int = 0, progress: Progress = silent
+        self, network: str = "hardnet", *, number: int = 0, progress: Progress = notebook_progress
     ) -> MinedBatch:
         """A batch as in HardNet's training, of this collection, with the hardest negatives of a network.
 

@@ -11,7 +11,8 @@ from workbench.analysis.proposal_recall import COUNTS, RegionRecall, proposal_re
 from workbench.collections.named_picture import NamedPicture
 from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
-from workbench.common.progress import Progress, silent
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
 from workbench.config.config import ONE_PIPELINE, Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine import one
@@ -43,7 +44,7 @@ class RegionAccessor:
         pipeline: str | Config | None = None,
         box: Box | None = None,
         k: int = 12,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> pd.DataFrame:
         """The ``k`` images of the collection with the regions most similar to a region of an image.
 
@@ -63,7 +64,7 @@ class RegionAccessor:
         pipeline: str | Config = ONE_PIPELINE,
         box: Box | None = None,
         k: int | None = 20,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
         online: bool = True,
     ) -> pd.DataFrame:
         """Rank the database by ONE (Xie et al. 2015): by the mean similarity of the query's regions to the
@@ -92,7 +93,7 @@ class RegionAccessor:
         label: str | None = None,
         pipeline: str | Config = ONE_PIPELINE,
         box: Box | None = None,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> Evidence:
         """Split, exactly, the score that ``rank`` gives an image or ``bench.classify`` a label."""
         if (image_id is None) == (label is None):
@@ -127,7 +128,7 @@ class RegionAccessor:
         *,
         counts: Sequence[int] = COUNTS,
         least: float = 0.5,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> RegionRecall:
         """Recall of the targets' boxes by the first regions: see ``analysis.proposal_recall``. ``.figure()``
         draws it."""

@@ -17,7 +17,8 @@ from workbench.analysis.sweep import Sweep, sweep
 from workbench.collections.collection import require_ground_truth
 from workbench.collections.named_picture import NamedPicture
 from workbench.common.geometry import Box
-from workbench.common.progress import Progress, silent
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.steps import Step
 from workbench.descriptors.proposals import load_proposal_model
@@ -42,7 +43,7 @@ class StudyAccessor:
         *,
         pipeline: str | Config | None = None,
         box: Box | None = None,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
         layer: str | None = None,
         regions: str | None = None,
     ) -> Activations:
@@ -74,7 +75,7 @@ class StudyAccessor:
         *,
         pipeline: str | Config | None = None,
         box: Box | None = None,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
         other_box: Box | None = None,
     ) -> Contributions:
         """The score of two images, split over the channels, cells and regions of the first."""
@@ -84,7 +85,7 @@ class StudyAccessor:
         return contributions(maps, vector, described.config, described.descriptors)
 
     def cooccurrence(
-        self, pipeline: str | Config | None = None, *, progress: Progress = silent
+        self, pipeline: str | Config | None = None, *, progress: Progress = notebook_progress
     ) -> Cooccurrence:
         """Correlations of the descriptor's dimensions, before and after whitening."""
         return cooccurrence(self._engine.describe(self._engine.config(pipeline), progress), progress=progress)
@@ -95,7 +96,7 @@ class StudyAccessor:
         *,
         k: int = 1,
         regions: bool = False,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> Confusion:
         """The label of each image against the most frequent label of its ``k`` nearest other images.
 
@@ -126,7 +127,7 @@ class StudyAccessor:
         neighbours: int = NEIGHBOURS,
         min_distance: float = MIN_DISTANCE,
         perplexity: float = PERPLEXITY,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
         known_only: bool = False,
     ) -> EmbeddingMap:
         """The database as a map: a table of image_id, x, y (z in 3-D) and cluster, drawn by its ``figure()``.
@@ -150,7 +151,7 @@ class StudyAccessor:
         neighbours: int = NEIGHBOURS,
         min_distance: float = MIN_DISTANCE,
         perplexity: float = PERPLEXITY,
-        progress: Progress = silent,
+        progress: Progress = notebook_progress,
     ) -> EmbeddingComparison:
         """The maps of two pipelines, and the share of each image's ``k`` nearest neighbours in both.
 
@@ -161,7 +162,9 @@ class StudyAccessor:
         first, second = (self._engine.describe(self._engine.config(name), progress) for name in (a, b))
         return compare_embeddings(first, second, k, chosen, progress)
 
-    def sweep(self, template: str, /, *, progress: Progress = silent, **values: Iterable[Value]) -> Sweep:
+    def sweep(
+        self, template: str, /, *, progress: Progress = notebook_progress, **values: Iterable[Value]
+    ) -> Sweep:
         """Evaluate every pipeline of a template, such as ``sweep("vgg16/gem:{p}/{regions}", p=[1, 3], …)``.
 
         Each field ``{name}`` has its list of values; a step with an empty value ("" or None) is left out.
@@ -177,7 +180,7 @@ class StudyAccessor:
         return sweep(template, values, evaluate, progress)
 
     def scores(
-        self, pipeline: str | Config | None = None, *, progress: Progress = silent
+        self, pipeline: str | Config | None = None, *, progress: Progress = notebook_progress
     ) -> ScoreDistributions:
         """The scores of positives, negatives and ignored images, over the whole rankings of all queries.
 
@@ -186,7 +189,9 @@ class StudyAccessor:
         require_ground_truth(self._engine.collection)
         return score_distributions(self._engine.searcher(self._engine.config(pipeline), progress), progress)
 
-    def ap_factors(self, pipeline: str | Config | None = None, *, progress: Progress = silent) -> ApFactors:
+    def ap_factors(
+        self, pipeline: str | Config | None = None, *, progress: Progress = notebook_progress
+    ) -> ApFactors:
         """The precision that each positive contributes to AP, beside what the ground truth knows of it.
 
         Raises WorkbenchError if the collection has no ground truth.

@@ -34,6 +34,7 @@ def notebook(collection: str, labels: str, folder: Path, options: dict[str, Any]
         "nbformat_minor": 5,
         "metadata": {
             "title": "Retrieval Workbench",
+            "collection": collection,
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         },
         "cells": [

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,8 +16,12 @@ from scipy.linalg import eigh
 
 from workbench.common.checksums import require_intact, sealed
 from workbench.common.damage import DAMAGE
+from workbench.common.drawable import draw
 from workbench.common.files import replacing
 from workbench.config.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 MAX_VECTORS = 65_536  # larger sets are sampled; fewer vectors cost precision, see docs/benchmarks.md
 
@@ -34,6 +38,30 @@ class Whitening:
     @property
     def dimensions(self) -> int:
         return len(self.projection)
+
+    @property
+    def strength(self) -> float | None:
+        """That of PCA whitening from 0 (none, as in ``pca``) to 1; None for a learned one."""
+        if self.kind == "lw":
+            return None
+        return float(self.provenance.get("strength", 1.0)) if self.kind == "pcaw" else 0.0
+
+    @property
+    def variances(self) -> np.ndarray | None:
+        """The variance [D] of the fitted vectors along each direction; None where it is not stored.
+
+        Directions have unit length, so a row of the projection has length eigenvalue^(-t/2) at strength t.
+        """
+        strength = self.strength
+        if not strength:
+            return None
+        with np.errstate(all="ignore"):
+            variances = self.projection.double().norm(dim=1).numpy() ** (-2 / strength)
+        return variances if np.isfinite(variances).all() and variances.all() else None
+
+    def figure(self) -> Figure:
+        """The share of variance of each direction, before and after whitening."""
+        return draw("spectrum", self)
 
     @classmethod
     def fit(

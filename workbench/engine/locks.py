@@ -24,7 +24,7 @@ class NamedLocks:
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
         while not lock.acquire(timeout=_POLL_SECONDS):
-            progress("waiting for the same work", 0, 0)
+            progress("waiting for another panel that computes the same", 0, 0)
         try:
             yield
         finally:

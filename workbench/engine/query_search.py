@@ -66,7 +66,7 @@ def rank_query(
     if locate:
         boxes = []
         for done, image_id in enumerate(table["image_id"]):
-            progress("locating", done, len(table))
+            progress("locating the query in results", done, len(table))
             boxes.append(locate_in_image(described, last[-1], image_id).box)
         table[["x0", "y0", "x1", "y1"]] = np.array(boxes, float).reshape(-1, 4)
     return table

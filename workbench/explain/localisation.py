@@ -114,7 +114,7 @@ def localisation(described: DescribedCollection, progress: Progress) -> dict[str
 
     def side(of_query: bool) -> Iterator[tuple[Target, int, torch.Tensor]]:
         for done, (query, query_row, image) in enumerate(pairs):
-            progress("locating", done + of_query * len(pairs), 2 * len(pairs))
+            progress("measuring heat on the target", done + of_query * len(pairs), 2 * len(pairs))
             if of_query:
                 yield target(query, query.image, query.box), query_row, vectors[row_of[image]]
             else:
@@ -176,7 +176,7 @@ def _overlaps(described: DescribedCollection, progress: Progress) -> Iterator[tu
             if grade != "junk" and (query.id, image) in collection.quadrilaterals:
                 queries_of.setdefault(image, []).append((query.id, row))
     for done, (image, queries) in enumerate(queries_of.items()):
-        progress("locating boxes", done, len(queries_of))
+        progress("measuring the overlap of boxes", done, len(queries_of))
         header = images.header(collection.path(image))
         size = header.width, header.height
         vectors = described.descriptors.vectors[[row for _, row in queries]]

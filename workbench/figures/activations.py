@@ -47,6 +47,7 @@ def activations(activations: Activations, kind: str | int = "norm", regions: boo
     )
     figure.add_trace(heatmap(heat, frame, quantity))
     figure.update_layout(height=figure.layout.height + _SCALE, margin={"b": _SCALE + 40})
+    figure.layout.meta["pictures"]["around"] += _SCALE
     if regions:
         add_regions(figure, activations, frame)
     return figure

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.even_selection import even_selection
+from workbench.common.palette import NEUTRAL, PALETTE
 from workbench.evaluation.intervals import mean_interval
 from workbench.figures.pipeline_labels import distinct_labels
-from workbench.figures.style import LEGEND_BELOW, NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, notice, subtitle, text
 from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:

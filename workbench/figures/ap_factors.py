@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from workbench.common.even_selection import even_selection
+from workbench.common.palette import PALETTE
 from workbench.config.errors import WorkbenchError
 from workbench.evaluation.intervals import mean_intervals
 from workbench.figures.style import (
     LEGEND_BELOW,
-    PALETTE,
     WEBGL_FROM,
     Figure,
     error_bars,
@@ -63,7 +63,9 @@ def ap_factors(factors: ApFactors, fact: str = "visible") -> Figure:
     x = factor * table[fact].to_numpy(float)
     y = 100 * table["ap" if of_queries else "precision"].to_numpy(float)
     drawn = np.argsort(x, kind="stable")[even_selection(len(x), MOST)] if len(x) > MOST else np.arange(len(x))
-    count = query_count(queries) if of_queries else f"n = {len(table):,} positives of {queries:,} queries"
+    count = query_count(queries)
+    if not of_queries:
+        count = f"n = {len(table):,} positives of {count.removeprefix('n = ')}"
     figure = new_figure(
         title,
         subtitle(
@@ -74,7 +76,7 @@ def ap_factors(factors: ApFactors, fact: str = "visible") -> Figure:
             pipelines=[factors.pipeline],
         ),
         x=axis,
-        y=f"AP by {text(factors.pipeline)}, %" if of_queries else "precision contributed to AP, %",
+        y="AP, %" if of_queries else "precision contributed to AP, %",
         height=440,
         legend=LEGEND_BELOW,
         hovermode="closest",
@@ -85,7 +87,7 @@ def ap_factors(factors: ApFactors, fact: str = "visible") -> Figure:
         x=x[drawn],
         y=y[drawn],
         mode="markers",
-        name="queries" if of_queries else f"positives, by {text(factors.pipeline)}",
+        name=f"{'queries' if of_queries else 'positives'}, by {text(factors.pipeline)}",
         marker={"color": PALETTE[0], "size": 6, "opacity": 0.5},
         ids=[str(name) for name in shown["query" if of_queries else "image_id"]],
         hovertext=_hover(shown, of_queries, x[drawn], axis, digits),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.figures.style import Figure, new_figure, subtitle, text
+from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.analysis.binary_codes import BinaryCodeStudy
@@ -41,5 +41,5 @@ def binary_codes(study: BinaryCodeStudy) -> Figure:
         hovertemplate="cosine %{x:.1f}: %{y:.1f} bits expected<extra></extra>",
     )
     figure.update_yaxes(rangemode="tozero")
-    figure.update_layout(legend={"orientation": "h", "y": -0.2})
+    figure.update_layout(legend=LEGEND_BELOW)
     return figure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.common.palette import NEUTRAL, PALETTE
+from workbench.figures.style import Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.search.inspection import CellStatistics
@@ -48,5 +49,5 @@ def cell_sizes(cells: CellStatistics, collection: str = "") -> Figure:
         hoverinfo="text",
     )
     figure.add_hline(float(cells.sizes.mean()), line={"dash": "dash", "width": 1, "color": NEUTRAL})
-    figure.update_xaxes(range=[0.4, len(sizes) + 0.6])
+    figure.update_xaxes(range=[0.4, len(sizes) + 0.6], dtick=1 if len(sizes) <= 12 else None)
     return figure

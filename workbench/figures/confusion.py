@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from workbench.figures.style import PALETTE, Figure, new_figure, notice, subtitle, text, translucent
+from workbench.common.palette import PALETTE
+from workbench.figures.narrow_layout import narrow
+from workbench.figures.style import Figure, new_figure, notice, subtitle, text, translucent
 
 if TYPE_CHECKING:
     from workbench.analysis.confusion import Confusion
 
 MOST = 30  # labels that are drawn
 _ROW = 20  # pixels of a label
+_NARROW, _FIRST = 600, 12  # pixels of a narrow chart, and the labels that it shows at first
 _NAME = 24  # characters of a label on an axis
 
 
@@ -40,9 +43,10 @@ def confusion(result: Confusion) -> Figure:
         collection=result.collection,
         pipelines=[result.pipeline],
     )
+    described = f"{text(result.pipeline)}, by {result.rule}, leave one out<br>{details}"
     figure = new_figure(
         title,
-        f"{text(result.pipeline)}, by {result.rule}, leave one out<br>{details}",
+        described,
         x="predicted",
         y=result.kind,
         height=200 + _ROW * max(8, len(names)),
@@ -59,10 +63,7 @@ def confusion(result: Confusion) -> Figure:
     figure.add_trace(
         go.Heatmap(
             z=shares,
-            zmin=0,
-            zmax=100,
-            colorscale=[[0, translucent(PALETTE[0], 0.04)], [1, translucent(PALETTE[0], 0.75)]],
-            colorbar={"title": {"text": "% of<br>the row"}, "thickness": 12},
+            coloraxis="coloraxis",
             hovertext=hover,
             hoverinfo="text",
             xgap=1,
@@ -84,6 +85,27 @@ def confusion(result: Confusion) -> Figure:
     ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "zeroline": False}
     figure.update_xaxes(ticks, tickangle=-45 if len(names) > 6 else 0, tickfont={"size": 11})
     figure.update_yaxes(ticks, autorange="reversed", tickfont={"size": 11})
+    figure.update_layout(
+        coloraxis={
+            "colorscale": [[0, translucent(PALETTE[0], 0.04)], [1, translucent(PALETTE[0], 0.75)]],
+            "cmin": 0,
+            "cmax": 100,
+            "colorbar": {"title": {"text": "share of the row, %", "side": "right"}, "thickness": 12},
+        }
+    )
+    narrow(figure, _NARROW, coloraxis={"showscale": False})  # cells have their numbers
+    if len(names) > _FIRST:
+        ends = [-0.5, _FIRST - 0.5]
+        narrow(
+            figure,
+            _NARROW,
+            height=200 + _ROW * _FIRST,
+            title={
+                "subtitle": {"text": f"{described}<br>the first {_FIRST} are shown: Pan moves to the others"}
+            },
+            xaxis={"autorange": False, "range": ends, "tickangle": -90},
+            yaxis={"autorange": False, "range": ends[::-1]},
+        )
     return figure
 
 

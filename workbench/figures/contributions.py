@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
+from workbench.common.palette import NEUTRAL
 from workbench.common.rounding import signed
 from workbench.explain.sum_text import share_text, value_text
-from workbench.figures.style import ADDS, NEUTRAL, SUBTRACTS, Figure, new_figure, notice, subtitle, text
+from workbench.figures.narrow_layout import narrow
+from workbench.figures.style import ADDS, SUBTRACTS, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.explain.sums import Line, Sum
@@ -25,6 +27,7 @@ class Waterfall(NamedTuple):
     x: dict[str, object]
     y: dict[str, object]
     rows: int
+    ends: tuple[float, float]  # of all bars
 
 
 def contributions(total: Sum, collection: str = "", pipeline: str = "") -> Figure:
@@ -47,7 +50,14 @@ def contributions(total: Sum, collection: str = "", pipeline: str = "") -> Figur
     )
     figure.add_traces(drawn.traces)
     figure.update_layout(xaxis=drawn.x, yaxis=drawn.y)
+    narrow(figure, 480, xaxis={"range": spread(drawn, 0.45)})
     return figure
+
+
+def spread(drawn: Waterfall, share: float) -> list[float]:
+    """The range of its x axis with this share of the bars' width free for the values beside them."""
+    low, high = drawn.ends
+    return [low - 0.02 * (high - low), high + share * (high - low)]
 
 
 def waterfall(total: Sum, numbered: Sequence[int] = ()) -> Waterfall:
@@ -59,7 +69,7 @@ def waterfall(total: Sum, numbered: Sequence[int] = ()) -> Waterfall:
     starts, ends = _spans(lines)
     rows = list(range(len(lines)))
     low, high = min(0.0, *starts, *ends), max(0.0, *starts, *ends)
-    span = (high - low) or 1.0
+    high = high if high > low else low + 1.0
     bars = go.Bar(
         orientation="h",
         y=rows,
@@ -97,7 +107,7 @@ def waterfall(total: Sum, numbered: Sequence[int] = ()) -> Waterfall:
         [bars, values],
         {
             "title": {"text": f"sum of contributions to the {total.name}", "font": {"size": 12}},
-            "range": [low - 0.02 * span, high + 0.2 * span],
+            "range": [low - 0.02 * (high - low), high + 0.2 * (high - low)],
         },
         {
             "title": {"text": ""},
@@ -109,6 +119,7 @@ def waterfall(total: Sum, numbered: Sequence[int] = ()) -> Waterfall:
             "tickfont": {"size": 11},
         },
         len(lines),
+        (low, high),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from workbench.figures.narrow_layout import SCALE, captions, narrow, scale_below, stacked
 from workbench.figures.style import ADDS, SUBTRACTS, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 _TICKS = 8  # of an axis
 _SIZE = 480  # pixels
+# Pixels of a chart whose matrices are below one another, and of a matrix in it.
+_STACKED = ((680, 420), (480, 340), (380, 250))
+_TOP, _GAP = 104, 80  # pixels of a stack: above and between its matrices
 
 
 def cooccurrence(result: Cooccurrence) -> Figure:
@@ -33,7 +37,11 @@ def cooccurrence(result: Cooccurrence) -> Figure:
             f"after: mean r² {result.shared[1]:.4f} of {len(result.spectrum[1]):,} directions",
         ],
     )
-    figure.update_annotations(font_size=12)
+    figure.update_annotations(font_size=12, xanchor="left")
+    for title, axis in zip(
+        figure.layout.annotations, (figure.layout.xaxis, figure.layout.xaxis2), strict=True
+    ):
+        title.x = axis.domain[0]
     names = result.dimensions, np.arange(len(result.after))
     matrices = zip((result.before, result.after), names, ("dimension", "direction"), strict=True)
     for column, (matrix, numbers, kind) in enumerate(matrices, start=1):
@@ -52,9 +60,16 @@ def cooccurrence(result: Cooccurrence) -> Figure:
             "zeroline": False,
             "constrain": "domain",
         }
-        figure.update_xaxes(axis, row=1, col=column)
+        figure.update_xaxes(axis, constraintoward="left", row=1, col=column)
         anchor = f"x{column if column > 1 else ''}"
-        figure.update_yaxes(axis, autorange="reversed", scaleanchor=anchor, row=1, col=column)
+        figure.update_yaxes(
+            axis,
+            autorange="reversed",
+            scaleanchor=anchor,
+            constraintoward="top",
+            row=1,
+            col=column,
+        )
     figure.update_layout(
         coloraxis={
             "colorscale": [[0, SUBTRACTS], [0.5, "rgba(128,128,128,0)"], [1, ADDS]],
@@ -63,6 +78,25 @@ def cooccurrence(result: Cooccurrence) -> Figure:
             "colorbar": {"title": {"text": "r"}, "thickness": 12},
         }
     )
+    captions(figure, [0.45, 0.45])
+    for below, side in _STACKED:
+        domains = stacked([side, side], [_GAP])
+        narrow(
+            figure,
+            below,
+            height=2 * side + _GAP + _TOP + SCALE,
+            margin={"b": SCALE},
+            xaxis={"domain": [0, 1]},
+            xaxis2={"domain": [0, 1]},
+            yaxis={"domain": domains[0]},
+            yaxis2={"domain": domains[1]},
+            annotations=[
+                {**title.to_plotly_json(), "x": 0, "xanchor": "left", "y": top}
+                for title, (_, top) in zip(figure.layout.annotations, domains, strict=True)
+            ],
+            coloraxis={"colorbar": scale_below(2 * side + _GAP)},
+            meta={"captions": [1, 1]},
+        )
     return figure
 
 

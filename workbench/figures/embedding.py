@@ -10,8 +10,12 @@ import pandas as pd
 
 from workbench.analysis.map_method import METHODS
 from workbench.figures.map_points import axes_of, by_label, by_value, values_of
-from workbench.figures.style import Figure, new_figure, notice, subtitle, text
+from workbench.figures.narrow_layout import SCALE, narrow, scale_below
+from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, notice, subtitle, text
 
+NARROW = 680  # pixels of a chart with the legend below its map
+MAP = 350  # pixels of a map above its legend
+LEGEND = 300  # pixels of a legend below a map; it scrolls if it is longer
 _HEADINGS = {"cluster": "Cluster (k-means)"}
 
 
@@ -52,10 +56,23 @@ def embedding(
         **layout,
     )
     figure.add_traces(traces)
+    _narrow(figure, len(traces))
     if len(axes) == 3:
+        narrow(figure, NARROW, scene={"camera": {"eye": dict.fromkeys("xyz", 1.8)}})  # of longer titles
         return figure.update_layout(scene=space(made))
     figure.update_layout(dragmode="lasso")
     return figure.update_layout(plane(made))
+
+
+def _narrow(figure: Figure, entries: int) -> None:
+    """Name the layout of a narrow chart: the legend or scale below the map."""
+    legend = {**LEGEND_BELOW, "maxheight": LEGEND}
+    if figure.layout.coloraxis.cmin is not None:
+        scale = {"colorbar": scale_below(MAP)}
+        height = MAP + 64 + SCALE
+        narrow(figure, NARROW, height=height, margin={"b": SCALE}, coloraxis=scale, legend=legend)
+    else:
+        narrow(figure, NARROW, height=MAP + 112 + min(LEGEND, 60 + 19 * entries), legend=legend)
 
 
 def plane(
@@ -83,7 +100,8 @@ def space(made: Mapping[Any, Any], domain: tuple[float, float] = (0, 1), top: fl
         f"{axis}axis": {"title": {"text": title}, "showticklabels": ticks}
         for axis, title in zip("xyz", axis_titles(made, 3), strict=True)
     }
-    return {**axes, "aspectmode": "data", "domain": {"x": domain, "y": (0, top)}}
+    camera = {"eye": dict.fromkeys("xyz", 1.5)}  # from where the titles of axes are seen as well
+    return {**axes, "aspectmode": "data", "camera": camera, "domain": {"x": domain, "y": (0, top)}}
 
 
 def _measured(made: Mapping[Any, Any]) -> bool:

@@ -8,12 +8,15 @@ import numpy as np
 
 from workbench.figures.embedding import map_subtitle, map_title, plane, space
 from workbench.figures.map_points import axes_of, border, colour_axis, marker_size, points
+from workbench.figures.narrow_layout import SCALE, captions, narrow, scale_below, stacked
 from workbench.figures.style import Figure, new_figure, notice, text
 
 if TYPE_CHECKING:
     from workbench.analysis.embedding_comparison import EmbeddingComparison
 
 _TOP = 0.94  # of the maps; above it are the names of the pipelines
+_STACKED = ((680, 400), (400, 300))  # pixels of a chart whose maps are below one another, and of a map in it
+_GAP, _TOP_STACKED = 60, 88  # pixels between the maps of a stack, and above both
 
 
 def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) -> Figure:
@@ -66,4 +69,31 @@ def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) ->
         )
     if not spatial:
         figure.update_layout(dragmode="lasso")
+    captions(figure, [0.4, 0.4])
+    _stack(figure, spatial)
     return figure
+
+
+def _stack(figure: Figure, spatial: bool) -> None:
+    """Name the layout of a narrow chart: the maps below one another, and their scale below both."""
+    for below, side in _STACKED:
+        domains = stacked([side, side], [_GAP])
+        maps = {
+            f"scene{number}": {"domain": {"x": [0, 1], "y": domain}}
+            if spatial
+            else {f"xaxis{number}": {"domain": [0, 1]}, f"yaxis{number}": {"domain": domain}}
+            for number, domain in zip(("", "2"), domains, strict=True)
+        }
+        narrow(
+            figure,
+            below,
+            height=2 * side + _GAP + _TOP_STACKED + SCALE,
+            margin={"t": _TOP_STACKED, "b": SCALE},
+            coloraxis={"colorbar": scale_below(2 * side + _GAP)},
+            annotations=[
+                {**title.to_plotly_json(), "x": 0, "y": top, "yanchor": "bottom"}
+                for title, (_, top) in zip(figure.layout.annotations, domains, strict=True)
+            ],
+            meta={"captions": [1, 1]},
+            **(maps if spatial else {name: axis for part in maps.values() for name, axis in part.items()}),
+        )

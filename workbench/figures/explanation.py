@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
 from workbench.collections.named_picture import NamedPicture
+from workbench.common.palette import PALETTE
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
 from workbench.explain.sums import BOX, Sum
-from workbench.figures.contributions import ROW, waterfall
+from workbench.figures.contributions import ROW, Waterfall, spread, waterfall
 from workbench.figures.heat_colours import heat_scale
+from workbench.figures.narrow_layout import captions, narrow, stacked
 from workbench.figures.pictures import CASING, outlines, paled
-from workbench.figures.style import PALETTE, Figure, new_figure, subtitle, text
+from workbench.figures.style import Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.explain.score import Explanation
 
 SIDE = 480  # pixels of a picture's longest side
 PICTURES, GAP, TOP, BOTTOM = 320, 44, 96, 56  # pixels of the row of pictures, and around both rows
+# Pixels of a chart with all plots below one another, of a picture in it, and the share of the names of bars.
+STACKED = ((760, 320, 0.3), (440, 230, 0.42), (360, 190, 0.42))
+CAPTION, TITLES = 32, 72  # pixels above a plot: its name, and that of an axis with its ticks
 DRAWN = 3  # regions that are drawn
 
 
@@ -82,7 +88,44 @@ def explanation(why: Explanation | Evidence) -> Figure:
             },
         }
     )
+    _stack(figure, drawn)
     return figure
+
+
+def _stack(figure: Figure, drawn: Sequence[Waterfall]) -> None:
+    """Name the layout of a narrow chart: pictures, their scale and the sums below one another."""
+    shares = [0.4, 0.4, *(0.4 if len(drawn) > 1 else 1.0 for _ in drawn)]
+    captions(figure, shares)
+    for below, side, names in STACKED:
+        heights = [side, side, *(ROW * part.rows for part in drawn)]
+        gaps = [CAPTION, TITLES + CAPTION, *[TITLES] * (len(drawn) - 1)]
+        domains = stacked(heights, gaps)
+        axes: dict[str, Any] = {}
+        for number, domain in enumerate(domains, start=1):
+            across = [0, 1] if number <= 2 else [names, 1]
+            name = "" if number == 1 else str(number)
+            axes[f"xaxis{name}"] = {"domain": across, "constraintoward": "left"} | (
+                {"range": spread(drawn[number - 3], 0.5)} if number > 2 else {}
+            )
+            axes[f"yaxis{name}"] = {"domain": domain}
+        titles = [
+            {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
+            for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
+        ]
+        bar = {
+            **{"orientation": "h", "x": 0, "xanchor": "left", "y": domains[1][0], "yanchor": "top"},
+            **{"len": 0.9, "title": {"text": "contribution of a cell", "side": "top"}},
+        }
+        narrow(
+            figure,
+            below,
+            height=sum(heights) + sum(gaps) + TOP + BOTTOM,
+            annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
+            coloraxis={"colorbar": bar},
+            margin={"l": 12},
+            meta={"captions": [1.0] * len(titles)},
+            **axes,
+        )
 
 
 _Side = tuple[str, NamedPicture, np.ndarray, np.ndarray, "Sum | None"]
@@ -168,7 +211,7 @@ def _add_picture(
         row=1,
         col=column,
     )
-    axis = {"visible": False, "constrain": "domain"}
+    axis = {"visible": False, "constrain": "domain", "constraintoward": "center"}
     figure.update_xaxes({**axis, "range": [0, 100]}, row=1, col=column)
     anchor = {"scaleanchor": f"x{column if column > 1 else ''}", "scaleratio": shown.height / shown.width}
-    figure.update_yaxes({**axis, **anchor, "range": [100, 0]}, row=1, col=column)
+    figure.update_yaxes({**axis, **anchor, "range": [100, 0], "constraintoward": "top"}, row=1, col=column)

@@ -20,20 +20,21 @@ Box = tuple[float, float, float, float]
 
 
 def label_sides(
-    places: Sequence[tuple[float, float]], labels: Sequence[str], first: Sequence[int]
+    places: Sequence[tuple[float, float]], labels: Sequence[str], first: Sequence[int], width: float = WIDTH
 ) -> list[str]:
     """The ``textposition`` of the label of each point (x, y in 0…1 of the plot); "" where it has no room.
 
     Labels are placed in the order ``first`` of their numbers, each where it covers no point and no label.
+    ``width`` is that of the plot area in pixels.
     """
-    centres = [(x * WIDTH, y * HEIGHT) for x, y in places]
+    centres = [(x * width, y * HEIGHT) for x, y in places]
     taken = [(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in centres]
     sides = [""] * len(labels)
     for number in first:
         own = centres[number]
         for side, direction in _SIDES.items():
             box = _box(own, direction, _CHARACTER * len(labels[number]))
-            if box[0] >= 0 and box[2] <= WIDTH + 12 and all(_apart(box, other) for other in taken):
+            if box[0] >= 0 and box[2] <= width + 12 and all(_apart(box, other) for other in taken):
                 taken.append(box)
                 sides[number] = side
                 break

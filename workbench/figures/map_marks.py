@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from workbench.common.palette import PALETTE
 from workbench.figures.map_points import axes_of, marker_size
-from workbench.figures.style import ADDS, PALETTE, WEBGL_FROM
+from workbench.figures.style import ADDS, WEBGL_FROM
 
 # For each kind of mark: symbol, colour, how much larger than a point, width of the line, in pixels.
 MARKS = {

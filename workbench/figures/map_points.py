@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from workbench.common.palette import NEUTRAL, PALETTE
 from workbench.config.errors import WorkbenchError
-from workbench.figures.style import NEUTRAL, PALETTE, SYMBOLS, WEBGL_FROM, text
+from workbench.figures.style import SYMBOLS, WEBGL_FROM, text
 
 # Those of plotly's eight symbols in space.
 SYMBOLS_3D = ("circle", "diamond", "square", "cross", "x", "circle-open", "diamond-open", "square-open")

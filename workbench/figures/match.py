@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.common.palette import NEGATIVE, PALETTE
 from workbench.config.errors import WorkbenchError
 from workbench.figures.pictures import Frame, picture_figure
-from workbench.figures.style import NEGATIVE, PALETTE, Figure, subtitle
+from workbench.figures.style import Figure, subtitle
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.collections.protocols import PROTOCOLS
+from workbench.common.palette import PALETTE
 from workbench.evaluation.comparison import query_aps
 from workbench.evaluation.intervals import mean_intervals
 from workbench.figures.pipeline_labels import distinct_labels, shared_backbone
-from workbench.figures.style import PALETTE, Figure, error_bars, new_figure, notice, subtitle, text
+from workbench.figures.style import Figure, error_bars, new_figure, notice, subtitle, text
 from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from workbench.common.palette import NEUTRAL
 from workbench.common.picture_bytes import data_uri, png
-from workbench.figures.style import ADDS, NEUTRAL, Figure, new_figure, subtitle, text
+from workbench.figures.style import ADDS, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.learning.hardnet.inspection import MinedBatch
@@ -38,9 +39,13 @@ def patch_batch(batch: MinedBatch) -> Figure:
         height=round(_PIXELS * height + 90),
         margin={"l": 8, "r": 8, "b": 8},
     )
+    extent = {"ratio": height / width, "around": 90, "most": _PIXELS * height}
+    figure.update_layout(meta={"pictures": extent})
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
     figure.update_xaxes(range=[0, width], constrain="domain", constraintoward="left", **hidden)
-    figure.update_yaxes(range=[height, 0], scaleanchor="x", constrain="domain", **hidden)
+    figure.update_yaxes(
+        range=[height, 0], scaleanchor="x", constrain="domain", constraintoward="top", **hidden
+    )
     anchors, positives = batch.pairs.anchors, batch.pairs.positives
     x, y, ids, captions = [], [], [], []
     for column, pair in enumerate(drawn):

@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections.named_picture import NamedPicture
+from workbench.common.palette import NEUTRAL
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
-from workbench.figures.style import NEUTRAL, Figure, new_figure, text
+from workbench.figures.style import Figure, new_figure, text
 
 SIDE = 640  # pixels of a picture's longer side, at most
 _CELL = 500  # pixels of a picture's longer side on screen, of two beside each other
@@ -59,7 +60,7 @@ def picture_figure(
     ]
     rows = [range(start, min(start + columns, len(sizes))) for start in range(0, len(sizes), columns)]
     widths = [max(float(size[0]) for size in sizes[column::columns]) for column in range(columns)]
-    captioned = _TITLE * max(1.0, columns / 2)
+    captioned = _TITLE * max(1.0, 0.8 * columns)
     frames: list[Frame] = []
     bottom = 0.0
     for row in rows:
@@ -77,11 +78,15 @@ def picture_figure(
     figure.update_layout(
         margin={"l": 8, "r": 8}, legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top"}
     )
+    shares: list[float] = []  # of the width, that annotations have
     names = [text(p.name, _LINES * 2 // columns + 8) if p else "" for p in pictures]
     for i, frame in enumerate(frames):
         _caption(figure, frame, " · ".join(filter(None, [names[i], captions[i] if captions else ""])))
         shown = loaded[i]
         _place(figure, frame, paled(shown) if pale and shown is not None else shown)
+        shares += [frame.width / width] + [0.0] * (shown is None)
+    extent = {"ratio": bottom / width, "around": _AROUND, "most": cell * bottom}
+    figure.update_layout(meta={"pictures": extent, "captions": shares})
     return figure, frames
 
 

@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.collections.protocols import PROTOCOLS
+from workbench.common.palette import NEUTRAL, PALETTE
 from workbench.evaluation.comparison import query_aps
 from workbench.figures.pipeline_labels import distinct_labels
-from workbench.figures.style import (
-    DASHES,
-    LEGEND_BELOW,
-    NEUTRAL,
-    PALETTE,
-    Figure,
-    new_figure,
-    notice,
-    subtitle,
-    text,
-)
+from workbench.figures.style import DASHES, LEGEND_BELOW, Figure, new_figure, notice, subtitle, text
 from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:

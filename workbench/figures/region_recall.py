@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.analysis.proposal_recall import REGIONS
-from workbench.figures.style import DASHES, SYMBOLS, Figure, new_figure, notice, subtitle, text
+from workbench.figures.style import DASHES, LEGEND_BELOW, SYMBOLS, Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.analysis.proposal_recall import RegionRecall
@@ -33,8 +33,9 @@ def region_recall(recall: RegionRecall) -> Figure:
         ),
         x="number of regions",
         y="recall, %",
-        height=380,
+        height=440,
         hovermode="closest",
+        legend=LEGEND_BELOW,
     )
     counts = recall["regions"].tolist()
     for number, kind in enumerate(kinds):

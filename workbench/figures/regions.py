@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.common.palette import PALETTE
 from workbench.config.config import Config
 from workbench.figures.pictures import CASING, Frame, outlines, picture_figure
-from workbench.figures.style import DASHES, PALETTE, Figure, notice, subtitle
+from workbench.figures.style import DASHES, Figure, notice, subtitle
 
 if TYPE_CHECKING:
     from workbench.explain.activations import Activations
@@ -80,7 +81,10 @@ def _add_outlines(
     x, y = outlines(corners)
     first = all(trace.name != group for trace in figure.data)
     level = int(activations.levels[rows[0]])
-    colour = _COLOURS[level % len(_COLOURS)]
+    line = {"color": _COLOURS[level % len(_COLOURS)], "width": 2, "dash": dash}
+    if first:  # the entry of the legend, which is not as faint as outlines of little weight
+        entry: dict[str, Any] = {"name": group, "legendgroup": group, "showlegend": True}
+        figure.add_scatter(x=[None], y=[None], mode="lines", line=line, hoverinfo="skip", **entry)
     if dash == "solid":
         hidden: dict[str, Any] = {"legendgroup": group, "showlegend": False, "hoverinfo": "skip"}
         figure.add_scatter(x=x, y=y, mode="lines", line=CASING, opacity=opacity, **hidden)
@@ -90,8 +94,8 @@ def _add_outlines(
         mode="lines",
         name=group,
         legendgroup=group,
-        showlegend=first,
-        line={"color": colour, "width": 2, "dash": dash},
+        showlegend=False,
+        line=line,
         opacity=opacity,
         ids=np.repeat(rows, 6).astype(str),
         hovertext=[

@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.figures.style import (
-    JUNK,
-    LEGEND_BELOW,
-    NEGATIVE,
-    POSITIVE,
-    Figure,
-    new_figure,
-    notice,
-    subtitle,
-    text,
-    translucent,
-)
+from workbench.common.palette import JUNK, NEGATIVE, POSITIVE
+from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, notice, subtitle, text, translucent
 from workbench.figures.subtitle_parts import collection_part, query_count
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,20 +12,18 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from numpy.typing import ArrayLike
 
+from workbench.common.drawable import mimebundle
+from workbench.common.palette import PALETTE
 from workbench.config.printable import printable
 from workbench.figures.images import offline_kaleido
 
-# Colours that colour-blind people tell apart as well (20 or more apart in L*a*b*, the first four 30 or more),
-# with a contrast of 3:1 or more on the grounds of both themes, so that a figure keeps them in either.
-PALETTE = ("#2484c0", "#c06c0c", "#007854", "#840cfc", "#b41890", "#9c9054", "#7878fc", "#b4849c")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
-POSITIVE, NEGATIVE, JUNK = PALETTE[2], PALETTE[1], "#808080"
 ADDS, SUBTRACTS = "#d9630c", "#4472c4"  # as in ``common.colormaps``, with the contrast of the palette
-NEUTRAL = "#808080"
 SEMI_SYNTHETIC = ("posters",)  # the collections that are rendered
 MAX_CHARACTERS = 60  # of a name on an axis or in a legend
 LEGEND_BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
+NOTICE = "notice"  # name of an annotation that the widget wraps to the width of the chart
 WEBGL_FROM = 2000  # points; a page has about 16 WebGL contexts, so small charts do without
 LIGHT, DARK = "workbench_light", "workbench_dark"
 # Of plotly.js: no button that uploads the data of a figure, and no link to plotly's site.
@@ -118,21 +115,21 @@ class Figure(go.Figure):
             super().write_image(*args, **kwargs)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = import_module("workbench.panels.display").figure_bundle(self)
-        return bundle
+        return mimebundle(self)
 
 
 def text(name: object, characters: int = MAX_CHARACTERS) -> str:
     """A name as plotly shows it literally: no markup, no formula; of a long one the middle is left out.
 
-    Plotly reads ``<b>`` and ``<a>`` as markup and ``$…$`` as a formula. Put the result into ``text``,
-    ``hovertext``, ``customdata``, ``name`` or ``ticktext``, never into a template (``%{…}``).
+    Plotly reads ``<b>`` and ``<a>`` as markup, ``$…$`` as a formula and, in names, ``%{…}`` as a variable.
+    Put the result into ``text``, ``hovertext``, ``customdata``, ``name`` or ``ticktext``, never into a
+    template (``%{…}``).
     """
     shown = printable(name)
     if len(shown) > characters:
         kept = characters - 1
         shown = f"{shown[: kept - kept // 2]}…{shown[len(shown) - kept // 2 :]}"
-    return html.escape(shown, quote=False).replace("$", "&#36;")
+    return html.escape(shown, quote=False).replace("$", "&#36;").replace("%{", "%&#123;")
 
 
 def plain(markup: object, line_break: str = " · ") -> str:
@@ -175,7 +172,14 @@ def notice(sentence: str, title: str = "") -> Figure:
     figure = new_figure(title, height=160)
     figure.update_layout(xaxis={"visible": False}, yaxis={"visible": False})
     figure.add_annotation(
-        text=sentence, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 13}
+        text=sentence,
+        name=NOTICE,
+        x=0.5,
+        y=0.5,
+        xref="paper",
+        yref="paper",
+        showarrow=False,
+        font={"size": 13},
     )
     return figure
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from workbench.analysis.combinations import filled
+from workbench.common.palette import PALETTE
 from workbench.config.errors import WorkbenchError
 from workbench.figures.heatmap import add_heatmap
 from workbench.figures.measures import Measure, interval_of, judged_of, measure_of, value_of
 from workbench.figures.parameter_axis import ParameterAxis, parameter_axis_of
 from workbench.figures.style import (
     DASHES,
-    PALETTE,
+    LEGEND_BELOW,
     SYMBOLS,
     Figure,
     error_bars,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 KINDS = ("", "lines", "heatmap")
 MIN_HEATMAP = 3  # numbers of each of two parameters, from which on they are a heatmap
+LEGEND = 160  # pixels of the legend; it scrolls if it is longer
 BANDS = 6  # lines with a band of intervals, at most
 
 
@@ -75,7 +77,15 @@ def sweep(sweep: Sweep, measure: str = "mAP", x: str = "", kind: str = "") -> Fi
     else:
         _add_rows(figure, first, _groups(points, second), drawn)
     if second is not None and not grid:
-        figure.update_layout(legend={"title": {"text": second.axis.title}})
+        figure.update_layout(
+            height=440 + min(LEGEND, 19 * len(second.axis.places)),
+            legend={
+                **LEGEND_BELOW,
+                "title": {"text": second.axis.title},
+                "tracegroupgap": 0,
+                "maxheight": LEGEND,
+            },
+        )
     return figure
 
 

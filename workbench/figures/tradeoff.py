@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from workbench.analysis.index_steps import probes, training_key
 from workbench.analysis.index_tradeoff import IndexMeasures, pareto_front
+from workbench.common.palette import NEUTRAL, PALETTE
 from workbench.figures.index_measures import Axis, axis_of, in_words, value_of
 from workbench.figures.label_places import label_sides
-from workbench.figures.style import NEUTRAL, PALETTE, Figure, new_figure, notice, subtitle, text
+from workbench.figures.narrow_layout import narrow
+from workbench.figures.style import Figure, new_figure, notice, subtitle, text
 from workbench.figures.subtitle_parts import query_count
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 NAMED = 3  # indexes without measures that the subtitle names
 UNDEFINED = "No index has both measures: choose other axes, or read the table."
+
+_NARROW = ((640, 440), (480, 320), (380, 230))  # pixels of a chart, and of the plot area in it
 
 
 def tradeoff(
@@ -140,6 +144,12 @@ def _add_front(figure: Figure, places: Sequence[tuple[float, float]], more: bool
     )
 
 
+def _labels(names: Sequence[str], sides: Sequence[str]) -> dict[str, list[str]]:
+    """The texts of points, empty where they have no room, and their positions."""
+    shown = [name if side else "" for name, side in zip(names, sides, strict=True)]
+    return {"text": shown, "textposition": [side or "middle right" for side in sides]}
+
+
 def _add_points(
     figure: Figure,
     drawn: Mapping[str, IndexMeasures],
@@ -159,15 +169,17 @@ def _add_points(
         for place in shown
     ]
     order = sorted(range(len(names)), key=lambda number: not best[number])
-    sides = label_sides([(at[0], at[1]) for at in fractions], names, order)
+    at = [(fraction[0], fraction[1]) for fraction in fractions]
+    for below, width in _NARROW:
+        number = str(len(figure.data))
+        narrow(figure, below, data={number: _labels(names, label_sides(at, names, order, width))})
     x, y = axes
     coordinates = {"x": [place[0] for place in places], "y": [place[1] for place in places]}
     figure.add_scatter(
         **coordinates,
         mode="markers+text",
         marker={"size": 12, "opacity": 0},  # it keeps the text away from the point
-        text=[name if side else "" for name, side in zip(names, sides, strict=True)],
-        textposition=[side or "middle right" for side in sides],
+        **_labels(names, label_sides(at, names, order)),
         cliponaxis=False,
         hoverinfo="skip",
     )

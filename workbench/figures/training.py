@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.figures.style import (
-    DASHES,
-    NEUTRAL,
-    PALETTE,
-    SYMBOLS,
-    Figure,
-    new_figure,
-    notice,
-    subtitle,
-    text,
-)
+from workbench.common.palette import NEUTRAL, PALETTE
+from workbench.figures.style import DASHES, LEGEND_BELOW, SYMBOLS, Figure, new_figure, notice, subtitle, text
 from workbench.learning.history import values_of
 from workbench.learning.measures import MEASURES, measure
 
@@ -65,6 +56,7 @@ def training(history: TrainingHistory) -> Figure:
             )
     last = max(history.planned, *numbers)
     first = 0 if any(epoch.number == 0 for epoch in history) else 1
+    figure.update_yaxes(rangemode="nonnegative")
     figure.update_xaxes(range=[first - 0.5, last + 0.5], tick0=0, tickformat="d", zeroline=False)
     if last <= _EVERY:
         figure.update_xaxes(dtick=1)
@@ -76,5 +68,5 @@ def training(history: TrainingHistory) -> Figure:
         )
     line = {"color": NEUTRAL, "dash": "dash", "width": 1}
     figure.add_shape(type="line", x0=history.kept, x1=history.kept, yref="paper", y0=0, y1=1, line=line)
-    figure.update_layout(legend={"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"})
+    figure.update_layout(legend=LEGEND_BELOW)
     return figure

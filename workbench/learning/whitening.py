@@ -7,7 +7,8 @@ from pathlib import Path
 
 from workbench.collections.collection import Collection
 from workbench.common.files import replace_file
-from workbench.common.progress import Progress, silent
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -19,7 +20,11 @@ from workbench.features.cards import trained_path
 
 
 def fit_whitening(
-    collection: Collection, options: Options, pipeline: str | Config, name: str, progress: Progress = silent
+    collection: Collection,
+    options: Options,
+    pipeline: str | Config,
+    name: str,
+    progress: Progress = notebook_progress,
 ) -> Path:
     """Fit the whitening of ``pipeline`` on a collection; returns the file of the step ``pcaw:256:name``.
 

@@ -69,7 +69,7 @@ def hamming_embedding(
     assigned = words.words[: words.starts[count]]
     projected = np.empty((len(assigned), BITS), np.float32)
     for completed, (row, features) in enumerate(read()):
-        progress("embedding keypoints", completed, count)
+        progress("computing signatures of keypoints", completed, count)
         projected[words.starts[row] : words.starts[row + 1]] = features.descriptors @ rotation.T
     order = np.argsort(assigned, kind="stable")
     starts = np.searchsorted(assigned[order], np.arange(len(words.idf) + 1))

@@ -149,7 +149,7 @@ def _learn(
     share = min(1.0, DESCRIPTORS_PER_WORD * count / max(1, total))
     sampled = [np.empty((0, hardnet.DIMENSIONS), np.float32)]
     for completed, row in enumerate(np.flatnonzero(fitted).tolist()):
-        progress("drawing descriptors", completed, int(fitted.sum()))
+        progress("sampling keypoints for the vocabulary", completed, int(fitted.sum()))
         chosen = rng.random(counts[row]) < share if share < 1 else slice(None)
         sampled.append(features[row].descriptors[chosen])
     train = np.concatenate(sampled)
@@ -159,7 +159,7 @@ def _learn(
         centroids = kmeans.kmeans(train, words, source.options.seed, progress, rounds=ROUNDS)
     assigned_words, index = [np.empty(0, np.int32)], centroid_index(centroids)
     for row in range(len(keys)):
-        progress("naming words", row, len(keys))
+        progress("assigning keypoints to words", row, len(keys))
         assigned_words.append(assign(features[row].descriptors, index))
     return {"centroids": centroids, "words": np.concatenate(assigned_words), "counts": counts}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +10,7 @@ import ipywidgets as W
 
 from workbench.panels.attention.panel import Attention
 from workbench.panels.classes.panel import Classes
+from workbench.panels.columns import columns, rows
 from workbench.panels.comparison.panel import Comparison
 from workbench.panels.configuration.panel import Configuration
 from workbench.panels.embedding_map.panel import EmbeddingMap
@@ -25,6 +26,7 @@ from workbench.panels.proposals.panel import ProposalsPanel
 from workbench.panels.query.panel import QueryPicker
 from workbench.panels.results.panel import Results
 from workbench.panels.session import Session, session_of
+from workbench.panels.tabbed_panels import TabbedPanels
 from workbench.panels.training.panel import TrainingPanel
 
 if TYPE_CHECKING:
@@ -37,25 +39,40 @@ class Entry(NamedTuple):
     title: str
     build: Callable[[Session], Any]
     about: str
-    folded: bool = False  # whether the whole workbench shows it folded at first
+    beside: bool = False  # whether the whole workbench shows it beside the results, not below them
 
 
-# Single panels by the name of their method of Workbench, in the order of ``show``. A new panel is added here.
+# Single panels by the name of their method of Workbench, in the order of their tabs; new ones go here.
 ENTRIES: dict[str, Entry] = {
     "explanation_panel": Entry(
-        "Explanation", Explanation, "The score of a result, split into contributions of both images."
+        "Explanation",
+        Explanation,
+        "The score of a result, split into contributions of both images.",
+        beside=True,
     ),
     "attention_panel": Entry(
-        "Attention", Attention, "Where the network responds in an image, and the nearest regions of a region."
+        "Attention",
+        Attention,
+        "Where the network responds in an image, and the nearest regions of a region.",
+        beside=True,
     ),
     "local_panel": Entry(
         "Local matches",
         LocalMatches,
         "Keypoints of query and result: matches, patches, shared words, verification, HardNet's batches.",
-        folded=True,
+        beside=True,
     ),
     "classes_panel": Entry(
-        "Classes", Classes, "The classes and images nearest to the query by ONE, and the votes.", folded=True
+        "Classes",
+        Classes,
+        "The classes and images nearest to the query by ONE, and the votes.",
+        beside=True,
+    ),
+    "proposals_panel": Entry(
+        "Proposals",
+        ProposalsPanel,
+        "Region proposals by epoch of their training, and their recall beside grids.",
+        beside=True,
     ),
     "compare_panel": Entry(
         "Comparison",
@@ -67,44 +84,55 @@ ENTRIES: dict[str, Entry] = {
         "Index trade-off",
         TradeoffPanel,
         "Indexes compared with exact search by accuracy, memory and time, and their contents.",
-        folded=True,
     ),
-    "history_panel": Entry("History", History, "Earlier evaluations; the session and a report can be saved."),
     "training_panel": Entry(
         "Training",
         TrainingPanel,
         "Fine-tuning and regional attention, trained live, and the change they make.",
-        folded=True,
     ),
-    "proposals_panel": Entry(
-        "Proposals",
-        ProposalsPanel,
-        "Region proposals by epoch of their training, and their recall beside grids.",
-        folded=True,
-    ),
+    "history_panel": Entry("History", History, "Earlier evaluations; the session and a report can be saved."),
 }
 
 
 def _show(session: Session) -> W.VBox:
-    """The whole workbench: all panels, each of which can be folded away."""
-    entries = [
-        Entry("Query", QueryPicker, "The query and its box."),
-        Entry("Results", Results, "The ranked images."),
-        *ENTRIES.values(),
-    ]
-    parts = [entry.build(session).widget for entry in entries]
-    body = W.Box(parts)
-    body.add_class("wb-body")
-    body.add_class("wb-all")
-    switches = W.Box([_switch(session, *pair) for pair in zip(entries, parts, strict=True)])
-    switches.add_class("wb-switches")
-    return _panel(session, Configuration(session).widget, switches, body)
+    """The whole workbench: configuration, query and results; the other panels in tabs beside and below."""
+    side = _tabs(session, "tabs beside the results", [entry for entry in ENTRIES.values() if entry.beside])
+    entries = [entry for entry in ENTRIES.values() if not entry.beside]
+    below = _tabs(session, "tabs below the results", entries)
+    _count_compared(session, below, [entry.title for entry in entries].index("Comparison"))
+    body = rows(
+        session,
+        columns(session, QueryPicker(session).widget, Results(session).widget, side.widget),
+        below.widget,
+    )
+    panel = _panel(session, Configuration(session).widget, body)
+    panel.add_class("wb-workbench")
+    return panel
+
+
+def _tabs(session: Session, name: str, entries: Sequence[Entry]) -> TabbedPanels:
+    label = name.capitalize()
+    return TabbedPanels(session, name, label, [(entry.title, partial(_built, entry)) for entry in entries])
+
+
+def _built(entry: Entry, session: Session) -> W.Widget:
+    widget: W.Widget = entry.build(session).widget
+    return widget
+
+
+def _count_compared(session: Session, tabs: TabbedPanels, index: int) -> None:
+    """Write the number of compared pipelines beside the title of their tab."""
+
+    def count(_: object) -> None:
+        tabs.note(index, str(len(session.compared) or ""))
+
+    session.observe(session.guard(count), "compared")
+    count(None)
 
 
 def _query_panel(session: Session) -> W.VBox:
     """Configuration, query, ranked results and messages; linked to the bench's other panels."""
-    body = W.Box([QueryPicker(session).widget, Results(session).widget])
-    body.add_class("wb-body")
+    body = columns(session, QueryPicker(session).widget, Results(session).widget)
     return _panel(session, Configuration(session).widget, body)
 
 
@@ -116,23 +144,12 @@ def _single(entry: Entry) -> Callable[[Session], W.VBox]:
     return build
 
 
-def _switch(session: Session, entry: Entry, part: W.Widget) -> W.ToggleButton:
-    """A button that folds a panel away and shows it again."""
-    button = W.ToggleButton(value=True, description=entry.title, tooltip=f"Show or hide {entry.title}")
-
-    def fold(change: Any) -> None:
-        part.layout.display = "" if change["new"] else "none"
-
-    button.observe(session.guard(fold), "value")
-    button.value = not entry.folded
-    return button
-
-
 def _panel(session: Session, *parts: W.Widget) -> W.VBox:
-    """The parts of one cell, with notes on the pipeline below the first, and messages at the end."""
+    """The parts of one cell: what runs and the notes on the pipeline are below the first."""
     messages = Messages(session)
     first, *others = parts
-    panel = W.VBox([first, Notes(session).widget, *others, messages.widget, LargePictures(session).widget])
+    large = LargePictures(session).widget
+    panel = W.VBox([first, messages.widget, Notes(session).widget, *others, large])
     panel.add_class("wb-panel")
     messages.message.on_msg(lambda *_: _send_again(panel))
     if session.ranking is None:

@@ -33,7 +33,7 @@ def graph(database: np.ndarray, k: int, progress: Progress = silent) -> sparse.c
     Two vectors that are among each other's k nearest have the affinity max(cosine, 0)³, others zero.
     """
     rows, similarities = nearest(database, k + 1, progress)
-    progress("joining neighbours", 0, 0)
+    progress("building the graph of neighbours", 0, 0)
     affinities = np.maximum(similarities, 0).astype(np.float64) ** GAMMA
     affinities[:, 0] = 0  # itself
     starts = np.arange(0, rows.size + 1, rows.shape[1], dtype=np.int32)
@@ -60,7 +60,7 @@ def rerank(
     """
     reranked = []
     for position, (query, ranking) in enumerate(zip(queries, rankings, strict=True)):
-        progress("diffusing", position, len(rankings))
+        progress("diffusion over the graph of neighbours", position, len(rankings))
         first = cosines(query, database, ranking, FIRST)
         y = np.zeros(len(first.rows))
         start = min(k, NEAREST)

@@ -228,7 +228,7 @@ def _hnsw(step: Step, vectors: np.ndarray, progress: Progress) -> FaissIndex:
     with kmeans.one_thread():  # several threads would add in an order that differs between runs
         for chunk in kmeans.chunks(vectors):
             for batch in np.array_split(chunk, -(-len(chunk) // 1024)):
-                progress("linking", index.ntotal, len(vectors))
+                progress("linking the graph of the index", index.ntotal, len(vectors))
                 index.add(batch)
     neighbours = faiss.vector_to_array(index.hnsw.neighbors).nbytes
     return FaissIndex((step,), index, 4 * dimensions + neighbours / len(vectors), 0, int(step.args[1]))

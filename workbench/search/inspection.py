@@ -29,8 +29,13 @@ class CellStatistics(NamedTuple):
         The factor by which more vectors are searched than with equal cells, if queries are distributed as the
         vectors are (Jégou, Douze and Schmid 2010, "Improving bag-of-features for large scale image search").
         """
-        shares = self.sizes / max(1, self.sizes.sum())
-        return float(len(shares) * (shares**2).sum())
+        return imbalance(self.sizes)
+
+
+def imbalance(sizes: np.ndarray) -> float:
+    """As of ``CellStatistics``, from the sizes of cells in any order."""
+    shares = sizes / max(1, sizes.sum())
+    return float(len(shares) * (shares**2).sum())
 
 
 class BinaryCodes(NamedTuple):
@@ -47,6 +52,23 @@ def cell_statistics(index: Index, query: np.ndarray) -> CellStatistics | None:
         return _faiss_lists(index, vector)
     if isinstance(index, CodeIndex) and index.cells is not None:
         return _code_lists(index, vector)
+    return None
+
+
+def searched_cells(index: Index, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The sizes of all cells [cells] and the cells that queries [Q, D] search [Q, probed], both by number.
+
+    None if the index has no inverted lists.
+    """
+    vectors = np.ascontiguousarray(queries, np.float32)
+    if isinstance(index, FaissIndex) and index.inverted is not None:
+        inverted = index.inverted
+        sizes = np.array([inverted.invlists.list_size(cell) for cell in range(inverted.nlist)])
+        probed = min(index.probes, inverted.nlist)
+        return sizes, probe_cells(inverted.quantizer, index.turned(vectors), probed)
+    if isinstance(index, CodeIndex) and index.cells is not None and index.starts is not None:
+        probed = min(index.probes, index.cells.count)
+        return np.diff(index.starts), index.cells.probe(vectors, probed)
     return None
 
 

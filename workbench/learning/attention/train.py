@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from workbench.collections.collection import Collection
-from workbench.common.progress import Progress, silent
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -64,7 +65,7 @@ def train_attention(
     name: str,
     backbone: str = "efficientnet_lite0",
     settings: AttentionSettings | None = None,
-    progress: Progress = silent,
+    progress: Progress = notebook_progress,
     report: Report = no_report,
     command: str = "",
 ) -> Path:
@@ -93,7 +94,7 @@ def fit(
     pictures: TrainingPictures,
     settings: AttentionSettings,
     checkpoint: Path,
-    progress: Progress = silent,
+    progress: Progress = notebook_progress,
     report: Report = no_report,
     command: str = "",
 ) -> Attention:

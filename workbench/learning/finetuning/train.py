@@ -15,7 +15,8 @@ from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
-from workbench.common.progress import Progress, silent
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -79,7 +80,7 @@ def finetune(
     name: str,
     backbone: str = "efficientnet_lite0",
     settings: FinetuningSettings | None = None,
-    progress: Progress = silent,
+    progress: Progress = notebook_progress,
     report: Report = no_report,
     command: str = "",
 ) -> Path:

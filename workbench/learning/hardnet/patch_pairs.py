@@ -140,7 +140,7 @@ def collect_places(
         photos = []
         try:
             for done, arrays in enumerate(pool.map(places_of, range(len(paths)))):
-                progress("looking for places", done, len(paths))
+                progress("looking for keypoints in photos", done, len(paths))
                 photos.append(arrays)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

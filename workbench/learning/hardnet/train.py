@@ -13,7 +13,8 @@ import torch
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.common.progress import Progress, silent
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.features.device import keep_freed_memory
@@ -67,7 +68,7 @@ def train_hardnet(
     options: Options,
     name: str,
     settings: HardNetSettings | None = None,
-    progress: Progress = silent,
+    progress: Progress = notebook_progress,
     report: Report = no_report,
     command: str = "",
     real: bool = False,

@@ -13,7 +13,8 @@ import torch
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
-from workbench.common.progress import Progress, silent
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -56,7 +57,7 @@ def train_proposals(
     name: str,
     backbone: str = "efficientnet_lite0",
     settings: ProposalSettings | None = None,
-    progress: Progress = silent,
+    progress: Progress = notebook_progress,
     report: Report = no_report,
     command: str = "",
     report_scenes: Callable[[tuple[bytes, ...]], None] = lambda pictures: None,

@@ -11,6 +11,7 @@ import ipywidgets as W
 from workbench.config.errors import WorkbenchError
 from workbench.panels.configuration.presets import Favourites
 from workbench.panels.configuration.suggestion import SuggestionView
+from workbench.panels.glossary import GLOSSARY
 from workbench.panels.pipeline_choices import (
     CHOICES,
     backbones,
@@ -24,10 +25,12 @@ from workbench.panels.pipeline_numbers import numbers, with_number
 from workbench.panels.pipeline_summary import description_of
 from workbench.panels.session import Session
 from workbench.panels.widgets.button import FieldButton
+from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.sliders import Numbers
 
 LABELS = ("Backbone", "Layer", *CHOICES)
+RARE = ("Layer", "Power", "Scales")  # parts shown by More
 
 
 class Configuration:
@@ -57,15 +60,24 @@ class Configuration:
         reason = f"Default for {session.bench.collection.name}: {default.reason}"
         self.default = _row("default", Text(lines=[line(reason, "note")]), other)
         self.error = Text(live=True)
+        self.more = W.ToggleButton(
+            description="More", tooltip="Layer, power law, scales, pipelines A and B, favourites"
+        )
+        fields = {label: self._field(label) for label in LABELS}
+        rare = [fields.pop(label) for label in RARE]
+        slots = _row("slots", *self.slots["A"], *self.slots["B"])
+        self.rare = _row("more", *rare, slots, *Favourites(session).parts)
         self.widget = region(
             "Configuration",
-            _row("selects", *(W.VBox([self.selects[label], self.numbers[label]]) for label in LABELS)),
-            _row("string", self.pipeline, self.run, self.add, self.suggestion.ask),
+            _row("selects", *fields.values(), self.more, self.run),
+            self.rare,
+            _row("string", self.pipeline, self.text, self.add, self.suggestion.ask),
             self.error,
             self.default,
             self.suggestion.widget,
-            _row("more", self.text, *self.slots["A"], *self.slots["B"], *Favourites(session).parts),
         )
+        self.more.observe(session.guard(self.unfold), "value")
+        self.unfold(None)
         self.show(None)
         for label in LABELS:
             self.selects[label].observe(session.guard(partial(self.change, label)), "value")
@@ -75,6 +87,13 @@ class Configuration:
         self.add.on_click(session.guard(self.compare))
         session.observe(session.guard(self.show), ["pipeline", "ranking", "learned"])
         session.observe(session.guard(self.show_slots), ["pipeline", "a", "b"])
+
+    def _field(self, label: str) -> W.VBox:
+        """A select with its sliders, and what the part of a pipeline is."""
+        explained = [Help(label.lower())] if label.lower() in GLOSSARY else []
+        field = W.VBox([self.selects[label], self.numbers[label], *explained])
+        field.add_class("wb-explained-field")
+        return field
 
     def _slot(self, slot: str) -> tuple[FieldButton, W.Button]:
         """The buttons that fill a slot and that use its pipeline."""
@@ -91,6 +110,10 @@ class Configuration:
             self.session.guard(lambda _: self.turn(label, position, at))(None)
 
         return turned
+
+    def unfold(self, _: object) -> None:
+        """Show or hide the parts that are chosen rarely."""
+        self.rare.layout.display = None if self.more.value else "none"
 
     def change(self, label: str, change: Any) -> None:
         """A select was changed: change the pipeline, which the session then runs."""

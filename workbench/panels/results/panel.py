@@ -120,11 +120,14 @@ class Results:
         if evaluation is None or evaluation.pipeline != session.pipeline:
             text = "mAP is being computed …" if RANKING in session.jobs else "No mAP for this pipeline yet."
             return [line(text, "note"), *self._ap()]
+        protocol = PROTOCOLS[evaluation.protocol]
+        several = ("easy, medium, hard", "junk") if len(protocol.settings) > 1 else ()
+        words = ("N-S",) if protocol.measure == "N-S" else ("mAP", *several)
         lines = [
-            line(measured(evaluation), "numbers"),
+            line(measured(evaluation), "numbers", *words),
             *self._ap(),
-            line(on_target(evaluation)),
-            line(f"Protocol: {PROTOCOLS[evaluation.protocol].title}", "note"),
+            line(on_target(evaluation), "text", "heat on target"),
+            line(f"Protocol: {protocol.title}", "note"),
         ]
         return [entry for entry in lines if entry["text"]]
 
@@ -134,8 +137,12 @@ class Results:
         if session.answered:
             query = session.query_named(session.query)
             text = of_ranking(session.ranking, session.ranked, query)
-            return [line(text)] if text else []
-        return [line("AP of this query –")] if session.query in session.bench.collection.relevance else []
+            return [line(text, "text", "AP of this query")] if text else []
+        return (
+            [line("AP of this query –", "text", "AP of this query")]
+            if session.query in session.bench.collection.relevance
+            else []
+        )
 
     def show_numbers(self, _: object) -> None:
         self.numbers.lines = self.lines()

@@ -45,7 +45,9 @@ function prepared(figure, { marks, chosen, rings, described, template, turn, wid
     return named;
   });
   const layout = structuredClone(figure.layout);
-  const height = (figure.layout.height ?? HEIGHT) + fitTitles(layout, template, width);
+  narrowed(data, layout, width);
+  const height = (layout.height ?? HEIGHT) + fitTitles(layout, template, width);
+  fitNames(data, layout, template, width);
   const revision = revisionOf(figure);
   const solid = rings.filter(([number]) => figure.data[number]?.type === "scatter3d").map((point) => ringInScene(figure, template, point));
   Object.assign(layout, { template, autosize: true, uirevision: revision, selectionrevision: turn });

@@ -32,7 +32,27 @@ function makePointing(view, say, draw) {
     delete chart.dataset.picture;
     chart.classList.toggle("wb-plot-pickable", Boolean(next) && named(next.number));
     refresh();
-    if (next && described(next)) waiting = setTimeout(() => send({ show: [next.number, next.point] }), PAUSE);
+    if (next) enquire();
+  };
+  const enquire = () => {
+    clearTimeout(waiting);
+    if (described(pointed)) waiting = setTimeout(() => send({ show: [pointed.number, pointed.point] }), PAUSE);
+  };
+
+  // After a drawing: the point stays where it is still there (by keyboard: where it can be seen), and its card until
+  // the answer. ``other``: of another figure, in which the number may mean another point.
+  const renew = (other) => {
+    refresh();
+    if (!pointed) return;
+    const { number, point: one, place: [x, y], keyed } = pointed;
+    if (!other && !axisOf(frame, frame._fullData[number]?.xaxis)) return;
+    const place = placeOf(frame, number, one);
+    const moved = !place || Math.hypot(place[0] - x, place[1] - y) > 1;
+    if (!place || (moved && !keyed)) return point(null);
+    if (!moved && !other) return;
+    pointed = { ...pointed, place };
+    enquire();
+    if (keyed) tell();
   };
 
   const describe = (content, buffers) => {
@@ -101,8 +121,11 @@ function makePointing(view, say, draw) {
     if (!next) return say("There is no point to show.");
     view.library.Plotly.Fx.unhover(frame);
     point({ number: next.number, point: next.point, place: [next.x, next.y], keyed: true });
-    if (!described(next)) hoverPoint(view.library.Plotly, frame, next);
-    say(spokenPoint(frame, next.number, next.point, countOf(frame, next.number)));
+    tell();
+  };
+  const tell = () => {
+    if (!described(pointed)) hoverPoint(view.library.Plotly, frame, pointed);
+    say(spokenPoint(frame, pointed.number, pointed.point, countOf(frame, pointed.number)));
   };
   const rest = () => {
     if (!pointed?.keyed) return;
@@ -136,7 +159,7 @@ function makePointing(view, say, draw) {
     clearTimeout(waiting);
     card.hide();
   };
-  return { listen, refresh, describe, leave: () => point(null), end };
+  return { listen, refresh, renew, describe, end };
 }
 
 // plotly's label of a point.

@@ -18,7 +18,11 @@ function render({ model, el }) {
       }
       node.className = `wb-line wb-${line.kind}`;
       if (tag !== "PROGRESS") {
-        if (node.textContent !== line.text) node.textContent = line.text;
+        const key = JSON.stringify([line.text, line.help]);
+        if (node.dataset.shown === key) return;
+        node.dataset.shown = key;
+        node.textContent = line.text;
+        if (line.help) node.append(helpButton(line.help));
       } else {
         node.setAttribute("aria-label", line.text);
         line.fraction === null ? node.removeAttribute("value") : (node.value = line.fraction);
@@ -60,4 +64,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { render: dimmed(render) };
