@@ -28,10 +28,6 @@ function render({ model, el }) {
 
   // -- what the kernel is asked
 
-  const sideFor = () => {
-    const screen = Math.ceil((Math.max(innerWidth, innerHeight) * (devicePixelRatio || 1)) / 400) * 400;
-    return Math.min(1600, screen);
-  };
   const request = () => {
     const side = sideFor();
     const wanted = [current().ref, beside(), entries[at + 1]?.ref, entries[at - 1]?.ref];
@@ -178,11 +174,7 @@ function render({ model, el }) {
       stage.show("", "");
       stage.warm(null);
     }
-    // Back to the picture that was opened, or to its place in a list that was drawn again.
-    const { node, ref } = opened;
-    const again = node.isConnected ? node : [...document.querySelectorAll("[data-picture]")].find((one) => one.dataset.picture === ref && el.closest(".wb-panel")?.contains(one));
-    const target = again?.matches("[tabindex], button") ? again : again?.querySelector("[tabindex='0'], button");
-    target?.focus({ preventScroll: true });
+    focusOn(opened, el);
     parts.dialog.remove();
   };
   const open = (entry, list) => {
@@ -229,15 +221,13 @@ function render({ model, el }) {
       heats.set(message.heat, values.map(one));
       if (message.heat === asked) asked = "";
       if (message.heat === current().ref) drawHeat();
-    } else if (message.work !== undefined) {
-      parts.status.textContent = asked ? message.work : "";
-    } else if (message.fail !== undefined) {
+    } else if (message.work !== undefined) parts.status.textContent = asked ? message.work : "";
+    else if (message.fail !== undefined) {
       asked = "";
       heatOn = false;
       parts.setFault(message.fail);
       drawHeat();
-    } else if (message.renew) {
-      // The ranking is another: places and heats are, too.
+    } else if (message.renew) { // the ranking is another: places and heats are, too
       for (const picture of known.values()) picture.side = 0;
       heats.clear();
       asked = "";

@@ -23,6 +23,14 @@ function pictureOf(target) {
   return !node?.dataset.picture || (control && control !== node && node.contains(control)) ? null : node;
 }
 
+// Back to the picture that was opened, or to its place in a list of the panel that was drawn again.
+function focusOn({ node, ref }, el) {
+  const same = (one) => one.dataset.picture === ref && el.closest(".wb-panel")?.contains(one);
+  const again = node.isConnected ? node : [...document.querySelectorAll("[data-picture]")].find(same);
+  const target = again?.matches("[tabindex], button") ? again : again?.querySelector("[tabindex='0'], button");
+  target?.focus({ preventScroll: true });
+}
+
 // Call ``open(entry, entries)`` for pictures inside the panel of ``el``; returns a function that ends it.
 function listenForPictures(el, open) {
   const stopped = new AbortController();

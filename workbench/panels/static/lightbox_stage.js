@@ -2,6 +2,12 @@
 
 const MOST = 32; // the largest zoom; 1 fits the picture into the stage
 
+// The longest side, in pixels, of pictures that fill the screen.
+function sideFor() {
+  const screen = Math.ceil((Math.max(innerWidth, innerHeight) * (devicePixelRatio || 1)) / 400) * 400;
+  return Math.min(1600, screen);
+}
+
 function part(tag, name, parent, text) {
   const node = document.createElement(tag);
   node.className = name;
