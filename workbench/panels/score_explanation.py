@@ -21,6 +21,7 @@ from workbench.explain.score import Explanation
 from workbench.panels import contributions
 from workbench.panels.formatting import with_sign
 from workbench.panels.widgets.grid import thumbnail
+from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.region import Line, line
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def _view(
     view: dict[str, Any] = {
         "picture": thumbnail(bench, image, SIDE, box),
         "name": image,
+        "opens": reference(image, box),
         "alt": f"{'Query' if role == 'Query' else 'Result'} {image}, under its heat",
         "heat": heat,
         "note": "",

@@ -19,6 +19,7 @@ from workbench.panels.formatting import plural
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView
+from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.links import Links
 from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
@@ -133,6 +134,7 @@ class VotesView(Panel[Request, Votes]):
             evidence.query_heatmap,
             picture=result.picture,
             name=query,
+            opens=reference(result.request.query.image, result.request.box or result.request.query.box),
             alt=f"Query {query}, under its heat",
             regions=[{**region, "group": ""} for region in regions(self.listing, 0)],
             marked=-1,
@@ -157,6 +159,7 @@ class VotesView(Panel[Request, Votes]):
             self.evidence.image_heatmaps[image],
             picture=picture,
             name=image,
+            opens=image,
             alt=f"Voting image {image}, under its heat",
             regions=regions(self.listing, 1),
             shown=[image],

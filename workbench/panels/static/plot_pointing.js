@@ -1,7 +1,7 @@
 // The point under study, by mouse or by keyboard: its ring, its card, and what the kernel is told.
 
 const PAUSE = 30; // milliseconds that the pointer rests on a point before its description is asked for
-const KEYS = "Arrow keys move from point to point, Enter picks, S selects, Escape leaves.";
+const KEYS = "Arrow keys move from point to point, Enter picks, F opens its picture, S selects, Escape leaves.";
 
 // ``view`` has the model, the elements chart, frame and over, ``library`` {Plotly}, and ``drawn``: the figure on
 // screen with its version and the count of its traces. ``view.chosen`` is the selection, as the trait; ``draw``
@@ -29,6 +29,7 @@ function makePointing(view, say, draw) {
     pointed = next;
     clearTimeout(waiting);
     card.hide();
+    delete chart.dataset.picture;
     chart.classList.toggle("wb-plot-pickable", Boolean(next) && named(next.number));
     refresh();
     if (next) enquire();
@@ -58,6 +59,7 @@ function makePointing(view, say, draw) {
     if (!pointed || String(content.show) !== String([pointed.number, pointed.point])) return;
     const more = hoverText(frame._fullData[pointed.number], pointed.point);
     card.show(content.caption, more, buffers[0], pointed.place);
+    if (buffers[0]?.byteLength) chart.dataset.picture = content.opens; // in the lightbox
     if (pointed.keyed) say([content.caption, more].filter(Boolean).join(", "));
   };
 
@@ -94,7 +96,7 @@ function makePointing(view, say, draw) {
     });
     frame.on("plotly_selected", (event) => (event ? select(numbers(event.points)) : clear()));
     frame.on("plotly_deselect", clear);
-    frame.on("plotly_doubleclick", clear);
+    frame.on("plotly_doubleclick", () => !chart.dataset.picture && clear());
     frame.on("plotly_hover", ({ points, event }) => {
       const hit = points.find(({ curveNumber }) => curveNumber < view.drawn.count);
       if (!hit || pointed?.keyed) return;

@@ -167,7 +167,8 @@ class Plot(Dimmed, anywidget.AnyWidget):
         def work(progress: Progress) -> None:
             caption, picture = describe(identifiers[0])
             progress("Loading a picture", 1, 1)
-            self.send({"show": point, "caption": caption}, buffers=[picture])
+            content = {"show": point, "caption": caption, "opens": identifiers[0]}
+            self.send(content, buffers=[picture])
 
         self.runner.submit(work)
 
