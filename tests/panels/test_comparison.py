@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 import workbench
 from tests.support.pictures import noise_of
 from workbench.bench.bench import Bench
+from workbench.config.config import Config
 from workbench.panels.ap_pairs import paired
 from workbench.panels.comparison import queue
+from workbench.panels.comparison.example import contrast
 from workbench.panels.comparison.panel import Comparison
 from workbench.panels.session import Session
 from workbench.panels.widgets.rankings import FIRST
+from workbench.runs.presets import PUBLISHED_PIPELINES
 
 PIPELINE = MAX = "efficientnet_lite0/max/rmac:2"
 MEAN, WHOLE = (f"efficientnet_lite0/{rest}" for rest in ("mean/rmac:2", "mean/whole"))
@@ -266,3 +270,128 @@ def _evaluation(aps: dict[str, float]) -> workbench.engine.evaluate.Evaluation:
 
     table = pd.DataFrame({"query": list(aps), "ap": 0.0, "ap_hard": list(aps.values())})
     return workbench.engine.evaluate.Evaluation("net/max/whole", "none", "revisited", 0.0, {}, table, {}, [])
+
+
+# Rows removed and moved
+
+
+def test_rows_are_moved_and_removed_from_the_table(session: Session) -> None:
+    panel = Comparison(session)
+    session.compared = (MAX, MEAN, WHOLE)
+    settled(session)
+    panel.table._handle_custom_msg({"order": [WHOLE, "of another table", MAX]}, [])
+    settled(session)
+    assert session.compared == (WHOLE, MAX, MEAN)
+    assert [row["id"] for row in panel.table.rows] == [WHOLE, MAX, MEAN]
+    assert [trace.name for trace in panel.versus.curves.figure.data][-1] in session.compared
+    panel.table._handle_custom_msg({"remove": MAX}, [])
+    settled(session)
+    assert session.compared == (WHOLE, MEAN) and set(session.evaluations) == {WHOLE, MEAN}
+
+
+def test_warnings_are_a_button_beside_the_map(session: Session, bench: Bench) -> None:
+    panel = Comparison(session)
+    session.compared = ("resnet18@random/max/whole", MAX)
+    settled(session)
+    keys = [column["key"] for column in panel.table.columns]
+    assert keys[keys.index("mAP") + 1] == "warnings" and panel.table.columns[0]["frozen"]
+    row = rows(panel)["resnet18@random/max/whole"]
+    warnings = session.evaluations["resnet18@random/max/whole"].warnings
+    assert row["cells"]["warnings"] == f"⚠ {len(warnings)}"
+    assert [card["text"] for card in row["cards"]["warnings"][1:]] == [f"⚠ {text}" for text in warnings]
+    assert {"bytes", "milliseconds", "mAP", "mP@10"} <= {c["key"] for c in panel.table.columns if "help" in c}
+
+
+def test_cancelling_does_not_wait_for_a_whitening(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, endless = threading.Event(), threading.Event()
+
+    def fit(*_: object, **__: object) -> None:
+        started.set()
+        endless.wait(60)
+
+    monkeypatch.setattr("workbench.descriptors.whitening.Whitening.fit", fit)
+    panel = Comparison(session)
+    session.compared = (f"{MAX}/pcaw:8",)
+    try:
+        assert started.wait(60)
+        session.cancel()
+        assert session.lane(queue.LANE).wait(30)
+        assert not endless.is_set() and "cancelled" in panel.table.rows[0]["said"]
+    finally:
+        endless.set()
+
+
+# The example
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "other"),
+    [
+        ("vgg16/max/rmac:3/pcaw:64", "vgg16/mean/whole/pcaw:64"),
+        ("vgg16/gem:3/whole/aqe:5", "vgg16/mean/whole/aqe:5"),
+        ("vgg16/mean/whole/centre/ivf:16", "vgg16/max/rmac:3/ivf:16"),
+        ("vgg16/max/rmac:5/attention/pcaw:64", "vgg16/mean/whole/pcaw:64"),
+        ("sift/bow:4096/whole/sv:100", PUBLISHED_PIPELINES["R-MAC"]),
+        ("alexnet@fc6/code/whole", PUBLISHED_PIPELINES["R-MAC"]),
+    ],
+)
+def test_contrast_has_the_opposite_pooling(pipeline: str, other: str) -> None:
+    assert contrast(pipeline).pipeline == str(Config.parse(other))
+
+
+def test_example_is_compared_after_the_first_evaluation(session: Session) -> None:
+    panel = Comparison(session)
+    order: list[str] = []
+    session.observe(lambda change: order.append("evaluation"), "evaluation")
+    session.observe(lambda change: order.append("comparison"), "waiting")
+    session.refresh()
+    settled(session)
+    assert order[0] == "evaluation" and session.example == session.compared == (MAX, WHOLE)
+    assert all("mAP" in row["cells"] for row in panel.table.rows)
+    assert panel.note.lines[0]["text"].startswith("An example: ")
+    panel.add.click()  # the user's own
+    settled(session)
+    assert session.compared == (MAX,) and session.example == () and panel.note.lines == []
+    panel.table._handle_custom_msg({"remove": MAX}, [])
+    session.refresh()
+    settled(session)
+    assert session.compared == ()  # it does not come back
+
+
+def test_example_makes_way_for_other_work_and_other_pipelines(session: Session) -> None:
+    panel = Comparison(session)
+    interrupted: list[bool] = []
+
+    def work(_: object) -> None:
+        if session.waiting and not interrupted:
+            interrupted.append(True)
+            session.run("another", lambda progress: progress("working", 1, 1))
+
+    session.observe(work, "waiting")
+    session.refresh()
+    settled(session)
+    assert interrupted and session.compared == (MAX, WHOLE)  # begun again, and complete
+    session.compare(MEAN)
+    settled(session)
+    assert session.compared == tuple(queue.evaluated(session)) == (MEAN,)
+    assert [row["id"] for row in panel.table.rows] == [MEAN]
+
+
+def test_nothing_is_compared_while_the_panel_is_folded(session: Session) -> None:
+    panel = Comparison(session)
+    panel.widget.layout.display = "none"
+    session.refresh()
+    settled(session)
+    assert session.compared == ()
+    panel.widget.layout.display = None
+    settled(session)
+    assert len(session.compared) == 2
+
+
+def test_rankings_are_an_example_without_ground_truth(folder: Path, cache: Path) -> None:
+    session = Session(workbench.open(folder, cache=cache), pipeline=MAX)
+    panel = Comparison(session)
+    session.refresh()
+    settled(session)
+    assert session.compared == (MAX, WHOLE) and len(panel.versus.rankings.duel.sides) == 2
+    assert "no ground truth" in panel.note.lines[0]["text"]

@@ -19,7 +19,8 @@ GLOSSARY: dict[str, Meaning] = {
     "mAP": Meaning(
         "Mean average precision: how far up the right images come, averaged over the queries; 100 is "
         "perfect. AP is the area under the curve of precision over recall of one query.",
-        "mAP = (1/Q) Σ AP(q),  AP = Σₖ (Rₖ − Rₖ₋₁) · (Pₖ + Pₖ₋₁) / 2",
+        "mAP = (1/Q) Σ AP(q)\nOxford, Paris: AP = Σₖ (Rₖ − Rₖ₋₁) · (Pₖ + Pₖ₋₁) / 2\n"
+        "others: AP = Σₖ (Rₖ − Rₖ₋₁) · Pₖ",
         "Philbin et al., CVPR 2007",
     ),
     "easy, medium, hard": Meaning(
@@ -49,8 +50,8 @@ GLOSSARY: dict[str, Meaning] = {
     ),
     "mP@10": Meaning(
         "Mean precision of the first ten results: how many of the images that a user sees first are "
-        "right. Where a query has fewer than ten positives, k is the rank of the last one.",
-        "P@k = |{positives in the first k}| / k,  k ≤ 10",
+        "right. If the last positive is before rank ten, k is its rank.",
+        "P@k = |{positives in the first k}| / k,  k = min(10, rank of the last positive)",
         "Radenović et al., CVPR 2018",
     ),
     "heat on target": Meaning(
@@ -65,6 +66,14 @@ GLOSSARY: dict[str, Meaning] = {
         "object. One is a perfect fit.",
         "IoU = |A ∩ B| / |A ∪ B|",
         "Everingham et al., IJCV 2010",
+    ),
+    "bytes an image": Meaning(
+        "The memory that searching takes for each image: its vector, four bytes a number, or its code, and "
+        "local features if re-ranking compares them.",
+    ),
+    "milliseconds a query": Meaning(
+        "The time to search, rank and re-rank for one query whose vector is known: the median of up to "
+        "twenty queries, here.",
     ),
     "backbone": Meaning(
         "The network that turns a picture into a feature map: one vector for each cell of a coarse "
@@ -128,10 +137,10 @@ GLOSSARY: dict[str, Meaning] = {
     ),
     "interval": Meaning(
         "The difference is measured again on queries drawn with replacement from the same ones; 95 % of "
-        "the results lie in the interval. If it contains zero, the queries are too few to tell the two "
-        "apart.",
+        "the results lie in the interval. p is the share of random exchanges of the two pipelines, query by "
+        "query, whose mean difference is as large: below 0.05 it is more than chance explains.",
         "",
-        "Efron 1979; Sakai, SIGIR 2006",
+        "Efron 1979; Sakai, SIGIR 2006; Smucker et al., CIKM 2007",
     ),
     "grid search": Meaning(
         "Evaluates every combination of the switched-on parts. The best of many is partly luck: its mAP "

@@ -36,7 +36,8 @@ class Session(Refinement):
     its results, and ``ranked`` is the question of ``ranking``; feedback changes the ranking, never the
     evaluation. ``image`` is the image under study, ``selection`` are the marked images. ``compared`` are the
     pipelines of the comparison, ``a`` and ``b`` the two that are compared in detail, ``evaluations`` the
-    results of the compared ones, and ``waiting`` those that are compared once they are evaluated.
+    results of the compared ones, and ``waiting`` those that are compared once they are evaluated. ``example``
+    are compared pipelines that nobody asked for: they make way for those of the user.
 
     Work runs in lanes with one worker each, so that a slow job does not delay other panels: see ``run``.
     """
@@ -54,6 +55,7 @@ class Session(Refinement):
     b = T.Unicode()
     evaluations = T.Dict()  # pipeline → Evaluation, or the sentence of an error
     waiting = T.Tuple()  # pipelines
+    example = T.Tuple()  # pipelines
     learned = T.Int(0)  # number of trainings that ended; panels then offer new weights
     jobs = T.Dict()  # lane → Job that runs now
     message = T.Unicode()
@@ -63,6 +65,7 @@ class Session(Refinement):
         super().__init__(**{"pipeline": bench.default_pipeline, **traits})
         self.bench = bench
         self.prefetcher: Any = None  # prefetching, once panels are shown
+        self.comparer: Any = None  # comparing an example, once a comparison is shown
         self._lanes: dict[str, JobRunner] = {}
         self._message_lane = ""  # the lane whose message is shown
         self._lock = threading.RLock()
@@ -102,6 +105,13 @@ class Session(Refinement):
             self.box = None
             self.also = ()
             self.query = query_id
+
+    def compare(self, *pipelines: str) -> None:
+        """Add pipelines to the compared ones; those of the example make way for them."""
+        with self._lock:
+            example, self.example = {*self.example} - {*pipelines}, ()
+            self.waiting = tuple(name for name in self.waiting if name not in example)
+            self.compared = (*(name for name in self.compared if name not in example), *pipelines)
 
     def add_file(self, path: Path) -> None:
         """Add an image file outside the collection as a query, named by its absolute path."""

@@ -124,8 +124,10 @@ class GridSearchChoice:
     def search(self, _: object) -> None:
         """Evaluate the chosen combinations; then compare the best two of all pipelines."""
         session = self.session
-        new = [p for p in self.chosen().pipelines if p not in queue.evaluated(session)]
+        pipelines = self.chosen().pipelines
+        new = [p for p in pipelines if p not in queue.evaluated(session)]
         with session.lock:
+            queue.end_example(session, pipelines)
             queue.enter(session, new)
             session.a = session.b = ""
 

@@ -149,7 +149,7 @@ class PairComparison(Panel[Request, Compared]):
         return Compared(request, difference, pairs.loc[gains.index], figures)
 
     def render(self, result: Compared) -> None:
-        self.sentence.lines = [line(result.difference.sentence(), "numbers")]
+        self.sentence.lines = [line(result.difference.sentence(), "numbers", "interval")]
         for plot, figure in zip((self.gains, self.curves, self.means), result.figures, strict=True):
             plot.show(figure)
         self.queries.rows = [row(*pair) for pair in result.pairs.itertuples(index=False)]

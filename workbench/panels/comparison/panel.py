@@ -10,6 +10,7 @@ import ipywidgets as W
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison as Compared
 from workbench.panels.comparison import queue, table
+from workbench.panels.comparison.example import contrast, example_of
 from workbench.panels.comparison.grid_search import GridSearchChoice
 from workbench.panels.comparison.pair import PairComparison
 from workbench.panels.session import Session
@@ -38,7 +39,7 @@ class Comparison:
         )
         self.search = GridSearchChoice(session)
         self.note = Text()
-        self.table = Table(label="Pipelines compared", empty=EMPTY)
+        self.table = Table(label="Pipelines compared", empty=EMPTY, editable=True)
         self.detail = Text()
         self.use = W.Button(description="Make current", tooltip="Rank with this pipeline")
         self.remove = W.Button(description="Remove", tooltip="Take this pipeline out of the comparison")
@@ -55,21 +56,33 @@ class Comparison:
         )
 
         guard = session.guard
-        self.add.on_click(guard(lambda _: queue.enter(session, [session.pipeline])))
+        self.add.on_click(guard(self.add_current))
         self.searching.observe(guard(self.open_search), "value")
         self.table.on_pick(guard(self.choose))
+        self.table.on_remove(guard(lambda pipeline: queue.leave(session, [pipeline])))
+        self.table.on_order(guard(lambda pipelines: queue.reorder(session, pipelines)))
         self.search.figure.plot.on_pick(guard(self.choose))
         self.use.on_click(guard(lambda _: setattr(session, "pipeline", self.chosen)))
         self.remove.on_click(guard(lambda _: queue.leave(session, [self.chosen])))
         session.observe(guard(self.enter), "compared")
-        session.observe(guard(self.draw), ["compared", "evaluations", "waiting", "a", "b"])
+        session.observe(guard(self.draw), ["compared", "evaluations", "waiting", "example", "a", "b"])
         session.observe(guard(self.follow_jobs), "jobs")
         self.open_search(None)
         self.enter(None)
         self.draw(None)
+        self.example = example_of(session, lambda: self.widget.layout.display != "none")
+        self.widget.layout.observe(guard(self.example.follow), "display")
+        self.example.follow()
 
     def open_search(self, _: object) -> None:
         self.search.widget.layout.display = None if self.searching.value else "none"
+
+    def add_current(self, _: object) -> None:
+        """Add the current pipeline, in place of an example."""
+        pipelines = [self.session.pipeline]
+        with self.session.lock:
+            queue.end_example(self.session, pipelines)
+            queue.enter(self.session, pipelines)
 
     def choose(self, pipeline: str) -> None:
         """A row was picked: show how its numbers were made, or hide that again."""
@@ -114,9 +127,8 @@ class Comparison:
             )
             self.about.layout.display = None if self.chosen else "none"
             self.searching.disabled = not queue.has_truth(session)
-            self.note.lines = (
-                [] if queue.has_truth(session) else [line(without_truth(collection.name), "note")]
-            )
+            truth = [] if queue.has_truth(session) else [line(without_truth(collection.name), "note")]
+            self.note.lines = [*truth, *(line(text, "note") for text in example_text(session))]
 
     def offer(self, evaluations: list[Evaluation]) -> None:
         """Offer the table as a file, unless it is that of the same evaluations."""
@@ -144,7 +156,7 @@ class Comparison:
             text = "is being evaluated …" if pipeline == session.waiting[0] else "…"
         elif not result and queue.has_truth(session):
             text = "not evaluated: cancelled; Add to comparison goes on with it"
-        return {"id": pipeline, "cells": {"held": side, "pipeline": pipeline}, "said": text}
+        return {"id": pipeline, "cells": {"pipeline": pipeline}, "marks": {"pipeline": side}, "said": text}
 
 
 def without_truth(name: str) -> str:
@@ -153,3 +165,13 @@ def without_truth(name: str) -> str:
         f'{name} has no ground truth, so there are no numbers: open it with labels="folders" where '
         "subfolders are labels, or give a labels.csv. Two rankings of a query can still be compared."
     )
+
+
+def example_text(session: Session) -> list[str]:
+    """What is compared as an example, and why; nothing once the user compares pipelines."""
+    if not session.example:
+        return []
+    reason = contrast(session.example[0]).reason
+    return [
+        f"An example: the pipeline of the start, and {reason}. Add to comparison and Grid search replace it."
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,11 @@ from workbench.panels.jobs import readable
 from workbench.panels.session import Session
 
 LANE = "comparison"
+Runner = Callable[[Callable[[Progress], None], Progress], None]
+
+
+def _plain(work: Callable[[Progress], None], progress: Progress) -> None:
+    work(progress)
 
 
 def has_truth(session: Session) -> bool:
@@ -26,10 +31,11 @@ def evaluated(session: Session) -> dict[str, Evaluation]:
     return {p: results[p] for p in session.compared if isinstance(results.get(p), Evaluation)}
 
 
-def enter(session: Session, pipelines: Sequence[str] = ()) -> None:
+def enter(session: Session, pipelines: Sequence[str] = (), run: Runner = _plain) -> None:
     """Evaluate these pipelines and the compared ones that are not evaluated; each is added once evaluated.
 
     A pipeline that failed is evaluated again if it is named. Without ground truth they are only listed.
+    ``run`` calls the work with its progress.
     """
     if not has_truth(session):
         with session.lock:
@@ -44,7 +50,7 @@ def enter(session: Session, pipelines: Sequence[str] = ()) -> None:
         if set(todo) <= set(session.waiting):
             return
         session.waiting = todo
-    session.run(LANE, partial(_work, session, todo))
+    session.run(LANE, partial(run, partial(_work, session, todo)))
 
 
 def leave(session: Session, pipelines: Sequence[str]) -> None:
@@ -53,6 +59,20 @@ def leave(session: Session, pipelines: Sequence[str]) -> None:
         session.waiting = tuple(p for p in session.waiting if p not in pipelines)
         session.compared = tuple(p for p in session.compared if p not in pipelines)
         session.evaluations = {p: e for p, e in session.evaluations.items() if p not in pipelines}
+
+
+def end_example(session: Session, kept: Sequence[str]) -> None:
+    """Remove the example from the comparison, except for these pipelines of it."""
+    with session.lock:
+        example, session.example = session.example, ()
+        leave(session, [p for p in example if p not in kept])
+
+
+def reorder(session: Session, pipelines: Sequence[str]) -> None:
+    """Put the compared pipelines into this order; those that are not named stay at the end."""
+    with session.lock:
+        named = [p for p in dict.fromkeys(pipelines) if p in session.compared]
+        session.compared = (*named, *(p for p in session.compared if p not in named))
 
 
 def best_two(session: Session) -> None:

@@ -11,8 +11,11 @@ from workbench.collections.protocols import PROTOCOLS
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.judged import judged_text, queries_text
 from workbench.evaluation.measures_text import measure_titles, measure_value, on_target
+from workbench.panels.formatting import plural
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
+
+WORDS = {"mP@10": "mP@10", "Heat on target": "heat on target", "Box IoU": "box IoU", "N-S of 4": "N-S"}
 
 STAR = "★ "  # before the best mAP
 
@@ -31,26 +34,35 @@ def columns(collection: Collection) -> list[dict[str, Any]]:
         "Box IoU": "Mean overlap of the most similar region, aligned with the query, with the true outline",
     }
     if collection.protocol is None:
-        return [column("held", "A/B"), column("pipeline", "Pipeline", code=True)]
+        return [column("pipeline", "Pipeline", code=True, frozen=True)]
+    titles = measures(collection)
+    means = [key for key in titles if key.startswith("mAP") or key == "N-S"]
+    of_measures = {
+        key: column(key, title, True, hints.get(title, "In percent"), words=words(title))
+        for key, title in titles.items()
+    }
     return [
-        column("held", "A/B", hint="The two pipelines that are compared"),
-        column("pipeline", "Pipeline", code=True),
-        *(
-            column(key, title, True, hints.get(title, "In percent"))
-            for key, title in measures(collection).items()
-        ),
+        column("pipeline", "Pipeline", code=True, frozen=True),
+        *(of_measures.pop(key) for key in means),
+        column("warnings", "⚠", True, "Warnings about the numbers"),
+        *of_measures.values(),
         column("judged", "Queries", True, "How many queries the measures are of"),
-        column("bytes", "Bytes/image", True, "Of an image's vector in single precision, or of its code"),
-        column("milliseconds", "ms/query", True, "To search, rank and re-rank for one query, here"),
-        column("warnings", "Notes", True, "Warnings about the numbers; choose the row to read them"),
+        column("bytes", "Bytes/image", True, words=["bytes an image"]),
+        column("milliseconds", "ms/query", True, words=["milliseconds a query"]),
     ]
+
+
+def words(title: str) -> list[str]:
+    """The words of the glossary that explain a measure."""
+    setting = ["easy, medium, hard"] if title in ("mAP easy", "mAP medium", "mAP hard") else []
+    return [WORDS[title]] if title in WORDS else ["mAP", *setting]
 
 
 def evaluated_row(evaluation: Evaluation, side: str, best: Mapping[str, float], running: bool) -> Any:
     """A row of numbers; ``best`` are the highest of each measure, ``running``: more measures will follow."""
     metrics, costs = evaluation.metrics, evaluation.costs
     star = headline_of(evaluation)
-    cells = {"held": side, "pipeline": evaluation.pipeline}
+    cells = {"pipeline": evaluation.pipeline}
     order: dict[str, float] = {}
     for key in best:
         value = metrics.get(key, math.nan)
@@ -69,13 +81,18 @@ def evaluated_row(evaluation: Evaluation, side: str, best: Mapping[str, float], 
         order |= costs
     notes = len(evaluation.warnings)
     cells["warnings"], order["warnings"] = f"⚠ {notes}" if notes else "", float(notes)
-    return {
+    row = {
         "id": evaluation.pipeline,
         "cells": cells,
+        "marks": {"pipeline": side},
         "order": order,
         "strong": [key for key in best if metrics.get(key) == best[key]],
-        "titles": {"warnings": "\n".join(evaluation.warnings)},
     }
+    if notes:
+        heading = f"{plural(notes, 'warning')} about these numbers"
+        about = [{"word": heading}, *({"text": f"⚠ {warning}"} for warning in evaluation.warnings)]
+        row |= {"cards": {"warnings": about}, "titles": {"warnings": f"{heading}: {evaluation.pipeline}"}}
+    return row
 
 
 def headline_of(evaluation: Evaluation) -> str:

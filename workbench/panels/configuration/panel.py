@@ -147,7 +147,7 @@ class Configuration:
         self.session.refresh(again=True)
 
     def compare(self, _: object) -> None:
-        self.session.compared = (*self.session.compared, self.session.pipeline)
+        self.session.compare(self.session.pipeline)
 
     def fill(self, slot: str) -> None:
         """Keep the pipeline in a slot, and add it to the comparison."""

@@ -116,7 +116,7 @@ class History(Panel[tuple[str, ...], Runs]):
         chosen = [store.load(cache, name) for name in self.chosen]
         pipelines = [run.pipeline for run in chosen]
         if len(chosen) == 2:
-            session.compared = (*session.compared, *pipelines)
+            session.compare(*pipelines)
             session.a, session.b = pipelines
         for pipeline in pipelines[-1:]:
             session.pipeline = pipeline
@@ -141,7 +141,7 @@ class History(Panel[tuple[str, ...], Runs]):
         """Write the report in a worker."""
         path = file_named(self.report_file.value, ".html")
         session = self.session
-        pipelines = session.compared or (session.pipeline,)
+        pipelines = tuple(p for p in session.compared if p not in session.example) or (session.pipeline,)
 
         def work(progress: Progress) -> None:
             report_page.write_report(session.bench, pipelines, path, progress)

@@ -3,10 +3,15 @@
 function helpButton(cards) {
   const button = document.createElement("button");
   const words = cards.map(({ word }) => word).join("; ");
-  button.type = "button";
   button.className = "wb-help";
   button.title = `What is this? ${words}`;
   button.setAttribute("aria-label", `What is ${words}?`);
+  return cardButton(button, cards);
+}
+
+// Makes a button open the cards: each has a word, a text, a formula and a source, of which some may be missing.
+function cardButton(button, cards) {
+  button.type = "button";
   button.setAttribute("aria-expanded", "false");
   button.dataset.lmSuppressShortcuts = "true";
   let card = null;
@@ -17,6 +22,7 @@ function helpButton(cards) {
     card.className = "wb-help-card";
     card.setAttribute("role", "note");
     card.tabIndex = -1;
+    card.addEventListener("click", (event) => event.stopPropagation());
     card.popover = "auto"; // closed by Escape and by a click elsewhere
     for (const { word, text, formula, source } of cards) {
       for (const [tag, content] of [["strong", word], ["p", text], ["code", formula], ["small", source]]) {

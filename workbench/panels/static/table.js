@@ -1,4 +1,4 @@
-// A table of text: headings sort, rows can be picked, one tab stop with arrow keys.
+// A table of text: headings sort, rows can be picked, moved and removed, one tab stop with arrow keys.
 
 function render({ model, el }) {
   const table = document.createElement("table");
@@ -16,10 +16,12 @@ function render({ model, el }) {
 
   const lines = () => [...body.rows];
 
+  const stop = (line, index) => [line, ...line.querySelectorAll("button")].forEach((part) => (part.tabIndex = index));
+
   const reach = (line, focus = true) => {
     if (!line) return;
-    lines().forEach((other) => (other.tabIndex = -1));
-    line.tabIndex = 0;
+    lines().forEach((other) => stop(other, -1));
+    stop(line, 0);
     tab = line.dataset.id;
     if (focus) line.focus();
   };
@@ -41,9 +43,13 @@ function render({ model, el }) {
 
   const drawHead = () => {
     const line = document.createElement("tr");
-    for (const { key, title, number, hint } of model.get("columns")) {
+    for (const { key, title, number, hint, help, frozen } of model.get("columns")) {
       const cell = document.createElement("th");
       const button = document.createElement("button");
+      const heading = document.createElement("div");
+      heading.className = "wb-heading";
+      button.className = "wb-sort";
+      cell.classList.toggle("wb-frozen", Boolean(frozen));
       cell.scope = "col";
       cell.classList.toggle("wb-number", Boolean(number));
       cell.setAttribute("aria-sort", sorted.key !== key ? "none" : sorted.down ? "descending" : "ascending");
@@ -56,15 +62,96 @@ function render({ model, el }) {
         sorted = { key, down };
         drawHead();
         drawBody();
-        head.rows[0].cells[model.get("columns").findIndex((one) => one.key === key)].firstChild.focus();
+        head.querySelectorAll(".wb-sort")[model.get("columns").findIndex((column) => column.key === key)].focus();
       });
-      cell.append(button);
+      heading.append(button);
+      if (help) heading.append(helpButton(help));
+      cell.append(heading);
       line.append(cell);
     }
     head.replaceChildren(line);
   };
 
+  // The handle to drag a row, and the button that removes it, beside the text of its first cell.
+  const tool = (cell, row) => {
+    const [box, handle, place, remove] = ["div", "span", "span", "button"].map((tag) => document.createElement(tag));
+    box.className = "wb-tools-cell";
+    handle.className = "wb-handle";
+    handle.draggable = true;
+    handle.title = "Drag to another place (Alt+↑, Alt+↓)";
+    handle.addEventListener("dragstart", (event) => {
+      dragged = row.id;
+      event.dataTransfer.effectAllowed = "move";
+      event.dataTransfer.setData("text/plain", row.id);
+      event.dataTransfer.setDragImage(cell.parentElement, 8, 8);
+    });
+    handle.addEventListener("dragend", () => {
+      dragged = "";
+      aim(null);
+    });
+    place.className = "wb-place";
+    remove.type = "button";
+    remove.className = "wb-remove";
+    remove.textContent = "×";
+    remove.title = "Remove (Delete)";
+    remove.setAttribute("aria-label", `Remove ${row.cells[model.get("columns")[0].key]}`);
+    remove.addEventListener("click", (event) => {
+      event.stopPropagation();
+      takeOut(row.id);
+    });
+    box.append(handle, place, remove);
+    cell.append(box);
+    return place;
+  };
+
+  const takeOut = (id) => {
+    const all = lines();
+    const at = all.findIndex((line) => line.dataset.id === id);
+    reach(all[at + 1] ?? all[at - 1], body.contains(document.activeElement));
+    model.send({ remove: id });
+  };
+
+  // The row gets its new place here at once; the order of the others is as shown.
+  const moveTo = (id, at) => {
+    const order = lines().map((line) => line.dataset.id).filter((other) => other !== id);
+    order.splice(at, 0, id);
+    model.send({ order });
+    sorted = { key: "", down: false };
+    drawHead();
+    model.set("rows", order.map((name) => model.get("rows").find((row) => row.id === name)));
+    const line = lines().find((other) => other.dataset.id === id);
+    reach(line, body.contains(document.activeElement) || !dragged);
+    line?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  };
+
+  let dragged = ""; // the id of a row
+  const aim = (line, after) => {
+    for (const other of lines()) other.classList.remove("wb-drop-before", "wb-drop-after");
+    line?.classList.add(after ? "wb-drop-after" : "wb-drop-before");
+  };
+  const below = (line, event) => {
+    const { top, height } = line.getBoundingClientRect();
+    return event.clientY > top + height / 2;
+  };
+  body.addEventListener("dragover", (event) => {
+    const line = event.target.closest("tr");
+    if (!dragged || !line) return;
+    event.preventDefault();
+    aim(line, below(line, event));
+  });
+  body.addEventListener("drop", (event) => {
+    const line = event.target.closest("tr");
+    if (!dragged || !line) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const others = lines().filter((other) => other.dataset.id !== dragged);
+    aim(null);
+    if (line.dataset.id !== dragged) moveTo(dragged, others.indexOf(line) + below(line, event));
+    dragged = "";
+  });
+
   const drawBody = () => {
+    const tools = model.get("editable");
     const focused = body.contains(document.activeElement);
     const columns = model.get("columns");
     body.replaceChildren(
@@ -78,12 +165,29 @@ function render({ model, el }) {
           model.send({ pick: row.id });
         });
         const last = row.said ? columns.findLastIndex(({ key }) => row.cells[key]) : columns.length - 1;
-        for (const { key, number, code } of columns.slice(0, last + 1)) {
+        for (const { key, number, code, frozen } of columns.slice(0, last + 1)) {
           const cell = line.insertCell();
+          const place = frozen && tools ? tool(cell, row) : cell;
           // A long pipeline is wrapped after a slash.
           const words = (row.cells[key] ?? "").split(code ? /(?<=\/)/ : undefined);
-          cell.append(...words.flatMap((word) => [word, document.createElement("wbr")]).slice(0, -1));
-          if (row.titles?.[key]) cell.title = row.titles[key];
+          const parts = words.flatMap((word) => [word, document.createElement("wbr")]).slice(0, -1);
+          if (row.marks?.[key]) {
+            const mark = document.createElement("span");
+            mark.className = "wb-mark";
+            mark.textContent = row.marks[key];
+            parts.unshift(mark);
+          }
+          if (row.cards?.[key]) {
+            const button = cardButton(document.createElement("button"), row.cards[key]);
+            button.className = "wb-cell-button";
+            button.append(...parts);
+            if (row.titles?.[key]) button.setAttribute("aria-label", row.titles[key]);
+            place.append(button);
+          } else {
+            place.append(...parts);
+            if (row.titles?.[key]) cell.title = row.titles[key];
+          }
+          cell.classList.toggle("wb-frozen", Boolean(frozen));
           cell.classList.toggle("wb-number", Boolean(number));
           cell.classList.toggle("wb-code", Boolean(code));
           cell.classList.toggle("wb-strong", Boolean(row.strong?.includes(key)));
@@ -110,10 +214,16 @@ function render({ model, el }) {
   };
 
   body.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (event.target.closest("button") && ["Enter", " "].includes(event.key)) return;
     const all = lines();
     const here = all.findIndex((line) => line.dataset.id === tab);
-    const moves = {
+    const editable = model.get("editable");
+    const moves = event.altKey ? {
+      ArrowUp: () => editable && here > 0 && moveTo(tab, here - 1),
+      ArrowDown: () => editable && here < all.length - 1 && moveTo(tab, here + 1),
+    } : {
+      ...(editable ? { Delete: () => takeOut(tab), Backspace: () => takeOut(tab) } : {}),
       ArrowUp: () => reach(all[here - 1]),
       ArrowDown: () => reach(all[here + 1]),
       Home: () => reach(all[0]),
@@ -131,7 +241,7 @@ function render({ model, el }) {
     drawHead();
     drawBody();
   };
-  const changes = { "change:columns": draw, "change:rows": drawBody, "change:chosen": mark, "change:empty": mark };
+  const changes = { "change:columns": draw, "change:editable": drawBody, "change:rows": drawBody, "change:chosen": mark, "change:empty": mark };
   for (const [name, act] of Object.entries(changes)) model.on(name, act);
   draw();
   return () => {
