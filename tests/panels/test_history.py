@@ -14,6 +14,7 @@ from workbench.bench.bench import Bench
 from workbench.config.errors import WorkbenchError
 from workbench.panels.history.panel import History, file_named
 from workbench.panels.session import Session
+from workbench.panels.widgets.page_link import PageLink
 from workbench.runs import store
 
 WHOLE, REGIONS = f"{NETWORK}/max/whole", f"{NETWORK}/mean/rmac:2/pcaw:8"
@@ -216,3 +217,23 @@ def test_report_without_ground_truth_names_what_is_missing(
     settled(history)
     assert history.session.failed and "no ground truth" in history.session.message
     assert not (tmp_path / "report.html").exists()
+
+
+def test_saved_report_is_sent_to_the_browser_unless_it_has_changed(tmp_path: Path) -> None:
+    link, sent = PageLink(), []
+    link.send = lambda content, buffers=(): sent.append((content, [*buffers]))  # type: ignore[method-assign]
+    link._handle_custom_msg({"open": 0}, [])
+    assert sent == [] and link.name == ""
+    page = tmp_path / "a\x1bb.html"
+    page.write_text("<p>report")
+    link.show(page)
+    link._handle_custom_msg({"open": 1}, [])
+    assert sent.pop() == ({"version": 1}, [b"<p>report"]) and link.name == "a\\x1bb.html"
+    page.write_text("<script>of another</script>")
+    link._handle_custom_msg({"open": 1}, [])
+    page.unlink()
+    link._handle_custom_msg({"open": 1}, [])
+    assert [content["error"].split(":")[0] for content, buffers in sent if not buffers] == [
+        "a\\x1bb.html has changed since it was saved here",
+        "a\\x1bb.html is no longer there",
+    ]

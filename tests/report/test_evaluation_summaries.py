@@ -46,8 +46,8 @@ def test_summary_of_a_comparison_has_titles_units_and_the_best_in_bold() -> None
     assert ">mAP, %<" in html and ">25.0<" in html and "<strong>50.0</strong>" in html
     assert ">1 of 2<" in html and ">5,120<" in html and ">1.25<" in html
     assert html.count("semi-synthetic: &lt;i&gt;") == 1
-    assert "⚠ file:&lt;script&gt;/a.pth/max/whole: random weights" in html
-    assert f"Compared with <code>{MAX}</code>:" in html
+    assert "⚠ B: random weights" in html and "Compared with A, over the queries:" in html
+    assert html.count(">file:&lt;script&gt;/<wbr>a.pth/<wbr>max/<wbr>whole<") == 1
     assert "B: +25.0 mAP (one query: no interval); higher on 1 query, lower on 0, equal on 0<" in html
     assert "<script>" not in html and "<i>" not in html and "nan" not in html
     assert repr(comparison) == f"Comparison of 2 pipelines by mAP, %\n 25.0  {MAX}\n 50.0  {HOSTILE}"
@@ -70,3 +70,13 @@ def test_comparisons_without_numbers_are_shown(evaluations: list) -> None:
     html = summary(Comparison(evaluations))
     assert "nan" not in html and ("no pipeline" in html) == (not evaluations)
     assert repr(Comparison(evaluations)).startswith("Comparison of")
+
+
+def test_pipelines_of_one_network_are_named_by_what_differs() -> None:
+    names = [f"efficientnet_lite0/{rest}" for rest in ("max/whole", "mean/whole", "max/whole/pcaw:8")]
+    notes = [["fitted"], [], ["fitted"]]
+    evaluations = [evaluation_of(p, [0.2, 0.4], warnings=n) for p, n in zip(names, notes, strict=True)]
+    html = summary(Comparison(evaluations))
+    assert html.count("all pipelines begin with <code>efficientnet_lite0/</code>") == 1
+    assert html.count(">max/<wbr>whole/<wbr>pcaw:8<") == 1 and html.count("title=") == 3
+    assert "⚠ 1, 3: fitted" in html and "3: 0.0 mAP on average" in html

@@ -57,13 +57,14 @@ def on_target(evaluation: Any) -> str:
     return f"Heat on target {share} % (evenly spread: {even} %)"
 
 
-def distinct_notes(evaluations: Sequence[Any]) -> list[str]:
-    """The notes on several evaluations, each once; a note on some of them names their pipelines."""
-    pipelines: dict[str, list[str]] = {}
-    for evaluation in evaluations:
+def distinct_notes(evaluations: Sequence[Any], names: Sequence[str] = ()) -> list[str]:
+    """The notes on several evaluations, each once; a note on some of them names these, by their pipelines
+    unless there are other ``names``."""
+    named: dict[str, list[str]] = {}
+    for evaluation, name in zip(evaluations, names or [e.pipeline for e in evaluations], strict=True):
         for note in dict.fromkeys(evaluation.warnings):
-            pipelines.setdefault(note, []).append(evaluation.pipeline)
+            named.setdefault(note, []).append(name)
     return [
-        note if len(names) == len(evaluations) else f"{', '.join(names)}: {note}"
-        for note, names in pipelines.items()
+        note if len(some) == len(evaluations) else f"{', '.join(some)}: {note}"
+        for note, some in named.items()
     ]

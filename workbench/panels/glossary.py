@@ -200,4 +200,9 @@ GLOSSARY: dict[str, Meaning] = {
 
 def cards(*words: str) -> list[Card]:
     """The cards of some words of the glossary, as a widget shows them."""
-    return [{"word": word[0].upper() + word[1:], **GLOSSARY[word]._asdict()} for word in words]
+    return [{"word": _titled(word), **GLOSSARY[word]._asdict()} for word in words]
+
+
+def _titled(word: str) -> str:
+    """A word with a capital, except for one such as mAP."""
+    return word if word[1].isupper() else word[0].upper() + word[1:]

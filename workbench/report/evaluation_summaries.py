@@ -8,12 +8,12 @@ from typing import Any
 from workbench.analysis.ap_factors import ApFactors
 from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.collections.protocols import PROTOCOLS
-from workbench.common.paths import shortened
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.evaluation.comparison_export import cells
 from workbench.evaluation.judged import judged_text
 from workbench.evaluation.measures_text import distinct_notes, measured, on_target
+from workbench.figures.pipeline_labels import shared_backbone
 from workbench.report.markup import escape, paragraph, table
 
 
@@ -34,35 +34,60 @@ def evaluation_summary(evaluation: Evaluation) -> str:
 
 
 def comparison_summary(comparison: Comparison) -> str:
-    """A row of measures for each pipeline, the notes, and the differences from the first pipeline."""
+    """A row of measures for each pipeline, the differences from the first, and the notes, by the rows' names.
+
+    What all pipelines begin with is said once, above the table.
+    """
     evaluations = comparison.evaluations
     if not evaluations:
         return paragraph(["There is no pipeline in this comparison."])
-    shown, first = cells(evaluations), evaluations[0]
+    shown, first, names = cells(evaluations), evaluations[0], _names(len(evaluations))
+    shared = shared_backbone([evaluation.pipeline for evaluation in evaluations])
     costs = [getattr(evaluation, "costs", {}) for evaluation in evaluations]
-    titles = ["pipeline", *shown.titles, "queries", "bytes/image", "ms/query"]
+    titles = ["", "Pipeline", *shown.titles, "Queries", "Bytes/image", "ms/query"]
     rows = [
         [
-            f'<div style="min-width: 18em"><code>{escape(name)}</code></div>',
+            f"<strong>{name}</strong>",
+            _pipeline(pipeline, shared),
             *values,
             escape(judged_text(evaluation.provenance).removesuffix(" queries")),
             f"{cost['bytes']:,.0f}" if cost else "",
             f"{cost['milliseconds']:.2f}" if cost else "",
         ]
-        for name, values, evaluation, cost in zip(
-            shown.pipelines, shown.rows(escape, "<strong>%s</strong>"), evaluations, costs, strict=True
+        for name, pipeline, values, evaluation, cost in zip(
+            names,
+            shown.pipelines,
+            shown.rows(escape, "<strong>%s</strong>"),
+            evaluations,
+            costs,
+            strict=True,
         )
     ]
+    above = [f"on {escape(first.collection)}"]
+    if shared:
+        above.append(f"all pipelines begin with <code>{escape(shared)}</code>")
     differences = [
-        escape(comparison.difference(0, number).sentence(shortened(evaluation.pipeline)))
-        for number, evaluation in enumerate(evaluations)
-        if number
+        escape(comparison.difference(0, number).sentence(name)) for number, name in enumerate(names) if number
     ]
     if differences:
-        differences.insert(0, f"Compared with <code>{escape(shortened(first.pipeline))}</code>:")
-    return table(titles, rows) + paragraph(
-        [*differences, escape(_protocol(first)), *_warnings(distinct_notes(evaluations))]
+        differences.insert(0, f"Compared with {names[0]}, over the queries:")
+    notes = _warnings(distinct_notes(evaluations, names))
+    return (
+        paragraph([f"Comparison {'; '.join(above)}."])
+        + table(titles, rows, words=(0, 1))
+        + paragraph([*differences, escape(_protocol(first)), *notes])
     )
+
+
+def _names(count: int) -> list[str]:
+    """Short names of the pipelines: A and B, as in the figure, or numbers of more than two."""
+    return ["A", "B"][:count] if count <= 2 else [str(number + 1) for number in range(count)]
+
+
+def _pipeline(pipeline: str, shared: str) -> str:
+    """A pipeline without its beginning, which is its title; it can be broken after a slash."""
+    rest = escape(pipeline.removeprefix(shared)).replace("/", "/<wbr>")
+    return f'<code title="{escape(pipeline)}" style="display: inline-block; min-width: 12em">{rest}</code>'
 
 
 def scores_summary(scores: ScoreDistributions) -> str:

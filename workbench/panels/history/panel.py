@@ -16,6 +16,7 @@ from workbench.panels.base import Panel
 from workbench.panels.history import table as run_tables
 from workbench.panels.session import Session
 from workbench.panels.widgets.button import FieldButton
+from workbench.panels.widgets.page_link import PageLink
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.table import Table, column
 from workbench.report import page as report_page
@@ -77,7 +78,8 @@ class History(Panel[tuple[str, ...], Runs]):
             )
         }
         save, open_, report = self.buttons.values()
-        files = _row("wb-files", self.session_file, save, open_, self.report_file, report)
+        self.report_link = PageLink()
+        files = _row("wb-files", self.session_file, save, open_, self.report_file, report, self.report_link)
         self.widget = region(
             "History", self.listed, _row("wb-chosen", self.about, self.reopen), self.tables, files
         )
@@ -145,6 +147,7 @@ class History(Panel[tuple[str, ...], Runs]):
 
         def work(progress: Progress) -> None:
             report_page.write_report(session.bench, pipelines, path, progress)
+            self.report_link.show(path)
             size = path.stat().st_size / 1e6
             count = "1 pipeline" if len(pipelines) == 1 else f"{len(pipelines)} pipelines"
             session.tell(f"The report on {count} is saved in {path} ({size:.1f} MB).", REPORT)

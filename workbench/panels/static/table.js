@@ -213,6 +213,10 @@ function render({ model, el }) {
     table.hidden = !body.rows.length;
   };
 
+  body.addEventListener("focusin", (event) => {
+    const line = event.target.closest("tr");
+    if (line && line.dataset.id !== tab) reach(line, false);
+  });
   body.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (event.target.closest("button") && ["Enter", " "].includes(event.key)) return;
