@@ -36,7 +36,7 @@ def test_grid_search_is_run_and_two_pipelines_are_compared_by_query(
 
     # By mouse: one pipeline, then a grid of variants of it.
     press(part, "Add to comparison")
-    expect(lines(part)).to_have_text(re.compile(r"max/rmac:2★ \d+\.\d"), timeout=SLOW)
+    expect(lines(part)).to_have_text(re.compile(r"max/rmac:2×★ \d+\.\d"), timeout=SLOW)
     press(part, "Grid search")
     press(part.get_by_role("group", name="Poolings"), "mean")
     press(part.get_by_role("group", name="Region grids"), "whole")
@@ -130,13 +130,64 @@ def test_failed_pipeline_shows_its_error_and_file_names_are_text(
     assert serious(page, ".wb-panel") == []
 
 
+def test_example_is_compared_and_rows_are_moved_removed_and_explained(
+    notebook: Notebook, folder: Path, cache: Path
+) -> None:
+    page = notebook.page
+    panel = notebook.show(folder, cache, "compare_panel", pipeline=PIPELINE)
+    part = region(panel, "Comparison")
+    expect(part).to_contain_text("An example:", timeout=SLOW)
+    expect(lines(part).filter(has_text="★")).to_have_count(1, timeout=SLOW)
+    expect(lines(part)).to_have_count(2)
+    expect(part.locator(".wb-versus .wb-numbers")).to_contain_text("on average", timeout=SLOW)
+    first, second = lines(part).evaluate_all("rows => rows.map((row) => row.dataset.id)")
+    cells = page.evaluate(CELLS)
+
+    # By keyboard: Alt and an arrow move the row, and the focus with it.
+    lines(part).first.focus()
+    page.keyboard.press("Alt+ArrowDown")
+    expect(lines(part).first).to_have_attribute("data-id", second)
+    expect(lines(part).last).to_be_focused()
+    # By mouse: the handle of a row is dragged above another.
+    lines(part).last.locator(".wb-handle").drag_to(lines(part).first, target_position={"x": 80, "y": 2})
+    expect(lines(part).first).to_have_attribute("data-id", first)
+
+    # The heading and the interval are explained; the pipeline stays in sight as the others scroll.
+    button(part, "What is mAP?").first.click()
+    card = part.locator(".wb-help-card")
+    expect(card).to_contain_text("Mean average precision")
+    assert serious(page, ".wb-panel") == []
+    page.keyboard.press("Escape")
+    expect(card).to_have_count(0)
+    page.set_viewport_size({"width": 700, "height": 800})
+    frozen = lines(part).first.locator("td").first
+    sheet = part.locator(".wb-sheet", has=part.get_by_role("grid", name="Pipelines compared"))
+    before = frozen.bounding_box()
+    sheet.evaluate("sheet => sheet.scrollTo(1000, 0)")
+    assert sheet.evaluate("sheet => sheet.scrollLeft") > 0
+    after = frozen.bounding_box()
+    assert before and after and abs(before["x"] - after["x"]) < 4
+
+    # Removed by keyboard, then by its button.
+    lines(part).first.focus()
+    page.keyboard.press("Delete")
+    expect(lines(part)).to_have_count(1)
+    expect(lines(part).first).to_have_attribute("data-id", second)
+    expect(lines(part).first).to_be_focused()
+    expect(part).not_to_contain_text("An example:")
+    button(part, f"Remove {second}").click()
+    expect(part).to_contain_text("Press Add to comparison")
+    assert page.evaluate(CELLS) == cells
+
+
 def test_collection_without_ground_truth_has_rankings_but_no_grid_search(
     notebook: Notebook, folder: Path, cache: Path
 ) -> None:
     panel = notebook.show(folder, cache, "compare_panel", options=", labels='none'", pipeline=PIPELINE)
     part = region(panel, "Comparison")
     expect(part).to_contain_text("has no ground truth")
-    expect(part).to_contain_text("Press Add to comparison")
+    expect(lines(part)).to_have_count(2, timeout=SLOW)  # an example
+    expect(part.locator(".wb-duel-row").first).to_be_visible(timeout=SLOW)
     press(part, "Add to comparison")
     expect(lines(part)).to_have_count(1)
     expect(button(part, "Grid search")).to_be_disabled()

@@ -111,7 +111,7 @@ class GridSearchChoice:
         if new and seconds:
             text += f": about {time_left(statistics.median(seconds) * len(new))}"
             text += ", more if features are not extracted yet"
-        lines = [line(text)]
+        lines = [line(text, "text", "grid search")]
         if chosen.left_out:
             reason = next(iter(chosen.left_out.values()))
             lines.append(line(f"{plural(len(chosen.left_out), 'combination')} left out: {reason}", "note"))

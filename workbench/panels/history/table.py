@@ -19,7 +19,7 @@ LISTED = [
     column("time", "Evaluated", hint="where the kernel runs; the newest first"),
     column("collection", "Collection"),
     column("pipeline", "Pipeline", code=True),
-    column("mean_ap", "mAP %", number=True, hint="of the protocol's main setting"),
+    column("mean_ap", "mAP %", number=True, hint="of the protocol's main setting", words=["mAP"]),
     column("seconds", "Took", number=True, hint="the longest so far: stored features cost nothing later"),
 ]
 PAIRED = [column(*pair, number=True) for pair in (("a", "A"), ("b", "B"), ("difference", "B − A"))]

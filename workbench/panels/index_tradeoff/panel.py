@@ -212,7 +212,7 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             self.plot.current = self.picked
             self.plot.stale = self.table.stale = self.front.stale = self.about.stale = self._stale()
             front = table.front_in_words(rows, x, y)
-            self.front.lines = [line(front, "note")] if front else []
+            self.front.lines = [line(front, "note", "Pareto front")] if front else []
             self.table.columns = table.columns(has_truth)
             self.table.rows = [
                 *(table.row(name, measured) for name, measured in rows.items()),

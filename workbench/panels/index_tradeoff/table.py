@@ -23,15 +23,16 @@ def columns(has_truth: bool) -> list[dict[str, Any]]:
             f"recall@{k}",
             True,
             f"Percent of the first {k} images of exact search among the first {k} of the index",
+            words=["recall@k"],
         )
         for k in DEPTHS
     ]
     truth = [
-        column("map", "mAP", True, "Percent, without re-ranking"),
+        column("map", "mAP", True, "Percent, without re-ranking", words=["mAP"]),
         column("lost", "mAP lost", True, "Points, compared with exact search"),
     ]
     return [
-        column("index", "Index", code=True),
+        column("index", "Index", code=True, words=["index"], frozen=True),
         *recall,
         *(truth if has_truth else []),
         column("bytes", "Bytes/image", True, "In memory, without the parts that all images share"),
