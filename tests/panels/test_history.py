@@ -221,7 +221,7 @@ def test_report_without_ground_truth_names_what_is_missing(
 
 def test_saved_report_is_sent_to_the_browser_unless_it_has_changed(tmp_path: Path) -> None:
     link, sent = PageLink(), []
-    link.send = lambda content, buffers=(): sent.append((content, [*buffers]))  # type: ignore[method-assign]
+    link.send = lambda content, buffers=(): sent.append((content, [*buffers]))
     link._handle_custom_msg({"open": 0}, [])
     assert sent == [] and link.name == ""
     page = tmp_path / "a\x1bb.html"

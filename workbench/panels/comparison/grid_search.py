@@ -127,7 +127,7 @@ class GridSearchChoice:
         pipelines = self.chosen().pipelines
         new = [p for p in pipelines if p not in queue.evaluated(session)]
         with session.lock:
-            queue.end_example(session, pipelines)
+            queue.end_example(session, [*pipelines])
             queue.enter(session, new)
             session.a = session.b = ""
 
