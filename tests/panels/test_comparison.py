@@ -377,6 +377,21 @@ def test_example_makes_way_for_other_work_and_other_pipelines(session: Session) 
     assert [row["id"] for row in panel.table.rows] == [MEAN]
 
 
+def test_own_pipelines_replace_an_example_that_is_being_evaluated(session: Session) -> None:
+    panel = Comparison(session)
+    added: list[bool] = []
+
+    def add(_: object) -> None:
+        if len(session.waiting) == 2 and not added:
+            added.append(True)
+            panel.add.click()
+
+    session.observe(add, "waiting")
+    session.refresh()
+    settled(session)
+    assert added and session.compared == tuple(queue.evaluated(session)) == (MAX,)
+
+
 def test_nothing_is_compared_while_the_panel_is_folded(session: Session) -> None:
     panel = Comparison(session)
     panel.widget.layout.display = "none"

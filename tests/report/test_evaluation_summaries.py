@@ -46,9 +46,11 @@ def test_summary_of_a_comparison_has_titles_units_and_the_best_in_bold() -> None
     assert ">mAP, %<" in html and ">25.0<" in html and "<strong>50.0</strong>" in html
     assert ">1 of 2<" in html and ">5,120<" in html and ">1.25<" in html
     assert html.count("semi-synthetic: &lt;i&gt;") == 1
-    assert "⚠ B: random weights" in html and "Compared with A, over the queries:" in html
+    assert "⚠ B: random weights" in html and "Compared with pipeline A:" in html
     assert html.count(">file:&lt;script&gt;/<wbr>a.pth/<wbr>max/<wbr>whole<") == 1
-    assert "B: +25.0 mAP (one query: no interval); higher on 1 query, lower on 0, equal on 0<" in html
+    assert (
+        "Pipeline B: +25.0 mAP (one query: no interval); higher on 1 query, lower on 0, equal on 0<" in html
+    )
     assert "<script>" not in html and "<i>" not in html and "nan" not in html
     assert repr(comparison) == f"Comparison of 2 pipelines by mAP, %\n 25.0  {MAX}\n 50.0  {HOSTILE}"
 

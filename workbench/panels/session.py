@@ -109,9 +109,9 @@ class Session(Refinement):
     def compare(self, *pipelines: str) -> None:
         """Add pipelines to the compared ones; those of the example make way for them."""
         with self._lock:
-            example, self.example = {*self.example} - {*pipelines}, ()
-            self.waiting = tuple(name for name in self.waiting if name not in example)
-            self.compared = (*(name for name in self.compared if name not in example), *pipelines)
+            example, self.example = self.example, ()
+            self.waiting = () if example else self.waiting
+            self.compared = (*(p for p in self.compared if p not in example), *pipelines)
 
     def add_file(self, path: Path) -> None:
         """Add an image file outside the collection as a query, named by its absolute path."""

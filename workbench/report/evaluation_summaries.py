@@ -67,10 +67,12 @@ def comparison_summary(comparison: Comparison) -> str:
     if shared:
         above.append(f"all pipelines begin with <code>{escape(shared)}</code>")
     differences = [
-        escape(comparison.difference(0, number).sentence(name)) for number, name in enumerate(names) if number
+        escape(comparison.difference(0, number).sentence(f"Pipeline {name}"))
+        for number, name in enumerate(names)
+        if number
     ]
     if differences:
-        differences.insert(0, f"Compared with {names[0]}, over the queries:")
+        differences.insert(0, f"Compared with pipeline {names[0]}:")
     notes = _warnings(distinct_notes(evaluations, names))
     return (
         paragraph([f"Comparison {'; '.join(above)}."])

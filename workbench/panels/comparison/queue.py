@@ -50,6 +50,7 @@ def enter(session: Session, pipelines: Sequence[str] = (), run: Runner = _plain)
         if set(todo) <= set(session.waiting):
             return
         session.waiting = todo
+        todo = session.waiting  # without an example that makes way for them
     session.run(LANE, partial(run, partial(_work, session, todo)))
 
 
@@ -65,6 +66,8 @@ def end_example(session: Session, kept: Sequence[str]) -> None:
     """Remove the example from the comparison, except for these pipelines of it."""
     with session.lock:
         example, session.example = session.example, ()
+        if example:
+            session.waiting = ()  # its work ends with the next that enters
         leave(session, [p for p in example if p not in kept])
 
 
@@ -94,6 +97,7 @@ def best_two(session: Session) -> None:
 
 def _work(session: Session, todo: tuple[str, ...], progress: Progress) -> None:
     """Evaluate the waiting pipelines, then measure their heat on the target, which takes longer."""
+    progress("Comparing", 0, 0)
     # The end of a job cancelled just before may have emptied it.
     session.waiting = tuple(dict.fromkeys((*session.waiting, *todo)))
     total = len(session.waiting)
