@@ -185,7 +185,7 @@ function render({ model, el }) {
             place.append(button);
           } else {
             place.append(...parts);
-            if (row.titles?.[key]) cell.title = row.titles[key];
+            cell.title = row.titles?.[key] ?? (place === cell ? "" : row.cells[key]); // a long one is cut
           }
           cell.classList.toggle("wb-frozen", Boolean(frozen));
           cell.classList.toggle("wb-number", Boolean(number));
