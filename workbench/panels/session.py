@@ -37,7 +37,7 @@ class Session(Refinement):
     evaluation. ``image`` is the image under study, ``selection`` are the marked images. ``compared`` are the
     pipelines of the comparison, ``a`` and ``b`` the two that are compared in detail, ``evaluations`` the
     results of the compared ones, and ``waiting`` those that are compared once they are evaluated. ``example``
-    are compared pipelines that nobody asked for: they make way for those of the user.
+    are those compared before the user compares any.
 
     Work runs in lanes with one worker each, so that a slow job does not delay other panels: see ``run``.
     """
@@ -109,9 +109,9 @@ class Session(Refinement):
     def compare(self, *pipelines: str) -> None:
         """Add pipelines to the compared ones; those of the example make way for them."""
         with self._lock:
-            example, self.example = self.example, ()
-            self.waiting = () if example else self.waiting
-            self.compared = (*(p for p in self.compared if p not in example), *pipelines)
+            kept = [pipeline for pipeline in self.compared if pipeline not in self.example]
+            self.waiting, self.example = () if self.example else self.waiting, ()
+            self.compared = (*kept, *pipelines)
 
     def add_file(self, path: Path) -> None:
         """Add an image file outside the collection as a query, named by its absolute path."""

@@ -147,7 +147,6 @@ function render({ model, el }) {
     const others = lines().filter((other) => other.dataset.id !== dragged);
     aim(null);
     if (line.dataset.id !== dragged) moveTo(dragged, others.indexOf(line) + below(line, event));
-    dragged = "";
   });
 
   const drawBody = () => {
