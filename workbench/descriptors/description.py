@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,18 +25,14 @@ from workbench.descriptors.aggregation import (
     sum_regions,
 )
 from workbench.descriptors.attention import Attention, load_attention
-from workbench.descriptors.chunks import Chunk, merge_in_parts, pool_batch
 from workbench.descriptors.named_whitening import named_whitenings
+from workbench.descriptors.pooled_scale import PooledScale
 from workbench.descriptors.proposals import load_proposal_model
-from workbench.descriptors.rpn import ProposalModel
 from workbench.descriptors.whitening import MAX_VECTORS, Whitening
-from workbench.features.device import (
-    map_in_order,
-    single_threaded_operations,
-)
 from workbench.features.map_source import MapSource
 
-MOST_BYTES = 2**30  # of pooled regions kept in memory between fitting and describing
+if TYPE_CHECKING:
+    from workbench.descriptors.rpn import ProposalModel
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ def describe(
     """Describe images by their stored maps, ``keys`` [scale][image].
 
     Whitenings are fitted to the images ``fit_on`` (rows), learned whitenings to ``pairs`` of rows. Region
-    vectors are pooled once and kept if they fit into MOST_BYTES; otherwise they are pooled twice.
+    vectors are pooled once and kept if they fit into memory; otherwise they are pooled twice.
     """
     return next(describe_variants(source, keys, [config], fit_on, pairs, provenance, seed, progress))
 
@@ -91,7 +86,7 @@ def describe_variants(
     first = configs[0]
     region_attention, proposal_model = load_attention(first, source), load_proposal_model(first, source)
     scales = [
-        _PooledScale(source, names, scale, first, region_attention, proposal_model, progress)
+        PooledScale(source, names, scale, first, region_attention, proposal_model, progress)
         for scale, names in enumerate(keys)
     ]
     for config in configs:
@@ -143,52 +138,6 @@ def describe_maps(
     return apply_final_steps(parts, config, described.final), pools
 
 
-class _PooledScale:
-    """The pooled regions of all images at one scale, in chunks: kept in memory, or pooled on each pass."""
-
-    def __init__(
-        self,
-        source: MapSource,
-        keys: Sequence[str],
-        scale: int,
-        config: Config,
-        attention: Attention | None,
-        proposed: ProposalModel | None,
-        progress: Progress,
-    ) -> None:
-        self.source, self.keys, self.scale, self.config, self.progress = source, keys, scale, config, progress
-        self.attention, self.proposed = attention, proposed
-        self.kept: list[Chunk] | None = None
-        self.without = 0  # images for which no region was proposed, known after a pass
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def chunks(self) -> Iterator[Chunk]:
-        if self.kept is not None:
-            yield from self.kept
-            return
-        kept, size, done, self.without = [], 0, 0, 0
-        with single_threaded_operations() as threads, ThreadPoolExecutor(threads) as pool:
-            for positions, chunk in map_in_order(
-                pool, self._pool, self.source.batches(self.keys, self.scale), threads
-            ):
-                size += chunk.vectors.nbytes
-                self.without += chunk.without
-                if size <= MOST_BYTES:
-                    kept.append((positions, chunk))
-                else:
-                    kept.clear()
-                yield positions, chunk
-                done += len(positions)
-                self.progress("pooling", done, len(self.keys))
-        if size <= MOST_BYTES:
-            self.kept = list(merge_in_parts(kept))
-
-    def _pool(self, positions: list[int], maps: torch.Tensor) -> Chunk:
-        return pool_batch(self.source, self.config, self.attention, self.proposed, positions, maps)
-
-
 def _fit(
     step: Step,
     vectors: torch.Tensor,
@@ -216,7 +165,7 @@ def _fit(
 
 
 def _fit_regional(
-    scales: Sequence[_PooledScale],
+    scales: Sequence[PooledScale],
     steps: Sequence[Step],
     named: dict[Step, Whitening],
     fit_on: Sequence[int],
@@ -249,7 +198,7 @@ def _fit_regional(
     return whitenings
 
 
-def _sum(regions: _PooledScale, config: Config, whitenings: Sequence[Whitening | None]) -> Parts:
+def _sum(regions: PooledScale, config: Config, whitenings: Sequence[Whitening | None]) -> Parts:
     """Sum the regions of each image to one vector, [n, 1, D]."""
     sums: torch.Tensor | None = None
     for positions, chunk in regions.chunks():

@@ -36,8 +36,7 @@ class Session(Refinement):
     its results, and ``ranked`` is the question of ``ranking``; feedback changes the ranking, never the
     evaluation. ``image`` is the image under study, ``selection`` are the marked images. ``compared`` are the
     pipelines of the comparison, ``a`` and ``b`` the two that are compared in detail, ``evaluations`` the
-    results of the compared ones, and ``waiting`` those that are compared once they are evaluated. ``example``
-    are those compared before the user compares any.
+    results of the compared ones, and ``waiting`` those compared once evaluated. ``example`` nobody chose.
 
     Work runs in lanes with one worker each, so that a slow job does not delay other panels: see ``run``.
     """
@@ -120,8 +119,7 @@ class Session(Refinement):
     def refresh(self, again: bool = False) -> None:
         """Rank in the worker, and evaluate the pipeline if it is not evaluated or if ``again`` is set."""
         if not self.queries:
-            name = self.bench.collection.name
-            self.fail(f"{name!r} contains no readable image; open another folder.")
+            self.fail(f"{self.bench.collection.name!r} contains no readable image; open another folder.")
             return
         if again:
             self.evaluation = None
