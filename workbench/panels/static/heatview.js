@@ -1,6 +1,7 @@
 // A picture under heat (canvas), regions and outlines (SVG), with the scale of the heat.
 
 const SVG = "http://www.w3.org/2000/svg";
+const OPAQUE = 220; // alpha of coloured cells, as at the end of a scale
 const FINE = 256; // pixels along the longer side of interpolated heat
 
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
@@ -32,7 +33,23 @@ function interpolated(values, rows, columns, row, column) {
   return across(top) * (1 - y + top) + across(down) * (y - top);
 }
 
-function paint(canvas, values, [rows, columns], top, signed, table, smooth) {
+function paint(canvas, values, shape, top, signed, table, smooth) {
+  const put = (data, at, [value]) => {
+    const share = Number.isFinite(value) ? value / (top || 1) : 0;
+    const index = Math.round(signed ? 128 + 127 * between(-1, share, 1) : 255 * between(0, share, 1));
+    for (let part = 0; part < 4; part++) data[at + part] = table[4 * index + part];
+  };
+  fill(canvas, [values], shape, smooth, put);
+}
+
+// The colours of cells: red, green and blue follow one another in `rgb`.
+function paintColours(canvas, rgb, [rows, columns], smooth) {
+  const planes = [0, 1, 2].map((n) => rgb.subarray(n * rows * columns, (n + 1) * rows * columns));
+  fill(canvas, planes, [rows, columns], smooth, (data, at, colour) => data.set([...colour, OPAQUE], at));
+}
+
+// Calls `put` for each pixel with the value of each plane there.
+function fill(canvas, planes, [rows, columns], smooth, put) {
   const fine = smooth ? Math.max(1, Math.ceil(FINE / Math.max(rows, columns))) : 1;
   canvas.width = Math.max(1, columns * fine);
   canvas.height = Math.max(1, rows * fine);
@@ -40,10 +57,8 @@ function paint(canvas, values, [rows, columns], top, signed, table, smooth) {
   const image = context.createImageData(canvas.width, canvas.height);
   for (let y = 0, at = 0; y < rows * fine; y++) {
     for (let x = 0; x < columns * fine; x++, at += 4) {
-      const value = fine > 1 ? interpolated(values, rows, columns, (y + 0.5) / fine, (x + 0.5) / fine) : values[y * columns + x];
-      const share = Number.isFinite(value) ? value / (top || 1) : 0;
-      const index = Math.round(signed ? 128 + 127 * between(-1, share, 1) : 255 * between(0, share, 1));
-      for (let part = 0; part < 4; part++) image.data[at + part] = table[4 * index + part];
+      const here = (plane) => (fine > 1 ? interpolated(plane, rows, columns, (y + 0.5) / fine, (x + 0.5) / fine) : plane[y * columns + x]);
+      put(image.data, at, planes.map(here));
     }
   }
   context.putImageData(image, 0, 0);
@@ -108,8 +123,11 @@ function render({ model, el }) {
     const view = get("heat");
     values = view?.byteLength ? floats(view) : new Float32Array();
     const [rows, columns] = get("shape");
-    canvas.hidden = !get("picture")?.byteLength || !values.length || values.length !== rows * columns;
-    if (!canvas.hidden) paint(canvas, values, [rows, columns], get("top"), get("signed"), bytes(get("colours")), get("smooth"));
+    const rgb = get("rgb")?.byteLength ? bytes(get("rgb")) : new Uint8Array();
+    const coloured = rgb.length > 0 && rgb.length === 3 * rows * columns;
+    canvas.hidden = !get("picture")?.byteLength || !(coloured || (values.length && values.length === rows * columns));
+    if (!canvas.hidden && coloured) paintColours(canvas, rgb, [rows, columns], get("smooth"));
+    else if (!canvas.hidden) paint(canvas, values, [rows, columns], get("top"), get("signed"), bytes(get("colours")), get("smooth"));
     canvas.classList.toggle("wb-heat-cells", !get("smooth"));
     drawOpacity();
   };
@@ -233,7 +251,7 @@ function render({ model, el }) {
   });
 
   on(frame, "pointermove", (event) => {
-    if (canvas.hidden) return;
+    if (canvas.hidden || !values.length) return;
     const place = frame.getBoundingClientRect();
     const [rows, columns] = get("shape");
     const row = between(0, Math.floor((rows * (event.clientY - place.top)) / place.height), rows - 1);
@@ -268,10 +286,11 @@ function render({ model, el }) {
     paint(bar, steps, [1, 256], 1, signed, bytes(get("colours")), false);
     low.textContent = signed ? number(-top, top, true) : "0";
     high.textContent = number(top, top, signed);
+    for (const part of [low, bar, high]) part.hidden = Boolean(get("rgb")?.byteLength);
     quantity.textContent = get("quantity");
     slider.value = get("opacity");
     button.setAttribute("aria-pressed", String(!get("smooth")));
-    controls.hidden = look === "all" && !get("heat")?.byteLength;
+    controls.hidden = look === "all" && !get("heat")?.byteLength && !get("rgb")?.byteLength;
   };
   const set = (key, value) => {
     model.set(key, value);
@@ -283,7 +302,7 @@ function render({ model, el }) {
   const picture = [drawPicture, drawText];
   const changes = {
     picture: [...picture, drawHeat], name: picture, alt: picture, empty: picture, note: [drawText], stale: [drawText],
-    heat: [drawPicture, drawHeat, drawScale], shape: [drawHeat], colours: [drawHeat, drawScale],
+    heat: [drawPicture, drawHeat, drawScale], rgb: [drawHeat, drawScale], shape: [drawHeat], colours: [drawHeat, drawScale],
     top: [drawHeat, drawScale], signed: [drawHeat, drawScale], smooth: [drawHeat, drawScale],
     opacity: [drawOpacity, drawScale], quantity: [drawScale],
     regions: [drawRegions], shown: [drawShown], marked: [drawMarked], outlines: [drawOutlines],
