@@ -98,7 +98,7 @@ def test_grid_search_is_run_and_two_pipelines_are_compared_by_query(
     for key in ("ArrowDown", "ArrowUp", "ArrowRight"):
         page.keyboard.press(key)
     expect(right.locator(":scope:focus")).to_have_count(1)
-    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
     expect(part.locator(".wb-duel-row:focus")).to_have_attribute("aria-selected", "true")
     for key in "abddx":
         page.keyboard.press(key)

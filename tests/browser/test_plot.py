@@ -148,6 +148,104 @@ shown(plot)""",
     assert serious(page, ".wb-plot") == []
 
 
+def test_card_of_a_point_stays_when_its_chart_is_drawn_again(notebook: Notebook) -> None:
+    panel = notebook.run(
+        SETUP,
+        """
+kernel.time = "first"
+kernel.plot = Plot(cloud(), describe=lambda name: (f"{name} the {kernel.time} time", b""))
+shown(kernel.plot)""",
+    )
+    chart, card = drawn(charts(panel)), panel.locator(".wb-plot-card")
+    point = chart.locator(".scatterlayer .point").nth(7).bounding_box()
+    assert point is not None
+    notebook.page.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2, steps=3)
+    expect(card).to_contain_text("0/7 the first time")
+    notebook.evaluate("setattr(kernel, 'time', 'second')")
+    notebook.evaluate("kernel.plot.show(kernel.cloud().update_layout(title_subtitle_text='other'))")
+    expect(card).to_contain_text("0/7 the second time")
+    expect(card).to_be_visible()
+    notebook.evaluate("kernel.plot.show(kernel.cloud(3))")
+    expect(card).to_be_hidden()
+
+
+def test_picture_of_webgl_points_moves_while_they_are_slow_to_draw(notebook: Notebook) -> None:
+    page = notebook.page
+    panel = notebook.run(
+        SETUP,
+        """
+figure = new_figure("Many points", dragmode="pan")
+figure.add_scattergl(x=np.arange(100) % 10, y=np.arange(100) // 10, mode="markers")
+shown(Plot(figure))""",
+    )
+    chart = drawn(charts(panel))
+    ranges = (
+        "node => ['x', 'y'].map((axis) => node.querySelector('.wb-plot-frame')._fullLayout[`${axis}axis`])"
+    )
+    before, length = chart.evaluate(f"node => ({ranges})(node).map((axis) => [axis.range, axis._length])[0]")
+    page.evaluate(
+        "() => { globalThis.frameOf = requestAnimationFrame;"
+        " globalThis.requestAnimationFrame = (work) => setTimeout(() => frameOf(work), 100); }"
+    )
+    area = chart.locator(".nsewdrag").bounding_box()
+    assert area is not None
+    x, y = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 20, y + 10, steps=2)
+    picture = chart.locator(".wb-plot-glide canvas")
+    expect(picture).to_be_visible()
+    page.mouse.move(x + 80, y + 50, steps=3)
+    moved = "node => { const { a, d, e, f } = new DOMMatrix(node.style.transform); return [a, d, e, f]; }"
+    assert picture.evaluate(moved) == pytest.approx([1, 1, 60, 40], abs=0.01)
+    page.mouse.up()
+    expect(picture).to_have_count(0)
+    page.evaluate("() => { globalThis.requestAnimationFrame = frameOf; }")
+    after, _ = chart.evaluate(f"node => ({ranges})(node).map((axis) => [axis.range, axis._length])[0]")
+    step = 80 / length * (before[1] - before[0])
+    assert after == pytest.approx([end - step for end in before])
+    layers = chart.locator(".gl-container canvas")
+    assert set(layers.evaluate_all("all => all.map((layer) => getComputedStyle(layer).visibility)")) == {
+        "visible"
+    }
+
+
+def test_wheel_scrolls_the_page_until_the_chart_has_the_focus(notebook: Notebook) -> None:
+    page = notebook.page
+    show = "figure = cloud()\nfigure.update_layout(meta={'scroll_zoom': True})\nshown(Plot(figure))"
+    panel = notebook.run(SETUP, "\n".join(["0"] * 60), show)
+    chart = drawn(charts(panel))
+    shown = "() => document.querySelector('.wb-plot-frame')._fullLayout.xaxis.range"
+    scrolled = "() => document.querySelector('.jp-WindowedPanel-outer').scrollTop"
+    before, top = page.evaluate(shown), page.evaluate(scrolled)
+    chart.hover()
+    page.mouse.wheel(0, -120)
+    page.wait_for_function(f"{scrolled[6:]} < {top}")
+    assert page.evaluate(shown) == before
+    chart.click(position={"x": 200, "y": 150})
+    page.wait_for_timeout(300)
+    top = page.evaluate(scrolled)
+    page.mouse.wheel(0, -120)
+    page.wait_for_function(f"String({shown[6:]}) !== '{','.join(map(str, before))}'")
+    assert page.evaluate(scrolled) == top
+
+
+def test_widgets_on_the_page_are_dimmed(notebook: Notebook) -> None:
+    panel = notebook.run(
+        SETUP,
+        """
+from workbench.panels.widgets.region import Text, line
+from workbench.panels.widgets.table import Table, column
+table = Table(columns=[column("a", "A")], rows=[{"id": "1", "cells": {"a": "b"}}])
+kernel.parts = [Plot(cloud()), Text(lines=[line("words")]), table]
+shown(*kernel.parts)""",
+    )
+    drawn(charts(panel))
+    for stale, count in (("True", 3), ("False", 0)):
+        notebook.evaluate(f"[setattr(part, 'stale', {stale}) for part in kernel.parts]")
+        expect(panel.locator(".wb-stale")).to_have_count(count)
+
+
 def test_tools_save_images_and_copy_data(notebook: Notebook) -> None:
     page = notebook.page
     panel = notebook.run(SETUP, "shown(Plot(cloud(3)))")

@@ -128,7 +128,7 @@ def test_queries_are_combined_and_feedback_is_given_and_undone(panel: Locator, n
     expect(query).to_contain_text("the mean of 2 descriptors")
     ranked(panel, before=without)
     further.get_by_role("button").focus()
-    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
     expect(further).to_be_hidden()
     expect(grid).to_have_text(without)
 

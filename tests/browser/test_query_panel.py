@@ -72,7 +72,7 @@ def test_query_is_chosen_by_its_picture_and_the_pipeline_changed(panel: Locator,
     _, second = ranked(panel, before=first)
     page.keyboard.press("End")
     expect(thumbnails.nth(23)).to_be_focused()
-    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
     expect(thumbnails.nth(23)).to_have_attribute("aria-selected", "true")
     _, before = ranked(panel, before=second)
     # Each select twice, as later messages may arrive on another thread than the first. (Typing twice in one

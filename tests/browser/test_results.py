@@ -100,7 +100,7 @@ def test_results_are_scrolled_filtered_judged_and_selected_by_keyboard(
     page.keyboard.press("Tab")
     expect(figures.first).to_be_focused()
     page.keyboard.press("ArrowRight")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
     expect(figures.nth(1)).to_have_attribute("aria-current", "true")
     page.keyboard.press("s")
     expect(figures.nth(1)).to_have_attribute("aria-description", "selected")

@@ -79,8 +79,8 @@ def test_sums_by_hand() -> None:
     assert [line[:2] for line in why.sum().lines()] == [
         ("group", "level 1"),  # a level of one region is one line
         ("group", "level 2"),
-        ("part", "10–60 × 0–100"),
-        ("part", "20–70 × 0–100"),
+        ("part", "region 1"),
+        ("part", "region 2"),
         ("constant", "constant"),
         ("whole", "score"),
     ]
@@ -164,3 +164,16 @@ def test_sums_of_words_are_the_score(tmp_path: Path) -> None:
     check(why.sum())
     assert set(why.sum().groups.index) == set(THIRDS)
     assert why.by_region()["contribution"].sum() == pytest.approx(why.score, abs=1e-4)
+
+
+def test_regions_are_named_by_their_number_in_their_level() -> None:
+    why = explained([[0.1], [0.2], [0.4], [0.3]], [0, 1, 2, 2])
+    assert why.sum().parts[["group", "name"]].to_numpy().tolist() == [
+        ["whole map", "region 1"],
+        ["level 1", "region 1"],
+        ["level 2", "region 1"],
+        ["level 2", "region 2"],
+    ]
+    assert explained([[0.1], [0.2]]).sum().parts["name"].to_list() == ["region 2", "region 1"]
+    thirds = explained([[0.6]]).sum().parts
+    assert thirds["name"].to_list() == ["left", "centre", "right"] * (len(thirds) // 3)

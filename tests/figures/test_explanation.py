@@ -28,8 +28,8 @@ def test_bars_start_where_the_sum_before_them_ends(why: Explanation) -> None:
     bars, values = figure.data
     assert list(figure.layout.yaxis.ticktext) == [
         "<b>level 1</b> · 76.4 %",
-        "0–50 × 0–100",
-        "10–60 × 0–100",
+        "region 1",
+        "region 2",
         "<b>level 2</b> · -11.1 %",
         "constant",
         "<b>score</b>",
@@ -41,6 +41,18 @@ def test_bars_start_where_the_sum_before_them_ends(why: Explanation) -> None:
     ]  # fmt: skip
     assert list(bars.ids) == ["group 0", "0", "1", "2", "constant 4", "whole 5"]
     assert len(set(bars.marker.color)) == 3 and bars.marker.opacity[0] < bars.marker.opacity[1] == 1
+
+
+def test_the_places_of_listed_regions_are_drawn_beside_their_bars(why: Explanation) -> None:
+    for figure, axes in ((why.waterfall(), ("y", "y")), (why.figure(), ("y3", "y4"))):
+        shapes = [shape for shape in figure.layout.shapes if shape.yref in axes]
+        assert len(shapes) == len(figure.layout.shapes) > 0
+        first, second = (shape for shape in shapes if shape.yref == axes[0] and shape.yanchor == 2)
+        whole, part = (first.x1 - first.x0, first.x0), (second.x1 - second.x0, second.x0)
+        # The second region is from 10 % to 60 % across, and has the whole height.
+        assert part[0] / whole[0] == pytest.approx(0.5)
+        assert (part[1] - whole[1]) / whole[0] == pytest.approx(0.1)
+        assert (second.y0, second.y1) == (first.y0, first.y1) and first.y0 == -first.y1
 
 
 def test_titles_give_the_number_of_regions_and_what_the_data_are(why: Explanation) -> None:
@@ -79,7 +91,7 @@ def test_both_pictures_are_under_their_heat_on_one_scale(why: Explanation) -> No
 def test_drawn_regions_have_their_numbers_in_the_sum(why: Explanation) -> None:
     figure = why.figure()
     names = list(figure.layout.yaxis3.ticktext)
-    assert names[1:3] == ["1 · 0–50 × 0–100", "2 · 10–60 × 0–100"]
+    assert names[1:3] == ["1 · region 1", "2 · region 2"]
     corners = next(trace for trace in figure.select_traces({"mode": "text", "xaxis": "x"}))
     assert list(corners.x) == pytest.approx([0, 10, 20])
     assert list(corners.text) == ["<b>1</b>", "<b>2</b>", "<b>3</b>"]

@@ -83,8 +83,8 @@ def test_class_image_and_vote_can_be_picked(panel: Classes, bench: Bench) -> Non
         panel.votes.pick(number)
         assert panel.votes.shown == part.image and panel.votes.held == number == panel.votes.views[1].marked
         assert panel.votes.sum.current == panel.votes.listing.point_of(number)  # type: ignore[union-attr]
-        assert {link["part"] for link in panel.votes.links.links} == {
-            n
+        assert {link["parts"][0] for link in panel.votes.links.links} == {
+            str(n)
             for n, vote in enumerate(panel.votes.listing.parts if panel.votes.listing else ())
             if vote.image == part.image
         }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -18,6 +20,7 @@ from workbench.panels.score_explanation import SET_ASIDE
 from workbench.panels.session import Session
 
 PIPELINE = "efficientnet_lite0/max/rmac:2"
+SUMS = "Sums by region (CSV)"
 NAUGHTY = "kind 1/<img src=x onerror=alert(1)>.jpg"
 
 
@@ -76,44 +79,75 @@ def test_query_and_first_result_share_one_scale(panel: Explanation, session: Ses
 
 
 def shown(text: str) -> float:
-    return float(text.replace("−", "-").replace("<b>", "").replace("</b>", ""))
+    return float(text.replace("−", "-"))
 
 
-def test_parts_on_screen_add_up_to_the_score(panel: Explanation, session: Session) -> None:
-    bars, values = panel.sum.figure.data
-    *parts, total = bars.x
-    names = panel.sum.figure.layout.yaxis.ticktext[:-1]
-    levels = [number for number, name in enumerate(names) if name.startswith("<b>level")]
-    regions = [number for number, point in enumerate(bars.ids[:-1]) if not point.startswith("group")]
-    assert len(levels) == 2
-    for lines in (levels, regions):  # the levels add up, and so do their regions
-        assert sum(parts[number] for number in lines) == pytest.approx(total, abs=1e-4)
-        texts = [shown(values.text[number]) for number in lines]
-        assert sum(texts) == pytest.approx(shown(values.text[-1]), abs=1e-9)
-    listed = dict(zip(bars.ids, values.text, strict=True))
-    assert panel.study is not None
-    for row, part in zip(panel.table.rows, panel.study.listing.parts, strict=True):
-        assert shown(row["cells"]["value"]) == shown(listed[str(part.row)])
+def test_parts_on_screen_add_up_to_the_score(panel: Explanation, session: Session, bench: Bench) -> None:
+    why = bench.explain(session.query, panel.views[1].name, pipeline=PIPELINE)
+    for bars, side in zip(panel.bars[:2], ("query", "image"), strict=True):
+        whole = shown(bars.rest[-1]["value"])
+        assert whole == pytest.approx(why.score, abs=1e-4)
+        first, others = bars.bars[: bars.shown], bars.bars[bars.shown :]
+        values = [shown(bar["value"]) for bar in first]
+        rest = [shown(bar["value"]) for bar in bars.rest[:-1]]
+        hidden = shown(bars.others.get("value", "0"))
+        total = sum(values) + hidden + sum(rest)
+        assert total == pytest.approx(whole, abs=1e-9)  # as shown, to the last digit
+        assert sum(shown(bar["value"]) for bar in others) == pytest.approx(hidden, abs=1.01e-4)
+        assert sum(shown(bar["value"]) for bar in bars.levels) == pytest.approx(whole, abs=1e-4)
+        assert [bar["text"] for bar in bars.levels] == ["level 1", "level 2"]
+        regions = why.by_region(side)
+        assert values == pytest.approx(regions["contribution"][: bars.shown].to_list(), abs=1e-4)
+        np.testing.assert_allclose([bar["boxes"][0] for bar in bars.bars], regions[["x0", "y0", "x1", "y1"]])
+    pairs = [shown(bar["value"]) for bar in panel.pairs.bars]
+    assert pairs == pytest.approx(why.region_pairs["contribution"][: len(pairs)].to_list(), abs=1e-4)
+    together = sum(pairs) + shown(panel.pairs.others.get("value", "0"))
+    assert together == pytest.approx(shown(panel.pairs.rest[-1]["value"]), abs=1e-9)
 
 
-def test_chosen_part_is_marked_in_all_views(panel: Explanation) -> None:
-    parts = (*panel.views, panel.links)
-    assert panel.study is not None
-    bar = panel.study.listing.point_of
-    panel.table._handle_custom_msg({"pick": "2"}, [])
-    assert {part.marked for part in parts} == {2} and panel.table.chosen == ["2"]
-    assert panel.sum.current == bar(2)
-    panel.views[1]._handle_custom_msg({"hover": 0}, [])  # pointing at another part marks it temporarily
-    assert {part.marked for part in parts} == {0} and panel.table.chosen == ["0"]
-    assert panel.sum.current == bar(0)
+def test_no_coordinates_are_written(panel: Explanation) -> None:
+    bars = [bar for part in (*panel.bars[:2], panel.pairs) for bar in part.bars]
+    assert bars and all(len(box) == 4 for bar in bars for box in bar["boxes"])
+    names = "(whole map|level [12]), region [1-9]"
+    for bar in bars:
+        assert re.fullmatch(f"{names}( – {names})?", bar["text"])
+
+
+def test_pointing_at_a_bar_lights_its_region_and_its_partner(
+    panel: Explanation, session: Session, bench: Bench
+) -> None:
+    why = bench.explain(session.query, panel.views[1].name, pipeline=PIPELINE)
+    query, image = panel.bars[:2]
+    for number in (0, 4):
+        query._handle_custom_msg({"point": f"0:{number}"}, [])
+        assert panel.views[0].marked == number and query.marked == panel.links.marked == f"0:{number}"
+        # The partner is the region of the strongest pair.
+        region = why.by_region()["region"][number]
+        pairs = why.region_pairs[why.region_pairs["query_region"] == region]
+        box = why.image_regions[pairs["image_region"].iloc[0]]
+        assert panel.views[1].regions[panel.views[1].marked]["box"] == pytest.approx(box)
+        assert image.marked == f"1:{panel.views[1].marked}"
+        assert any(f"0:{number}" in link["parts"] for link in panel.links.links)
+    query._handle_custom_msg({"point": ""}, [])
+    assert {view.marked for view in panel.views} == {-1} and panel.links.marked == query.marked == ""
+    panel.pairs._handle_custom_msg({"point": "pair:3"}, [])
+    pair = panel.pairs.bars[3]["boxes"]
+    for view, box in zip(panel.views, pair, strict=False):
+        assert view.regions[view.marked]["box"] == pytest.approx(box)
+    assert sum("pair:3" in link["parts"] for link in panel.links.links) == 1
+    query._handle_custom_msg({"point": "0:99"}, [])  # of bars that are no longer shown
+    assert panel.links.marked == "pair:3"
+
+
+def test_picked_region_stays_lit(panel: Explanation) -> None:
+    panel.bars[0]._handle_custom_msg({"pick": "0:2"}, [])
+    assert panel.views[0].marked == 2
+    panel.views[1]._handle_custom_msg({"hover": 0}, [])  # pointing at another region lights it temporarily
+    assert panel.views[1].marked == 0 and panel.bars[1].marked == "1:0"
     panel.views[1]._handle_custom_msg({"hover": -1}, [])
-    assert {part.marked for part in parts} == {2}
-    panel.views[0]._handle_custom_msg({"pick": 2}, [])  # a second click releases the part
-    assert {part.marked for part in parts} == {-1} and panel.table.chosen == [] and panel.sum.current == ""
-    ids = list(panel.sum.figure.data[0].ids)
-    for point, marked in ((bar(1), 1), (ids[-1], 1)):  # a bar is picked; the last one is that of the score
-        panel.sum._handle_custom_msg({"pick": [0, ids.index(point)], "version": panel.sum.version}, [])
-        assert {part.marked for part in parts} == {marked}
+    assert panel.views[0].marked == 2 and panel.bars[0].marked == "0:2"
+    panel.views[0]._handle_custom_msg({"pick": 2}, [])  # a second click releases the region
+    assert {view.marked for view in panel.views} == {-1} and panel.bars[0].marked == ""
 
 
 def test_clicked_or_named_result_is_explained(panel: Explanation, session: Session) -> None:
@@ -151,8 +185,11 @@ def test_negative_is_compared_with_the_first_true_positive(
     assert heat(panel.views[0]).sum() == pytest.approx(scores[a] - scores[b], abs=1e-4)
     for view, image in zip(panel.views[1:], (a, b), strict=True):
         assert heat(view).sum() == pytest.approx(scores[image], abs=1e-4)
-    assert panel.sum.figure.data[0].x[-1] == pytest.approx(scores[a] - scores[b], abs=1e-4)
-    assert panel.sum.figure.layout.yaxis.ticktext[-1] == "<b>A − B</b>"
+    wholes = [bars.rest[-1] for bars in panel.bars]
+    assert [whole["text"] for whole in wholes] == ["A − B", "score", "score"]
+    expected = [scores[a] - scores[b], scores[a], scores[b]]
+    assert [shown(whole["value"]) for whole in wholes] == pytest.approx(expected, abs=1e-4)
+    assert panel.pairs.bars == []
     assert {link["view"] for link in panel.links.links} == {1, 2}
     panel.contrast.value = False
     settle(session)
@@ -171,10 +208,14 @@ def test_explanation_follows_the_box_and_the_pipeline(
     assert not panel.views[0].stale
     session.pipeline = "efficientnet_lite0/mean/whole"
     settle(session)
-    assert panel.above.lines[0]["text"].startswith("No regions to sum over")
-    assert {row["cells"]["group"] for row in panel.table.rows} <= set(THIRDS)
-    assert sum(float(row["cells"]["share"]) for row in panel.table.rows) == pytest.approx(100, abs=0.5)
-    assert panel.views[1].regions == [] and panel.links.links == []
+    bars = panel.bars[0]
+    assert {bar["text"].partition(",")[0] for bar in bars.bars} <= set(
+        THIRDS
+    ) and bars.level_title == "By third"
+    shares = [float(bar["share"].rstrip(" %").replace("−", "-")) for bar in bars.bars]
+    assert sum(shares) == pytest.approx(100, abs=0.5)
+    assert len(panel.views[1].regions) == len(panel.bars[1].bars) and panel.links.links == []
+    assert panel.pairs.bars == []
 
 
 def test_explanation_ignores_feedback_and_reports_it(panel: Explanation, session: Session) -> None:
@@ -219,10 +260,15 @@ def test_missing_image_is_reported_and_the_panel_recovers(tmp_path: Path) -> Non
 def test_pictures_under_their_heat_can_be_downloaded(
     panel: Explanation, session: Session, bench: Bench
 ) -> None:
-    assert panel.download.files == ["Query (PNG)", "Result (PNG)", "Both (PNG)"]
+    assert panel.download.files == ["Query (PNG)", "Result (PNG)", "Both (PNG)", SUMS]
     request, study = panel.request(), panel.study
     assert request is not None and study is not None
     made = {kind: make() for kind, make in files(bench, request, study).items()}
+    name, content = made.pop(SUMS)
+    assert name.startswith("sums of ") and name.endswith(".csv")
+    table = pd.read_csv(BytesIO(content)).groupby("picture")
+    scores = [side.total.whole for side in study.regions.sides]
+    assert table["contribution"].sum()[["Query", "Result"]].to_list() == pytest.approx(scores, abs=1e-4)
     sizes = {}
     for kind, (_, content) in made.items():
         with Image.open(BytesIO(content)) as picture:
@@ -232,4 +278,4 @@ def test_pictures_under_their_heat_can_be_downloaded(
     panel.contrast.value = True
     settle(session)
     if len(panel.study.images) == 2:  # type: ignore[union-attr]
-        assert panel.download.files == ["Query (PNG)", "A (PNG)", "B (PNG)", "All three (PNG)"]
+        assert panel.download.files == ["Query (PNG)", "A (PNG)", "B (PNG)", "All three (PNG)", SUMS]

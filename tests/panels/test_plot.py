@@ -132,7 +132,7 @@ def test_point_is_described_by_caption_and_picture(sent: list[Any]) -> None:
     plot = Plot(cloud("a", "b"), describe=lambda name: (f"caption of {name}", b"jpeg"))
     hear(plot, show=[1, 1])
     assert plot.runner.wait(5)
-    assert sent == [({"show": [1, 1], "caption": "caption of b"}, [b"jpeg"])]
+    assert sent == [({"show": [1, 1], "caption": "caption of b", "opens": "b"}, [b"jpeg"])]
 
 
 def test_page_gets_the_script_once_for_requests_that_waited(sent: list[Any]) -> None:

@@ -24,13 +24,13 @@ def explanation() -> Explanation:
     )
     query_regions = np.array([[0, 0, 0.5, 1], [0.25, 0.5, 1, 1]])
     image_regions = np.array([[0, 0, 1, 0.125], [0, 0.5, 1, 1]])
-    heat = np.full((2, 2), 0.25)
+    heat = np.full((3, 4), 1 / 12)
     return Explanation(1.0, heat, heat, pairs, query_regions, image_regions)
 
 
 def test_the_strongest_regions_are_drawn_and_listed_with_their_numbers(explanation: Explanation) -> None:
     text = page(explanation, NAME, "b.jpg", "efficientnet_lite0/max/rmac:2", PICTURE, PICTURE)
-    query, result = re.findall(r"<svg aria-hidden.*?</svg>", text)
+    query, result = re.findall(r"<svg aria-hidden.*?</svg>", text.partition("<h2>")[0])
     labels = r'<text x="([\d.]+)%" y="([\d.]+)%" dx="\d+" dy="16">(\d)</text>'
     assert re.findall(labels, query) == [("0.00", "0.00", "1"), ("25.00", "50.00", "2")]
     assert re.findall(labels, result) == [("0.00", "0.00", "1"), ("0.00", "50.00", "2")]
@@ -38,10 +38,15 @@ def test_the_strongest_regions_are_drawn_and_listed_with_their_numbers(explanati
     assert '<rect x="0.00%" y="0.00%" width="100.00%" height="12.50%"/>' in result
     _, _, listed = text.split("The same as a table")
     rows = re.findall(r"<tr>(<td>.*?)</tr>", listed)
-    cells = [re.findall(r"<td[^>]*>(?:<\w+>)?(.*?)(?:</\w+>)?</td>", row) for row in rows]
+    small = r'<svg aria-hidden="true" width="24" height="18".*?</svg>'
+    places = [re.findall(small, row) for row in rows]
+    assert [len(place) for place in places] == [1, 1, 0]
+    assert 'x="0.000" y="0.500" width="1.000" height="0.500"' in places[1][0]
+    plain = [re.sub(small, "", row) for row in rows]
+    cells = [re.findall(r"<td[^>]*>(?:<\w+>)?(.*?)(?:</\w+>)?</td>", row) for row in plain]
     assert cells == [
-        ["1", "0–100 × 0–12", "+0.6000", "60.0 %"],
-        ["2", "0–100 × 50–100", "+0.4000", "40.0 %"],
+        ["1", "region 1", "+0.6000", "60.0 %"],
+        ["2", "region 2", "+0.4000", "40.0 %"],
         ["", "score", "1.0000", "100.0 %"],
     ]
 

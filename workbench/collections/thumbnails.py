@@ -36,7 +36,7 @@ def _stored(path: Path, fingerprint: str, side: int, box: Box | None, folder: Pa
         stored = file.read_bytes()
         if xxh3_128_digest(stored[:-_CHECKSUM]) == stored[-_CHECKSUM:]:
             return stored[:-_CHECKSUM]
-    jpeg = _render(path, side, box)
+    jpeg = render(path, side, box)
     # A folder that cannot be written, or a full disk, only means that the thumbnail is made again.
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,8 @@ def _stored(path: Path, fingerprint: str, side: int, box: Box | None, folder: Pa
     return jpeg
 
 
-def _render(path: Path, side: int, box: Box | None) -> bytes:
+def render(path: Path, side: int, box: Box | None = None) -> bytes:
+    """The same JPEG, made from the file and not stored."""
     header = images.header(path)
     width, height = (header.width, header.height) if box is None else (box[2] - box[0], box[3] - box[1])
     scale = _DECODED * side / max(width, height, 1)

@@ -19,6 +19,12 @@ def draw(subject: str, *results: Any, **options: Any) -> Figure:
     return getattr(import_module(f"workbench.figures.{subject}"), subject)(*results, **options)
 
 
+def mimebundle(shown: Any) -> dict[str, Any]:
+    """A result or a figure as the output of a notebook's cell (``panels.display``)."""
+    bundle: dict[str, Any] = import_module("workbench.panels.display").mimebundle(shown)
+    return bundle
+
+
 class Drawable:
     """A result that is a picture as the last line of a notebook's cell, and text elsewhere."""
 
@@ -27,6 +33,5 @@ class Drawable:
         return str(import_module("workbench.report.summaries").page(self))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Plain text, HTML and, in a notebook, the interactive figure (``panels.display``)."""
-        bundle: dict[str, Any] = import_module("workbench.panels.display").mimebundle(self)
-        return bundle
+        """Plain text, HTML and, in a notebook, the interactive figure."""
+        return mimebundle(self)

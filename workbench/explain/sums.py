@@ -6,7 +6,6 @@ score each. Summed over all regions of the other picture, 20 regions of three le
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +26,7 @@ STRONGEST = 12  # parts that are listed, over all groups
 RANKS = (10, 100, 1000)  # of channels, where groups end
 MOST_REGIONS = 40  # without levels; more are summed over thirds of the picture
 THIRDS = ("top third", "middle third", "bottom third")
+COLUMNS = ("left", "centre", "right")
 SIDES = ("query", "image")
 BOX = ["x0", "y0", "x1", "y1"]
 
@@ -135,7 +135,8 @@ def score_sum(why: Explanation, side: str = "query") -> Sum:
     boxes, levels, heat = _side(why, side)
     if not levels.any() and not 2 <= len(np.unique(boxes, axis=0)) <= MOST_REGIONS:
         return _sum(_tiles(heat), f"parts of the {side}", why.constant, why.score)
-    return _sum(_by_level(region_sums(why, side)), f"regions of the {side}", why.constant, why.score)
+    table = _by_level(region_sums(why, side), levels)
+    return _sum(table, f"regions of the {side}", why.constant, why.score)
 
 
 def difference_sum(a: Explanation, b: Explanation) -> Sum:
@@ -155,8 +156,9 @@ def votes_sum(why: Evidence) -> Sum:
     votes = why.votes.rename(columns={"query_region": "region"})
     regions = votes["region"].to_numpy(int)
     columns = _columns(why.query_regions[regions])
-    levels = _levels(why.query_levels, len(why.query_regions))[regions]
-    return _sum(_by_level(Table({**votes, **columns, "level": levels})), "votes", why.constant, why.score)
+    levels = _levels(why.query_levels, len(why.query_regions))
+    table = Table({**votes, **columns, "level": levels[regions]})
+    return _sum(_by_level(table, levels), "votes", why.constant, why.score)
 
 
 def channels_sum(why: Contributions) -> Sum:
@@ -169,12 +171,6 @@ def channels_sum(why: Contributions) -> Sum:
     names = [f"channel {number}" for number in order]
     table = Table({"group": np.repeat(groups, sizes), "name": names, "contribution": values[order]})
     return _sum(table, "channels", 0.0, why.score)
-
-
-def extent(box: Iterable[float]) -> str:
-    """The horizontal and vertical extent of a box, in percent."""
-    x0, y0, x1, y1 = (round(100 * float(edge)) for edge in box)
-    return "whole" if (x0, y0, x1, y1) == (0, 0, 100, 100) else f"{x0}–{x1} × {y0}–{y1}"
 
 
 def no_levels() -> np.ndarray:
@@ -195,12 +191,13 @@ def _levels(levels: np.ndarray, count: int) -> np.ndarray:
     return levels if len(levels) else np.zeros(count, int)
 
 
-def _by_level(table: Table) -> Table:
-    """Add the group of each region, its level, and its name."""
-    levels = table["level"].to_numpy(int)
+def _by_level(table: Table, levels: np.ndarray) -> Table:
+    """Add the group of each region, its level, and its name: its number among all regions of the level."""
+    numbers = pd.Series(levels).groupby(levels).cumcount().to_numpy() + 1
+    rows = table["region"].to_numpy(int)
     single = not levels.any()
-    groups = ["" if single else f"level {level}" if level else "whole map" for level in levels]
-    names = [extent(box) for box in table[BOX].to_numpy()]
+    groups = ["" if single else f"level {level}" if level else "whole map" for level in levels[rows]]
+    names = [f"region {number}" for number in numbers[rows]]
     return Table({**table, "group": groups, "name": names}).sort_values(
         "level", kind="stable", ignore_index=True
     )
@@ -212,11 +209,11 @@ def _tiles(heat: np.ndarray) -> Table:
     rows, columns = (np.round(np.arange(4) * side / 3).astype(int) for side in (height, width))
     table: list[tuple[object, ...]] = []
     for row, (y0, y1) in enumerate(pairwise(rows)):
-        for x0, x1 in pairwise(columns):
+        for column, (x0, x1) in enumerate(pairwise(columns)):
             if y0 < y1 and x0 < x1:
                 box = x0 / width, y0 / height, x1 / width, y1 / height
                 value = float(heat[y0:y1, x0:x1].sum(dtype=np.float64))
-                table.append((THIRDS[row], len(table), *box, extent(box), value))
+                table.append((THIRDS[row], len(table), *box, COLUMNS[column], value))
     return Table(table, columns=["group", "region", *BOX, "name", "contribution"])
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from workbench.common.palette import NEUTRAL
 from workbench.common.rounding import signed
 from workbench.explain.sum_text import share_text, value_text
+from workbench.explain.sums import BOX
 from workbench.figures.narrow_layout import narrow
 from workbench.figures.style import ADDS, SUBTRACTS, Figure, new_figure, notice, subtitle, text
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from workbench.explain.sums import Line, Sum
 
 ROW = 19  # pixels of a line
+PLACE = 20, 15, 8  # pixels: width and height of the place of a region, and its distance from the bars
 WIDTHS = {"part": 0.5, "others": 0.5}  # of a bar, in lines
 
 
@@ -33,8 +35,9 @@ class Waterfall(NamedTuple):
 def contributions(total: Sum, collection: str = "", pipeline: str = "") -> Figure:
     """The parts of a sum from zero to the whole, in the order of their groups.
 
-    A pale bar is a group, such as a level; the bars below it are its strongest regions and the sum of its
-    others. The ``id`` of a bar is its row in ``total.parts``; other bars have the name of their kind.
+    A pale bar is a group, such as a level; the bars below it are its strongest regions, with their places in
+    the picture drawn at the right, and the sum of its others. The ``id`` of a bar is its row in
+    ``total.parts``; other bars have the name of their kind.
     """
     title = f"{total.name.capitalize()} as a sum over {total.unit}"
     if not len(total.parts):
@@ -44,12 +47,12 @@ def contributions(total: Sum, collection: str = "", pipeline: str = "") -> Figur
     figure = new_figure(
         title,
         text(pipeline, 50) + ("<br>" if pipeline else "") + details,
-        margin={"t": 84 if pipeline else 64},
+        margin={"t": 84 if pipeline else 64, "r": PLACE[0] + 2 * PLACE[2]},
         height=130 + ROW * drawn.rows,
         showlegend=False,
     )
     figure.add_traces(drawn.traces)
-    figure.update_layout(xaxis=drawn.x, yaxis=drawn.y)
+    figure.update_layout(xaxis=drawn.x, yaxis=drawn.y, shapes=places(total))
     narrow(figure, 480, xaxis={"range": spread(drawn, 0.45)})
     return figure
 
@@ -121,6 +124,39 @@ def waterfall(total: Sum, numbered: Sequence[int] = ()) -> Waterfall:
         len(lines),
         (low, high),
     )
+
+
+def places(total: Sum, axis: str = "") -> list[dict[str, object]]:
+    """The place of each listed region in its picture, as shapes at the right of the bars of an axis."""
+    width, height, distance = PLACE
+    shapes: list[dict[str, object]] = []
+    for row, line in enumerate(total.lines()):
+        if line.part < 0 or "x0" not in total.parts:
+            continue
+        x0, y0, x1, y1 = (float(total.parts[edge][line.part]) for edge in BOX)
+        frame = {"opacity": 0.35, "fillcolor": NEUTRAL}
+        for box, look in (
+            ((0.0, 0.0, 1.0, 1.0), frame),
+            ((x0, y0, x1, y1), {"fillcolor": _colour(line)}),
+        ):
+            shapes.append(
+                {
+                    "type": "rect",
+                    "xref": f"x{axis} domain",
+                    "yref": f"y{axis}",
+                    "xsizemode": "pixel",
+                    "ysizemode": "pixel",
+                    "xanchor": 1,
+                    "yanchor": row,
+                    "x0": distance + width * box[0],
+                    "x1": distance + width * box[2],
+                    "y0": height * (0.5 - box[1]),  # pixels count upwards
+                    "y1": height * (0.5 - box[3]),
+                    "line": {"width": 0},
+                    **look,
+                }
+            )
+    return shapes
 
 
 def _spans(lines: list[Line]) -> tuple[list[float], list[float]]:

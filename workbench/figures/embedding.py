@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.map_method import METHODS
-from workbench.figures.map_points import axes_of, by_label, by_value, values_of
+from workbench.figures.map_points import PLAIN_FROM, axes_of, by_label, by_value, values_of
 from workbench.figures.narrow_layout import SCALE, narrow, scale_below
 from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, notice, subtitle, text
 
@@ -57,6 +57,8 @@ def embedding(
     )
     figure.add_traces(traces)
     _narrow(figure, len(traces))
+    if len(frame) <= PLAIN_FROM:  # each step of the wheel draws all points
+        figure.update_layout(meta={**(figure.layout.meta or {}), "scroll_zoom": True})
     if len(axes) == 3:
         narrow(figure, NARROW, scene={"camera": {"eye": dict.fromkeys("xyz", 1.8)}})  # of longer titles
         return figure.update_layout(scene=space(made))

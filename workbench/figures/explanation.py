@@ -15,7 +15,7 @@ from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
 from workbench.explain.sums import BOX, Sum
-from workbench.figures.contributions import ROW, Waterfall, spread, waterfall
+from workbench.figures.contributions import PLACE, ROW, Waterfall, places, spread, waterfall
 from workbench.figures.heat_colours import heat_scale
 from workbench.figures.narrow_layout import captions, narrow, stacked
 from workbench.figures.pictures import CASING, outlines, paled
@@ -52,7 +52,7 @@ def explanation(why: Explanation | Evidence) -> Figure:
         ),
         height=area + TOP + BOTTOM,
         showlegend=False,
-        margin={"t": TOP, "b": BOTTOM},
+        margin={"t": TOP, "b": BOTTOM, "r": PLACE[0] + 2 * PLACE[2]},
     )
     names = [f"{role}: {text(picture.name, 40)}".removesuffix(": ") for role, picture, *_ in sides]
     figure.set_subplots(
@@ -72,6 +72,10 @@ def explanation(why: Explanation | Evidence) -> Figure:
         figure.add_traces(part.traces, rows=2, cols=column)
         figure.update_xaxes(part.x, row=2, col=column)
         figure.update_yaxes(part.y, row=2, col=column)
+    shapes = [
+        shape for axis, total in enumerate(totals, start=3) for shape in places(total, str(axis))
+    ]  # the axes before are those of the pictures
+    figure.update_layout(shapes=shapes)
     length = PICTURES / area
     figure.update_layout(
         coloraxis={

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from numpy.typing import ArrayLike
 
+from workbench.common.drawable import mimebundle
 from workbench.common.palette import PALETTE
 from workbench.config.printable import printable
 from workbench.figures.images import offline_kaleido
@@ -115,8 +115,7 @@ class Figure(go.Figure):
             super().write_image(*args, **kwargs)
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = import_module("workbench.panels.display").figure_bundle(self)
-        return bundle
+        return mimebundle(self)
 
 
 def text(name: object, characters: int = MAX_CHARACTERS) -> str:

@@ -1,226 +1,194 @@
-"""The strongest regions of a score, or of the difference of two scores, as table rows, boxes and lines."""
+"""The regions of each picture of an explanation, strongest first, and the pairs that link them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from workbench.common.rounding import signed
-from workbench.evaluation.measures_text import percent
-from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
-from workbench.explain.sums import BOX, Sum, difference_sum, extent, score_sum, votes_sum
-from workbench.panels.widgets.heatview import Region
-from workbench.panels.widgets.table import column
+from workbench.explain.sums import BOX, Sum, difference_sum, score_sum
 
-LINES = 40  # between pairs of keypoints
-Row = dict[str, object]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A listed part of a sum: its row there, its value as shown, and its box (fractions) in each view."""
-
-    row: int
-    group: str
-    value: float
-    shown: float
-    boxes: tuple[np.ndarray, ...]  # of the query alone, if the part has no partner
-    sides: tuple[float, ...] = ()  # of a difference: the contribution in each image
-    image: str = ""  # of a vote: the image of its partner
+PARTNERS = 3  # regions of the other picture that a region is linked to
+LEAST = 0.5  # of the strongest pair of a region, in a pair that is linked to it
+KEYPOINT_PAIRS = 200  # of a bag of visual words, that may be linked
 
 
 @dataclass(frozen=True)
-class Listing:
-    """A sum, its listed parts, and lines: the part, the view, and the centres of both boxes."""
+class Side:
+    """A score, or a difference of scores, over the regions of one picture; ``order``: strongest first.
 
+    A region is known by its number: its position in ``order``, whose values are rows of ``total.parts``.
+    """
+
+    title: str
     total: Sum
-    parts: tuple[Part, ...]
-    lines: tuple[tuple[int, int, np.ndarray, np.ndarray], ...]
 
-    def part_at(self, point: str) -> int:
-        """The number of the listed part of a bar of the waterfall; -1 for other bars."""
-        return next((n for n, part in enumerate(self.parts) if str(part.row) == point), -1)
+    @cached_property
+    def order(self) -> list[int]:
+        return self.total.strongest(len(self.total.parts))
 
-    def point_of(self, number: int) -> str:
-        """The bar of a listed part; empty for -1."""
-        return str(self.parts[number].row) if number >= 0 else ""
+    @cached_property
+    def boxes(self) -> np.ndarray:
+        """The boxes [N, 4] by number, in fractions of the picture."""
+        return self.total.parts[BOX].to_numpy(float)[self.order]
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """The contributions [N] by number."""
+        return self.total.parts["contribution"].to_numpy(float)[self.order]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The level and the name of each region, by number."""
+        table = self.total.parts
+        both = zip(table["group"].iloc[self.order], table["name"].iloc[self.order], strict=True)
+        return [", ".join(filter(None, names)) for names in both]
+
+    @cached_property
+    def numbers(self) -> dict[int, int]:
+        """The number of each region of the explanation."""
+        regions = self.total.parts["region"].to_numpy(int)[self.order]
+        return {int(region): number for number, region in enumerate(regions)}
+
+    @property
+    def by_region(self) -> bool:
+        """Whether the parts are the pipeline's regions, not parts of a picture without regions."""
+        return self.total.unit.startswith("regions")
 
 
-def score(why: Explanation) -> Listing:
-    """A score over the query's regions, each with the image region of its strongest pair."""
-    total = score_sum(why)
-    if not _of_regions(total):
-        return _listing(total, [[] for _ in total.parts.index], _keypoint_lines(why, total))
-    partners = _partners(why)
-    return _listing(total, [[why.image_regions[partners[region]]] for region in total.parts["region"]])
+@dataclass(frozen=True)
+class Pair:
+    """A pair of regions: a number in the query, one in the picture of ``view``, and centres of boxes.
+
+    ``ends`` are the marks of those of both regions that are linked by it, as it is among their strongest.
+    """
+
+    query: int
+    image: int
+    view: int
+    value: float
+    start: tuple[float, float]
+    end: tuple[float, float]
+    ends: tuple[str, ...] = ()
 
 
-def difference(a: Explanation, b: Explanation) -> Listing:
-    """The score of A less the score of B over the regions of their common query."""
-    total = difference_sum(a, b)
-    if not _of_regions(total):
-        return _listing(total, [[] for _ in total.parts.index])
-    partners = [(why.image_regions, _partners(why)) for why in (a, b)]
-    return _listing(
-        total, [[boxes[best[region]] for boxes, best in partners] for region in total.parts["region"]]
+@dataclass(frozen=True)
+class Sides:
+    """The regions of all pictures (query first); the linked pairs and all pairs, strongest first."""
+
+    sides: tuple[Side, ...]
+    linked: tuple[Pair, ...]
+    pairs: tuple[Pair, ...] = ()
+    unlisted: float = 0.0  # the sum of all pairs that are not in ``pairs``
+    count: int = 0  # of all pairs
+
+    def marked(self, marking: str) -> list[int]:
+        """The number of the region that is lit in each picture, -1 for none, of a mark.
+
+        A mark of a region lights its strongest partner in each other picture; that of a pair both regions.
+        """
+        lit = [-1] * len(self.sides)
+        kind, _, rest = marking.partition(":")
+        if kind == "pair":
+            pair = self.pairs[int(rest)]
+            lit[0], lit[pair.view] = pair.query, pair.image
+        elif kind:
+            view, number = int(kind), int(rest)
+            lit[view] = number
+            for pair in self.linked:
+                ends = {0: pair.query, pair.view: pair.image}
+                if ends.get(view) != number or not self.sides[view].by_region:
+                    continue
+                for other, partner in ends.items():
+                    lit[other] = partner if lit[other] < 0 else lit[other]
+        return lit
+
+
+def mark(view: int, number: int) -> str:
+    """The mark of a region: its view and its number."""
+    return f"{view}:{number}"
+
+
+def of_score(why: Explanation, listed: int) -> Sides:
+    """A score over the regions of both pictures, and its ``listed`` strongest pairs."""
+    query, image = Side("Query", score_sum(why)), Side("Result", score_sum(why, "image"))
+    if not (query.by_region and image.by_region):
+        return Sides((query, image), _keypoint_pairs(why, query, image))
+    pairs = why.region_pairs
+    order = pairs["contribution"].abs().sort_values(ascending=False, kind="stable").index
+    strongest = pairs.loc[order[:listed]]
+    return Sides(
+        (query, image),
+        _linked(why, query, image, 1),
+        _pairs(strongest.to_numpy(float), query, image, 1),
+        float(pairs["contribution"].sum() - strongest["contribution"].sum()),
+        len(pairs),
     )
 
 
-def votes(why: Evidence) -> Listing:
-    """A score of ONE over the query's regions, each with the region that voted for it."""
-    total = votes_sum(why)
-    voted = zip(total.parts["image_id"], total.parts["image_region"], strict=True)
-    return _listing(total, [[why.image_regions[image][region]] for image, region in voted])
+def of_difference(a: Explanation, b: Explanation) -> Sides:
+    """The score of A less that of B over the regions of the query, and each score over its image's."""
+    query = Side("Query: A − B", difference_sum(a, b))
+    images = [Side(letter, score_sum(why, "image")) for letter, why in (("A", a), ("B", b))]
+    linked: list[Pair] = []
+    for view, (why, image) in enumerate(zip((a, b), images, strict=True), start=1):
+        if query.by_region and image.by_region:
+            linked += _linked(why, query, image, view)
+    return Sides((query, *images), tuple(sorted(linked, key=lambda pair: -pair.value)))
 
 
-def _listing(
-    total: Sum,
-    partners: list[list[np.ndarray]],
-    lines: tuple[tuple[int, int, np.ndarray, np.ndarray], ...] | None = None,
-) -> Listing:
-    """The listing of a sum, given the boxes of each part in the images; lines join the centres of boxes."""
-    table = total.parts
-    parts = tuple(
-        Part(
-            line.part,
-            str(table["group"][line.part]),
-            line.value,
-            line.shown,
-            (table.loc[line.part, BOX].to_numpy(float), *partners[line.part]),
-            tuple(float(table[side][line.part]) for side in "ab" if side in table),
-            str(table["image_id"][line.part]) if "image_id" in table else "",
-        )
-        for line in total.lines()
-        if line.part >= 0
+def _linked(why: Explanation, query: Side, image: Side, view: int) -> tuple[Pair, ...]:
+    """The pairs that link a region with its strongest partners, where these add to the score."""
+    pairs = why.region_pairs[why.region_pairs["contribution"] > 0]  # strongest first
+    kept = []
+    for side in ("query_region", "image_region"):
+        groups = pairs.groupby(side)["contribution"]
+        strong = pairs["contribution"] >= LEAST * groups.transform("max")
+        kept.append(((groups.cumcount() < PARTNERS) & strong).to_numpy(bool))
+    some = kept[0] | kept[1]
+    linked = zip(
+        _pairs(pairs[some].to_numpy(float), query, image, view), *(side[some] for side in kept), strict=True
     )
-    if lines is None:
-        lines = tuple(
-            (number, view, _centre(part.boxes[0]), _centre(part.boxes[view]))
-            for number, part in enumerate(parts)
-            for view in range(1, len(part.boxes))
-        )
-    return Listing(total, parts, lines)
+    return tuple(
+        replace(pair, ends=tuple(end for end, own in zip(_ends(pair), side, strict=True) if own))
+        for pair, *side in linked
+    )
 
 
-def _of_regions(total: Sum) -> bool:
-    return total.unit.startswith("regions")
+def _ends(pair: Pair) -> tuple[str, str]:
+    return mark(0, pair.query), mark(pair.view, pair.image)
 
 
-def _partners(why: Explanation) -> dict[int, int]:
-    """The strongest image region of each query region: the first of its pairs, which are sorted."""
-    first = why.region_pairs.drop_duplicates("query_region")
-    return dict(zip(first["query_region"], first["image_region"], strict=True))
+def _pairs(table: np.ndarray, query: Side, image: Side, view: int) -> tuple[Pair, ...]:
+    """Pairs of rows: region of the query, region of the image, contribution."""
+    starts, ends = _centres(query.boxes), _centres(image.boxes)
+    numbers = [(query.numbers[int(i)], image.numbers[int(j)], value) for i, j, value in table]
+    return tuple(Pair(i, j, view, float(value), starts[i], ends[j]) for i, j, value in numbers)
 
 
-def _keypoint_lines(why: Explanation, total: Sum) -> tuple[tuple[int, int, np.ndarray, np.ndarray], ...]:
-    """Lines of the strongest pairs of keypoints, as lines of the parts of the picture where they start."""
-    if len(why.query_regions) < 2:
+def _keypoint_pairs(why: Explanation, query: Side, image: Side) -> tuple[Pair, ...]:
+    """The strongest pairs of keypoints, as pairs of the parts of the pictures where they are."""
+    if len(why.query_regions) < 2 or len(why.image_regions) < 2:
         return ()
-    pairs = why.region_pairs[["query_region", "image_region"]].head(LINES).to_numpy(int)
-    starts, ends = _centre(why.query_regions[pairs[:, 0]]), _centre(why.image_regions[pairs[:, 1]])
-    boxes = total.parts[BOX].to_numpy(float)
-    shown = [line.part for line in total.lines() if line.part >= 0]
-    lines = []
-    for start, end in zip(starts, ends, strict=True):
-        inside = ((boxes[:, :2] <= start) & (start <= boxes[:, 2:])).all(1)
-        lines.append((shown.index(int(inside.argmax())), 1, start, end))
-    return tuple(lines)
-
-
-def _centre(boxes: np.ndarray) -> np.ndarray:
-    """The centres [..., 2] of boxes [..., 4]."""
-    return np.asarray((boxes[..., :2] + boxes[..., 2:]) / 2)
-
-
-def words(listing: Listing) -> str:
-    """The parts of the sum, and how many of them are listed."""
-    unit, count, listed = listing.total.unit, len(listing.total.parts), len(listing.parts)
-    all_listed = "" if listed == count else f"; the {listed} strongest of the levels are listed"
-    if unit == "votes":
-        return f"{count} votes, one of each region of the query{all_listed}"
-    if not _of_regions(listing.total):
-        return "No regions to sum over: the heat of the query, summed over thirds of each side"
-    if listing.parts and listing.parts[0].sides:
-        return f"Sums over the {count} regions of the query{all_listed}; choose one to see its partners"
-    return f"Sums over the {count} regions of the query{all_listed}, with the region of the strongest pair"
-
-
-def columns(listing: Listing) -> list[Row]:
-    """The headings of the table of parts."""
-    extents = "horizontal × vertical, in percent of the picture"
-    head = [column("number", "#", number=True)]
-    if listing.total.unit == "votes":
-        head.append(column("image", "Voting image"))  # the second column may break: see explanation.css
-    if any(part.group for part in listing.parts):
-        head.append(column("group", "Level" if _levelled(listing) else "Part", number=_levelled(listing)))
-    head.append(column("place0", "Query region", hint=extents))
-    if listing.parts and listing.parts[0].sides:
-        both = [
-            column(f"side{i}", f"In {name}", number=True, hint=f"the region's part of the score of {name}")
-            for i, name in enumerate("AB")
-        ]
-        return [*head, *both, column("value", "Difference", number=True, hint="all of them add up to A − B")]
-    if listing.parts and len(listing.parts[0].boxes) > 1:
-        title = "Its region" if listing.total.unit == "votes" else "Result region"
-        head.append(column("place1", title, hint=f"of the strongest pair; {extents}"))
-    return [
-        *head,
-        column("value", "Adds", number=True, hint="all regions add up to the score"),
-        column("share", "Share %", number=True, hint="of the score"),
+    pairs = why.region_pairs.head(KEYPOINT_PAIRS).to_numpy(float)
+    starts, ends = _centres(why.query_regions), _centres(why.image_regions)
+    linked = [
+        Pair(_holder(query, start), _holder(image, end), 1, float(value), start, end)
+        for i, j, value in pairs
+        if value > 0
+        for start, end in [(starts[int(i)], ends[int(j)])]
     ]
+    return tuple(replace(pair, ends=_ends(pair)) for pair in linked)
 
 
-def _levelled(listing: Listing) -> bool:
-    return any(part.group.startswith("level") for part in listing.parts)
+def _holder(side: Side, point: Sequence[float]) -> int:
+    """The number of the part of a picture in which a point is."""
+    inside = ((side.boxes[:, :2] <= point) & (point <= side.boxes[:, 2:])).all(1)
+    return int(inside.argmax())
 
 
-def rows(listing: Listing) -> list[Row]:
-    """A row of the table for each listed part, rounded as in the waterfall."""
-    table: list[Row] = []
-    for number, part in enumerate(listing.parts, start=1):
-        share = listing.total.share(part.value)
-        cells = {"number": str(number), "value": signed(part.shown), "share": percent(share)}
-        cells |= {"image": part.image, "group": part.group.removeprefix("level ")}
-        cells |= {f"place{view}": extent(box) for view, box in enumerate(part.boxes)}
-        cells |= {f"side{i}": signed(side) for i, side in enumerate(part.sides)}
-        order = {"number": number, "group": number, "value": part.value, "share": share}
-        order |= {f"side{i}": side for i, side in enumerate(part.sides)}
-        table.append({"id": str(number - 1), "cells": cells, "order": order})
-    return table
-
-
-def regions(listing: Listing, view: int) -> list[Region]:
-    """The parts' boxes in one view, in the order of the parts; none if they have no partners."""
-    top = _top(listing)
-    word = {"votes": "vote"}.get(listing.total.unit, "region")
-    return [
-        {
-            "box": [float(edge) for edge in part.boxes[view]],
-            "text": f"{word} {number}: {signed(part.shown)}",
-            "strength": abs(part.value) / top,
-            "group": part.image,
-        }
-        for number, part in enumerate(listing.parts, start=1)
-        if view < len(part.boxes)
-    ]
-
-
-def links(listing: Listing) -> list[Row]:
-    """Lines from the query to the images, for the Links widget."""
-    top = _top(listing)
-    return [
-        {
-            "part": part,
-            "view": view,
-            "start": start.tolist(),
-            "end": end.tolist(),
-            "strength": abs(listing.parts[part].value) / top,
-        }
-        for part, view, start, end in listing.lines
-    ]
-
-
-def _top(listing: Listing) -> float:
-    return max((abs(part.value) for part in listing.parts), default=0.0) or 1.0
+def _centres(boxes: np.ndarray) -> list[tuple[float, float]]:
+    return [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes.tolist()]

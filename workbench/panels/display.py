@@ -21,7 +21,9 @@ def in_notebook() -> bool:
 
 
 def mimebundle(result: Any) -> dict[str, Any]:
-    """A result as plain text, as HTML and, in a notebook, as HTML above its figure."""
+    """A result as plain text, as HTML and, in a notebook, as HTML above its figure; or a figure alone."""
+    if isinstance(result, Figure):
+        return _figure_bundle(result)
     bundle: dict[str, Any] = {"text/plain": repr(result), "text/html": page(result)}
     if in_notebook():
         box = W.VBox([W.HTML(summary(result)), Plot(result.figure())])
@@ -30,7 +32,7 @@ def mimebundle(result: Any) -> dict[str, Any]:
     return bundle
 
 
-def figure_bundle(figure: Figure) -> dict[str, Any]:
+def _figure_bundle(figure: Figure) -> dict[str, Any]:
     """A figure as its titles and, in a notebook, as a widget."""
     title = plain(figure.layout.title.text or "without a title")
     bundle: dict[str, Any] = {"text/plain": f"Figure: {title}"}

@@ -17,6 +17,7 @@ from workbench.panels.embedding_map.panel import EmbeddingMap
 from workbench.panels.explanation.panel import Explanation
 from workbench.panels.history.panel import History
 from workbench.panels.index_tradeoff.panel import TradeoffPanel
+from workbench.panels.large_pictures import LargePictures
 from workbench.panels.local_matches.panel import LocalMatches
 from workbench.panels.messages import Messages
 from workbench.panels.notes import Notes
@@ -147,7 +148,8 @@ def _panel(session: Session, *parts: W.Widget) -> W.VBox:
     """The parts of one cell: what runs and the notes on the pipeline are below the first."""
     messages = Messages(session)
     first, *others = parts
-    panel = W.VBox([first, messages.widget, Notes(session).widget, *others])
+    large = LargePictures(session).widget
+    panel = W.VBox([first, messages.widget, Notes(session).widget, *others, large])
     panel.add_class("wb-panel")
     messages.message.on_msg(lambda *_: _send_again(panel))
     if session.ranking is None:

@@ -21,12 +21,15 @@ from workbench.explain.score import Explanation
 from workbench.panels import contributions
 from workbench.panels.formatting import with_sign
 from workbench.panels.widgets.grid import thumbnail
+from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.region import Line, line
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
 SIDE = 560  # pixels of a picture's longest side
+SMALL = 96  # of the picture in a bar
+LISTED_PAIRS = 40
 SET_ASIDE = (
     "Feedback and further query images are not counted here: this is the score for the plain query alone."
 )
@@ -51,16 +54,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Study:
-    """The traits of each view (query first), the sum that is explained, and the lines above it.
+    """The traits of each view (query first), the regions of each, and the lines above them.
 
-    ``images`` are the results in the order of their views, ``subject`` the collection and the pipeline.
+    ``images`` are the results in the order of their views, ``small`` all pictures for bars (JPEG).
     """
 
     views: tuple[dict[str, Any], ...]
-    listing: contributions.Listing
+    regions: contributions.Sides
     lines: list[Line]
     images: tuple[str, ...]
-    subject: tuple[str, str] = ("", "")
+    small: tuple[bytes, ...]
 
 
 def rival(ranking: pd.DataFrame, image: str, collection: Collection) -> tuple[str, str]:
@@ -96,9 +99,9 @@ def study(bench: Bench, request: Request, progress: Progress) -> Study:
     pairing = sorted(zip(images, explained, strict=True), key=lambda pair: -pair[1].score)
     images, explained = [image for image, _ in pairing], [why for _, why in pairing]
     if len(explained) == 1:
-        total, query_heat = contributions.score(explained[0]), explained[0].query_heatmap
+        regions, query_heat = contributions.of_score(explained[0], LISTED_PAIRS), explained[0].query_heatmap
     else:
-        total = contributions.difference(explained[0], explained[1])
+        regions = contributions.of_difference(explained[0], explained[1])
         query_heat = explained[0].query_heatmap - explained[1].query_heatmap
     heats = [query_heat, *(why.image_heatmap for why in explained)]
     top = max(float(np.abs(heat).max()) for heat in heats) or 1.0
@@ -114,10 +117,10 @@ def study(bench: Bench, request: Request, progress: Progress) -> Study:
             view["name"] = f"{letter} · {view['name']}"
     return Study(
         tuple({**view, "top": top} for view in views),
-        total,
+        regions,
         _lines(request, explained),
         tuple(images),
-        (bench.collection.name, request.pipeline),
+        (thumbnail(bench, query.image, SMALL, box), *(thumbnail(bench, image, SMALL) for image in images)),
     )
 
 
@@ -127,6 +130,7 @@ def _view(
     view: dict[str, Any] = {
         "picture": thumbnail(bench, image, SIDE, box),
         "name": image,
+        "opens": reference(image, box),
         "alt": f"{'Query' if role == 'Query' else 'Result'} {image}, under its heat",
         "heat": heat,
         "note": "",
@@ -144,7 +148,7 @@ def _view(
     if whole:
         inside = coverage(Target(corners, seen), *heat.shape)
         share, even = percent(share_inside(heat, inside)), percent(float(inside.mean()))
-        view["note"] = f"{share} % of the positive heat lies on the target ({even} % of the picture)"
+        view["note"] = f"{share} % of heat on the target ({even} % of area)"
     return view
 
 

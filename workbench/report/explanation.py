@@ -6,10 +6,10 @@ from PIL import Image
 
 from workbench.explain.score import Explanation
 from workbench.explain.sum_text import share_text, value_text
-from workbench.explain.sums import SIDES
+from workbench.explain.sums import BOX, SIDES
 from workbench.report.frame import document, drawn
 from workbench.report.heat_pictures import DRAWN, pair
-from workbench.report.markup import escape
+from workbench.report.markup import escape, place
 
 
 def page(
@@ -40,15 +40,18 @@ def _table(why: Explanation, side: str) -> str:
     """The lines of a sum; the numbers are those in the picture."""
     total = why.sum(side)
     numbers = {part: number for number, part in enumerate(total.strongest(DRAWN), start=1)}
+    height, width = (why.query_heatmap if side == "query" else why.image_heatmap).shape
+    boxes = total.parts[BOX].to_numpy(float).tolist()
     rows = ""
     for line in total.lines():
         tag = "b" if line.kind in ("group", "whole") else "span"
+        where = "" if line.part < 0 else place(boxes[line.part], width / height)
         rows += (
             f"<tr><td>{numbers.get(line.part, '')}</td>"
-            f'<td class="words"><{tag}>{escape(line.text)}</{tag}></td>'
+            f'<td class="words">{where}<{tag}>{escape(line.text)}</{tag}></td>'
             f"<td><{tag}>{value_text(line)}</{tag}></td><td>{share_text(line, total)}</td></tr>"
         )
     return (
-        '<table><tr><th>in the picture</th><th class="words">part: horizontal × vertical extent, %</th>'
+        '<table><tr><th>in the picture</th><th class="words">part</th>'
         f"<th>adds</th><th>share of the {total.name}</th></tr>{rows}</table>"
     )

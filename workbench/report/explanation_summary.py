@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from workbench.common.picture_bytes import jpeg
 from workbench.explain.channels import Contributions
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
 from workbench.explain.sum_text import share_text, value_text
-from workbench.explain.sums import Sum
-from workbench.report.markup import escape, paragraph, picture, table
+from workbench.explain.sums import BOX, Sum
+from workbench.report.markup import escape, paragraph, picture, place, table
 from workbench.report.pictures import heat_picture
 
 _SIDE = 320  # pixels of a picture's longer side
@@ -30,9 +32,11 @@ def explanation_summary(why: Explanation | Evidence) -> str:
 def explanation_still(why: Explanation | Evidence) -> str:
     """Both pictures under their heat, and the sums over their regions by level."""
     if isinstance(why, Evidence):
-        return _pictures(why, why.image_heatmaps[why.strongest_image()]) + sum_table(why.sum())
+        pictures = _pictures(why, why.image_heatmaps[why.strongest_image()])
+        return pictures + sum_table(why.sum(), _ratio(why.query_heatmap))
     tables = "".join(
-        f'<td style="vertical-align: top">{sum_table(why.sum(side))}</td>' for side in ("query", "image")
+        f'<td style="vertical-align: top">{sum_table(why.sum(side), _ratio(heat))}</td>'
+        for side, heat in (("query", why.query_heatmap), ("image", why.image_heatmap))
     )
     return f"{_pictures(why, why.image_heatmap)}<table><tr>{tables}</tr></table>"
 
@@ -47,13 +51,25 @@ def contributions_still(why: Contributions) -> str:
     return sum_table(why.sum())
 
 
-def sum_table(total: Sum) -> str:
-    """The lines of a sum as a table: groups, their strongest parts, the whole."""
+def sum_table(total: Sum, ratio: float = 4 / 3) -> str:
+    """The lines of a sum as a table: groups, their strongest parts, the whole.
+
+    Regions are drawn at their places in a picture of that ratio of width to height.
+    """
     rows = []
     for line in total.lines():
         cells = [escape(line.text), value_text(line), share_text(line, total)]
-        rows.append([f"<b>{cell}</b>" for cell in cells] if line.kind in ("group", "whole") else cells)
+        if line.kind in ("group", "whole"):
+            cells = [f"<b>{cell}</b>" for cell in cells]
+        if line.part >= 0 and "x0" in total.parts:
+            cells[0] = place(total.parts[BOX].to_numpy(float)[line.part].tolist(), ratio) + cells[0]
+        rows.append(cells)
     return table([total.unit, "adds", "share"], rows)
+
+
+def _ratio(heat: np.ndarray) -> float:
+    """The ratio of width to height of a picture under that heat."""
+    return heat.shape[1] / heat.shape[0]
 
 
 def _pictures(why: Explanation | Evidence, image_heat: Any) -> str:

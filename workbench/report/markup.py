@@ -37,6 +37,18 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], words: Collectio
     )
 
 
+def place(box: Sequence[float], ratio: float) -> str:
+    """The place of a box (fractions) in a picture of that ratio of width to height, drawn small."""
+    x0, y0, x1, y1 = box
+    width, height = (24, 24 / ratio) if ratio > 1.25 else (20 * ratio, 20)
+    return (
+        f'<svg aria-hidden="true" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 1 1"'
+        ' preserveAspectRatio="none" style="vertical-align: middle; margin-right: 8px">'
+        '<rect width="1" height="1" fill="#8888" />'
+        f'<rect x="{x0:.3f}" y="{y0:.3f}" width="{x1 - x0:.3f}" height="{y1 - y0:.3f}" fill="#d9630c"/></svg>'
+    )
+
+
 def picture(content: bytes, description: str) -> str:
     """The contents of a JPEG or PNG file as a picture, with what it shows."""
     return f'<img style="max-width: 100%" alt="{escape(description)}" src="{data_uri(content)}">'

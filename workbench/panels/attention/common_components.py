@@ -12,6 +12,7 @@ from workbench.config.config import Config
 from workbench.explain.components import COLOURED, KEPT, Basis, shares_text
 from workbench.panels.attention.model import AttentionView, Request
 from workbench.panels.widgets.heatview import HeatView
+from workbench.panels.widgets.lightbox import reference
 
 FOLLOWED = ""  # the second image follows the session: the result of the query, or else the query
 KEEP = "Keep the components and colours of these two images while others are shown"
@@ -72,6 +73,7 @@ class CommonComponents:
             rgb=second,
             picture=seen.second,
             name=name,
+            opens=reference(request.other, request.other_box),
             alt=f"{name}, in the principal components of both images",
             note="{2} × {1} cells".format(*components.values[1].shape),
             stale=False,

@@ -24,6 +24,7 @@ from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.chips import Chips
 from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.heatview import HeatView
+from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.region import Text, region
 from workbench.panels.widgets.table import Table, column
 
@@ -162,6 +163,7 @@ class Attention(Panel[Request, AttentionView]):
                 np.zeros((0, 0)) if heat is None else heat,
                 picture=seen.picture,
                 name=display_name(seen.request.image),
+                opens=reference(seen.request.image, seen.request.box),
                 alt=f"{display_name(seen.request.image)}, under its heat: {HEATS[kind][0]}",
                 note=model.note(seen),
                 top=1.0 if heat is None else float(np.abs(heat).max()) or 1.0,

@@ -14,11 +14,12 @@ from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
 from workbench.figures.contributions import contributions
 from workbench.panels.base import Panel
-from workbench.panels.contributions import Listing, columns, links, regions, rows, votes, words
+from workbench.panels.classes.vote_listing import Listing, columns, links, regions, rows, votes, words
 from workbench.panels.formatting import plural
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView
+from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.links import Links
 from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
@@ -133,6 +134,7 @@ class VotesView(Panel[Request, Votes]):
             evidence.query_heatmap,
             picture=result.picture,
             name=query,
+            opens=reference(result.request.query.image, result.request.box or result.request.query.box),
             alt=f"Query {query}, under its heat",
             regions=[{**region, "group": ""} for region in regions(self.listing, 0)],
             marked=-1,
@@ -157,6 +159,7 @@ class VotesView(Panel[Request, Votes]):
             self.evidence.image_heatmaps[image],
             picture=picture,
             name=image,
+            opens=image,
             alt=f"Voting image {image}, under its heat",
             regions=regions(self.listing, 1),
             shown=[image],
@@ -170,7 +173,7 @@ class VotesView(Panel[Request, Votes]):
         pairs = zip(links(self.listing), self.listing.parts, strict=True)
         with self.links.hold_sync():
             self.links.links = [link for link, part in pairs if part.image == image]
-            self.links.marked = self.held
+            self.links.marked = str(self.held) if self.held >= 0 else ""
 
     def _top(self) -> float:
         assert self.evidence is not None
@@ -201,8 +204,9 @@ class VotesView(Panel[Request, Votes]):
     def mark(self, number: int) -> None:
         """Emphasise a vote in all views; -1 stands for the picked one, if any."""
         marked = number if number >= 0 else self.held
-        for part in (*self.views, self.links):
-            part.marked = marked
+        for view in self.views:
+            view.marked = marked
+        self.links.marked = str(marked) if marked >= 0 else ""
         self.sum.current = "" if self.listing is None else self.listing.point_of(marked)
         self.table.chosen = [str(marked)] if marked >= 0 else []
 

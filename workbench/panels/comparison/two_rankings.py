@@ -16,6 +16,7 @@ from workbench.panels.formatting import CROPPED
 from workbench.panels.refinement import SET_ASIDE
 from workbench.panels.session import QUESTION, Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
+from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.rankings import FIRST, RankingPair, figures, overlap
 from workbench.panels.widgets.region import Line, Text, line
 
@@ -85,8 +86,11 @@ class TwoRankings(Panel[RankingsRequest, Rankings]):
         return Rankings(request, picture, sides, known, overlap(first, second))
 
     def render(self, result: Rankings) -> None:
-        name, pipelines = result.request.query.id, (result.request.a, result.request.b)
-        self.picture.figures = [{"picture": result.picture, "alt": f"query {name}", "name": name}]
+        query, pipelines = result.request.query, (result.request.a, result.request.b)
+        opens = reference(query.image, result.request.box or query.box)
+        self.picture.figures = [
+            {"picture": result.picture, "alt": f"query {query.id}", "name": query.id, "opens": opens}
+        ]
         self.words.lines = _summary(result)
         self.duel.sides = [
             {"title": pipeline, "figures": side}

@@ -1,15 +1,17 @@
-"""The files of an explanation: each picture under its heat, and all of them on one scale."""
+"""The files of an explanation: each picture under its heat, all of them on one scale, and the sums."""
 
 from __future__ import annotations
 
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from workbench.bench.bench import Bench
 from workbench.collections.named_picture import NamedPicture
 from workbench.common.picture_bytes import png
 from workbench.engine.queries import named_picture
+from workbench.explain.sums import BOX
 from workbench.figures.style import subtitle
 from workbench.panels.score_explanation import Request, Study
 from workbench.panels.widgets.download import File
@@ -20,7 +22,7 @@ DIFFERENCE = "contribution of a cell to the score, on the query of A less B"
 
 
 def files(bench: Bench, request: Request, study: Study) -> dict[str, File]:
-    """What the menu calls each picture, or all of them, and the function that makes its PNG."""
+    """What the menu calls each file, and the function that makes it."""
     collection = bench.collection
     pictures = [named_picture(collection, request.query.id, request.box or request.query.box)]
     pictures += [named_picture(collection, image) for image in study.images]
@@ -42,7 +44,24 @@ def files(bench: Bench, request: Request, study: Study) -> dict[str, File]:
         f"{role} (PNG)": partial(make, [picture], [heat])
         for role, picture, heat in zip(roles, pictures, heats, strict=True)
     }
-    return {**alone, f"{'All three' if contrast else 'Both'} (PNG)": partial(make, pictures, heats)}
+    return {
+        **alone,
+        f"{'All three' if contrast else 'Both'} (PNG)": partial(make, pictures, heats),
+        "Sums by region (CSV)": partial(_sums, study, roles, [picture.name for picture in pictures]),
+    }
+
+
+def _sums(study: Study, roles: tuple[str, ...], names: list[str]) -> tuple[str, bytes]:
+    """The sum of each region of each picture, and the constant, as a table."""
+    tables = []
+    for role, side in zip(roles, study.regions.sides, strict=True):
+        regions = side.total.parts[["group", "name", *BOX, "contribution"]].iloc[side.order]
+        constant = pd.DataFrame({"name": ["constant"], "contribution": [side.total.constant]})
+        table = pd.concat([regions, constant], ignore_index=True)
+        table.insert(0, "picture", role)
+        tables.append(table)
+    text = pd.concat(tables, ignore_index=True).to_csv(index=False)
+    return f"sums of {' and '.join(names)}.csv", text.encode()
 
 
 def _file(

@@ -93,7 +93,7 @@ def lines_between(results: list[Verified]) -> list[dict[str, Any]]:
     count = sum(len(verified.in_query) for verified in results)
     strength = 1.0 if count < 40 else 0.5 if count < 150 else 0.2
     return [
-        {"part": number, "view": view, "start": start, "end": end, "strength": strength}
+        {"parts": [str(number)], "view": view, "start": start, "end": end, "strength": strength}
         for view, verified in enumerate(results, start=1)
         for number, (start, end) in enumerate(
             zip(verified.in_query.tolist(), verified.in_image.tolist(), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import ipywidgets as W
@@ -10,19 +11,18 @@ import pandas as pd
 
 from workbench.collections.collection import Query
 from workbench.common.progress import Progress
-from workbench.figures.contributions import contributions
 from workbench.panels.base import Panel
-from workbench.panels.contributions import columns, links, regions, rows, words
+from workbench.panels.contributions import mark
 from workbench.panels.explanation import inliers
 from workbench.panels.explanation.files import files
+from workbench.panels.explanation.rows import ends, links, pair_bars, regions, side_bars
 from workbench.panels.score_explanation import NEGATIVE, POSITIVE, Request, Study, rival, study
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.links import Links
-from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line, region
-from workbench.panels.widgets.table import Table
+from workbench.panels.widgets.region_bars import RegionBars
 
 WAITING = "The explanation appears here once the collection is ranked; then choose a result."
 NOTHING = "There is no result to explain: the ranking has no other image."
@@ -34,7 +34,9 @@ FOLLOWED = ""  # value of a select that follows the session
 
 
 class Explanation(Panel[Request, tuple[Request, Study]]):
-    """Query and result under their heat, linked by the query's strongest regions, and the sum of all regions.
+    """Query and result under their heat, and the sums of the score over the regions of each as bars.
+
+    Pointing at a bar or at a region lights it in its picture, with its strongest partner in the other one.
 
     With ``contrast`` on, the query between two results: why one is ranked before the other. Matches of
     keypoints that one homography explains may be drawn too, whatever the pipeline.
@@ -46,7 +48,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         super().__init__(session)
         self.study: Study | None = None
         self._explained: Request | None = None  # the request of ``study``
-        self.held = -1  # the picked part
+        self.held = ""  # the mark of the picked region or pair
         self.query = W.Dropdown(description="Explained query")
         self.image = W.Dropdown(description="Explained image")
         self.contrast = W.ToggleButton(description="Why this one before that one?", disabled=True)
@@ -58,31 +60,35 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.links = Links()
         self.download = Download()
         self.scale = HeatView(look="controls", signed=True, quantity="a cell takes away · adds")
-        self.table = Table(label="Strongest regions of the score")
-        self.above = Text()
-        self.sum = Plot(label="How the regions add up")
+        self.bars = tuple(RegionBars() for _ in self.views)
+        self.pairs = RegionBars(folded=True)
         for view in self.views:
             for trait in ("opacity", "smooth"):
                 W.jslink((self.scale, trait), (view, trait))
-        controls = W.Box([self.query, self.image, self.contrast, self.inliers.switch, self.against])
-        controls.add_class("wb-explained-controls")
+        head = W.Box([self.lines, self.contrast, self.inliers.switch, self.against])
+        head.add_class("wb-explained-head")
         pictures = W.Box([*self.views, self.inliers.links, self.links])
         pictures.add_class("wb-linked")
-        sums = W.Box([W.VBox([self.above, self.table]), self.sum])
-        sums.add_class("wb-sums")
-        self.body = W.Box([W.VBox([pictures, self.scale, self.download]), sums])
+        bars = W.Box([*self.bars])
+        bars.add_class("wb-sides")
+        tools = W.Box([self.scale, self.download])
+        tools.add_class("wb-explained-tools")
+        self.body = W.Box([pictures, bars, tools, self.pairs])
         self.body.add_class("wb-explained")
-        self.widget = region("Explanation", controls, self.lines, self.inliers.text, self.body)
+        names = W.Box([self.query, self.image])
+        names.add_class("wb-explained-names")
+        self.widget = region("Explanation", head, self.inliers.text, self.body, names)
         self._show(None)
         self.show_names(None)
         self.query.observe(session.guard(self.refresh), "value")
         self.contrast.observe(session.guard(self.refresh), "value")
         self.image.observe(session.guard(self.choose), "value")
-        self.table.on_pick(session.guard(lambda row: self.pick(int(row))))
-        self.sum.on_pick(session.guard(self.pick_bar))
-        for view in self.views:
-            view.on_hover(session.guard(self.mark))
-            view.on_pick(session.guard(self.pick))
+        for part in (*self.bars, self.pairs):
+            part.on_point(session.guard(self.mark))
+            part.on_pick(session.guard(self.pick))
+        for number, view in enumerate(self.views):
+            view.on_hover(session.guard(partial(self._mark_region, number)))
+            view.on_pick(session.guard(partial(self._pick_region, number)))
         session.observe(session.guard(self.show_names), ["queries", "ranking"])
         session.observe(session.guard(self.refresh), ["image", "ranking"])
         self.watch_question()
@@ -134,21 +140,14 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.contrast.disabled = not other
         text = f"Against {kind}: {other}" if other else ABSENT.get(kind, "")
         self.against.lines = [line(text, "note")] if text else []
+        self.contrast.tooltip = text or "The scores of two results, as a difference"
         return other if self.contrast.value else ""
 
     # -- the result
 
     def dim(self, stale: bool) -> None:
-        texts = self.lines, self.above, self.against, self.inliers.text, self.download
-        for part in (
-            *self.views,
-            self.links,
-            self.inliers.links,
-            self.sum,
-            self.table,
-            self.download,
-            *texts,
-        ):
+        lines, texts = (self.links, self.inliers.links), (self.lines, self.against, self.inliers.text)
+        for part in (*self.views, *lines, *self.bars, self.pairs, self.download, *texts):
             part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> tuple[Request, Study]:
@@ -156,7 +155,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
 
     def render(self, result: tuple[Request, Study]) -> None:
         self._explained, self.study = result
-        self.held = -1
+        self.held = ""
         self._show(self.study)
         self.inliers.refresh()
 
@@ -176,43 +175,49 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.body.layout.display = "none" if study is None else ""
         if study is None:
             return
-        for number, view in enumerate(self.views):
+        sides = study.regions.sides
+        for number, (view, bars) in enumerate(zip(self.views, self.bars, strict=True)):
             used = number < len(study.views)
-            view.layout.display = "" if used else "none"
+            for part in (view, bars):
+                part.layout.display = "" if used else "none"
             if used:
-                view.show(
-                    regions=regions(study.listing, number), marked=-1, stale=False, **study.views[number]
+                side = sides[number]
+                view.show(regions=regions(side), marked=-1, stale=False, **study.views[number])
+                tops = ends(study.regions, side.total.name)
+                bars.show(
+                    pictures=[study.small[number]], marked="", stale=False, **side_bars(side, number, *tops)
                 )
             else:  # free the picture, which is not visible
                 view.show(np.zeros((0, 0)), picture=b"", regions=[], outlines=[], stale=False)
+                bars.show(pictures=[], bars=[])
         self.scale.top = study.views[0]["top"]
         if self._explained is not None:
             self.download.offer(files(self.session.bench, self._explained, study))
         with self.links.hold_sync():
-            self.links.links, self.links.marked, self.links.stale = links(study.listing), -1, False
+            self.links.links, self.links.marked, self.links.stale = links(study.regions), "", False
+        self.pairs.show(pictures=[*study.small], marked="", stale=False, **pair_bars(study.regions))
         self.lines.lines = study.lines
-        self.above.lines = [line(words(study.listing), "note")]
-        with self.table.hold_sync():
-            self.table.columns, self.table.rows = columns(study.listing), rows(study.listing)
-            self.table.chosen = []
-        with self.sum.hold_sync():
-            self.sum.show(contributions(study.listing.total, *study.subject))
-            self.sum.current, self.sum.stale = "", False
 
-    def pick_bar(self, point: str) -> None:
-        """A bar of the sum was picked; that of a level or of its other regions is no part."""
-        if self.study is not None and (number := self.study.listing.part_at(point)) >= 0:
-            self.pick(number)
+    # -- pointing
 
-    def pick(self, number: int) -> None:
-        """Keep a part emphasised; a second pick releases it."""
-        self.held = -1 if number == self.held else number
-        self.mark(-1)
+    def pick(self, marking: str) -> None:
+        """Keep a region or a pair lit; a second pick releases it."""
+        self.held = "" if marking == self.held else marking
+        self.mark("")
 
-    def mark(self, number: int) -> None:
-        """Emphasise a part in all views; -1 stands for the picked one, if any."""
-        marked = number if number >= 0 else self.held
-        for part in (*self.views, self.links):
-            part.marked = marked
-        self.sum.current = "" if self.study is None else self.study.listing.point_of(marked)
-        self.table.chosen = [str(marked)] if marked >= 0 else []
+    def mark(self, marking: str) -> None:
+        """Light a region or a pair in all views; the empty mark stands for the picked one, if any."""
+        if self.study is None:
+            return
+        marked = marking or self.held
+        lit = self.study.regions.marked(marked)
+        for number, (view, bars) in enumerate(zip(self.views, self.bars, strict=True)):
+            view.marked = lit[number] if number < len(lit) else -1
+            bars.marked = mark(number, view.marked) if view.marked >= 0 else ""
+        self.links.marked = self.pairs.marked = marked
+
+    def _mark_region(self, view: int, number: int) -> None:
+        self.mark(mark(view, number) if number >= 0 else "")
+
+    def _pick_region(self, view: int, number: int) -> None:
+        self.pick(mark(view, number))

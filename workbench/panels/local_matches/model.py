@@ -16,6 +16,7 @@ from workbench.local.matching import Match
 from workbench.panels.formatting import plural
 from workbench.panels.widgets.download import File
 from workbench.panels.widgets.grid import thumbnail
+from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
 from workbench.report.pictures import match_picture
@@ -90,7 +91,11 @@ def traits(bench: Bench, request: Request, match: Match) -> dict[str, Any]:
             thumbnail(bench, request.image, SIDE),
         ],
         "sides": [
-            {"name": request.query.id, "role": "query"},
+            {
+                "name": request.query.id,
+                "role": "query",
+                "opens": reference(request.query.image, request.box or request.query.box),
+            },
             {"name": request.image, "role": "result"},
         ],
         "sizes": [list(match.query.size), list(match.image.size)],

@@ -62,7 +62,7 @@ class QueryImage:
                 picture = thumbnail(bench, query.image, min(_LONGEST, round(_SIDE * stretch)))
             progress("Loading the query", 1, 1)
             with self.crop.hold_sync():
-                self.crop.name = display_name(query.id)
+                self.crop.name, self.crop.opens = display_name(query.id), query.id
                 self.crop.width, self.crop.height = width, height
                 self.crop.picture = picture
                 self.show_box(None)

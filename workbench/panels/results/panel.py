@@ -19,7 +19,7 @@ from workbench.panels.widgets.grid import Scroll, thumbnail
 from workbench.panels.widgets.region import Line, Text, line, region
 
 LOCATED, TOGETHER = 60, 10  # results in which the query is located, and the number shown at a time
-KEYS = "Enter explains · + and − judge · s selects"
+KEYS = "Click or space explains · double-click, Enter or f opens large · + and − judge · s selects"
 ABSENT = {
     "errors only": "No errors: no negative is ranked in the place of a positive.",
     "missed positives": "None missed: all positives come first.",

@@ -74,4 +74,4 @@ function render({ model, el }) {
   return () => model.off("change:rows", draw);
 }
 
-export default { render };
+export default { render: dimmed(render) };

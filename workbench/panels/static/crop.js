@@ -17,6 +17,7 @@ function render({ model, el }) {
   const shelf = make("div", "wb-crop-shelf", figure);
   const stage = make("div", "wb-crop-stage", shelf);
   const image = document.createElement("img");
+  figure.dataset.lmSuppressShortcuts = "true";
   const frame = document.createElement("div");
   frame.className = "wb-crop-box";
   for (const corner of ["nw", "ne", "sw", "se"]) make("i", `wb-crop-${corner}`, frame);
@@ -86,10 +87,12 @@ function render({ model, el }) {
     } else stage.replaceChildren(model.get("name") ? "no picture" : "");
     if (old) URL.revokeObjectURL(old);
     stage.classList.toggle("wb-crop-none", !url);
+    figure.dataset.picture = url ? model.get("opens") : "";
+    name.title = `${model.get("name")}\nDouble-click, or f on the picture: large`;
     const [width, height] = extent();
     stage.style.setProperty("--ratio", width && height ? width / height : 4);
     url ? (stage.tabIndex = 0) : stage.removeAttribute("tabindex");
-    name.textContent = name.title = model.get("name");
+    name.textContent = model.get("name");
     follow();
   };
 
@@ -208,7 +211,7 @@ function render({ model, el }) {
     shelf.scrollTop = near(shelf.scrollTop, frame.offsetTop, frame.offsetHeight, shelf.clientHeight);
   });
 
-  const changes = { "change:picture": load, "change:name": load, "change:width": load, "change:height": load, "change:box": follow, "change:own": follow, "change:whole": follow };
+  const changes = { "change:picture": load, "change:name": load, "change:opens": load, "change:width": load, "change:height": load, "change:box": follow, "change:own": follow, "change:whole": follow };
   for (const [what, act] of Object.entries(changes)) model.on(what, act);
   load();
   return () => {

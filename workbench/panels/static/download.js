@@ -108,4 +108,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { render: dimmed(render) };

@@ -81,8 +81,9 @@ function cellsOf(pick) {
     if (figure.picture) fill(cell, figure.picture, Infinity);
     if (!pick) return cell;
     cell.setAttribute("role", "option");
-    cell.title = figure.caption ?? figure.name;
-    cell.setAttribute("aria-label", cell.title);
+    const said = figure.caption ?? figure.name;
+    cell.title = `${said}\nDouble-click, Enter or f: large`;
+    cell.setAttribute("aria-label", said);
     if (figure.score) cell.append(caption({ score: figure.score }));
     return cell;
   };
@@ -100,6 +101,7 @@ function cellsOf(pick) {
   const cell = (figure, old) => {
     const one = (!figure.picture && old?.get(figure.name)) || make(figure);
     one.figure = figure;
+    one.dataset.picture = figure.opens ?? figure.id ?? figure.name;
     if (figure.relevance) one.dataset.relevance = figure.relevance;
     if (pick) return one;
     const image = one.querySelector("img");

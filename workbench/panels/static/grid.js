@@ -76,8 +76,8 @@ function render({ model, el }) {
     if (lacking.length) model.send({ pictures: lacking.map((cell) => cell.figure.name), side });
   };
 
-  const fetchPage = () => {
-    const near = root.scrollTop + 3 * root.clientHeight > root.scrollHeight;
+  const fetchPage = (event) => {
+    const near = event?.type === "wb-more" || root.scrollTop + 3 * root.clientHeight > root.scrollHeight;
     if (!near || !root.clientHeight || asked === cells.length || cells.length >= model.get("total")) return;
     asked = cells.length;
     model.send({ page: asked, version: model.get("version") });
@@ -88,6 +88,7 @@ function render({ model, el }) {
     empty.textContent = cells.length ? "" : model.get("empty");
     empty.hidden = cells.length > 0;
     root.hidden = !cells.length;
+    root.dataset.pictures = Math.max(model.get("total"), cells.length);
     root.setAttribute("aria-busy", String(model.get("stale")));
     root.classList.toggle("wb-stale", model.get("stale"));
   };
@@ -180,7 +181,13 @@ function render({ model, el }) {
       Home: () => reach(0),
       End: () => reach(cells.length - 1),
     };
-    if (pick || ranked) moves.Enter = moves[" "] = () => study(cells[tab]);
+    if (pick || ranked) moves[" "] = () => study(cells[tab]);
+    // As a double click: the picture is picked, and opened in the lightbox.
+    moves.Enter = () => {
+      const cell = cells[tab];
+      study(cell);
+      cell.dispatchEvent(new CustomEvent("wb-open", { bubbles: true }));
+    };
     if (ranked) moves.s = () => study(cells[tab], true);
     if (model.get("judging")) {
       moves["+"] = moves["="] = () => judge(cells[tab], 1);
@@ -194,7 +201,8 @@ function render({ model, el }) {
 
   const placeThumbs = ranked ? thumbsOf(model, root, judge) : () => {};
   root.addEventListener("scroll", fetchPage, { passive: true });
-  const resized = new ResizeObserver(fetchPage);
+  root.addEventListener("wb-more", fetchPage); // the lightbox is near the end
+  const resized = new ResizeObserver(() => fetchPage());
   resized.observe(root);
   const changes = {
     "change:figures": drawSoon,

@@ -1,67 +1,13 @@
 // A picture under heat (canvas), regions and outlines (SVG), with the scale of the heat.
 
+const DOUBLE = 250; // milliseconds in which a second click opens the picture in place of picking a region
 const SVG = "http://www.w3.org/2000/svg";
-const OPAQUE = 220; // alpha of coloured cells, as at the end of a scale
-const FINE = 256; // pixels along the longer side of interpolated heat
-
-const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-const floats = (view) => new Float32Array(bytes(view).slice().buffer);
-const between = (low, value, high) => Math.min(Math.max(value, low), high);
 
 function element(tag, name, parent, space) {
   const node = space ? document.createElementNS(space, tag) : document.createElement(tag);
   node.setAttribute("class", name);
   parent?.append(node);
   return node;
-}
-
-// A number with three significant digits at the end of the scale, and its sign if the heat is signed.
-function number(value, top, signed) {
-  const digits = between(0, 2 - Math.floor(Math.log10(top || 1)), 8);
-  const text = Math.abs(value).toFixed(digits);
-  if (!Number(text)) return text;
-  return (value < 0 ? "−" : signed ? "+" : "") + text;
-}
-
-// The interpolated value at [row, column], in units of cells.
-function interpolated(values, rows, columns, row, column) {
-  const y = between(0, row - 0.5, rows - 1);
-  const x = between(0, column - 0.5, columns - 1);
-  const [top, left] = [Math.floor(y), Math.floor(x)];
-  const [down, right] = [Math.min(top + 1, rows - 1), Math.min(left + 1, columns - 1)];
-  const across = (line) => values[line * columns + left] * (1 - x + left) + values[line * columns + right] * (x - left);
-  return across(top) * (1 - y + top) + across(down) * (y - top);
-}
-
-function paint(canvas, values, shape, top, signed, table, smooth) {
-  const put = (data, at, [value]) => {
-    const share = Number.isFinite(value) ? value / (top || 1) : 0;
-    const index = Math.round(signed ? 128 + 127 * between(-1, share, 1) : 255 * between(0, share, 1));
-    for (let part = 0; part < 4; part++) data[at + part] = table[4 * index + part];
-  };
-  fill(canvas, [values], shape, smooth, put);
-}
-
-// The colours of cells: red, green and blue follow one another in `rgb`.
-function paintColours(canvas, rgb, [rows, columns], smooth) {
-  const planes = [0, 1, 2].map((n) => rgb.subarray(n * rows * columns, (n + 1) * rows * columns));
-  fill(canvas, planes, [rows, columns], smooth, (data, at, colour) => data.set([...colour, OPAQUE], at));
-}
-
-// Calls `put` for each pixel with the value of each plane there.
-function fill(canvas, planes, [rows, columns], smooth, put) {
-  const fine = smooth ? Math.max(1, Math.ceil(FINE / Math.max(rows, columns))) : 1;
-  canvas.width = Math.max(1, columns * fine);
-  canvas.height = Math.max(1, rows * fine);
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(canvas.width, canvas.height);
-  for (let y = 0, at = 0; y < rows * fine; y++) {
-    for (let x = 0; x < columns * fine; x++, at += 4) {
-      const here = (plane) => (fine > 1 ? interpolated(plane, rows, columns, (y + 0.5) / fine, (x + 0.5) / fine) : plane[y * columns + x]);
-      put(image.data, at, planes.map(here));
-    }
-  }
-  context.putImageData(image, 0, 0);
 }
 
 function render({ model, el }) {
@@ -85,17 +31,26 @@ function render({ model, el }) {
   const readout = element("span", "wb-heat-value", caption);
   const note = element("div", "wb-heat-note", caption);
   image.draggable = false;
+  figure.dataset.lmSuppressShortcuts = "true";
+  // For the lightbox: the heat that this view shows.
+  figure.heat = () => canvas.hidden ? null : {
+    values, shape: get("shape"), top: get("top"), signed: get("signed"), quantity: get("quantity"),
+    colours: bytes(get("colours")), smooth: get("smooth"),
+  };
   missing.textContent = "no picture";
   canvas.setAttribute("aria-hidden", "true");
   outlines.setAttribute("aria-hidden", "true");
   outlines.setAttribute("viewBox", "0 0 1 1");
   outlines.setAttribute("preserveAspectRatio", "none");
+  const shade = element("path", "wb-heat-shade", null, SVG); // of all but the marked region
+  shade.setAttribute("fill-rule", "evenodd");
   let url = "";
   let values = new Float32Array();
   let groups = []; // a <g> for each region
   let tab = -1; // the region in the tab order
   let hovered = -1;
   let waiting = 0;
+  let picking = 0;
 
   const fit = () => {
     // Small pictures are enlarged, so that cells and regions are visible.
@@ -109,6 +64,8 @@ function render({ model, el }) {
     url = data?.byteLength ? URL.createObjectURL(new Blob([data], { type: "image/jpeg" })) : "";
     url ? (image.src = url) : image.removeAttribute("src");
     image.hidden = !url;
+    figure.dataset.picture = url ? get("opens") : "";
+    frame.title = figure.dataset.picture ? "Double-click or f: large" : "";
     if (old) URL.revokeObjectURL(old);
     const something = Boolean(url || get("heat")?.byteLength || get("name"));
     missing.hidden = Boolean(url);
@@ -148,7 +105,7 @@ function render({ model, el }) {
   };
 
   const drawOutlines = () => {
-    outlines.replaceChildren();
+    outlines.replaceChildren(shade);
     for (const kind of ["wb-casing", "wb-line-drawn"]) {
       for (const corners of get("outlines")) {
         element("polygon", kind, outlines, SVG).setAttribute("points", corners.map((corner) => corner.join(",")).join(" "));
@@ -203,9 +160,13 @@ function render({ model, el }) {
         hover(i);
       });
       group.addEventListener("blur", () => hover(-1));
-      group.addEventListener("click", () => {
+      group.addEventListener("click", ({ detail }) => {
         reach(i);
-        sendPick(i);
+        clearTimeout(picking);
+        if (detail > 1) return drawMarked(); // a double click opens the picture
+        const message = { pick: i, name: get("name"), box: get("regions")[i]?.box };
+        picking = setTimeout(() => model.send(message), detail && get("opens") ? DOUBLE : 0);
+        groups.forEach((one) => one.classList.toggle("wb-marked", one === group)); // at once
       });
       return group;
     });
@@ -221,6 +182,11 @@ function render({ model, el }) {
     const shown = get("shown")?.map(String);
     groups.forEach((group, i) => group.toggleAttribute("hidden", Boolean(shown && !shown.includes(String(get("regions")[i]?.group)))));
     const any = visible().length > 0;
+    // Without regions the picture itself is the tab stop, so that keys open it.
+    const focusable = !any && Boolean(get("opens"));
+    focusable ? (frame.tabIndex = 0) : frame.removeAttribute("tabindex");
+    focusable ? frame.setAttribute("role", "group") : frame.removeAttribute("role");
+    focusable ? frame.setAttribute("aria-label", `${get("alt") || get("name")}; Enter or f: large`) : frame.removeAttribute("aria-label");
     any ? regions.setAttribute("role", "listbox") : regions.removeAttribute("role");
     any ? regions.setAttribute("aria-label", `Regions of ${get("name")}`) : regions.removeAttribute("aria-label");
     groups.forEach((group) => group.setAttribute("tabindex", "-1"));
@@ -234,6 +200,8 @@ function render({ model, el }) {
       group.classList.toggle("wb-marked", i === marked);
       group.setAttribute("aria-selected", String(i === marked));
     });
+    const [x0, y0, x1, y1] = get("regions")[marked]?.box ?? [0, 0, 1, 1];
+    shade.setAttribute("d", `M0,0H1V1H0ZM${x0},${y0}H${x1}V${y1}H${x0}Z`);
     if (groups[marked] && !regions.contains(document.activeElement)) reach(marked, false);
   };
 
@@ -301,7 +269,7 @@ function render({ model, el }) {
 
   const picture = [drawPicture, drawText];
   const changes = {
-    picture: [...picture, drawHeat], name: picture, alt: picture, empty: picture, note: [drawText], stale: [drawText],
+    picture: [...picture, drawHeat], name: picture, alt: picture, opens: [drawPicture, drawShown], empty: picture, note: [drawText], stale: [drawText],
     heat: [drawPicture, drawHeat, drawScale], rgb: [drawHeat, drawScale], shape: [drawHeat], colours: [drawHeat, drawScale],
     top: [drawHeat, drawScale], signed: [drawHeat, drawScale], smooth: [drawHeat, drawScale],
     opacity: [drawOpacity, drawScale], quantity: [drawScale],
@@ -326,6 +294,7 @@ function render({ model, el }) {
   return () => {
     stopped.abort();
     clearTimeout(waiting);
+    clearTimeout(picking);
     for (const [event, act] of heard) model.off(event, act);
     if (url) URL.revokeObjectURL(url);
   };

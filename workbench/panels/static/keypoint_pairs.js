@@ -146,6 +146,7 @@ function render({ model, el }) {
         if (old) URL.revokeObjectURL(old);
       }
       one.image.hidden = !one.url;
+      one.frame.parentNode.dataset.picture = one.url ? (about.opens ?? about.name) : "";
       one.missing.hidden = Boolean(one.url);
       one.frame.style.setProperty("--ratio", size[0] / size[1]);
       one.caption.textContent = one.caption.title = about.name;

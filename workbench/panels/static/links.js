@@ -28,12 +28,13 @@ function render({ model, el }) {
     const places = frames.map((frame) => frame.getBoundingClientRect());
     const at = (place, [x, y]) => [place.left - origin.left + x * place.width, place.top - origin.top + y * place.height];
     const paths = [];
-    for (const { part, view, start, end, strength } of model.get("links")) {
+    for (const { parts, view, start, end, strength, always = true } of model.get("links")) {
       if (!places[view]) continue;
       const [[x0, y0], [x1, y1]] = [at(places[0], start), at(places[view], end)];
       const bend = Math.abs(y1 - y0) > Math.abs(x1 - x0) ? [x0, (y0 + y1) / 2, x1, (y0 + y1) / 2] : [(x0 + x1) / 2, y0, (x0 + x1) / 2, y1];
       const group = document.createElementNS(SVG, "g");
-      group.dataset.part = part;
+      group.dataset.parts = parts.join(" ");
+      group.classList.toggle("wb-hidden", !always);
       group.style.setProperty("--strength", strength);
       for (const kind of ["wb-casing", "wb-line-drawn"]) {
         const path = document.createElementNS(SVG, "path");
@@ -51,14 +52,15 @@ function render({ model, el }) {
   };
 
   const mark = () => {
-    const marked = String(model.get("marked"));
+    const marked = model.get("marked");
     const groups = [...svg.children];
-    const some = groups.some((group) => group.dataset.part === marked);
+    const holds = (group) => Boolean(marked) && group.dataset.parts.split(" ").includes(marked);
+    const some = groups.some(holds);
     svg.classList.toggle("wb-some-marked", some);
     // With more than two pictures, only the lines of one part are distinguishable.
     svg.classList.toggle("wb-one", !straight && model.get("links").some(({ view }) => view > 1));
     svg.classList.toggle("wb-stale", model.get("stale"));
-    groups.forEach((group) => group.classList.toggle("wb-marked", group.dataset.part === marked));
+    groups.forEach((group) => group.classList.toggle("wb-marked", holds(group)));
   };
 
   sizes.observe(el); // drawn once this is in the page

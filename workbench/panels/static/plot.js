@@ -23,10 +23,12 @@ function render({ model, el }) {
 
   const view = { model, chart, frame, over, library: null, drawn: null, chosen: {} };
   const pointing = makePointing(view, say, () => draw());
+  const gliding = makeGliding(frame);
   let gone = false;
   let figure = null; // of the spec, with its ``version``
   let marks = [];
   let turns = 0; // how often the chart was to be drawn
+  let due = false; // whether it is drawn after the changes of this message
   let late = false; // whether there was no room when it should have been drawn
   let lost = false; // whether the context of WebGL is lost
   let seen = false;
@@ -47,7 +49,7 @@ function render({ model, el }) {
     const chosen = model.get("chosen");
     if (JSON.stringify(chosen) === JSON.stringify(view.chosen)) return;
     view.chosen = chosen;
-    draw();
+    drawOnce();
   };
   const name = () => {
     const title = model.get("label") || plainText(figure?.layout.title?.text) || "Chart";
@@ -55,7 +57,6 @@ function render({ model, el }) {
   };
   const busy = (working) => {
     chart.setAttribute("aria-busy", String(Boolean(working) || model.get("stale")));
-    chart.classList.toggle("wb-stale", model.get("stale")); // the classes of the model do not reach this view
   };
 
   const tell = () => {
@@ -87,6 +88,12 @@ function render({ model, el }) {
     await (view.drawn ? paint() : inTurn(paint));
   };
 
+  // One drawing for all changes of a message.
+  const drawOnce = () => {
+    if (!due) queueMicrotask(() => { due = false; draw(); });
+    due = true;
+  };
+
   const react = async (turn) => {
     const { Plotly, templates } = view.library;
     const before = view.drawn;
@@ -94,8 +101,8 @@ function render({ model, el }) {
     const tools = `${selecting} ${scrolling}`;
     const fresh = lost || before?.tools !== tools; // plotly takes another tool bar only with a new chart
     if (before && fresh) Plotly.purge(frame);
-    if (before && before.figure !== figure) pointing.leave();
     lost = false;
+    gliding.end();
     const template = themedTemplate(templates, el);
     const state = { marks, chosen: view.chosen, rings: model.get("rings"), described: model.get("described"), template, turn };
     const width = chart.clientWidth;
@@ -105,15 +112,16 @@ function render({ model, el }) {
       figure, version: figure.version, count: figure.data.length, width, tools,
       config: fresh ? toolbar(Plotly, el, selecting, scrolling, copy) : before.config,
     };
-    await Plotly.react(frame, data, layout, view.drawn.config);
+    await reactStyledOnce(Plotly, frame, data, layout, view.drawn.config);
     if (fresh) {
       pointing.listen();
+      gliding.listen();
       frame.on("plotly_webglcontextlost", () => {
         lost = true; // a page has few contexts: the chart gets another when it is seen
         if (seen) draw();
       });
     }
-    pointing.refresh();
+    pointing.renew(before?.figure !== figure);
   };
 
   const resize = () => {
@@ -137,10 +145,10 @@ function render({ model, el }) {
   };
 
   const changes = {
-    "change:spec": () => { read(); draw(); },
-    "change:marks": () => { readMarks(); draw(); },
+    "change:spec": () => { read(); drawOnce(); },
+    "change:marks": () => { readMarks(); drawOnce(); },
     "change:chosen": choose,
-    "change:rings": () => (figure?.data.some((trace) => trace.type === "scatter3d") ? draw() : pointing.refresh()),
+    "change:rings": () => (figure?.data.some((trace) => trace.type === "scatter3d") ? drawOnce() : pointing.refresh()),
     "change:empty": draw,
     "change:label": name,
     "change:stale": () => busy(false),
@@ -154,6 +162,10 @@ function render({ model, el }) {
     told = { sentence, hoping };
     tell();
   });
+  // The wheel scrolls the page, unless the chart has the focus.
+  const passWheel = (event) => !chart.contains(document.activeElement) && event.stopPropagation();
+  chart.addEventListener("wheel", passWheel, { capture: true, passive: true });
+  chart.addEventListener("pointerdown", () => chart.focus({ preventScroll: true }), true);
   const sized = new ResizeObserver(resize);
   const shown = new IntersectionObserver(([entry]) => {
     seen = entry.isIntersecting;
@@ -168,6 +180,7 @@ function render({ model, el }) {
   return () => {
     gone = true;
     pointing.end();
+    gliding.end();
     endTheme();
     sized.disconnect();
     shown.disconnect();
@@ -177,4 +190,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { render: dimmed(render) };

@@ -1,7 +1,7 @@
 // The point under study, by mouse or by keyboard: its ring, its card, and what the kernel is told.
 
 const PAUSE = 30; // milliseconds that the pointer rests on a point before its description is asked for
-const KEYS = "Arrow keys move from point to point, Enter picks, S selects, Escape leaves.";
+const KEYS = "Arrow keys move from point to point, Enter picks, F opens its picture, S selects, Escape leaves.";
 
 // ``view`` has the model, the elements chart, frame and over, ``library`` {Plotly}, and ``drawn``: the figure on
 // screen with its version and the count of its traces. ``view.chosen`` is the selection, as the trait; ``draw``
@@ -29,15 +29,37 @@ function makePointing(view, say, draw) {
     pointed = next;
     clearTimeout(waiting);
     card.hide();
+    delete chart.dataset.picture;
     chart.classList.toggle("wb-plot-pickable", Boolean(next) && named(next.number));
     refresh();
-    if (next && described(next)) waiting = setTimeout(() => send({ show: [next.number, next.point] }), PAUSE);
+    if (next) enquire();
+  };
+  const enquire = () => {
+    clearTimeout(waiting);
+    if (described(pointed)) waiting = setTimeout(() => send({ show: [pointed.number, pointed.point] }), PAUSE);
+  };
+
+  // After a drawing: the point stays where it is still there (by keyboard: where it can be seen), and its card until
+  // the answer. ``other``: of another figure, in which the number may mean another point.
+  const renew = (other) => {
+    refresh();
+    if (!pointed) return;
+    const { number, point: one, place: [x, y], keyed } = pointed;
+    if (!other && !axisOf(frame, frame._fullData[number]?.xaxis)) return;
+    const place = placeOf(frame, number, one);
+    const moved = !place || Math.hypot(place[0] - x, place[1] - y) > 1;
+    if (!place || (moved && !keyed)) return point(null);
+    if (!moved && !other) return;
+    pointed = { ...pointed, place };
+    enquire();
+    if (keyed) tell();
   };
 
   const describe = (content, buffers) => {
     if (!pointed || String(content.show) !== String([pointed.number, pointed.point])) return;
     const more = hoverText(frame._fullData[pointed.number], pointed.point);
     card.show(content.caption, more, buffers[0], pointed.place);
+    if (buffers[0]?.byteLength) chart.dataset.picture = content.opens; // in the lightbox
     if (pointed.keyed) say([content.caption, more].filter(Boolean).join(", "));
   };
 
@@ -74,7 +96,7 @@ function makePointing(view, say, draw) {
     });
     frame.on("plotly_selected", (event) => (event ? select(numbers(event.points)) : clear()));
     frame.on("plotly_deselect", clear);
-    frame.on("plotly_doubleclick", clear);
+    frame.on("plotly_doubleclick", () => !chart.dataset.picture && clear());
     frame.on("plotly_hover", ({ points, event }) => {
       const hit = points.find(({ curveNumber }) => curveNumber < view.drawn.count);
       if (!hit || pointed?.keyed) return;
@@ -99,8 +121,11 @@ function makePointing(view, say, draw) {
     if (!next) return say("There is no point to show.");
     view.library.Plotly.Fx.unhover(frame);
     point({ number: next.number, point: next.point, place: [next.x, next.y], keyed: true });
-    if (!described(next)) hoverPoint(view.library.Plotly, frame, next);
-    say(spokenPoint(frame, next.number, next.point, countOf(frame, next.number)));
+    tell();
+  };
+  const tell = () => {
+    if (!described(pointed)) hoverPoint(view.library.Plotly, frame, pointed);
+    say(spokenPoint(frame, pointed.number, pointed.point, countOf(frame, pointed.number)));
   };
   const rest = () => {
     if (!pointed?.keyed) return;
@@ -134,7 +159,7 @@ function makePointing(view, say, draw) {
     clearTimeout(waiting);
     card.hide();
   };
-  return { listen, refresh, describe, leave: () => point(null), end };
+  return { listen, refresh, renew, describe, end };
 }
 
 // plotly's label of a point.

@@ -61,7 +61,8 @@ function render({ model, el }) {
     node.className = "wb-duel-row";
     node.setAttribute("role", "option");
     node.setAttribute("aria-label", [`rank ${figure.rank}`, figure.caption ?? figure.name, figure.relevance, `score ${figure.score}`, spoken(figure, side)].join(", "));
-    node.dataset.name = figure.name;
+    node.dataset.name = node.dataset.picture = figure.name;
+    node.title = "Double-click, Enter or f: large";
     node.dataset.relevance = figure.relevance;
     node.dataset.lmSuppressShortcuts = "true";
     node.tabIndex = -1;
@@ -123,6 +124,7 @@ function render({ model, el }) {
     title.title = side.title;
     list.setAttribute("role", "listbox");
     list.setAttribute("aria-label", `${called(number)}: ${side.title}`);
+    list.dataset.pictures = side.figures.length;
     columns[number] = side.figures.map((figure, place) => row(figure, number, place));
     list.append(...columns[number]);
     box.className = "wb-duel-side";
@@ -171,7 +173,10 @@ function render({ model, el }) {
       ArrowRight: () => side || across(),
       Home: () => reach(side, 0),
       End: () => reach(side, columns[side].length - 1),
-      Enter: pick,
+      Enter: () => {
+        pick();
+        columns[side][place].dispatchEvent(new CustomEvent("wb-open", { bubbles: true }));
+      },
       " ": pick,
     };
     if (!moves[event.key]) return;

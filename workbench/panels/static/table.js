@@ -139,4 +139,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { render: dimmed(render) };

@@ -23,6 +23,7 @@ from workbench.panels.formatting import CROPPED
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView
+from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.rankings import RankingPair, figures
 from workbench.panels.widgets.region import Line, Text, line
 from workbench.panels.widgets.table import Table
@@ -166,7 +167,10 @@ class BeforeAfter(Panel[Request, Rankings | Heats]):
         request, evaluations, self._rankings = result.request, result.evaluations, result.rankings
         name = request.query.id
         self._list_queries(request.trained, evaluations)
-        self.picture.figures = [{"picture": result.picture, "alt": f"query {name}", "name": name}]
+        opens = reference(request.query.image, request.box or request.query.box)
+        self.picture.figures = [
+            {"picture": result.picture, "alt": f"query {name}", "name": name, "opens": opens}
+        ]
         self.duel.sides = [
             {"title": title, "figures": side}
             for title, side in zip(_titles(result), result.sides, strict=True)

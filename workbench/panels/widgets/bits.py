@@ -7,7 +7,7 @@ from pathlib import Path
 import anywidget
 import traitlets as T
 
-from workbench.panels.widgets.dimmed import Dimmed
+from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 
 _STATIC = Path(__file__).parents[1] / "static"
 
@@ -20,7 +20,7 @@ class Bits(Dimmed, anywidget.AnyWidget):
     all are shown as text. Set ``codes`` before ``rows``, or both in one message.
     """
 
-    _esm = _STATIC / "bits.js"
+    _esm = dimmed_module("bits")
     _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("bits", "tradeoff"))
     label = T.Unicode().tag(sync=True)  # for screen readers
     codes = T.Bytes().tag(sync=True)

@@ -23,6 +23,7 @@ class Crop(anywidget.AnyWidget):
     _css = _STATIC / "crop.css"
     picture = T.Bytes().tag(sync=True)  # JPEG of the whole image
     name = T.Unicode().tag(sync=True)
+    opens = T.Unicode().tag(sync=True)  # its reference in the lightbox
     width = T.Int().tag(sync=True)  # pixels of the whole upright image
     height = T.Int().tag(sync=True)
     box = T.List(T.Float()).tag(sync=True)  # x0, y0, x1, y1; empty: the whole image

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import ipywidgets as W
 import traitlets as T
 
+_STATIC = Path(__file__).parents[1] / "static"
+
 
 class Dimmed(W.DOMWidget):
-    """A widget with ``stale``, which dims it by the style ``wb-stale`` and needs no JavaScript."""
+    """A widget with ``stale``, which dims it. Its module is a ``dimmed_module``."""
 
-    stale = T.Bool(False)
+    stale = T.Bool(False).tag(sync=True)
 
-    @T.observe("stale")
-    def _dim(self, change: Any) -> None:
-        if change["new"]:
-            self.add_class("wb-stale")
-        else:
-            self.remove_class("wb-stale")
+
+def dimmed_module(*names: str) -> str:
+    """Files of ``static`` joined into one module, whose last exports ``dimmed(render)``.
+
+    The module of a widget cannot import another.
+    """
+    return "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("dimmed", *names))

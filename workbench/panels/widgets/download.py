@@ -12,7 +12,7 @@ import traitlets as T
 
 from workbench.common.progress import Progress
 from workbench.panels.jobs import JobRunner
-from workbench.panels.widgets.dimmed import Dimmed
+from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 
 File = Callable[[], tuple[str, bytes]]  # returns a file's name and contents
 _STATIC = Path(__file__).parents[1] / "static"
@@ -25,7 +25,7 @@ class Download(Dimmed, anywidget.AnyWidget):
     A file is made in a worker when it is asked for. The browser saves it under a safe name.
     """
 
-    _esm = _STATIC / "download.js"
+    _esm = dimmed_module("download")
     _css = _STATIC / "download.css"
     label = T.Unicode("Download").tag(sync=True)
     files = T.List(T.Unicode()).tag(sync=True)  # their names in the menu

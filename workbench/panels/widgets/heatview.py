@@ -24,11 +24,13 @@ class HeatView(anywidget.AnyWidget):
     fractions. All names and texts are shown as text, never as HTML.
     """
 
-    _esm = _STATIC / "heatview.js"
+    # Files joined into one module: the module of a widget cannot import another.
+    _esm = "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("heat_paint", "heatview"))
     _css = _STATIC / "heatview.css"
     look = T.Enum(["all", "picture", "controls"], "all").tag(sync=True)  # views may share controls
     picture = T.Bytes().tag(sync=True)  # JPEG; empty without a picture
     alt = T.Unicode().tag(sync=True)
+    opens = T.Unicode().tag(sync=True)  # its reference in the lightbox; empty: it is not opened
     name = T.Unicode().tag(sync=True)
     note = T.Unicode().tag(sync=True)  # a line below the name
     heat = T.Bytes().tag(sync=True)  # float32, row by row; empty without heat

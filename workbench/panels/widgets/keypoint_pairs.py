@@ -17,7 +17,8 @@ NOWHERE = [-1, -1]
 class KeyPairs(anywidget.AnyWidget):
     """Keypoints as circles with their orientation, matches as lines: inliers solid, outliers dashed.
 
-    ``sides`` are two dicts of ``name`` and ``role``, shown as text. ``points`` are float32 x, y, size and
+    ``sides`` are two dicts of ``name`` and ``role``, shown as text, and optionally ``opens``, the
+    reference in the lightbox (the name without it). ``points`` are float32 x, y, size and
     angle (pixels of ``sizes``, degrees) of the first picture and then of the second, each with the strongest
     first; ``pairs`` uint32 rows of both; ``inside`` uint8: whether each pair is an inlier. A place is [side,
     keypoint]. ``held`` is the picked one, ``lit`` are emphasised keypoints of both.

@@ -25,12 +25,12 @@ from workbench.common.progress import Progress
 from workbench.figures.data_csv import figure_csv
 from workbench.figures.style import DARK, LIGHT
 from workbench.panels.jobs import JobRunner
-from workbench.panels.widgets.dimmed import Dimmed
+from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 from workbench.panels.widgets.figure_spec import figure_spec, traces_spec
 
 Describe = Callable[[str], tuple[str, bytes]]
 _STATIC = Path(__file__).parents[1] / "static"
-_PARTS = ("library", "theme", "text", "titles", "narrow", "data", "points", "card", "tools", "pointing")
+_PARTS = "library theme text titles narrow data styling points card tools pointing gliding".split()
 _PAUSE = 15.0  # seconds in which a page that got plotly.js gets it no second time
 _served: dict[str, tuple[float, Plot]] = {}  # when a page got plotly.js, and by which widget
 
@@ -50,15 +50,10 @@ class Plot(Dimmed, anywidget.AnyWidget):
     worker.
     """
 
-    # Files joined into one module: the module of a widget cannot import another.
-    _esm = "\n".join(
-        (_STATIC / f"{name}.js").read_text("utf-8")
-        for name in ("points", *(f"plot_{part}" for part in _PARTS), "plot")
-    )
+    _esm = dimmed_module("points", *(f"plot_{part}" for part in _PARTS), "plot")
     _css = _STATIC / "plot.css"
     label = T.Unicode().tag(sync=True)
     empty = T.Unicode().tag(sync=True)
-    stale = T.Bool(False).tag(sync=True)
     current = T.Unicode()
     selected = T.List(T.Unicode())
     spec = T.Dict().tag(sync=True)  # the figure (``figure_spec``) with its version, empty without one
@@ -172,7 +167,8 @@ class Plot(Dimmed, anywidget.AnyWidget):
         def work(progress: Progress) -> None:
             caption, picture = describe(identifiers[0])
             progress("Loading a picture", 1, 1)
-            self.send({"show": point, "caption": caption}, buffers=[picture])
+            content = {"show": point, "caption": caption, "opens": identifiers[0]}
+            self.send(content, buffers=[picture])
 
         self.runner.submit(work)
 

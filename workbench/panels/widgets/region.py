@@ -11,8 +11,7 @@ import traitlets as T
 
 from workbench.config.printable import printable
 from workbench.panels.glossary import cards
-from workbench.panels.widgets.dimmed import Dimmed
-from workbench.panels.widgets.help import SCRIPT
+from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 
 _STATIC = Path(__file__).parents[1] / "static"
 _STYLES = ("panel", "columns", "help", "training")
@@ -27,7 +26,7 @@ class Text(Dimmed, anywidget.AnyWidget):
     ``region`` labels the box around the text, for screen readers and tests.
     """
 
-    _esm = SCRIPT + (_STATIC / "text.js").read_text("utf-8")
+    _esm = dimmed_module("help", "text")
     _css = "\n".join(
         (_STATIC / f"{name}.css").read_text("utf-8") for name in ("panel", "columns", "training")
     )

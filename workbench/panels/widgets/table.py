@@ -10,7 +10,7 @@ import anywidget
 import traitlets as T
 
 from workbench.config.printable import printable
-from workbench.panels.widgets.dimmed import Dimmed
+from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 
 _STATIC = Path(__file__).parents[1] / "static"
 
@@ -26,7 +26,7 @@ class Table(Dimmed, anywidget.AnyWidget):
     ``chosen`` are the ids of marked rows.
     """
 
-    _esm = _STATIC / "table.js"
+    _esm = dimmed_module("table")
     _css = _STATIC / "table.css"
     columns = T.List(T.Dict()).tag(sync=True)
     rows = T.List(T.Dict()).tag(sync=True)

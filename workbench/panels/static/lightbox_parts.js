@@ -1,0 +1,100 @@
+// The elements of the lightbox: the bar of buttons, the stages, the caption, the scale of the heat, the keys.
+
+const KEYS = [
+  ["← →", "other pictures"], ["+ − 0", "zoom"], ["Shift + arrows", "move"],
+  ["h", "heat"], ["q", "query"], ["c", "copies the path"], ["Esc", "closes"],
+];
+
+function makeDialog(acts, zoomed) {
+  const dialog = part("dialog", "wb-lightbox");
+  dialog.dataset.lmSuppressShortcuts = "true";
+  dialog.tabIndex = -1;
+  const button = (parent, name, text, title, keys) => {
+    const one = part("button", `wb-lightbox-${name}`, parent, text);
+    one.type = "button";
+    one.title = keys ? `${title} (${keys})` : title;
+    one.setAttribute("aria-label", title);
+    one.addEventListener("click", acts[name]);
+    return one;
+  };
+
+  const bar = part("div", "wb-lightbox-bar", dialog);
+  const name = part("h2", "wb-lightbox-name", bar);
+  name.id = `wb-lightbox-${Math.random().toString(36).slice(2)}`;
+  dialog.setAttribute("aria-labelledby", name.id);
+  const place = part("span", "wb-lightbox-place", bar);
+  const tools = part("div", "wb-lightbox-tools", bar);
+  const heat = button(tools, "heat", "Heat", "Heat", "h");
+  const query = button(tools, "query", "Query", "Query beside the picture", "q");
+  button(tools, "out", "−", "Zoom out", "−");
+  const scale = button(tools, "fit", "100 %", "Fit the picture", "0");
+  button(tools, "in", "+", "Zoom in", "+");
+  const copy = button(tools, "copy", "Copy path", "Copy path", "c");
+  button(tools, "close", "×", "Close", "Esc");
+
+  const body = part("div", "wb-lightbox-body", dialog);
+  const previous = button(body, "previous", "‹", "Previous picture", "←");
+  const stages = part("div", "wb-lightbox-stages", body);
+  const figures = ["wb-lightbox-beside", "wb-lightbox-main"].map((kind) => {
+    const figure = part("figure", kind, stages);
+    return { figure, stage: makeStage(figure, zoomed), caption: part("figcaption", "", figure) };
+  });
+  const [beside, main] = figures;
+  const wait = part("p", "wb-lightbox-wait", main.stage.root);
+  const next = button(body, "next", "›", "Next picture", "→");
+
+  const foot = part("div", "wb-lightbox-foot", dialog);
+  const fault = part("p", "wb-lightbox-fault", foot);
+  fault.setAttribute("role", "alert");
+  const facts = part("div", "wb-lightbox-facts", foot);
+  const legend = part("div", "wb-lightbox-legend", foot);
+  const low = part("span", "", legend);
+  const strip = part("canvas", "wb-lightbox-scale", legend);
+  const high = part("span", "", legend);
+  const quantity = part("span", "", legend);
+  strip.setAttribute("aria-hidden", "true");
+  const status = part("div", "wb-lightbox-status", foot);
+  status.setAttribute("role", "status");
+  const keys = part("div", "wb-lightbox-keys", foot);
+  for (const [key, does] of KEYS) {
+    const one = part("span", "", keys);
+    part("kbd", "", one, key);
+    one.append(` ${does}`);
+  }
+
+  const setLegend = (heat) => {
+    legend.hidden = !heat;
+    if (!heat) return;
+    const { top, signed, colours } = heat;
+    const steps = Float32Array.from({ length: 256 }, (_, i) => (signed ? (i - 128) / 127 : i / 255));
+    paint(strip, steps, [1, 256], 1, signed, colours, false);
+    low.textContent = signed ? number(-top, top, true) : "0";
+    high.textContent = number(top, top, signed);
+    quantity.textContent = heat.quantity || (signed ? "a cell takes away · adds" : "");
+  };
+  const setFacts = (list) => {
+    facts.replaceChildren();
+    for (const { text, kind } of list) part("span", "wb-lightbox-fact", facts, text).dataset.relevance = kind;
+  };
+  const setFault = (text) => {
+    fault.textContent = text;
+    fault.hidden = !text;
+  };
+  return { dialog, name, place, heat, query, scale, copy, previous, next, beside, main, wait, status, setLegend, setFacts, setFault };
+}
+
+// Copy a text; without the clipboard, which a page has only where its address is safe, by a selection.
+async function copyText(text, dialog) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = part("textarea", "wb-lightbox-copied", dialog);
+    field.value = text;
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    dialog.focus();
+    return done;
+  }
+}
