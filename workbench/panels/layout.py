@@ -40,6 +40,7 @@ class Entry(NamedTuple):
     build: Callable[[Session], Any]
     about: str
     beside: bool = False  # whether the whole workbench shows it beside the results, not below them
+    configured: bool = False  # whether the pipeline is chosen above it where it is shown alone
 
 
 # Single panels by the name of their method of Workbench, in the order of their tabs; new ones go here.
@@ -55,18 +56,21 @@ ENTRIES: dict[str, Entry] = {
         Attention,
         "Where the network responds in an image, and the nearest regions of a region.",
         beside=True,
+        configured=True,
     ),
     "local_panel": Entry(
         "Local matches",
         LocalMatches,
         "Keypoints of query and result: matches, patches, shared words, verification, HardNet's batches.",
         beside=True,
+        configured=True,
     ),
     "classes_panel": Entry(
         "Classes",
         Classes,
         "The classes and images nearest to the query by ONE, and the votes.",
         beside=True,
+        configured=True,
     ),
     "proposals_panel": Entry(
         "Proposals",
@@ -78,17 +82,20 @@ ENTRIES: dict[str, Entry] = {
         "Comparison",
         Comparison,
         "Pipelines compared: measures, differences by query, curves, grid search.",
+        configured=True,
     ),
     "map_panel": Entry("Embedding map", EmbeddingMap, "The collection as a map of its descriptors."),
     "tradeoff_panel": Entry(
         "Index trade-off",
         TradeoffPanel,
         "Indexes compared with exact search by accuracy, memory and time, and their contents.",
+        configured=True,
     ),
     "training_panel": Entry(
         "Training",
         TrainingPanel,
         "Fine-tuning and regional attention, trained live, and the change they make.",
+        configured=True,
     ),
     "history_panel": Entry("History", History, "Earlier evaluations; the session and a report can be saved."),
 }
@@ -138,7 +145,8 @@ def _query_panel(session: Session) -> W.VBox:
 
 def _single(entry: Entry) -> Callable[[Session], W.VBox]:
     def build(session: Session) -> W.VBox:
-        return _panel(session, entry.build(session).widget)
+        configuration = [Configuration(session).widget] if entry.configured else []
+        return _panel(session, *configuration, entry.build(session).widget)
 
     build.__doc__ = entry.about
     return build
