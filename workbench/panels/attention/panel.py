@@ -52,6 +52,7 @@ class Attention(Panel[Request, AttentionView]):
         self.layer = W.Dropdown(description="Layer", options=[("of the pipeline", "")])
         self.boxes = W.Dropdown(description="Boxes", options=BOXES)
         self.heat = W.Dropdown(description="Heat", options=[(HEATS["norm"][0], "norm")])
+        self.heat.add_class("wb-long")
         self.channel = W.BoundedIntText(description="Channel", min=0, max=0)
         self.values = W.Dropdown(description="Region values", options=["weight", "norm"])
         self.levels = Chips(label="Levels")
