@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.axe import serious
 from tests.browser.notebook import CELLS, Notebook
-from tests.browser.steps import NAUGHTY, region, select
+from tests.browser.steps import NAUGHTY, button, region, select
 
 pytestmark = pytest.mark.browser
 PIPELINE = "efficientnet_lite0/max/rmac:2"
@@ -74,3 +74,21 @@ def test_regions_are_chosen_by_keyboard(panel: Locator, notebook: Notebook) -> N
     expect(marked).to_have_attribute("aria-label", "region 2: weight 1")
     assert page.evaluate(CELLS) == cells
     assert page.locator("img[src='x']").count() == 0
+
+
+def test_parts_of_two_images_have_shared_colours(panel: Locator, notebook: Notebook) -> None:
+    select(panel, "Heat").select_option(label="principal components of both images")
+    coloured = panel.locator("canvas.wb-heat-layer:visible")
+    expect(coloured).to_have_count(2, timeout=30_000)
+    legend = panel.locator(".wb-heat-quantity:visible")
+    expect(legend).to_contain_text(re.compile(r"red: component 1 \(\d+ %\), green: component 2"))
+    select(panel, "Components").select_option(label="2 to 4")
+    expect(legend).to_contain_text("red: component 2", timeout=30_000)
+    button(panel, "Keep colours").press("Space")
+    select(panel, "Second image").select_option(label=f"kind 0/{NAUGHTY}")
+    expect(panel.locator(".wb-two-looks .wb-name").nth(1)).to_have_text(f"kind 0/{NAUGHTY}", timeout=30_000)
+    expect(legend).to_contain_text("components of ", timeout=30_000)
+    assert serious(notebook.page, ".wb-attention") == []
+    assert notebook.page.locator("img[src='x']").count() == 0
+    select(panel, "Heat").select_option(label="norm of all channels")
+    expect(coloured).to_have_count(1)

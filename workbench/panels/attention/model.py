@@ -103,9 +103,15 @@ def see(bench: Bench, request: Request, query: Query, progress: Progress) -> Att
                 image, other, pipeline=pipeline, box=box, other_box=other_box, progress=progress
             )
         if other and request.components:
-            both = {"box": box, "other_box": other_box, "layer": layer or None}
             components = bench.studies.components(
-                image, other, pipeline=pipeline, basis=basis, progress=progress, **both
+                image,
+                other,
+                pipeline=pipeline,
+                box=box,
+                progress=progress,
+                other_box=other_box,
+                layer=layer or None,
+                basis=basis,
             )
             second = _jpeg(bench.picture(other, box=other_box))
     x0, y0, *_ = (max(0, int(edge)) for edge in box or query.box or (0, 0))
