@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ipykernel.ipkernel import IPythonKernel
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -114,6 +115,25 @@ def test_notebook_is_stored_without_outputs(path: Path) -> None:
         assert not cell.get("outputs"), f"cell {cell['source']} has outputs; clear them before storing"
         assert cell.get("execution_count") is None
     assert "widgets" not in notebook["metadata"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_has_the_metadata_that_jupyterlab_would_write_into_it(path: Path) -> None:
+    """JupyterLab stores what the kernel says of its language, and marks a notebook that differs unsaved."""
+    stored = json.loads(path.read_text())["metadata"]["language_info"]
+    told = dict(IPythonKernel.language_info)
+    assert stored.pop("version").startswith("3.")  # that of one Python; another one's kernel marks it unsaved
+    told.pop("version")
+    assert stored == told
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_lesson_is_short_and_leaves_no_state_in_the_session(path: Path) -> None:
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    code = "".join("".join([*cell["source"], "\n"]) for cell in cells)
+    assert len([line for line in code.split("\n") if line.strip()]) <= 60
+    for word in ("session", "workbench.panels", "csv", "tempfile", "matplotlib"):
+        assert word not in code
 
 
 def test_readme_names_the_commands_and_the_notebooks() -> None:

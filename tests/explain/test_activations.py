@@ -27,12 +27,20 @@ TWO_CELLS = torch.tensor([[[[3.0, 0.0]], [[4.0, 2.0]]]])  # [1, 2, 1, 2]: two ch
 def test_heatmaps_of_all_kinds_by_hand() -> None:
     layer = activations(TWO_CELLS, Config.parse("x/max/whole"))
     np.testing.assert_allclose(layer.heat("norm"), [[5, 2]])
-    np.testing.assert_allclose(layer.heat("max"), [[4, 2]])
+    np.testing.assert_allclose(layer.heat("max"), [[2, 0]])  # both channels have their maximum on the left
     np.testing.assert_allclose(layer.heat("mean"), [[3.5, 1]])
     np.testing.assert_allclose(layer.heat("channel", 1), [[4, 2]])
     for kind, channel in (("channel", 2), ("channel", -1), ("warmth", 0)):
         with pytest.raises(WorkbenchError, match=r"not in this layer; it has 0 to 1|'warmth' is not known"):
             layer.heat(kind, channel)
+
+
+def test_maxima_are_counted_once_shared_by_equal_cells_and_not_of_silent_channels() -> None:
+    """ReLU6 saturates at 6: the first channel has its maximum in three cells, the last one nowhere."""
+    channels = [[6, 6, 6, 0], [0, 0, 0, 2], [1, 5, 1, 1], [-1, -2, -3, -4], [0, 0, 0, 0]]
+    maps = torch.tensor(channels, dtype=torch.float32).reshape(1, 5, 2, 2)
+    counts = activations(maps, Config.parse("x/max/whole")).heat("max")
+    np.testing.assert_allclose(counts, [[1 / 3 + 1, 1 / 3 + 1], [1 / 3, 1]], rtol=1e-6)
 
 
 def test_norms_are_those_of_region_vectors_before_normalisation() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tests.support.activations import ramp_activations
+from tests.support.activations import ramp_activations, ramp_components
 from tests.support.evaluations import evaluation_of
 from tests.support.explanations import confused, correlated, evidence, explained
 from tests.support.maps import comparison_of, map_of
@@ -86,6 +86,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "binary_codes": lambda: bits().figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
     "confusion": lambda: confused(list(pairwise(HOSTILE)), HOSTILE[0], HOSTILE[1]).figure(),
+    "components": lambda: ramp_components(*HOSTILE[:4]).figure(),
     "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
     "cooccurrence": lambda: correlated(HOSTILE[0], HOSTILE[1]).figure(),
     "explanation": lambda: explained([[0.1, 0.2]], names=HOSTILE[:4]).figure(),

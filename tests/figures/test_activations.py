@@ -20,9 +20,7 @@ def outlines(figure: Any, level: str) -> list[Any]:
     return [trace for trace in figure.data if trace.name == level and trace.ids is not None]
 
 
-@pytest.mark.parametrize(
-    ("kind", "factor"), [("norm", 5.0), ("max", 4.0), ("mean", 3.5), (0, 3.0), (np.int64(1), 4.0)]
-)
+@pytest.mark.parametrize(("kind", "factor"), [("norm", 5.0), ("mean", 3.5), (0, 3.0), (np.int64(1), 4.0)])
 def test_heat_is_that_kind_of_response(kind: Any, factor: float) -> None:
     figure = ramp_activations().figure(kind)
     heat = figure.data[0]
@@ -32,6 +30,14 @@ def test_heat_is_that_kind_of_response(kind: Any, factor: float) -> None:
     np.testing.assert_allclose(heat.x, [1 / 8, 3 / 8, 5 / 8, 7 / 8])
     np.testing.assert_allclose(np.diff(heat.y), 1 / 4)
     assert heat.colorbar.title.text
+
+
+def test_maxima_are_numbers_of_channels() -> None:
+    """Both channels have their maximum in the three cells of the last column, which share it."""
+    figure = ramp_activations().figure("max")
+    np.testing.assert_allclose(figure.data[0].z, np.tile([0, 0, 0, 2 / 3], (3, 1)), rtol=1e-6)
+    assert figure.layout.title.text == "Channels with their maximum in the cell"
+    assert figure.data[0].colorbar.title.text == "channels"
 
 
 def test_negative_activations_get_a_scale_of_both_signs() -> None:

@@ -14,7 +14,7 @@ from tests.support.pictures import folder_of
 from workbench.bench.bench import Bench
 from workbench.collections.uploads import display_name
 from workbench.panels import Session
-from workbench.panels.attention import model
+from workbench.panels.attention.files import files
 from workbench.panels.attention.model import NO_MAP
 from workbench.panels.attention.panel import QUERY, RESULT, Attention
 
@@ -102,6 +102,55 @@ def test_score_is_split_into_contributions(panel: Attention, session: Session, b
     settled(session)
     np.testing.assert_allclose(heat_of(panel), parts.heat[listed[3]], atol=1e-6)
     assert panel.channels.chosen == [str(listed[3])]
+
+
+def test_components_of_both_images_have_shared_colours(
+    panel: Attention, session: Session, bench: Bench
+) -> None:
+    query, result = session.query, session.ranking["image_id"][1]
+    assert panel.common.second.layout.display == "none"
+    panel.heat.value = "components"
+    settled(session)
+    components = bench.studies.components(query, result, pipeline=PIPELINE)
+    first, second = components.colours()
+    for view, colours in ((panel.view, first), (panel.common.second, second)):
+        assert view.heat == b"" and not view.stale and view.shape == colours.shape[:2]
+        planes = np.frombuffer(view.rgb, np.uint8).reshape(3, *view.shape)
+        np.testing.assert_allclose(planes.transpose(1, 2, 0), 255 * colours, atol=1)
+    assert panel.common.second.name == result and panel.common.second.layout.display is None
+    assert panel.view.quantity.startswith("red: component 1 (")
+    panel.common.which.value = 2
+    settled(session)
+    assert panel.view.quantity.startswith("red: component 2 (")
+    assert panel.download.files == ["Both pictures (PNG)"]
+    assert panel.seen is not None
+    name, content = files(panel.seen, "components", 0, False, 2)["Both pictures (PNG)"]()
+    assert name == f"{query}-components.png" and content.startswith(b"\x89PNG")
+    panel.heat.value = "norm"
+    settled(session)
+    assert panel.view.rgb == b"" and panel.common.second.layout.display == "none"
+
+
+def test_colours_can_be_kept_while_the_images_change(
+    panel: Attention, session: Session, bench: Bench
+) -> None:
+    panel.heat.value = "components"
+    settled(session)
+    assert panel.seen is not None and panel.seen.components is not None
+    basis, before = panel.seen.components.basis, panel.view.rgb
+    panel.common.lock.value = True
+    third = bench.collection.images[-1]
+    panel.common.image.value = third
+    settled(session)
+    assert panel.seen.components.basis is basis and panel.view.rgb == before
+    assert panel.common.second.name == third
+    assert f"components of {session.query} and " in panel.view.quantity
+    panel.layer.value = "block3"  # another layer has other components
+    settled(session)
+    assert not panel.common.lock.value and panel.seen.components.basis is not basis
+    panel.layer.value = ""
+    settled(session)
+    assert panel.view.rgb != before  # those of the query and the third image
 
 
 def test_regions_have_values_and_levels(panel: Attention, session: Session, bench: Bench) -> None:
@@ -276,7 +325,7 @@ def test_empty_panel_shows_a_hint(cache: Path, tmp_path: Path) -> None:
 def test_picture_under_its_heat_can_be_downloaded(panel: Attention, session: Session) -> None:
     assert panel.download.files == ["Picture and heat (PNG)"]
     assert panel.seen is not None
-    name, content = model.files(panel.seen, "norm", 0, False)["Picture and heat (PNG)"]()
+    name, content = files(panel.seen, "norm", 0, False)["Picture and heat (PNG)"]()
     assert name == f"{session.query}-norm.png"
     with Image.open(BytesIO(content)) as picture:
         assert picture.format == "PNG"

@@ -19,7 +19,7 @@ OTHER = "efficientnet_lite0/mean/rmac:2/pcaw:16"
 # The traits with the answers of each widget: numbers, and pictures with them.
 CONTENT = (
     *("lines", "rows", "figures", "values", "texts", "sides", "links", "steps"),
-    *("note", "heat", "codes", "inside", "points", "columns"),
+    *("note", "heat", "rgb", "codes", "inside", "points", "columns"),
 )
 LIVE = ("wb-messages", "wb-configuration", "wb-history", "wb-training", "wb-proposals")
 

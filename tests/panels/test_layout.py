@@ -268,6 +268,17 @@ def test_arrangement_is_kept_for_the_next_time(folder: Path, tmp_path: Path) -> 
     assert tabs[1].selected == 4 and splitters[0].size == 0
 
 
+def test_pipeline_is_chosen_above_panels_that_are_alone_and_depend_on_it(
+    bench: Bench, session: Session
+) -> None:
+    for name in layout.ENTRIES:
+        panel = layout.open_panel(name, bench, session)
+        alone = "wb-configuration" in panel.children[0]._dom_classes
+        assert alone == layout.ENTRIES[name].configured, name
+        assert alone or name in ("explanation_panel", "map_panel", "proposals_panel", "history_panel")
+    settled(session)
+
+
 def test_each_entry_of_the_table_is_a_documented_method_of_the_workbench(posters: Workbench) -> None:
     assert {"show", "query_panel", "history_panel"} <= set(layout.PANELS) <= set(dir(posters))
     for name, build in layout.PANELS.items():

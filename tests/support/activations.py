@@ -11,6 +11,7 @@ from workbench.collections.named_picture import NamedPicture
 from workbench.config.steps import Step
 from workbench.descriptors.regions import rmac
 from workbench.explain.activations import Activations, region_levels
+from workbench.explain.components import Components, components
 
 
 def ramp_activations(
@@ -28,3 +29,17 @@ def ramp_activations(
     seen = Activations(maps, np.ones((3, 4), np.float32), boxes / [4, 3, 4, 3], levels, numbers, numbers + 1)
     shown = NamedPicture(name, picture(0, (400, 300)))
     return replace(seen, picture=shown, collection=collection, pipeline=pipeline)
+
+
+def ramp_components(
+    name: str = "a.jpg",
+    other: str = "b.jpg",
+    pipeline: str = "resnet18/max/rmac:2",
+    collection: str = "photos",
+) -> Components:
+    """Three channels on 4 × 3 cells, and the same mirrored: equal cells are in opposite columns."""
+    across, down = np.meshgrid(np.arange(4.0), np.arange(3.0))
+    maps = np.stack([across, down, np.ones((3, 4))])
+    pictures = (NamedPicture(name, picture(0, (400, 300))), NamedPicture(other, picture(1, (400, 300))))
+    both = components(maps, maps[:, :, ::-1])
+    return replace(both, pictures=pictures, pipeline=pipeline, collection=collection)

@@ -1,4 +1,4 @@
-"""``bench.studies``: activations, contributions, co-occurrence, embedding map and sweep."""
+"""``bench.studies``: activations, contributions, components, co-occurrence, embedding map and sweep."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from workbench.engine.provenance import warnings
 from workbench.engine.queries import QueryLike, named_picture, query_input, query_maps, query_vector
 from workbench.explain.activations import Activations, activations, at_layer, layer_source
 from workbench.explain.channels import Contributions, contributions
+from workbench.explain.components import Basis, Components, components
 
 
 class StudyAccessor:
@@ -83,6 +84,35 @@ class StudyAccessor:
         vector = query_vector(described, other, other_box)[0]
         maps = query_maps(described, image, box)
         return contributions(maps, vector, described.config, described.descriptors)
+
+    def components(
+        self,
+        image: QueryLike,
+        other: QueryLike,
+        *,
+        pipeline: str | Config | None = None,
+        box: Box | None = None,
+        progress: Progress = notebook_progress,
+        other_box: Box | None = None,
+        layer: str | None = None,
+        basis: Basis | None = None,
+    ) -> Components:
+        """The cells of two images in the principal components of both maps: like parts get like colours.
+
+        ``layer`` is another layer of the pipeline's backbone. ``basis``, of an earlier result, keeps its
+        components and colours for other images; its layer must be the same.
+        """
+        first, second = (
+            self.activations(name, pipeline=pipeline, box=crop, progress=progress, layer=layer)
+            for name, crop in ((image, box), (other, other_box))
+        )
+        assert first.picture is not None and second.picture is not None
+        return replace(
+            components(first.maps, second.maps, basis),
+            pictures=(first.picture, second.picture),
+            collection=first.collection,
+            pipeline=first.pipeline,
+        )
 
     def cooccurrence(
         self, pipeline: str | Config | None = None, *, progress: Progress = notebook_progress

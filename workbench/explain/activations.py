@@ -58,7 +58,7 @@ class Activations(Drawable):
         )
 
     def figure(self, kind: str | int = "norm", regions: bool = True) -> Figure:
-        """The picture under its heat: norm, mean or max over channels, weights of ``cells``, or a channel.
+        """The picture under its heat: a kind of ``heat``, the weights of ``cells``, or a channel's number.
 
         ``regions``: draw them, with their weights as opacity. Raises WorkbenchError for another kind.
         """
@@ -67,18 +67,30 @@ class Activations(Drawable):
     def heat(self, kind: str, channel: int = 0) -> np.ndarray:
         """The map as one image [H, W]: ``norm`` (L2 over channels), ``max``, ``mean``, or one ``channel``.
 
-        Sum pooling adds up the mean; the maximum is the strongest response of any channel in a cell. Raises
-        WorkbenchError for an unknown kind or channel.
+        Sum pooling adds up the mean. ``max`` is the number of channels whose maximum over the map lies in
+        the cell, which max pooling takes from there: several cells with one maximum share it evenly, and a
+        channel whose maximum is 0 contributes nothing and is not counted, as in the explanation of a score.
+        Raises WorkbenchError for an unknown kind or channel.
         """
         if kind == "channel" and not 0 <= channel < len(self.maps):
             raise WorkbenchError(f"channel {channel} is not in this layer; it has 0 to {len(self.maps) - 1}")
         if kind == "channel":
             return np.asarray(self.maps[channel])
-        if kind in ("max", "mean"):
-            return np.asarray(self.maps.max(0) if kind == "max" else self.maps.mean(0))
+        if kind == "max":
+            return _maxima(self.maps)
+        if kind == "mean":
+            return np.asarray(self.maps.mean(0))
         if kind == "norm":
             return np.asarray(np.linalg.norm(self.maps, axis=0))
         raise WorkbenchError(f"heat {kind!r} is not known; valid: norm, max, mean, channel")
+
+
+def _maxima(maps: np.ndarray) -> np.ndarray:
+    """The number of channels of a map [C, H, W] whose maximum lies in each cell [H, W]."""
+    top = maps.max((1, 2), keepdims=True)
+    wins = (maps == top) & (top != 0)
+    counts = (wins / wins.sum((1, 2), keepdims=True).clip(1)).sum(0)
+    return np.asarray(counts, np.float32)
 
 
 def activations(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SCALE = 70  # pixels of the scale
 _TITLES = {  # kind → title, quantity
     "norm": ("Norm of all channels", "norm of the activations"),
-    "max": ("Strongest channel of each cell", "activation"),
+    "max": ("Channels with their maximum in the cell", "channels"),
     "mean": ("Mean of all channels", "mean activation"),
     "cells": ("Weights of the cells", "weight"),
 }

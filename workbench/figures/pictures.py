@@ -21,6 +21,7 @@ _GAP = 0.03  # between pictures; the longer side of a picture is 1
 _TITLE = 0.05  # height of a picture's name above it
 _AROUND = 120  # pixels of titles and legend
 CASING = {"color": "rgba(255,255,255,0.6)", "width": 4}  # below a line, so that it is seen on any picture
+_COVER = 0.75  # opacity of the colours of cells
 _LINES = 28  # characters of a name above one of two pictures, times the number of columns
 
 
@@ -93,6 +94,13 @@ def picture_figure(
 def paled(picture: Image.Image) -> Image.Image:
     """A pale grey picture, so that only the heat over it has colour."""
     return Image.blend(picture.convert("L"), Image.new("L", picture.size, 255), 0.25).convert("RGB")
+
+
+def under_colours(picture: Image.Image, colours: np.ndarray) -> Image.Image:
+    """A pale grey picture under the colours [H, W, 3], 0 to 1, of its cells."""
+    layer = Image.fromarray((255 * colours).round().astype(np.uint8), "RGB")
+    layer = layer.resize(picture.size, Image.Resampling.BILINEAR)
+    return Image.blend(paled(picture), layer, _COVER)
 
 
 def outlines(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from workbench.collections.named_picture import NamedPicture
+from workbench.explain.components import Components, shares_text
+from workbench.figures.pictures import under_colours
 from workbench.local.matching import Match
 from workbench.report.picture_sheet import Scale, sheet, under_heat
 
@@ -36,6 +38,22 @@ def heat_picture(
         for picture, heat in zip(pictures, heats, strict=True)
     ]
     return sheet(shown, [picture.name for picture in pictures], notes, Scale(top, signed, quantity))
+
+
+def components_picture(
+    components: Components, first: int = 1, notes: Sequence[str] = (), side: int = LARGEST
+) -> Image.Image:
+    """Both pictures under three components of their cells, with the shares of the variance below.
+
+    Raises WorkbenchError if a picture cannot be read.
+    """
+    pictures = components.pictures or ()
+    shown = [
+        under_colours(picture.load(side), colours)
+        for picture, colours in zip(pictures, components.colours(first), strict=True)
+    ]
+    legend = shares_text(components.shares, first)
+    return sheet(shown, [picture.name for picture in pictures], [legend, *notes])
 
 
 def match_picture(match: Match, notes: Sequence[str] = (), side: int = LARGEST) -> Image.Image:

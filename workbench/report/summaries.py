@@ -18,6 +18,7 @@ from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.activations import Activations
 from workbench.explain.channels import Contributions
+from workbench.explain.components import Components
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
 from workbench.learning.hardnet.inspection import MinedBatch
@@ -25,6 +26,7 @@ from workbench.learning.history import TrainingHistory
 from workbench.local.matching import Match
 from workbench.report.activations_summary import activations_still, activations_summary
 from workbench.report.batch_summary import batch_still, batch_summary
+from workbench.report.components_summary import components_still, components_summary
 from workbench.report.confusion_summary import confusion_summary
 from workbench.report.cooccurrence_summary import cooccurrence_summary
 from workbench.report.embedding_summary import embedding_summary
@@ -77,6 +79,8 @@ summary.register(Confusion, confusion_summary)
 summary.register(Cooccurrence, cooccurrence_summary)
 summary.register(Activations, activations_summary)
 still.register(Activations, activations_still)
+summary.register(Components, components_summary)
+still.register(Components, components_still)
 summary.register(TrainingHistory, training_summary)
 still.register(TrainingHistory, training_table)
 summary.register(Evaluation, evaluation_summary)

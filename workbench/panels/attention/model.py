@@ -11,7 +11,6 @@ from PIL import Image
 from workbench.collections.collection import Query
 from workbench.collections.uploads import display_name
 from workbench.common.geometry import Box
-from workbench.common.picture_bytes import png
 from workbench.common.progress import Progress
 from workbench.common.rounding import signed
 from workbench.config.config import Config
@@ -20,10 +19,8 @@ from workbench.descriptors.weighting import centre_prior
 from workbench.evaluation.measures_text import percent
 from workbench.explain.activations import Activations
 from workbench.explain.channels import Contributions
-from workbench.figures.style import subtitle
-from workbench.panels.widgets.download import File
+from workbench.explain.components import Basis, Components
 from workbench.panels.widgets.region import Line, line
-from workbench.report.pictures import heat_picture
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
@@ -31,9 +28,10 @@ if TYPE_CHECKING:
 SIDE = 640  # pixels of the picture's longer side
 HEATS = {  # kind → title, quantity of its scale
     "norm": ("norm of all channels", "norm"),
-    "max": ("strongest channel (max)", "maximum"),
+    "max": ("channels with their maximum here (max)", "channels"),
     "mean": ("mean of all channels", "mean"),
     "channel": ("one channel", "activation"),
+    "components": ("principal components of both images", ""),
     "contribution": ("contribution to the score", "part of the score"),
     "strongest": ("channels with the largest contribution", "part of the score"),
     "cells": ("weights of the cells", "weight"),
@@ -41,6 +39,7 @@ HEATS = {  # kind → title, quantity of its scale
 }
 OF_SCORE = "contribution", "strongest"
 OF_CHANNEL = "channel", "strongest"
+OF_BOTH = "components", *OF_SCORE  # kinds that need a second image
 NO_MAP = "A fully connected layer has one vector for the whole picture, and no map to show."
 KEYPOINTS = "Keypoints have no feature map, so there are no cells to show; Local matches shows keypoints."
 
@@ -48,7 +47,8 @@ KEYPOINTS = "Keypoints have no feature map, so there are no cells to show; Local
 class Request(NamedTuple):
     """A picture, the image that it is scored with ("" for none), and the pipeline.
 
-    An empty ``layer`` is the pipeline's layer, empty ``regions`` are the pipeline's regions.
+    An empty ``layer`` is the pipeline's layer, empty ``regions`` are the pipeline's regions. With
+    ``components`` the other image is shown too, in the common components of both, or in those of ``basis``.
     """
 
     image: str
@@ -58,6 +58,8 @@ class Request(NamedTuple):
     pipeline: str
     layer: str
     regions: str = ""
+    components: bool = False
+    basis: Basis | None = None
 
     @property
     def elsewhere(self) -> bool:
@@ -67,13 +69,14 @@ class Request(NamedTuple):
     @property
     def view(self) -> Request:
         """The same request without the other image: the picture and its regions."""
-        return self._replace(other="", other_box=None)
+        return self._replace(other="", other_box=None, components=False, basis=None)
 
 
 class AttentionView(NamedTuple):
     """The picture (JPEG), its activations and its contributions to the score, where there are any.
 
-    ``frame`` is the box of the picture in the upright image, in pixels.
+    ``frame`` is the box of the picture in the upright image, in pixels. ``components`` and ``second``, the
+    other picture (JPEG), are there if the request asks for components.
     """
 
     request: Request
@@ -81,13 +84,16 @@ class AttentionView(NamedTuple):
     frame: Box
     activations: Activations | None
     parts: Contributions | None
+    components: Components | None = None
+    second: bytes = b""
 
 
 def see(bench: Bench, request: Request, query: Query, progress: Progress) -> AttentionView:
     """Read a picture and compute its activations; ``query`` is the image, with its own box, of that name."""
-    image, box, other, other_box, pipeline, layer, regions = request
+    image, box, other, other_box, pipeline, layer, regions, _, basis = request
     picture = bench.picture(image, box=box)
-    activations = parts = None
+    activations = parts = components = None
+    second = b""
     if layer or Config.parse(pipeline).pooling.name not in ("code", "bow"):
         activations = bench.studies.activations(
             image, pipeline=pipeline, box=box, layer=layer or None, regions=regions or None, progress=progress
@@ -96,12 +102,28 @@ def see(bench: Bench, request: Request, query: Query, progress: Progress) -> Att
             parts = bench.studies.contributions(
                 image, other, pipeline=pipeline, box=box, other_box=other_box, progress=progress
             )
+        if other and request.components:
+            components = bench.studies.components(
+                image,
+                other,
+                pipeline=pipeline,
+                box=box,
+                progress=progress,
+                other_box=other_box,
+                layer=layer or None,
+                basis=basis,
+            )
+            second = _jpeg(bench.picture(other, box=other_box))
     x0, y0, *_ = (max(0, int(edge)) for edge in box or query.box or (0, 0))
     frame = x0, y0, x0 + picture.width, y0 + picture.height
+    return AttentionView(request, _jpeg(picture), frame, activations, parts, components, second)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
     picture.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
     data = io.BytesIO()
     picture.save(data, "JPEG", quality=88)
-    return AttentionView(request, data.getvalue(), frame, activations, parts)
+    return data.getvalue()
 
 
 def kinds(seen: AttentionView) -> list[str]:
@@ -110,13 +132,14 @@ def kinds(seen: AttentionView) -> list[str]:
         return ["norm"]
     cell_weights = {step.name for step in Config.parse(seen.request.pipeline).weightings} & {"norm"}
     missing = {*(OF_SCORE if seen.parts is None else ()), *(() if cell_weights else ("cells",))}
+    missing |= {*(() if seen.request.other else ("components",))}
     return [kind for kind in HEATS if kind not in missing]
 
 
 def heat(seen: AttentionView, kind: str, channel: int) -> np.ndarray | None:
     """The heat of that kind [H, W]; None if the picture has none."""
     activations, parts = seen.activations, seen.parts
-    if activations is None or (parts is None and kind in OF_SCORE):
+    if activations is None or kind == "components" or (parts is None and kind in OF_SCORE):
         return None
     if kind == "centre":
         return centre_prior(*activations.cells.shape).numpy()
@@ -125,25 +148,6 @@ def heat(seen: AttentionView, kind: str, channel: int) -> np.ndarray | None:
     if parts is not None and kind in OF_SCORE:
         return np.asarray(parts.heat[channel] if kind == "strongest" else parts.heat.sum(0))
     return activations.heat(kind, channel)
-
-
-def files(seen: AttentionView, kind: str, channel: int, signed: bool) -> dict[str, File]:
-    """The picture under that heat as a file to download; none without heat."""
-    values, activations = heat(seen, kind, channel), seen.activations
-    if values is None or activations is None or activations.picture is None:
-        return {}
-    picture, request = activations.picture, seen.request
-    title, quantity = HEATS[kind]
-    of = f" of channel {channel}" if kind in OF_CHANNEL else ""
-    scored = f"score with {display_name(request.other)}" if kind in OF_SCORE else ""
-    data = subtitle(collection=activations.collection, pipelines=[activations.pipeline])
-    notes = [*filter(None, [f"{title}{of}", scored, activations.pipeline, data])]
-
-    def heat_file() -> tuple[str, bytes]:
-        shown = heat_picture([picture], [values], quantity + of, notes, signed)
-        return f"{picture.name}-{kind}.png", png(shown)
-
-    return {"Picture and heat (PNG)": heat_file}
 
 
 def note(seen: AttentionView) -> str:

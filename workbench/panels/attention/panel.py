@@ -15,7 +15,9 @@ from workbench.config.steps import is_local
 from workbench.explain.activations import map_layers
 from workbench.features.backbones import BackboneSpec
 from workbench.panels.attention import model
-from workbench.panels.attention.model import HEATS, OF_CHANNEL, OF_SCORE, AttentionView, Request
+from workbench.panels.attention.common_components import CommonComponents
+from workbench.panels.attention.files import files
+from workbench.panels.attention.model import HEATS, OF_BOTH, OF_CHANNEL, OF_SCORE, AttentionView, Request
 from workbench.panels.attention.nearest_regions import ELSEWHERE, HINT, NearestRegions
 from workbench.panels.base import Panel
 from workbench.panels.session import Session, first_result
@@ -50,26 +52,33 @@ class Attention(Panel[Request, AttentionView]):
         self.layer = W.Dropdown(description="Layer", options=[("of the pipeline", "")])
         self.boxes = W.Dropdown(description="Boxes", options=BOXES)
         self.heat = W.Dropdown(description="Heat", options=[(HEATS["norm"][0], "norm")])
+        self.heat.add_class("wb-long")
         self.channel = W.BoundedIntText(description="Channel", min=0, max=0)
         self.values = W.Dropdown(description="Region values", options=["weight", "norm"])
         self.levels = Chips(label="Levels")
         self.view = HeatView(empty="Choose a query and press Run to see where the network looks.")
+        self.common = CommonComponents(self.view)
         self.download = Download()
         self.sum = Text()
         self.channels = Table(label="Channels with the largest contribution", columns=COLUMNS)
         self.contributions = W.VBox([self.sum, self.channels])
         self.nearest = NearestRegions(session, self.open)
         self.parts = (self.nearest,)
-        selects = [self.layer, self.boxes, self.heat, self.channel, self.values, self.levels]
-        controls = W.Box([self.image, *selects])
+        of_heat = [self.heat, self.channel, self.common.image, *self.common.controls]
+        controls = W.Box([self.image, self.layer, self.boxes, *of_heat, self.values, self.levels])
         controls.add_class("wb-controls")
-        body = W.Box([W.VBox([self.view, self.download]), self.contributions, self.nearest.widget])
+        pictures = W.Box([self.view, self.common.second])
+        pictures.add_class("wb-two-looks")
+        body = W.Box([W.VBox([pictures, self.download]), self.contributions, self.nearest.widget])
         body.add_class("wb-looks")
         self.widget = region("Attention", controls, body)
-        for widget in (self.layer, self.channel, self.levels, self.contributions):
+        of_both = (self.common.image, *self.common.controls, self.common.second)
+        for widget in (self.layer, self.channel, self.levels, self.contributions, *of_both):
             _display(widget, False)
         self.show_names(None)
-        for control in (self.image, self.layer, self.boxes, self.heat, self.channel):
+        self.common.lock.observe(session.guard(self.common.hold), "value")
+        chosen = [self.image, self.layer, self.boxes, self.heat, self.channel]
+        for control in (*chosen, self.common.image, *self.common.controls):
             control.observe(session.guard(self.refresh), "value")
         self.values.observe(session.guard(self.show_regions), "value")
         self.levels.observe(session.guard(self.show_regions), "chosen")
@@ -97,13 +106,15 @@ class Attention(Panel[Request, AttentionView]):
         else:
             image, box = result if self.image.value == RESULT else (self.image.value, None)
             other, other_box = query
+        other, other_box = (self.common.image.value, None) if self.common.image.value else (other, other_box)
         layer = "" if is_local(Config.parse(session.pipeline).backbone) else self.layer.value or ""
         regions = "" if layer else self.boxes.value
-        return Request(image or query[0], box, other, other_box, session.pipeline, layer, regions)
+        request = Request(image or query[0], box, other, other_box, session.pipeline, layer, regions)
+        return self.common.of(request) if self.heat.value == "components" else request
 
     def dim(self, stale: bool) -> None:
         nearest = self.nearest.lines, self.nearest.strip
-        for part in (self.view, self.download, self.sum, self.channels, *nearest):
+        for part in (self.view, self.common.second, self.download, self.sum, self.channels, *nearest):
             part.stale = stale
 
     def compute(self, request: Request, progress: Progress) -> AttentionView:
@@ -136,6 +147,9 @@ class Attention(Panel[Request, AttentionView]):
         _display(self.layer, bool(layers))
         _display(self.boxes, seen.activations is not None and not self.layer.value)
         _display(self.channel, self.heat.value in OF_CHANNEL)
+        _display(self.common.image, self.heat.value in OF_BOTH)
+        for part in (*self.common.controls, self.common.second):
+            _display(part, self.heat.value == "components" and seen.components is not None)
         _display(self.levels, bool(levels))
 
     def _show(self, seen: AttentionView) -> None:
@@ -145,19 +159,23 @@ class Attention(Panel[Request, AttentionView]):
             self.channel.value = strongest[0]
         heat = model.heat(seen, kind, self.channel.value)
         channel = f" · channel {self.channel.value}" if kind in OF_CHANNEL else ""
-        self.view.show(
-            np.zeros((0, 0)) if heat is None else heat,
-            picture=seen.picture,
-            name=display_name(seen.request.image),
-            opens=reference(seen.request.image, seen.request.box),
-            alt=f"{display_name(seen.request.image)}, under its heat: {HEATS[kind][0]}",
-            note=model.note(seen),
-            top=1.0 if heat is None else float(np.abs(heat).max()) or 1.0,
-            signed=heat is not None and (kind in OF_SCORE or bool(heat.min() < 0)),
-            quantity=HEATS[kind][1] + channel,
-            stale=False,
-        )
-        self.download.offer(model.files(seen, kind, self.channel.value, self.view.signed))
+        with self.view.hold_sync():
+            self.view.show(
+                np.zeros((0, 0)) if heat is None else heat,
+                picture=seen.picture,
+                name=display_name(seen.request.image),
+                opens=reference(seen.request.image, seen.request.box),
+                alt=f"{display_name(seen.request.image)}, under its heat: {HEATS[kind][0]}",
+                note=model.note(seen),
+                top=1.0 if heat is None else float(np.abs(heat).max()) or 1.0,
+                signed=heat is not None and (kind in OF_SCORE or bool(heat.min() < 0)),
+                quantity=HEATS[kind][1] + channel,
+                stale=False,
+            )
+            if kind == "components":
+                self.common.show(seen)
+        first = self.common.which.value
+        self.download.offer(files(seen, kind, self.channel.value, self.view.signed, first))
         _display(self.contributions, bool(strongest))
         if parts and strongest:
             self.channels.rows = model.channel_rows(parts, strongest)
@@ -175,6 +193,7 @@ class Attention(Panel[Request, AttentionView]):
         names = self.session.bench.collection.images
         following = [("the query", QUERY), ("the chosen result", RESULT)]
         _set_options(self.image, [*following, *((name, name) for name in names)])
+        self.common.offer(names)
 
     def pick_channel(self, name: str) -> None:
         self.channel.value = int(name)

@@ -1,5 +1,6 @@
 // Heat as colours, shared by the views of pictures under heat.
 
+const OPAQUE = 220; // alpha of coloured cells, as at the end of a scale
 const FINE = 256; // pixels along the longer side of interpolated heat
 
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
@@ -24,7 +25,23 @@ function interpolated(values, rows, columns, row, column) {
   return across(top) * (1 - y + top) + across(down) * (y - top);
 }
 
-function paint(canvas, values, [rows, columns], top, signed, table, smooth) {
+function paint(canvas, values, shape, top, signed, table, smooth) {
+  const put = (data, at, [value]) => {
+    const share = Number.isFinite(value) ? value / (top || 1) : 0;
+    const index = Math.round(signed ? 128 + 127 * between(-1, share, 1) : 255 * between(0, share, 1));
+    for (let part = 0; part < 4; part++) data[at + part] = table[4 * index + part];
+  };
+  fill(canvas, [values], shape, smooth, put);
+}
+
+// The colours of cells: red, green and blue follow one another in `rgb`.
+function paintColours(canvas, rgb, [rows, columns], smooth) {
+  const planes = [0, 1, 2].map((n) => rgb.subarray(n * rows * columns, (n + 1) * rows * columns));
+  fill(canvas, planes, [rows, columns], smooth, (data, at, colour) => data.set([...colour, OPAQUE], at));
+}
+
+// Calls `put` for each pixel with the values of the planes there.
+function fill(canvas, planes, [rows, columns], smooth, put) {
   const fine = smooth ? Math.max(1, Math.ceil(FINE / Math.max(rows, columns))) : 1;
   canvas.width = Math.max(1, columns * fine);
   canvas.height = Math.max(1, rows * fine);
@@ -32,10 +49,8 @@ function paint(canvas, values, [rows, columns], top, signed, table, smooth) {
   const image = context.createImageData(canvas.width, canvas.height);
   for (let y = 0, at = 0; y < rows * fine; y++) {
     for (let x = 0; x < columns * fine; x++, at += 4) {
-      const value = fine > 1 ? interpolated(values, rows, columns, (y + 0.5) / fine, (x + 0.5) / fine) : values[y * columns + x];
-      const share = Number.isFinite(value) ? value / (top || 1) : 0;
-      const index = Math.round(signed ? 128 + 127 * between(-1, share, 1) : 255 * between(0, share, 1));
-      for (let part = 0; part < 4; part++) image.data[at + part] = table[4 * index + part];
+      const here = (plane) => (fine > 1 ? interpolated(plane, rows, columns, (y + 0.5) / fine, (x + 0.5) / fine) : plane[y * columns + x]);
+      put(image.data, at, planes.map(here));
     }
   }
   context.putImageData(image, 0, 0);

@@ -80,8 +80,11 @@ function render({ model, el }) {
     const view = get("heat");
     values = view?.byteLength ? floats(view) : new Float32Array();
     const [rows, columns] = get("shape");
-    canvas.hidden = !get("picture")?.byteLength || !values.length || values.length !== rows * columns;
-    if (!canvas.hidden) paint(canvas, values, [rows, columns], get("top"), get("signed"), bytes(get("colours")), get("smooth"));
+    const rgb = get("rgb")?.byteLength ? bytes(get("rgb")) : new Uint8Array();
+    const coloured = rgb.length > 0 && rgb.length === 3 * rows * columns;
+    canvas.hidden = !get("picture")?.byteLength || !(coloured || (values.length && values.length === rows * columns));
+    if (!canvas.hidden && coloured) paintColours(canvas, rgb, [rows, columns], get("smooth"));
+    else if (!canvas.hidden) paint(canvas, values, [rows, columns], get("top"), get("signed"), bytes(get("colours")), get("smooth"));
     canvas.classList.toggle("wb-heat-cells", !get("smooth"));
     drawOpacity();
   };
@@ -216,7 +219,7 @@ function render({ model, el }) {
   });
 
   on(frame, "pointermove", (event) => {
-    if (canvas.hidden) return;
+    if (canvas.hidden || !values.length) return;
     const place = frame.getBoundingClientRect();
     const [rows, columns] = get("shape");
     const row = between(0, Math.floor((rows * (event.clientY - place.top)) / place.height), rows - 1);
@@ -251,10 +254,11 @@ function render({ model, el }) {
     paint(bar, steps, [1, 256], 1, signed, bytes(get("colours")), false);
     low.textContent = signed ? number(-top, top, true) : "0";
     high.textContent = number(top, top, signed);
+    for (const part of [low, bar, high]) part.hidden = Boolean(get("rgb")?.byteLength);
     quantity.textContent = get("quantity");
     slider.value = get("opacity");
     button.setAttribute("aria-pressed", String(!get("smooth")));
-    controls.hidden = look === "all" && !get("heat")?.byteLength;
+    controls.hidden = look === "all" && !get("heat")?.byteLength && !get("rgb")?.byteLength;
   };
   const set = (key, value) => {
     model.set(key, value);
@@ -266,7 +270,7 @@ function render({ model, el }) {
   const picture = [drawPicture, drawText];
   const changes = {
     picture: [...picture, drawHeat], name: picture, alt: picture, opens: [drawPicture, drawShown], empty: picture, note: [drawText], stale: [drawText],
-    heat: [drawPicture, drawHeat, drawScale], shape: [drawHeat], colours: [drawHeat, drawScale],
+    heat: [drawPicture, drawHeat, drawScale], rgb: [drawHeat, drawScale], shape: [drawHeat], colours: [drawHeat, drawScale],
     top: [drawHeat, drawScale], signed: [drawHeat, drawScale], smooth: [drawHeat, drawScale],
     opacity: [drawOpacity, drawScale], quantity: [drawScale],
     regions: [drawRegions], shown: [drawShown], marked: [drawMarked], outlines: [drawOutlines],

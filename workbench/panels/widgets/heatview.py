@@ -34,6 +34,7 @@ class HeatView(anywidget.AnyWidget):
     name = T.Unicode().tag(sync=True)
     note = T.Unicode().tag(sync=True)  # a line below the name
     heat = T.Bytes().tag(sync=True)  # float32, row by row; empty without heat
+    rgb = T.Bytes().tag(sync=True)  # colours of the cells in place of heat: uint8, red, then green, then blue
     shape = T.Tuple((0, 0)).tag(sync=True)  # rows and columns of the heat
     top = T.Float(1.0).tag(sync=True)  # the end of the scale
     signed = T.Bool(False).tag(sync=True)  # whether heat may be negative
@@ -57,10 +58,17 @@ class HeatView(anywidget.AnyWidget):
     def _recolour(self, _: object) -> None:
         self.colours = self._table()
 
-    def show(self, heat: np.ndarray | None = None, **traits: Any) -> None:
-        """Set several traits in one message; ``heat`` [H, W] sets ``heat`` and ``shape``."""
+    def show(self, heat: np.ndarray | None = None, rgb: np.ndarray | None = None, **traits: Any) -> None:
+        """Set several traits in one message.
+
+        ``heat`` [H, W], or in its place ``rgb`` [H, W, 3] from 0 to 1, sets ``heat``, ``rgb`` and ``shape``.
+        """
         if heat is not None:
-            traits |= {"heat": np.ascontiguousarray(heat, np.float32).tobytes(), "shape": heat.shape}
+            data = np.ascontiguousarray(heat, np.float32).tobytes()
+            traits |= {"heat": data, "rgb": b"", "shape": heat.shape}
+        if rgb is not None:
+            data = (255 * rgb).round().astype(np.uint8).transpose(2, 0, 1).tobytes()
+            traits |= {"heat": b"", "rgb": data, "shape": rgb.shape[:2]}
         with self.hold_sync():
             for name, value in traits.items():
                 setattr(self, name, value)
