@@ -235,7 +235,8 @@ def test_three_images_without_ground_truth_can_be_measured(tmp_path: Path) -> No
     panel.pick("lsh:256")
     settled(session, panel)
     assert len(panel.inspector.bits.rows) == 4
-    landmark, *_ = tradeoff_panel(bench, session).children
+    configuration, *_, landmark = tradeoff_panel(bench, session).children[:4]
+    assert configuration.children[0].region == "Configuration"
     assert landmark.children[0].region == "Index trade-off"
     session.cancel()
     assert session.wait(60)
