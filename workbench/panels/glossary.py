@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from workbench.panels.study_words import STUDY_WORDS
+
 Card = dict[str, str]
 
 
@@ -187,6 +189,8 @@ GLOSSARY: dict[str, Meaning] = {
         "stops rising, and the best epoch is kept.",
     ),
 }
+
+GLOSSARY |= {word: Meaning(*parts) for word, parts in STUDY_WORDS.items()}
 
 
 def cards(*words: str) -> list[Card]:

@@ -27,9 +27,7 @@ class Text(Dimmed, anywidget.AnyWidget):
     """
 
     _esm = dimmed_module("help", "text")
-    _css = "\n".join(
-        (_STATIC / f"{name}.css").read_text("utf-8") for name in ("panel", "columns", "training")
-    )
+    _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in _STYLES)
     lines = T.List(T.Dict()).tag(sync=True)
     live = T.Bool(False).tag(sync=True)  # whether changes are read aloud
     region = T.Unicode().tag(sync=True)
