@@ -168,7 +168,7 @@ GLOSSARY: dict[str, Meaning] = {
         "Xie et al., ICMR 2015",
     ),
     "embedding map": Meaning(
-        "The vectors of all images drawn in two or three dimensions, near ones near each other. Near "
+        "The descriptors of all images drawn in two or three dimensions, near ones near each other. Near "
         "points are reliable; distances between groups, and their sizes, are not.",
         "",
         "McInnes et al. 2018 (UMAP); van der Maaten and Hinton 2008 (t-SNE)",

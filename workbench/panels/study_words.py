@@ -22,14 +22,14 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "docs/regions.md",
     ),
     "map method": (
-        "PCA shows the directions in which the vectors vary most, to scale; UMAP and t-SNE keep near images "
+        "PCA shows the directions in which the descriptors vary most, to scale; UMAP and t-SNE keep near images "
         "together and distort the rest. Neighbours (UMAP) and perplexity (t-SNE) say how many near images "
         "shape the place of a point, and minimum distance how closely UMAP packs the points.",
         "perplexity = 2^H, H the entropy of the weights of the neighbours",
         "McInnes et al. 2018 (UMAP); van der Maaten and Hinton 2008 (t-SNE)",
     ),
     "cluster": (
-        "A group of images whose vectors are near the same mean, found by k-means without any label. "
+        "A group of images whose descriptors are near the same mean, found by k-means without any label. "
         "Cluster 1 is the largest.",
         "minimise Σ ‖x − mean of its cluster‖²",
         "Lloyd 1982; Dhillon and Modha 2001 (unit vectors)",
@@ -47,7 +47,7 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "Jégou, Douze and Schmid, IJCV 2010",
     ),
     "binary codes": (
-        "Each vector becomes a string of bits, such that similar vectors have similar strings. The distance "
+        "Each descriptor becomes a string of bits, such that similar descriptors have similar strings. The distance "
         "is the number of bits that differ; sh divides it by the number of bits that are 1 in both.",
         "d = |a ⊕ b|;  sh: |a ⊕ b| / |a ∧ b|",
         "Charikar 2002 (lsh); Gong et al. 2013 (itq); Heo et al., CVPR 2012 (sh)",
@@ -60,8 +60,8 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "Schroff et al., CVPR 2015; Hadsell et al., CVPR 2006; Babenko et al., ECCV 2014",
     ),
     "regional attention": (
-        "A small network that gives each region a weight, so that clutter counts less in the vector of an "
-        "image. It is trained on composites, photos pasted among clutter, while the backbone stays as it is.",
+        "A small network that gives each region a weight, so that clutter counts less in the descriptor of "
+        "an image. It is trained on composites, photos pasted among clutter, while the backbone stays as it is.",
         "weight(r) = softplus(v · tanh(W [mean of r, mean of the image] + b) + c)",
         "Kim and Yoon, BMVC 2018",
     ),

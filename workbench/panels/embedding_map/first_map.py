@@ -35,12 +35,13 @@ class FirstMap(Panel[MapRequest, MadeMap]):
         self.session.observe(self.session.guard(lambda _: self.stop()), QUESTION)
 
     def refresh(self, _: object = None) -> None:
+        self._tried = None
         self.forget()
         super().refresh()
 
     def follow_jobs(self, _: object) -> None:
         """Make the quick map once no other work runs."""
-        request = self.request()
+        request = None if self.lane in self.session.jobs else self.request()
         if request is not None and self._quick_wanted(request):
             self.forget()
             self.session.run(self.lane, partial(self._run, request))
@@ -65,5 +66,6 @@ class FirstMap(Panel[MapRequest, MadeMap]):
     def _quick_wanted(self, request: MapRequest) -> bool:
         session, made = self.session, self.panel.made
         few = len(session.bench.collection.images) <= QUICK_IMAGES
-        quiet = session.answered and not session.jobs.keys() - {self.lane}
+        evaluated = session.evaluation is not None or session.bench.collection.protocol is None
+        quiet = session.answered and evaluated and not session.jobs.keys() - {self.lane}
         return few and quiet and request != self._tried and (made.request is None or made.quick)
