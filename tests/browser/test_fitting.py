@@ -13,7 +13,8 @@ from tests.browser.test_workbench import BELOW, BESIDE
 pytestmark = pytest.mark.browser
 PIPELINE = "efficientnet_lite0/max/rmac:2"
 # The selects whose longest option does not fit; those that list names of files or pipelines are exempt.
-CLIPPED = """(names) => [...document.querySelectorAll('.wb-panel select')].filter((s) => s.offsetParent).flatMap((s) => {
+CLIPPED = """(names) => [...document.querySelectorAll('.wb-panel select')].flatMap((s) => {
+  if (!s.offsetParent) return [];
   const style = getComputedStyle(s), pen = document.createElement('canvas').getContext('2d');
   pen.font = `${style.fontStyle} ${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
   const room = s.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
@@ -21,11 +22,21 @@ CLIPPED = """(names) => [...document.querySelectorAll('.wb-panel select')].filte
   const label = s.closest('.widget-dropdown')?.querySelector('label')?.textContent ?? '';
   return names.includes(label) || needed <= room + 1 ? [] : [`${label}: ${needed} in ${room}`];
 })"""
-NAMES = ["Query", "Compare with", "A", "B", "Favourite", "Image", "Result"]  # of files, pipelines, queries
+NAMES = [
+    "Backbone",
+    "Query",
+    "Compare with",
+    "A",
+    "B",
+    "Favourite",
+    "Image",
+    "Result",
+]  # of networks, files, pipelines, queries
 # Parts that reach over the right border of their tab, and are not in a part that scrolls.
 OUTSIDE = """(page) => {
   const edge = page.getBoundingClientRect().right + 1;
-  const scrolls = (n) => n !== page && (['auto', 'scroll', 'hidden'].includes(getComputedStyle(n).overflowX) || scrolls(n.parentElement));
+  const clips = (n) => ['auto', 'scroll', 'hidden'].includes(getComputedStyle(n).overflowX);
+  const scrolls = (n) => n !== page && (clips(n) || scrolls(n.parentElement));
   return [...page.querySelectorAll('select, button, input, .wb-line, img')]
     .filter((n) => n.offsetParent && n.getBoundingClientRect().right > edge && !scrolls(n))
     .map((n) => n.outerHTML.slice(0, 120));

@@ -22,9 +22,9 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "docs/regions.md",
     ),
     "map method": (
-        "PCA shows the directions in which the descriptors vary most, to scale; UMAP and t-SNE keep near images "
-        "together and distort the rest. Neighbours (UMAP) and perplexity (t-SNE) say how many near images "
-        "shape the place of a point, and minimum distance how closely UMAP packs the points.",
+        "PCA shows the directions in which the descriptors vary most, to scale; UMAP and t-SNE keep near "
+        "images together and distort the rest. Neighbours (UMAP) and perplexity (t-SNE) say how many near "
+        "images shape the place of a point, and minimum distance how closely UMAP packs the points.",
         "perplexity = 2^H, H the entropy of the weights of the neighbours",
         "McInnes et al. 2018 (UMAP); van der Maaten and Hinton 2008 (t-SNE)",
     ),
@@ -47,8 +47,8 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "Jégou, Douze and Schmid, IJCV 2010",
     ),
     "binary codes": (
-        "Each descriptor becomes a string of bits, such that similar descriptors have similar strings. The distance "
-        "is the number of bits that differ; sh divides it by the number of bits that are 1 in both.",
+        "Each descriptor becomes a string of bits, such that similar descriptors have similar strings. The "
+        "distance is the number of bits that differ; sh divides it by the number of bits that are 1 in both.",
         "d = |a ⊕ b|;  sh: |a ⊕ b| / |a ∧ b|",
         "Charikar 2002 (lsh); Gong et al. 2013 (itq); Heo et al., CVPR 2012 (sh)",
     ),
@@ -61,7 +61,8 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "regional attention": (
         "A small network that gives each region a weight, so that clutter counts less in the descriptor of "
-        "an image. It is trained on composites, photos pasted among clutter, while the backbone stays as it is.",
+        "an image. It is trained on composites, photos pasted among clutter, while the backbone stays as it "
+        "is.",
         "weight(r) = softplus(v · tanh(W [mean of r, mean of the image] + b) + c)",
         "Kim and Yoon, BMVC 2018",
     ),
