@@ -22,7 +22,7 @@ CLIPPED = """(names) => [...document.querySelectorAll('.wb-panel select')].flatM
   const label = s.closest('.widget-dropdown')?.querySelector('label')?.textContent ?? '';
   return names.includes(label) || needed <= room + 1 ? [] : [`${label}: ${needed} in ${room}`];
 })"""
-NAMES = [
+NAMES = ["Explained query", "Explained image", 
     "Backbone",
     "Query",
     "Compare with",
