@@ -62,7 +62,8 @@ class Screen:
         except StopIteration:
             send(self.widget("Button", label), method="custom", content={"event": "click"})
         else:
-            send(button, method="custom", content={"click": [field.value for field in button.fields]})
+            written = [[n, f.value] for n, f in enumerate(button.fields) if isinstance(f, W.Text)]
+            send(button, method="custom", content={"click": written})
 
     def pick(self, label: str, pipeline: str) -> None:
         """Click on the row of a pipeline in a table."""

@@ -23,7 +23,7 @@ def test_click_brings_the_contents_of_fields() -> None:
     read: list[tuple[Any, ...]] = []
     button = FieldButton(description="Save", fields=[text, number, select])
     button.on_click(lambda _: read.append((text.value, number.value, select.value)))
-    button._handle_custom_msg({"click": ["mine.json", 4, 1]}, [])
+    button._handle_custom_msg({"click": [[0, "mine.json"], [1, 4], [2, 1]]}, [])
     assert read == [("mine.json", 4, "b")]
     text.value = "mine.json"  # its own message changes nothing
     button.click()

@@ -31,6 +31,10 @@ GLOSSARY: dict[str, Meaning] = {
         "",
         "Radenović et al., CVPR 2018",
     ),
+    "keys": Meaning(
+        "A click or Space explains a result, a double click, Enter or f opens it large, + and − judge it, "
+        "and s or Ctrl+click selects it. The arrow keys, Home and End move from result to result.",
+    ),
     "junk": Meaning(
         "Images that show the object too badly to count as right or as wrong. They are taken out of the "
         "ranking before it is measured, and their sign is ~.",

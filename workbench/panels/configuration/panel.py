@@ -43,7 +43,7 @@ class Configuration:
         self.selects = {label: W.Dropdown(description=label) for label in LABELS}
         self.numbers = {label: Numbers() for label in LABELS}
         self.pipeline = W.Text(description="Pipeline", continuous_update=False)
-        written = [self.pipeline]
+        written = [*self.selects.values(), self.pipeline]
         self.run = FieldButton(
             description="Run", button_style="primary", tooltip="Rank and evaluate again", fields=written
         )
@@ -98,7 +98,9 @@ class Configuration:
     def _slot(self, slot: str) -> tuple[FieldButton, W.Button]:
         """The buttons that fill a slot and that use its pipeline."""
         fill = FieldButton(
-            description=f"Set {slot}", tooltip=f"Keep this pipeline as {slot}", fields=[self.pipeline]
+            description=f"Set {slot}",
+            tooltip=f"Keep this pipeline as {slot}",
+            fields=[*self.selects.values(), self.pipeline],
         )
         use = W.Button(description=f"Use {slot}")
         fill.on_click(self.session.guard(lambda _: self.fill(slot)))

@@ -20,7 +20,7 @@ from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.region import Line, Text, line, region
 
 LOCATED, TOGETHER = 60, 10  # results in which the query is located, and the number shown at a time
-KEYS = "Click or space explains · double-click, Enter or f opens large · + and − judge · s selects"
+KEYS = "Click explains · double click opens large"
 ABSENT = {
     "errors only": "No errors: no negative is ranked in the place of a positive.",
     "missed positives": "None missed: all positives come first.",
@@ -180,7 +180,7 @@ class Results:
         self.grid.empty = self.hint()
         self.grid.show(len(rows), lambda start, stop: [figure(row) for row in rows[start:stop].itertuples()])
         text = filters.summary(ranking, rows, self.show.value, protocol, len(collection.images))
-        self.count.lines = [line(text, "note"), *([line(KEYS, "note")] if len(rows) else [])]
+        self.count.lines = [line(text, "note"), *([line(KEYS, "note", "keys")] if len(rows) else [])]
         self.dim(None)
         self.boxes.refresh()
 

@@ -14,7 +14,7 @@ _STATIC = Path(__file__).parents[1] / "static"
 
 
 class FieldButton(anywidget.AnyWidget):
-    """A button whose click brings along the contents of ``fields``, texts, numbers and selects.
+    """A button whose click brings along what was edited in ``fields``, texts, numbers and selects.
 
     Each widget has its own channel to the kernel, so that a click may be handled before the text that was
     written just before it. The click sets the fields first. Otherwise it is like ``ipywidgets.Button``.
@@ -44,7 +44,8 @@ class FieldButton(anywidget.AnyWidget):
     def _receive(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
         if "click" not in content:
             return
-        for field, value in zip(self.fields, content["click"], strict=False):
+        for number, value in content["click"]:  # in the order of the edits
+            field = self.fields[number]
             name = "index" if field.has_trait("index") else "value"
             if value is not None and getattr(field, name) != value:
                 setattr(field, name, value)
