@@ -22,7 +22,10 @@ CLIPPED = """(names) => [...document.querySelectorAll('.wb-panel select')].flatM
   const label = s.closest('.widget-dropdown')?.querySelector('label')?.textContent ?? '';
   return names.includes(label) || needed <= room + 1 ? [] : [`${label}: ${needed} in ${room}`];
 })"""
-NAMES = ["Explained query", "Explained image", 
+NAMES = [
+    "Heat",
+    "Explained query",
+    "Explained image",
     "Backbone",
     "Query",
     "Compare with",

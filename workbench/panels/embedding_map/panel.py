@@ -113,7 +113,8 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         self.make.disabled = self.made.request == request
         self.make.tooltip = f"Lay out the images by {METHODS[request.method.method]}: {self._duration()}"
         self.plot.empty = (
-            "Make map lays out the images so that those with similar descriptors are near each other: "
+            "A first map, by PCA, appears here after the first ranking. Make map lays out the images so that "
+            "those with similar descriptors are near each other: "
             f"{self._duration()} for {len(self.session.bench.collection.images):,} images. Maps are stored."
         )
         self.colour.disabled = self.made.comparison is not None

@@ -31,7 +31,10 @@ from workbench.panels.widgets.table import Table
 
 EXACT = "exact"
 FIRST = (EXACT, "ivf:64", "hnsw:32", "pq:16", "ivf:64,pq:16", "lsh:256", "itq:256", "sh:256")
-EMPTY = "Each measured index becomes a point here: accuracy over memory, or over time."
+EMPTY = (
+    "Each measured index becomes a point here: its recall over its memory, or over its speed. "
+    "The first few are measured after the first ranking."
+)
 
 
 @dataclass(frozen=True, eq=False)
