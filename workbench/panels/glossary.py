@@ -117,9 +117,9 @@ GLOSSARY: dict[str, Meaning] = {
         "Chum et al. 2007; Radenović et al. 2019; Iscen et al. 2017; Zhong et al. 2017; Philbin et al. 2007",
     ),
     "feedback": Meaning(
-        "Mark results as right (+) or wrong (−), and the query moves towards the right ones and away "
-        "from the wrong ones. The mAP never includes feedback.",
-        "Rocchio: q' = α q + β mean(right) − γ mean(wrong)",
+        "Mark results as good (+) or bad (−), and the query moves towards the good ones and away "
+        "from the bad ones. The mAP never includes feedback.",
+        "Rocchio: q' = α q + β mean(good) − γ mean(bad)",
         "Rocchio 1971",
     ),
     "recall@k": Meaning(

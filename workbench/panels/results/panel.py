@@ -163,7 +163,7 @@ class Results:
         if self.show.value == "selection":
             return "Nothing is selected: Ctrl+click images, or press s on one, or draw a lasso on the map."
         if session.bench.collection.protocol is None:
-            return "Errors are not known without ground truth; show all."
+            return "Errors are not known without ground truth: show all."
         return ABSENT.get(self.show.value, "")
 
     def dim(self, _: object) -> None:

@@ -225,7 +225,7 @@ def _summary(trained: TrainingRecord, evaluations: Evaluations, session: Session
     if card.get("collection") == bench.collection.name:
         reason = "it was trained on these very images, all but those held out, which flatters it"
         if trained.kind == "attention":
-            reason = "it was trained on these very photos"
+            reason = "it was trained on these very images"
         text = f"On {bench.collection.name} {reason}: evaluate it on another collection too."
         lines.append(line(text, "warning"))
     size = card.get("size", bench.options.size)

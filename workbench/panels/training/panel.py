@@ -203,7 +203,9 @@ class TrainingPanel(Panel[Request, Live]):
             waiting = None if running else self.waiting()
             self.go.description = "Continue" if waiting is not None else "Train"
             self.go.disabled = running or (waiting is None and is_local(self._backbone()))
-            self.go.tooltip = "Cancel, below, stops the training and keeps the last epoch" if running else ""
+            self.go.tooltip = (
+                "Cancel, beside the progress, stops the training and keeps the last epoch" if running else ""
+            )
             self.note.lines = [] if running else self._note(waiting)
             self.list.rows = [
                 words.row(weights, live is not None and live.name == weights.name)
@@ -257,7 +259,7 @@ class TrainingPanel(Panel[Request, Live]):
             )
         else:
             text = (
-                f"Learns weights for the regions of {backbone}'s map, from photos of {bench.collection.name} "
+                f"Learns weights for the regions of {backbone}'s map, from images of {bench.collection.name} "
                 "among clutter; the backbone stays as it is."
             )
         images = len(bench.collection.images)
@@ -271,7 +273,9 @@ class TrainingPanel(Panel[Request, Live]):
 
     def _about(self, trained: TrainingRecord | None, running: bool) -> list[Line]:
         if running:
-            return [line(f"{self.picked} is being trained: Cancel, below, keeps its last epoch.")]
+            return [
+                line(f"{self.picked} is being trained: Cancel, beside the progress, keeps its last epoch.")
+            ]
         if trained is None:
             return [line(HINT, "note")]
         return [line(words.card(trained), "note")]
