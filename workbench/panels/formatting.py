@@ -35,7 +35,7 @@ def about(seconds: float) -> str:
     """An estimated duration, rounded up as its uncertainty deserves: ``about 1 s``, ``about 20 min``."""
     if seconds > 5400:
         return f"about {round(seconds / 3600)} h"
-    value, unit = (seconds / 60, "min") if seconds > 50 else (seconds, "s")
+    value, unit = (seconds / 60, "min") if seconds > 45 else (seconds, "s")
     steps = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90)
     return f"about {next((step for step in steps if step >= value), steps[-1])} {unit}"
 
