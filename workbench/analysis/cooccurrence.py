@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
@@ -132,6 +130,9 @@ def _grouped(correlations: np.ndarray) -> np.ndarray:
         return np.arange(len(correlations))
     distances = np.clip(1 - np.abs(correlations), 0, 1)
     np.fill_diagonal(distances, 0)
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
     tree = linkage(squareform(distances, checks=False), "average", optimal_ordering=True)
     return np.asarray(leaves_list(tree))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -21,9 +21,11 @@ from workbench.descriptors import proposals
 from workbench.descriptors.attention import Attention
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import regions as lay_regions
-from workbench.descriptors.rpn import ProposalModel
 from workbench.descriptors.weighting import cell_weights, region_weights
 from workbench.descriptors.whitening import Whitening
+
+if TYPE_CHECKING:
+    from workbench.descriptors.rpn import ProposalModel
 
 _TINY = 1e-12
 

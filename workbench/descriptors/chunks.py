@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -9,8 +11,10 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.aggregation import PooledRegions, pool_regions
 from workbench.descriptors.attention import Attention
-from workbench.descriptors.rpn import ProposalModel
 from workbench.features.map_source import MapSource
+
+if TYPE_CHECKING:
+    from workbench.descriptors.rpn import ProposalModel
 
 _CACHE_NUMBERS = 2**19  # numbers of maps pooled at a time, so that intermediate results stay in the cache
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,13 +28,15 @@ from workbench.descriptors.attention import Attention, load_attention
 from workbench.descriptors.chunks import Chunk, merge, pool_batch
 from workbench.descriptors.named_whitening import named_whitenings
 from workbench.descriptors.proposals import load_proposal_model
-from workbench.descriptors.rpn import ProposalModel
 from workbench.descriptors.whitening import MAX_VECTORS, Whitening
 from workbench.features.device import (
     map_in_order,
     single_threaded_operations,
 )
 from workbench.features.map_source import MapSource
+
+if TYPE_CHECKING:
+    from workbench.descriptors.rpn import ProposalModel
 
 MOST_BYTES = 2**30  # of pooled regions kept in memory between fitting and describing
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.descriptors import rpn
-from workbench.descriptors.fpn import load_pyramid
-from workbench.descriptors.rpn import ProposalModel
 from workbench.features.cards import SHIPPED_WEIGHTS, card_differences, source_card, trained_path
 from workbench.features.map_source import MapSource
+
+if TYPE_CHECKING:
+    from workbench.descriptors.rpn import ProposalModel
 
 _ORIGIN = ("collection", "scenes", "epochs", "seed")
 MIN_OBJECTNESS = 0.05  # boxes below this are no proposals
@@ -85,6 +85,10 @@ def load_proposal_model(config: Config, source: MapSource) -> ProposalModel | No
     """
     if config.regions.name != "proposals":
         return None
+    # torchvision's detectors take seconds to import, and few pipelines need them.
+    from workbench.descriptors import rpn
+    from workbench.descriptors.fpn import load_pyramid
+
     bundled = load_pyramid(source) if config.regions.learned is None else None
     if bundled is not None:
         return bundled

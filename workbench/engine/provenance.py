@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import timm
 import torch
-import torchvision
 
 from workbench.collections.collection import Collection, require_ground_truth
 from workbench.collections.truth_files import change_note
@@ -63,8 +62,8 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         "versions": {
             "workbench": VERSION,
             "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "timm": timm.__version__,
+            "torchvision": version("torchvision"),
+            "timm": version("timm"),
             "python": platform.python_version(),
         },
     }

@@ -19,13 +19,14 @@ from workbench.descriptors.aggregation import pool_regions
 from workbench.descriptors.attention import Attention
 from workbench.descriptors.pooling import pool
 from workbench.descriptors.regions import rmac
-from workbench.descriptors.rpn import ProposalModel
 from workbench.descriptors.weighting import cell_weights
 from workbench.features.backbones import BackboneCard, BackboneSpec
 from workbench.features.map_source import MapSource
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+    from workbench.descriptors.rpn import ProposalModel
 
 
 @dataclass(frozen=True)

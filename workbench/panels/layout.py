@@ -4,93 +4,110 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 
 import ipywidgets as W
 
-from workbench.panels.attention.panel import Attention
-from workbench.panels.classes.panel import Classes
 from workbench.panels.columns import columns, rows
-from workbench.panels.comparison.panel import Comparison
 from workbench.panels.configuration.panel import Configuration
-from workbench.panels.embedding_map.panel import EmbeddingMap
-from workbench.panels.explanation.panel import Explanation
-from workbench.panels.history.panel import History
-from workbench.panels.index_tradeoff.panel import TradeoffPanel
 from workbench.panels.large_pictures import LargePictures
-from workbench.panels.local_matches.panel import LocalMatches
 from workbench.panels.messages import Messages
 from workbench.panels.notes import Notes
 from workbench.panels.prefetch import Prefetcher
-from workbench.panels.proposals.panel import ProposalsPanel
 from workbench.panels.query.panel import QueryPicker
 from workbench.panels.results.panel import Results
 from workbench.panels.session import Session, session_of
 from workbench.panels.tabbed_panels import TabbedPanels
-from workbench.panels.training.panel import TrainingPanel
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
 
 class Entry(NamedTuple):
-    """A panel: its title on screen, the class with its ``widget``, and one sentence about it."""
+    """A panel: its title on screen, its folder, its class with the ``widget``, and one sentence about it."""
 
     title: str
-    build: Callable[[Session], Any]
+    folder: str
+    name: str
     about: str
     beside: bool = False  # whether the whole workbench shows it beside the results, not below them
+    configured: bool = False  # whether the pipeline is chosen above it where it is shown alone
+
+    def build(self, session: Session) -> W.Widget:
+        """The widget of the panel, whose module is imported now: a cell is faster without the others."""
+        module = import_module(f"workbench.panels.{self.folder}.panel")
+        widget: W.Widget = getattr(module, self.name)(session).widget
+        return widget
 
 
 # Single panels by the name of their method of Workbench, in the order of their tabs; new ones go here.
 ENTRIES: dict[str, Entry] = {
     "explanation_panel": Entry(
         "Explanation",
-        Explanation,
+        "explanation",
+        "Explanation",
         "The score of a result, split into contributions of both images.",
         beside=True,
     ),
     "attention_panel": Entry(
         "Attention",
-        Attention,
+        "attention",
+        "Attention",
         "Where the network responds in an image, and the nearest regions of a region.",
         beside=True,
+        configured=True,
     ),
     "local_panel": Entry(
         "Local matches",
-        LocalMatches,
+        "local_matches",
+        "LocalMatches",
         "Keypoints of query and result: matches, patches, shared words, verification, HardNet's batches.",
         beside=True,
+        configured=True,
     ),
     "classes_panel": Entry(
         "Classes",
-        Classes,
+        "classes",
+        "Classes",
         "The classes and images nearest to the query by ONE, and the votes.",
         beside=True,
+        configured=True,
     ),
     "proposals_panel": Entry(
         "Proposals",
-        ProposalsPanel,
+        "proposals",
+        "ProposalsPanel",
         "Region proposals by epoch of their training, and their recall beside grids.",
         beside=True,
     ),
     "compare_panel": Entry(
         "Comparison",
-        Comparison,
+        "comparison",
+        "Comparison",
         "Pipelines compared: measures, differences by query, curves, grid search.",
+        configured=True,
     ),
-    "map_panel": Entry("Embedding map", EmbeddingMap, "The collection as a map of its descriptors."),
+    "map_panel": Entry(
+        "Embedding map", "embedding_map", "EmbeddingMap", "The collection as a map of its descriptors."
+    ),
     "tradeoff_panel": Entry(
         "Index trade-off",
-        TradeoffPanel,
+        "index_tradeoff",
+        "TradeoffPanel",
         "Indexes compared with exact search by accuracy, memory and time, and their contents.",
+        configured=True,
     ),
     "training_panel": Entry(
         "Training",
-        TrainingPanel,
+        "training",
+        "TrainingPanel",
         "Fine-tuning and regional attention, trained live, and the change they make.",
+        configured=True,
     ),
-    "history_panel": Entry("History", History, "Earlier evaluations; the session and a report can be saved."),
+    "history_panel": Entry(
+        "History", "history", "History", "Earlier evaluations; the session and a report can be saved."
+    ),
 }
 
 
@@ -112,12 +129,7 @@ def _show(session: Session) -> W.VBox:
 
 def _tabs(session: Session, name: str, entries: Sequence[Entry]) -> TabbedPanels:
     label = name.capitalize()
-    return TabbedPanels(session, name, label, [(entry.title, partial(_built, entry)) for entry in entries])
-
-
-def _built(entry: Entry, session: Session) -> W.Widget:
-    widget: W.Widget = entry.build(session).widget
-    return widget
+    return TabbedPanels(session, name, label, [(entry.title, entry.build) for entry in entries])
 
 
 def _count_compared(session: Session, tabs: TabbedPanels, index: int) -> None:
@@ -138,7 +150,8 @@ def _query_panel(session: Session) -> W.VBox:
 
 def _single(entry: Entry) -> Callable[[Session], W.VBox]:
     def build(session: Session) -> W.VBox:
-        return _panel(session, entry.build(session).widget)
+        configuration = [Configuration(session).widget] if entry.configured else []
+        return _panel(session, *configuration, entry.build(session))
 
     build.__doc__ = entry.about
     return build

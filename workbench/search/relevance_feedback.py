@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.svm import LinearSVC
 
 from workbench.config.errors import WorkbenchError
 
@@ -70,6 +69,8 @@ def linear_svm(query: Any, liked: Any, disliked: Any) -> torch.Tensor:
     positives = torch.cat([query[None], liked.reshape(-1, query.shape[0])])
     x = torch.cat([positives, disliked]).cpu().numpy()
     y = np.repeat([1, -1], [len(positives), len(disliked)])
+    from sklearn.svm import LinearSVC  # takes a second to import
+
     machine = LinearSVC(class_weight="balanced", random_state=0, max_iter=10_000).fit(x, y)
     return F.normalize(torch.as_tensor(machine.coef_[0]).to(query), dim=0)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pytorch_metric_learning import losses, miners
 
 Name = Literal["contrastive", "triplet", "classification"]
 NAMES: tuple[Name, ...] = ("contrastive", "triplet", "classification")
@@ -21,6 +20,8 @@ class Contrastive(torch.nn.Module):
     """
 
     def __init__(self) -> None:
+        from pytorch_metric_learning import losses, miners  # takes a second to import
+
         super().__init__()
         self.miner = miners.BatchEasyHardMiner(pos_strategy="all", neg_strategy="hard")
         self.loss = losses.ContrastiveLoss(pos_margin=0, neg_margin=CONTRASTIVE_MARGIN)
@@ -33,6 +34,8 @@ class Triplet(torch.nn.Module):
     """Triplet loss (Schroff et al. 2015) of the triplets that violate the margin."""
 
     def __init__(self) -> None:
+        from pytorch_metric_learning import losses, miners  # takes a second to import
+
         super().__init__()
         self.miner = miners.TripletMarginMiner(TRIPLET_MARGIN, type_of_triplets="all")
         self.loss = losses.TripletMarginLoss(TRIPLET_MARGIN)
