@@ -23,7 +23,6 @@ CLIPPED = """(names) => [...document.querySelectorAll('.wb-panel select')].flatM
   return names.includes(label) || needed <= room + 1 ? [] : [`${label}: ${needed} in ${room}`];
 })"""
 NAMES = [
-    "Heat",
     "Explained query",
     "Explained image",
     "Backbone",
@@ -50,6 +49,7 @@ OUTSIDE = """(page) => {
 def test_selects_show_their_longest_option(notebook: Notebook, folder: Path, cache: Path, width: int) -> None:
     page = notebook.page
     page.set_viewport_size({"width": width, "height": 900})
+    names = NAMES if width < 1900 else [name for name in NAMES if name != "Backbone"]
     page.evaluate("jupyterapp.shell.collapseLeft()")
     panel = notebook.show(folder, cache, "show", pipeline=PIPELINE)
     ranked(panel)
@@ -58,5 +58,5 @@ def test_selects_show_their_longest_option(notebook: Notebook, folder: Path, cac
         tab(panel, name).click()
         part = region(panel, name)
         part.wait_for()
-        assert page.evaluate(CLIPPED, NAMES) == [], name
+        assert page.evaluate(CLIPPED, names) == [], name
         assert part.locator("xpath=ancestor::*[contains(@class, 'wb-page')]").evaluate(OUTSIDE) == [], name
