@@ -184,7 +184,7 @@ def group_on_the_map(hand: Hand) -> None:
     make = part.get_by_role("button", name="Make map", exact=True)
     if not chart.is_visible() or "wb-stale" in (chart.get_attribute("class") or ""):
         hand.press(part, "Make map")
-    expect(make).to_be_disabled(timeout=WAIT)
+        expect(make).to_be_disabled(timeout=WAIT)
     expect(chart).to_have_attribute("aria-busy", "false", timeout=WAIT)
     hand.see(chart)
     box = chart.locator(".nsewdrag").first.bounding_box()

@@ -19,8 +19,9 @@ OTHER = "efficientnet_lite0/mean/whole"
 
 def make_map(panel: Locator) -> Locator:
     """Compute the map and return its plot."""
-    # A stored map is shown without a click, and then the button is disabled.
+    # A stored map is shown without a click, and the button is disabled once the map is made.
     button(panel, "Make map").dispatch_event("click")
+    expect(button(panel, "Make map")).to_be_disabled(timeout=120_000)
     plot = panel.locator(".wb-plot .plot-container")
     expect(plot).to_be_visible(timeout=120_000)
     plot.scroll_into_view_if_needed()

@@ -13,6 +13,7 @@ from workbench.panels import Session, layout
 from workbench.panels.comparison import queue
 from workbench.panels.results.panel import Results
 from workbench.panels.widgets.button import FieldButton
+from workbench.panels.widgets.tabs import Tabs
 
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
 OTHER = "efficientnet_lite0/mean/rmac:2/pcaw:16"
@@ -34,9 +35,11 @@ def shown(bench: Bench) -> Iterator[tuple[Session, W.Widget]]:
     """The whole workbench with every panel open and filled."""
     session = Session(bench, pipeline=PIPELINE)
     panel = layout.show(bench, session)
-    for button in (w for w in widgets(panel) if isinstance(w, W.ToggleButton)):
-        if str(button.tooltip).startswith("Show or hide"):
-            button.value = True
+    for tabs in [w for w in widgets(panel) if isinstance(w, Tabs)]:
+        for number in range(len(tabs.titles)):
+            tabs.selected = number
+    for page in (w for w in widgets(panel) if "wb-page" in w._dom_classes):
+        page.children[0].layout.display = None  # as if all tabs were open at once
     settled(session)
     queue.enter(session, [PIPELINE, OTHER])
     by_text = {w.description: w for w in widgets(panel) if isinstance(w, W.ToggleButton | FieldButton)}

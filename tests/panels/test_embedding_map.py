@@ -160,6 +160,34 @@ def test_stored_map_is_shown_and_map_of_another_pipeline_is_dimmed(session: Sess
     assert not panel.plot.stale
 
 
+def test_first_map_is_by_pca_until_another_is_made(session: Session, bench: Bench) -> None:
+    first, second = "efficientnet_lite0/crow/whole", "efficientnet_lite0/gem:3/whole"  # without stored maps
+    session.pipeline = first
+    panel = EmbeddingMap(session)
+    assert panel.made.request is None and "about 10 s for 18 images" in panel.plot.empty
+    session.refresh()
+    settled(session, panel)
+    assert panel.made.quick and panel.made.frame.attrs["method"] == "pca"
+    exact = bench.studies.embedding(first, method="pca")
+    assert panel.made.frame["x"].tolist() == exact["x"].tolist()
+    assert not panel.plot.stale and not panel.make.disabled
+    assert panel.lines()[0]["text"].startswith(
+        "18 images by PCA, a first map. Make map lays them out by UMAP: ab"
+    )
+    panel.settings.dimensions.value = 3
+    settled(session, panel)
+    assert panel.made.quick and {trace.type for trace in drawn(panel).data} == {"scatter3d"}
+    session.pipeline = second
+    settled(session, panel)
+    assert panel.made.quick and panel.made.pipeline == second
+    panel.start(None)
+    settled(session, panel)
+    assert not panel.made.quick and panel.made.frame.attrs["method"] == "umap"
+    session.pipeline = first
+    settled(session, panel)
+    assert panel.made.pipeline == second and panel.plot.stale  # PCA never takes the place of a made map
+
+
 def test_method_dimensions_and_parameters_are_those_of_the_fields(session: Session) -> None:
     session.refresh()
     panel = opened(session)

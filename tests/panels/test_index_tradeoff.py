@@ -17,6 +17,7 @@ from workbench.panels.index_tradeoff.panel import EMPTY, TradeoffPanel
 from workbench.panels.layout import tradeoff_panel
 
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
+OTHER_PIPELINE = "efficientnet_lite0/mean/whole/pcaw:16"
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,26 @@ def test_empty_panel_shows_a_hint(session: Session) -> None:
     panel.chips.chosen = []
     panel.go.click()
     assert session.failed and "no index is chosen" in session.message
+
+
+def test_few_indexes_are_measured_without_a_click(session: Session) -> None:
+    panel = TradeoffPanel(session)
+    panel.chips.chosen = ["exact", "pq:16", "lsh:256"]
+    assert [row["said"] for row in panel.table.rows] == ["not measured yet"] * 3
+    session.refresh()
+    settled(session, panel)
+    assert list(panel.rows) == ["exact", "pq:16"]
+    assert panel.table.rows[2]["said"] == "not measured yet"
+    assert "1 index not measured yet, about" in panel.note.lines[-1]["text"]
+    session.pipeline = OTHER_PIPELINE
+    settled(session, panel)
+    assert not panel.stale  # measured again, for the pipeline now
+    panel.go.click()
+    settled(session, panel)
+    assert list(panel.rows) == ["exact", "pq:16", "lsh:256"]
+    session.pipeline = PIPELINE
+    settled(session, panel)
+    assert panel.stale and len(panel.rows) == 3  # what was measured by a click stays
 
 
 def test_chosen_indexes_become_rows_and_points(session: Session) -> None:
@@ -207,7 +228,8 @@ def test_cancel_keeps_finished_measures(session: Session) -> None:
     panel.go.click()
     assert session.wait(60)
     assert list(panel.rows) == ["exact", "pq:4"]
-    assert (panel.waiting, len(panel.table.rows)) == ((), 2)
+    assert panel.waiting == ()
+    assert [row.get("said", "") for row in panel.table.rows] == ["", "", "not measured yet"]
     panel.table.unobserve(stop, "rows")
     panel.go.click()
     settled(session, panel)
@@ -235,7 +257,8 @@ def test_three_images_without_ground_truth_can_be_measured(tmp_path: Path) -> No
     panel.pick("lsh:256")
     settled(session, panel)
     assert len(panel.inspector.bits.rows) == 4
-    landmark, *_ = tradeoff_panel(bench, session).children
+    configuration, *_, landmark = tradeoff_panel(bench, session).children[:4]
+    assert configuration.children[0].region == "Configuration"
     assert landmark.children[0].region == "Index trade-off"
     session.cancel()
     assert session.wait(60)

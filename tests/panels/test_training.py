@@ -82,12 +82,18 @@ def test_new_panel_lists_shipped_trainings(session: Session) -> None:
     (row,) = panel.list.rows
     assert row["cells"]["name"] == "shipped with the package"
     assert row["cells"]["epochs"] == "16, kept 10"
-    assert panel.course.layout.display == panel.changes.widget.layout.display == "none"
-    assert panel.use.layout.display == "none"
-    panel.pick(row["id"])
+    assert panel.list.chosen == [
+        row["id"]
+    ]  # its epochs are shown; the change it makes is computed on a click
+    assert panel.changes.widget.layout.display == "none"
+    assert "before and after it: about 10 s" in panel.see.tooltip
+    assert "About 15 s on two cores" in panel.note.lines[0]["text"]
     assert "epoch 10 is kept" in figure_of(panel).layout.title.subtitle.text
     lines = {"loss": 16, "held-out loss": 16, "held-out mAP": 16, "weight on the target": 16}
     assert {line.name: len(line.x) for line in figure_of(panel).data} == lines
+    assert panel.use.layout.display == panel.see.layout.display is None
+    panel.see.click()
+    assert panel.changes.widget.layout.display is None and panel.see.layout.display == "none"
     session.cancel()
 
 

@@ -31,6 +31,15 @@ def time_left(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def about(seconds: float) -> str:
+    """An estimated duration, rounded up as its uncertainty deserves: ``about 1 s``, ``about 20 min``."""
+    if seconds > 5400:
+        return f"about {round(seconds / 3600)} h"
+    value, unit = (seconds / 60, "min") if seconds > 45 else (seconds, "s")
+    steps = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90)
+    return f"about {next((step for step in steps if step >= value), steps[-1])} {unit}"
+
+
 def with_sign(relevance: str) -> str:
     """A relevance after its sign: ``✓ positive``."""
     sign = SIGNS.get(relevance, "")

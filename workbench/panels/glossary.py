@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from workbench.panels.study_words import STUDY_WORDS
+
 Card = dict[str, str]
 
 
@@ -124,9 +126,9 @@ GLOSSARY: dict[str, Meaning] = {
         "Chum et al. 2007; Radenović et al. 2019; Iscen et al. 2017; Zhong et al. 2017; Philbin et al. 2007",
     ),
     "feedback": Meaning(
-        "Mark results as right (+) or wrong (−), and the query moves towards the right ones and away "
-        "from the wrong ones. The mAP never includes feedback.",
-        "Rocchio: q' = α q + β mean(right) − γ mean(wrong)",
+        "Mark results as good (+) or bad (−), and the query moves towards the good ones and away "
+        "from the bad ones. The mAP never includes feedback.",
+        "Rocchio: q' = α q + β mean(good) − γ mean(bad)",
         "Rocchio 1971",
     ),
     "recall@k": Meaning(
@@ -179,7 +181,7 @@ GLOSSARY: dict[str, Meaning] = {
         "Xie et al., ICMR 2015",
     ),
     "embedding map": Meaning(
-        "The vectors of all images drawn in two or three dimensions, near ones near each other. Near "
+        "The descriptors of all images drawn in two or three dimensions, near ones near each other. Near "
         "points are reliable; distances between groups, and their sizes, are not.",
         "",
         "McInnes et al. 2018 (UMAP); van der Maaten and Hinton 2008 (t-SNE)",
@@ -200,6 +202,8 @@ GLOSSARY: dict[str, Meaning] = {
         "stops rising, and the best epoch is kept.",
     ),
 }
+
+GLOSSARY |= {word: Meaning(*parts) for word, parts in STUDY_WORDS.items()}
 
 
 def cards(*words: str) -> list[Card]:

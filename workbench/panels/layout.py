@@ -150,8 +150,12 @@ def _query_panel(session: Session) -> W.VBox:
 
 def _single(entry: Entry) -> Callable[[Session], W.VBox]:
     def build(session: Session) -> W.VBox:
-        configuration = [Configuration(session).widget] if entry.configured else []
-        return _panel(session, *configuration, entry.build(session))
+        if not entry.configured:
+            return _panel(session, entry.build(session))
+        configuration = Configuration(session)
+        if entry.title == "Comparison":
+            configuration.add.layout.display = "none"  # the panel has this button itself
+        return _panel(session, configuration.widget, entry.build(session))
 
     build.__doc__ = entry.about
     return build

@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 class Classes(Panel[Request, Answer]):
     """The classes and the images nearest to the query, and the votes for one of them."""
 
-    lane, phase = "one", "Answering"
+    lane, phase = "one", "Ranking classes and images by ONE"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

@@ -67,7 +67,7 @@ def summary(classes: pd.DataFrame | None, query_label: str, collection: Collecti
     """The nearest class and whether it is the query's own label; or why there are no classes."""
     if classes is None:
         return [
-            line("Images only.", "numbers"),
+            line("Images only.", "numbers", "class by ONE"),
             line(
                 f"{collection.name} has no labels, so there are no classes: open a folder with "
                 'labels="folders", or a CSV of labels.',
@@ -77,7 +77,7 @@ def summary(classes: pd.DataFrame | None, query_label: str, collection: Collecti
     first = classes.iloc[0]
     if np.isnan(first["score"]):
         return [line("No class has an image but the query itself.", "numbers")]
-    answer = line(f"Class {first['label']}", "numbers")
+    answer = line(f"Class {first['label']}", "numbers", "class by ONE")
     if not query_label:
         return [answer]
     labels = classes["label"].to_list()

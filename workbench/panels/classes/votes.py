@@ -60,7 +60,7 @@ class Votes(NamedTuple):
 class VotesView(Panel[Request, Votes]):
     """The query beside one of the images that voted, linked by the votes; a strip chooses the image."""
 
-    lane, phase = "votes", "Explaining"
+    lane, phase = "votes", "Computing the votes"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -143,7 +143,7 @@ class VotesView(Panel[Request, Votes]):
         self._show_image(first, first_picture)
         subject = result.request.subject
         self.hint.lines = [line(f"Votes for {subject}: score {evidence.score:.3f}", "numbers")]
-        self.above.lines = [line(words(self.listing), "note")]
+        self.above.lines = [line(words(self.listing), "note", "contribution")]
         with self.table.hold_sync():
             self.table.columns, self.table.rows = columns(self.listing), rows(self.listing)
             self.table.chosen = []

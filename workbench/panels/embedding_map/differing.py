@@ -36,7 +36,7 @@ class DifferingImages:
             self.text.lines, self.strip.figures = [], []
             return
         said = f"Mean agreement {100 * comparison.mean:.1f} %. The neighbours of these images differ most:"
-        self.text.lines = [line(said, "note")]
+        self.text.lines = [line(said, "note", "agreement")]
         self.strip.load(lambda: self._figures(comparison))
 
     def _figures(self, comparison: EmbeddingComparison) -> Iterator[Figure]:

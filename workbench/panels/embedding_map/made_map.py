@@ -30,10 +30,18 @@ class MadeMap(NamedTuple):
     request: MapRequest | None = None
     frame: pd.DataFrame = Table(columns=["image_id", "x", "y", "cluster"])
     comparison: EmbeddingComparison | None = None
+    quick: bool = False  # whether it was made without a click, by PCA in place of the chosen method
 
     @property
     def pipeline(self) -> str:
         return self.request.pipeline if self.request else ""
+
+    def stands_in_for(self, request: MapRequest) -> bool:
+        """Whether this is a quick map of that pipeline, in as many dimensions."""
+        if not self.quick or self.request is None or request.other:
+            return False
+        same = self.request.method.dimensions == request.method.dimensions
+        return same and self.request.pipeline == request.pipeline
 
 
 def make_map(bench: Bench, request: MapRequest, progress: Progress, known_only: bool = False) -> MadeMap:

@@ -7,6 +7,7 @@ from typing import Any
 
 import ipywidgets as W
 
+from workbench.analysis.map_method import METHODS
 from workbench.common.progress import Progress
 from workbench.figures.embedding import embedding
 from workbench.figures.embedding_comparison import embedding_comparison
@@ -15,9 +16,10 @@ from workbench.figures.style import Figure
 from workbench.panels.base import Panel
 from workbench.panels.embedding_map.colouring import AP, CLUSTER, LABEL, SIMILARITY, choices, colour_by
 from workbench.panels.embedding_map.differing import DifferingImages
+from workbench.panels.embedding_map.estimate import duration
+from workbench.panels.embedding_map.first_map import FirstMap
 from workbench.panels.embedding_map.made_map import MadeMap, MapRequest, make_map
 from workbench.panels.embedding_map.settings import MapSettings
-from workbench.panels.embedding_map.stored import StoredMap
 from workbench.panels.jobs import JobRunner
 from workbench.panels.session import QUESTION, Session
 from workbench.panels.widgets.button import FieldButton
@@ -26,12 +28,9 @@ from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Line, Text, line, region
 
 SIDE = 160  # of the picture shown on hovering, in pixels
-_EMPTY = (
-    "Make map lays out the images so that those with similar descriptors lie together. "
-    "The first map takes some seconds longer than later ones; all are stored."
-)
 _NEAR = "Near on the map is near in descriptors; the distance between groups means little."
 _NEAR_PCA = "The axes are those of the largest variance of the descriptors; distances are to scale."
+_WORDS = "embedding map", "map method", "cluster"  # explained
 _HINT = (
     "A click on an image studies it, a lasso or box selects images. "
     "In the legend, a click shows one label alone, and a double click hides or shows it."
@@ -54,11 +53,10 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         self.find = W.Text(description="Find", placeholder="part of a name", continuous_update=True)
         self.make = FieldButton(
             description="Make map",
-            tooltip="Lay out the images by their descriptors",
             fields=[*self.settings.fields, self.colour],
         )
         self.note, self.key = Text(), Text(live=True)
-        self.plot = Plot(describe=self.describe, label="Map of the images", empty=_EMPTY)
+        self.plot = Plot(describe=self.describe, label="Map of the images")
         self.differing = DifferingImages(session)
         self.painter = JobRunner(fail=session.fail)
         self.lock = threading.RLock()
@@ -76,8 +74,8 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         session.observe(session.guard(self.paint), ["ranking", "evaluation", "query"])
         session.observe(session.guard(self.show_state), QUESTION)
         self.show_state(None)
-        self.stored = StoredMap(self)
-        self.stored.refresh()
+        self.first = FirstMap(self)
+        self.first.refresh()
 
     # -- the map
 
@@ -89,7 +87,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
     def settle(self, _: object) -> None:
         """Show the stored map of the changed settings, or that the map shown is another."""
         self.show_state(None)
-        self.stored.refresh()
+        self.first.refresh()
 
     def request(self) -> MapRequest:
         """The map that the pipeline and the settings describe."""
@@ -108,24 +106,40 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
 
     def show_state(self, _: object) -> None:
         """Show which map this is, dimmed if it is of another pipeline or of other settings."""
-        outdated = self.made.request != self.request()
+        request = self.request()
+        outdated = self.made.request != request and not self.made.stands_in_for(request)
         similar = self.colour.value == SIMILARITY and not self.session.answered
         self.plot.stale = self.made.request is not None and (outdated or similar)
-        self.make.disabled = not outdated
+        self.make.disabled = self.made.request == request
+        self.make.tooltip = f"Lay out the images by {METHODS[request.method.method]}: {self._duration()}"
+        self.plot.empty = (
+            "A first map, by PCA, appears here after the first ranking. Make map lays out the images so that "
+            "those with similar descriptors are near each other: "
+            f"{self._duration()} for {len(self.session.bench.collection.images):,} images. Maps are stored."
+        )
         self.colour.disabled = self.made.comparison is not None
         self.note.lines = self.lines()
 
     def lines(self) -> list[Line]:
         """What is shown, and how to read it."""
-        made = self.made.request
+        made, request = self.made.request, self.request()
+        images = f"{len(self.made.frame):,} images"
         if made is None:
             return []
+        if self.made.stands_in_for(request) and made != request:
+            method = METHODS[request.method.method]
+            text = f"{images} by PCA, a first map. Make map lays them out by {method}: {self._duration()}."
+            return [line(f"{text} {_NEAR_PCA}", "note", *_WORDS)]
         if made.pipeline != self.session.pipeline:
             return [line(f"This is the map of {made.pipeline}. Make map shows that of the pipeline now.")]
-        if made != self.request():
+        if made != request:
             return [line("This map was made with other settings. Make map shows that of the settings now.")]
         near = _NEAR_PCA if self.made.frame.attrs.get("method") == "pca" else _NEAR
-        return [line(f"{len(self.made.frame):,} images. {near}", "note")]
+        return [line(f"{images}. {near}", "note", *_WORDS)]
+
+    def _duration(self) -> str:
+        """How long a map of the chosen method takes."""
+        return duration(self.request().method, len(self.session.bench.collection.images))
 
     # -- colours
 

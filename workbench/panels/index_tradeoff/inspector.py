@@ -50,7 +50,7 @@ class Contents(NamedTuple):
 class IndexInspector(Panel[Request, Contents]):
     """The contents of the cells nearest to the session's query, and codes beside the query's."""
 
-    lane, phase = "open index", "Opening the index"
+    lane, phase = "open index", "Reading the cells and codes of the index"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -96,7 +96,9 @@ class IndexInspector(Panel[Request, Contents]):
         with self.bits.hold_sync():
             self.bits.codes = b"" if codes is None else np.ascontiguousarray(codes.codes).tobytes()
             self.bits.rows = result.rows
-        self.lines.lines = [line(result.explanation, "note")]
+        self.lines.lines = [
+            line(result.explanation, "note", *(("binary codes",) if codes is not None else ()))
+        ]
         self.cell.cells = result.cells
         self._show_sizes(None if result.cells is None else result.cells.lists)
         self.cell.refresh()
@@ -114,7 +116,7 @@ class IndexInspector(Panel[Request, Contents]):
         sizes.show(cell_sizes(cells, self._source[0].described.collection.name))
         self.cell.place = min(self.cell.place, len(cells.sizes[:CELLS]) - 1)
         sizes.current = str(self.cell.place)
-        self.balance.lines = [line(_balance(cells), "note")]
+        self.balance.lines = [line(_balance(cells), "note", "imbalance", "nprobe")]
 
 
 def _code_rows(request: Request, codes: Codes, spherical: bool) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import ipywidgets as W
@@ -17,6 +18,7 @@ from workbench.figures.index_measures import AXES
 from workbench.figures.tradeoff import tradeoff as tradeoff_figure
 from workbench.panels.base import Panel
 from workbench.panels.index_tradeoff import table
+from workbench.panels.index_tradeoff.first_measures import FirstMeasures
 from workbench.panels.index_tradeoff.inspector import IndexInspector
 from workbench.panels.index_tradeoff.probes import Probed, Probing
 from workbench.panels.pipeline_choices import CHOICES, NONE, with_part
@@ -29,7 +31,10 @@ from workbench.panels.widgets.table import Table
 
 EXACT = "exact"
 FIRST = (EXACT, "ivf:64", "hnsw:32", "pq:16", "ivf:64,pq:16", "lsh:256", "itq:256", "sh:256")
-EMPTY = "Choose indexes above and press Measure: each becomes a point here and a row below."
+EMPTY = (
+    "Each measured index becomes a point here: its recall over its memory, or over its speed. "
+    "The first few are measured after the first ranking."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +56,7 @@ class Row(NamedTuple):
 class TradeoffPanel(Panel[Request, Tradeoff | Row]):
     """Chosen indexes as points and rows, filled as they are measured; the picked one is inspected."""
 
-    lane, phase, delay = "trade-off", "Measuring", 0.0
+    lane, phase, delay = "trade-off", "Measuring indexes", 0.0
     stops_when_folded = False
 
     def __init__(self, session: Session) -> None:
@@ -94,6 +99,7 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
 
         guard = session.guard
         self.more.observe(guard(self.add), "value")
+        self.chips.observe(guard(self.draw), "chosen")
         self.go.on_click(guard(self.measure))
         for select in (self.x, self.y):
             select.observe(guard(self.draw), "value")
@@ -103,6 +109,7 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
         session.observe(guard(self.draw), "pipeline")
         session.observe(guard(self.follow_jobs), "jobs")
         self.draw(None)
+        self.first = FirstMeasures(self, self.measure_first)
 
     # -- choosing and measuring
 
@@ -123,9 +130,17 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             raise WorkbenchError(
                 "no index is chosen: switch on at least one, such as ivf:64, and press Measure"
             )
+        self.first.running = False
+        self._measure(Request(self.session.pipeline, tuple(self.chips.chosen)))
+
+    def measure_first(self, chosen: tuple[str, ...]) -> None:
+        """Measure some indexes without a click."""
+        self._measure(Request(self.session.pipeline, chosen))
+
+    def _measure(self, request: Request) -> None:
         with self.session.lock:
-            self.waiting = tuple(self.chips.chosen)
-        self.refresh()
+            self.waiting = request.chosen
+        self.session.run(self.lane, partial(self._run, request))
         self.draw(None)
 
     def request(self) -> Request:
@@ -210,20 +225,21 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             has_truth = self.session.bench.collection.protocol is not None
             self._plot()
             self.plot.current = self.picked
-            self.plot.stale = self.table.stale = self.front.stale = self.about.stale = self._stale()
+            self.plot.stale = self.table.stale = self.front.stale = self.about.stale = self.stale
             front = table.front_in_words(rows, x, y)
             self.front.lines = [line(front, "note", "Pareto front")] if front else []
             self.table.columns = table.columns(has_truth)
-            self.table.rows = [
-                *(table.row(name, measured) for name, measured in rows.items()),
-                *({"id": n, "cells": {"index": n}, "said": "…"} for n in self.waiting if n not in rows),
-            ]
+            self.table.rows = table.rows(rows, self.waiting, self.chips.chosen)
             self.table.chosen = [self.picked] if self.picked else []
             self.about.lines = table.about(self.tradeoff, rows, self.picked)
             valid = self.picked in rows and not rows[self.picked].error
             self.use.layout.display = None if valid else "none"
             self.axes.layout.display = None if rows else "none"
-            self.note.lines = table.note(self.tradeoff, self._stale(), has_truth)
+            missing = [name for name in self.chips.chosen if self.stale or name not in rows]
+            self.note.lines = [
+                *table.note(self.tradeoff, self.stale, has_truth),
+                *table.to_measure(missing, self.session.bench.collection),
+            ]
 
     def _plot(self) -> None:
         """Show the figure, unless it is shown already: a new one resets the zoom."""
@@ -239,7 +255,8 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             x, y = self.x.value, self.y.value
             self.plot.show(tradeoff_figure(self.tradeoff, x, y, self.rows, probed))
 
-    def _stale(self) -> bool:
+    @property
+    def stale(self) -> bool:
         """Whether the numbers are of another description, or of other images: some turned out unreadable."""
         if self.tradeoff is None:
             return False

@@ -33,7 +33,7 @@ class Probed(NamedTuple):
 class Probing(Panel[Request, Probed]):
     """The slider of the picked index; ``show`` gets the index measured at the slider's value."""
 
-    lane, phase = "probing", "Probing"
+    lane, phase = "probing", "Measuring the index with other probes"
     delay = 0.1  # seconds without a change of the slider before the index is measured
 
     def __init__(self, session: Session, show: Callable[[Probed], None]) -> None:

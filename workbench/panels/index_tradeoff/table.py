@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.analysis.index_steps import probes
 from workbench.analysis.index_tradeoff import DEPTHS, IndexMeasures, Tradeoff
+from workbench.collections.collection import Collection
 from workbench.evaluation.measures_text import percent
 from workbench.figures.index_measures import AXES, points, seconds
 from workbench.figures.tradeoff import front
+from workbench.panels.formatting import about as about_seconds
+from workbench.panels.formatting import plural
 from workbench.panels.pipeline_summary import description_of
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
+
+SECONDS = {"itq": 10.0, "sh:": 1.0}  # to learn the codes of descriptors of 256 numbers
+SECONDS_PER_IMAGE = 1e-4  # to build, time and evaluate an index
 
 
 def columns(has_truth: bool) -> list[dict[str, Any]]:
@@ -39,6 +46,21 @@ def columns(has_truth: bool) -> list[dict[str, Any]]:
         column("shared", "Shared KB", True, "Centroids, codebooks and rotations, shared by all images"),
         column("speed", "Queries/s", True, "From the median time of a single search for the first 100"),
         column("build", "Build s", True, "Training and filling"),
+    ]
+
+
+def rows(
+    measured: Mapping[str, IndexMeasures], waiting: Sequence[str], chosen: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The rows of measured indexes, and of those that wait or are chosen."""
+    unmeasured = {**dict.fromkeys(chosen, "not measured yet"), **dict.fromkeys(waiting, "…")}
+    return [
+        *(row(name, measures) for name, measures in measured.items()),
+        *(
+            {"id": name, "cells": {"index": name}, "said": said}
+            for name, said in unmeasured.items()
+            if name not in measured
+        ),
     ]
 
 
@@ -84,10 +106,20 @@ def note(tradeoff: Tradeoff | None, stale: bool, has_truth: bool) -> list[Line]:
         return [line(text, "warning")]
     text = "Recall@k: percent of the first k images of exact search that are among the first k of the index."
     if tradeoff is None:
-        return [line(text, "note")]
+        return [line(text, "note", "recall@k")]
     images, queries = len(tradeoff.database), len(tradeoff.queries)
     truth = "mAP without re-ranking. " if has_truth else ""
     text += f" {truth}{images:,} images, {queries:,} queries, each timed alone, its own image left out."
+    return [line(text, "note", "recall@k")]
+
+
+def to_measure(indexes: Sequence[str], collection: Collection) -> list[Line]:
+    """What the button will measure, and how long that takes."""
+    if not indexes:
+        return []
+    learned = sum(SECONDS[name] for index in indexes for name in SECONDS if name in index)
+    seconds = learned + len(indexes) * (0.2 + SECONDS_PER_IMAGE * len(collection.images))
+    text = f"Measure: {plural(len(indexes), 'index', 'indexes')} not measured yet, {about_seconds(seconds)}."
     return [line(text, "note")]
 
 
@@ -100,4 +132,7 @@ def about(tradeoff: Tradeoff | None, rows: Mapping[str, IndexMeasures], picked: 
         return [line(measured.index, "pipeline"), line(measured.error, "error")]
     words = description_of(f"{tradeoff.described.config.description}/{measured.index}")
     steps = words.partition("approximate: ")[2]
-    return [line(measured.index, "pipeline"), line(steps or "every image is compared", "note")]
+    return [
+        line(measured.index, "pipeline"),
+        line(steps or "every image is compared", "note", *(("nprobe",) if probes(measured.index) else ())),
+    ]

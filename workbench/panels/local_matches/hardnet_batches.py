@@ -45,7 +45,7 @@ class SamplingView(Panel[Request, tuple[Request, MinedBatch]]):
         self._lesson: tuple[Any, BatchSampler] | None = None  # the collection and its lesson
         self.network = W.Dropdown(description="Network", options=[(UNTRAINED, UNTRAINED)])
         self.next = W.Button(description="Draw a batch", tooltip="As in training: places of a few photos")
-        self.lines = Text(lines=[line(HINT, "note")])
+        self.lines = Text(lines=[line(HINT, "note", "hardest negative")])
         self.rows = PatchRows(label="Anchors, positives and their hardest negatives", titles=TITLES)
         title = Text(lines=[line("HardNet sampling", "part")])
         head = W.Box([self.network, self.next, self.lines])

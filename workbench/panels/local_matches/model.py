@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SIDE = 640  # pixels of a picture's longest side
 VERIFIED = 100  # results, where the pipeline verifies none
+EXPLAINED = "inliers", "ratio test", "keypoints"  # words of the glossary
 WORDS = 100  # rows of the table of words
 COLUMNS = [
     column("word", "Word", number=True, hint="its number in the vocabulary"),
@@ -113,14 +114,14 @@ def summary(match: Match, features: str) -> list[Line]:
     matches = plural(len(verified.pairs), "match", "matches")
     if verified.model is None:
         return [
-            line(f"Not verified: {verified.why}.", "numbers"),
+            line(f"Not verified: {verified.why}.", "numbers", *EXPLAINED),
             line(f"{matches}; {counts}.", "note"),
         ]
     inliers = plural(match.inliers, "inlier")
     more = int(verified.inside.sum()) - match.inliers
     repeated = f" {more:,} more are at positions that are counted already." if more else ""
     return [
-        line(f"{inliers} of {matches}", "numbers"),
+        line(f"{inliers} of {matches}", "numbers", *EXPLAINED),
         line(f"{counts}; one homography explains the inliers.{repeated}", "note"),
     ]
 
@@ -155,14 +156,20 @@ def word_rows(match: Match) -> list[dict[str, Any]]:
 def words_summary(match: Match, bag: bool) -> list[Line]:
     """The sum of the shared words, or why there is no table of words."""
     if not bag:
-        return [line("Shared words need a bag of words: choose sift or hardnet as the backbone.", "note")]
+        return [
+            line(
+                "Shared words need a bag of words: choose sift or hardnet as the backbone.",
+                "note",
+                "visual words",
+            )
+        ]
     count, total = len(match.words), float(match.words["contribution"].sum())
     if not count:
         return [line("The two share no visual word.", "note")]
     hint = f"the {WORDS} that add most" if count > WORDS else "choose a row to mark its keypoints"
     words = plural(count, "shared word")
     verb = "adds" if count == 1 else "add"
-    return [line(f"{words} {verb} up to {total:.3f} before later steps; {hint}.", "note")]
+    return [line(f"{words} {verb} up to {total:.3f} before later steps; {hint}.", "note", "visual words")]
 
 
 def with_word(match: Match, word: int) -> list[list[int]]:

@@ -42,7 +42,7 @@ class Matched(NamedTuple):
 class LocalMatches(Panel[Request, Matched]):
     """Keypoints and matches of query and result, a patch, shared words, verification, HardNet's batches."""
 
-    lane, phase = "matches", "Matching"
+    lane, phase = "matches", "Matching keypoints of query and result"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

@@ -58,7 +58,7 @@ class Nearest(NamedTuple):
 class PatchView(Panel[Request, Keypoint | Nearest]):
     """The patch that is pointed at, its match, and a strip of the nearest; a click there opens the image."""
 
-    lane, phase = "patches", "Searching patches"
+    lane, phase = "patches", "Searching for the nearest patches"
     delay = 0.15  # seconds on a keypoint before its nearest patches are searched
 
     def __init__(self, session: Session, open_image: Callable[[str, int], None]) -> None:

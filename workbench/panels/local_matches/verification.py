@@ -54,7 +54,7 @@ class Rankings(NamedTuple):
 class VerificationEffect(Panel[Request, Rankings]):
     """The session's ranking without verification and with it. A picked row becomes the image under study."""
 
-    lane, phase = "verifying", "Verifying"
+    lane, phase = "verifying", "Verifying the first results by keypoints"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -81,7 +81,7 @@ class VerificationEffect(Panel[Request, Rankings]):
             return None
         first = self._first or verified_first(session.pipeline)
         values = sorted({*CHOICES, first})
-        slider = {"label": "Results verified", "name": "verified", "values": [str(v) for v in values]}
+        slider = {"label": "Results verified", "name": "Verified", "values": [str(v) for v in values]}
         self.first.sliders = [{**slider, "at": values.index(first)}]
         pipelines = with_and_without(ranked.pipeline, self.features, first)
         return Request(ranked.query, ranked.box, *pipelines, bool(ranked.also or ranked.feedback))
@@ -151,4 +151,8 @@ def summary(rankings: Rankings) -> list[Line]:
         )
         text += f" {plural(before, 'positive')} among the first {FIRST} before, {after} after."
     note = [line(SET_ASIDE, "note")] if request.refined else []
-    return [line(text, "numbers"), line(f"{request.without}  →  {request.verified}", "pipeline"), *note]
+    return [
+        line(text, "numbers", "spatial verification"),
+        line(f"{request.without}  →  {request.verified}", "pipeline"),
+        *note,
+    ]

@@ -21,6 +21,7 @@ from workbench.learning.proposals import train as proposals
 from workbench.learning.registry import taken_names
 from workbench.learning.trainer import Epoch
 from workbench.panels.base import Panel
+from workbench.panels.formatting import about
 from workbench.panels.pipeline_choices import with_part
 from workbench.panels.proposals.recall import RecallCurve
 from workbench.panels.session import Session
@@ -31,7 +32,13 @@ from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.sliders import Numbers
 
 SOURCE = "the Proposals panel"  # named in the card in place of a command
+TRAINING = 840  # seconds of a training
 NONE = "No proposals are trained yet: open posters and press Train, or run workbench train proposals."
+SHOWN = (
+    f"The {proposals.FIRST} proposals of the highest objectness in scenes that the training did not see, "
+    "after each epoch. Train makes proposals for the backbone of the pipeline: "
+    f"{about(TRAINING)} on two cores."
+)
 ELSEWHERE = "Proposals are trained on scenes like those of posters: open that collection to train them."
 
 
@@ -156,7 +163,7 @@ class ProposalsPanel(Panel[Request, Path]):
             self.figures, self.at = figures, max(0, len(figures) - 1)
         epochs = ["untrained", *(str(epoch["number"]) for epoch in figures[1:])]
         self.epoch.sliders = (
-            [{"label": "Epoch shown", "name": "epoch", "values": epochs, "at": self.at}] if figures else []
+            [{"label": "Epoch shown", "name": "Epoch", "values": epochs, "at": self.at}] if figures else []
         )
         for number, view in enumerate(self.views):
             used = number < len(pictures)
@@ -182,6 +189,8 @@ class ProposalsPanel(Panel[Request, Path]):
             lines.append(line(ELSEWHERE, "note"))
         if self.trained.value is None and not running:
             lines.append(line(NONE, "note"))
+        if self.trained.value is not None:
+            lines.append(line(SHOWN, "note", "region proposals"))
         self.note.lines = lines
         self.recall_curve.show_state()
 

@@ -16,6 +16,7 @@ from workbench.panels.session import Session
 from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
 
+BEFORE = "The share of objects that proposals and grids of as many regions cover, measured in some seconds."
 OUTLINES = "Recall needs outlines in the ground truth: open posters to measure it."
 
 
@@ -54,14 +55,14 @@ class RecallCurve(Panel[str, tuple[str, RegionRecall]]):
     def render(self, result: tuple[str, RegionRecall]) -> None:
         pipeline, table = result
         self.plot.show(table.figure())
-        self.text.lines = [line(f"{pipeline}: {in_words(table)}", "note")]
+        self.text.lines = [line(f"{pipeline}: {in_words(table)}", "note", "recall of regions")]
 
     def show_state(self) -> None:
         """Enable the button if there is something to measure."""
         outlines = bool(self.session.bench.collection.quadrilaterals)
         self.measure.disabled = self.lane in self.session.jobs or not outlines or self._pipeline() is None
         if self.plot.figure is None:
-            self.text.lines = [] if outlines else [line(OUTLINES, "note")]
+            self.text.lines = [line(BEFORE if outlines else OUTLINES, "note", "recall of regions")]
 
 
 def in_words(table: pd.DataFrame) -> str:

@@ -70,11 +70,11 @@ class FeedbackControls:
         """What to do, or the effect of the feedback."""
         session, ranking = self.session, self.session.ranking
         if not session.feedback:
-            return [line("Mark results as good or bad to refine the search.", "note")]
+            return [line("Mark results as good or bad to refine the search.", "note", "feedback")]
         if session.refinement is None:
             return [line("A linear SVM needs at least one result marked as bad.", "note")]
         has_truth = session.bench.collection.protocol is not None
-        lines = [line("mAP does not include feedback.", "note")] if has_truth else []
+        lines = [line("mAP does not include feedback.", "note", "feedback")] if has_truth else []
         if session.answered and session.ranked.feedback is not None:
             lines.insert(0, line(effect(ranking), "note"))
         return lines

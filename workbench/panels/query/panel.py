@@ -15,6 +15,7 @@ from workbench.panels.query.crop import QueryImage
 from workbench.panels.query.feedback import FeedbackControls
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
+from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.thumbnail_row import Token, Tokens
 from workbench.panels.widgets.uploads import Uploads
@@ -54,7 +55,10 @@ class QueryPicker:
         self.place = Text()
         self.pages = W.Box([self.earlier, self.place, self.later])
         self.pages.add_class("wb-pages")
-        choosing, finding = W.Box([self.select, self.hard, self.upload]), W.Box([self.find, self.add])
+        choosing, finding = (
+            W.Box([self.select, self.hard, Help("hard query"), self.upload]),
+            W.Box([self.find, self.add]),
+        )
         choosing.add_class("wb-choosing")
         finding.add_class("wb-finding")
         parts = (self.image.crop, self.also, self.mean, *self.feedback.widgets)

@@ -16,6 +16,7 @@ from workbench.panels.refinement import Question
 from workbench.panels.results import filters
 from workbench.panels.session import QUESTION, RANKING, Session
 from workbench.panels.widgets.grid import Scroll, thumbnail
+from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.region import Line, Text, line, region
 
 LOCATED, TOGETHER = 60, 10  # results in which the query is located, and the number shown at a time
@@ -36,7 +37,7 @@ class Located(NamedTuple):
 class Boxes(Panel[Located, dict[str, list[float]]]):
     """Draws where the query is in the first results, while ``switch`` is on."""
 
-    lane, phase, delay = "locating", "Locating the query", 0.0
+    lane, phase, delay = "locating", "Locating the query in the first results", 0.0
 
     def __init__(self, session: Session, grid: Scroll) -> None:
         super().__init__(session)
@@ -62,7 +63,7 @@ class Boxes(Panel[Located, dict[str, list[float]]]):
         ranked, images = request
         boxes: dict[str, list[float]] = {}
         for done, image in enumerate(images):
-            progress("Locating the query", done, len(images))
+            progress("Locating the query in the first results", done, len(images))
             if len(boxes) == TOGETHER:
                 self.render(boxes)
                 boxes = {}
@@ -93,7 +94,8 @@ class Results:
             judging=True,
         )
         self.boxes = Boxes(session, self.grid)
-        tools = W.Box([self.show, self.size, self.boxes.switch, self.count])
+        explained = Help("boxes", "errors and missed positives")
+        tools = W.Box([self.show, self.size, self.boxes.switch, explained, self.count])
         tools.add_class("wb-tools")
         self.widget = region("Results", self.numbers, tools, self.grid)
         self.grid.on_judge(session.guard(self.judge))
@@ -161,7 +163,7 @@ class Results:
         if self.show.value == "selection":
             return "Nothing is selected: Ctrl+click images, or press s on one, or draw a lasso on the map."
         if session.bench.collection.protocol is None:
-            return "Errors are not known without ground truth; show all."
+            return "Errors are not known without ground truth: show all."
         return ABSENT.get(self.show.value, "")
 
     def dim(self, _: object) -> None:

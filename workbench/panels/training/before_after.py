@@ -68,7 +68,7 @@ class Heats(NamedTuple):
 class BeforeAfter(Panel[Request, Rankings | Heats]):
     """Two rankings of the session's query and two heats of its image, by the pipelines of a training."""
 
-    lane, phase = "before and after", "Ranking before and after"
+    lane, phase = "before and after", "Ranking before and after the training"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -221,11 +221,11 @@ def _summary(trained: TrainingRecord, evaluations: Evaluations, session: Session
         difference = paired_difference(pairs["a"], pairs["b"])
         queries = judged_text(evaluations[1].provenance)
         text = f"mAP {first} before, {second} after, {queries}. {difference.sentence('After')}"
-        lines.insert(0, line(text, "numbers"))
+        lines.insert(0, line(text, "numbers", "mAP", "interval"))
     if card.get("collection") == bench.collection.name:
         reason = "it was trained on these very images, all but those held out, which flatters it"
         if trained.kind == "attention":
-            reason = "it was trained on these very photos"
+            reason = "it was trained on these very images"
         text = f"On {bench.collection.name} {reason}: evaluate it on another collection too."
         lines.append(line(text, "warning"))
     size = card.get("size", bench.options.size)

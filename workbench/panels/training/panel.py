@@ -6,6 +6,7 @@ The controls of all states of a training (new, running, stopped, finished) are i
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ from workbench.panels.pipeline_choices import part, with_part
 from workbench.panels.session import Session
 from workbench.panels.training import table as words
 from workbench.panels.training.before_after import BeforeAfter
+from workbench.panels.training.estimate import change_time, training_time
 from workbench.panels.training.settings import TrainingSettings
 from workbench.panels.training.table import Live
 from workbench.panels.widgets.button import FieldButton
@@ -76,11 +78,12 @@ class TrainingPanel(Panel[Request, Live]):
         self.list = Table(label="Trained so far", columns=words.LISTED, empty="Nothing is trained yet.")
         self.about = Text(live=True)
         self.use = W.Button(description="Use in the pipeline", tooltip="The pipeline then runs with it")
+        self.see = W.Button(description="Show the change")
         self.curves = Plot(label="Loss and held-out measures of each epoch")
         self._history: TrainingHistory | None = None  # the one that is drawn
         self.epochs = Table(label="Epochs")
         self.changes = BeforeAfter(session)
-        head, picked = W.Box([*self.recipe.parts, self.go]), W.Box([self.about, self.use])
+        head, picked = W.Box([*self.recipe.parts, self.go]), W.Box([self.about, self.see, self.use])
         self.course = W.Box([self.curves, self.epochs])
         for box, name in ((head, "recipe"), (picked, "told"), (self.course, "course")):
             box.add_class(f"wb-{name}")
@@ -88,9 +91,11 @@ class TrainingPanel(Panel[Request, Live]):
         self.go.on_click(guard(self.train))
         self.list.on_pick(guard(self.pick))
         self.use.on_click(guard(self.apply))
+        self.see.on_click(guard(lambda _: self.pick(self.picked)))
         session.observe(guard(self.changed), ["pipeline", "jobs"])
         self.read()
         self.suggest()
+        self.picked = next(iter(self.trained), "")
         self.draw()
 
     # -- training
@@ -170,9 +175,9 @@ class TrainingPanel(Panel[Request, Live]):
         trained = self.trained.get(name)
         if trained is not None and self.live is None:
             self.recipe.fill(trained)
-        self.draw()
         running = self.live is not None and self.live.name == name
         self.changes.open(trained if trained is not None and trained.usable and not running else None)
+        self.draw()
 
     def apply(self, _: object) -> None:
         """Put the picked training into the session's pipeline."""
@@ -198,7 +203,9 @@ class TrainingPanel(Panel[Request, Live]):
             waiting = None if running else self.waiting()
             self.go.description = "Continue" if waiting is not None else "Train"
             self.go.disabled = running or (waiting is None and is_local(self._backbone()))
-            self.go.tooltip = "Cancel, below, stops the training and keeps the last epoch" if running else ""
+            self.go.tooltip = (
+                "Cancel, beside the progress, stops the training and keeps the last epoch" if running else ""
+            )
             self.note.lines = [] if running else self._note(waiting)
             self.list.rows = [
                 words.row(weights, live is not None and live.name == weights.name)
@@ -209,6 +216,13 @@ class TrainingPanel(Panel[Request, Live]):
             self.about.lines = self._about(trained, picked)
             usable = trained is not None and trained.usable and not picked
             self.use.layout.display = None if usable else "none"
+            opened = self.changes.trained is not None and self.changes.trained == trained
+            self.see.layout.display = None if usable and not opened else "none"
+            if trained is not None:
+                images = len(self.session.bench.collection.images)
+                self.see.tooltip = (
+                    f"Rank the queries before and after it: {change_time(trained.kind, images)}"
+                )
             if live is not None and picked:
                 epochs = tuple(map(Epoch.of, live.figures))
                 name = self.session.bench.collection.name
@@ -245,17 +259,23 @@ class TrainingPanel(Panel[Request, Live]):
             )
         else:
             text = (
-                f"Learns weights for the regions of {backbone}'s map, from photos of {bench.collection.name} "
+                f"Learns weights for the regions of {backbone}'s map, from images of {bench.collection.name} "
                 "among clutter; the backbone stays as it is."
             )
-        return [line(text, "note")]
+        images = len(bench.collection.images)
+        with suppress(WorkbenchError):  # Train shows what is wrong with the settings
+            takes = training_time(self.recipe.kind, self.recipe.settings, images)
+            text += f" {takes.capitalize()} on two cores."
+        return [line(text, "note", *words.WORDS[self.recipe.kind])]
 
     def _backbone(self) -> str:
         return Config.parse(self.session.pipeline).backbone
 
     def _about(self, trained: TrainingRecord | None, running: bool) -> list[Line]:
         if running:
-            return [line(f"{self.picked} is being trained: Cancel, below, keeps its last epoch.")]
+            return [
+                line(f"{self.picked} is being trained: Cancel, beside the progress, keeps its last epoch.")
+            ]
         if trained is None:
             return [line(HINT, "note")]
         return [line(words.card(trained), "note")]

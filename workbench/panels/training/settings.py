@@ -51,8 +51,8 @@ class TrainingSettings:
             "predictions: the network's output for each clean photo. "
             "labels: the classifier's own classes, in their order"
         )
-        self.composites.tooltip = "Photos among clutter, made of the collection's photos"
-        self.epochs.tooltip = "At most; training stops earlier if the figure does not improve"
+        self.composites.tooltip = "Images among clutter, made of the collection's images"
+        self.epochs.tooltip = "At most; training stops earlier if the held-out measure does not improve"
         self._controls: dict[TrainingKind, tuple[W.Widget, ...]] = {
             "backbone": (self.loss, self.blocks, self.rate),
             "attention": (self.targets, self.composites),

@@ -27,6 +27,12 @@ LISTED = [
 ]
 
 
+WORDS: dict[TrainingKind, tuple[str, ...]] = {  # explained beside the settings of a training
+    "backbone": ("fine-tuning", "held-out mAP"),
+    "attention": ("regional attention", "held-out mAP"),
+}
+
+
 @dataclass
 class Live:
     """A running training: its name, its highest number of epochs, and the figures of those done."""

@@ -1,0 +1,101 @@
+"""The words of maps, indexes, local features and trainings: two sentences, the formula, the source."""
+
+from __future__ import annotations
+
+STUDY_WORDS: dict[str, tuple[str, str, str]] = {
+    "hard query": (
+        "A query drawn at random from the quarter with the lowest AP under this pipeline. The queries on "
+        "which a pipeline fails say more about it than those on which it succeeds.",
+        "",
+        "",
+    ),
+    "errors and missed positives": (
+        "With R positives, a perfect ranking has them in its first R places: a negative there is an error, a "
+        "positive further down is missed. There are as many errors as missed positives.",
+        "errors / R = 1 − R-precision",
+        "Manning, Raghavan and Schütze 2008, section 8.4",
+    ),
+    "boxes": (
+        "In each result, the region that is most similar to the query is taken for the place of the query. "
+        "Where trained proposals exist, they refine its box.",
+        "box = argmax over regions r of ⟨q, f(r)⟩",
+        "docs/regions.md",
+    ),
+    "map method": (
+        "PCA shows the directions in which the descriptors vary most, to scale; UMAP and t-SNE keep near "
+        "images together and distort the rest. Neighbours (UMAP) and perplexity (t-SNE) say how many near "
+        "images shape the place of a point, and minimum distance how closely UMAP packs the points.",
+        "perplexity = 2^H, H the entropy of the weights of the neighbours",
+        "McInnes et al. 2018 (UMAP); van der Maaten and Hinton 2008 (t-SNE)",
+    ),
+    "cluster": (
+        "A group of images whose descriptors are near the same mean, found by k-means without any label. "
+        "Cluster 1 is the largest.",
+        "minimise Σ ‖x − mean of its cluster‖²",
+        "Lloyd 1982; Dhillon and Modha 2001 (unit vectors)",
+    ),
+    "nprobe": (
+        "The number of cells of an inverted index that are searched: those whose centroids are nearest to "
+        "the query. With more cells fewer images are lost, and a search takes longer.",
+        "images compared ≈ nprobe · N / cells",
+        "Jégou et al., TPAMI 2011",
+    ),
+    "imbalance": (
+        "How unequally the cells of an inverted index are filled: 1 means that all hold as many images. A "
+        "query falls into large cells more often, so it is compared with that many times more images.",
+        "u = K · Σ nₖ² / N²  (K cells of nₖ images)",
+        "Jégou, Douze and Schmid, IJCV 2010",
+    ),
+    "binary codes": (
+        "Each descriptor becomes a string of bits, such that similar descriptors have similar strings. The "
+        "distance is the number of bits that differ; sh divides it by the number of bits that are 1 in both.",
+        "d = |a ⊕ b|;  sh: |a ⊕ b| / |a ∧ b|",
+        "Charikar 2002 (lsh); Gong et al. 2013 (itq); Heo et al., CVPR 2012 (sh)",
+    ),
+    "fine-tuning": (
+        "The last blocks of the backbone are trained further, so that images of one label come nearer to "
+        "each other than to images of other labels. The loss measures how far they are from that; an "
+        "epoch is one pass over the training images.",
+        "triplet: max(0, d(a, positive) − d(a, negative) + margin)",
+        "Schroff et al., CVPR 2015; Hadsell et al., CVPR 2006; Babenko et al., ECCV 2014",
+    ),
+    "regional attention": (
+        "A small network that gives each region a weight, so that clutter counts less in the descriptor of "
+        "an image. It is trained on composites, photos pasted among clutter, while the backbone stays as it "
+        "is.",
+        "weight(r) = softplus(v · tanh(W [mean of r, mean of the image] + b) + c)",
+        "Kim and Yoon, BMVC 2018",
+    ),
+    "region proposals": (
+        "Regions that a small trained network takes for an object, whatever the object is. Objectness is how "
+        "sure it is of that, from 0 to 1.",
+        "",
+        "Ren et al., NIPS 2015",
+    ),
+    "keypoints": (
+        "Places such as corners and blobs that are detected again in another picture of the same thing, each "
+        "with a descriptor of the patch around it. sift counts the directions of edges in the patch, hardnet "
+        "is a small trained network.",
+        "",
+        "Lowe, IJCV 2004; Mishchuk et al., NIPS 2017",
+    ),
+    "visual words": (
+        "The descriptors of keypoints are replaced by the nearest of some thousand centroids, the words, and "
+        "an image is described by how often it contains each word. A word that few images contain counts "
+        "more (idf).",
+        "idf = log(N / images that contain the word)",
+        "Sivic and Zisserman, ICCV 2003",
+    ),
+    "spatial verification": (
+        "The first results are ordered again by their inliers: matches of keypoints that one change of "
+        "viewpoint explains. Results with too few inliers keep their order, behind the others.",
+        "",
+        "Philbin et al., CVPR 2007",
+    ),
+    "hardest negative": (
+        "In a batch of pairs of patches, the patch of another place that is nearest to the anchor or to its "
+        "positive. HardNet learns from these negatives alone, as most others are far away already.",
+        "loss = max(0, 1 + d(a, p) − min(d(a, p'), d(a', p)))",
+        "Mishchuk et al., NIPS 2017",
+    ),
+}
