@@ -10,7 +10,6 @@ import pytest
 
 from workbench.bench.bench import Bench
 from workbench.panels import Session, layout
-from workbench.panels.comparison import queue
 from workbench.panels.results.panel import Results
 from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.tabs import Tabs
@@ -41,7 +40,7 @@ def shown(bench: Bench) -> Iterator[tuple[Session, W.Widget]]:
     for page in (w for w in widgets(panel) if "wb-page" in w._dom_classes):
         page.children[0].layout.display = None  # as if all tabs were open at once
     settled(session)
-    queue.enter(session, [PIPELINE, OTHER])
+    session.compare(PIPELINE, OTHER)
     by_text = {w.description: w for w in widgets(panel) if isinstance(w, W.ToggleButton | FieldButton)}
     by_text["Inliers"].value = True
     tradeoff = next(w for w in widgets(panel) if getattr(w, "label", "") == "Indexes")

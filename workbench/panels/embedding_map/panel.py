@@ -119,6 +119,9 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         )
         self.colour.disabled = self.made.comparison is not None
         self.note.lines = self.lines()
+        # A first map is followed by that of the pipeline now, without a click.
+        made = self.made.request
+        self.note.stale = self.made.quick and made is not None and made.pipeline != self.session.pipeline
 
     def lines(self) -> list[Line]:
         """What is shown, and how to read it."""
