@@ -24,7 +24,8 @@ def silent(task: str, done: int, total: int) -> None:
 def interruptible(work: Callable[[], Result], progress: Progress, task: str) -> Result:
     """Do work that cannot report its progress, such as a decomposition of a matrix, in a thread of its own.
 
-    ``progress`` is called ten times a second meanwhile; if it raises, the work ends unheeded.
+    ``progress`` is called ten times a second meanwhile; if it raises, the thread goes on to its end and its
+    result is dropped.
     """
     if progress is silent:
         return work()
