@@ -68,7 +68,7 @@ def test_boxes_on_the_results_can_be_switched_on_and_off(
     panel = notebook.show(folder, cache, "query_panel", options=SIZE, pipeline=PIPELINE)
     ranked(panel)
     results = region(panel, "Results")
-    switch = results.get_by_role("button", name="Boxes")
+    switch = results.get_by_role("button", name="Boxes", exact=True)
     switch.press("Enter")
     boxes = results.locator(".wb-box")
     expect(boxes).to_have_count(15, timeout=WAIT)

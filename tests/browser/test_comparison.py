@@ -35,7 +35,8 @@ def test_grid_search_is_run_and_two_pipelines_are_compared_by_query(
     part = region(panel, "Comparison")
 
     # By mouse: one pipeline, then a grid of variants of it.
-    press(part, "Add to comparison")
+    press(part, "Add to comparison")  # in place of the example, which has two rows
+    expect(lines(part)).to_have_count(1, timeout=SLOW)
     expect(lines(part)).to_have_text(re.compile(r"max/rmac:2×★ \d+\.\d"), timeout=SLOW)
     press(part, "Grid search")
     press(part.get_by_role("group", name="Poolings"), "mean")
