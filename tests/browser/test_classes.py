@@ -40,7 +40,7 @@ def test_class_vote_and_image_can_be_picked(notebook: Notebook, folder: Path, ca
     page.keyboard.press("End")
     page.keyboard.press("Enter")
     last = classes.locator("tbody tr").last
-    expect(last).to_have_attribute("aria-selected", "true")
+    expect(last).to_have_attribute("aria-selected", "true", timeout=WAIT)
     label = last.locator("td").nth(1).inner_text()
     expect(part).to_contain_text(f"Votes for the class {label}: score", timeout=WAIT)
     votes = part.get_by_role("grid", name="Strongest votes")

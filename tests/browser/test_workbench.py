@@ -21,10 +21,10 @@ BELOW = ("Comparison", "Embedding map", "Index trade-off", "Training", "History"
 
 
 def test_panels_are_landmarks_in_tabs_without_axe_violations(
-    notebook: Notebook, folder: Path, cache: Path
+    notebook: Notebook, folder: Path, tmp_path: Path
 ) -> None:
     page = notebook.page
-    panel = notebook.show(folder, cache, "show", pipeline=PIPELINE)
+    panel = notebook.show(folder, tmp_path, "show", pipeline=PIPELINE)
     ranked(panel)
     for name in ("Configuration", "Query", "Results", "Messages"):
         expect(region(panel, name)).to_have_count(1)

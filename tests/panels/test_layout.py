@@ -51,7 +51,8 @@ def test_configurations_of_one_session_are_linked(session: Session) -> None:
 def test_late_page_receives_all_updates(bench: Bench, session: Session) -> None:
     panel = query_panel(bench, session)
     texts = [w for w in descendants(panel) if isinstance(w, Text)]
-    messages = [w for w in texts if w.live][-1]  # the messages are the last text
+    (box,) = [w for w in descendants(panel) if "wb-messages" in w._dom_classes]
+    messages = next(w for w in descendants(box) if isinstance(w, Text) and w.live)
     settled(session)
     sent: dict[str, list[Any]] = {}
     for widget in texts:

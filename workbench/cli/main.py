@@ -19,7 +19,7 @@ from workbench.cli.console import (
     progress_bar,
 )
 from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
-from workbench.config.errors import WorkbenchError
+from workbench.config.errors import WorkbenchError, torch_mismatch
 from workbench.config.printable import printable
 
 app = typer.Typer(
@@ -200,6 +200,11 @@ def main(arguments: list[str] | None = None) -> None:
     except (WorkbenchError, _UsageError) as error:
         message = str(error) if isinstance(error, WorkbenchError) else error.format_message()
         print_line(f"workbench: {message or 'see workbench --help'}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):  # it is imported by what first needs it
+            raise
+        print_line(f"workbench: {torch_mismatch(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except (KeyboardInterrupt, typer.Abort):
         print_line("workbench: stopped; the results stored so far are kept", file=sys.stderr)

@@ -76,6 +76,7 @@ GLOSSARY: dict[str, Meaning] = {
     "bytes an image": Meaning(
         "The memory that searching takes for each image: its vector, four bytes a number, or its code, and "
         "local features if re-ranking compares them.",
+        "vector: 4 · D;  code: bits / 8",
     ),
     "milliseconds a query": Meaning(
         "The time to search, rank and re-rank for one query whose vector is known: the median of up to "

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from weakref import WeakSet
 
 from workbench.common.progress import Cancelled, Progress
-from workbench.config.errors import WorkbenchError
+from workbench.config.errors import WorkbenchError, torch_mismatch
 
 logger = logging.getLogger(__name__)
 _PACE = 0.1  # seconds between two reports, so that progress does not load the browser
@@ -39,6 +39,8 @@ def readable(error: Exception) -> str:
     """An error as one sentence for the screen; the traceback is logged at level INFO."""
     if isinstance(error, WorkbenchError):
         return str(error)
+    if "torchvision::" in str(error):
+        return torch_mismatch(error)
     logger.info("unexpected error in a panel", exc_info=error)
     text = str(error).strip().split("\n")[0]
     return f"Something unexpected went wrong ({type(error).__name__}{': ' + text if text else ''})."

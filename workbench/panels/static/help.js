@@ -2,10 +2,11 @@
 
 function helpButton(cards) {
   const button = document.createElement("button");
+  // The words are the description, not the name: a button of the same name may stand beside it.
   const words = cards.map(({ word }) => word).join("; ");
   button.className = "wb-help";
-  button.title = `What is this? ${words}`;
-  button.setAttribute("aria-label", `What is ${words}?`);
+  button.title = words;
+  button.setAttribute("aria-label", "What is this?");
   return cardButton(button, cards);
 }
 
