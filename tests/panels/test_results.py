@@ -323,3 +323,20 @@ def test_boxes_without_a_map_are_rejected_with_a_message(bench: Bench) -> None:
     results.boxes.switch.value = True
     assert session.wait(60)
     assert session.failed and "map" in session.message
+
+
+def test_first_pictures_are_sent_without_a_request() -> None:
+    """A request would wait until all cells have run."""
+    shown = Scroll(lambda name, side: f"{name} {side}".encode(), pytest.fail, label="", look="ranked")
+    sent: list[tuple[dict[str, Any], list[bytes]]] = []
+    shown.send = lambda content, buffers=None: sent.append((content, buffers or []))
+    figures = [Figure(name=str(number)) for number in range(30)]
+    shown.show(30, lambda start, stop: figures[start:stop])
+    assert shown.runner.wait(10)
+    names = [name for content, _ in sent for name in content["pictures"]]
+    assert names == [str(number) for number in range(grid.AHEAD)]
+    assert [picture for _, buffers in sent for picture in buffers] == [f"{n} 160".encode() for n in names]
+    sent.clear()
+    shown.show(30, lambda start, stop: figures[start:stop][::-1])  # the pictures are on screen already
+    assert shown.runner.wait(10)
+    assert sent == []
