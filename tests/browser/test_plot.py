@@ -318,7 +318,7 @@ def test_thirty_charts_load_the_script_once_and_survive_a_reload(notebook: Noteb
     assert notebook.evaluate("kernel.sent") == 1
     notebook.reload()
     panel = page.locator(".wb-panel").last
-    for number in (0, 29):
+    for number in range(30):  # a view that is removed while it is made is an error of ipywidgets
         drawn(charts(panel).nth(number))
     assert notebook.evaluate("kernel.sent") == 2
 
