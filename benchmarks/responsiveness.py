@@ -8,14 +8,14 @@ from __future__ import annotations
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from _browser import lab_and_browser
 from _charts import charts
 from _table import print_table
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.browser.lab import RUN_ALL, Lab, start_lab
@@ -38,8 +38,7 @@ EMBEDDED = """bench = workbench.open("posters")
 session = Session(bench)
 session.observe(stamp, "ranking")
 query_panel(bench, session)"""
-FRESH = """import tempfile
-scenes = workbench.open("posters").collection.root / "scenes"
+FRESH = """scenes = workbench.open("posters").collection.root / "scenes"
 bench = workbench.open(scenes, cache=tempfile.mkdtemp())
 session = Session(bench, pipeline="efficientnet_lite0/max/whole")
 session.observe(settled, "message")
@@ -209,24 +208,14 @@ def cancelling(lab: Lab, page: Page) -> list[list[str]]:
 
 
 def main(subjects: Sequence[str]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="responsiveness-"))
-    lab, server = start_lab(folder)
-    try:
-        with sync_playwright() as playwright:
-            installed = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-            browser = playwright.chromium.launch(
-                executable_path=next(installed, None), args=["--no-sandbox", "--disable-dev-shm-usage"]
-            )
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
-            rows = []
-            if "panels" in subjects:
-                rows += first_ranking(lab, page)
-                rows += [*changes(lab, page), *changes_after_a_pause(lab, page), *cancelling(lab, page)]
-            if "charts" in subjects:
-                rows += [row(*measured) for measured in charts(lab, page)]
-            browser.close()
-    finally:
-        server.terminate()
+    with lab_and_browser(start_lab, "responsiveness-") as (lab, browser):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        rows = []
+        if "panels" in subjects:
+            rows += first_ranking(lab, page)
+            rows += [*changes(lab, page), *changes_after_a_pause(lab, page), *cancelling(lab, page)]
+        if "charts" in subjects:
+            rows += [row(*measured) for measured in charts(lab, page)]
     print_table(["", "median, ms", "most, ms", "aim, ms"], rows)
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from _browser import lab_and_browser
 from _table import print_table
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 CHECKOUT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1]).resolve()
 sys.path.insert(0, str(CHECKOUT))
@@ -294,28 +294,18 @@ def do(task: Callable[[Hand], None], page: Page, lab: Lab, cell: str) -> Cost | 
 
 
 def main() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="usability-"))
-    lab, server = start_lab(folder)
-    try:
-        with sync_playwright() as playwright:
-            installed = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-            browser = playwright.chromium.launch(
-                executable_path=next(installed, None), args=["--no-sandbox", "--disable-dev-shm-usage"]
-            )
-            rows = []
-            for task in [task for task in TASKS if task.__name__ in (sys.argv[2:] or task.__name__)]:
-                page = browser.new_page(viewport=WINDOW)
-                cell = photos(folder) if task is own_photos else SHOW
-                cost = do(task, page, lab, cell)
-                page.evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
-                page.close()
-                title = (task.__doc__ or "").rstrip(".")
-                numbers = [f"{cost.clicks}", f"{cost.scrolls}", f"{cost.seconds:.0f}"] if cost else ["–"] * 3
-                rows.append([title, *numbers])
-                print(rows[-1], file=sys.stderr, flush=True)
-            browser.close()
-    finally:
-        server.terminate()
+    rows = []
+    with lab_and_browser(start_lab, "usability-") as (lab, browser):
+        for task in [task for task in TASKS if task.__name__ in (sys.argv[2:] or task.__name__)]:
+            page = browser.new_page(viewport=WINDOW)
+            cell = photos(lab.folder) if task is own_photos else SHOW
+            cost = do(task, page, lab, cell)
+            page.evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+            page.close()
+            title = (task.__doc__ or "").rstrip(".")
+            numbers = [f"{cost.clicks}", f"{cost.scrolls}", f"{cost.seconds:.0f}"] if cost else ["–"] * 3
+            rows.append([title, *numbers])
+            print(rows[-1], file=sys.stderr, flush=True)
     print_table(["task", "clicks", "scrolls", "seconds"], rows)
 
 
