@@ -4,45 +4,37 @@ const REACH = 14; // pixels around the pointer in which a keypoint is hit
 const STEPS = [0, 25, 50, 100, 200, 500, 1000]; // keypoints drawn
 const KEYS = "Arrow keys move, M goes to the match, Enter holds a keypoint, Escape releases it.";
 
-function node(tag, kind, parent, text) {
-  const one = document.createElement(tag);
-  one.className = kind;
-  if (text) one.textContent = text;
-  parent?.append(one);
-  return one;
-}
-
 function render({ model, el }) {
   el.classList.add("wb-keypairs");
   const stopped = new AbortController();
   const on = (target, event, act) => target.addEventListener(event, act, { signal: stopped.signal });
   // With the version of the points: they may change before the kernel reads this.
   const send = (message) => model.send({ ...message, version: model.get("version") });
-  const empty = node("p", "wb-empty", el);
-  const root = node("div", "wb-keypair", el);
-  const places = node("div", "wb-keysides", root);
+  const empty = element("p", "wb-empty", el);
+  const root = element("div", "wb-keypair", el);
+  const places = element("div", "wb-keysides", root);
   const sides = ["query", "result"].map((role, side) => {
-    const figure = node("figure", "wb-keyside", places);
-    const frame = node("div", "wb-keyframe", figure);
-    const image = node("img", "", frame);
-    const missing = node("div", "wb-missing", frame, "no picture");
-    const caption = node("figcaption", "", figure);
+    const figure = element("figure", "wb-keyside", places);
+    const frame = element("div", "wb-keyframe", figure);
+    const image = element("img", "", frame);
+    const missing = element("div", "wb-missing", frame, "no picture");
+    const caption = element("figcaption", "", figure);
     Object.assign(image, { draggable: false, alt: "" });
     frame.tabIndex = 0;
     frame.dataset.lmSuppressShortcuts = "true";
     frame.setAttribute("role", "application");
     return { role, side, frame, image, missing, caption, url: "", bytes: null, seen: [], at: new Float32Array() };
   });
-  const canvas = node("canvas", "wb-keycanvas", places);
-  const controls = node("div", "wb-keycontrols", root);
-  const label = node("label", "", controls, "Keypoints drawn");
-  const slider = node("input", "", label);
+  const canvas = element("canvas", "wb-keycanvas", places);
+  const controls = element("div", "wb-keycontrols", root);
+  const label = element("label", "", controls, "Keypoints drawn");
+  const slider = element("input", "", label);
   Object.assign(slider, { type: "range", min: 0, max: STEPS.length - 1, step: 1 });
-  const drawn = node("span", "wb-keydrawn", label);
+  const drawn = element("span", "wb-keydrawn", label);
   const button = (trait, text) => {
-    const one = node("button", `wb-key-${trait}`, controls);
+    const one = element("button", `wb-key-${trait}`, controls);
     one.type = "button";
-    node("span", "wb-key-line", one).setAttribute("aria-hidden", "true");
+    element("span", "wb-key-line", one).setAttribute("aria-hidden", "true");
     one.append(text);
     on(one, "click", () => {
       model.set(trait, !model.get(trait));
@@ -51,8 +43,8 @@ function render({ model, el }) {
     return one;
   };
   const toggles = { inliers: button("inliers", "Inliers"), outliers: button("outliers", "Other matches") };
-  const readout = node("span", "wb-keyread", controls);
-  const said = node("div", "wb-word", el);
+  const readout = element("span", "wb-keyread", controls);
+  const said = element("div", "wb-word", el);
   said.setAttribute("role", "status");
   for (const control of [slider, ...Object.values(toggles)]) control.dataset.lmSuppressShortcuts = "true";
 

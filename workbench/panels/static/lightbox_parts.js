@@ -6,11 +6,11 @@ const KEYS = [
 ];
 
 function makeDialog(acts, zoomed) {
-  const dialog = part("dialog", "wb-lightbox");
+  const dialog = element("dialog", "wb-lightbox");
   dialog.dataset.lmSuppressShortcuts = "true";
   dialog.tabIndex = -1;
   const button = (parent, name, text, title, keys) => {
-    const one = part("button", `wb-lightbox-${name}`, parent, text);
+    const one = element("button", `wb-lightbox-${name}`, parent, text);
     one.type = "button";
     one.title = keys ? `${title} (${keys})` : title;
     one.setAttribute("aria-label", title);
@@ -18,12 +18,12 @@ function makeDialog(acts, zoomed) {
     return one;
   };
 
-  const bar = part("div", "wb-lightbox-bar", dialog);
-  const name = part("h2", "wb-lightbox-name", bar);
+  const bar = element("div", "wb-lightbox-bar", dialog);
+  const name = element("h2", "wb-lightbox-name", bar);
   name.id = `wb-lightbox-${Math.random().toString(36).slice(2)}`;
   dialog.setAttribute("aria-labelledby", name.id);
-  const place = part("span", "wb-lightbox-place", bar);
-  const tools = part("div", "wb-lightbox-tools", bar);
+  const place = element("span", "wb-lightbox-place", bar);
+  const tools = element("div", "wb-lightbox-tools", bar);
   const heat = button(tools, "heat", "Heat", "Heat", "h");
   const query = button(tools, "query", "Query", "Query beside the picture", "q");
   button(tools, "out", "−", "Zoom out", "−");
@@ -32,33 +32,33 @@ function makeDialog(acts, zoomed) {
   const copy = button(tools, "copy", "Copy path", "Copy path", "c");
   button(tools, "close", "×", "Close", "Esc");
 
-  const body = part("div", "wb-lightbox-body", dialog);
+  const body = element("div", "wb-lightbox-body", dialog);
   const previous = button(body, "previous", "‹", "Previous picture", "←");
-  const stages = part("div", "wb-lightbox-stages", body);
+  const stages = element("div", "wb-lightbox-stages", body);
   const figures = ["wb-lightbox-beside", "wb-lightbox-main"].map((kind) => {
-    const figure = part("figure", kind, stages);
-    return { figure, stage: makeStage(figure, zoomed), caption: part("figcaption", "", figure) };
+    const figure = element("figure", kind, stages);
+    return { figure, stage: makeStage(figure, zoomed), caption: element("figcaption", "", figure) };
   });
   const [beside, main] = figures;
-  const wait = part("p", "wb-lightbox-wait", main.stage.root);
+  const wait = element("p", "wb-lightbox-wait", main.stage.root);
   const next = button(body, "next", "›", "Next picture", "→");
 
-  const foot = part("div", "wb-lightbox-foot", dialog);
-  const fault = part("p", "wb-lightbox-fault", foot);
+  const foot = element("div", "wb-lightbox-foot", dialog);
+  const fault = element("p", "wb-lightbox-fault", foot);
   fault.setAttribute("role", "alert");
-  const facts = part("div", "wb-lightbox-facts", foot);
-  const legend = part("div", "wb-lightbox-legend", foot);
-  const low = part("span", "", legend);
-  const strip = part("canvas", "wb-lightbox-scale", legend);
-  const high = part("span", "", legend);
-  const quantity = part("span", "", legend);
+  const facts = element("div", "wb-lightbox-facts", foot);
+  const legend = element("div", "wb-lightbox-legend", foot);
+  const low = element("span", "", legend);
+  const strip = element("canvas", "wb-lightbox-scale", legend);
+  const high = element("span", "", legend);
+  const quantity = element("span", "", legend);
   strip.setAttribute("aria-hidden", "true");
-  const status = part("div", "wb-lightbox-status", foot);
+  const status = element("div", "wb-lightbox-status", foot);
   status.setAttribute("role", "status");
-  const keys = part("div", "wb-lightbox-keys", foot);
+  const keys = element("div", "wb-lightbox-keys", foot);
   for (const [key, does] of KEYS) {
-    const one = part("span", "", keys);
-    part("kbd", "", one, key);
+    const one = element("span", "", keys);
+    element("kbd", "", one, key);
     one.append(` ${does}`);
   }
 
@@ -74,7 +74,7 @@ function makeDialog(acts, zoomed) {
   };
   const setFacts = (list) => {
     facts.replaceChildren();
-    for (const { text, kind } of list) part("span", "wb-lightbox-fact", facts, text).dataset.relevance = kind;
+    for (const { text, kind } of list) element("span", "wb-lightbox-fact", facts, text).dataset.relevance = kind;
   };
   const setFault = (text) => {
     fault.textContent = text;
@@ -89,7 +89,7 @@ async function copyText(text, dialog) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    const field = part("textarea", "wb-lightbox-copied", dialog);
+    const field = element("textarea", "wb-lightbox-copied", dialog);
     field.value = text;
     field.select();
     const done = document.execCommand("copy");

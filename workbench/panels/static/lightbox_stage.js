@@ -8,20 +8,12 @@ function sideFor() {
   return Math.min(1600, screen);
 }
 
-function part(tag, name, parent, text) {
-  const node = document.createElement(tag);
-  node.className = name;
-  if (text) node.textContent = text;
-  parent?.append(node);
-  return node;
-}
-
 function makeStage(parent, zoomed) {
-  const root = part("div", "wb-stage", parent);
-  const frame = part("div", "wb-stage-frame", root);
-  const image = part("img", "", frame);
-  const canvas = part("canvas", "wb-stage-heat", frame);
-  const box = part("div", "wb-stage-box", frame);
+  const root = element("div", "wb-stage", parent);
+  const frame = element("div", "wb-stage-frame", root);
+  const image = element("img", "", frame);
+  const canvas = element("canvas", "wb-stage-heat", frame);
+  const box = element("div", "wb-stage-box", frame);
   canvas.setAttribute("aria-hidden", "true");
   image.draggable = false;
   let size = [1, 1]; // of the picture, in pixels

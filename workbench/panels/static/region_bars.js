@@ -2,14 +2,6 @@
 
 const between = (low, value, high) => Math.min(Math.max(value, low), high);
 
-function element(tag, name, parent, text = "") {
-  const node = document.createElement(tag);
-  node.className = name;
-  node.textContent = text;
-  parent?.append(node);
-  return node;
-}
-
 function render({ model, el }) {
   const get = (name) => model.get(name);
   const stopped = new AbortController();

@@ -10,7 +10,7 @@ import anywidget
 import traitlets as T
 
 _STATIC = Path(__file__).parents[1] / "static"
-_PARTS = ("points", "keypoints", "keypoint_pairs")
+_PARTS = ("element", "points", "keypoints", "keypoint_pairs")
 NOWHERE = [-1, -1]
 
 

@@ -56,7 +56,14 @@ class Lightbox(anywidget.AnyWidget):
     # Files joined into one module: the module of a widget cannot import another.
     _esm = "\n".join(
         (_STATIC / f"{name}.js").read_text("utf-8")
-        for name in ("heat_paint", "lightbox_stage", "lightbox_parts", "lightbox_source", "lightbox")
+        for name in (
+            "element",
+            "heat_paint",
+            "lightbox_stage",
+            "lightbox_parts",
+            "lightbox_source",
+            "lightbox",
+        )
     )
     _css = _STATIC / "lightbox.css"
 

@@ -26,7 +26,8 @@ class RegionBars(Dimmed, anywidget.AnyWidget):
     those of a second sum.
     """
 
-    _esm = _STATIC / "region_bars.js"
+    # Files joined into one module: the module of a widget cannot import another.
+    _esm = "".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("element", "region_bars"))
     _css = _STATIC / "region_bars.css"
     title = T.Unicode().tag(sync=True)
     label = T.Unicode().tag(sync=True)  # for screen readers
