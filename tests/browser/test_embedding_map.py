@@ -29,7 +29,7 @@ def make_map(panel: Locator) -> Locator:
 
 
 def still(notebook: Notebook, panel: Locator) -> None:
-    """Wait until the map is drawn: one that is drawn anew ends a lasso, and hides the card of a point."""
+    """Wait until the map is drawn: one that is drawn again ends a lasso, and hides the card of a point."""
     notebook.settle()
     expect(panel.locator(".wb-plot-chart")).to_have_attribute("aria-busy", "false", timeout=30_000)
     notebook.page.wait_for_timeout(1000)
