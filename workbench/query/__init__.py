@@ -1,0 +1,1 @@
+"""The query language: parts (images, text, sketches) that are added and combined."""

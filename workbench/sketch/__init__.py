@@ -1,0 +1,1 @@
+"""Sketches: contours of drawings and photographs, and colour layouts."""
