@@ -157,7 +157,7 @@ def test_the_caret_is_below_wide_and_hidden_characters() -> None:
 
 def test_deep_brackets_are_read() -> None:
     assert Query.parse("(" * 1900 + "image:a" + ")" * 1900) == A
-    line = "image:a and (image:b or (" * 40 + "image:a and image:b" + "))" * 40
+    line = "image:a and (image:b or " * 45 + "image:c" + ")" * 45
     assert str(Query.parse(line)) == line
 
 
