@@ -37,7 +37,7 @@ class Options:
     edges: str = "hed"
 
     def __post_init__(self) -> None:
-        """Raise WorkbenchError if ``size`` or ``seed`` is out of its range, or another option is not known."""
+        """Raise WorkbenchError if a number is out of its range, or a word is not one of those known."""
         for name, least, most in (("size", 1, LARGEST_SIZE), ("seed", 0, LARGEST_SEED)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:

@@ -89,7 +89,10 @@ def decode(item: Item) -> np.ndarray:
 
 
 def plan(items: Iterable[Item], together: int = BATCH) -> list[list[Item]]:
-    """Batches of one shape, at most ``together`` items each. Planned from all images, they are the same in every run, resumed or not."""
+    """Batches of one shape, at most ``together`` items each.
+
+    Planned from all images, they are the same in every run, resumed or not.
+    """
     by_shape: dict[tuple[int, int], list[Item]] = {}
     for item in {item.key: item for item in items}.values():
         by_shape.setdefault(item.size, []).append(item)

@@ -89,9 +89,9 @@ def fill_store(
 ) -> dict[str, str]:
     """Add the missing results of all items to the store. Returns {key: reason} of unreadable images.
 
-    ``together`` images are stored at a time. ``maker`` is called only if results are missing. Each worker processes whole batches, from decoding to
-    writing, on one thread, so that all cores are busy and none waits for another. ``progress`` may raise
-    Cancelled; finished batches are kept.
+    ``together`` images are stored at a time. ``maker`` is called only if results are missing. Each worker
+    processes whole batches, from decoding to writing, on one thread, so that all cores are busy and none
+    waits for another. ``progress`` may raise Cancelled; finished batches are kept.
     """
     store.refresh()
     batches = plan(items, together)

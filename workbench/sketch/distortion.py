@@ -15,10 +15,7 @@ from skimage.morphology import skeletonize
 LEFT_OUT = 0.35  # most strokes that are left out, as a share of their number
 GAPS = 1.5  # gaps for each 10 % of the longest side of line, at strength 1
 GAP = 0.012  # radius of a gap, as a share of the longest side, as are all lengths below
-WOBBLE, SMOOTHNESS = (
-    0.025,
-    0.07,
-)  # standard deviation of the displacement, and of the Gaussian it is smooth by
+WOBBLE, SMOOTHNESS = 0.025, 0.07  # standard deviations: of the displacement, of its smoothing
 TURN, ZOOM, MOVE = 8.0, 0.15, 0.05  # standard deviations: degrees, logarithm of the size, share
 
 

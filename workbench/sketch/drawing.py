@@ -148,13 +148,8 @@ def _resized(values: np.ndarray) -> np.ndarray:
     height, width = values.shape[:2]
     factor = LONGEST / max(height, width)
     size = max(32, round(width * factor)), max(32, round(height * factor))
-    return np.asarray(
-        cv2.resize(
-            np.ascontiguousarray(values),
-            size,
-            interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR,
-        )
-    )
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(np.ascontiguousarray(values), size, interpolation=method))
 
 
 def _lines(pixels: np.ndarray, ink: np.ndarray) -> np.ndarray:

