@@ -10,20 +10,23 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.collections import images
-from workbench.common.geometry import Box
+from workbench.common.geometry import Box, as_box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 from workbench.descriptors.proposals import weights_path
 from workbench.engine.description import require_maps
+from workbench.engine.edge_collection import describe_edges
 from workbench.engine.engine import Engine
-from workbench.engine.locate import locate
+from workbench.engine.locate import locate, locate_in_image
 from workbench.engine.queries import query_vector
+from workbench.engine.sketch_search import drawn_contours, open_drawing
 from workbench.query.part import Part
 from workbench.query.query import Query
+from workbench.sketch.operators import edge_operator
 
-LOCATED = ("image", "text")  # the kinds of parts that have a place in an image
+LOCATED = ("image", "text", "sketch")  # the kinds of parts that have a place in an image
 
 
 class Arrangement:
@@ -62,6 +65,16 @@ class Arrangement:
         self._locate(row, [part])
         return self._boxes[part, row]
 
+    def shares(self, part: Part, row: int) -> Box:
+        """The box of a part in an image, as fractions of its width and height."""
+        width, height = self._size(row)
+        return as_box(np.array(self.box(part, row)) / (width, height, width, height))
+
+    def _size(self, row: int) -> tuple[int, int]:
+        collection = self._engine.collection
+        header = images.header(collection.path(collection.images[row]))
+        return header.width, header.height
+
     def _holds(self, operator: str, row: int, first: list[int], second: list[int]) -> bool:
         axis = 0 if operator in ("left of", "right of") else 1
         before, after = (self._centres(parts, row)[:, axis] for parts in (first, second))
@@ -78,21 +91,32 @@ class Arrangement:
         pictured = [part for part in missing if part.kind == "image"]
         if pictured:
             self._locate_images(row, pictured)
-        image_id = self._engine.collection.images[row]
         for part in missing:
             if part.kind == "text":
                 from workbench.engine.text_search import text_boxes
 
+                image_id = self._engine.collection.images[row]
                 location = text_boxes(self._engine, self._config, part.value, image_id, self._progress)
                 self._boxes[part, row] = location.box
+            elif part.kind == "sketch":
+                self._boxes[part, row] = self._locate_sketch(row, part)
+
+    def _locate_sketch(self, row: int, part: Part) -> Box:
+        """Locate a drawing by its contours among those of an image."""
+        config = location_config(self._engine, self._config)
+        edges = describe_edges(self._engine, config, self._progress)
+        drawing = open_drawing(self._engine, part.value)
+        contours = drawn_contours(drawing, edge_operator(self._engine.options))
+        other = edges.edges.collection.images[edges.rows[row]]
+        location = locate_in_image(edges.edges, query_vector(edges.edges, contours)[0], other)
+        width, height = self._size(row)
+        return as_box(np.array(location.shares) * (width, height, width, height))
 
     def _locate_images(self, row: int, parts: list[Part]) -> None:
         """Locate images in an image by the regions of the pipeline; all in one pass over its map."""
         described = self._engine.describe(location_config(self._engine, self._config), self._progress)
-        path = described.collection.path(described.collection.images[row])
-        header = images.header(path)
         vectors = torch.cat([query_vector(described, part.value, part.box) for part in parts])
-        places = locate(vectors, described.maps(row)[0], described, (header.width, header.height))
+        places = locate(vectors, described.maps(row)[0], described, self._size(row))
         for part, place in zip(parts, places, strict=True):
             self._boxes[part, row] = place.box
 

@@ -24,6 +24,7 @@ from workbench.engine.provenance import warnings
 from workbench.engine.queries import QueryLike, find_query, relevance_of
 from workbench.engine.query_parts import SearchQuery, judged_query, resolve
 from workbench.engine.query_search import average_precision, rank_query
+from workbench.engine.sketch_search import sketch_notes
 from workbench.query.query import Query
 from workbench.search.ranking import Ranking, ranking_table, sorted_ranking
 from workbench.search.relevance_feedback import Feedback, feedback_direction
@@ -136,7 +137,7 @@ def rank_combined(
         table.attrs.update(average_precision(engine.describe(config, progress), judged, ranking))
     entry = None if judged is None else find_query(collection, judged)
     table.attrs["query"] = entry.id if entry else ""
-    table.attrs["warnings"] = _warnings(engine, config, combined, progress)
+    table.attrs["warnings"] = search_notes(engine, config, combined, progress)
     if locate:
         table[["x0", "y0", "x1", "y1"]] = _boxes(combined, first, progress)
     return table
@@ -174,12 +175,15 @@ def _boxes(combined: CombinedScores, rows: NDArray[np.int64], progress: Progress
     return np.array(boxes, float).reshape(-1, 4)
 
 
-def _warnings(engine: Engine, config: Config, combined: CombinedScores, progress: Progress) -> list[str]:
+def search_notes(engine: Engine, config: Config, combined: CombinedScores, progress: Progress) -> list[str]:
+    """The notes that are shown with the results of a query of parts."""
     collection = engine.collection
-    if not any(weight and part.kind == "image" for part, weight in combined.query.parts):
+    kinds = {part.kind for part, weight in combined.query.parts if weight}
+    sketched = sketch_notes(engine) if "sketch" in kinds else []
+    if "image" not in kinds:
         unread = f"{len(collection.problems)} images could not be read and are left out"
-        return [*collection.notes, *[unread][: len(collection.problems)]]
-    notes = warnings(engine.describe(config, progress))
+        return [*collection.notes, *[unread][: len(collection.problems)], *sketched]
+    notes = [*warnings(engine.describe(config, progress)), *sketched]
     if config.index_steps or config.reranking_steps:
         notes.append("a query of parts compares all images exactly: index and re-ranking are not used")
     if synthetic_count(engine.options.distractors):

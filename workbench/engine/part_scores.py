@@ -10,6 +10,7 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 from workbench.engine.queries import query_vector
+from workbench.engine.sketch_search import colour_scores, sketch_scores
 from workbench.query.part import Part
 
 
@@ -31,8 +32,6 @@ def part_scores(
             from workbench.engine.text_search import text_scores
 
             return text_scores(engine, config, part.value, progress)
-        from workbench.engine.sketch_search import colour_scores, sketch_scores
-
         if part.kind == "sketch":
             return sketch_scores(engine, config, part.value, progress)
         return colour_scores(engine, part.value, progress)
