@@ -76,7 +76,7 @@ def test_an_arrangement_that_does_not_hold_is_subtracted(bench24: Bench) -> None
     assert why.penalty == pytest.approx(-(both.max() - both.min() + 1), abs=1e-4)
     boxes = [part.box for part in why.parts]
     assert all(box is not None and 0 <= box[0] < box[2] <= 1.001 for box in boxes)
-    assert not boxes[0][0] + boxes[0][2] < boxes[1][0] + boxes[1][2]  # type: ignore[index]
+    assert not boxes[0][0] + boxes[0][2] < boxes[1][0] + boxes[1][2]
     assert "arrangement" in repr(why)
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
 import pandas as pd
@@ -50,8 +50,7 @@ from workbench.engine.queries import (
 from workbench.engine.query_parts import SearchQuery
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.localisation import localisation
-from workbench.explain.query import explain_query
-from workbench.explain.score import Explanation
+from workbench.explain.query import AnyExplanation, explain_query
 from workbench.learning.history import TrainingHistory, training_history
 from workbench.local.matching import Match, match
 from workbench.local.verification import Kind
@@ -166,7 +165,7 @@ class Bench:
         pipeline: str | Config | None = None,
         box: Box | None = None,
         progress: Progress = notebook_progress,
-    ) -> Explanation | Any:
+    ) -> AnyExplanation:
         """Split the score of an image for a query, exactly, into cells and pairs of regions.
 
         That of a query of several parts is split over the parts (``CombinedExplanation``), that of words over

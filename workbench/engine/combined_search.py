@@ -16,10 +16,11 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.engine.arrangement import LOCATED, Arrangement
+from workbench.engine.arrangement import Arrangement
 from workbench.engine.combination import Combination, Standardised, Values, standardise
 from workbench.engine.engine import Engine
 from workbench.engine.part_scores import all_scores
+from workbench.engine.places import LOCATED, Places
 from workbench.engine.provenance import warnings
 from workbench.engine.queries import QueryLike, find_query, relevance_of
 from workbench.engine.query_parts import SearchQuery, judged_query, resolve
@@ -69,7 +70,7 @@ class CombinedScores:
     scores: list[NDArray[np.float32]]
     standardised: list[Standardised]
     combination: Combination
-    arrangement: Arrangement
+    places: Places
 
     @property
     def single(self) -> int | None:
@@ -87,10 +88,9 @@ def combined_scores(engine: Engine, config: Config, query: Query, progress: Prog
     scores = [known[part] if weight else off for part, weight in query.parts]
     standard = [standardise(values) for values in scores]
     weighted = [weight * part.values for (_, weight), part in zip(query.parts, standard, strict=True)]
-    arrangement = Arrangement(engine, config, query, progress)
-    return CombinedScores(
-        query, scores, standard, Combination(query, weighted, arrangement.check), arrangement
-    )
+    places = Places(engine, config, progress)
+    check = Arrangement(query, places, progress).check
+    return CombinedScores(query, scores, standard, Combination(query, weighted, check), places)
 
 
 def rank_combined(
@@ -171,7 +171,7 @@ def _boxes(combined: CombinedScores, rows: NDArray[np.int64], progress: Progress
     boxes = []
     for done, row in enumerate(rows):
         progress("locating the query in results", done, len(rows))
-        boxes.append(combined.arrangement.box(placed[0], int(row)))
+        boxes.append(combined.places.pixels(placed[0], int(row)))
     return np.array(boxes, float).reshape(-1, 4)
 
 

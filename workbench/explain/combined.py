@@ -23,9 +23,9 @@ from workbench.common.rounding import DIGITS
 from workbench.common.tables import Table
 from workbench.config.config import Config
 from workbench.config.printable import printable
-from workbench.engine.arrangement import LOCATED
 from workbench.engine.combined_search import CombinedScores, search_notes
 from workbench.engine.engine import Engine
+from workbench.engine.places import LOCATED
 from workbench.explain.pair import explain_pair
 from workbench.explain.score import Explanation, interval_overlaps
 from workbench.explain.sketch import explain_colours, explain_sketch
@@ -187,7 +187,7 @@ def explain_combined(
                 heat,
                 value - float(heat.sum()),
                 why,
-                scores.arrangement.shares(leaf.part, row) if placed else None,
+                scores.places.boxes([leaf.part], row)[0] if placed else None,
             )
         )
     total = added([part.heatmap for part in parts if part.counts])

@@ -15,6 +15,8 @@ from workbench.engine.query_parts import SearchQuery, resolve
 from workbench.explain.combined import explain_combined, explain_part
 from workbench.explain.pair import explain_pair
 
+AnyExplanation = Any  # Explanation, CombinedExplanation or TextExplanation, by the kind of the query
+
 
 def explain_query(
     engine: Engine,
@@ -23,7 +25,7 @@ def explain_query(
     image_id: str,
     box: Box | None,
     progress: Progress,
-) -> Any:
+) -> AnyExplanation:
     """Explain the score of an image for a query of any kind: see ``Bench.explain``."""
     resolved = resolve(engine.collection, query, box=box)
     if resolved.picture is not None:
