@@ -37,7 +37,7 @@ class EdgeOperator:
 
 
 def edge_operator(options: Options) -> EdgeOperator:
-    """The operator of ``options.contours``; Canny, with a note, if that is HED and its weights are missing."""
+    """The operator of ``options.contours``; Canny, with a note, for HED without its weights."""
     suffix = f"{contours.LONGEST}-v{contours.VERSION}"
     if options.contours == "hed":
         operator = _hed(options, suffix)
