@@ -26,8 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / kind).mkdir()
         for number in range(10):
             paper, fill = (tuple(int(v) for v in rng.integers(low, low + 80, 3)) for low in (160, 10))
-            image = Image.new("RGB", (128, 96), paper)  # type: ignore[arg-type]
-            x, y, side = rng.integers(4, 40), rng.integers(4, 20), rng.integers(40, 64)
+            image = Image.new("RGB", (128, 96), paper)
+            x, y, side = (int(rng.integers(*span)) for span in ((4, 40), (4, 20), (40, 64)))
             draw = ImageDraw.Draw(image)
             (draw.ellipse if kind == "circle" else draw.rectangle)((x, y, x + side, y + side), fill=fill)
             image.save(root / kind / f"{number}.png")
