@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 COLUMNS = 3  # pictures beside one another
 PICTURES = 6  # most pictures: all parts together, and the first ones
 HEIGHT, GAP, TOP, BOTTOM = 230, 44, 96, 56  # pixels of a row of pictures, between rows, and around them
-NAMES = 0.28  # of the width, for the names of bars
+NAMES = 0.28  # of the width, for the names of bars; less than the first of three pictures
 # Pixels of a chart with all plots below one another, of a picture in it, and the share of the names of bars.
-STACKED = ((760, 300, 0.3), (440, 230, 0.42))
+STACKED = ((760, 300, 0.4), (440, 230, 0.46))
 CAPTION, TITLES = 32, 72  # pixels above a plot: its name, and that of an axis with its ticks
 
 _Shown = tuple[str, np.ndarray, np.ndarray]  # the name of a picture, its heat, and boxes [n, 4]
@@ -74,7 +74,7 @@ def combined_explanation(why: CombinedExplanation) -> Figure:
     figure.add_traces(total.traces, rows=rows + 1, cols=1)
     # The names of the bars have a share of the width of their own, so that the pictures have the whole width.
     figure.update_xaxes({**total.x, "domain": [NAMES, 1]}, row=rows + 1, col=1)
-    figure.update_yaxes({**total.y, "automargin": False}, row=rows + 1, col=1)
+    figure.update_yaxes(total.y, row=rows + 1, col=1)
     top = max(float(np.abs(heat).max(initial=0)) for _, heat, _ in shown) or 1.0
     figure.update_layout(coloraxis=heat_axis(top, (HEIGHT * rows + GAP * (rows - 1)) / area))
     _stack(figure, len(shown), total, 1 / columns)
