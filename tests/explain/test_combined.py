@@ -29,6 +29,7 @@ def drawing(tmp_path_factory: pytest.TempPathFactory) -> Query:
     [
         A + 0.5 * B - 0.3 * C,
         A - Query.image("kind1/001.jpg", (20, 10, 90, 80)),
+        A - 0.5 * Query.text("a striped cloth"),
         A & B,
         (A | B) + C,
         (A & (B | C)) - 0.1 * B,
@@ -56,7 +57,8 @@ def test_parts_add_up_to_the_score_of_the_search(bench24: Bench, query: Query) -
             assert part.heatmap.sum() + part.constant == pytest.approx(part.value)
             # The heat is that of the part's own explanation, and so is the score.
             assert part.why.score == pytest.approx(part.score, abs=1e-5)
-            np.testing.assert_allclose(part.heatmap, part.leaf.weight / part.std * part.why.image_heatmap)
+            own = part.why.image_heatmap if part.leaf.part.kind == "image" else part.why.heatmap
+            np.testing.assert_allclose(part.heatmap, part.leaf.weight / part.std * own)
 
 
 def test_both_and_either_are_decided_by_one_part(bench24: Bench) -> None:

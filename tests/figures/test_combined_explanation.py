@@ -65,3 +65,13 @@ def test_many_parts_are_drawn(count: int) -> None:
     assert pictures == min(6, count + (count > 1))
     assert ("heat of 5 of them" in figure.layout.title.subtitle.text) == (count > 5)
     assert figure.layout.height < 4000
+
+
+def test_summary_has_the_query_the_arithmetic_of_the_parts_and_the_heat() -> None:
+    why = combined_explained(
+        [0.4, 0.9], ("a.jpg", "<b>.jpg", "r.jpg", "x/max/whole", "photos"), [True, False], -3
+    )
+    html = why._repr_html_()
+    assert "<b>Score -2.600</b> of r.jpg" in html and "image:&lt;b&gt;.jpg" in html
+    assert "0 (not decisive: +0.9000)" in html and "the arrangement does not hold" in html
+    assert html.count("<img") == 1 and "<script" not in html

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import cache, reduce
 from importlib.resources import files
@@ -12,11 +13,25 @@ from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, 
 from workbench.config.errors import WorkbenchError
 from workbench.query.errors import LONGEST_LINE, QueryError, syntax_error
 from workbench.query.part import WORD, Part
-from workbench.query.query import JOIN, Leaf, Query
+
+# Queries are combined by their operators, and not imported: their module imports this one.
+JOIN: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "and": operator.and_,
+    "or": operator.or_,
+    "left of": lambda first, second: first.left_of(second),
+    "right of": lambda first, second: first.right_of(second),
+    "above": lambda first, second: first.above(second),
+    "below": lambda first, second: first.below(second),
+}
 
 
-def parse(line: str) -> Query:
-    """Read a query. Raises QueryError: a sentence, the line, and a caret under the wrong character."""
+def parse(line: str, leaf: Callable[[Part], Any]) -> Any:
+    """Read a query, of which ``leaf`` makes one of a single part.
+
+    Raises QueryError: a sentence, the line, and a caret under the wrong character.
+    """
     if not isinstance(line, str):
         raise WorkbenchError(f"a query is text, not {type(line).__name__}")
     if not line.strip():
@@ -28,7 +43,7 @@ def parse(line: str) -> Query:
             LONGEST_LINE,
         )
     try:
-        return _parser().parse(line)  # type: ignore[return-value]  # the transformer's result
+        return _parser(leaf).parse(line)
     except (UnexpectedCharacters, UnexpectedToken, UnexpectedEOF) as error:
         raise syntax_error(error, line) from None
     except _Misplaced as error:
@@ -46,32 +61,36 @@ class _Misplaced(Exception):
 class _ToQuery(Transformer[Token, Any]):
     """Build a query while the line is parsed, so that brackets may be nested deeply."""
 
-    def start(self, items: list[Query]) -> Query:
+    def __init__(self, leaf: Callable[[Part], Any]) -> None:
+        super().__init__()
+        self._leaf = leaf
+
+    def start(self, items: list[Any]) -> Any:
         return items[0]
 
-    def either(self, items: list[Query]) -> Query:
+    def either(self, items: list[Any]) -> Any:
         return _at(None, lambda: reduce(JOIN["or"], items))
 
-    def both(self, items: list[Query]) -> Query:
+    def both(self, items: list[Any]) -> Any:
         return _at(None, lambda: reduce(JOIN["and"], items))
 
-    def sum(self, items: list[Any]) -> Query:
+    def sum(self, items: list[Any]) -> Any:
         return _at(None, lambda: _join_pairs(items))
 
-    def arrangement(self, items: list[Any]) -> Query:
+    def arrangement(self, items: list[Any]) -> Any:
         return _at(None, lambda: _join_pairs(items))
 
-    def signed(self, items: list[Any]) -> Query:
+    def signed(self, items: list[Any]) -> Any:
         sign, query = items
         return query if sign == "+" else _at(sign, lambda: -query)
 
-    def scaled(self, items: list[Any]) -> Query:
+    def scaled(self, items: list[Any]) -> Any:
         factor, query = items
         return _at(factor, lambda: query * float(factor))
 
-    def part(self, items: list[Any]) -> Query:
+    def part(self, items: list[Any]) -> Any:
         kind, value, *box = items
-        return _at(kind, lambda: Leaf(Part(str(kind), str(value), box[0] if box else None)))
+        return _at(kind, lambda: self._leaf(Part(str(kind), str(value), box[0] if box else None)))
 
     def box(self, items: list[float]) -> tuple[float, ...]:
         return tuple(items)
@@ -94,14 +113,14 @@ class _ToQuery(Transformer[Token, Any]):
         return token.update(value="+" if token == "+" else "-")
 
 
-def _join_pairs(items: list[Any]) -> Query:
-    query: Query = items[0]
-    for operator, other in zip(items[1::2], items[2::2], strict=True):
-        query = JOIN[operator](query, other)
+def _join_pairs(items: list[Any]) -> Any:
+    query = items[0]
+    for join, other in zip(items[1::2], items[2::2], strict=True):
+        query = JOIN[join](query, other)
     return query
 
 
-def _at(token: Token | None, build: Callable[[], Query]) -> Query:
+def _at(token: Token | None, build: Callable[[], Any]) -> Any:
     try:
         return build()
     except WorkbenchError as error:
@@ -109,12 +128,12 @@ def _at(token: Token | None, build: Callable[[], Query]) -> Query:
 
 
 @cache
-def _parser() -> Lark:
+def _parser(leaf: Callable[[Part], Any]) -> Lark:
     grammar = files("workbench.query").joinpath("grammar.lark").read_text("utf-8")
     word = WORD.replace("/", r"\/")
     return Lark(
         f"{grammar}\nWORD: /{word}/\n",
         parser="lalr",
         lexer="contextual",
-        transformer=_ToQuery(),
+        transformer=_ToQuery(leaf),
     )

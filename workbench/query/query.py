@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -61,7 +61,8 @@ class Query:
         character that is wrong."""
         from workbench.query.parser import parse
 
-        return parse(line)
+        query: Query = parse(line, Leaf)
+        return query
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -246,15 +247,3 @@ def _weight(value: Any) -> float:
             f"weight {value!r} is not a number from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
         )
     return weight + 0.0  # not -0
-
-
-JOIN: dict[str, Callable[[Query, Query], Query]] = {
-    "+": Query.__add__,
-    "-": Query.__sub__,
-    "and": Query.__and__,
-    "or": Query.__or__,
-    "left of": Query.left_of,
-    "right of": Query.right_of,
-    "above": Query.above,
-    "below": Query.below,
-}
