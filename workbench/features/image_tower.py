@@ -1,8 +1,8 @@
 """The image encoder of a vision–language model as a backbone: its map in the space of texts, and its vector.
 
 The vector of a cell is what the model's own head makes of that cell alone. Heads are projections after an
-average, a class token or an attention; attention over equal tokens is a projection too, so a map holds what the
-head averages before it weighs cells (for CLIP's own heads: Zhou, Loy and Dai, ECCV 2022, section 3.2).
+average, a class token or an attention; attention over equal tokens is a projection too, so a map holds what
+the head averages before it weighs cells (for CLIP's own heads: Zhou, Loy and Dai, ECCV 2022, section 3.2).
 """
 
 from __future__ import annotations
@@ -59,9 +59,8 @@ class TransformerTower(ImageTower):
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         tokens = self._tokens(images)[:, 1:]
-        return _as_map(
-            self._head(_alone(tokens, prefix=1)), self.patch_embed.dynamic_feat_size(images.shape[2:])
-        )
+        grid = self.patch_embed.dynamic_feat_size(images.shape[2:])
+        return _as_map(self._head(_alone(tokens, prefix=1)), grid)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(self.embedding(self._head(self._tokens(images))))
@@ -79,10 +78,8 @@ class TransformerTower(ImageTower):
         if (rows, columns) == tuple(trained):
             return torch.as_tensor(positions)
         grid = positions[None, 1:].transpose(1, 2).unflatten(2, trained).float()
-        grid = functional.interpolate(
-            grid, (rows, columns), mode="bicubic", antialias=True, align_corners=False
-        )
-        return torch.cat([positions[:1].float(), grid[0].flatten(1).T])
+        resized = functional.interpolate(grid, (rows, columns), mode="bicubic", antialias=True)
+        return torch.cat([positions[:1].float(), resized[0].flatten(1).T])
 
     def _head(self, tokens: torch.Tensor) -> torch.Tensor:
         """Sequences [N, L, D], class token first, to vectors [N, C]."""

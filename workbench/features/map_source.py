@@ -145,8 +145,8 @@ class MapSource:
     def _check_scales(self, scales: int) -> None:
         if self.fixed is not None and scales > 1:
             raise WorkbenchError(
-                f"step scales: {self.spec.name} takes only images of {self.fixed.side}x{self.fixed.side} pixels "
-                "here, so there are no others; leave it out"
+                f"step scales: {self.spec.name} takes only images of {self.fixed.side}x{self.fixed.side} "
+                "pixels here, so there are no others; leave it out"
             )
 
     def _fill(self, items: Sequence[batches.Item], scale: int, progress: Progress) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from workbench.config.errors import WorkbenchError
 from workbench.features.backbones import DETECTORS, BackboneCard, BackboneSpec
 from workbench.features.network import Network, check_layer, run
-from workbench.features.vision_language import load_model
+from workbench.features.vision_language_model import load_model
 from workbench.features.weights import download, locate, read_tensors
 
 

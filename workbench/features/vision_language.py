@@ -1,21 +1,19 @@
 """Vision–language models of open_clip: ``clip:NAME[:WEIGHTS]`` and ``siglip:NAME[:WEIGHTS]``.
 
-Such a model has an image and a text encoder whose vectors are compared by their cosine (CLIP: Radford et al.,
-ICML 2021; SigLIP: Zhai et al., ICCV 2023). NAME is a model of open_clip, WEIGHTS one of its published weights,
-by default the first in open_clip's list. ``clip:`` takes every model, ``siglip:`` those trained by SigLIP's loss,
-whose name may be shortened: ``siglip:ViT-B-16`` is ``siglip:ViT-B-16-SigLIP``.
+Such a model has an image and a text encoder whose vectors are compared by their cosine (CLIP: Radford et
+al., ICML 2021; SigLIP: Zhai et al., ICCV 2023). NAME is a model of open_clip, WEIGHTS one of its published
+weights, by default the first in open_clip's list. ``clip:`` takes every model, ``siglip:`` those trained by
+SigLIP's loss, whose name may be shortened: ``siglip:ViT-B-16`` is ``siglip:ViT-B-16-SigLIP``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import difflib
+import importlib
 import importlib.util
-import logging
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import VISION_LANGUAGE
@@ -41,7 +39,7 @@ def installed() -> bool:
 def library() -> Any:
     """The module open_clip. Raises WorkbenchError with the command that installs it."""
     try:
-        import open_clip
+        return importlib.import_module("open_clip")  # an optional dependency
     except ImportError as error:
         if installed():
             raise WorkbenchError(f"open_clip cannot be imported ({error}); install it again") from None
@@ -49,7 +47,6 @@ def library() -> Any:
             "backbones clip: and siglip: need open_clip, which is not installed: "
             'pip install "retrieval-workbench[clip]"'
         ) from None
-    return open_clip
 
 
 @lru_cache(maxsize=64)
@@ -110,7 +107,7 @@ def name_of_file(path: Path) -> str | None:
     for model in sorted(models, key=len, reverse=True):
         weights = rest[len(model) + 1 :]
         if not weights or weights in library().list_pretrained_tags_by_model(model):
-            return f"clip:{model}" + f":{weights}" * bool(weights)
+            return backbone_name(ModelName(model, weights or model_name(f"clip:{model}").weights))
     return None
 
 
@@ -123,7 +120,7 @@ def card(backbone: str) -> BackboneCard:
     """
     name = model_name(backbone)
     open_clip = library()
-    vision = open_clip.get_model_config(name.model)["vision_cfg"]
+    vision: dict[str, Any] = open_clip.get_model_config(name.model)["vision_cfg"]
     settings = published(name)
     side, trunk = vision.get("image_size", 224), vision.get("timm_model_name")
     if not isinstance(side, int):
@@ -164,106 +161,53 @@ def _timm_trunk(model: str) -> tuple[int, bool]:
     with torch.device("meta"):
         trunk = timm.create_model(model, pretrained=False)
     family = type(trunk).__module__.rpartition(".")[2]
-    return int(trunk.feature_info[-1]["reduction"]), family in _ANY_SIZE
+    info: Any = trunk.feature_info
+    return int(info[-1]["reduction"]), family in _ANY_SIZE
 
 
-def cached(card: BackboneCard) -> Path | None:
+def models_here(folder: Path | None) -> list[str]:
+    """The backbones whose weights are in the weights folder or the Hugging Face cache.
+
+    open_clip is imported only where a file or a folder there has a name of such a model.
+    """
+    if not installed():
+        return []
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    paths = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
+    names = [name for path in paths if path.is_file() and (name := name_of_file(path))]
+    if any("clip" in path.name.lower() for path in Path(HF_HUB_CACHE).glob("models--*")):
+        models = (ModelName(*entry) for entry in library().list_pretrained())
+        names += [backbone_name(model) for model in models if cached(model)]
+    return list(dict.fromkeys(names))
+
+
+def backbone_name(name: ModelName) -> str:
+    """The shortest name of a model with its weights: without those that are its default."""
+    kind = "siglip" if "siglip" in name.model.lower() else "clip"
+    default = model_name(f"clip:{name.model}").weights == name.weights
+    return f"{kind}:{name.model}" + f":{name.weights}" * (name.weights is not None and not default)
+
+
+def cached(name: ModelName) -> Path | None:
     """The weights of a model in the caches of its downloads; None if they are not there."""
-    entry = published(ModelName(card.model, card.published))
-    repository, _, file = str(entry.get("hf_hub", "")).rpartition("/")
+    entry = published(name)
+    repository, _, last = str(entry.get("hf_hub", "")).rpartition("/")
     if repository:
         from huggingface_hub import try_to_load_from_cache
 
-        files = [file] if file else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
-        files = [f"{Path(files[0]).stem}.safetensors", *files]
-        paths = [try_to_load_from_cache(repository, name) for name in files]
-        return next((Path(path) for path in paths if isinstance(path, str)), None)
-    name = str(entry.get("url", "")).rpartition("/")[2]
-    path = Path("~/.cache/clip").expanduser() / name
-    return path if name and path.is_file() else None
-
-
-def download(card: BackboneCard) -> Path:
-    """Download the weights of a model with open_clip, which raises any exception without a network."""
-    return Path(library().download_pretrained(published(ModelName(card.model, card.published))))
-
-
-def load_model(card: BackboneCard, path: Path | None, seed: int, side: Literal["visual", "text"]) -> Any:
-    """Build a model with the weights of a file, or with random ones, of which one ``side`` is used.
-
-    Raises WorkbenchError if the file lacks weights of that side, or the model needs files of the Hugging Face
-    hub that are not here.
-    """
-    import torch
-
-    from workbench.features.weights import read_tensors
-
-    name = ModelName(card.model, card.published)
-    with torch.random.fork_rng(devices=[]), _without_log():
-        torch.manual_seed(seed)
-        try:
-            model = (
-                library()
-                .create_model(name.model, force_quick_gelu=quick_gelu(name), pretrained_text=False)
-                .eval()
-            )
-        except Exception as error:  # the libraries of its parts raise any exception without a network
-            raise WorkbenchError(
-                f"{name.model} could not be built ({type(error).__name__}): open_clip downloads the settings of "
-                f"its text encoder; run `workbench fetch clip:{name.model}` with a network"
-            ) from None
-    if path is None:
-        return model
-    try:
-        missing = model.load_state_dict(_adapted(read_tensors(path), model), strict=False).missing_keys
-    except WorkbenchError:
-        raise
-    except Exception as error:  # the conversions expect the entries of published files
-        reason = str(error).split("\n")
-        raise WorkbenchError(
-            f"weight file {str(path)!r} does not fit {name.model}: {reason[min(1, len(reason) - 1)].strip()}"
-        ) from None
-    lacking = [key for key in missing if key.startswith("visual.") == (side == "visual") and _needed(key)]
-    if lacking:
-        part = "image" if side == "visual" else "text"
-        raise WorkbenchError(
-            f"weight file {str(path)!r} lacks {lacking[0]!r}, which the {part} encoder of {name.model} needs; "
-            "fetch the weights of the whole model"
+        files = (
+            [f"{Path(last).stem}.safetensors", last]
+            if last
+            else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
         )
-    return model
+        paths = [try_to_load_from_cache(repository, file) for file in files]
+        return next((Path(path) for path in paths if isinstance(path, str)), None)
+    last = str(entry.get("url", "")).rpartition("/")[2]
+    path = Path("~/.cache/clip").expanduser() / last
+    return path if last and path.is_file() else None
 
 
-def _needed(key: str) -> bool:
-    """Whether an encoder uses a tensor; the others scale scores, count batches or write captions."""
-    last = key.rpartition(".")[2]
-    unused = ("num_batches_tracked", "logit_scale", "logit_bias", "attn_mask", "position_ids")
-    return last not in unused and not key.startswith("text_decoder.")
-
-
-def _adapted(state: dict[str, Any], model: Any) -> dict[str, Any]:
-    """Published tensors under the names and shapes of the model, as open_clip's ``load_checkpoint`` does."""
-    from open_clip.convert import convert_state_dict
-    from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed, resize_text_pos_embed
-
-    state = {key.removeprefix("module."): tensor for key, tensor in state.items()}
-    state = convert_state_dict(model, state)
-    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
-        state = convert_to_custom_text_state_dict(state)
-    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    for key in ("logit_scale", "logit_bias"):
-        if key in state and getattr(model, key, None) is not None:
-            state[key] = state[key].reshape(getattr(model, key).shape)
-    resize_pos_embed(state, model)
-    resize_text_pos_embed(state, model)
-    return state
-
-
-@contextlib.contextmanager
-def _without_log() -> Iterator[None]:
-    """Hide open_clip's warning that weights are random: the workbench says it beside every number."""
-    before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))
-    try:
-        yield
-    finally:
-        logging.disable(before)
+def download(name: ModelName) -> Path:
+    """Download the weights of a model with open_clip, which raises any exception without a network."""
+    return Path(library().download_pretrained(published(name)))

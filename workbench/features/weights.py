@@ -164,7 +164,7 @@ def _cached(card: BackboneCard) -> Path | None:
     import torch
 
     if card.library == "open_clip":
-        return vision_language.cached(card)
+        return vision_language.cached(_open_clip_name(card))
     kind, address = _remote(card)
     if kind == "hub":
         from huggingface_hub import try_to_load_from_cache
@@ -207,6 +207,10 @@ def download(spec: BackboneSpec, weights: Path | None = None) -> Path:
         ) from None
 
 
+def _open_clip_name(card: BackboneCard) -> vision_language.ModelName:
+    return vision_language.ModelName(card.model, card.published)
+
+
 def _download_open_clip(spec: BackboneSpec, weights: Path | None) -> Path:
     card = spec.card()
     if card.published is None:
@@ -215,13 +219,13 @@ def _download_open_clip(spec: BackboneSpec, weights: Path | None) -> Path:
             f"clip-{card.model}.safetensors into a folder named by --weights or WORKBENCH_WEIGHTS"
         )
     try:
-        return vision_language.download(card)
+        return vision_language.download(_open_clip_name(card))
     except Exception as error:
         directory = folder(weights)
         searched = f"{directory} (weights folder) and " if directory else ""
         raise WorkbenchError(
             f"weights {card.published!r} of {spec.name!r} are not here and could not be downloaded "
             f"({type(error).__name__}); looked in {searched}the Hugging Face cache. Run `workbench fetch "
-            f"{spec.name}` with a network, or put {vision_language.file_stems(spec.name)[0]}.safetensors into a "
-            "folder named by --weights or WORKBENCH_WEIGHTS"
+            f"{spec.name}` with a network, or put clip-{card.model}-{card.published}.safetensors "
+            "into a folder named by --weights or WORKBENCH_WEIGHTS"
         ) from None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from workbench.config.errors import WorkbenchError
 from workbench.features import vision_language, weights
 from workbench.features.backbones import BackboneSpec
+from workbench.features.vision_language_model import load_model
 
 _CACHED = 4096  # texts whose vectors are kept
 
@@ -66,7 +67,7 @@ def _encoder(spec: BackboneSpec, folder: Path | None, seed: int, fingerprint: st
     card = spec.card()
     path = None if spec.random else weights.locate(spec, folder) or weights.download(spec, folder)
     tokenizer = _tokenizer(card.model, weights.folder(folder))
-    model = vision_language.load_model(card, path, seed, "text").requires_grad_(False)
+    model = load_model(card, path, seed, "text").requires_grad_(False)
     model.visual = None  # half of the memory
     return TextEncoder(model, tokenizer)
 
