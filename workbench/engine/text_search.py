@@ -10,6 +10,7 @@ from workbench.common.geometry import as_box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.descriptors.regions import rmac
+from workbench.engine import vision_language
 from workbench.engine.engine import Engine
 from workbench.engine.locate import Location
 from workbench.text.bridge import text_query
@@ -22,9 +23,11 @@ def text_scores(engine: Engine, config: Config, text: str, progress: Progress = 
     """The score float32 [N], from 0 to 1, of each image of ``engine.collection`` for a text.
 
     It is the probability that the image shows a concept, weighted by the concept's similarity to the text
-    (``text.bridge``), by the embedded backbone whatever the pipeline ``config`` is. Raises WorkbenchError
-    for an empty text.
+    (``text.bridge``), by the embedded backbone whatever the pipeline ``config`` is. A pipeline of a
+    vision–language model compares the text itself, from -1 to 1. Raises WorkbenchError for an empty text.
     """
+    if vision_language.has_text_encoder(config):
+        return vision_language.text_scores(engine, config, text, progress)
     weights = text_query(text).weights
     _, probabilities = engine.class_probabilities(progress)
     return probabilities @ weights
@@ -37,6 +40,8 @@ def text_boxes(
 
     Raises WorkbenchError for an empty text, and if the image is not in the collection.
     """
+    if vision_language.has_text_encoder(config):
+        return vision_language.text_location(engine, config, text, image_id, progress)
     weights = torch.from_numpy(text_query(text).weights)
     maps, _ = engine.class_probabilities(progress)
     row = maps.row(image_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,12 +11,15 @@ from numpy.typing import NDArray
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.config.steps import VISION_LANGUAGE
+from workbench.config.steps import VISION_LANGUAGE, Step
 from workbench.descriptors.aggregation import split_steps
 from workbench.engine.description import DescribedCollection, require_maps
 from workbench.engine.engine import Engine
+from workbench.engine.locate import Location, locate_in_image
 from workbench.features.backbones import BackboneSpec
 from workbench.text.vision_language import encode_text
+
+_LEVELS = 4  # of R-MAC, whose regions may be the place of a text
 
 
 def has_text_encoder(config: Config) -> bool:
@@ -35,6 +40,21 @@ def text_scores(
     described = engine.describe(config, progress)
     scores = described.database @ text_vector(described, text)
     return scores.numpy().astype(np.float32, copy=False)
+
+
+def text_location(
+    engine: Engine, config: Config, text: str, image_id: str, progress: Progress = silent
+) -> Location:
+    """Locate a text in an image: the region of the pipeline with the highest cosine.
+
+    Without regions of its own, and without whitening, which is fitted for them, those of R-MAC are compared.
+    """
+    check(config)
+    described = engine.describe(config, progress)
+    if config.regions.name == "whole" and config.pooling.name != "code" and not config.vector_steps:
+        regions = replace(described.config, regions=Step.parse("regions", f"rmac+:{_LEVELS}"))
+        described = replace(described, config=regions)
+    return locate_in_image(described, text_vector(described, text), image_id)
 
 
 def check(config: Config) -> None:

@@ -32,17 +32,17 @@ def encode_text(
     """Texts as unit vectors [N, C], in the space of the model's images.
 
     ``folder`` is the weights folder, ``seed`` that of random weights (``@random``). A text is cut off after
-    the model's number of tokens. Raises WorkbenchError if the backbone has no text encoder, or a file of it
-    is not here.
+    the model's number of tokens. Raises WorkbenchError if one is empty, the backbone has no text encoder, or
+    a file of it is not here.
     """
     spec = BackboneSpec.parse(backbone) if isinstance(backbone, str) else backbone
     if spec.card().library != "open_clip":
         raise WorkbenchError(
             f"backbone {spec.name!r} has no text encoder; valid: {', '.join(vision_language.VISION_LANGUAGE)}"
         )
+    if not all(text.strip() for text in texts):
+        raise WorkbenchError("the text is empty; write what the images should show")
     fingerprint = weights.fingerprint(spec, folder, seed)
-    if not texts:
-        raise WorkbenchError("there is no text to encode")
     return np.stack([_vector(spec, folder, seed, fingerprint, text) for text in texts])
 
 
