@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from workbench.config.errors import WorkbenchError
 from workbench.engine.text_search import text_boxes, text_scores
 from workbench.engine.vision_language import check, text_vector
 from workbench.evaluation.precision import average_precision
+from workbench.explain.text import explain_text
 from workbench.explain.vision_language import text_heat
+from workbench.report.text_summary import text_still, text_summary
 from workbench.text.vision_language import encode_text
 
 EACH = 5  # pictures of a caption
@@ -88,6 +91,28 @@ def test_pipelines_outside_the_space_of_texts_are_refused(shapes: Bench, pipelin
 def test_any_text_has_a_vector(shapes: Bench, text: str) -> None:
     vector = encode_text("clip:tiny-ViT@random", [text])[0]
     assert np.isfinite(vector).all() and float(np.linalg.norm(vector)) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "notes"),
+    [
+        ("mean/whole", ["random weights: this backbone was never trained"]),
+        ("code/whole", ["random weights", "a code is one vector of the whole image, so there is no heat"]),
+    ],
+)
+def test_an_explanation_has_cells_and_no_concepts(shapes: Bench, pipeline: str, notes: list[str]) -> None:
+    config, image = Config.parse(f"clip:tiny-ViT@random/{pipeline}"), "a red square/0.png"
+    why = explain_text(shapes.engine, config, "a <b>red</b> circle", image)
+    assert float(why.heatmap.sum()) + why.constant == pytest.approx(why.score, abs=1e-6)
+    assert abs(why.constant) < 1e-4 and why.concepts.empty
+    assert why.sentence == f"a <b>red</b> circle {why.score:.3f}"
+    assert [note[: len(part)] for note, part in zip(why.warnings, notes, strict=True)] == notes
+    figure = why.figure()
+    assert f"{why.score:.3f}" in figure.layout.title.text and "<b>red" not in figure.layout.title.text
+    assert f"n = {why.heatmap.size} cells" in json.dumps(figure.to_dict(), default=str)
+    assert "circle" in text_summary(why) and "<img" in text_still(why)
+    long = explain_text(shapes.engine, config, "circle " * 2000, image)
+    assert "fills the 16 tokens that tiny-ViT takes" in long.warnings[0]
 
 
 def test_an_empty_text_is_refused(shapes: Bench) -> None:

@@ -17,7 +17,7 @@ from workbench.engine.description import DescribedCollection, require_maps
 from workbench.engine.engine import Engine
 from workbench.engine.locate import Location, locate_in_image
 from workbench.features.backbones import BackboneSpec
-from workbench.text.vision_language import encode_text
+from workbench.text.vision_language import encode_text, text_length
 
 _LEVELS = 4  # of R-MAC, whose regions may be the place of a text
 
@@ -75,6 +75,17 @@ def check(config: Config) -> None:
             f"step {power}: it bends the space that images and texts share, so a text has no place in it; "
             "leave it out"
         )
+
+
+def model_notes(described: DescribedCollection, text: str) -> list[str]:
+    """What must be said of a text and the model of a pipeline, each one sentence."""
+    source = require_maps(described.source)
+    counted, length = text_length(source.spec, text, source.options.weights, source.options.seed)
+    if counted < length:
+        return []
+    return [
+        f"the text fills the {length} tokens that {source.card.model} takes, and what is beyond does not count"
+    ]
 
 
 def text_vector(described: DescribedCollection, text: str) -> torch.Tensor:

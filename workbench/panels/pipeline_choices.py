@@ -166,13 +166,12 @@ def _is_vector(layer: str) -> bool:
 def backbones(options: Options) -> list[tuple[str, str]]:
     """Backbones as (text, name): embedded ones first, then fine-tuned ones, local features last.
 
-    Those that must be downloaded are marked. Of the vision–language models, which are over a hundred, only
-    those with weights here are listed.
+    Those that must be downloaded are marked with ↓. Of the vision–language models, which are over a hundred,
+    only those with weights here are listed.
     """
     status = {name: availability(name, options.weights) for name in BACKBONES}
     names = sorted(status, key=lambda name: _ORDER.get(status[name], len(_ORDER)))
-    marks = {"embedded": "", "ready": ""}
-    listed = [(name + marks.get(status[name], f" ({status[name]})"), name) for name in names]
+    listed = [(name + " ↓" * (status[name] == "download"), name) for name in names]
     trained = trainings(options.cache).values()
     tuned = [weights for weights in trained if weights.kind == "backbone" and weights.usable]
     return [

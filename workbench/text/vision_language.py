@@ -46,6 +46,13 @@ def encode_text(
     return np.stack([_vector(spec, folder, seed, fingerprint, text) for text in texts])
 
 
+def text_length(spec: BackboneSpec, text: str, folder: Path | None = None, seed: int = 0) -> tuple[int, int]:
+    """The number of tokens of a text that count, with the marks at its ends, and the most that can."""
+    tokens = text_encoder(spec, folder, seed).tokenizer([text])[0]
+    padding = int(tokens[-1]) if len(tokens) > 1 and tokens[-1] == tokens[-2] else -1
+    return int((tokens != padding).sum()), len(tokens)
+
+
 def text_encoder(spec: BackboneSpec, folder: Path | None = None, seed: int = 0) -> TextEncoder:
     """The text encoder of a model, kept in memory until its weights change."""
     return _encoder(spec, folder, seed, weights.fingerprint(spec, folder, seed))
