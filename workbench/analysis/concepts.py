@@ -14,6 +14,7 @@ with less than 1.5 times the share elsewhere are left out, and those of which mo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ class ConceptShares(Table):
 
 
 def concept_shares(
-    engine: Engine, images: Sequence[str], k: int = 5, progress: Progress = silent
+    engine: Engine, images: Sequence[str], k: int | None = 5, progress: Progress = silent
 ) -> ConceptShares:
     """The ``k`` concepts that tell ``images`` from the rest of the collection: see ``ConceptShares``.
 
@@ -52,9 +53,27 @@ def concept_shares(
     return table
 
 
+def cluster_concepts(
+    engine: Engine, frame: pd.DataFrame, k: int | None = 3, progress: Progress = silent
+) -> ConceptShares:
+    """``concept_shares`` of each cluster of a table of image_id and cluster, in one table of all clusters.
+
+    Raises WorkbenchError if there is only one cluster.
+    """
+    if not {"image_id", "cluster"} <= set(frame.columns):
+        raise WorkbenchError("concepts of clusters need a table with the columns image_id and cluster")
+    members = {cluster: list(rows["image_id"]) for cluster, rows in frame.groupby("cluster")}
+    tables = group_concepts(engine, members, k, progress)
+    parts = [table.assign(cluster=cluster) for cluster, table in tables.items()]
+    joined = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["cluster", *COLUMNS])
+    result = ConceptShares(joined[["cluster", *COLUMNS]])
+    result.attrs = {"collection": engine.collection.name, "images": len(frame)}
+    return result
+
+
 def group_concepts(
-    engine: Engine, groups: Mapping[str, Sequence[str]], k: int = 5, progress: Progress = silent
-) -> dict[str, ConceptShares]:
+    engine: Engine, groups: Mapping[Any, Sequence[str]], k: int | None = 5, progress: Progress = silent
+) -> dict[Any, ConceptShares]:
     """``concept_shares`` of several groups of images, by the name of the group."""
     rows = {image: row for row, image in enumerate(engine.collection.images)}
     chosen = {name: _rows(images, rows, engine.collection.name) for name, images in groups.items()}
@@ -85,7 +104,7 @@ def _rows(images: Sequence[str], rows: Mapping[str, int], collection: str) -> li
     return members
 
 
-def _shares(probabilities: np.ndarray, members: list[int], k: int, collection: str) -> ConceptShares:
+def _shares(probabilities: np.ndarray, members: list[int], k: int | None, collection: str) -> ConceptShares:
     inside = np.zeros(len(probabilities), bool)
     inside[members] = True
     classes = np.stack([probabilities[inside].mean(0), probabilities[~inside].mean(0)]).astype(float)
@@ -115,14 +134,14 @@ def _shares(probabilities: np.ndarray, members: list[int], k: int, collection: s
     return table
 
 
-def _different(bits: np.ndarray, classes: np.ndarray, belongs: np.ndarray, k: int) -> list[int]:
+def _different(bits: np.ndarray, classes: np.ndarray, belongs: np.ndarray, k: int | None) -> list[int]:
     """The names with the most bits, above zero, of which no two share most of their probability.
 
     The share of two names is that of the classes of both in the classes of either: "dog" leaves out "canine".
     """
     listed: list[int] = []
     for name in np.argsort(-bits, kind="stable"):
-        if len(listed) == k or bits[name] <= 0:
+        if (k is not None and len(listed) >= k) or bits[name] <= 0:
             break
         both = classes @ (belongs[:, [name]] * belongs[:, listed])
         either = classes @ np.maximum(belongs[:, [name]], belongs[:, listed])

@@ -84,7 +84,7 @@ def model_notes(described: DescribedCollection, text: str) -> list[str]:
     if counted < length:
         return []
     return [
-        f"the text fills the {length} tokens that {source.card.model} takes, and what is beyond does not count"
+        f"the text fills the {length} tokens that {source.card.model} takes; what is beyond does not count"
     ]
 
 
