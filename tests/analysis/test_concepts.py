@@ -58,7 +58,7 @@ def test_shares_and_bits_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_as_frequent_elsewhere_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dog and a car: of the names only "car" has 1.5 times its share among the others."""
+    """A dog and a car: of the names only "car" has twice its share among the others."""
     assert list(concept_shares(pets(monkeypatch), ["a", "d"], None)["concept"]) == ["car"]
 
 

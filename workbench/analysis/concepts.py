@@ -8,7 +8,7 @@ ranked by the weighted log-likelihood ratio (Nigam, McCallum, Thrun and Mitchell
 
 which is large for names that are both frequent there and rare elsewhere. Both shares are smoothed by one
 image of the collection's mean, so that a few images say nothing about a name that is rare everywhere. Names
-with less than 1.5 times the share elsewhere are left out, and those of which most is another name's.
+with less than twice the share elsewhere are left out, and those of which most is another name's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 from workbench.text.concept_names import concept_names
 
-LEAST_RATIO = 1.5  # of the shares of a name there and elsewhere
+LEAST_RATIO = 2  # of the shares of a name there and elsewhere
 MOST_SHARED = 0.5  # of the probability of two names that are both listed
 COLUMNS = ["concept", "share", "elsewhere", "bits"]
 

@@ -181,7 +181,7 @@ class StudyAccessor:
 
         The table has concept, share (the mean probability of its classes in these images, 0…1), elsewhere (in
         the others) and bits, by which it is sorted: see ``ConceptShares``. Fewer than ``k`` rows: no others
-        are 1.5 times as frequent there. Raises WorkbenchError if an image is not of the collection, or if
+        are twice as frequent there. Raises WorkbenchError if an image is not of the collection, or if
         there are none, or no others.
         """
         return concept_shares(self._engine, images, result_count(k), progress)

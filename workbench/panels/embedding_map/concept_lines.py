@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import ipywidgets as W
 import pandas as pd
 
-from workbench.analysis.concepts import LEAST_RATIO, concept_list
+from workbench.analysis.concepts import concept_list
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -103,5 +103,5 @@ class ConceptLines(Panel[ConceptRequest, list[Line]]):
 
 
 def _line(of: str, table: pd.DataFrame, most: int, *words: str) -> Line:
-    named = concept_list(table, most) or f"none is {LEAST_RATIO:g} times as frequent there as elsewhere"
-    return line(f"{of}: {named}.", "note", *words)
+    named = concept_list(table, most) or f"none is twice as frequent there as elsewhere"
+    return line(f"{of}: {named}.", "text", *words)
