@@ -78,7 +78,7 @@ def test_groups_that_cannot_be_compared_are_refused(
 
 
 def test_farther_hypernyms_follow_from_those_of_other_classes() -> None:
-    """0 is below 1, 2, 3; class 1 names only 0 and 1, and a name that follows 1 in one chain is not above it."""
+    """Class 1 names only 0 and 1, but 2 and 3 are above 1; 4 follows 1 in one of two chains, so it is not."""
     belongs = np.array([[1, 1, 1, 1, 0], [1, 1, 0, 0, 0], [0, 1, 1, 1, 1]], bool)
     close(belongs, [[0, 1, 2, 3], [0, 1], [1, 2, 3, 4], [1, 2, 3]])
     assert belongs.astype(int).tolist() == [[1, 1, 1, 1, 0], [1, 1, 1, 1, 0], [0, 1, 1, 1, 1]]

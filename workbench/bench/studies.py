@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-import pandas as pd
-
 from workbench.analysis.ap_factors import ApFactors, ap_factors
 from workbench.analysis.combinations import Value
 from workbench.analysis.concepts import ConceptShares, cluster_concepts, concept_shares

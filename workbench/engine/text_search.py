@@ -13,6 +13,7 @@ from workbench.descriptors.regions import rmac
 from workbench.engine import vision_language
 from workbench.engine.engine import Engine
 from workbench.engine.locate import Location
+from workbench.engine.provenance import warnings
 from workbench.text.bridge import text_query
 from workbench.text.classifier import load_classifier, region_probabilities
 from workbench.text.notes import text_notes
@@ -34,8 +35,14 @@ def text_scores(engine: Engine, config: Config, text: str, progress: Progress = 
     return probabilities @ weights
 
 
-def text_warnings(text: str) -> list[str]:
-    """What must be said of a text where its ranking is shown: see ``text.notes``."""
+def text_warnings(engine: Engine, config: Config, text: str, progress: Progress = silent) -> list[str]:
+    """What must be said of a text where its ranking is shown: see ``text.notes``.
+
+    With a vision–language model, it is also what must be said of the pipeline.
+    """
+    if vision_language.has_text_encoder(config):
+        described = engine.describe(config, progress)
+        return [*vision_language.model_notes(described, text), *warnings(described)]
     return text_notes(text_query(text))
 
 

@@ -103,5 +103,5 @@ class ConceptLines(Panel[ConceptRequest, list[Line]]):
 
 
 def _line(of: str, table: pd.DataFrame, most: int, *words: str) -> Line:
-    named = concept_list(table, most) or f"none is twice as frequent there as elsewhere"
+    named = concept_list(table, most) or "none is twice as frequent there as elsewhere"
     return line(f"{of}: {named}.", "text", *words)
