@@ -119,6 +119,7 @@ def _heat_alone(why: TextExplanation) -> Figure:
     picture = why.picture or NamedPicture("", Image.new("RGB", (4, 3), "white"))
     add_picture(figure, 1, picture, why.heatmap, np.empty((0, 4)))
     _scale(figure, why.heatmap, 0.6)
+    figure.update_layout(coloraxis={"colorbar": {"x": 0.5, "xanchor": "center"}})
     return figure
 
 
