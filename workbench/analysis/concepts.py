@@ -152,7 +152,9 @@ def _different(bits: np.ndarray, classes: np.ndarray, belongs: np.ndarray, k: in
 
 def concept_list(table: pd.DataFrame, most: int = 3) -> str:
     """The first concepts in words: "dog 85 % (elsewhere 5 %), …"."""
+    first = table.head(most)
+    shares = 100 * first[["share", "elsewhere"]].to_numpy(float)
     return ", ".join(
-        f"{row.concept} {100 * row.share:.0f} % (elsewhere {100 * row.elsewhere:.0f} %)"
-        for row in table.head(most).itertuples()
+        f"{concept} {share:.0f} % (elsewhere {elsewhere:.0f} %)"
+        for concept, (share, elsewhere) in zip(first["concept"], shares, strict=True)
     )
