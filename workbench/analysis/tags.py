@@ -20,7 +20,11 @@ from workbench.features.map_source import MapSource
 from workbench.text.classifier import image_probabilities, load_classifier
 from workbench.text.concepts import Concepts, load_concepts
 
-_LEAST = 0.01  # probability of a tag
+_LEAST = {"concept": 0.02, "parent": 0.1}  # probability of a tag
+_VAGUE = frozenset(  # of WordNet's top levels, which say nothing of a picture
+    "entity,physical entity,abstraction,object,whole,artifact,instrumentality,matter,living thing,organism,"
+    "thing,causal agent,unit,article,substance,device".split(",")
+)
 
 
 def tags(
@@ -45,11 +49,16 @@ def rank_tags(probabilities: np.ndarray, concepts: Concepts, k: int | None = 10)
     They are ranked by score · log(K / classes), so that a special tag goes before a general one of the same
     probability. A parent of one probable concept says no more than this, and is left out.
     """
-    rows = [(concepts.titles[i], float(p), "concept", 1) for i, p in enumerate(probabilities) if p >= _LEAST]
+    rows = [
+        (concepts.titles[i], float(p), "concept", 1)
+        for i, p in enumerate(probabilities)
+        if p >= _LEAST["concept"]
+    ]
     for name in np.unique(concepts.hypernyms):
         classes = np.flatnonzero((concepts.hypernyms == name).any(1))
         inside = probabilities[classes]
-        if inside.sum() >= _LEAST and inside.sum() - inside.max() >= _LEAST:
+        more = inside.sum() - inside.max() >= _LEAST["concept"]
+        if inside.sum() >= _LEAST["parent"] and more and concepts.names[name] not in _VAGUE:
             rows.append((concepts.names[name], float(inside.sum()), "parent", len(classes)))
     table = pd.DataFrame(rows, columns=["tag", "score", "kind", "classes"])
     information = table["score"] * np.log(len(probabilities) / table["classes"])

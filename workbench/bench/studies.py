@@ -265,7 +265,7 @@ class StudyAccessor:
         k: int | None = 10,
         progress: Progress = notebook_progress,
     ) -> pd.DataFrame:
-        """The words for an image: the concepts it shows, and what they are kinds of, with their probabilities.
+        """The words for an image: the concepts it shows, and their hypernyms, with their probabilities.
 
         Of several images, such as those of a cluster, the mean probabilities count. A DataFrame of the first
         ``k`` tags (None: all): tag, score (0…1), kind (``concept`` or ``parent``) and classes, the number of

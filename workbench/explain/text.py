@@ -32,7 +32,7 @@ from workbench.engine.vision_language import has_text_encoder, model_notes
 from workbench.explain.vision_language import text_heat
 from workbench.text.bridge import TextQuery, text_query
 from workbench.text.classifier import Classifier, load_classifier, region_probabilities, views
-from workbench.text.notes import text_notes
+from workbench.text.notes import brief, text_notes
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -77,7 +77,7 @@ class TextExplanation(Drawable):
         others = self.score - float(shown["contribution"][: len(parts)].sum())
         if others >= 5e-4 or not parts:
             parts.append(f"others {others:.3f}")
-        return f"{printable(self.text)} {self.score:.3f} = {' + '.join(parts)}"
+        return f"{brief(self.text)} {self.score:.3f} = {' + '.join(parts)}"
 
     def __repr__(self) -> str:
         """The sum over concepts, and the notes: a few lines."""

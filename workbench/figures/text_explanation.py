@@ -21,7 +21,8 @@ CONCEPTS = 8  # that have a bar
 LEAST = 0.0005  # of a contribution with a bar of its own: smaller ones are 0.000
 PICTURE, ROW, TOP, BOTTOM = 320, 26, 84, 64  # pixels: the plots' least height, of a bar, and around both
 LINES = 7  # that have room, so that few bars are not thick
-STACKED = 600  # pixels of a chart below which the bars are below the picture
+# Pixels of a chart below which the bars are below the picture, and of the picture then.
+STACKED = ((600, 320), (440, 220))
 GAP = 96  # pixels between them then, for the scale of the heat
 
 
@@ -143,21 +144,22 @@ def _scale(figure: Figure, heat: np.ndarray, length: float) -> None:
 def _stack(figure: Figure, bars: int) -> None:
     """Name the layout of a narrow chart: the picture, its scale and the bars below one another."""
     captions(figure, [0.46, 0.54])
-    heights = [PICTURE, bars]
-    domains = stacked(heights, [GAP])
-    titles = [
-        {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
-        for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
-    ]
-    narrow(
-        figure,
-        STACKED,
-        height=sum(heights) + GAP + TOP + BOTTOM,
-        annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
-        coloraxis={"colorbar": {"y": domains[0][0], "len": 0.9}},
-        meta={"captions": [1.0, 1.0]},
-        xaxis={"domain": [0, 1], "constraintoward": "left"},
-        yaxis={"domain": domains[0]},
-        xaxis2={"domain": [0.4, 1]},
-        yaxis2={"domain": domains[1]},
-    )
+    for below, side in STACKED:
+        heights = [side, bars]
+        domains = stacked(heights, [GAP])
+        titles = [
+            {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
+            for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
+        ]
+        narrow(
+            figure,
+            below,
+            height=sum(heights) + GAP + TOP + BOTTOM,
+            annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
+            coloraxis={"colorbar": {"y": domains[0][0], "len": 0.9}},
+            meta={"captions": [1.0, 1.0]},
+            xaxis={"domain": [0, 1], "constraintoward": "left"},
+            yaxis={"domain": domains[0]},
+            xaxis2={"domain": [0.4, 1]},
+            yaxis2={"domain": domains[1]},
+        )
