@@ -95,7 +95,7 @@ def test_the_command_prints_the_measures_as_json(
     )
     with pytest.raises(SystemExit):
         main(["evaluate", str(bench.collection.root), *options])
-    assert "no pipeline is given" in capsys.readouterr().err
+    assert "no pipelines are given" in capsys.readouterr().err
 
 
 def test_tags_are_concepts_and_what_they_are_kinds_of() -> None:
