@@ -68,8 +68,10 @@ def search(
         corners = ranking[["x0", "y0", "x1", "y1"]].round().astype(int).to_numpy().tolist()
         rows = [[*row, ",".join(map(str, box))] for row, box in zip(rows, corners, strict=True)]
     asked = ranking.attrs.get("text")
-    described = asked is None or any(
-        part.startswith(("image:", "sketch:")) for part in ranking.attrs["parts"]
+    described = (
+        asked is None
+        or pipeline is not None
+        or any(part.startswith(("image:", "sketch:")) for part in ranking.attrs["parts"])
     )
     used = f", {pipeline or bench.default_pipeline}" if described else ""
     print_table(f"{bench.collection.name}{f': {asked}' if asked else ''}{used}", names, rows)

@@ -26,11 +26,10 @@ from workbench.engine.queries import QueryLike, find_query, relevance_of
 from workbench.engine.query_parts import SearchQuery, judged_query, resolve
 from workbench.engine.query_search import average_precision, rank_query
 from workbench.engine.sketch_search import sketch_notes
+from workbench.engine.text_search import text_warnings
 from workbench.query.query import Query
 from workbench.search.ranking import Ranking, ranking_table, sorted_ranking
 from workbench.search.relevance_feedback import Feedback, feedback_direction
-from workbench.text.bridge import text_query
-from workbench.text.notes import text_notes
 
 
 def search(
@@ -183,13 +182,13 @@ def search_notes(engine: Engine, config: Config, combined: CombinedScores, progr
     kinds = {part.kind for part, weight in combined.query.parts if weight}
     said = sketch_notes(engine) if "sketch" in kinds else []
     for part in dict.fromkeys(part for part, weight in combined.query.parts if weight):
-        said += text_notes(text_query(part.value)) if part.kind == "text" else []
+        said += text_warnings(engine, config, part.value, progress) if part.kind == "text" else []
     if "image" not in kinds:
         unread = f"{len(collection.problems)} images could not be read and are left out"
-        return [*collection.notes, *[unread][: len(collection.problems)], *said]
+        return list(dict.fromkeys([*collection.notes, *[unread][: len(collection.problems)], *said]))
     notes = [*warnings(engine.describe(config, progress)), *said]
     if config.index_steps or config.reranking_steps:
         notes.append("a query of parts compares all images exactly: index and re-ranking are not used")
     if synthetic_count(engine.options.distractors):
         notes.append("a query of parts does not search the synthetic distractors")
-    return notes
+    return list(dict.fromkeys(notes))

@@ -230,6 +230,8 @@ def _details(part: ExplainedPart) -> list[tuple[str, float]]:
             f"{group} {name}".strip() for group, name in zip(regions["group"], regions["name"], strict=True)
         ]
         values = factor * regions["contribution"].to_numpy(float)
+    elif part.why.concepts.empty:  # of a vision–language model
+        named, values = ["all cells"], np.array([part.heatmap.sum()])
     else:
         named = [str(name) for name in part.why.concepts["concept"]]
         values = factor * part.why.concepts["contribution"].to_numpy(float)
