@@ -9,6 +9,7 @@ which is linear in the probabilities, so that it splits exactly. docs/queries.md
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -42,6 +43,11 @@ def text_query(text: str) -> TextQuery:
     """
     if not isinstance(text, str) or not text.strip():
         raise WorkbenchError("the text is empty; write in English what the images should show")
+    return _compared(text)
+
+
+@lru_cache(maxsize=64)
+def _compared(text: str) -> TextQuery:
     concepts = load_concepts()
     similarities, nearest = concepts.similarities(encode([text])[0])
     weights = np.exp((similarities - similarities.max()) / TEMPERATURE)
