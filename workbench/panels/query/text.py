@@ -25,9 +25,9 @@ class QueryText:
         self.words = QueryField(
             label="Words",
             placeholder="such as: a red car",
-            tooltip="What you look for, in words; Enter searches",
+            hint="What you look for, in words; Enter searches",
         )
-        self.whole = QueryField(label="Whole query", code=True, tooltip=LINE)
+        self.whole = QueryField(label="Whole query", code=True, hint=LINE)
         self.words.on_enter(session.guard(self.search))
         self.whole.on_enter(session.guard(self.change))
         session.observe(session.guard(self.show), STATE)

@@ -8,7 +8,7 @@ function render({ model, el }) {
   const input = element("input", "", label);
   const fault = element("div", "wb-ask-fault", root);
   const id = `wb-ask-${Math.random().toString(36).slice(2)}`;
-  Object.assign(input, { type: "text", placeholder: model.get("placeholder"), title: model.get("tooltip"), spellcheck: false, autocomplete: "off", dir: "auto" });
+  Object.assign(input, { type: "text", placeholder: model.get("placeholder"), title: model.get("hint"), spellcheck: false, autocomplete: "off", dir: "auto" });
   root.dataset.lmSuppressShortcuts = "true";
   fault.id = id;
   fault.setAttribute("role", "alert");

@@ -21,7 +21,7 @@ class QueryField(anywidget.AnyWidget):
     _esm = "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("element", "query_field"))
     _css = _STATIC / "query_field.css"
     label = T.Unicode().tag(sync=True)
-    tooltip = T.Unicode().tag(sync=True)
+    hint = T.Unicode().tag(sync=True)
     placeholder = T.Unicode().tag(sync=True)
     code = T.Bool(False).tag(sync=True)  # whether it is in the query language, shown in a monospaced font
     value = T.Unicode().tag(sync=True)
