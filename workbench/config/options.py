@@ -13,6 +13,7 @@ from workbench.config.errors import WorkbenchError
 LARGEST_SIZE = 16_384  # pixels of a side; the largest photographs have about as many
 LARGEST_SEED = 2_000_000_000  # FAISS holds seeds in 32 bits, and adds a number to some
 RESIZES = ("exact", "cells")
+EDGES = ("hed", "canny")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Options:
 
     ``resize``: ``exact`` keeps the aspect ratio of images; ``cells`` rounds their sides to whole cells of
     the network. Transformers, which take whole patches only, always use cells.
+    ``edges``: the operator that detects the contours of images for queries by sketch.
     ``distractors`` are negatives that are added to the collection's database.
     """
 
@@ -32,15 +34,19 @@ class Options:
     weights: Path | None = None
     seed: int = 0
     distractors: str = ""  # a folder, or synthetic:COUNT
+    edges: str = "hed"
 
     def __post_init__(self) -> None:
-        """Raise WorkbenchError if ``size`` or ``seed`` is out of its range, or ``resize`` is not known."""
+        """Raise WorkbenchError if a number is out of its range, or a word is not one of those known."""
         for name, least, most in (("size", 1, LARGEST_SIZE), ("seed", 0, LARGEST_SEED)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise WorkbenchError(f"{name} {value!r} is not a whole number from {least} to {most:,}")
-        if self.resize not in RESIZES:
-            raise WorkbenchError(f"resize {self.resize!r} is not known; valid: {', '.join(RESIZES)}")
+        for name, valid in (("resize", RESIZES), ("edges", EDGES)):
+            if getattr(self, name) not in valid:
+                raise WorkbenchError(
+                    f"{name} {getattr(self, name)!r} is not known; valid: {', '.join(valid)}"
+                )
 
 
 def default_cache() -> Path:

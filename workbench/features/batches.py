@@ -88,13 +88,16 @@ def decode(item: Item) -> np.ndarray:
     return pixels(images.load(item.path, item.box, at_least=item.size), item.size)
 
 
-def plan(items: Iterable[Item]) -> list[list[Item]]:
-    """Batches of one shape. Planned from all images, they are the same in every run, resumed or not."""
+def plan(items: Iterable[Item], together: int = BATCH) -> list[list[Item]]:
+    """Batches of one shape, at most ``together`` items each.
+
+    Planned from all images, they are the same in every run, resumed or not.
+    """
     by_shape: dict[tuple[int, int], list[Item]] = {}
     for item in {item.key: item for item in items}.values():
         by_shape.setdefault(item.size, []).append(item)
     return [
-        same[start : start + BATCH]
+        same[start : start + together]
         for _, same in sorted(by_shape.items())
-        for start in range(0, len(same), BATCH)
+        for start in range(0, len(same), together)
     ]
