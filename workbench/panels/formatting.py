@@ -58,6 +58,8 @@ def of_ranking(ranking: pd.DataFrame, ranked: Question, query: Query) -> str:
         "further queries": bool(ranked.also),
         "feedback": ranked.feedback is not None,
     }
+    if ranked.expression:
+        return f"AP of this query {percent(share)}, by the positives of {ranking.attrs['query']}"
     words = " and ".join(word for word, given in added.items() if given)
     return f"AP of this query {percent(share)}" + (f", with {words}" if words else "")
 

@@ -67,11 +67,13 @@ class QueryPicker:
             W.Box([self.select, self.hard, Help("hard query"), self.upload]),
             W.Box([self.find]),
         )
-        joining = W.Box([self.add, self.sketch.switch, self.feedback.undo, Help("combined query")])
+        words = W.Box([self.text.words, Help("combined query")])
+        words.add_class("wb-asking")
+        joining = W.Box([self.add, self.sketch.switch, self.feedback.undo])
         joining.add_class("wb-joining")
         choosing.add_class("wb-choosing")
         finding.add_class("wb-finding")
-        text = (self.text.words, joining, self.sketch.canvas, self.chips.widget, self.text.whole)
+        text = (words, joining, self.sketch.canvas, self.chips.widget, self.text.whole)
         picture = (choosing, self.image.crop, self.also, self.mean)
         self.widget = region(
             "Query", *text, *picture, *self.feedback.widgets, finding, self.strip, self.pages
@@ -100,7 +102,7 @@ class QueryPicker:
 
     def choose(self, change: Any) -> None:
         """A name was selected."""
-        if change["new"] is not None:
+        if change["new"] not in (None, self._chosen_picture()):  # the name of a part is not chosen
             self.session.choose(change["new"])
 
     def take(self, name: str) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import ipywidgets as W
+import pandas as pd
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Progress
@@ -14,8 +15,9 @@ from workbench.panels.base import Panel
 from workbench.panels.formatting import figure, of_ranking
 from workbench.panels.refinement import Question
 from workbench.panels.results import filters
+from workbench.panels.results.parts import PartColumns
 from workbench.panels.session import QUESTION, RANKING, Session
-from workbench.panels.widgets.grid import Scroll, thumbnail
+from workbench.panels.widgets.grid import Figure, Scroll, thumbnail
 from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.region import Line, Text, line, region
 
@@ -142,7 +144,7 @@ class Results:
             return [line(text, "text", "AP of this query")] if text else []
         return (
             [line("AP of this query –", "text", "AP of this query")]
-            if session.query in session.bench.collection.relevance
+            if session.query in session.bench.collection.relevance and not session.expression
             else []
         )
 
@@ -174,13 +176,15 @@ class Results:
         ranking, collection = self.session.ranking, self.session.bench.collection
         if ranking is None:
             return
-        protocol, query = collection.protocol, self.session.ranked.query if self.session.ranked else ""
+        columns = PartColumns(ranking)
+        protocol, query = collection.protocol, ranking.attrs.get("query", "")
         ranking = filters.with_unreached(ranking, collection.relevance.get(query, {}))
         rows = filters.shown(ranking, self.show.value, protocol, self.session.selection)
         self.grid.empty = self.hint()
-        self.grid.show(len(rows), lambda start, stop: [figure(row) for row in rows[start:stop].itertuples()])
+        self.grid.show(len(rows), lambda start, stop: _figures(columns, rows[start:stop]))
         text = filters.summary(ranking, rows, self.show.value, protocol, len(collection.images))
-        self.count.lines = [line(text, "note"), *([line(KEYS, "note", "keys")] if len(rows) else [])]
+        keys = [line(KEYS, "note", "keys")] if len(rows) else []
+        self.count.lines = [line(text, "note"), *keys, *columns.legend()]
         self.dim(None)
         self.boxes.refresh()
 
@@ -208,3 +212,8 @@ class Results:
     def judge(self, judged: tuple[str, int]) -> None:
         """A result was judged relevant (1) or not (-1)."""
         self.session.judge_result(*judged)
+
+
+def _figures(columns: PartColumns, rows: pd.DataFrame) -> list[Figure]:
+    bars = columns.bars(rows)
+    return [figure(row) | bar for row, bar in zip(rows.itertuples(), bars, strict=True)]

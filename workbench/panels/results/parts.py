@@ -1,0 +1,50 @@
+"""What each part of a combined query adds to the score of a result, as bars below its picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.panels.widgets.region import Line, line
+from workbench.query.part import Part
+from workbench.query.query import Query
+
+FEEDBACK = "feedback"  # the column of judged results
+LONGEST = 40  # characters of a part's name
+_KINDS = {"sketch": "contours of the drawing", "colours": "colour layout of the drawing"}
+
+
+class PartColumns:
+    """The columns of a ranking with what each part, and feedback, adds to the score; none for one part."""
+
+    def __init__(self, ranking: pd.DataFrame) -> None:
+        self.columns = [name for name in ranking.columns if name.startswith("part ") or name == FEEDBACK]
+        parts = Query.parse(ranking.attrs["text"]).parts if self.columns else ()
+        names = [_name(part) for part, _ in parts]
+        self.names = [*names, *self.columns[len(names) :]]
+        self.top = max((float(ranking[name].abs().max()) for name in self.columns), default=0.0) or 1.0
+
+    def bars(self, rows: pd.DataFrame) -> list[dict[str, Any]]:
+        """For each row its ``parts`` as lengths -1…1, on the scale of the ranking, and as text (``said``)."""
+        if not self.columns:
+            return [{} for _ in range(len(rows))]
+        return [
+            {
+                "parts": np.round(np.nan_to_num(values) / self.top, 3).tolist(),
+                "said": [f"{name} {value:+.2f}" for name, value in zip(self.names, values, strict=True)],
+            }
+            for values in rows[self.columns].to_numpy(float)
+        ]
+
+    def legend(self) -> list[Line]:
+        """A line with the names of the bars, from left to right; none if there are no bars."""
+        return [line(f"Bars: {' · '.join(self.names)}", "note", "parts")] if self.names else []
+
+
+def _name(part: Part) -> str:
+    if part.kind in _KINDS:
+        return _KINDS[part.kind]
+    name = f"“{part.value}”" if part.kind == "text" else part.value
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
