@@ -167,8 +167,8 @@ def test_arrangements_order_the_located_boxes(tmp_path: Path) -> None:
     assert table["image_id"].iloc[0] == "ab.png"
     located = bench.search(a, pipeline=pipeline, k=None, locate=True).set_index("image_id")
     others = bench.search(b, pipeline=pipeline, k=None, locate=True).set_index("image_id")
-    centres = [frame["x0"] + frame["x1"] for frame in (located, others)]
-    holds = (centres[0] < centres[1].loc[centres[0].index]).loc[table["image_id"]].to_numpy()
+    centres: list[pd.Series] = [frame["x0"] + frame["x1"] for frame in (located, others)]
+    holds = np.array([centres[0][image] < centres[1][image] for image in table["image_id"]])
     both = np.minimum(table["part 1"], table["part 2"]).to_numpy()
     assert holds.any() and not holds.all()
     assert not np.diff(holds.astype(int)).max() > 0  # all that hold come first

@@ -50,8 +50,7 @@ from workbench.engine.queries import (
 from workbench.engine.query_parts import SearchQuery
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.localisation import localisation
-from workbench.explain.pair import explain_pair
-from workbench.explain.score import Explanation
+from workbench.explain.query import AnyExplanation, explain_query
 from workbench.learning.history import TrainingHistory, training_history
 from workbench.local.matching import Match, match
 from workbench.local.verification import Kind
@@ -160,20 +159,24 @@ class Bench:
 
     def explain(
         self,
-        query: QueryLike,
+        query: SearchQuery,
         image_id: str,
         *,
         pipeline: str | Config | None = None,
         box: Box | None = None,
         progress: Progress = notebook_progress,
-    ) -> Explanation:
+    ) -> AnyExplanation:
         """Split the score of an image for a query, exactly, into cells and pairs of regions.
+
+        That of a query of several parts is split over the parts (``CombinedExplanation``), that of words over
+        concepts (``TextExplanation``).
 
         With product codes, ``constant`` is the change of the score by the code. With binary codes and with
         re-ranking, the explained score is the cosine of the descriptors, which those approximate or begin
         with.
         """
-        return explain_pair(self.engine, self.engine.config(pipeline), query, image_id, box, progress)
+        config = self.engine.config(pipeline)
+        return explain_query(self.engine, config, query, image_id, box, progress)
 
     def locate(
         self,

@@ -16,14 +16,16 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.engine.arrangement import LOCATED, Arrangement
+from workbench.engine.arrangement import Arrangement
 from workbench.engine.combination import Combination, Standardised, Values, standardise
 from workbench.engine.engine import Engine
 from workbench.engine.part_scores import all_scores
+from workbench.engine.places import LOCATED, Places
 from workbench.engine.provenance import warnings
 from workbench.engine.queries import QueryLike, find_query, relevance_of
 from workbench.engine.query_parts import SearchQuery, judged_query, resolve
 from workbench.engine.query_search import average_precision, rank_query
+from workbench.engine.sketch_search import sketch_notes
 from workbench.query.query import Query
 from workbench.search.ranking import Ranking, ranking_table, sorted_ranking
 from workbench.search.relevance_feedback import Feedback, feedback_direction
@@ -68,7 +70,7 @@ class CombinedScores:
     scores: list[NDArray[np.float32]]
     standardised: list[Standardised]
     combination: Combination
-    arrangement: Arrangement
+    places: Places
 
     @property
     def single(self) -> int | None:
@@ -86,10 +88,9 @@ def combined_scores(engine: Engine, config: Config, query: Query, progress: Prog
     scores = [known[part] if weight else off for part, weight in query.parts]
     standard = [standardise(values) for values in scores]
     weighted = [weight * part.values for (_, weight), part in zip(query.parts, standard, strict=True)]
-    arrangement = Arrangement(engine, config, query, progress)
-    return CombinedScores(
-        query, scores, standard, Combination(query, weighted, arrangement.check), arrangement
-    )
+    places = Places(engine, config, progress)
+    check = Arrangement(query, places, progress).check
+    return CombinedScores(query, scores, standard, Combination(query, weighted, check), places)
 
 
 def rank_combined(
@@ -136,7 +137,7 @@ def rank_combined(
         table.attrs.update(average_precision(engine.describe(config, progress), judged, ranking))
     entry = None if judged is None else find_query(collection, judged)
     table.attrs["query"] = entry.id if entry else ""
-    table.attrs["warnings"] = _warnings(engine, config, combined, progress)
+    table.attrs["warnings"] = search_notes(engine, config, combined, progress)
     if locate:
         table[["x0", "y0", "x1", "y1"]] = _boxes(combined, first, progress)
     return table
@@ -170,16 +171,19 @@ def _boxes(combined: CombinedScores, rows: NDArray[np.int64], progress: Progress
     boxes = []
     for done, row in enumerate(rows):
         progress("locating the query in results", done, len(rows))
-        boxes.append(combined.arrangement.box(placed[0], int(row)))
+        boxes.append(combined.places.pixels(placed[0], int(row)))
     return np.array(boxes, float).reshape(-1, 4)
 
 
-def _warnings(engine: Engine, config: Config, combined: CombinedScores, progress: Progress) -> list[str]:
+def search_notes(engine: Engine, config: Config, combined: CombinedScores, progress: Progress) -> list[str]:
+    """The notes that are shown with the results of a query of parts."""
     collection = engine.collection
-    if not any(weight and part.kind == "image" for part, weight in combined.query.parts):
+    kinds = {part.kind for part, weight in combined.query.parts if weight}
+    sketched = sketch_notes(engine) if "sketch" in kinds else []
+    if "image" not in kinds:
         unread = f"{len(collection.problems)} images could not be read and are left out"
-        return [*collection.notes, *[unread][: len(collection.problems)]]
-    notes = warnings(engine.describe(config, progress))
+        return [*collection.notes, *[unread][: len(collection.problems)], *sketched]
+    notes = [*warnings(engine.describe(config, progress)), *sketched]
     if config.index_steps or config.reranking_steps:
         notes.append("a query of parts compares all images exactly: index and re-ranking are not used")
     if synthetic_count(engine.options.distractors):

@@ -1,7 +1,7 @@
 """The nouns of WordNet (Fellbaum, 1998) in the files of its database: synonyms, hypernyms and glosses.
 
-A synset is named as in ImageNet: ``n`` and its offset in ``data.noun``, eight digits. The format of the file is
-that of the manual page wndb(5).
+A synset is named as in ImageNet: ``n`` and its offset in ``data.noun``, eight digits. The format of the file
+is that of the manual page wndb(5).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def read_nouns(folder: Path = FOLDER) -> dict[str, Synset]:
         lines = path.read_text("utf-8").splitlines()
     except FileNotFoundError:
         raise WorkbenchError(
-            f"WordNet's file {str(path)!r} is missing; install Debian's package wordnet-base, or name its folder"
+            f"WordNet's file {str(path)!r} is missing; install Debian's package wordnet-base"
         ) from None
     return dict(_parse(line) for line in lines if not line.startswith(" "))  # the licence is indented
 
