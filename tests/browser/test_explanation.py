@@ -56,7 +56,7 @@ def test_regions_are_lit_across_bars_pictures_and_lines(panel: Locator, notebook
         assert sum(values(side.locator(".wb-bar-region"))) == pytest.approx(total, abs=1e-9)
         expect(side.locator(".wb-bar-level")).to_have_count(2)
         assert sum(values(side.locator(".wb-bar-level"))) == pytest.approx(total, abs=1e-4)
-        expect(side.locator(".wb-small-box")).to_have_count(5)
+        expect(side.locator(".wb-bar-place-box")).to_have_count(5)
 
     # By mouse: pointing at a bar lights its region and its partner, with a line; a click keeps them.
     query.nth(2).hover()

@@ -25,7 +25,6 @@ CLIPPED = """(names) => [...document.querySelectorAll('.wb-panel select')].flatM
 NAMES = [
     "Explained query",
     "Explained image",
-    "Backbone",
     "Query",
     "Compare with",
     "A",
@@ -33,7 +32,7 @@ NAMES = [
     "Favourite",
     "Image",
     "Result",
-]  # of networks, files, pipelines, queries
+]  # of files, pipelines, queries
 # Parts that reach over the right border of their tab, and are not in a part that scrolls.
 OUTSIDE = """(page) => {
   const edge = page.getBoundingClientRect().right + 1;
@@ -49,7 +48,6 @@ OUTSIDE = """(page) => {
 def test_selects_show_their_longest_option(notebook: Notebook, folder: Path, cache: Path, width: int) -> None:
     page = notebook.page
     page.set_viewport_size({"width": width, "height": 900})
-    names = NAMES if width < 1900 else [name for name in NAMES if name != "Backbone"]
     page.evaluate("jupyterapp.shell.collapseLeft()")
     panel = notebook.show(folder, cache, "show", pipeline=PIPELINE)
     ranked(panel)
@@ -58,5 +56,5 @@ def test_selects_show_their_longest_option(notebook: Notebook, folder: Path, cac
         tab(panel, name).click()
         part = region(panel, name)
         part.wait_for()
-        assert page.evaluate(CLIPPED, names) == [], name
+        assert page.evaluate(CLIPPED, NAMES) == [], name
         assert part.locator("xpath=ancestor::*[contains(@class, 'wb-page')]").evaluate(OUTSIDE) == [], name

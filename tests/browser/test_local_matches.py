@@ -75,6 +75,12 @@ def test_keypoints_patches_and_words_are_linked(part: Locator, notebook: Noteboo
     result.click()
     expect(patches.get_by_role("img", name="patch of the result")).to_be_visible(timeout=WAIT)
     expect(strip).to_have_attribute("aria-busy", "false", timeout=WAIT)
+    patches.get_by_role("img", name="patch of the result").dblclick()  # opens its image
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text(
+        part.locator(".wb-keyside figcaption").last.inner_text()
+    )
+    page.keyboard.press("Escape")
     name = notebook.click(nearest.nth(1)).partition(", distance")[0]
     expect(part.locator(".wb-keyside figcaption").last).to_have_text(name, timeout=WAIT)
     expect(read).to_have_text(re.compile(r"^result keypoint \d+ of "), timeout=WAIT)
@@ -102,6 +108,17 @@ def test_training_batches_are_drawn_and_an_image_without_keypoints_opens(
     table = part.get_by_role("table", name=re.compile("^Anchors, positives"))
     expect(table.get_by_role("img")).to_have_count(32, timeout=WAIT)
     expect(table.get_by_role("img", name=re.compile("taken$"))).to_have_count(8)
+    table.locator("[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("f")  # a patch has no file: the lightbox shows what the page has
+    dialog = page.get_by_role("dialog")
+    expect(
+        dialog.get_by_role("img", name=table.get_by_role("img").nth(1).get_attribute("alt"))
+    ).to_be_visible()
+    expect(dialog).to_contain_text("32 × 32 px")
+    page.keyboard.press("ArrowRight")
+    expect(dialog).to_contain_text("3 of 32")
+    page.keyboard.press("Escape")
     first = part.get_by_text(re.compile(r"^Batch 1: mean loss \d\.\d\d$"))
     expect(first).to_be_visible()
     select(part, "Network").select_option("untrained")

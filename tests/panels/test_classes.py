@@ -99,6 +99,18 @@ def test_class_image_and_vote_can_be_picked(panel: Classes, bench: Bench) -> Non
     assert panel.table.chosen == []
 
 
+def test_chosen_class_stays_while_the_query_is_the_same(panel: Classes, bench: Bench) -> None:
+    panel.explain_class("kind0")
+    panel.sets.value = SETS[0][1]  # an answer to the same query comes after the choice
+    settled(panel.session)
+    assert panel.table.chosen == ["kind0"] and panel.votes.rendered is not None
+    assert panel.votes.rendered.subject == Subject("kind0", None)
+    assert panel.votes.rendered.pipeline == sets_of(SETS[0][1], GRID)
+    panel.session.choose(next(image for image in bench.collection.images if image.startswith("kind2/")))
+    settled(panel.session)
+    assert panel.table.chosen == [panel.table.rows[0]["id"]]
+
+
 def test_class_of_the_query_alone_is_reported(panel: Classes, bench: Bench) -> None:
     panel.session.choose(next(image for image in bench.collection.images if image.startswith("kind3/")))
     settled(panel.session)

@@ -166,7 +166,7 @@ def test_embedded_backbones_are_first_and_missing_ones_marked(tmp_path: Path) ->
     for text, name in options:
         if is_local(name):
             continue
-        assert text.endswith(" (download)") == (availability(name, tmp_path) == "download")
+        assert text.endswith(" ↓") == (availability(name, tmp_path) == "download")
 
 
 def test_all_grades_of_all_protocols_have_a_sign() -> None:

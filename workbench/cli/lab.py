@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
-import shutil
+import platform
 import sys
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def provide_notebooks(folder: Path) -> Path:
         target.mkdir(exist_ok=True)
         for notebook in sorted((package / "notebooks").glob("*.ipynb")):
             if not (target / notebook.name).exists():  # keep notebooks that the user has changed
-                shutil.copyfile(notebook, target / notebook.name)
+                _copy(notebook, target / notebook.name)
     except OSError as error:
         raise WorkbenchError(
             f"the notebooks cannot be written to {str(target)!r}: {error.strerror or error}"
@@ -56,3 +57,10 @@ def provide_notebooks(folder: Path) -> Path:
             f"{FIRST} is neither in this installation nor in {str(target)!r}; install the package again"
         )
     return target
+
+
+def _copy(notebook: Path, target: Path) -> None:
+    """Copy a notebook for this Python: JupyterLab marks one of another version as changed on opening."""
+    content = json.loads(notebook.read_text("utf-8"))
+    content["metadata"]["language_info"]["version"] = platform.python_version()
+    target.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -33,6 +33,7 @@ class Entry(NamedTuple):
     about: str
     beside: bool = False  # whether the whole workbench shows it beside the results, not below them
     configured: bool = False  # whether the pipeline is chosen above it where it is shown alone
+    compares: bool = False  # whether it has the button ``Add to comparison`` itself
 
     def build(self, session: Session) -> W.Widget:
         """The widget of the panel, whose module is imported now: a cell is faster without the others."""
@@ -87,6 +88,7 @@ ENTRIES: dict[str, Entry] = {
         "Comparison",
         "Pipelines compared: measures, differences by query, curves, grid search.",
         configured=True,
+        compares=True,
     ),
     "map_panel": Entry(
         "Embedding map", "embedding_map", "EmbeddingMap", "The collection as a map of its descriptors."
@@ -153,8 +155,8 @@ def _single(entry: Entry) -> Callable[[Session], W.VBox]:
         if not entry.configured:
             return _panel(session, entry.build(session))
         configuration = Configuration(session)
-        if entry.title == "Comparison":
-            configuration.add.layout.display = "none"  # the panel has this button itself
+        if entry.compares:
+            configuration.add.layout.display = "none"
         return _panel(session, configuration.widget, entry.build(session))
 
     build.__doc__ = entry.about

@@ -165,12 +165,11 @@ def _is_vector(layer: str) -> bool:
 def backbones(options: Options) -> list[tuple[str, str]]:
     """Backbones as (text, name): embedded ones first, then fine-tuned ones, local features last.
 
-    Those that must be downloaded are marked.
+    Those that must be downloaded are marked with ↓.
     """
     status = {name: availability(name, options.weights) for name in BACKBONES}
     names = sorted(status, key=lambda name: _ORDER.get(status[name], len(_ORDER)))
-    marks = {"embedded": "", "ready": ""}
-    listed = [(name + marks.get(status[name], f" ({status[name]})"), name) for name in names]
+    listed = [(name + " ↓" * (status[name] == "download"), name) for name in names]
     trained = trainings(options.cache).values()
     tuned = [weights for weights in trained if weights.kind == "backbone" and weights.usable]
     return [

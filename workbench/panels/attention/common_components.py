@@ -13,6 +13,7 @@ from workbench.explain.components import COLOURED, KEPT, Basis, shares_text
 from workbench.panels.attention.model import AttentionView, Request
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.lightbox import reference
+from workbench.panels.widgets.name_select import name_select
 
 FOLLOWED = ""  # the second image follows the session: the result of the query, or else the query
 KEEP = "Keep the components and colours of these two images while others are shown"
@@ -26,7 +27,7 @@ class CommonComponents:
         self._kept: tuple[tuple[str, str], Basis, str] | None = None  # layer, basis, names of its images
         self._seen: AttentionView | None = None
         self.second = HeatView(look="picture")
-        self.image = W.Dropdown(description="Second image", options=[("the result or query", FOLLOWED)])
+        self.image = name_select("Second image", options=[("the result or query", FOLLOWED)])
         choices = [(f"{n} to {n + COLOURED - 1}", n) for n in range(1, KEPT - COLOURED + 2)]
         self.which = W.Dropdown(description="Components", options=choices)
         self.lock = W.ToggleButton(description="Keep colours", tooltip=KEEP)

@@ -25,6 +25,7 @@ from workbench.panels.widgets.chips import Chips
 from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.lightbox import reference
+from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.region import Text, region
 from workbench.panels.widgets.table import Table, column
 
@@ -48,7 +49,7 @@ class Attention(Panel[Request, AttentionView]):
         self.seen: AttentionView | None = None
         self._held: tuple[Any, Any] = ((), ())  # query and box after a click, and before it
         self._marked_next: np.ndarray | None = None  # the box to mark in the image that is opened next
-        self.image = W.Dropdown(description="Image", options=[("the query", QUERY)])
+        self.image = name_select("Image", options=[("the query", QUERY)])
         self.layer = W.Dropdown(description="Layer", options=[("of the pipeline", "")])
         self.boxes = W.Dropdown(description="Boxes", options=BOXES)
         self.heat = W.Dropdown(description="Heat", options=[(HEATS["norm"][0], "norm")])

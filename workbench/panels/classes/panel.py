@@ -50,6 +50,7 @@ class Classes(Panel[Request, Answer]):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.answer: Answer | None = None
+        self.subject: Subject | None = None  # of the votes that are shown
         self.sets = W.Dropdown(description="Sets of regions", options=SETS)
         self.lines = Text(lines=[line(WAITING)], live=True)
         self.table = Table(label="Classes, nearest first", columns=CLASSES)
@@ -104,7 +105,8 @@ class Classes(Panel[Request, Answer]):
         self.lines.lines = [line(str(error), "error")]
 
     def render(self, result: Answer) -> None:
-        self.answer, (request, classes, ranking) = result, result
+        before, self.answer = self.answer, result
+        request, classes, ranking = result
         collection = self.session.bench.collection
         label = collection.labels.get(request.query.image, "")
         note = [line(SET_ASIDE, "note")] if request.refined else []
@@ -118,7 +120,10 @@ class Classes(Panel[Request, Answer]):
         self.grid.show(
             len(ranking), lambda start, stop: [figure(row) for row in ranking[start:stop].itertuples()]
         )
-        if classes is not None and len(classes):
+        if before and before.request.query == request.query and _listed(self.subject, result):
+            assert self.subject is not None
+            self.explain(self.subject)  # what was chosen meanwhile
+        elif classes is not None and len(classes):
             self.explain(Subject(str(classes["label"].iloc[0]), None))
         elif image := first_result(ranking, request.query):
             self.explain(Subject(None, image))
@@ -143,6 +148,16 @@ class Classes(Panel[Request, Answer]):
         """Show the votes for a class or an image."""
         if self.answer is None or self.folded:
             return
+        self.subject = subject
         self.table.chosen = [] if subject.label is None else [subject.label]
         query, box, pipeline, _ = self.answer.request
         self.votes.explain(query, box, pipeline, subject)
+
+
+def _listed(subject: Subject | None, answer: Answer) -> bool:
+    """Whether a subject is among the classes or the images of an answer."""
+    if subject is None:
+        return False
+    if subject.label is None:
+        return bool((answer.ranking["image_id"] == subject.image).any())
+    return answer.classes is not None and bool((answer.classes["label"] == subject.label).any())

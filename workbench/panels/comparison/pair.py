@@ -20,6 +20,7 @@ from workbench.panels.base import Panel
 from workbench.panels.comparison import queue
 from workbench.panels.comparison.two_rankings import TwoRankings
 from workbench.panels.session import Session
+from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
 from workbench.panels.widgets.table import Table
@@ -52,7 +53,7 @@ class PairComparison(Panel[Request, Compared]):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.a, self.b = W.Dropdown(description="A"), W.Dropdown(description="B")
+        self.a, self.b = name_select("A"), name_select("B")
         self.setting = W.Dropdown(description="Setting")
         self.sentence = Text(live=True)
         self.gains = Plot(label="AP of each query under A and B")

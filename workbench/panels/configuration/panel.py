@@ -206,6 +206,8 @@ class Configuration:
             select.value = value
         select.disabled = len(options) < 2
         select.tooltip = "\n".join(["Not offered now:", *refused.values()]) if refused else label
+        if label == "Backbone":
+            select.tooltip = f"{select.label or value}\n↓: the weights are downloaded at first use"
 
     def _show_numbers(self, label: str, pipeline: str) -> None:
         self.numbers[label].sliders = [

@@ -8,6 +8,7 @@ import ipywidgets as W
 
 from workbench.panels.session import Session
 from workbench.panels.widgets.button import FieldButton
+from workbench.panels.widgets.name_select import name_select
 from workbench.runs import presets
 
 _CHOOSE = "choose …"
@@ -19,7 +20,7 @@ class Favourites:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.cache = session.bench.options.cache
-        self.select = W.Dropdown(description="Favourite", options=[_CHOOSE])
+        self.select = name_select("Favourite", options=[_CHOOSE])
         self.name = W.Text(description="Name", placeholder="a name for this pipeline")
         self.save = FieldButton(
             description="Save", tooltip="Keep this pipeline under the name", fields=[self.name]

@@ -16,6 +16,7 @@ from workbench.analysis.map_method import (
     MapMethod,
 )
 from workbench.panels.session import Session
+from workbench.panels.widgets.name_select import name_select
 
 ALONE = "–"  # no pipeline to compare with
 
@@ -29,7 +30,7 @@ class MapSettings:
             description="Method", options=[(title, name) for name, title in METHODS.items()]
         )
         self.dimensions = W.Dropdown(description="Dimensions", options=[("2-D", 2), ("3-D", 3)])
-        self.other = W.Dropdown(description="Compare with", options=[(ALONE, "")])
+        self.other = name_select("Compare with", options=[(ALONE, "")])
         self.switch = W.ToggleButton(description="Parameters", tooltip="Show or hide the method's parameters")
         self.neighbours = W.BoundedIntText(NEIGHBOURS, min=2, max=MOST_NEIGHBOURS, description="Neighbours")
         self.min_distance = W.BoundedFloatText(

@@ -21,6 +21,7 @@ from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.links import Links
+from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.region_bars import RegionBars
 
@@ -49,8 +50,8 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.study: Study | None = None
         self._explained: Request | None = None  # the request of ``study``
         self.held = ""  # the mark of the picked region or pair
-        self.query = W.Dropdown(description="Explained query")
-        self.image = W.Dropdown(description="Explained image")
+        self.query = name_select("Explained query")
+        self.image = name_select("Explained image")
         self.contrast = W.ToggleButton(description="Why this one before that one?", disabled=True)
         self.inliers = inliers.Inliers(session, self._inliers_request)
         self.parts = (self.inliers,)

@@ -13,6 +13,7 @@ from workbench.learning.hardnet.inspection import AT_ONCE, EACH, UNTRAINED, Batc
 from workbench.panels.base import Panel
 from workbench.panels.local_backbones import local_features, usable_features
 from workbench.panels.session import Session
+from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.patches import Cell, PatchRows, cell
 from workbench.panels.widgets.region import Line, Text, line
 
@@ -43,7 +44,7 @@ class SamplingView(Panel[Request, tuple[Request, MinedBatch]]):
         self.number = -1  # of the batch that is shown
         self.sampled: MinedBatch | None = None
         self._lesson: tuple[Any, BatchSampler] | None = None  # the collection and its lesson
-        self.network = W.Dropdown(description="Network", options=[(UNTRAINED, UNTRAINED)])
+        self.network = name_select("Network", options=[(UNTRAINED, UNTRAINED)])
         self.next = W.Button(description="Draw a batch", tooltip="As in training: places of a few photos")
         self.lines = Text(lines=[line(HINT, "note", "hardest negative")])
         self.rows = PatchRows(label="Anchors, positives and their hardest negatives", titles=TITLES)

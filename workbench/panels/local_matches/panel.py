@@ -19,6 +19,7 @@ from workbench.panels.local_matches.verification import VerificationEffect
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.keypoint_pairs import NOWHERE, KeyPairs
+from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.table import Table
 
@@ -49,7 +50,7 @@ class LocalMatches(Panel[Request, Matched]):
         self.match: Match | None = None
         self._opened: tuple[str, int] | None = None  # the image that is shown next, and its keypoint to hold
         self._message = WAITING  # why there is nothing to match
-        self.features = W.Dropdown(description="Local features", options=[OF_PIPELINE])
+        self.features = name_select("Local features", options=[OF_PIPELINE])
         self.lines = Text(lines=[line(WAITING)])
         self.view = KeyPairs()
         self.download = Download()

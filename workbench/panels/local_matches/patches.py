@@ -18,6 +18,7 @@ from workbench.panels.local_matches import model
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid
 from workbench.panels.widgets.keypoint_pairs import NOWHERE
+from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.patches import Cell, PatchRows, cell, png
 from workbench.panels.widgets.region import Text, line
 
@@ -144,13 +145,23 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
             patches = bench.keypoints.patches(image, keypoints=[ends[side]], pipeline=pair.pipeline, box=box)
             return np.asarray(patches[0])
 
+        def opens(side: int) -> str:
+            image, box = (pair.query.image, pair.box or pair.query.box) if side == 0 else (pair.image, None)
+            place = (match.query, match.image)[side].boxes[ends[side]]
+            if box is not None:  # from fractions of the crop to pixels of the picture
+                low, high = np.array(box[:2]), np.array(box[2:])
+                place = np.tile(low, 2) + place * np.tile(high - low, 2)
+            return reference(image, place)
+
         def position(side: int) -> str:
             x, y, size, angle = (match.query, match.image)[side].points[ends[side]]
             return f"{size:.1f} px, {angle:.0f}° at {x:.0f}, {y:.0f}"
 
         word = int(match.words_of[side][number])
         words = [f"word {word}"] if word >= 0 else []
-        keypoint = cell(patch(side), f"patch of the {ROLES[side]}", ROLES[side], position(side), *words)
+        keypoint = cell(
+            patch(side), f"patch of the {ROLES[side]}", ROLES[side], position(side), *words, opens=opens(side)
+        )
         if not len(row):
             return [keypoint, cell(None, "", "no match", "none near enough, or several")]
         first = row.iloc[0]
@@ -161,16 +172,18 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
             f"{ROLES[1 - side]}: {kind}",
             position(1 - side),
             f"distance {first['distance']:.2f}, ratio {first['ratio']:.2f}",
+            opens=opens(1 - side),
         )
         return [keypoint, other]
 
     def _figures(self, patches: pd.DataFrame, pipeline: str, progress: Progress) -> Iterator[Figure]:
-        rows = patches[["image_id", "keypoint", "distance"]].itertuples(index=False, name=None)
-        for image, keypoint, distance in rows:
+        names = ["image_id", "keypoint", "distance", "x0", "y0", "x1", "y1"]
+        for image, keypoint, distance, *place in patches[names].itertuples(index=False, name=None):
             progress("Cutting patches", 0, 0)
             patch = self.session.bench.keypoints.patches(image, keypoints=[int(keypoint)], pipeline=pipeline)[
                 0
             ]
             text = f"{distance:.2f}"
             name, id_ = f"{image}, distance {text}", json.dumps([image, int(keypoint)])
-            yield {"id": id_, "picture": png(patch), "alt": "", "name": name, "score": text}
+            opens = reference(image, place)
+            yield {"id": id_, "picture": png(patch), "alt": "", "name": name, "score": text, "opens": opens}

@@ -27,6 +27,8 @@ from workbench.panels.proposals.recall import RecallCurve
 from workbench.panels.session import Session
 from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.heatview import HeatView, Region
+from workbench.panels.widgets.lightbox import page_reference
+from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Line, Text, line, region
 from workbench.panels.widgets.sliders import Numbers
@@ -60,7 +62,7 @@ class ProposalsPanel(Panel[Request, Path]):
         self.figures: list[dict[str, Any]] = []
         self.at = 0
         self._lock = threading.RLock()
-        self.trained = W.Dropdown(description="Trained proposals")
+        self.trained = name_select("Trained proposals")
         self.name = W.Text(description="Training name", value=free(session.bench.options.cache))
         self.go = FieldButton(description="Train", button_style="primary", fields=[self.name])
         self.use = W.Button(description="Use in the pipeline", tooltip="The pipeline then runs with them")
@@ -172,6 +174,7 @@ class ProposalsPanel(Panel[Request, Path]):
                 view.show(
                     picture=pictures[number],
                     name=f"held-out scene {number + 1}",
+                    opens=page_reference(f"scene {number + 1}"),
                     alt=f"Held-out scene {number + 1} with its best proposals",
                 )
         history = TrainingHistory(name, tuple(map(Epoch.of, figures)))

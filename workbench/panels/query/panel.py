@@ -20,6 +20,7 @@ from workbench.panels.query.text import QueryText
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.help import Help
+from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.thumbnail_row import Token, Tokens
 from workbench.panels.widgets.uploads import Uploads
@@ -43,7 +44,7 @@ class QueryPicker:
         self.session = session
         self.names: list[str] = []  # of the thumbnails on all pages
         self.page = -1
-        self.select = W.Dropdown(description="Query")
+        self.select = name_select("Query")
         self.hard = W.Button(description="Hard query")
         self.upload = Uploads()
         self.image = QueryImage(session)

@@ -17,6 +17,12 @@ function render({ model, el }) {
   const isOpen = () => Boolean(parts?.dialog.open);
   const current = () => entries[at];
   const aboutOf = (ref) => known.get(ref)?.about;
+  // A picture without a file is shown as it is on the page; the kernel knows nothing of it.
+  const know = () => {
+    const { ref, node } = current();
+    const image = node?.querySelector("img");
+    if (onPage(ref) && image) known.set(ref, { about: { name: image.alt, size: [image.naturalWidth, image.naturalHeight] }, url: "", side: Infinity });
+  };
   const beside = () => (besideOn && aboutOf(current().ref)?.beside) || "";
   const own = () => current().node?.isConnected && current().node.heat?.();
 
@@ -31,14 +37,14 @@ function render({ model, el }) {
   const request = () => {
     const side = sideFor();
     const wanted = [current().ref, beside(), entries[at + 1]?.ref, entries[at - 1]?.ref];
-    const lacking = [...new Set(wanted)].filter((ref) => ref && !(known.get(ref)?.side >= side));
+    const lacking = [...new Set(wanted)].filter((ref) => ref && !onPage(ref) && !(known.get(ref)?.side >= side));
     if (lacking.length) model.send({ want: lacking, side });
   };
   const requestFiner = () => {
     const { ref } = current();
     const picture = known.get(ref);
     const { naturalWidth, naturalHeight } = parts.main.stage.image;
-    if (!picture?.about.size || !parts.main.stage.zoomed()) return;
+    if (onPage(ref) || !picture?.about.size || !parts.main.stage.zoomed()) return;
     const [width, height] = picture.about.size;
     const finer = naturalWidth * naturalHeight < 0.9 * width * height && picture.side < 4096;
     const coarse = parts.main.stage.scale() * width * (devicePixelRatio || 1) > 1.2 * naturalWidth;
@@ -49,7 +55,7 @@ function render({ model, el }) {
   };
   const requestHeat = () => {
     const { ref } = current();
-    if (!heatOn || own() || heats.has(ref) || aboutOf(ref)?.error) {
+    if (!heatOn || own() || heats.has(ref) || onPage(ref) || aboutOf(ref)?.error) {
       if (asked && asked !== ref) model.send({ idle: true });
       asked = asked === ref ? asked : "";
     } else if (asked !== ref) {
@@ -69,6 +75,7 @@ function render({ model, el }) {
     const mine = own();
     const both = heatOn ? (mine ? [{ ...mine, area: aboutOf(ref)?.box }] : heats.get(ref)) : null;
     parts.heat.setAttribute("aria-pressed", String(heatOn));
+    parts.heat.disabled = onPage(ref);
     parts.main.stage.warm(both?.[0] ?? null);
     parts.beside.stage.warm(both?.[1] ? { ...both[1], area: aboutOf(beside())?.box } : null);
     parts.setLegend(both?.[0]);
@@ -80,6 +87,7 @@ function render({ model, el }) {
     figure.stage.outline(picture?.about.box);
   };
   const draw = (same = true) => {
+    know();
     const { ref, node } = current();
     const src = smallOf(current());
     const about = aboutOf(ref);

@@ -2,6 +2,7 @@
 
 const DOUBLE = 600; // milliseconds in which a second click belongs to the first
 
+const onPage = (ref) => ref.startsWith("page:"); // has no file
 const galleryOf = (node) => node.closest("[data-pictures]");
 const entryOf = (node) => ({ ref: node.dataset.picture, node });
 // The address of the picture on the page; one that was taken away is no longer valid.

@@ -17,15 +17,15 @@ function render({ model, el }) {
 
   // The picture, pale outside of the region, which is outlined.
   const small = (parent, picture, box) => {
-    const frame = element("span", "wb-small", parent);
+    const frame = element("span", "wb-bar-place", parent);
     frame.style.setProperty("--ratio", `var(--ratio-${picture}, 1.333)`);
     const [x0, y0, x1, y1] = box.map((edge) => `${100 * edge}%`);
-    for (const part of urls[picture] ? ["wb-small-whole", "wb-small-region"] : []) {
+    for (const part of urls[picture] ? ["wb-bar-place-whole", "wb-bar-place-region"] : []) {
       const image = element("img", part, frame);
       Object.assign(image, { src: urls[picture], alt: "", draggable: false });
     }
     frame.style.setProperty("--inside", `inset(${y0} calc(100% - ${x1}) calc(100% - ${y1}) ${x0})`);
-    const outline = element("span", "wb-small-box", frame);
+    const outline = element("span", "wb-bar-place-box", frame);
     Object.assign(outline.style, { left: x0, top: y0, width: `calc(${x1} - ${x0})`, height: `calc(${y1} - ${y0})` });
   };
 

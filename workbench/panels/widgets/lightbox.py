@@ -1,7 +1,8 @@
 """One picture over the whole window: its neighbours, its heat, and another picture beside it.
 
 Any widget of a panel takes part whose picture has ``data-picture``, a reference, in its HTML; pictures of one
-list have an ancestor with ``data-pictures``, the length of the list. A double click, Enter or f opens it.
+list have an ancestor with ``data-pictures``, the length of the list. A double click, Enter or f opens it. A
+reference that begins with ``page:`` is of a picture without a file, which is shown as it is on the page.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Heat:
     signed: bool
     quantity: str  # shown at the scale
     area: Sequence[float] = (0, 0, 1, 1)
+
+
+def page_reference(name: str) -> str:
+    """The reference of a picture that has no file."""
+    return f"page:{name}"
 
 
 def reference(image: str, box: Sequence[float] | None = None) -> str:

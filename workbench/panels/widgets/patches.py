@@ -11,13 +11,16 @@ import numpy as np
 import traitlets as T
 from PIL import Image
 
+from workbench.panels.widgets.lightbox import page_reference
+
 _STATIC = Path(__file__).parents[1] / "static"
 Cell = dict[str, Any]
 
 
 class PatchRows(anywidget.AnyWidget):
-    """Rows of cells. A cell is a dict of ``picture`` (PNG bytes), ``alt``, ``texts`` (lines below it) and
-    ``mark``: a coloured sign before the first line of an emphasised cell."""
+    """Rows of cells. A cell is a dict of ``picture`` (PNG bytes), ``alt``, ``opens`` (its reference in the
+    lightbox), ``texts`` (lines below it) and ``mark``: a coloured sign before the first line of an emphasised
+    cell."""
 
     _esm = _STATIC / "patches.js"
     _css = _STATIC / "patches.css"
@@ -27,10 +30,11 @@ class PatchRows(anywidget.AnyWidget):
     stale = T.Bool(False).tag(sync=True)
 
 
-def cell(patch: np.ndarray | None, alt: str, *texts: str, mark: str = "") -> Cell:
-    """A cell; only text without a ``patch``."""
+def cell(patch: np.ndarray | None, alt: str, *texts: str, mark: str = "", opens: str = "") -> Cell:
+    """A cell; only text without a ``patch``. Without a file, the lightbox shows the patch itself."""
     picture = b"" if patch is None else png(patch)
-    return {"picture": picture, "alt": alt, "texts": list(texts), "mark": mark}
+    opens = opens or page_reference(alt)
+    return {"picture": picture, "alt": alt, "opens": opens, "texts": list(texts), "mark": mark}
 
 
 def png(patch: np.ndarray) -> bytes:
