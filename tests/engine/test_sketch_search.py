@@ -45,7 +45,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(folder: Path, cache: Path) -> Bench:
-    return workbench.open(folder, cache=cache, size=160, precision="float32", device="cpu", edges="canny")
+    return workbench.open(folder, cache=cache, size=160, precision="float32", device="cpu", contours="canny")
 
 
 @pytest.fixture(scope="module")

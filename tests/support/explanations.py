@@ -14,6 +14,7 @@ from workbench.collections.named_picture import NamedPicture
 from workbench.common.tables import Table
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
+from workbench.explain.text import TextExplanation
 
 
 def explained(
@@ -52,6 +53,36 @@ def explained(
         collection=collection,
         pictures=(pictured(query), pictured(image)) if names else None,
     )
+
+
+def text_explained(
+    concepts: Sequence[str] = ("espresso", "cup"),
+    text: str = "coffee",
+    name: str = "cup.jpg",
+    probabilities: Sequence[float] = (0.5, 0.25, 0.125, 0.125),
+    constant: float = 0.0,
+) -> TextExplanation:
+    """An explanation of a text with weights 1, ½, ⅓ … of concepts; the heat of each is in a cell of its own."""
+    count = len(concepts)
+    weights = 1 / np.arange(1, count + 1)
+    parts = weights * np.array(probabilities[:count])
+    table = pd.DataFrame(
+        {
+            "concept": list(concepts),
+            "nearest name": list(concepts),
+            "similarity": 0.5 + weights / 4,
+            "weight": weights,
+            "probability": list(probabilities[:count]),
+            "contribution": parts,
+        }
+    )
+    heats = {concept: np.zeros((2, 3)) for concept in concepts}
+    for cell, (heat, part) in enumerate(zip(heats.values(), parts, strict=True)):
+        heat.flat[cell] = part - constant / count
+    return TextExplanation(
+        text, float(parts.sum()), Table(table), sum(heats.values(), np.zeros((2, 3))), constant, heats,
+        collection="posters", picture=pictured(name),
+    )  # fmt: skip
 
 
 def pictured(name: str) -> NamedPicture:

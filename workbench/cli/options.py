@@ -45,8 +45,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[str, typer.Option(help="negatives to add: a folder of images, or synthetic:COUNT")],
         "",
     ),
-    "edges": (
-        Annotated[str, typer.Option(help="contours of images for sketches: hed, or canny, which is faster")],
+    "contours": (
+        Annotated[
+            str, typer.Option(help="how contours are detected for sketches: hed, or canny, which is faster")
+        ],
         "hed",
     ),
 }

@@ -13,7 +13,7 @@ from workbench.config.errors import WorkbenchError
 LARGEST_SIZE = 16_384  # pixels of a side; the largest photographs have about as many
 LARGEST_SEED = 2_000_000_000  # FAISS holds seeds in 32 bits, and adds a number to some
 RESIZES = ("exact", "cells")
-EDGES = ("hed", "canny")
+CONTOURS = ("hed", "canny")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Options:
 
     ``resize``: ``exact`` keeps the aspect ratio of images; ``cells`` rounds their sides to whole cells of
     the network. Transformers, which take whole patches only, always use cells.
-    ``edges``: the operator that detects the contours of images for queries by sketch.
+    ``contours``: the operator that detects the contours of images for queries by sketch.
     ``distractors`` are negatives that are added to the collection's database.
     """
 
@@ -34,7 +34,7 @@ class Options:
     weights: Path | None = None
     seed: int = 0
     distractors: str = ""  # a folder, or synthetic:COUNT
-    edges: str = "hed"
+    contours: str = "hed"
 
     def __post_init__(self) -> None:
         """Raise WorkbenchError if a number is out of its range, or a word is not one of those known."""
@@ -42,7 +42,7 @@ class Options:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise WorkbenchError(f"{name} {value!r} is not a whole number from {least} to {most:,}")
-        for name, valid in (("resize", RESIZES), ("edges", EDGES)):
+        for name, valid in (("resize", RESIZES), ("contours", CONTOURS)):
             if getattr(self, name) not in valid:
                 raise WorkbenchError(
                     f"{name} {getattr(self, name)!r} is not known; valid: {', '.join(valid)}"

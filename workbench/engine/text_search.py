@@ -15,7 +15,7 @@ from workbench.engine.locate import Location
 from workbench.text.bridge import text_query
 from workbench.text.classifier import load_classifier, region_probabilities
 
-_LEVELS = 4  # of R-MAC, whose regions may be the place of a text
+_LEVELS = 3  # of R-MAC, whose regions may be the place of a text; smaller regions are often overrated
 
 
 def text_scores(engine: Engine, config: Config, text: str, progress: Progress = silent) -> np.ndarray:

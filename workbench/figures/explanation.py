@@ -67,7 +67,7 @@ def explanation(why: Explanation | Evidence) -> Figure:
     figure.update_annotations(font_size=12)
     top = max(float(np.abs(heat).max(initial=0)) for _, _, heat, _, _ in sides) or 1.0
     for column, (_, picture, heat, boxes, _) in enumerate(sides, start=1):
-        _add_picture(figure, column, picture, heat, boxes)
+        add_picture(figure, column, picture, heat, boxes)
     for column, part in enumerate(drawn, start=1):
         figure.add_traces(part.traces, rows=2, cols=column)
         figure.update_xaxes(part.x, row=2, col=column)
@@ -159,7 +159,7 @@ def _boxes(total: Sum) -> np.ndarray:
     return total.parts[BOX].to_numpy(float)[total.strongest(DRAWN)]
 
 
-def _add_picture(
+def add_picture(
     figure: Figure, column: int, picture: NamedPicture, heat: np.ndarray, boxes: np.ndarray
 ) -> None:
     """Add a pale grey picture, its heat and its strongest regions; axes are in percent of the picture."""

@@ -21,6 +21,7 @@ from workbench.explain.channels import Contributions
 from workbench.explain.components import Components
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
+from workbench.explain.text import TextExplanation
 from workbench.learning.hardnet.inspection import MinedBatch
 from workbench.learning.history import TrainingHistory
 from workbench.local.matching import Match
@@ -45,6 +46,7 @@ from workbench.report.explanation_summary import (
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
 from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
+from workbench.report.text_summary import text_still, text_summary
 from workbench.report.training_summary import training_summary, training_table
 
 
@@ -73,6 +75,8 @@ still.register(Match, match_still)
 for result in (Explanation, Evidence):
     summary.register(result, explanation_summary)
     still.register(result, explanation_still)
+summary.register(TextExplanation, text_summary)
+still.register(TextExplanation, text_still)
 summary.register(Contributions, contributions_summary)
 still.register(Contributions, contributions_still)
 summary.register(Confusion, confusion_summary)

@@ -96,7 +96,8 @@ def _load(path: Path, fingerprint: str, device: str) -> HED:
         raise WorkbenchError(
             f"weight file {str(path)!r} of HED cannot be used ({reason}); {INSTALL} --force-reinstall"
         ) from None
-    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    network.eval().requires_grad_(False).to(device)
+    return network.to(memory_format=torch.channels_last)
 
 
 def from_keras(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:

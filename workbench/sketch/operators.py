@@ -37,9 +37,9 @@ class EdgeOperator:
 
 
 def edge_operator(options: Options) -> EdgeOperator:
-    """The operator of ``options.edges``; Canny, with a note, if that is HED and its weights are missing."""
+    """The operator of ``options.contours``; Canny, with a note, for HED without its weights."""
     suffix = f"{contours.LONGEST}-v{contours.VERSION}"
-    if options.edges == "hed":
+    if options.contours == "hed":
         operator = _hed(options, suffix)
         if operator is not None:
             return operator
@@ -50,7 +50,7 @@ def edge_operator(options: Options) -> EdgeOperator:
         "the weights of the edge detector HED are not here, so sketches are compared with Canny's edges, "
         f"which are less like drawings; install them: {INSTALL}"
     )
-    missing = note if options.edges == "hed" else ""
+    missing = note if options.contours == "hed" else ""
     return EdgeOperator("Canny", f"canny-{suffix}", missing, lambda pixels, _: canny_lines(pixels))
 
 

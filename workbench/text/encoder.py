@@ -52,10 +52,12 @@ def encode(texts: Sequence[str]) -> np.ndarray:
     return vectors
 
 
-def word_pieces(text: str) -> tuple[list[str], bool]:
-    """The word pieces of a text that count, without the marks at its ends, and whether some were cut."""
+def counted_text(text: str) -> str:
+    """The beginning of a text whose word pieces count; the text itself unless it is too long."""
     encoding = _tokenizer().encode(text[:_MOST_CHARACTERS])
-    return encoding.tokens[1:-1], bool(encoding.overflowing) or len(text) > _MOST_CHARACTERS
+    if not encoding.overflowing and len(text) <= _MOST_CHARACTERS:
+        return text
+    return text[: max(end for _, end in encoding.offsets)]
 
 
 def model_folder() -> Path:
