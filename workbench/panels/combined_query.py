@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from workbench.collections.images import header
+from workbench.common.progress import Progress
 from workbench.panels.session import Session
 from workbench.query.part import Part
 from workbench.query.query import Group, Leaf, Query
 
+REGION = 0.5  # the weight of a region that is added to the query
 DRAWN = ("sketch", "colours")  # the readings of a drawing
 
 
@@ -37,6 +41,19 @@ def join_query(session: Session, query: Query, weight: float = 1.0) -> None:
     """Add a query to the current one, with a weight."""
     current, added = current_query(session), query if weight == 1 else weight * query
     change_search(session, added if current is None else current + added)
+
+
+def join_region(session: Session, image: str, sign: int, shares: Sequence[float]) -> None:
+    """Search for more (``sign`` 1) or less (-1) like a region of an image, a box in fractions of it."""
+
+    def work(progress: Progress) -> None:
+        size = header(session.bench.collection.path(image))
+        x0, y0, x1, y1 = (share * (size.height if n % 2 else size.width) for n, share in enumerate(shares))
+        box = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
+        progress("Reading the image", 1, 1)
+        join_query(session, Query.image(image, box), sign * REGION)
+
+    session.run("region", work)
 
 
 def without_part(session: Session, place: int) -> None:

@@ -9,11 +9,23 @@ import pandas as pd
 
 from workbench.collections.collection import Query
 from workbench.collections.protocols import SIGNS
+from workbench.collections.uploads import display_name
 from workbench.evaluation.measures_text import percent
 from workbench.panels.refinement import Question
 from workbench.panels.widgets.grid import Figure
+from workbench.query.part import Part
 
 CROPPED = "the crop drawn here"  # in place of the box by which the query is evaluated
+
+LONGEST_PART = 40  # characters of the name of a part of a query
+_DRAWN = {"sketch": "contours of", "colours": "colour layout of"}
+
+
+def part_name(part: Part) -> str:
+    """The name of a part of a query: words in quotes, the name of a picture, or what of a drawing counts."""
+    name = f"“{part.value}”" if part.kind == "text" else display_name(part.value)
+    name = f"{_DRAWN[part.kind]} {name}" if part.kind in _DRAWN else name
+    return name if len(name) <= LONGEST_PART else f"{name[: LONGEST_PART - 1]}…"
 
 
 def plural(count: int, singular: str, plural_form: str = "") -> str:

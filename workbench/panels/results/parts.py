@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.panels.formatting import part_name
 from workbench.panels.widgets.region import Line, line
-from workbench.query.part import Part
 from workbench.query.query import Query
 
 FEEDBACK = "feedback"  # the column of judged results
-LONGEST = 40  # characters of a part's name
-_KINDS = {"sketch": "contours of the drawing", "colours": "colour layout of the drawing"}
 
 
 class PartColumns:
@@ -22,7 +20,7 @@ class PartColumns:
     def __init__(self, ranking: pd.DataFrame) -> None:
         self.columns = [name for name in ranking.columns if name.startswith("part ") or name == FEEDBACK]
         parts = Query.parse(ranking.attrs["text"]).parts if self.columns else ()
-        names = [_name(part) for part, _ in parts]
+        names = [part_name(part) for part, _ in parts]
         self.names = [*names, *self.columns[len(names) :]]
         self.top = max((float(ranking[name].abs().max()) for name in self.columns), default=0.0) or 1.0
 
@@ -41,10 +39,3 @@ class PartColumns:
     def legend(self) -> list[Line]:
         """A line with the names of the bars, from left to right; none if there are no bars."""
         return [line(f"Bars: {' · '.join(self.names)}", "note", "parts")] if self.names else []
-
-
-def _name(part: Part) -> str:
-    if part.kind in _KINDS:
-        return _KINDS[part.kind]
-    name = f"“{part.value}”" if part.kind == "text" else part.value
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
