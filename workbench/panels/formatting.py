@@ -17,6 +17,7 @@ from workbench.query.part import Part
 
 CROPPED = "the crop drawn here"  # in place of the box by which the query is evaluated
 
+DRAWING = "drawing.png"  # the name of what is drawn on the canvas
 LONGEST_PART = 40  # characters of the name of a part of a query
 _DRAWN = {"sketch": "contours of", "colours": "colour layout of"}
 
@@ -24,7 +25,8 @@ _DRAWN = {"sketch": "contours of", "colours": "colour layout of"}
 def part_name(part: Part) -> str:
     """The name of a part of a query: words in quotes, the name of a picture, or what of a drawing counts."""
     name = f"“{part.value}”" if part.kind == "text" else display_name(part.value)
-    name = f"{_DRAWN[part.kind]} {name}" if part.kind in _DRAWN else name
+    if part.kind in _DRAWN:
+        name = f"{_DRAWN[part.kind]} {'the drawing' if name == DRAWING else name}"
     return name if len(name) <= LONGEST_PART else f"{name[: LONGEST_PART - 1]}…"
 
 

@@ -175,6 +175,8 @@ class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
     def render(self, result: tuple[AnyRequest, Study | PartsStudy]) -> None:
         request, shown = result
         self.held = ""
+        for switch in (self.contrast, self.inliers.switch):  # of two pictures
+            switch.layout.display = "none" if isinstance(shown, PartsStudy) else None
         if isinstance(shown, PartsStudy):
             self.study = self._explained = None
             self._show(None)

@@ -98,9 +98,9 @@ class PartsView:
         self.picked = ""
         self.views = tuple(HeatView(look="picture", signed=True) for _ in range(MOST + 1))
         self.bars = RegionBars()
-        pictures = W.Box([*self.views])
-        pictures.add_class("wb-part-views")
-        self.widget = W.VBox([pictures, self.bars])
+        self.pictures = W.Box([*self.views])
+        self.pictures.add_class("wb-part-views")
+        self.widget = W.VBox([self.pictures, self.bars])
         self.widget.add_class("wb-explained-parts")
         self.show(None)
 
@@ -109,6 +109,7 @@ class PartsView:
         self.study, self.picked = study, ""
         self.widget.layout.display = "none" if study is None else None
         shown = study.views if study else []
+        self.bars.layout.order = "-1" if len(shown) > 2 else None  # the sum first, then the heat of each part
         for number, view in enumerate(self.views):
             used = number < len(shown)
             view.layout.display = None if used else "none"

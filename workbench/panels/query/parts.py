@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from workbench.collections.uploads import display_name
 from workbench.panels.combined_query import DRAWN, change_search, joints, with_part, without_part
+from workbench.panels.formatting import DRAWING
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.lightbox import reference
@@ -62,12 +63,16 @@ class PartControls:
     def _guarded(self, act: object) -> None:
         self.session.guard(lambda _: act())(None)  # type: ignore[operator]
 
+    def _name(self, part: Part) -> str:
+        name = part.value if part.kind == "text" else display_name(part.value)
+        return "drawing" if part.kind in DRAWN and name == DRAWING else name
+
     def _chips(self, query: Query) -> Iterator[Chip]:
         for (part, weight), joint in zip(query.parts, joints(query), strict=True):
             chip: Chip = {
                 "id": str(part),
                 "kind": part.kind,
-                "name": display_name(part.value) if part.kind != "text" else part.value,
+                "name": self._name(part),
                 "picture": b"",
                 "weight": weight or self.weights.get(str(part), 1.0),
                 "on": weight != 0,

@@ -18,12 +18,12 @@ from workbench.panels.combined_query import (
     with_part,
     without_part,
 )
+from workbench.panels.formatting import DRAWING
 from workbench.panels.session import Session
 from workbench.panels.widgets.canvas import Canvas, Stroke
 from workbench.query.part import Part
 from workbench.query.query import Leaf, Query
 
-NAME = "drawing.png"
 LANE = "drawing"
 
 
@@ -59,7 +59,7 @@ class SketchControls:
             if not png:
                 self._remove()
                 return
-            path = str(store_upload(png, NAME, session.bench.options.cache))
+            path = str(store_upload(png, DRAWING, session.bench.options.cache))
             progress("Storing the drawing", 1, 1)
             self.drawings[path] = content
             self._search(path)

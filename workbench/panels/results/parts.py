@@ -11,6 +11,7 @@ from workbench.panels.formatting import part_name
 from workbench.panels.widgets.region import Line, line
 from workbench.query.query import Query
 
+MOST_NAMES = 4  # in the line above the results; the tooltip of the bars has all
 FEEDBACK = "feedback"  # the column of judged results
 
 
@@ -38,4 +39,7 @@ class PartColumns:
 
     def legend(self) -> list[Line]:
         """A line with the names of the bars, from left to right; none if there are no bars."""
-        return [line(f"Bars: {' · '.join(self.names)}", "note", "parts")] if self.names else []
+        if not self.names:
+            return []
+        more = [f"{len(self.names) - MOST_NAMES} more"] if len(self.names) > MOST_NAMES else []
+        return [line(f"Bars: {' · '.join([*self.names[:MOST_NAMES], *more])}", "note", "parts")]

@@ -42,8 +42,8 @@ function render({ model, el }) {
     const strokes = model.get("strokes");
     if (canvas.width) drawPaper(canvas, size, picture, stroke ? [...strokes, stroke] : strokes);
     hint.hidden = Boolean(strokes.length || stroke || picture);
-    const drawn = picture ? `a picture and ${strokes.length} strokes` : `${strokes.length} strokes`;
-    sheet.setAttribute("aria-label", `Drawing: ${drawn}. ${stroke ? "The pen is down. " : ""}${KEYS}`);
+    const count = `${strokes.length} ${strokes.length === 1 ? "stroke" : "strokes"}`;
+    sheet.setAttribute("aria-label", `Drawing: ${picture ? "a picture, " : ""}${count}. ${stroke ? "The pen is down. " : ""}${KEYS}`);
     undo.disabled = clear.disabled = !strokes.length && !picture;
     const [x, y] = at;
     Object.assign(cursor.style, { left: `${(100 * x) / size[0]}%`, top: `${(100 * y) / size[1]}%` });
