@@ -167,9 +167,9 @@ def test_arrangements_order_the_located_boxes(tmp_path: Path) -> None:
     assert table["image_id"].iloc[0] == "ab.png"
     located = bench.search(a, pipeline=pipeline, k=None, locate=True).set_index("image_id")
     others = bench.search(b, pipeline=pipeline, k=None, locate=True).set_index("image_id")
-    centres: list[pd.Series] = [frame["x0"] + frame["x1"] for frame in (located, others)]
+    centres = [(frame["x0"] + frame["x1"]).to_dict() for frame in (located, others)]
     holds = np.array([centres[0][image] < centres[1][image] for image in table["image_id"]])
-    both = np.minimum(table["part 1"], table["part 2"]).to_numpy()
+    both = np.asarray(table[["part 1", "part 2"]].min(axis=1))
     assert holds.any() and not holds.all()
     assert not np.diff(holds.astype(int)).max() > 0  # all that hold come first
     np.testing.assert_allclose(table["score"][holds], both[holds], atol=1e-5)

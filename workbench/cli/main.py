@@ -21,6 +21,7 @@ from workbench.cli.console import (
 from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
 from workbench.config.errors import WorkbenchError, torch_mismatch
 from workbench.config.printable import printable
+from workbench.query.errors import QueryError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -199,7 +200,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise KeyboardInterrupt
     except (WorkbenchError, _UsageError) as error:
         message = str(error) if isinstance(error, WorkbenchError) else error.format_message()
-        print_line(f"workbench: {message or 'see workbench --help'}", file=sys.stderr)
+        # The line of a query that cannot be read, and the caret below it, have lines of their own.
+        lines = message.split("\n") if isinstance(error, QueryError) else [message]
+        for line in [f"workbench: {lines[0] or 'see workbench --help'}", *lines[1:]]:
+            print_line(line, file=sys.stderr)
         raise SystemExit(2) from None
     except RuntimeError as error:
         if "torchvision::" not in str(error):  # it is imported by what first needs it

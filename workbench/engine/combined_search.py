@@ -29,6 +29,8 @@ from workbench.engine.sketch_search import sketch_notes
 from workbench.query.query import Query
 from workbench.search.ranking import Ranking, ranking_table, sorted_ranking
 from workbench.search.relevance_feedback import Feedback, feedback_direction
+from workbench.text.bridge import text_query
+from workbench.text.notes import text_notes
 
 
 def search(
@@ -179,11 +181,13 @@ def search_notes(engine: Engine, config: Config, combined: CombinedScores, progr
     """The notes that are shown with the results of a query of parts."""
     collection = engine.collection
     kinds = {part.kind for part, weight in combined.query.parts if weight}
-    sketched = sketch_notes(engine) if "sketch" in kinds else []
+    said = sketch_notes(engine) if "sketch" in kinds else []
+    for part in dict.fromkeys(part for part, weight in combined.query.parts if weight):
+        said += text_notes(text_query(part.value)) if part.kind == "text" else []
     if "image" not in kinds:
         unread = f"{len(collection.problems)} images could not be read and are left out"
-        return [*collection.notes, *[unread][: len(collection.problems)], *sketched]
-    notes = [*warnings(engine.describe(config, progress)), *sketched]
+        return [*collection.notes, *[unread][: len(collection.problems)], *said]
+    notes = [*warnings(engine.describe(config, progress)), *said]
     if config.index_steps or config.reranking_steps:
         notes.append("a query of parts compares all images exactly: index and re-ranking are not used")
     if synthetic_count(engine.options.distractors):

@@ -30,6 +30,7 @@ from workbench.explain.pair import explain_pair
 from workbench.explain.score import Explanation, interval_overlaps
 from workbench.explain.sketch import explain_colours, explain_sketch
 from workbench.explain.sums import Sum
+from workbench.explain.text import explain_text
 from workbench.query.part import Part
 from workbench.query.query import ARRANGEMENTS, Leaf
 
@@ -145,8 +146,6 @@ def names(parts: Sequence[ExplainedPart]) -> list[str]:
 def explain_part(engine: Engine, config: Config, part: Part, image_id: str, progress: Progress) -> Any:
     """Explain the score of an image for one part by itself."""
     if part.kind == "text":
-        from workbench.explain.text import explain_text
-
         return explain_text(engine, config, part.value, image_id, progress)
     if part.kind == "sketch":
         return explain_sketch(engine, config, part.value, image_id, progress)

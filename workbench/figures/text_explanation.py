@@ -9,8 +9,8 @@ from PIL import Image
 
 from workbench.collections.named_picture import NamedPicture
 from workbench.common.palette import NEUTRAL
-from workbench.figures.explanation import add_picture
 from workbench.figures.heat_colours import heat_scale
+from workbench.figures.heated_picture import add_picture
 from workbench.figures.narrow_layout import captions, narrow, stacked
 from workbench.figures.style import ADDS, Figure, new_figure, subtitle, text
 
