@@ -65,7 +65,7 @@ def text_explained(
     probabilities: Sequence[float] = (0.5, 0.25, 0.125, 0.125),
     constant: float = 0.0,
 ) -> TextExplanation:
-    """An explanation of a text with weights 1, ½, ⅓ … of concepts, the heat of each in a cell of its own."""
+    """An explanation of a text, with weights 1, ½, ⅓ … of concepts; each has its heat in another cell."""
     count = len(concepts)
     weights = 1 / np.arange(1, count + 1)
     parts = weights * np.array(probabilities[:count])

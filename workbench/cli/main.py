@@ -19,6 +19,7 @@ from workbench.cli.console import (
     progress_bar,
 )
 from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
+from workbench.cli.text import evaluate_texts
 from workbench.config.errors import WorkbenchError, torch_mismatch
 from workbench.config.printable import printable
 from workbench.query.errors import QueryError
@@ -34,14 +35,28 @@ PIPELINES = Annotated[
 ]
 
 
+OPTIONAL_PIPELINES = Annotated[
+    list[str] | None, typer.Argument(help="pipelines, as in efficientnet_lite0/max/rmac:3/pcaw:256")
+]
+
+
 @app.command()
 @opens
 def evaluate(
     opening: Opening,
-    pipelines: PIPELINES,
+    pipelines: OPTIONAL_PIPELINES = None,
+    text_queries: Annotated[
+        Path | None,
+        typer.Option(help="evaluate search by text in place of this: a CSV text,label or text,path"),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Evaluate pipelines by the collection's protocol: a table of mAP."""
+    if text_queries is not None:
+        evaluate_texts(opening, pipelines or [], text_queries, as_json)
+        return
+    if not pipelines:
+        raise WorkbenchError("no pipeline is given; name one or more, as in efficientnet_lite0/max/rmac:3")
     from workbench.evaluation.judged import judged_text, queries_text
     from workbench.evaluation.measures_text import measure_value, percent
 

@@ -14,6 +14,7 @@ from workbench.engine.engine import Engine
 from workbench.engine.locate import Location
 from workbench.text.bridge import text_query
 from workbench.text.classifier import load_classifier, region_probabilities
+from workbench.text.notes import text_notes
 
 _LEVELS = 3  # of R-MAC, whose regions may be the place of a text; smaller regions are often overrated
 
@@ -28,6 +29,11 @@ def text_scores(engine: Engine, config: Config, text: str, progress: Progress = 
     weights = text_query(text).weights
     _, probabilities = engine.class_probabilities(progress)
     return probabilities @ weights
+
+
+def text_warnings(text: str) -> list[str]:
+    """What must be said of a text where its ranking is shown: see ``text.notes``."""
+    return text_notes(text_query(text))
 
 
 def text_boxes(

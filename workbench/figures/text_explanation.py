@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CONCEPTS = 8  # that have a bar
 LEAST = 0.0005  # of a contribution with a bar of its own: smaller ones are 0.000
 PICTURE, ROW, TOP, BOTTOM = 320, 26, 84, 64  # pixels: the plots' least height, of a bar, and around both
+LINES = 7  # that have room, so that few bars are not thick
 STACKED = 600  # pixels of a chart below which the bars are below the picture
 GAP = 96  # pixels between them then, for the scale of the heat
 
@@ -89,7 +90,11 @@ def text_explanation(why: TextExplanation, concept: str = "") -> Figure:
         title={"text": "weight × probability"}, range=[0, 1.2 * max(*values, 1e-3)], row=1, col=2
     )
     figure.update_yaxes(
-        tickvals=list(range(len(values))), ticktext=names, range=[len(values) - 0.4, -0.6], row=1, col=2
+        tickvals=list(range(len(values))),
+        ticktext=names,
+        range=[max(len(values), LINES) - 0.4, -0.6],
+        row=1,
+        col=2,
     )
     figure.update_yaxes(showgrid=False, zeroline=False, row=1, col=2)
     scale = {"title": {"text": "contribution of a cell", "side": "top", "font": {"size": 11}}}
@@ -104,7 +109,7 @@ def text_explanation(why: TextExplanation, concept: str = "") -> Figure:
             },
         }
     )
-    _stack(figure, ROW * len(values))
+    _stack(figure, ROW * max(len(values), LINES))
     return figure
 
 

@@ -61,10 +61,11 @@ def study_parts(bench: Bench, request: PartsRequest, progress: Progress) -> Part
     picture = thumbnail(bench, request.image, SIDE)
     view = {"name": request.image, "opens": request.image, "picture": picture, "refines": True}
     found = request.ranking[request.ranking["image_id"] == request.image]
-    place = (
-        f"rank {found['rank'].iloc[0]} · {with_sign(str(found['relevance'].iloc[0]))}" if len(found) else ""
-    )
+    rank, relevance = found[["rank", "relevance"]].iloc[0] if len(found) else (0, "")
+    known = f" · {with_sign(str(relevance))}" if relevance not in ("", "unknown") else ""
+    place = f"rank {rank}{known}" if rank else "not reached by the index"
     notes = [line(warning, "warning") for warning in why.warnings]
+    notes += [line(SET_ASIDE, "note")] if request.refined else []
     if isinstance(why, CombinedExplanation):
         decided = _decided(why)
         lines = [line(f"Score {why.score:.3f}", "numbers"), line(place, "note"), *decided, *notes]

@@ -15,7 +15,7 @@ from workbench.query.part import Part
 from workbench.query.query import Query
 
 SIDE = 96  # pixels of a picture's longest side
-READINGS = {"sketch": "contours", "colours": "colour layout"}
+READINGS = {"sketch": "contours", "colours": "colours"}
 
 
 class PartControls:
