@@ -33,6 +33,7 @@ def examine(cache: Path | None = None, weights: Path | None = None) -> list[Find
             for name in ("faiss", "cv2", "umap", "jupyterlab", "ipywidgets", "anywidget", "plotly")
         ),
         _guarded(_weights, "weights", weights),
+        _guarded(_edges, "edges", weights),
         _guarded(_speed, "speed"),
         _guarded(_disk, "disk", cache),
     ]
@@ -79,6 +80,14 @@ def _weights(chosen: Path | None) -> Finding:
     states = {name: weights.availability(name, chosen) for name in BACKBONES}
     present = [name for name, state in states.items() if state != "download"]
     return Finding(True, f"weights here: {', '.join(present)}; others are downloaded on first use")
+
+
+def _edges(chosen: Path | None) -> Finding:
+    from workbench.sketch import hed
+
+    if hed.locate(chosen) is not None:
+        return Finding(True, "edges for sketches: HED")
+    return Finding(True, f"edges for sketches: Canny; for HED, which is better, run {hed.INSTALL}")
 
 
 def _speed() -> Finding:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from skimage.color import rgb2lab
 
 CELLS = 8  # on each side, as in MPEG-7
 PIXELS = 64  # of each side of the picture of which cells are averaged
@@ -33,10 +33,15 @@ class ColourLayout:
         return self.ink / total if total else self.ink
 
 
+def lab(pixels: np.ndarray) -> np.ndarray:
+    """The colours of a picture uint8 [H, W, 3] (sRGB) in CIELAB with the white D65, float32 [H, W, 3]."""
+    return np.asarray(cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+
+
 def cell_colours(pixels: np.ndarray) -> np.ndarray:
     """The mean colour of each cell of a picture uint8 [64, 64, 3] (RGB), in CIELAB, float32 [8, 8, 3]."""
     side = PIXELS // CELLS
-    return rgb2lab(pixels).reshape(CELLS, side, CELLS, side, 3).mean((1, 3)).astype(np.float32)
+    return lab(pixels).reshape(CELLS, side, CELLS, side, 3).mean((1, 3)).astype(np.float32)
 
 
 def drawn_layout(pixels: np.ndarray, ink: np.ndarray) -> ColourLayout:
@@ -44,10 +49,10 @@ def drawn_layout(pixels: np.ndarray, ink: np.ndarray) -> ColourLayout:
     height, width = ink.shape
     rows, columns = (np.arange(side) * CELLS // side for side in (height, width))
     cell = (rows[:, None] * CELLS + columns).ravel()
-    lab = rgb2lab(pixels).reshape(-1, 3)
+    colours = lab(pixels).reshape(-1, 3)
     counts = np.bincount(cell, minlength=CELLS**2)
     inked = np.bincount(cell, ink.ravel(), CELLS**2)
-    sums = np.stack([np.bincount(cell, lab[:, n] * ink.ravel(), CELLS**2) for n in range(3)], -1)
+    sums = np.stack([np.bincount(cell, colours[:, n] * ink.ravel(), CELLS**2) for n in range(3)], -1)
     shape = (CELLS, CELLS)
     return ColourLayout(
         (sums / np.maximum(inked, 1)[:, None]).reshape(*shape, 3).astype(np.float32),

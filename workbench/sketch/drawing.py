@@ -12,13 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
-from skimage.color import rgb2lab
 from skimage.morphology import skeletonize
 
 from workbench.collections import images
 from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.sketch.canny import canny_lines
+from workbench.sketch.colour_layout import lab
 from workbench.sketch.contours import LONGEST
 from workbench.sketch.operators import EdgeOperator
 
@@ -112,13 +112,12 @@ def _alpha_of(path: Path) -> Image.Image | None:
 
 def _ink(pixels: np.ndarray) -> np.ndarray | None:
     """What differs from the paper, whose colour is that of most of the border; None if there is no paper."""
-    lab = rgb2lab(pixels).astype(np.float32)
-    width = max(1, round(0.02 * max(lab.shape[:2])))
-    border = np.concatenate(
-        [part.reshape(-1, 3) for part in (lab[:width], lab[-width:], lab[:, :width], lab[:, -width:])]
-    )
+    colours = lab(pixels)
+    width = max(1, round(0.02 * max(colours.shape[:2])))
+    sides = colours[:width], colours[-width:], colours[:, :width], colours[:, -width:]
+    border = np.concatenate([side.reshape(-1, 3) for side in sides])
     paper = np.median(border, axis=0)
-    distance = np.linalg.norm(lab - paper, axis=2)
+    distance = np.linalg.norm(colours - paper, axis=2)
     if (np.linalg.norm(border - paper, axis=1) < _FAINTEST).mean() < _PAPER:
         return None
     levels = np.rint(distance.clip(0, 255)).astype(np.uint8)
