@@ -206,9 +206,8 @@ function render({ model, el }) {
     strokes.length ? change(strokes.slice(0, -1)) : change([], new Uint8Array());
   });
   const clear = button("Clear", "Empty the paper", acts, () => change([], new Uint8Array()));
-  const file = element("input", "", acts);
-  Object.assign(file, { type: "file", accept: "image/*", hidden: true });
-  file.setAttribute("aria-label", "Drawing file");
+  const file = document.createElement("input"); // opened by the button, and never on the page
+  Object.assign(file, { type: "file", accept: "image/*" });
   button("Load", "Load a drawing from a file, to search with it or to draw over it", acts, () => file.click());
   const fault = element("p", "wb-canvas-fault", tools);
   fault.setAttribute("role", "alert");
