@@ -46,7 +46,7 @@ PIPELINES = (
     "mobilenet_v2/max/rmac:3",
     "alexnet/max/rmac:3",
 )
-Drawings = Callable[[Image.Image, float, np.random.Generator], Image.Image]
+Drawings = dict[float, list[Image.Image]]  # of all queries, by the strength of the distortion
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,14 @@ def sets() -> Iterator[Set]:
 
 
 def _grocery() -> Path:
-    """Five test photos of each grocery as the database, a training photo of each as the query."""
+    """Six test photos of each grocery: one is the query, and five the database."""
     rng = np.random.default_rng(0)
     rows = []
-    for split, count in (("train", 1), ("test", 5)):
-        labelled = sorted(photos(split), key=lambda row: (row[1], str(row[0])))
-        for _, group in groupby(labelled, key=lambda row: row[1]):
-            members = list(group)
-            chosen = rng.permutation(len(members))[:count]
-            rows += [(*members[n], "query" if split == "train" else "database") for n in chosen]
+    labelled = sorted(photos("test"), key=lambda row: (row[1], str(row[0])))
+    for _, group in groupby(labelled, key=lambda row: row[1]):
+        members = list(group)
+        chosen = [members[n] for n in rng.permutation(len(members))[:6]]
+        rows += [(*photo, "database" if n else "query") for n, photo in enumerate(chosen)]
     path = Path(tempfile.gettempdir()) / "grocery_sketches.csv"
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("path", "label", "split"), *rows])
@@ -136,27 +135,39 @@ def mean_ap(part: Set, bench: Bench, scores: np.ndarray) -> float:
     return float(protocols.evaluate(list(order), truth, collection.protocol, list(ranked)).mean_ap)
 
 
+def drawn(part: Set, draw: Callable[[Image.Image, float, np.random.Generator], Image.Image]) -> Drawings:
+    """Drawings of all queries, by the strength of the distortion."""
+    return {
+        strength: [
+            draw(photo, strength, np.random.default_rng([3, number, int(100 * strength)]))
+            for number, photo in enumerate(part.photos)
+        ]
+        for strength in STRENGTHS
+    }
+
+
 def measured(
-    part: Set, bench: Bench, draw: Drawings, score: Callable[[Image.Image], np.ndarray]
+    part: Set, bench: Bench, drawings: Drawings, score: Callable[[Image.Image], np.ndarray]
 ) -> list[str]:
     """The mAP in percent by the strength of the distortion."""
-    columns = []
-    for strength in STRENGTHS:
-        rows = []
-        for number, photo in enumerate(part.photos):
-            rng = np.random.default_rng([3, number, int(100 * strength)])
-            try:
-                rows.append(score(draw(photo, strength, rng)))
-            except WorkbenchError:  # nothing is left of the drawing
-                rows.append(np.zeros(len(bench.collection.images), np.float32))
-        columns.append(f"{100 * mean_ap(part, bench, np.stack(rows)):.1f}")
-    return columns
+
+    def scores(drawing: Image.Image) -> np.ndarray:
+        try:
+            return score(drawing)
+        except WorkbenchError:  # nothing is left of the drawing
+            return np.zeros(len(bench.collection.images), np.float32)
+
+    return [
+        f"{100 * mean_ap(part, bench, np.stack([scores(drawing) for drawing in sheets])):.1f}"
+        for sheets in drawings.values()
+    ]
 
 
 def main(pipelines: tuple[str, ...] = PIPELINES) -> None:
     rows = []
     for part in sets():
         print(part.title, "…", file=sys.stderr, flush=True)
+        sketches = drawn(part, contour_drawing)
         for operator, bench in part.benches.items():
             notes = sketch_notes(bench.engine)
             if notes:
@@ -168,7 +179,7 @@ def main(pipelines: tuple[str, ...] = PIPELINES) -> None:
                 def score(drawing: Image.Image, bench: Bench = bench, config: Config = config) -> np.ndarray:
                     return sketch_scores(bench.engine, config, drawing)
 
-                numbers = measured(part, bench, contour_drawing, score)
+                numbers = measured(part, bench, sketches, score)
                 rows.append([part.title, operator, f"`{config}`", *numbers])
                 print(*rows[-1], file=sys.stderr, flush=True)
         bench = part.benches["canny"]
@@ -176,7 +187,7 @@ def main(pipelines: tuple[str, ...] = PIPELINES) -> None:
         def colours(drawing: Image.Image, bench: Bench = bench) -> np.ndarray:
             return colour_scores(bench.engine, drawing)
 
-        numbers = measured(part, bench, painting, colours)
+        numbers = measured(part, bench, drawn(part, painting), colours)
         rows.append([part.title, "", "colour layout", *numbers])
         config = bench.engine.config(pipelines[0])
         described = bench.engine.describe(config)

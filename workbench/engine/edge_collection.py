@@ -85,6 +85,11 @@ class EdgeCollection:
                     break
                 store.forget(damaged)
                 self._engine = None
+            else:
+                raise WorkbenchError(
+                    f"contour pictures in {str(store.folder)!r} are damaged again and again; check the disk, "
+                    "or choose another folder with --cache"
+                )
         row_of = {Path(name).stem: row for row, name in enumerate(edges.collection.images)}
         rows = np.array([row_of[key] for key in keys])
         return DescribedEdges(described, edge_engine, edges, rows, operator)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COLUMNS = 3  # pictures beside one another
 PICTURES = 6  # most pictures: all parts together, and the first ones
 HEIGHT, GAP, TOP, BOTTOM = 230, 44, 96, 56  # pixels of a row of pictures, between rows, and around them
+NAMES = 0.28  # of the width, for the names of bars
 # Pixels of a chart with all plots below one another, of a picture in it, and the share of the names of bars.
 STACKED = ((760, 300, 0.3), (440, 230, 0.42))
 CAPTION, TITLES = 32, 72  # pixels above a plot: its name, and that of an axis with its ticks
@@ -31,8 +32,8 @@ def combined_explanation(why: CombinedExplanation) -> Figure:
     """The image under the heat of all parts that count, and of each part, on one scale, above the sum of what
     the parts and their regions or concepts add."""
     shown = _shown(why)
-    rows = -(-len(shown) // COLUMNS)
-    columns = min(COLUMNS, len(shown))
+    columns = 2 if len(shown) == 4 else min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
     total = waterfall(why.sum())
     heights = [*[HEIGHT] * rows, ROW * total.rows]
     area = sum(heights) + GAP * rows
@@ -49,7 +50,7 @@ def combined_explanation(why: CombinedExplanation) -> Figure:
         ),
         height=area + TOP + BOTTOM,
         showlegend=False,
-        margin={"t": TOP, "b": BOTTOM, "r": PLACE[0] + 2 * PLACE[2]},
+        margin={"t": TOP, "b": BOTTOM, "l": 12, "r": PLACE[0] + 2 * PLACE[2]},
     )
     figure.set_subplots(
         rows=rows + 1,
@@ -71,8 +72,9 @@ def combined_explanation(why: CombinedExplanation) -> Figure:
     for n, (_, heat, boxes) in enumerate(shown):
         add_picture(figure, n % columns + 1, picture, heat, boxes, n // columns + 1)
     figure.add_traces(total.traces, rows=rows + 1, cols=1)
-    figure.update_xaxes(total.x, row=rows + 1, col=1)
-    figure.update_yaxes(total.y, row=rows + 1, col=1)
+    # The names of the bars have a share of the width of their own, so that the pictures have the whole width.
+    figure.update_xaxes({**total.x, "domain": [NAMES, 1]}, row=rows + 1, col=1)
+    figure.update_yaxes({**total.y, "automargin": False}, row=rows + 1, col=1)
     top = max(float(np.abs(heat).max(initial=0)) for _, heat, _ in shown) or 1.0
     figure.update_layout(coloraxis=heat_axis(top, (HEIGHT * rows + GAP * (rows - 1)) / area))
     _stack(figure, len(shown), total, 1 / columns)
@@ -142,7 +144,6 @@ def _stack(figure: Figure, pictures: int, total: Waterfall, share: float) -> Non
             height=sum(heights) + sum(gaps) + TOP + BOTTOM,
             annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
             coloraxis={"colorbar": scale},
-            margin={"l": 12},
             meta={"captions": [1.0] * len(titles)},
             **axes,
         )
