@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from workbench.bench.bench import Bench
 from workbench.panels import combined_query, session_file
+from workbench.panels.explanation.panel import Explanation
 from workbench.panels.query.panel import QueryPicker
 from workbench.panels.results.panel import Results
 from workbench.panels.results.parts import PartColumns
@@ -213,6 +214,34 @@ def test_results_show_what_each_part_adds(searching: Session) -> None:
     session.expression = f"image:{first} and image:lost.jpg"
     assert session.wait(120) and session.failed and "lost.jpg" in session.message
     assert session.expression == f"image:{first} and image:lost.jpg"  # nothing is lost
+
+
+def test_explanation_has_the_heat_and_the_contribution_of_each_part(searching: Session) -> None:
+    session = searching
+    panel = Explanation(session)
+    first, second = list(session.queries)[:2]
+    session.expression = f"image:{first} - 0.3 image:{second}"
+    ranking = settled(session).ranking
+    row = ranking.iloc[0]
+    study = panel.combined.study
+    assert study is not None and panel.study is None and panel.body.layout.display == "none"
+    assert panel.lines.lines[0]["text"] == f"Score {row['score']:.3f}"
+    bars, (whole,) = study.bars["bars"], study.bars["rest"]
+    assert [bar["text"] for bar in bars] == [first, f"-0.3 · {second}"]
+    values = [float(bar["value"].replace("−", "-")) for bar in (*bars, whole)]
+    assert values == pytest.approx([row["part 1"], row["part 2"], row["score"]], abs=1e-3)
+    assert len(study.views) == 3 and all(view["opens"] == row["image_id"] for view in study.views)
+    receive(panel.combined.views[1], {"region": -1, "box": [0.25, 0.5, 0.5, 1], "opens": row["image_id"]})
+    assert session.lane("region").wait(60)
+    assert session.expression.endswith(f" - 0.5 image:{row['image_id']}[32,48,64,96]")
+    session.expression = f"image:{first} and image:{second}"
+    settled(session)
+    assert panel.combined.study.bars["bars"][0]["share"] in ("100.0 %", "")
+    decided = [line["text"] for line in panel.lines.lines if line["text"].startswith("Decided by")]
+    assert len(decided) == 1
+    session.choose(second)
+    settled(session)
+    assert panel.combined.study is None and panel.study is not None
 
 
 def test_combined_query_is_saved_and_restored(bench: Bench, session: Session, tmp_path: Path) -> None:
