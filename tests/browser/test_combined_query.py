@@ -18,6 +18,7 @@ PIPELINE = "efficientnet_lite0/max/rmac:2"
 
 def stroke(notebook: Notebook, paper: Locator) -> None:
     """Draw a line by mouse."""
+    paper.hover()  # waits until the canvas has its place
     box = paper.bounding_box()
     assert box
     mouse = notebook.page.mouse
@@ -50,6 +51,7 @@ def test_words_and_a_drawing_are_weighed_switched_off_and_undone(
     query.get_by_role("radio", name="colour layout").check(force=True)
     paper = query.get_by_role("application", name=re.compile("^Drawing"))
     stroke(notebook, paper)
+    expect(paper).to_have_accessible_name(re.compile("1 stroke"))
     expect(chips).to_have_count(2)
     _, before = ranked(panel, before)
     expect(region(panel, "Results").locator(".wb-parts-bars").first).to_be_visible()

@@ -33,6 +33,7 @@ function render({ model, el }) {
   let pointer = null; // the id of the pointer that draws
   let at = [size[0] / 2, size[1] / 2]; // of the keyboard's pen
   let picture = null; // decoded
+  let version = 0; // of the drawing, as it was last changed here
   let timer = 0;
   let ended = false;
 
@@ -68,11 +69,12 @@ function render({ model, el }) {
   const send = async () => {
     clearTimeout(timer);
     timer = 0;
-    const strokes = model.get("strokes");
-    const png = await pngOf(size, picture, strokes);
-    if (!ended && strokes === model.get("strokes")) model.send({ drawn: Boolean(png) }, undefined, png ? [png] : []);
+    const sent = version; // the strokes themselves may be replaced by their echo from the kernel
+    const png = await pngOf(size, picture, model.get("strokes"));
+    if (!ended && sent === version) model.send({ drawn: Boolean(png) }, undefined, png ? [png] : []);
   };
   const change = (strokes, file) => {
+    version += 1;
     model.set("strokes", strokes);
     if (file !== undefined) model.set("picture", file);
     model.save_changes();
