@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import ipywidgets as W
 import pandas as pd
 
+from workbench.collections.images import header
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Progress
 from workbench.evaluation.measures_text import measured, on_target
@@ -20,6 +21,7 @@ from workbench.panels.session import QUESTION, RANKING, Session
 from workbench.panels.widgets.grid import Figure, Scroll, thumbnail
 from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.region import Line, Text, line, region
+from workbench.query.query import Query
 
 LOCATED, TOGETHER = 60, 10  # results in which the query is located, and the number shown at a time
 KEYS = "Click explains · double click opens large"
@@ -63,6 +65,8 @@ class Boxes(Panel[Located, dict[str, list[float]]]):
     def compute(self, request: Located, progress: Progress) -> dict[str, list[float]]:
         """Locate the query in each result; boxes are drawn as they come."""
         ranked, images = request
+        if ranked.expression:
+            return self._located(ranked, set(images), progress)
         boxes: dict[str, list[float]] = {}
         for done, image in enumerate(images):
             progress("Locating the query in the first results", done, len(images))
@@ -73,6 +77,24 @@ class Boxes(Panel[Located, dict[str, list[float]]]):
                 ranked.query, image, pipeline=ranked.pipeline, box=ranked.box
             )
             boxes[image] = location.shares
+        return boxes
+
+    def _located(self, ranked: Question, images: set[str], progress: Progress) -> dict[str, list[float]]:
+        """Locate the first part of a combined query that has a place, in the first results."""
+        bench, query = self.session.bench, Query.parse(ranked.expression)
+        table = bench.search(
+            query,
+            pipeline=ranked.pipeline,
+            k=LOCATED,
+            progress=progress,
+            feedback=ranked.feedback,
+            locate=True,
+        )
+        boxes = {}
+        for row in table[table["image_id"].isin(images)].itertuples():
+            size = header(bench.collection.path(row.image_id))
+            edges = (row.x0 / size.width, row.y0 / size.height, row.x1 / size.width, row.y1 / size.height)
+            boxes[row.image_id] = [float(edge) for edge in edges]
         return boxes
 
     def render(self, result: dict[str, list[float]]) -> None:
