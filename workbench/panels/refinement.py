@@ -14,7 +14,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.query.query import Query
 from workbench.search.relevance_feedback import Feedback, Method
 
-SET_ASIDE = "Feedback and further query images are not counted here."
+SET_ASIDE = "Only the query's picture counts here, not feedback, further pictures, words and drawings."
 METHODS: dict[str, Method] = {"Rocchio": "rocchio", "linear SVM": "svm"}  # text → name
 OWNED = ("also", "feedback", "expression")  # what belongs to a query, and is cleared with it
 STATE = ("query", "box", *OWNED)  # what ``undo`` restores
@@ -35,6 +35,11 @@ class Question(NamedTuple):
     also: tuple[str, ...]
     feedback: Feedback | None
     expression: str = ""
+
+    @property
+    def refined(self) -> bool:
+        """Whether more than the picture and its box is searched for."""
+        return bool(self.also or self.feedback or self.expression)
 
 
 class Refinement(T.HasTraits):

@@ -137,7 +137,7 @@ class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
             query, box, known, refined = Query(self.query.value, self.query.value), None, None, False
         else:
             query, box = session.query_named(ranked.query), ranked.box
-            known, refined = ranking, bool(ranked.also or ranked.feedback)
+            known, refined = ranking, ranked.refined
         combined = ranked.expression if not self.query.value else ""
         chosen = session.image if session.image in images else ""
         image = chosen or first_result(ranking, Query("", "") if combined else query)

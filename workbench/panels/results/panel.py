@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import ipywidgets as W
+import numpy as np
 import pandas as pd
 
 from workbench.collections.images import header
@@ -90,11 +91,14 @@ class Boxes(Panel[Located, dict[str, list[float]]]):
             feedback=ranked.feedback,
             locate=True,
         )
-        boxes = {}
-        for row in table[table["image_id"].isin(images)].itertuples():
-            size = header(bench.collection.path(row.image_id))
-            edges = (row.x0 / size.width, row.y0 / size.height, row.x1 / size.width, row.y1 / size.height)
-            boxes[row.image_id] = [float(edge) for edge in edges]
+        table = table[table["image_id"].isin(images)]
+        boxes: dict[str, list[float]] = {}
+        for image, corners in zip(
+            table["image_id"], table[["x0", "y0", "x1", "y1"]].to_numpy(float), strict=True
+        ):
+            size = header(bench.collection.path(str(image)))
+            scale = np.array([size.width, size.height, size.width, size.height])
+            boxes[str(image)] = (corners / scale).tolist()
         return boxes
 
     def render(self, result: dict[str, list[float]]) -> None:
