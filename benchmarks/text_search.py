@@ -1,7 +1,7 @@
 """Search by text on photos of 1,000 classes, and on montages of four: recall among the first ten, and mAP.
 
 The 60 texts of text_queries.csv were written before anything was measured; settings were chosen on those of
-text_tuning_queries.csv. Relevant are the classes at or below the WordNet synsets of a text, which ``--relevance``
+text_tuning_queries.csv. Classes at or below a text's synsets of WordNet are relevant, which ``--relevance``
 finds again. ``--speed`` measures the time of a text on 10,000 images.
 """
 

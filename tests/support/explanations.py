@@ -81,7 +81,7 @@ def text_explained(
     )
     heats = {concept: np.zeros((2, 3)) for concept in concepts}
     for cell, (heat, part) in enumerate(zip(heats.values(), parts, strict=True)):
-        heat.flat[cell] = part - constant / count
+        heat.flat[cell % heat.size] = part - constant / count
     return TextExplanation(
         text, float(parts.sum()), Table(table), sum(heats.values(), np.zeros((2, 3))), constant, heats,
         collection="posters", picture=pictured(name),

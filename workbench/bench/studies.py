@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.analysis.ap_factors import ApFactors, ap_factors
 from workbench.analysis.combinations import Value
+from workbench.analysis.concepts import ConceptShares, cluster_concepts, concept_shares
 from workbench.analysis.confusion import PICTURED, Confusion, confusion, confusion_by_regions
 from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
 from workbench.analysis.embedding_comparison import EmbeddingComparison, compare_embeddings
@@ -20,6 +21,7 @@ from workbench.analysis.sweep import Sweep, sweep
 from workbench.analysis.tags import tags
 from workbench.collections.collection import require_ground_truth
 from workbench.collections.named_picture import NamedPicture
+from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
@@ -174,6 +176,27 @@ class StudyAccessor:
         chosen = MapMethod(method, dimensions, neighbours, min_distance, perplexity)
         described = self._engine.describe(self._engine.config(pipeline), progress)
         return embedding_map(described, progress, known_only, chosen)
+
+    def concepts(
+        self, images: Sequence[str], *, k: int | None = 5, progress: Progress = notebook_progress
+    ) -> ConceptShares:
+        """The ``k`` concepts that tell images from the rest of the collection, by the embedded classifier.
+
+        The table has concept, share (the mean probability of its classes in these images, 0…1), elsewhere (in
+        the others) and bits, by which it is sorted: see ``ConceptShares``. Fewer than ``k`` rows: no others
+        are twice as frequent there. Raises WorkbenchError if an image is not of the collection, or if
+        there are none, or no others.
+        """
+        return concept_shares(self._engine, images, result_count(k), progress)
+
+    def cluster_concepts(
+        self, map: pd.DataFrame, *, k: int | None = 3, progress: Progress = notebook_progress
+    ) -> ConceptShares:
+        """``concepts`` of each cluster of an embedding map, or of any table of image_id and cluster.
+
+        The table has a column ``cluster`` before the others. A cluster without concepts has no row.
+        """
+        return cluster_concepts(self._engine, map, result_count(k), progress)
 
     def compare_embeddings(
         self,

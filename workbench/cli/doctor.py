@@ -71,6 +71,7 @@ def _importable(name: str) -> Finding:
 def _weights(chosen: Path | None) -> Finding:
     from workbench.features import weights
     from workbench.features.backbones import BACKBONES
+    from workbench.features.vision_language import models_here
 
     folder = weights.folder(chosen)
     if folder is not None and not folder.is_dir():
@@ -78,7 +79,7 @@ def _weights(chosen: Path | None) -> Finding:
             False, "weights folder", f"{str(folder)!r} does not exist; check --weights or WORKBENCH_WEIGHTS"
         )
     states = {name: weights.availability(name, chosen) for name in BACKBONES}
-    present = [name for name, state in states.items() if state != "download"]
+    present = [name for name, state in states.items() if state != "download"] + models_here(folder)
     return Finding(True, f"weights here: {', '.join(present)}; others are downloaded on first use")
 
 

@@ -56,7 +56,7 @@ def evaluate(
         evaluate_texts(opening, pipelines or [], text_queries, as_json)
         return
     if not pipelines:
-        raise WorkbenchError("no pipeline is given; name one or more, as in efficientnet_lite0/max/rmac:3")
+        raise WorkbenchError("no pipelines are given; name one or more, as in efficientnet_lite0/max/rmac:3")
     from workbench.evaluation.judged import judged_text, queries_text
     from workbench.evaluation.measures_text import measure_value, percent
 

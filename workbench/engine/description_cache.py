@@ -67,13 +67,13 @@ class DescriptionCache:
         """The stored maps of the collection's images, at the first scale; missing ones are extracted."""
         source = require_maps(self._source_of(config))
         while True:
-            collection = self.collection
-            paths = [str(collection.path(image)) for image in collection.images]
+            before = self.collection
+            paths = [str(before.path(image)) for image in before.images]
             stamps = file_stamps([path for path in paths if os.path.exists(path)])
             with self._work_locks(f"maps {source.spec.name}", progress):
                 collection, _, keys = self._extract(source, 1, progress)
-            if len(collection.images) == len(stamps):
-                return CollectionMaps(collection, source, keys[0][: len(stamps)], stamps)
+            if collection is before:  # else unreadable images moved to the report
+                return CollectionMaps(collection, source, keys[0][: len(collection.images)], stamps)
 
     def keypoints(self, described: DescribedCollection, name: str, progress: Progress) -> Keypoints:
         """The local features ``name`` of all described pictures; missing ones are extracted."""

@@ -74,7 +74,7 @@ def evaluate_texts(
         images = engine.collection.images
         wanted = np.array([image in relevant for image in images])
         rows.append({"text": text, **measures(scores, wanted)})
-        warnings.update(dict.fromkeys(text_warnings(text)))
+        warnings.update(dict.fromkeys(text_warnings(engine, config, text, progress)))
         if (lost := len(relevant) - int(wanted.sum())) > 0:
             warnings[f"{lost} of the images of {shortened(text)!r} could not be read"] = None
     table = pd.DataFrame(rows)

@@ -10,8 +10,10 @@ from workbench.common.geometry import as_box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.descriptors.regions import rmac
+from workbench.engine import vision_language
 from workbench.engine.engine import Engine
 from workbench.engine.locate import Location
+from workbench.engine.provenance import warnings
 from workbench.text.bridge import text_query
 from workbench.text.classifier import load_classifier, region_probabilities
 from workbench.text.notes import text_notes
@@ -23,16 +25,24 @@ def text_scores(engine: Engine, config: Config, text: str, progress: Progress = 
     """The score float32 [N], from 0 to 1, of each image of ``engine.collection`` for a text.
 
     It is the probability that the image shows a concept, weighted by the concept's similarity to the text
-    (``text.bridge``), by the embedded backbone whatever the pipeline ``config`` is. Raises WorkbenchError
-    for an empty text.
+    (``text.bridge``), by the embedded backbone whatever the pipeline ``config`` is. A pipeline of a
+    vision–language model compares the text itself, from -1 to 1. Raises WorkbenchError for an empty text.
     """
+    if vision_language.has_text_encoder(config):
+        return vision_language.text_scores(engine, config, text, progress)
     weights = text_query(text).weights
     _, probabilities = engine.class_probabilities(progress)
     return probabilities @ weights
 
 
-def text_warnings(text: str) -> list[str]:
-    """What must be said of a text where its ranking is shown: see ``text.notes``."""
+def text_warnings(engine: Engine, config: Config, text: str, progress: Progress = silent) -> list[str]:
+    """What must be said of a text where its ranking is shown: see ``text.notes``.
+
+    With a vision–language model, it is also what must be said of the pipeline.
+    """
+    if vision_language.has_text_encoder(config):
+        described = engine.describe(config, progress)
+        return [*vision_language.model_notes(described, text), *warnings(described)]
     return text_notes(text_query(text))
 
 
@@ -43,6 +53,8 @@ def text_boxes(
 
     Raises WorkbenchError for an empty text, and if the image is not in the collection.
     """
+    if vision_language.has_text_encoder(config):
+        return vision_language.text_location(engine, config, text, image_id, progress)
     weights = torch.from_numpy(text_query(text).weights)
     maps, _ = engine.class_probabilities(progress)
     row = maps.row(image_id)

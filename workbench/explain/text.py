@@ -27,14 +27,18 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 from workbench.engine.engine import Engine
+from workbench.engine.provenance import warnings
+from workbench.engine.vision_language import has_text_encoder, model_notes
+from workbench.explain.vision_language import text_heat
 from workbench.text.bridge import TextQuery, text_query
 from workbench.text.classifier import Classifier, load_classifier, region_probabilities, views
-from workbench.text.notes import text_notes
+from workbench.text.notes import brief, text_notes
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _LEAST_CHANCE = 2.0  # times the chance 1/K, from which on a probability is divided over cells
+_COLUMNS = ["concept", "nearest name", "similarity", "weight", "probability", "contribution"]
 _SHOWN = 3  # concepts in the text of an explanation
 
 
@@ -44,7 +48,8 @@ class TextExplanation(Drawable):
 
     ``concepts`` has a row for each concept, the largest contribution first: concept, nearest name, similarity
     (the mean of two cosines, see ``Concepts``), weight (0…1), probability and contribution, their product.
-    The contributions sum to ``score``, as ``heatmap`` [H, W] plus ``constant`` does. ``concept_heatmaps`` are
+    The contributions sum to ``score``, as ``heatmap`` [H, W] plus ``constant`` does; for a vision–language
+    model there are none. ``concept_heatmaps`` are
     the parts of the heatmap by concept. ``warnings``: what must be said of the text.
     """
 
@@ -61,6 +66,8 @@ class TextExplanation(Drawable):
     @property
     def sentence(self) -> str:
         """The sum in a line: ``coffee 0.310 = espresso 0.220 + cup 0.060 + others 0.030``."""
+        if self.concepts.empty:
+            return f"{printable(self.text)} {self.score:.3f}"
         shown = self.concepts.head(_SHOWN)
         parts = [
             f"{name} {value:.3f}"
@@ -70,7 +77,7 @@ class TextExplanation(Drawable):
         others = self.score - float(shown["contribution"][: len(parts)].sum())
         if others >= 5e-4 or not parts:
             parts.append(f"others {others:.3f}")
-        return f"{printable(self.text)} {self.score:.3f} = {' + '.join(parts)}"
+        return f"{brief(self.text)} {self.score:.3f} = {' + '.join(parts)}"
 
     def __repr__(self) -> str:
         """The sum over concepts, and the notes: a few lines."""
@@ -94,8 +101,11 @@ def explain_text(
 ) -> TextExplanation:
     """Split the score of an image for a text over concepts and cells.
 
-    Raises WorkbenchError for an empty text, and if the image is not in the collection.
+    A pipeline of a vision–language model has no concepts: its score is split over cells alone. Raises
+    WorkbenchError for an empty text, and if the image is not in the collection.
     """
+    if has_text_encoder(config):
+        return _without_concepts(engine, config, text, image_id, progress)
     query = text_query(text)
     maps, _ = engine.class_probabilities(progress)
     row = maps.row(image_id)
@@ -106,6 +116,29 @@ def explain_text(
         load_classifier(),
         collection=maps.collection.name,
         picture=NamedPicture(name, maps.collection.path(name)),
+    )
+
+
+def _without_concepts(
+    engine: Engine, config: Config, text: str, image_id: str, progress: Progress
+) -> TextExplanation:
+    score, heat = text_heat(engine, config, text, image_id, progress)
+    described = engine.describe(config, progress)
+    name = described.collection.images[described.image_row(image_id)]
+    notes = [*model_notes(described, text), *warnings(described)]
+    if heat.size == 1:
+        notes.append(
+            "a code is one vector of the whole image, so there is no heat of its cells; mean/whole has one"
+        )
+    return TextExplanation(
+        text,
+        score,
+        Table(columns=_COLUMNS),
+        heat.astype(np.float64),
+        score - float(heat.sum(dtype=np.float64)),
+        warnings=tuple(notes),
+        collection=described.collection.name,
+        picture=NamedPicture(name, described.collection.path(name)),
     )
 
 

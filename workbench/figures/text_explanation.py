@@ -21,7 +21,8 @@ CONCEPTS = 8  # that have a bar
 LEAST = 0.0005  # of a contribution with a bar of its own: smaller ones are 0.000
 PICTURE, ROW, TOP, BOTTOM = 320, 26, 84, 64  # pixels: the plots' least height, of a bar, and around both
 LINES = 7  # that have room, so that few bars are not thick
-STACKED = 600  # pixels of a chart below which the bars are below the picture
+# Pixels of a chart below which the bars are below the picture, and of the picture then.
+STACKED = ((600, 320), (440, 220))
 GAP = 96  # pixels between them then, for the scale of the heat
 
 
@@ -31,6 +32,8 @@ def text_explanation(why: TextExplanation, concept: str = "") -> Figure:
     Raises WorkbenchError if ``concept`` is not one.
     """
     heat = why.heatmap_of(concept) if concept else why.heatmap
+    if why.concepts.empty:
+        return _heat_alone(why)
     rows = why.concepts[why.concepts["contribution"] >= LEAST].head(CONCEPTS)
     others = why.score - float(rows["contribution"].sum())
     values = [*rows["contribution"].to_numpy(float), others, why.score]
@@ -85,7 +88,6 @@ def text_explanation(why: TextExplanation, concept: str = "") -> Figure:
         row=1,
         col=2,
     )
-    top = max(float(np.abs(heat).max(initial=0)), 1e-9)
     figure.update_xaxes(
         title={"text": "weight × probability"}, range=[0, 1.2 * max(*values, 1e-3)], row=1, col=2
     )
@@ -97,6 +99,34 @@ def text_explanation(why: TextExplanation, concept: str = "") -> Figure:
         col=2,
     )
     figure.update_yaxes(showgrid=False, zeroline=False, row=1, col=2)
+    _scale(figure, heat, 0.4)
+    _stack(figure, ROW * max(len(values), LINES))
+    return figure
+
+
+def _heat_alone(why: TextExplanation) -> Figure:
+    """The picture under its heat: a vision–language model has no concepts."""
+    of = f" in {text(why.picture.name, 40)}" if why.picture else ""
+    figure = new_figure(
+        f"{text(why.text, 50)} {why.score:.3f}{of}",
+        subtitle(
+            f"n = {why.heatmap.size:,} cells, which sum to {why.heatmap.sum():.3f}", collection=why.collection
+        ),
+        height=PICTURE + TOP + BOTTOM,
+        margin={"t": TOP, "b": BOTTOM, "r": 48},
+        showlegend=False,
+    )
+    figure.set_subplots(rows=1, cols=1)
+    picture = why.picture or NamedPicture("", Image.new("RGB", (4, 3), "white"))
+    add_picture(figure, 1, picture, why.heatmap, np.empty((0, 4)))
+    _scale(figure, why.heatmap, 0.6)
+    figure.update_layout(coloraxis={"colorbar": {"x": 0.5, "xanchor": "center"}})
+    return figure
+
+
+def _scale(figure: Figure, heat: np.ndarray, length: float) -> None:
+    """The signed colours of the heat, and their scale below the picture."""
+    top = max(float(np.abs(heat).max(initial=0)), 1e-9)
     scale = {"title": {"text": "contribution of a cell", "side": "top", "font": {"size": 11}}}
     figure.update_layout(
         coloraxis={
@@ -104,33 +134,32 @@ def text_explanation(why: TextExplanation, concept: str = "") -> Figure:
             **{"cmin": -top, "cmax": top},
             "colorbar": {
                 **scale,
-                **{"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "len": 0.4},
+                **{"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "len": length},
                 **{"thickness": 10, "tickformat": "+.2~g", "tickfont": {"size": 10}},
             },
         }
     )
-    _stack(figure, ROW * max(len(values), LINES))
-    return figure
 
 
 def _stack(figure: Figure, bars: int) -> None:
     """Name the layout of a narrow chart: the picture, its scale and the bars below one another."""
     captions(figure, [0.46, 0.54])
-    heights = [PICTURE, bars]
-    domains = stacked(heights, [GAP])
-    titles = [
-        {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
-        for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
-    ]
-    narrow(
-        figure,
-        STACKED,
-        height=sum(heights) + GAP + TOP + BOTTOM,
-        annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
-        coloraxis={"colorbar": {"y": domains[0][0], "len": 0.9}},
-        meta={"captions": [1.0, 1.0]},
-        xaxis={"domain": [0, 1], "constraintoward": "left"},
-        yaxis={"domain": domains[0]},
-        xaxis2={"domain": [0.4, 1]},
-        yaxis2={"domain": domains[1]},
-    )
+    for below, side in STACKED:
+        heights = [side, bars]
+        domains = stacked(heights, [GAP])
+        titles = [
+            {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
+            for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
+        ]
+        narrow(
+            figure,
+            below,
+            height=sum(heights) + GAP + TOP + BOTTOM,
+            annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
+            coloraxis={"colorbar": {"y": domains[0][0], "len": 0.9}},
+            meta={"captions": [1.0, 1.0]},
+            xaxis={"domain": [0, 1], "constraintoward": "left"},
+            yaxis={"domain": domains[0]},
+            xaxis2={"domain": [0.4, 1]},
+            yaxis2={"domain": domains[1]},
+        )

@@ -30,5 +30,7 @@ def text_still(why: TextExplanation) -> str:
     shown = table(["concept", "weight", "probability", "adds"], rows)
     if why.picture is None:
         return shown
+    if why.concepts.empty:
+        shown = ""
     heat = heat_picture([why.picture], [why.heatmap], "contribution of a cell to the score", side=_SIDE)
     return paragraph([picture(jpeg(heat), f"{why.picture.name} under its heat")]) + shown

@@ -36,7 +36,8 @@ def encode(texts: Sequence[str]) -> np.ndarray:
     """
     vectors = np.empty((len(texts), DIMENSION), np.float32)
     tokenizer, tensors = _tokenizer(), _tensors()
-    encodings = tokenizer.encode_batch([text[:_MOST_CHARACTERS] for text in texts])
+    # One by one: after a batch, whose threads do not survive a fork, tokenizers warns of every later fork.
+    encodings = [tokenizer.encode(text[:_MOST_CHARACTERS]) for text in texts]
     order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
     for start in range(0, len(order), _BATCH):  # texts of similar length together
         rows = order[start : start + _BATCH]

@@ -48,11 +48,12 @@ def _far(query: TextQuery) -> str:
         return ""
     names = ", ".join(f"{query.concepts.titles[k]} ({query.similarities[k]:.2f})" for k in best)
     return (
-        f"no concept is near {_brief(query.text)}: the nearest are {names}, with similarities below {NEAR}, "
+        f"no concept is near {brief(query.text)!r}: the nearest are {names}, with similarities below {NEAR}, "
         f"so the ranking says little; {_ENGLISH}"
     )
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
+    """A text as a message shows it: one line of at most 40 characters, control characters escaped."""
     shown = printable(" ".join(text.split()))
-    return repr(shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…")
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
