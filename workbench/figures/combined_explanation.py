@@ -11,7 +11,7 @@ from workbench.collections.named_picture import NamedPicture
 from workbench.common.rounding import signed
 from workbench.figures.contributions import PLACE, ROW, Waterfall, spread, waterfall
 from workbench.figures.heated_picture import add_picture, heat_axis
-from workbench.figures.narrow_layout import captions, narrow, stacked
+from workbench.figures.narrow_layout import SCALE, captions, narrow, scale_below, stacked
 from workbench.figures.style import Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 COLUMNS = 3  # pictures beside one another
 PICTURES = 6  # most pictures: all parts together, and the first ones
-HEIGHT, GAP, TOP, BOTTOM = 230, 44, 96, 56  # pixels of a row of pictures, between rows, and around them
-NAMES = 0.28  # of the width, for the names of bars
+HEIGHT, GAP, TOP, BOTTOM = (
+    250,
+    44,
+    96,
+    SCALE + 16,
+)  # pixels of a row of pictures, between rows, and around them
+NAMES = 0.28  # of the width, for the names of bars; less than the first of three pictures
 # Pixels of a chart with all plots below one another, of a picture in it, and the share of the names of bars.
-STACKED = ((760, 300, 0.3), (440, 230, 0.42))
-CAPTION, TITLES = 32, 72  # pixels above a plot: its name, and that of an axis with its ticks
+STACKED = ((760, 300, 0.4), (440, 230, 0.46))
+CAPTION = 32  # pixels above a plot, for its name
 
 _Shown = tuple[str, np.ndarray, np.ndarray]  # the name of a picture, its heat, and boxes [n, 4]
 
@@ -74,9 +79,9 @@ def combined_explanation(why: CombinedExplanation) -> Figure:
     figure.add_traces(total.traces, rows=rows + 1, cols=1)
     # The names of the bars have a share of the width of their own, so that the pictures have the whole width.
     figure.update_xaxes({**total.x, "domain": [NAMES, 1]}, row=rows + 1, col=1)
-    figure.update_yaxes({**total.y, "automargin": False}, row=rows + 1, col=1)
+    figure.update_yaxes(total.y, row=rows + 1, col=1)
     top = max(float(np.abs(heat).max(initial=0)) for _, heat, _ in shown) or 1.0
-    figure.update_layout(coloraxis=heat_axis(top, (HEIGHT * rows + GAP * (rows - 1)) / area))
+    figure.update_layout(coloraxis=heat_axis(top, _scale(area)))
     _stack(figure, len(shown), total, 1 / columns)
     return figure
 
@@ -107,12 +112,19 @@ def _left_out(why: CombinedExplanation, pictures: int) -> str:
     return f"heat of {drawn} of them" if drawn < len(why.parts) else ""
 
 
+def _scale(area: float) -> dict[str, Any]:
+    """The scale of heat, below the title of the bars' axis. It lies in narrow charts and in others."""
+    place = scale_below(area)
+    title = {**place["title"], "text": "contribution of a cell"}
+    return {**place, "title": title, "y": -60 / area, "len": 0.5}
+
+
 def _stack(figure: Figure, pictures: int, total: Waterfall, share: float) -> None:
     """Name the layout of a narrow chart: the pictures and the sum below one another."""
     captions(figure, [share] * pictures)
     for below, side, names in STACKED:
         heights = [*[side] * pictures, ROW * total.rows]
-        gaps = [*[CAPTION] * (pictures - 1), TITLES + CAPTION]
+        gaps = [CAPTION] * pictures
         domains = stacked(heights, gaps)
         axes: dict[str, Any] = {}
         for number, domain in enumerate(domains, start=1):
@@ -128,22 +140,12 @@ def _stack(figure: Figure, pictures: int, total: Waterfall, share: float) -> Non
             {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
             for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
         ]
-        scale = {
-            **{
-                "orientation": "h",
-                "x": 0,
-                "xanchor": "left",
-                "y": domains[pictures - 1][0],
-                "yanchor": "top",
-            },
-            **{"len": 0.9, "title": {"text": "contribution of a cell", "side": "top"}},
-        }
         narrow(
             figure,
             below,
             height=sum(heights) + sum(gaps) + TOP + BOTTOM,
             annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
-            coloraxis={"colorbar": scale},
+            coloraxis={"colorbar": _scale(sum(heights) + sum(gaps))},
             meta={"captions": [1.0] * len(titles)},
             **axes,
         )

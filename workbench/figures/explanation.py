@@ -71,7 +71,8 @@ def explanation(why: Explanation | Evidence) -> Figure:
     ]  # the axes before are those of the pictures
     figure.update_layout(shapes=shapes)
     length = PICTURES / area
-    figure.update_layout(coloraxis=heat_axis(top, length))
+    title = {"text": "contribution<br>of a cell", "font": {"size": 11}}
+    figure.update_layout(coloraxis=heat_axis(top, {"title": title, "len": length, "y": 1 - length / 2}))
     _stack(figure, drawn)
     return figure
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
@@ -80,18 +83,7 @@ def add_picture(
     figure.update_yaxes({**axis, **anchor, "range": [100, 0], "constraintoward": "top"}, **place)
 
 
-def heat_axis(top: float, length: float) -> dict[str, object]:
-    """The scale of heat up to ``top``, beside the upper part of a figure, of this ``length`` (a share)."""
-    return {
-        "colorscale": heat_scale(signed=True),
-        "cmin": -top,
-        "cmax": top,
-        "colorbar": {
-            "title": {"text": "contribution<br>of a cell", "font": {"size": 11}},
-            "len": length,
-            "y": 1 - length / 2,
-            "thickness": 10,
-            "tickformat": "+.2~g",
-            "tickfont": {"size": 10},
-        },
-    }
+def heat_axis(top: float, place: Mapping[str, Any]) -> dict[str, Any]:
+    """The colours of heat from -``top`` to ``top``, whose scale is at a ``place`` (attributes of its bar)."""
+    bar = {"thickness": 10, "tickformat": "+.2~g", "tickfont": {"size": 10}}
+    return {"colorscale": heat_scale(signed=True), "cmin": -top, "cmax": top, "colorbar": {**bar, **place}}
