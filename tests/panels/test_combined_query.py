@@ -227,7 +227,7 @@ def test_explanation_has_the_heat_and_the_contribution_of_each_part(searching: S
     assert study is not None and panel.study is None and panel.body.layout.display == "none"
     assert panel.lines.lines[0]["text"] == f"Score {row['score']:.3f}"
     bars, (whole,) = study.bars["bars"], study.bars["rest"]
-    assert [bar["text"] for bar in bars] == [first, f"-0.3 · {second}"]
+    assert [bar["text"] for bar in bars] == [first, f"−0.3 · {second}"]
     values = [float(bar["value"].replace("−", "-")) for bar in (*bars, whole)]
     assert values == pytest.approx([row["part 1"], row["part 2"], row["score"]], abs=1e-3)
     assert len(study.views) == 3 and all(view["opens"] == row["image_id"] for view in study.views)

@@ -188,9 +188,7 @@ def _part_bars(why: CombinedExplanation) -> dict[str, Any]:
     bars = []
     for part in why.parts:
         name = part_name(part.leaf.part)
-        bar = _bar(
-            f"{part.leaf.weight:g} · {name}" if part.leaf.weight != 1 else name, part.contribution, top
-        )
+        bar = _bar(f"{_weight(part)} · {name}" if part.leaf.weight != 1 else name, part.contribution, top)
         if part.counts:
             bar["share"] = _share(part.contribution, why.score)
         else:
@@ -230,6 +228,10 @@ def _concept_bars(why: Any, ids: list[str]) -> dict[str, Any]:
         "rest": [_bar("score", why.score, 0) | {"value": f"{why.score:.3f}"}],
         "levels": [],
     }
+
+
+def _weight(part: ExplainedPart) -> str:
+    return f"{part.leaf.weight:g}".replace("-", "−")
 
 
 def _bar(text: str, value: float, top: float) -> Bar:
