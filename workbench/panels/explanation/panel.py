@@ -43,7 +43,6 @@ class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
     Pointing at a bar or at a region lights it in its picture, with its strongest partner in the other one.
 
     For words and combined queries, the result under the heat of each part, and the sum over the parts.
-
     With ``contrast`` on, the query between two results: why one is ranked before the other. Matches of
     keypoints that one homography explains may be drawn too, whatever the pipeline.
     """
@@ -139,12 +138,11 @@ class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
             query, box = session.query_named(ranked.query), ranked.box
             known, refined = ranking, ranked.refined
         combined = ranked.expression if not self.query.value else ""
-        chosen = session.image if session.image in images else ""
-        image = chosen or first_result(ranking, Query("", "") if combined else query)
+        first = first_result(ranking, Query("", "") if combined else query)
+        image = session.image if session.image in images else first
         if not image:
             return None
         if combined:
-            self._offer_rival(None, image)
             return PartsRequest(combined, image, ranked.pipeline, ranking, ranked.feedback is not None)
         other = self._offer_rival(known, image)
         return Request(query, box, image, other, ranked.pipeline, known, refined)
@@ -175,11 +173,10 @@ class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
     def render(self, result: tuple[AnyRequest, Study | PartsStudy]) -> None:
         request, shown = result
         self.held = ""
-        for switch in (self.contrast, self.inliers.switch):  # of two pictures
-            switch.layout.display = "none" if isinstance(shown, PartsStudy) else None
+        for part in (self.contrast, self.inliers.switch, self.against):  # of two pictures
+            part.layout.display = "none" if isinstance(shown, PartsStudy) else None
         if isinstance(shown, PartsStudy):
-            self.study = self._explained = None
-            self._show(None)
+            self.render_nothing()
             self.combined.show(shown)
             self.lines.lines = shown.lines
         elif isinstance(request, Request):
