@@ -47,7 +47,7 @@ class ConceptLines(Panel[ConceptRequest, list[Line]]):
             description="Concepts",
             tooltip="Name what tells the selected images, or those of each cluster, from the others",
         )
-        self.text = Text(live=True, region="Concepts")
+        self.text = Text(live=True)
 
     def follow(self) -> None:
         """Follow the switch, the selection, the colours, and whether the map is on screen."""
