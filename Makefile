@@ -17,7 +17,7 @@ lab: .venv/installed
 test: .venv/installed-for-tests browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 	WORKBENCH_QUICK=1 $(BIN)/pytest $(WORKERS) --durations=10 --nbmake --nbmake-timeout=600 tests $(NOTEBOOKS) $(ARGS)
 

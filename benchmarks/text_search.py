@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -182,20 +183,28 @@ def speed() -> None:
         bench = workbench.open(folder, cache=Path(name) / "cache")
         engine, config = bench.engine, bench.engine.config(None)
         first = fastest(partial(text_scores, engine, config, "a red car"), 1)
+        # Each run has a text of its own: that of the last one is not compared with the concepts again.
+        text = (f"a red car, number {number}" for number in count())
+
+        def compare() -> None:
+            text_query(next(text))
 
         def rank() -> None:
-            np.argsort(-text_scores(engine, config, "a red car"), kind="stable")
+            np.argsort(-text_scores(engine, config, next(text)), kind="stable")
+
+        def explain() -> None:
+            explain_text(engine, config, next(text), "00000.png")
 
         rows = [
             ["extracting maps and classifying, once", f"{1000 * first:,.0f}"],
             [
                 "encoding a text and comparing it with concepts",
-                f"{1000 * fastest(partial(text_query, 'a red car'), 20):.1f}",
+                f"{1000 * fastest(compare, 20):.1f}",
             ],
             [f"ranking {IMAGES:,} images", f"{1000 * fastest(rank, 20):.1f}"],
             [
                 "explaining an image of 512 × 512 pixels",
-                f"{1000 * fastest(partial(explain_text, engine, config, 'a red car', '00000.png'), 20):.1f}",
+                f"{1000 * fastest(explain, 20):.1f}",
             ],
         ]
         print(f"{IMAGES:,} images, {torch.get_num_threads()} threads; the fastest run\n")
