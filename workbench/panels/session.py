@@ -116,14 +116,15 @@ class Session(Refinement):
         """Add an image file outside the collection as a query, named by its absolute path."""
         self.queries = {str(path): Query(str(path), str(path)), **self.queries}
 
-    def refresh(self, again: bool = False) -> None:
-        """Rank in the worker, and evaluate the pipeline if it is not evaluated or if ``again`` is set."""
+    def refresh(self, again: bool = False, delay: float = DEBOUNCE) -> None:
+        """Rank in the worker after ``delay`` seconds, and evaluate the pipeline if it is not evaluated or if
+        ``again`` is set."""
         if not self.queries:
             self.fail(f"{self.bench.collection.name!r} contains no readable image; open another folder.")
             return
         if again:
             self.evaluation = None
-        self.run(RANKING, self._work, DEBOUNCE)
+        self.run(RANKING, self._work, delay)
 
     def run(self, lane: str, work: Callable[[Progress], None], delay: float = 0.0) -> None:
         """Run ``work`` in the worker of a lane after ``delay`` seconds; the lane's newest request wins.

@@ -63,6 +63,7 @@ class SketchControls:
             progress("Storing the drawing", 1, 1)
             self.drawings[path] = content
             self._search(path)
+            session.refresh(delay=0)  # a stroke ends, unlike the move of a slider
 
         session.run(LANE, work)
 

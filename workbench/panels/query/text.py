@@ -38,6 +38,7 @@ class QueryText:
         query = self._read(self.words, Query.text, text)
         if query is not None:
             (join_query if self.joins() else start_search)(self.session, query)
+            self.session.refresh(delay=0)  # nobody types on after Enter
 
     def change(self, line: str) -> None:
         """The whole query was edited."""

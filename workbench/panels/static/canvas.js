@@ -1,6 +1,6 @@
 // A sheet to draw on, with its tools. The strokes are the model's, so that each view and a reloaded page show them.
 
-const PAUSE = 60; // milliseconds after a stroke before the drawing is sent
+const PAUSE = 10; // milliseconds after a stroke before the drawing is sent
 const STEP = 16; // pixels of the paper that an arrow key moves the cursor; 4 with Shift
 const NEAR = 1.5; // pixels of the paper between the points of a stroke, at least
 const COLOURS = [
