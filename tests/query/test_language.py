@@ -198,3 +198,9 @@ def test_a_group_of_one_operator_is_flat() -> None:
 def test_the_package_names_the_query_without_loading_the_parser() -> None:
     code = "import sys, workbench as wb; wb.Query.text('a'); assert 'lark' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_arrangement_is_known_by_its_structure_and_not_by_its_words() -> None:
+    dog, tree = Query.text("a dog left of a tree"), Query.image("tree above.jpg")
+    assert not (dog + tree).arranged and not (dog & tree).arranged
+    assert dog.left_of(tree).arranged and (Query.text("night") + dog.left_of(tree)).arranged

@@ -32,7 +32,7 @@ from workbench.explain.sketch import explain_colours, explain_sketch
 from workbench.explain.sums import Sum
 from workbench.explain.text import explain_text
 from workbench.query.part import Part
-from workbench.query.query import ARRANGEMENTS, Leaf
+from workbench.query.query import Leaf
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -163,7 +163,6 @@ def explain_combined(
     combination, query = scores.combination, scores.query
     score = float(combination.values[row])
     deciding = set(combination.deciding(row))
-    arranged = any(f" {operator} " in str(query) for operator in ARRANGEMENTS)
     parts = []
     for n, leaf in enumerate(query.leaves):
         if not leaf.weight:
@@ -173,7 +172,7 @@ def explain_combined(
         factor = leaf.weight / standard.std if standard.std else 0.0
         heat = factor * _heat(why)
         value = float(combination.weighted[n][row])
-        placed = arranged and leaf.part.kind in LOCATED and leaf.weight > 0
+        placed = query.arranged and leaf.part.kind in LOCATED and leaf.weight > 0
         parts.append(
             ExplainedPart(
                 n + 1,

@@ -74,6 +74,13 @@ class Query:
         """Each part and its weight, in order."""
         return tuple((leaf.part, leaf.weight) for leaf in _leaves(self))
 
+    @property
+    def arranged(self) -> bool:
+        """Whether any of it is an arrangement."""
+        return isinstance(self, Group) and (
+            self.operator in ARRANGEMENTS or any(member.arranged for member in self.members)
+        )
+
     def with_weight(self, index: int, weight: float) -> Query:
         """This query with another weight of the part ``index`` (from 0). Raises WorkbenchError if there is
         no such part."""
