@@ -11,7 +11,7 @@ from workbench.collections.named_picture import NamedPicture
 from workbench.common.rounding import signed
 from workbench.figures.contributions import PLACE, ROW, Waterfall, spread, waterfall
 from workbench.figures.heated_picture import add_picture, heat_axis
-from workbench.figures.narrow_layout import SCALE, captions, narrow, scale_below, stacked
+from workbench.figures.narrow_layout import SCALE, captions, narrow, scale_below, stacked, stacked_annotations
 from workbench.figures.style import Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
@@ -136,16 +136,12 @@ def _stack(figure: Figure, pictures: int, total: Waterfall, share: float) -> Non
                 "constraintoward": "left",
                 **({} if picture else {"range": spread(total, 0.5)}),
             }
-        titles = [
-            {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
-            for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
-        ]
         narrow(
             figure,
             below,
             height=sum(heights) + sum(gaps) + TOP + BOTTOM,
-            annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
+            annotations=stacked_annotations(figure, domains),
             coloraxis={"colorbar": _scale(sum(heights) + sum(gaps))},
-            meta={"captions": [1.0] * len(titles)},
+            meta={"captions": [1.0] * min(len(figure.layout.annotations), len(domains))},
             **axes,
         )

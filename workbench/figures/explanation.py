@@ -13,7 +13,7 @@ from workbench.explain.one import Evidence
 from workbench.explain.sums import BOX, Sum
 from workbench.figures.contributions import PLACE, ROW, Waterfall, places, spread, waterfall
 from workbench.figures.heated_picture import add_picture, heat_axis
-from workbench.figures.narrow_layout import captions, narrow, stacked
+from workbench.figures.narrow_layout import captions, narrow, stacked, stacked_annotations
 from workbench.figures.style import Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
@@ -93,10 +93,6 @@ def _stack(figure: Figure, drawn: Sequence[Waterfall]) -> None:
                 {"range": spread(drawn[number - 3], 0.5)} if number > 2 else {}
             )
             axes[f"yaxis{name}"] = {"domain": domain}
-        titles = [
-            {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
-            for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
-        ]
         bar = {
             **{"orientation": "h", "x": 0, "xanchor": "left", "y": domains[1][0], "yanchor": "top"},
             **{"len": 0.9, "title": {"text": "contribution of a cell", "side": "top"}},
@@ -105,10 +101,10 @@ def _stack(figure: Figure, drawn: Sequence[Waterfall]) -> None:
             figure,
             below,
             height=sum(heights) + sum(gaps) + TOP + BOTTOM,
-            annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
+            annotations=stacked_annotations(figure, domains),
             coloraxis={"colorbar": bar},
             margin={"l": 12},
-            meta={"captions": [1.0] * len(titles)},
+            meta={"captions": [1.0] * min(len(figure.layout.annotations), len(domains))},
             **axes,
         )
 

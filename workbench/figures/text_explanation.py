@@ -11,7 +11,7 @@ from workbench.collections.named_picture import NamedPicture
 from workbench.common.palette import NEUTRAL
 from workbench.figures.heat_colours import heat_scale
 from workbench.figures.heated_picture import add_picture
-from workbench.figures.narrow_layout import captions, narrow, stacked
+from workbench.figures.narrow_layout import captions, narrow, stacked, stacked_annotations
 from workbench.figures.style import ADDS, Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
@@ -147,15 +147,11 @@ def _stack(figure: Figure, bars: int) -> None:
     for below, side in STACKED:
         heights = [side, bars]
         domains = stacked(heights, [GAP])
-        titles = [
-            {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
-            for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
-        ]
         narrow(
             figure,
             below,
             height=sum(heights) + GAP + TOP + BOTTOM,
-            annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
+            annotations=stacked_annotations(figure, domains),
             coloraxis={"colorbar": {"y": domains[0][0], "len": 0.9}},
             meta={"captions": [1.0, 1.0]},
             xaxis={"domain": [0, 1], "constraintoward": "left"},
