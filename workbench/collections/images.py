@@ -74,6 +74,12 @@ def header(path: Path) -> Header:
     return cached
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a file of that path, or the video of that moment."""
+    moment = moment_of(path)
+    return (path if moment is None else moment.file).is_file()
+
+
 def known_note(path: Path) -> str:
     """The note of a header that has been read already; empty for most images."""
     cached = _headers.get(path)

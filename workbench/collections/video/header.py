@@ -12,6 +12,7 @@ from workbench.collections.video.reader import reader_of
 from workbench.common.files import Stamp, stamp
 from workbench.config.errors import WorkbenchError
 
+DEFAULT_FPS = 1.0  # frames a second that become images
 _STEP = 0.5  # seconds, to which the end of a file that is cut short is found
 LONGEST = 48 * 3600.0  # seconds: a file that declares more has a damaged index
 _ENDS = 65536  # bytes at both ends that belong to the fingerprint
@@ -53,7 +54,7 @@ def video_header(path: Path) -> VideoHeader:
         note = "the file declares no length"
     elif not _decodes(path, end := max(first, declared - 1.5 / max(reader.fps, 1.0))):
         seconds = _last_second(path, first, end)
-        note = f"the file declares {declared:.1f} s and decodes up to {seconds:.1f} s: it is cut short or damaged"
+        note = f"cut short or damaged: it declares {declared:.1f} s, and decodes up to {seconds:.1f} s"
     header = VideoHeader(
         reader.width, reader.height, seconds, reader.fps, _fingerprint(path), note, stamp(path.stat())
     )

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .wmv .flv .ogv .3gp".split())
+SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .mts .m2ts .wmv .flv .ogv .3gp".split())
 DECIMALS = 2  # of the seconds in a name
 _NAME = re.compile(r"(?P<file>.+)#t=(?P<seconds>\d+(\.\d+)?)", re.DOTALL)
 
