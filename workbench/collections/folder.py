@@ -17,8 +17,6 @@ from workbench.collections.images import Header, header, value_notes
 from workbench.collections.protocols import PROTOCOLS
 from workbench.collections.same_label import SameLabel
 from workbench.collections.truth_files import truth_files
-from workbench.collections.video.header import DEFAULT_FPS
-from workbench.collections.video.listing import list_moments
 from workbench.collections.video.moment import SUFFIXES as VIDEO_SUFFIXES
 from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
@@ -29,7 +27,7 @@ Problems = tuple[tuple[str, str], ...]
 
 
 def open_folder(
-    root: Path, labels: str = "none", progress: Progress = silent, fps: float = DEFAULT_FPS
+    root: Path, labels: str = "none", progress: Progress = silent, fps: float = 1.0
 ) -> Collection:
     """Open all images below ``root``, and the moments of videos, sampled at ``fps`` frames a second; hidden
     files and folders are skipped.
@@ -43,9 +41,14 @@ def open_folder(
     root = existing_folder(root)
     files, problems = list_images(root, extensions() | VIDEO_SUFFIXES)
     videos = [name for name in files if PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES]
-    listing = list_moments(root, videos, fps, progress)
-    names = sorted({*files} - {*videos}) + list(listing.moments)
-    problems += listing.unread
+    names, notes = sorted({*files} - {*videos}), list[str]()
+    if videos:
+        from workbench.collections.video.listing import list_moments  # OpenCV, which images do not need
+
+        listing = list_moments(root, videos, fps, progress)
+        names += listing.moments
+        notes += listing.notes
+        problems += listing.unread
     if not names:
         unread = f" ({problems[0][0]!r}: {problems[0][1]})" if problems else ""
         raise WorkbenchError(
@@ -60,7 +63,7 @@ def open_folder(
         root=root,
         images=tuple(headers),
         problems=problems + unreadable,
-        notes=(*value_notes(headers), *listing.notes),
+        notes=(*value_notes(headers), *notes),
     )
     if labels == "none":
         return collection

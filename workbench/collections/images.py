@@ -17,9 +17,7 @@ from workbench.collections.image_ends import TAIL
 from workbench.collections.image_headers import read_facts
 from workbench.collections.image_limits import MOST_PIXELS
 from workbench.collections.image_modes import rgb
-from workbench.collections.video.header import video_header
 from workbench.collections.video.moment import DECIMALS, Moment, moment_of
-from workbench.collections.video.reader import reader_of
 from workbench.common.files import Stamp, stamp
 from workbench.common.geometry import Box
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
@@ -125,6 +123,8 @@ def read_header(path: Path) -> Header:
 
 def _moment_header(moment: Moment) -> Header:
     """The header of a frame; its fingerprint is that of the video and the time."""
+    from workbench.collections.video.header import video_header  # OpenCV, which images do not need
+
     with reasons():
         video = video_header(moment.file)
     content = f"{video.fingerprint} {moment.seconds:.{DECIMALS}f}".encode()
@@ -141,6 +141,8 @@ def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = 
     Raises WorkbenchError with the reason if the file cannot be read or the box is empty.
     """
     if (moment := moment_of(path)) is not None:
+        from workbench.collections.video.reader import reader_of
+
         with reasons():
             frame = reader_of(moment.file).frame_at(moment.seconds)[1]
         return frame if box is None else crop_to(frame, box)

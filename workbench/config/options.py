@@ -21,7 +21,8 @@ class Options:
 
     ``resize``: ``exact`` keeps the aspect ratio of images; ``cells`` rounds their sides to whole cells of
     the network. Transformers, which take whole patches only, always use cells.
-    ``distractors`` are negatives that are added to the collection's database.
+    ``distractors`` are negatives that are added to the collection's database. ``fps``: frames of videos that
+    become images, a second.
     """
 
     size: int = 512
@@ -32,13 +33,20 @@ class Options:
     weights: Path | None = None
     seed: int = 0
     distractors: str = ""  # a folder, or synthetic:COUNT
+    fps: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise WorkbenchError if ``size`` or ``seed`` is out of its range, or ``resize`` is not known."""
+        """Raise WorkbenchError if ``size``, ``seed`` or ``fps`` is out of its range, or ``resize`` not known."""
         for name, least, most in (("size", 1, LARGEST_SIZE), ("seed", 0, LARGEST_SEED)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise WorkbenchError(f"{name} {value!r} is not a whole number from {least} to {most:,}")
+        if (
+            isinstance(self.fps, bool)
+            or not isinstance(self.fps, int | float)
+            or not 0.001 <= self.fps <= 1000
+        ):
+            raise WorkbenchError(f"fps {self.fps!r} is not a number of frames a second from 0.001 to 1,000")
         if self.resize not in RESIZES:
             raise WorkbenchError(f"resize {self.resize!r} is not known; valid: {', '.join(RESIZES)}")
 

@@ -12,7 +12,6 @@ from workbench.collections.video.reader import reader_of
 from workbench.common.files import Stamp, stamp
 from workbench.config.errors import WorkbenchError
 
-DEFAULT_FPS = 1.0  # frames a second that become images
 _STEP = 0.5  # seconds, to which the end of a file that is cut short is found
 LONGEST = 48 * 3600.0  # seconds: a file that declares more has a damaged index
 _ENDS = 65536  # bytes at both ends that belong to the fingerprint
