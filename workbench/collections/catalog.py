@@ -82,7 +82,8 @@ def open_collection(
     """Open a collection by name: ``posters``, a benchmark, ``BENCHMARK:FOLDER``, a CSV file, table or folder.
 
     Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none``, ``folders`` or
-    ``folders:last``) and ``fps``, the frames a second of their videos, apply to folders. Write ``./NAME`` for a folder that has the name of a benchmark.
+    ``folders:last``) applies to folders, and so does ``fps``: the frames a second of their videos. Write
+    ``./NAME`` for a folder that has the name of a benchmark.
     Raises WorkbenchError with the path that was tried and the remedy.
     """
     check_labels(labels)

@@ -36,7 +36,7 @@ class Options:
     fps: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise WorkbenchError if ``size``, ``seed`` or ``fps`` is out of its range, or ``resize`` not known."""
+        """Raise WorkbenchError if ``size``, ``seed`` or ``fps`` is out of range, or ``resize`` unknown."""
         for name, least, most in (("size", 1, LARGEST_SIZE), ("seed", 0, LARGEST_SEED)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
