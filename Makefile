@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 # What trains for an hour is started by name: docs/learning.md.
-TRAINING := $(addprefix benchmarks/,attack.py attention.py hardnet.py learning.py whitening.py words.py)
+TRAINING := $(addprefix benchmarks/,attack.py attention.py hardnet.py learning.py sketch_search.py whitening.py words.py)
 BENCHMARKS := $(sort $(filter-out benchmarks/_% $(TRAINING),$(wildcard benchmarks/*.py)))
 # Two processes of one thread each; tests/conftest.py says which tests stay in one.
 WORKERS := --numprocesses=2 --dist=loadscope --no-loadscope-reorder
@@ -17,7 +17,7 @@ lab: .venv/installed
 test: .venv/installed-for-tests browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 	WORKBENCH_QUICK=1 $(BIN)/pytest $(WORKERS) --durations=10 --nbmake --nbmake-timeout=600 tests $(NOTEBOOKS) $(ARGS)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.config.config import Config
 from workbench.config.errors import VERSION as __version__
 from workbench.config.errors import WorkbenchError
+from workbench.query.query import Query
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from workbench.workbench import Workbench
 
-__all__ = ["Config", "WorkbenchError", "__version__", "open"]
+__all__ = ["Config", "Query", "WorkbenchError", "__version__", "open"]
 
 
 def open(name: str | Path | pd.DataFrame, labels: str = "none", **options: Any) -> Workbench:

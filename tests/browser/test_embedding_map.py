@@ -24,6 +24,7 @@ def make_map(panel: Locator) -> Locator:
     expect(button(panel, "Make map")).to_be_disabled(timeout=120_000)
     plot = panel.locator(".wb-plot .plot-container")
     expect(plot).to_be_visible(timeout=120_000)
+    expect(panel.locator(".wb-plot-chart")).to_have_attribute("aria-busy", "false", timeout=120_000)
     plot.scroll_into_view_if_needed()
     return plot
 

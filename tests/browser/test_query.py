@@ -155,5 +155,10 @@ def test_queries_are_combined_and_feedback_is_given_and_undone(panel: Locator, n
     undo.click()
     expect(judgements.get_by_role("button")).to_have_count(1)
     undo.click()
+    expect(judgements).to_be_hidden()
+    undo.click()  # the further picture, which was removed before anything was judged
+    expect(further.get_by_role("button")).to_have_count(1)
+    undo.click()
+    expect(further).to_be_hidden()
     expect(undo).to_be_disabled()
     expect(grid).to_have_text(without)

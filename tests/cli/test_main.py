@@ -95,6 +95,27 @@ def test_search_prints_a_ranking(photos: Path, cache: Path, capsys: pytest.Captu
     assert status == 0 and "red/" in out
 
 
+def test_search_by_parts_prints_what_each_part_adds(
+    photos: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = 'image:red/a.jpg - 0.5 image:"red/<script>alert(1)<.jpg"'
+    arguments = ["search", str(photos), "--pipeline", FAST, "-k", "3"]
+    status, out, _ = run(capsys, cache, *arguments, "--query", line)
+    assert status == 0 and line in out and "part 2" in out
+    status, out, _ = run(capsys, cache, *arguments, line, "--json")
+    record = json.loads(out)[0]
+    assert status == 0 and record["score"] == pytest.approx(record["part 1"] + record["part 2"])
+    status, out, err = run(capsys, cache, *arguments, "--query", "image:a beside image:b")
+    assert (status, out) == (2, "")
+    assert err.split("\n")[1:] == ["image:a beside image:b", "        ^", ""]
+    page = tmp_path / "why.html"
+    status, out, _ = run(
+        capsys, cache, "explain", str(photos), line, "red/b.png", "--pipeline", FAST, "--out", str(page)
+    )
+    text = page.read_text(encoding="utf-8")
+    assert status == 0 and "<script>alert" not in text and "mean of all images" in text
+
+
 def test_suggest_prints_what_was_tried_and_a_sentence(
     photos: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +172,15 @@ def test_explain_writes_a_page_without_active_content(
             "holds no pixel",
         ),
         (["search", "{photos}", "red/a.jpg", "-k", "0"], "k is 0"),
+        (["search", "{photos}"], "give one of IMAGE, --text and --query, not none"),
+        (["search", "{photos}", "red/a.jpg", "--text", "a cat"], "not IMAGE and --text"),
+        (["search", "{photos}", "--text", " "], "text: is empty"),
+        (["search", "{photos}", "--query", "-image:red/a.jpg"], "nothing is searched for"),
+        (["search", "{photos}", "--query", "image:red/zzz.jpg + image:red/a.jpg"], "red/zzz.jpg"),
+        (
+            ["explain", "{photos}", "image:red/a.jpg - image:b", "red/zzz.jpg", "--out", "w.html"],
+            "red/zzz.jpg",
+        ),
         (
             ["search", "{photos}", "red/a.jpg", "--pipeline", "efficientnet_lite0/max/proposals:20:lost"],
             "lost.safetensors' is missing",
@@ -199,9 +229,9 @@ def test_an_incompatible_torchvision_is_reported(tmp_path: Path) -> None:
     (tmp_path / "torchvision").mkdir()
     broken = "raise RuntimeError('operator torchvision::nms does not exist')"
     (tmp_path / "torchvision" / "__init__.py").write_text(broken)
-    code = f"""
+    code = """
 from workbench.cli.main import main
-for arguments in (["doctor"], ["evaluate", "posters", "{FAST}"]):
+for arguments in (["doctor"], ["evaluate", "posters", "efficientnet_lite0/max/proposals:20"]):
     try:
         main(arguments)
     except SystemExit as ended:

@@ -15,7 +15,14 @@ import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations, ramp_components
 from tests.support.evaluations import evaluation_of
-from tests.support.explanations import confused, correlated, evidence, explained
+from tests.support.explanations import (
+    combined_explained,
+    confused,
+    correlated,
+    evidence,
+    explained,
+    text_explained,
+)
 from tests.support.maps import comparison_of, map_of
 from tests.support.matches import shifted_match
 from tests.support.patch_batches import mined_batch
@@ -85,6 +92,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     ).figure(),
     "binary_codes": lambda: bits().figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
+    "combined_explanation": lambda: combined_explained([0.5, -0.2], HOSTILE[:5]).figure(),
     "confusion": lambda: confused(list(pairwise(HOSTILE)), HOSTILE[0], HOSTILE[1]).figure(),
     "components": lambda: ramp_components(*HOSTILE[:4]).figure(),
     "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
@@ -109,6 +117,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
         dict.fromkeys(HOSTILE, HOSTILE[0]),
         HOSTILE[1],
     ).figure(),
+    "text_explanation": lambda: text_explained(HOSTILE[:4], HOSTILE[4], HOSTILE[0]).figure(HOSTILE[1]),
     "tradeoff": lambda: tradeoff_of(
         [measures_of("ivf:8,pq:4", 0.5, 4), IndexMeasures(HOSTILE[0], error=HOSTILE[1])],
         HOSTILE[2],

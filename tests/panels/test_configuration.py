@@ -25,7 +25,7 @@ PIPELINE = "efficientnet_lite0/max/rmac:2"
 class Still(Session):
     """A session that runs no jobs."""
 
-    def refresh(self, again: bool = False) -> None:
+    def refresh(self, again: bool = False, delay: float = 0.0) -> None:
         pass
 
 

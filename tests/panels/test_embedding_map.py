@@ -273,3 +273,28 @@ def test_image_is_assigned_to_its_query_or_the_first_query_it_answers() -> None:
     collection = Collection("test", Path(), images, queries, relevance, PROTOCOLS["revisited"])
     assert answers(collection) == {"c.jpg": "q1", "a.jpg": "q2"}
     assert own_query(collection) == {"a.jpg": "q1", "b.jpg": "q2", "c.jpg": "q1"}
+
+
+def test_the_selection_and_the_clusters_are_named_by_concepts(session: Session) -> None:
+    panel = opened(session)
+    assert panel.concepts.switch.value and not panel.concepts.text.lines
+    images = list(session.bench.collection.images)
+    panel.select(images[:4])
+    settled(session, panel)
+    (named,) = panel.concepts.text.lines
+    table = session.bench.studies.concepts(images[:4], k=4)
+    assert named["text"].startswith("Concepts of the 4 selected images: ")
+    assert all(concept in named["text"] for concept in table["concept"])
+    panel.select(images)
+    settled(session, panel)
+    assert panel.concepts.text.lines[0]["text"].startswith("These are all 18 images")
+    panel.select([])
+    panel.colour.value = CLUSTER
+    settled(session, panel)
+    clusters = panel.made.frame["cluster"].nunique()
+    assert [entry["text"].split(" (")[0] for entry in panel.concepts.text.lines] == [
+        f"Cluster {n + 1}" for n in range(clusters)
+    ]
+    panel.concepts.switch.value = False
+    settled(session, panel)
+    assert panel.concepts.text.lines == []

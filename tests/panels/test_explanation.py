@@ -16,7 +16,7 @@ from workbench.bench.bench import Bench
 from workbench.explain.sums import THIRDS
 from workbench.panels.explanation.files import files
 from workbench.panels.explanation.panel import NOTHING, WAITING, Explanation
-from workbench.panels.score_explanation import SET_ASIDE
+from workbench.panels.score_explanation import SET_ASIDE, Request
 from workbench.panels.session import Session
 
 PIPELINE = "efficientnet_lite0/max/rmac:2"
@@ -262,7 +262,7 @@ def test_pictures_under_their_heat_can_be_downloaded(
 ) -> None:
     assert panel.download.files == ["Query (PNG)", "Result (PNG)", "Both (PNG)", SUMS]
     request, study = panel.request(), panel.study
-    assert request is not None and study is not None
+    assert isinstance(request, Request) and study is not None
     made = {kind: make() for kind, make in files(bench, request, study).items()}
     name, content = made.pop(SUMS)
     assert name.startswith("sums of ") and name.endswith(".csv")

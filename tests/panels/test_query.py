@@ -88,10 +88,10 @@ def test_judgements_can_be_removed_undone_and_cleared(session: Session) -> None:
     assert session.feedback == {} and session.refinement is None
     for expected in ({first: -1}, {first: 1}, {first: 1, second: -1}, {first: 1}, {}):
         assert session.can_undo
-        session.undo_feedback()
+        session.undo()
         assert session.feedback == expected
     assert not session.can_undo
-    session.undo_feedback()  # undo without judgements is no error
+    session.undo()  # undo without judgements is no error
     with pytest.raises(WorkbenchError, match="judgement 3 of"):
         session.judge_result(first, 3)
 
@@ -101,8 +101,8 @@ def test_feedback_and_further_queries_are_cleared_with_the_query(session: Sessio
     session.judge_result(session.ranking["image_id"].iloc[2], 1)
     session.also = (list(session.queries)[9],)
     session.query = query
-    assert session.feedback == {} and session.also == () and not session.can_undo
-    assert settled(session).ranked == (PIPELINE, query, None, (), None)
+    assert session.feedback == {} and session.also == ()
+    assert settled(session).ranked == (PIPELINE, query, None, (), None, "")
     assert "moved" not in session.ranking
 
 

@@ -12,8 +12,12 @@ from workbench.analysis.confusion import Confusion
 from workbench.analysis.cooccurrence import Cooccurrence, correlate
 from workbench.collections.named_picture import NamedPicture
 from workbench.common.tables import Table
+from workbench.explain.combined import CombinedExplanation, ExplainedPart, added
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
+from workbench.explain.text import TextExplanation
+from workbench.query.part import Part
+from workbench.query.query import Leaf
 
 
 def explained(
@@ -52,6 +56,36 @@ def explained(
         collection=collection,
         pictures=(pictured(query), pictured(image)) if names else None,
     )
+
+
+def text_explained(
+    concepts: Sequence[str] = ("espresso", "cup"),
+    text: str = "coffee",
+    name: str = "cup.jpg",
+    probabilities: Sequence[float] = (0.5, 0.25, 0.125, 0.125),
+    constant: float = 0.0,
+) -> TextExplanation:
+    """An explanation of a text, with weights 1, ½, ⅓ … of concepts; each has its heat in another cell."""
+    count = len(concepts)
+    weights = 1 / np.arange(1, count + 1)
+    parts = weights * np.array(probabilities[:count])
+    table = pd.DataFrame(
+        {
+            "concept": list(concepts),
+            "nearest name": list(concepts),
+            "similarity": 0.5 + weights / 4,
+            "weight": weights,
+            "probability": list(probabilities[:count]),
+            "contribution": parts,
+        }
+    )
+    heats = {concept: np.zeros((2, 3)) for concept in concepts}
+    for cell, (heat, part) in enumerate(zip(heats.values(), parts, strict=True)):
+        heat.flat[cell % heat.size] = part - constant / count
+    return TextExplanation(
+        text, float(parts.sum()), Table(table), sum(heats.values(), np.zeros((2, 3))), constant, heats,
+        collection="posters", picture=pictured(name),
+    )  # fmt: skip
 
 
 def pictured(name: str) -> NamedPicture:
@@ -104,4 +138,38 @@ def correlated(pipeline: str = "x/max/whole/pcaw:2", collection: str = "photos")
         pipeline,
         collection,
         1.0,
+    )
+
+
+def combined_explained(
+    values: Sequence[float], names: Sequence[str] = (), counts: Sequence[bool] = (), penalty: float = 0.0
+) -> CombinedExplanation:
+    """An explanation of a query of images that add these values, their means 0 and deviations 1.
+
+    ``names`` are those of the parts, then of the result, the pipeline and the collection. Each part has two
+    regions, which add 3/4 and 1/4 of its value but for 0.1, the mean.
+    """
+    count = len(values)
+    titles = [*names, *(f"{n}.jpg" for n in range(len(names), count))]
+    image, pipeline, collection = names[count : count + 3] if len(names) > count else ("", "", "")
+    parts = []
+    for n, value in enumerate(values):
+        why = explained([[0.75 * (value - 0.1), 0.25 * (value - 0.1)]])
+        leaf = Leaf(Part("image", titles[n]))
+        heat = why.image_heatmap
+        counted = counts[n] if counts else True
+        constant = value - float(heat.sum())
+        parts.append(ExplainedPart(n + 1, leaf, value, 0.0, 1.0, value, counted, heat, constant, why))
+    score = sum(part.contribution for part in parts) + penalty
+    heat = added([part.heatmap for part in parts if part.counts])
+    return CombinedExplanation(
+        score,
+        tuple(parts),
+        penalty,
+        heat,
+        score - float(heat.sum()),
+        " + ".join(str(part.leaf) for part in parts),
+        pipeline=pipeline,
+        collection=collection,
+        picture=pictured(image) if image else None,
     )

@@ -33,6 +33,7 @@ from workbench.config.config import ONE_PIPELINE, Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.engine import one
+from workbench.engine.combined_search import search
 from workbench.engine.description import DescribedCollection
 from workbench.engine.description_cache import MAX_CACHED
 from workbench.engine.engine import Engine
@@ -46,11 +47,10 @@ from workbench.engine.queries import (
     query_picture,
     query_vector,
 )
-from workbench.engine.query_search import rank_query
+from workbench.engine.query_parts import SearchQuery
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.localisation import localisation
-from workbench.explain.pair import explain_pair
-from workbench.explain.score import Explanation
+from workbench.explain.query import AnyExplanation, explain_query
 from workbench.learning.history import TrainingHistory, training_history
 from workbench.local.matching import Match, match
 from workbench.local.verification import Kind
@@ -130,8 +130,9 @@ class Bench:
 
     def search(
         self,
-        query: QueryLike,
+        query: SearchQuery | None = None,
         *,
+        text: str | None = None,
         pipeline: str | Config | None = None,
         box: Box | None = None,
         k: int | None = 20,
@@ -140,36 +141,42 @@ class Bench:
         feedback: Feedback | None = None,
         locate: bool = False,
     ) -> pd.DataFrame:
-        """Rank the database for a query: its id, an image's id, a file, or a decoded image.
+        """Rank the database for a query: its id, an image's id, a file, a decoded image, or words (``text``).
 
-        ``box`` (x0, y0, x1, y1 in pixels of the upright image) crops the query. ``also``: further queries;
-        the mean of all descriptors is searched for. ``feedback`` moves the query by judged results.
-        ``locate``: also return x0, y0, x1, y1, the location of the query in each image (see ``locate``).
+        A query may also have parts (``Query``, or a line such as ``image:p04 + 0.5 text:"at night"``, see
+        docs/queries.md). ``box`` (x0, y0, x1, y1 in pixels of the upright image) crops an image. ``also``:
+        further images; the mean of all descriptors is searched for. ``feedback`` moves the query by judged
+        results. ``locate``: also return x0, y0, x1, y1, the location of the query in each image (see
+        ``locate``).
 
-        Returns a DataFrame of the first ``k`` images (None: all): rank (from 1), image_id, score, relevance
-        and, with feedback or ``also``, ``moved``: the number of ranks gained by it. Where the query has
-        ground truth, ``.attrs["ap"]`` is the AP of the whole ranking, for this crop and refinement.
+        Returns a DataFrame of the first ``k`` images (None: all): rank (from 1), image_id, score, relevance,
+        with feedback or ``also`` ``moved``, the number of ranks gained by it, and for several parts what each
+        adds to the score. Where the query has ground truth, ``.attrs["ap"]`` is the AP of the whole ranking,
+        for this crop and refinement.
         """
-        return rank_query(
-            self.engine, self.engine.config(pipeline), query, box, k, progress, also, feedback, locate
-        )
+        config = self.engine.config(pipeline)
+        return search(self.engine, config, query, text, box, k, progress, also, feedback, locate)
 
     def explain(
         self,
-        query: QueryLike,
+        query: SearchQuery,
         image_id: str,
         *,
         pipeline: str | Config | None = None,
         box: Box | None = None,
         progress: Progress = notebook_progress,
-    ) -> Explanation:
+    ) -> AnyExplanation:
         """Split the score of an image for a query, exactly, into cells and pairs of regions.
+
+        That of a query of several parts is split over the parts (``CombinedExplanation``), that of words over
+        concepts (``TextExplanation``).
 
         With product codes, ``constant`` is the change of the score by the code. With binary codes and with
         re-ranking, the explained score is the cosine of the descriptors, which those approximate or begin
         with.
         """
-        return explain_pair(self.engine, self.engine.config(pipeline), query, image_id, box, progress)
+        config = self.engine.config(pipeline)
+        return explain_query(self.engine, config, query, image_id, box, progress)
 
     def locate(
         self,

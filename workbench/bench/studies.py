@@ -1,12 +1,16 @@
-"""``bench.studies``: activations, contributions, components, co-occurrence, embedding map and sweep."""
+"""``bench.studies``: studies of one image, of two, of a pipeline or of the whole collection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
 
 from workbench.analysis.ap_factors import ApFactors, ap_factors
 from workbench.analysis.combinations import Value
+from workbench.analysis.concepts import ConceptShares, cluster_concepts, concept_shares
 from workbench.analysis.confusion import PICTURED, Confusion, confusion, confusion_by_regions
 from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
 from workbench.analysis.embedding_comparison import EmbeddingComparison, compare_embeddings
@@ -14,8 +18,10 @@ from workbench.analysis.embedding_map import EmbeddingMap, embedding_map
 from workbench.analysis.map_method import MIN_DISTANCE, NEIGHBOURS, PERPLEXITY, MapMethod
 from workbench.analysis.score_distributions import ScoreDistributions, score_distributions
 from workbench.analysis.sweep import Sweep, sweep
+from workbench.analysis.tags import tags
 from workbench.collections.collection import require_ground_truth
 from workbench.collections.named_picture import NamedPicture
+from workbench.common.arguments import result_count
 from workbench.common.geometry import Box
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
@@ -27,6 +33,7 @@ from workbench.engine.engine import Engine
 from workbench.engine.evaluate import Evaluation
 from workbench.engine.provenance import warnings
 from workbench.engine.queries import QueryLike, named_picture, query_input, query_maps, query_vector
+from workbench.engine.text_evaluation import TextEvaluation, evaluate_texts
 from workbench.explain.activations import Activations, activations, at_layer, layer_source
 from workbench.explain.channels import Contributions, contributions
 from workbench.explain.components import Basis, Components, components
@@ -170,6 +177,27 @@ class StudyAccessor:
         described = self._engine.describe(self._engine.config(pipeline), progress)
         return embedding_map(described, progress, known_only, chosen)
 
+    def concepts(
+        self, images: Sequence[str], *, k: int | None = 5, progress: Progress = notebook_progress
+    ) -> ConceptShares:
+        """The ``k`` concepts that tell images from the rest of the collection, by the embedded classifier.
+
+        The table has concept, share (the mean probability of its classes in these images, 0…1), elsewhere (in
+        the others) and bits, by which it is sorted: see ``ConceptShares``. Fewer than ``k`` rows: no others
+        are twice as frequent there. Raises WorkbenchError if an image is not of the collection, or if
+        there are none, or no others.
+        """
+        return concept_shares(self._engine, images, result_count(k), progress)
+
+    def cluster_concepts(
+        self, map: pd.DataFrame, *, k: int | None = 3, progress: Progress = notebook_progress
+    ) -> ConceptShares:
+        """``concepts`` of each cluster of an embedding map, or of any table of image_id and cluster.
+
+        The table has a column ``cluster`` before the others. A cluster without concepts has no row.
+        """
+        return cluster_concepts(self._engine, map, result_count(k), progress)
+
     def compare_embeddings(
         self,
         a: str | Config,
@@ -228,3 +256,35 @@ class StudyAccessor:
         """
         require_ground_truth(self._engine.collection)
         return ap_factors(self._engine.searcher(self._engine.config(pipeline), progress), progress)
+
+    def tags(
+        self,
+        images: QueryLike | Sequence[QueryLike],
+        *,
+        box: Box | None = None,
+        k: int | None = 10,
+        progress: Progress = notebook_progress,
+    ) -> pd.DataFrame:
+        """The words for an image: the concepts it shows, and their hypernyms, with their probabilities.
+
+        Of several images, such as those of a cluster, the mean probabilities count. A DataFrame of the first
+        ``k`` tags (None: all): tag, score (0…1), kind (``concept`` or ``parent``) and classes, the number of
+        concepts that it stands for.
+        """
+        return tags(self._engine, images, box, k, progress)
+
+    def text_queries(
+        self,
+        file: Path | str | pd.DataFrame,
+        pipeline: str | Config | None = None,
+        *,
+        progress: Progress = notebook_progress,
+    ) -> TextEvaluation:
+        """Evaluate search by text on a CSV or DataFrame with the columns ``text,label`` or ``text,path``.
+
+        The images of the label, or those at the paths of all rows of a text, are relevant. See
+        ``TextEvaluation``: ``.per_query`` has the AP and the recall among the first ten of each text. The
+        ``pipeline`` counts only if its backbone is a vision–language model. Raises WorkbenchError with the
+        line of a bad row.
+        """
+        return evaluate_texts(self._engine, self._engine.config(pipeline), file, progress)

@@ -33,6 +33,7 @@ def examine(cache: Path | None = None, weights: Path | None = None) -> list[Find
             for name in ("faiss", "cv2", "umap", "jupyterlab", "ipywidgets", "anywidget", "plotly")
         ),
         _guarded(_weights, "weights", weights),
+        _guarded(_edges, "edges", weights),
         _guarded(_speed, "speed"),
         _guarded(_disk, "disk", cache),
     ]
@@ -70,6 +71,7 @@ def _importable(name: str) -> Finding:
 def _weights(chosen: Path | None) -> Finding:
     from workbench.features import weights
     from workbench.features.backbones import BACKBONES
+    from workbench.features.vision_language import models_here
 
     folder = weights.folder(chosen)
     if folder is not None and not folder.is_dir():
@@ -77,8 +79,16 @@ def _weights(chosen: Path | None) -> Finding:
             False, "weights folder", f"{str(folder)!r} does not exist; check --weights or WORKBENCH_WEIGHTS"
         )
     states = {name: weights.availability(name, chosen) for name in BACKBONES}
-    present = [name for name, state in states.items() if state != "download"]
+    present = [name for name, state in states.items() if state != "download"] + models_here(folder)
     return Finding(True, f"weights here: {', '.join(present)}; others are downloaded on first use")
+
+
+def _edges(chosen: Path | None) -> Finding:
+    from workbench.sketch import hed
+
+    if hed.locate(chosen) is not None:
+        return Finding(True, "edges for sketches: HED")
+    return Finding(True, f"edges for sketches: Canny; for HED, which is better, run {hed.INSTALL}")
 
 
 def _speed() -> Finding:

@@ -19,8 +19,10 @@ from workbench.cli.console import (
     progress_bar,
 )
 from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
+from workbench.cli.text import evaluate_texts
 from workbench.config.errors import WorkbenchError, torch_mismatch
 from workbench.config.printable import printable
+from workbench.query.errors import QueryError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -33,14 +35,28 @@ PIPELINES = Annotated[
 ]
 
 
+OPTIONAL_PIPELINES = Annotated[
+    list[str] | None, typer.Argument(help="pipelines, as in efficientnet_lite0/max/rmac:3/pcaw:256")
+]
+
+
 @app.command()
 @opens
 def evaluate(
     opening: Opening,
-    pipelines: PIPELINES,
+    pipelines: OPTIONAL_PIPELINES = None,
+    text_queries: Annotated[
+        Path | None,
+        typer.Option(help="evaluate search by text in place of this: a CSV text,label or text,path"),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Evaluate pipelines by the collection's protocol: a table of mAP."""
+    if text_queries is not None:
+        evaluate_texts(opening, pipelines or [], text_queries, as_json)
+        return
+    if not pipelines:
+        raise WorkbenchError("no pipelines are given; name one or more, as in efficientnet_lite0/max/rmac:3")
     from workbench.evaluation.judged import judged_text, queries_text
     from workbench.evaluation.measures_text import measure_value, percent
 
@@ -199,7 +215,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise KeyboardInterrupt
     except (WorkbenchError, _UsageError) as error:
         message = str(error) if isinstance(error, WorkbenchError) else error.format_message()
-        print_line(f"workbench: {message or 'see workbench --help'}", file=sys.stderr)
+        # The line of a query that cannot be read, and the caret below it, have lines of their own.
+        lines = message.split("\n") if isinstance(error, QueryError) else [message]
+        for line in [f"workbench: {lines[0] or 'see workbench --help'}", *lines[1:]]:
+            print_line(line, file=sys.stderr)
         raise SystemExit(2) from None
     except RuntimeError as error:
         if "torchvision::" not in str(error):  # it is imported by what first needs it

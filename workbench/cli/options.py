@@ -46,6 +46,12 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         "",
     ),
     "fps": (Annotated[float, typer.Option(help="frames of videos that become images, a second")], 1.0),
+    "contours": (
+        Annotated[
+            str, typer.Option(help="how contours are detected for sketches: hed, or canny, which is faster")
+        ],
+        "hed",
+    ),
 }
 
 

@@ -10,19 +10,28 @@ import typer
 from workbench.cli.console import print_json, print_line, print_notes, print_table, progress_bar
 from workbench.cli.options import JSON, STATIC, Opening, output_file
 from workbench.common.files import write_output
+from workbench.common.rounding import signed
 from workbench.config.config import ONE_PIPELINE
 from workbench.config.errors import WorkbenchError
+from workbench.query.query import Query
 
 if TYPE_CHECKING:
     from workbench.common.geometry import Box
 
 PIPELINE = Annotated[str | None, typer.Option(help="the pipeline; by default the safest for the collection")]
+PAGE_SIDE = 960  # pixels of a picture on a page
 BOX = Annotated[str | None, typer.Option(help="crop the query: x0,y0,x1,y1 in pixels")]
 
 
 def search(
     opening: Opening,
-    image: Annotated[str, typer.Argument(help="a query's name, an image of the collection, or a file")],
+    image: Annotated[
+        str | None, typer.Argument(help="a query's name, an image of the collection, or a file")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="search for words in place of an image")] = None,
+    query: Annotated[
+        str | None, typer.Option(help='search for several parts: image:NAME + 0.5 text:"at night" …')
+    ] = None,
     box: BOX = None,
     pipeline: PIPELINE = None,
     k: Annotated[int, typer.Option("-k", help="number of results")] = 20,
@@ -31,11 +40,19 @@ def search(
     ] = False,
     as_json: JSON = False,
 ) -> None:
-    """Rank the collection's images by similarity to an image."""
+    """Rank the collection's images by similarity to an image, to words, or to several parts."""
     crop = _box(box)
+    given = [
+        name for name, value in (("IMAGE", image), ("--text", text), ("--query", query)) if value is not None
+    ]
+    if len(given) != 1:
+        raise WorkbenchError(f"give one of IMAGE, --text and --query, not {' and '.join(given) or 'none'}")
+    wanted = image if query is None else Query.parse(query)
     with progress_bar() as progress:
         bench = opening(progress)
-        ranking = bench.search(image, box=crop, pipeline=pipeline, k=k, progress=progress, locate=locate)
+        ranking = bench.search(
+            wanted, text=text, box=crop, pipeline=pipeline, k=k, progress=progress, locate=locate
+        )
     records = ranking.to_dict("records")
     if as_json:
         print_json(records)
@@ -43,12 +60,24 @@ def search(
         return
     rows = [[str(r["rank"]), f"{r['score']:.3f}", str(r["relevance"]), str(r["image_id"])] for r in records]
     names = ["rank", "score", "relevance", "image"]
+    parts = [name for name in ranking.columns if name.startswith("part ")]
+    rows = [[*row, *(signed(r[name], 3) for name in parts)] for row, r in zip(rows, records, strict=True)]
+    names += parts
     if locate:
         names.append("box")
         corners = ranking[["x0", "y0", "x1", "y1"]].round().astype(int).to_numpy().tolist()
         rows = [[*row, ",".join(map(str, box))] for row, box in zip(rows, corners, strict=True)]
-    print_table(f"{bench.collection.name}: {pipeline or bench.default_pipeline}", names, rows)
-    if pipeline is None:
+    asked = ranking.attrs.get("text")
+    described = (
+        asked is None
+        or pipeline is not None
+        or any(part.startswith(("image:", "sketch:")) for part in ranking.attrs["parts"])
+    )
+    used = f", {pipeline or bench.default_pipeline}" if described else ""
+    print_table(f"{bench.collection.name}{f': {asked}' if asked else ''}{used}", names, rows)
+    if parts:
+        print("a part adds its standardised score times its weight")
+    if pipeline is None and described:
         print(f"default pipeline: {bench.engine.default.reason} Another: {bench.engine.default.alternative}")
     print_notes(ranking.attrs["warnings"])
 
@@ -78,23 +107,30 @@ def classify(
 
 def explain(
     opening: Opening,
-    query: Annotated[str, typer.Argument(help="a query's name, an image of the collection, or a file")],
+    query: Annotated[
+        str, typer.Argument(help='a query\'s name, an image, a file, or parts as in image:NAME + text:"cat"')
+    ],
     image: Annotated[str, typer.Argument(help="an image of the collection")],
     out: Annotated[Path, typer.Option(help="the HTML file to write")],
     box: BOX = None,
     pipeline: PIPELINE = None,
     static: STATIC = False,
 ) -> None:
-    """Decompose a score into cells and regions, on a page that opens offline."""
-    from workbench.report.explanation import page
+    """Decompose a score into parts, cells and regions, on a page that opens offline."""
+    from workbench.explain.score import Explanation
+    from workbench.report.explanation import page, result_page
 
     crop = _box(box)
     out = output_file(out)
     with progress_bar() as progress:
         bench = opening(progress)
         why = bench.explain(query, image, pipeline=pipeline, box=crop, progress=progress)
-        pictures = bench.picture(query, box=crop), bench.picture(image)
-    text = page(why, query, image, pipeline or bench.default_pipeline, *pictures, static=static)
+    if isinstance(why, Explanation) and why.pictures:
+        first, second = (picture.load(PAGE_SIDE) for picture in why.pictures)
+        shown = pipeline or bench.default_pipeline
+        text = page(why, why.pictures[0].name, image, shown, first, second, static)
+    else:
+        text = result_page(why, f"Why {image} scores {why.score:.3f}", static)
     write_output(out, text, "explanation")
     print_line(f"score {why.score:.3f}; written to {out}")
     print_notes(why.warnings)

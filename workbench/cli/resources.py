@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,12 +19,16 @@ def fetch(
 ) -> None:
     """Download a benchmark or the weights of a backbone; an interrupted download is resumed."""
     from workbench.collections.download import SOURCES, fetch
+    from workbench.config.steps import VISION_LANGUAGE
     from workbench.features.backbones import BACKBONES, BackboneSpec
     from workbench.features.weights import download, locate
+    from workbench.text.vision_language import text_encoder
 
-    if name in BACKBONES or name.startswith("timm:"):
+    if name in BACKBONES or name.startswith(("timm:", *VISION_LANGUAGE)):
         spec, folder = BackboneSpec.parse(name), weights_folder(weights)
         print_line(str(locate(spec, folder) or download(spec, folder)))
+        if name.startswith(VISION_LANGUAGE):
+            text_encoder(spec, folder)  # its tokenizer and settings are files of their own
         return
     if name not in SOURCES:
         raise WorkbenchError(
@@ -73,7 +78,18 @@ def backbones(weights: WEIGHTS = None) -> None:
     local = {"sift": "needs none", "hardnet": "embedded" if SHIPPED.is_file() else "missing"}
     rows += [[name, card.title, local[name], ""] for name, card in LOCAL.items()]
     print_table("Backbones", ["name", "title", "weights", "layers (or the path of any module)"], rows)
-    print_line("Also: any timm model as timm:NAME, a weight file as file:PATH, a HardNet as hardnet:NAME.")
+    print_line("Also: any timm model as timm:NAME, a weight file as file:PATH, a HardNet as hardnet:NAME,")
+    print_line("vision-language models of open_clip as clip:NAME or siglip:NAME" + _open_clip(folder))
+
+
+def _open_clip(folder: Path | None) -> str:
+    """What is said of vision–language models: those with weights here, or how to install them."""
+    from workbench.features.vision_language import installed, models_here
+
+    if not installed():
+        return '; pip install "retrieval-workbench[clip]" installs them.'
+    names = models_here(folder)
+    return f"; here: {', '.join(names)}." if names else "; none is here."
 
 
 def doctor(cache: CACHE = None, weights: WEIGHTS = None) -> None:

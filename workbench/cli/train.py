@@ -86,6 +86,10 @@ def backbone(
     blocks: Annotated[int, typer.Option(help="how many of the last blocks are trained")] = 4,
     epochs: Annotated[int, typer.Option(help="at most")] = 8,
     rate: Annotated[float, typer.Option(help="learning rate of the first epoch")] = 3e-4,
+    edges: Annotated[
+        bool,
+        typer.Option("--edges", help="train on distorted contours of the images, for queries by sketch"),
+    ] = False,
 ) -> None:
     """Fine-tune a backbone for search on a labelled collection, for use as the backbone file:PATH."""
     from workbench.evaluation.measures_text import percent
@@ -94,7 +98,7 @@ def backbone(
     def report(epoch: Epoch) -> None:
         _print_epoch(epoch, f"held-out mAP {percent(epoch.measures['mean_ap'])} %")
 
-    settings = FinetuningSettings(cast(Any, loss), pooling, blocks, epochs, rate)
+    settings = FinetuningSettings(cast(Any, loss), pooling, blocks, epochs, rate, edges=edges)
     with progress_bar() as progress:
         bench = opened(progress)
         path = finetune(

@@ -39,11 +39,13 @@ def valid_box(values: Any) -> Box:
 
 def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection over union of boxes [n, 4] (x0, y0, x1, y1) with others [m, 4], 0…1: [n, m]."""
-    import torch
-    from torchvision.ops import box_iou  # seconds of imports, which opening a collection does not need
-
-    a, b = (torch.as_tensor(np.asarray(array, np.float64).reshape(-1, 4)) for array in (boxes, others))
-    return box_iou(a, b).nan_to_num(0.0).numpy()
+    a, b = (np.asarray(array, np.float64).reshape(-1, 4) for array in (boxes, others))
+    a, b = a[:, None], b[None]
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    shared = (high - low).clip(min=0).prod(-1)
+    areas = [(box[..., 2:] - box[..., :2]).prod(-1) for box in (a, b)]
+    union = areas[0] + areas[1] - shared
+    return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
 
 
 def outline_overlap(

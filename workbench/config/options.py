@@ -13,6 +13,7 @@ from workbench.config.errors import WorkbenchError
 LARGEST_SIZE = 16_384  # pixels of a side; the largest photographs have about as many
 LARGEST_SEED = 2_000_000_000  # FAISS holds seeds in 32 bits, and adds a number to some
 RESIZES = ("exact", "cells")
+CONTOURS = ("hed", "canny")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Options:
 
     ``resize``: ``exact`` keeps the aspect ratio of images; ``cells`` rounds their sides to whole cells of
     the network. Transformers, which take whole patches only, always use cells.
+    ``contours``: the operator that detects the contours of images for queries by sketch.
     ``distractors`` are negatives that are added to the collection's database. ``fps``: frames of videos that
     become images, a second.
     """
@@ -33,22 +35,26 @@ class Options:
     weights: Path | None = None
     seed: int = 0
     distractors: str = ""  # a folder, or synthetic:COUNT
+    contours: str = "hed"
     fps: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise WorkbenchError if ``size``, ``seed`` or ``fps`` is out of range, or ``resize`` unknown."""
+        """Raise WorkbenchError if a number is out of its range, or a word is not one of those known."""
         for name, least, most in (("size", 1, LARGEST_SIZE), ("seed", 0, LARGEST_SEED)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise WorkbenchError(f"{name} {value!r} is not a whole number from {least} to {most:,}")
+        for name, valid in (("resize", RESIZES), ("contours", CONTOURS)):
+            if getattr(self, name) not in valid:
+                raise WorkbenchError(
+                    f"{name} {getattr(self, name)!r} is not known; valid: {', '.join(valid)}"
+                )
         if (
             isinstance(self.fps, bool)
             or not isinstance(self.fps, int | float)
             or not 0.001 <= self.fps <= 1000
         ):
             raise WorkbenchError(f"fps {self.fps!r} is not a number of frames a second from 0.001 to 1,000")
-        if self.resize not in RESIZES:
-            raise WorkbenchError(f"resize {self.resize!r} is not known; valid: {', '.join(RESIZES)}")
 
 
 def default_cache() -> Path:

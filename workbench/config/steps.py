@@ -128,6 +128,7 @@ RERANKING_STEPS: dict[str, _Spec] = {
     "sv": ((100,), 1, False),
 }
 LOCAL = ("sift", "hardnet")  # backbones that describe keypoints, not cells of a map
+VISION_LANGUAGE = ("clip:", "siglip:")  # how the backbones of vision–language models begin
 VERIFIER = "sift"  # the keypoints of ``sv`` where it names none and the backbone has none
 BINARY = ("itq", "lsh", "sh")
 QUERY_RERANKING = ("aqe", "alphaqe", "diffusion", "kreciprocal")  # those that use a query's first results

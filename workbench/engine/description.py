@@ -61,13 +61,7 @@ class DescribedCollection:
 
         Raises WorkbenchError if it is not in the collection.
         """
-        rows = self.image_rows()
-        row = rows.get(str(image_id))
-        if row is None:
-            row = rows.get(image_at(self.collection, image_id) or "")
-        if row is None:
-            raise WorkbenchError(f"{shortened(str(image_id))!r} is not an image of {self.collection.name!r}")
-        return row
+        return image_row(self.collection, image_id)
 
     def row(self, query: Query | None) -> int | None:
         """The row of a query of the collection; None without a query, or if its picture could not be read."""
@@ -119,6 +113,17 @@ class DescribedCollection:
         return not unreadable and all(
             key.startswith(headers[row].fingerprint) for row, key in enumerate(self.keys[0])
         )
+
+
+def image_row(collection: Collection, image_id: str) -> int:
+    """The row of an image of a collection, by its id or its path. Raises WorkbenchError if it has none."""
+    rows = {image: row for row, image in enumerate(collection.images)}
+    row = rows.get(str(image_id))
+    if row is None:
+        row = rows.get(image_at(collection, image_id) or "")
+    if row is None:
+        raise WorkbenchError(f"{shortened(str(image_id))!r} is not an image of {collection.name!r}")
+    return row
 
 
 def picture_of(collection: Collection, query: Query) -> Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.descriptors.description import describe, fit_final_steps
-from workbench.engine.description import DescribedCollection, picture_of
+from workbench.engine.collection_maps import CollectionMaps, file_stamps
+from workbench.engine.description import DescribedCollection, picture_of, require_maps
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locks import NamedLocks
 from workbench.features.map_source import MapSource, Picture
@@ -60,6 +62,18 @@ class DescriptionCache:
 
     def _bytes(self) -> int:
         return sum(described.descriptors.vectors.nbytes for described in self._ready.values())
+
+    def maps(self, config: Config, progress: Progress) -> CollectionMaps:
+        """The stored maps of the collection's images, at the first scale; missing ones are extracted."""
+        source = require_maps(self._source_of(config))
+        while True:
+            before = self.collection
+            paths = [str(before.path(image)) for image in before.images]
+            stamps = file_stamps([path for path in paths if os.path.exists(path)])
+            with self._work_locks(f"maps {source.spec.name}", progress):
+                collection, _, keys = self._extract(source, 1, progress)
+            if collection is before:  # else unreadable images moved to the report
+                return CollectionMaps(collection, source, keys[0][: len(collection.images)], stamps)
 
     def keypoints(self, described: DescribedCollection, name: str, progress: Progress) -> Keypoints:
         """The local features ``name`` of all described pictures; missing ones are extracted."""

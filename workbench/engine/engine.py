@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from workbench.collections.collection import Collection
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.options import Options
 from workbench.config.steps import Step
+from workbench.engine.class_probabilities import ClassProbabilities
+from workbench.engine.collection_maps import CollectionMaps
 from workbench.engine.default_pipeline import default_pipeline
 from workbench.engine.description import DescribedCollection
 from workbench.engine.description_cache import DescriptionCache
@@ -34,6 +38,7 @@ class Engine:
         self.region_search = RegionSearch()
         self._descriptions = DescriptionCache(collection, options)
         self._searchers = SearcherCache()
+        self._class_probabilities = ClassProbabilities(self._descriptions)
         self._region_sets = RegionSetsCache(self.region_search)
 
     @property
@@ -82,6 +87,10 @@ class Engine:
         self._require(*queries)
         words = self.describe(config, progress).words if config.pooling.name == "bow" else None
         return self._descriptions.local(config.local), words
+
+    def class_probabilities(self, progress: Progress = silent) -> tuple[CollectionMaps, np.ndarray]:
+        """The maps by the embedded backbone, and the class probabilities float32 [N, K] of the images."""
+        return self._class_probabilities.of(progress)
 
     def _require(self, *queries: QueryLike) -> None:
         for query in queries:

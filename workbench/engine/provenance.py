@@ -18,6 +18,7 @@ from workbench.descriptors.whitening import Whitening
 from workbench.engine.default_pipeline import FEW_IMAGES, WEAK_STRENGTH
 from workbench.engine.description import DescribedCollection
 from workbench.engine.searcher import Searcher
+from workbench.features.map_source import MapSource
 from workbench.local.vocabulary import VisualWords
 
 FEW_CLASSES = 80  # with fewer, the directions of most variance tell them apart
@@ -39,7 +40,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         "images": len(described.collection.images),
         "queries": len(described.collection.queries),
         "unreadable": len(described.collection.problems),
-        "size": source.options.size,
+        "size": source.size if isinstance(source, MapSource) else source.options.size,
         "resize": source.resize,
         "precision": source.precision,
         "device": source.device,

@@ -60,7 +60,7 @@ def rank_query(
     relevance = relevance_of(described.collection, query)
     table = ranking_table(ranking, described.collection.images, relevance, k, *before)
     if k is None or not config.index_steps:  # an index may reach fewer images for the first k
-        table.attrs.update(_average_precision(described, query, ranking))
+        table.attrs.update(average_precision(described, query, ranking))
     table.attrs["warnings"] = search_warnings(searcher)
     table.attrs["query"] = entry.id if entry else ""
     if locate:
@@ -72,9 +72,7 @@ def rank_query(
     return table
 
 
-def _average_precision(
-    described: DescribedCollection, query: QueryLike, ranking: Ranking
-) -> dict[str, float]:
+def average_precision(described: DescribedCollection, query: QueryLike, ranking: Ranking) -> dict[str, float]:
     """The AP of a ranking by the query's ground truth, named as in ``Scores.per_query``; empty without it."""
     collection = described.collection
     entry = find_query(collection, query)

@@ -6,35 +6,16 @@ The table takes half of this file; nothing else reads the cards of timm and of w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
-from workbench.config.steps import is_local
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-Triple = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class BackboneCard:
-    """The table entry of a backbone. ``layer`` is the layer it is cut at without ``@LAYER``."""
-
-    title: str
-    library: Literal["torchvision", "timm", "local"]
-    model: str
-    stride: int  # pixels per cell
-    layer: str | None = None  # None: timm's forward_features
-    layers: dict[str, str] = field(default_factory=dict)  # common name → path of the module
-    code: str | None = None  # the default layer of ``code`` pooling
-    mean: Triple = IMAGENET_MEAN
-    std: Triple = IMAGENET_STD
-    patches: bool = False  # a transformer, which takes only images of whole cells
-
+from workbench.config.steps import VISION_LANGUAGE, is_local
+from workbench.features import vision_language
+from workbench.features.backbone_card import IMAGENET_MEAN, IMAGENET_STD, BackboneCard
 
 _VGG16 = {  # after the ReLU that follows each convolution
     f"conv{block}_{i + 1}": f"features.{first + 2 * i + 1}"
@@ -177,19 +158,21 @@ class BackboneSpec:
         if len(layers) > 1 or "" in rest:
             raise WorkbenchError(f"backbone {text!r}: write one layer, as in vgg16@conv5_3")
         spec = cls(name, layers[0] if layers else None, "random" in rest)
-        if not name.startswith(("timm:", "file:")) and name not in BACKBONES:
+        if not name.startswith(("timm:", "file:", *VISION_LANGUAGE)) and name not in BACKBONES:
             raise WorkbenchError(
                 f"backbone {name!r} is not known; valid: {', '.join([*BACKBONES, *LOCAL])}, timm:NAME, "
-                "file:PATH"
+                "clip:NAME, siglip:NAME, file:PATH"
             )
         return spec
 
     def card(self) -> BackboneCard:
-        """The backbone's table entry; for ``timm:`` and ``file:`` it is derived from the model or file."""
+        """The backbone's table entry, or one derived from the model (``timm:``, ``clip:``) or the file."""
         if self.name.startswith("timm:"):
             return _timm_card(self.name.removeprefix("timm:"))
         if self.name.startswith("file:"):
             return BackboneSpec(architecture(Path(self.name.removeprefix("file:")))).card()
+        if self.name.startswith(VISION_LANGUAGE):
+            return vision_language.card(self.name)
         if is_local(self.name):
             return LOCAL[self.name.partition(":")[0]]
         return BACKBONES[self.name]
@@ -246,7 +229,8 @@ def _has_attention(model: str) -> bool:
 def architecture(path: Path) -> str:
     """The backbone of a weight file, from its metadata or else from the start of its file name.
 
-    It is a name of the table or, from metadata, also ``timm:NAME``. Raises WorkbenchError if there is none.
+    It is a name of the table, ``clip:NAME`` or, from metadata, also ``timm:NAME``. Raises
+    WorkbenchError if there is none.
     """
     path = user_path(path, "weight file")
     if path.suffix == ".safetensors" and path.is_file():
@@ -259,12 +243,14 @@ def architecture(path: Path) -> str:
                 backbone = (file.metadata() or {}).get("backbone")
         except DAMAGE:
             raise WorkbenchError(f"weight file {str(path)!r} is damaged; fetch it again") from None
-        if backbone in BACKBONES or str(backbone).startswith("timm:"):
+        if backbone in BACKBONES or str(backbone).startswith(("timm:", *VISION_LANGUAGE)):
             return str(backbone)
+    if named := vision_language.name_of_file(path):
+        return named
     for name in sorted(BACKBONES, key=len, reverse=True):
         if path.name.startswith((name, BACKBONES[name].model)):
             return name
     raise WorkbenchError(
         f"weight file {str(path)!r} does not name its backbone: begin the file name with one of "
-        f"{', '.join(BACKBONES)}, or set 'backbone' in its metadata"
+        f"{', '.join(BACKBONES)}, clip-NAME, or set 'backbone' in its metadata"
     )

@@ -12,18 +12,24 @@ from PIL import Image
 
 from workbench.collections import images
 from workbench.common.geometry import Box
+from workbench.features.backbone_card import FixedInput
 
 BATCH = 8  # images per file of the store; fixed, so that every run plans the same files
 
 
 @dataclass(frozen=True)
 class Item:
-    """An image to extract: its key, file, crop, and the (width, height) it is resized to."""
+    """An image to extract: its key, file, crop, and the (width, height) it is resized to.
+
+    ``fixed`` is the only input of its network, if it has one.
+    """
 
     key: str
     path: Path
     box: Box | None
     size: tuple[int, int]
+    fixed: FixedInput | None = None
+    interpolation: str = "bicubic"
 
 
 def target_size(
@@ -63,8 +69,13 @@ def item(
     stride: int,
     scale: float,
     resize: str = "cells",
+    fixed: FixedInput | None = None,
+    interpolation: str = "bicubic",
 ) -> Item:
-    """The Item of an image file, resized as ``target_size`` does. Its key depends only on file and crop."""
+    """The Item of an image file, resized as ``target_size`` does, or to the only input of its network.
+
+    Its key depends only on file and crop.
+    """
     width: float = header.width
     height: float = header.height
     key = header.fingerprint
@@ -73,28 +84,56 @@ def item(
         x0, y0, x1, y1 = max(int(box[0]), 0), max(int(box[1]), 0), math.ceil(box[2]), math.ceil(box[3])
         width, height = max(min(x1, width) - x0, 1), max(min(y1, height) - y0, 1)
         key += ":" + ",".join(f"{v:g}" for v in box)
-    return Item(key, path, box, target_size(width, height, longest, stride, scale, resize))
+    if fixed is not None:
+        return Item(key, path, box, (fixed.side, fixed.side), fixed, interpolation)
+    size = target_size(width, height, longest, stride, scale, resize)
+    return Item(key, path, box, size, None, interpolation)
 
 
-def pixels(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
-    """An RGB image resized to (width, height), as uint8 [height, width, 3]."""
+def pixels(
+    picture: Image.Image,
+    size: tuple[int, int],
+    fixed: FixedInput | None = None,
+    interpolation: str = "bicubic",
+) -> np.ndarray:
+    """An RGB image resized to (width, height), or fitted into that square, as uint8 [height, width, 3]."""
+    resample = Image.Resampling[interpolation.upper()]
+    if fixed is not None:
+        return np.asarray(_fitted(picture, fixed, resample))
     if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        picture = picture.resize(size, resample, reducing_gap=2.0)
     return np.asarray(picture)
+
+
+def _fitted(picture: Image.Image, fixed: FixedInput, resample: Image.Resampling) -> Image.Image:
+    """Fit an image into the input of a network, to the pixel as torchvision does for its training."""
+    side, short = fixed.side, min(picture.size)
+    if fixed.fit == "squash":
+        return picture if picture.size == (side, side) else picture.resize((side, side), resample)
+    size = (side * picture.width // short, side * picture.height // short)
+    picture = picture if picture.size == size else picture.resize(size, resample)
+    left, top = (round((edge - side) / 2) for edge in size)
+    return picture.crop((left, top, left + side, top + side))
 
 
 def decode(item: Item) -> np.ndarray:
     """The resized pixels of an item. Raises WorkbenchError if its file cannot be read."""
-    return pixels(images.load(item.path, item.box, at_least=item.size), item.size)
+    # A code is compared with those of other programs, which decode pictures in full.
+    at_least = item.size if item.fixed is None else None
+    picture = images.load(item.path, item.box, at_least=at_least)
+    return pixels(picture, item.size, item.fixed, item.interpolation)
 
 
-def plan(items: Iterable[Item]) -> list[list[Item]]:
-    """Batches of one shape. Planned from all images, they are the same in every run, resumed or not."""
+def plan(items: Iterable[Item], together: int = BATCH) -> list[list[Item]]:
+    """Batches of one shape, at most ``together`` items each.
+
+    Planned from all images, they are the same in every run, resumed or not.
+    """
     by_shape: dict[tuple[int, int], list[Item]] = {}
     for item in {item.key: item for item in items}.values():
         by_shape.setdefault(item.size, []).append(item)
     return [
-        same[start : start + BATCH]
+        same[start : start + together]
         for _, same in sorted(by_shape.items())
-        for start in range(0, len(same), BATCH)
+        for start in range(0, len(same), together)
     ]

@@ -85,15 +85,16 @@ def fill_store(
     maker: Callable[[], Extractor],
     progress: Progress = silent,
     task: str = "extracting",
+    together: int = BATCH,
 ) -> dict[str, str]:
     """Add the missing results of all items to the store. Returns {key: reason} of unreadable images.
 
-    ``maker`` is called only if results are missing. Each worker processes whole batches, from decoding to
-    writing, on one thread, so that all cores are busy and none waits for another. ``progress`` may raise
-    Cancelled; finished batches are kept.
+    ``together`` images are stored at a time. ``maker`` is called only if results are missing. Each worker
+    processes whole batches, from decoding to writing, on one thread, so that all cores are busy and none
+    waits for another. ``progress`` may raise Cancelled; finished batches are kept.
     """
     store.refresh()
-    batches = plan(items)
+    batches = plan(items, together)
     unreadable: dict[str, str] = {}
     if any(item.key not in store for batch in batches for item in batch):
         lock = FileLock(store.folder / ".lock")

@@ -43,12 +43,14 @@ class MapSource:
     def __init__(self, spec: BackboneSpec, pooling: str, options: Options) -> None:
         self.spec, self.options = spec, options
         self.card = spec.card()
-        if options.size < 2 * self.card.stride:
+        self.layer = spec.module(pooling)
+        self.fixed = self.card.fixed_input(self.layer)
+        if self.fixed is None and options.size < 2 * self.card.stride:
             raise WorkbenchError(
                 f"size {options.size} is too small for {spec.name}; use {2 * self.card.stride} or more"
             )
-        self.layer = spec.module(pooling)
-        self.resize = "cells" if self.card.patches else options.resize
+        self.size = self.fixed.side if self.fixed else options.size
+        self.resize = self.fixed.fit if self.fixed else "cells" if self.card.patches else options.resize
         self.device = hardware.choose_device(options.device)
         self.precision = hardware.choose_precision(options.precision, self.device)
         self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
@@ -95,7 +97,7 @@ class MapSource:
         with self._lock:
             if scale not in self._stores:
                 name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
-                words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.options.size)]
+                words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.size)]
                 words.append(f"v{extraction.VERSION}")
                 if self.resize != "cells":  # the only way of earlier versions
                     words.append(self.resize)
@@ -111,6 +113,7 @@ class MapSource:
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
     ) -> tuple[list[list[str]], dict[int, str]]:
         """Extract and store all maps. Returns keys [scale][picture] and {position: why it is unreadable}."""
+        self._check_scales(scales)
         paths = [picture.path for picture in pictures]
         headers, unreadable = contents.of(self.options.cache).headers(paths, progress)
         keys = []
@@ -135,7 +138,16 @@ class MapSource:
             self.card.stride,
             scale_factor(scale),
             self.resize,
+            self.fixed,
+            self.card.interpolation,
         )
+
+    def _check_scales(self, scales: int) -> None:
+        if self.fixed is not None and scales > 1:
+            raise WorkbenchError(
+                f"step scales: {self.spec.name} takes only images of {self.fixed.side}x{self.fixed.side} "
+                "pixels here, so there are no others; leave it out"
+            )
 
     def _fill(self, items: Sequence[batches.Item], scale: int, progress: Progress) -> dict[str, str]:
         """Store the maps of items at the scale-th scale that are missing. Returns {key: reason}."""
@@ -174,6 +186,7 @@ class MapSource:
 
         A file is decoded as for the store. Raises WorkbenchError if it cannot be read.
         """
+        self._check_scales(scales)
         maps = []
         for n in range(scales):
             if isinstance(picture, Picture):
@@ -182,6 +195,6 @@ class MapSource:
             else:
                 stride, factor = self.card.stride, scale_factor(n)
                 size = batches.target_size(*picture.size, self.options.size, stride, factor, self.resize)
-                pixels = batches.pixels(picture, size)
+                pixels = batches.pixels(picture, size, self.fixed, self.card.interpolation)
             maps.append(extraction.run(self.network(), [pixels]).float().permute(0, 3, 1, 2))
         return maps

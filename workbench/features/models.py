@@ -9,6 +9,7 @@ from typing import Any
 from workbench.config.errors import WorkbenchError
 from workbench.features.backbones import DETECTORS, BackboneCard, BackboneSpec
 from workbench.features.network import Network, check_layer, run
+from workbench.features.vision_language_model import load_model
 from workbench.features.weights import download, locate, read_tensors
 
 
@@ -24,6 +25,8 @@ def load_backbone(spec: BackboneSpec, layer: str | None, weights: Path | None, s
     import torch
 
     card = spec.card()
+    if card.library == "open_clip":
+        return _load_image_tower(spec, card, layer, weights, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_random(card)
@@ -35,6 +38,18 @@ def load_backbone(spec: BackboneSpec, layer: str | None, weights: Path | None, s
         else:
             _load_by_name(model, path, card, layer)
     return model
+
+
+def _load_image_tower(
+    spec: BackboneSpec, card: BackboneCard, layer: str | None, weights: Path | None, seed: int
+) -> Any:
+    """Build the image encoder of a vision–language model."""
+    from workbench.features.image_tower import image_tower
+
+    path = None if spec.random else locate(spec, weights) or download(spec, weights)
+    tower = image_tower(load_model(card, path, seed, "visual").visual)
+    check_layer(tower, card, layer)
+    return tower
 
 
 def build_random(card: BackboneCard) -> Any:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import zipfile
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from workbench.common.checksums import require_intact
 from workbench.common.files import Stamp, stamp
 from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
+from workbench.features import vision_language
 from workbench.features.backbones import DETECTORS, BackboneCard, BackboneSpec
 
 _MOST_SHARED = 4  # bytes of tensors for each byte of their file, as several names may share one
@@ -40,12 +42,22 @@ def locate(spec: BackboneSpec, weights: Path | None = None) -> Path | None:
         return _embedded()
     card = spec.card()
     directory = folder(weights)
+    if card.library == "open_clip":
+        return _in_folder(directory, vision_language.file_stems(spec.name)) or _cached(card)
     if directory is not None and directory.is_dir():
         names = "|".join(re.escape(name) for name in {spec.name.removeprefix("timm:"), card.model})
         for path in sorted(directory.iterdir()):
             if path.suffix in SUFFIXES and re.match(rf"({names})([-.]|$)", path.name):
                 return path
     return _cached(card)
+
+
+def _in_folder(directory: Path | None, stems: Sequence[str]) -> Path | None:
+    """The first file of a folder with one of these names before its suffix."""
+    if directory is None:
+        return None
+    paths = (directory / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def availability(name: str, weights: Path | None = None) -> Literal["embedded", "ready", "download"]:
@@ -151,6 +163,8 @@ def _remote(card: BackboneCard) -> tuple[str, str]:
 def _cached(card: BackboneCard) -> Path | None:
     import torch
 
+    if card.library == "open_clip":
+        return vision_language.cached(_open_clip_name(card))
     kind, address = _remote(card)
     if kind == "hub":
         from huggingface_hub import try_to_load_from_cache
@@ -168,6 +182,8 @@ def download(spec: BackboneSpec, weights: Path | None = None) -> Path:
     """
     import torch
 
+    if spec.card().library == "open_clip":
+        return _download_open_clip(spec, weights)
     kind, address = _remote(spec.card())
     name = address.rpartition("/")[2]
     target = Path(torch.hub.get_dir()) / "checkpoints" / name
@@ -188,4 +204,28 @@ def download(spec: BackboneSpec, weights: Path | None = None) -> Path:
             f"weights of {spec.name!r} are not here and could not be downloaded ({type(error).__name__}); "
             f"looked in {searched}{cache}. Run `workbench fetch {spec.name}` with a network, or put "
             f"{spec.card().model}-….safetensors into a folder named by --weights or WORKBENCH_WEIGHTS"
+        ) from None
+
+
+def _open_clip_name(card: BackboneCard) -> vision_language.ModelName:
+    return vision_language.ModelName(card.model, card.published)
+
+
+def _download_open_clip(spec: BackboneSpec, weights: Path | None) -> Path:
+    card = spec.card()
+    if card.published is None:
+        raise WorkbenchError(
+            f"open_clip publishes no weights for {card.model!r}; use {spec.name}@random, or put "
+            f"clip-{card.model}.safetensors into a folder named by --weights or WORKBENCH_WEIGHTS"
+        )
+    try:
+        return vision_language.download(_open_clip_name(card))
+    except Exception as error:
+        directory = folder(weights)
+        searched = f"{directory} (weights folder) and " if directory else ""
+        raise WorkbenchError(
+            f"weights {card.published!r} of {spec.name!r} are not here and could not be downloaded "
+            f"({type(error).__name__}); looked in {searched}the Hugging Face cache. Run `workbench fetch "
+            f"{spec.name}` with a network, or put clip-{card.model}-{card.published}.safetensors "
+            "into a folder named by --weights or WORKBENCH_WEIGHTS"
         ) from None

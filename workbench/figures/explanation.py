@@ -6,25 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 
 from workbench.collections.named_picture import NamedPicture
-from workbench.common.palette import PALETTE
-from workbench.common.picture_bytes import data_uri, jpeg
-from workbench.config.errors import WorkbenchError
 from workbench.explain.one import Evidence
 from workbench.explain.sums import BOX, Sum
 from workbench.figures.contributions import PLACE, ROW, Waterfall, places, spread, waterfall
-from workbench.figures.heat_colours import heat_scale
-from workbench.figures.narrow_layout import captions, narrow, stacked
-from workbench.figures.pictures import CASING, outlines, paled
+from workbench.figures.heated_picture import add_picture, heat_axis
+from workbench.figures.narrow_layout import captions, narrow, stacked, stacked_annotations
 from workbench.figures.style import Figure, new_figure, subtitle, text
 
 if TYPE_CHECKING:
     from workbench.explain.score import Explanation
 
-SIDE = 480  # pixels of a picture's longest side
 PICTURES, GAP, TOP, BOTTOM = 320, 44, 96, 56  # pixels of the row of pictures, and around both rows
 # Pixels of a chart with all plots below one another, of a picture in it, and the share of the names of bars.
 STACKED = ((760, 320, 0.3), (440, 230, 0.42), (360, 190, 0.42))
@@ -67,7 +61,7 @@ def explanation(why: Explanation | Evidence) -> Figure:
     figure.update_annotations(font_size=12)
     top = max(float(np.abs(heat).max(initial=0)) for _, _, heat, _, _ in sides) or 1.0
     for column, (_, picture, heat, boxes, _) in enumerate(sides, start=1):
-        _add_picture(figure, column, picture, heat, boxes)
+        add_picture(figure, column, picture, heat, boxes)
     for column, part in enumerate(drawn, start=1):
         figure.add_traces(part.traces, rows=2, cols=column)
         figure.update_xaxes(part.x, row=2, col=column)
@@ -77,21 +71,8 @@ def explanation(why: Explanation | Evidence) -> Figure:
     ]  # the axes before are those of the pictures
     figure.update_layout(shapes=shapes)
     length = PICTURES / area
-    figure.update_layout(
-        coloraxis={
-            "colorscale": heat_scale(signed=True),
-            "cmin": -top,
-            "cmax": top,
-            "colorbar": {
-                "title": {"text": "contribution<br>of a cell", "font": {"size": 11}},
-                "len": length,
-                "y": 1 - length / 2,
-                "thickness": 10,
-                "tickformat": "+.2~g",
-                "tickfont": {"size": 10},
-            },
-        }
-    )
+    title = {"text": "contribution<br>of a cell", "font": {"size": 11}}
+    figure.update_layout(coloraxis=heat_axis(top, {"title": title, "len": length, "y": 1 - length / 2}))
     _stack(figure, drawn)
     return figure
 
@@ -112,10 +93,6 @@ def _stack(figure: Figure, drawn: Sequence[Waterfall]) -> None:
                 {"range": spread(drawn[number - 3], 0.5)} if number > 2 else {}
             )
             axes[f"yaxis{name}"] = {"domain": domain}
-        titles = [
-            {**annotation.to_plotly_json(), "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
-            for annotation, (_, top) in zip(figure.layout.annotations, domains, strict=False)
-        ]
         bar = {
             **{"orientation": "h", "x": 0, "xanchor": "left", "y": domains[1][0], "yanchor": "top"},
             **{"len": 0.9, "title": {"text": "contribution of a cell", "side": "top"}},
@@ -124,10 +101,10 @@ def _stack(figure: Figure, drawn: Sequence[Waterfall]) -> None:
             figure,
             below,
             height=sum(heights) + sum(gaps) + TOP + BOTTOM,
-            annotations=[*titles, *(a.to_plotly_json() for a in figure.layout.annotations[len(titles) :])],
+            annotations=stacked_annotations(figure, domains),
             coloraxis={"colorbar": bar},
             margin={"l": 12},
-            meta={"captions": [1.0] * len(titles)},
+            meta={"captions": [1.0] * min(len(figure.layout.annotations), len(domains))},
             **axes,
         )
 
@@ -157,65 +134,3 @@ def _sides(why: Explanation | Evidence) -> list[_Side]:
 
 def _boxes(total: Sum) -> np.ndarray:
     return total.parts[BOX].to_numpy(float)[total.strongest(DRAWN)]
-
-
-def _add_picture(
-    figure: Figure, column: int, picture: NamedPicture, heat: np.ndarray, boxes: np.ndarray
-) -> None:
-    """Add a pale grey picture, its heat and its strongest regions; axes are in percent of the picture."""
-    try:
-        shown = picture.load(SIDE)
-    except WorkbenchError as error:
-        shown = Image.new("RGB", (400, 300), "white")
-        figure.add_annotation(
-            text=text(f"The picture cannot be read: {error}", 90),
-            x=50,
-            y=50,
-            showarrow=False,
-            row=1,
-            col=column,
-        )
-    figure.add_layout_image(
-        source=data_uri(jpeg(paled(shown))),
-        x=0,
-        y=0,
-        sizex=100,
-        sizey=100,
-        sizing="stretch",
-        layer="below",
-        row=1,
-        col=column,
-    )
-    height, width = heat.shape
-    figure.add_trace(
-        go.Heatmap(
-            z=heat,
-            x0=50 / width,
-            dx=100 / width,
-            y0=50 / height,
-            dy=100 / height,
-            zsmooth="best",
-            coloraxis="coloraxis",
-            hovertemplate="%{x:.0f} % across, %{y:.0f} % down<br>%{z:+.5f}<extra></extra>",
-        ),
-        row=1,
-        col=column,
-    )
-    x, y = outlines(100 * boxes)
-    for line in (CASING, {"color": PALETTE[3], "width": 2}):
-        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", row=1, col=column)
-    figure.add_scatter(
-        x=100 * boxes[:, 0],
-        y=100 * boxes[:, 1],
-        mode="text",
-        text=[f"<b>{number}</b>" for number in range(1, len(boxes) + 1)],
-        textposition="bottom right",
-        textfont={"color": PALETTE[3], "size": 13},
-        hoverinfo="skip",
-        row=1,
-        col=column,
-    )
-    axis = {"visible": False, "constrain": "domain", "constraintoward": "center"}
-    figure.update_xaxes({**axis, "range": [0, 100]}, row=1, col=column)
-    anchor = {"scaleanchor": f"x{column if column > 1 else ''}", "scaleratio": shown.height / shown.width}
-    figure.update_yaxes({**axis, **anchor, "range": [100, 0], "constraintoward": "top"}, row=1, col=column)

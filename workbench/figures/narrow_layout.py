@@ -41,3 +41,16 @@ def stacked(heights: Sequence[float], gaps: Sequence[float]) -> list[list[float]
         domains.append([max(0.0, 1 - (top + height) / total), 1 - top / total])
         top += height + gap
     return domains
+
+
+def stacked_annotations(figure: go.Figure, domains: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
+    """The annotations of a figure whose plots are below one another in ``domains``.
+
+    The first ones are the titles of the plots, each above its own; the others stay where they are.
+    """
+    annotations = [annotation.to_plotly_json() for annotation in figure.layout.annotations]
+    titles = [
+        {**annotation, "x": 0, "xanchor": "left", "y": top, "yanchor": "bottom"}
+        for annotation, (_, top) in zip(annotations, domains, strict=False)
+    ]
+    return [*titles, *annotations[len(titles) :]]

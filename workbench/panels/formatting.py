@@ -9,11 +9,25 @@ import pandas as pd
 
 from workbench.collections.collection import Query
 from workbench.collections.protocols import SIGNS
+from workbench.collections.uploads import display_name
 from workbench.evaluation.measures_text import percent
 from workbench.panels.refinement import Question
 from workbench.panels.widgets.grid import Figure
+from workbench.query.part import Part
 
 CROPPED = "the crop drawn here"  # in place of the box by which the query is evaluated
+
+DRAWING = "drawing.png"  # the name of what is drawn on the canvas
+LONGEST_PART = 40  # characters of the name of a part of a query
+_DRAWN = {"sketch": "contours of", "colours": "colour layout of"}
+
+
+def part_name(part: Part) -> str:
+    """The name of a part of a query: words in quotes, the name of a picture, or what of a drawing counts."""
+    name = f"“{part.value}”" if part.kind == "text" else display_name(part.value)
+    if part.kind in _DRAWN:
+        name = f"{_DRAWN[part.kind]} {'the drawing' if name == DRAWING else name}"
+    return name if len(name) <= LONGEST_PART else f"{name[: LONGEST_PART - 1]}…"
 
 
 def plural(count: int, singular: str, plural_form: str = "") -> str:
@@ -58,6 +72,8 @@ def of_ranking(ranking: pd.DataFrame, ranked: Question, query: Query) -> str:
         "further queries": bool(ranked.also),
         "feedback": ranked.feedback is not None,
     }
+    if ranked.expression:
+        return f"AP of this query {percent(share)}, by the positives of {ranking.attrs['query']}"
     words = " and ".join(word for word, given in added.items() if given)
     return f"AP of this query {percent(share)}" + (f", with {words}" if words else "")
 

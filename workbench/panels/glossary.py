@@ -36,6 +36,17 @@ GLOSSARY: dict[str, Meaning] = {
         "A click or Space explains a result, a double click, Enter or f opens it large, + and − judge it, "
         "and s or Ctrl+click selects it. The arrow keys, Home and End move from result to result.",
     ),
+    "combined query": Meaning(
+        "Words, drawings and pictures that are searched for together: while Add to query is pressed, each "
+        "joins the query as a part, with a weight that moves the images with it up or, below 0, down. "
+        "The scores of each part are standardised over the collection before they are combined.",
+        "score = Σ wₚ · (sₚ − mean sₚ) / std sₚ\nand: the smallest of them, or: the largest",
+    ),
+    "parts": Meaning(
+        "What each part of the query adds to the score of a result: to the right of its middle a part moves "
+        "the result up, to the left down. The bars of all results have one scale.",
+        "wₚ · (sₚ − mean sₚ) / std sₚ",
+    ),
     "junk": Meaning(
         "Images that show the object too badly to count as right or as wrong. They are taken out of the "
         "ranking before it is measured, and their sign is ~.",

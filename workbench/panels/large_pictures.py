@@ -14,9 +14,11 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
+from workbench.panels.combined_query import join_region
 from workbench.panels.formatting import with_sign
 from workbench.panels.session import Session
 from workbench.panels.widgets.lightbox import LARGEST, About, Heat, Lightbox, reference
+from workbench.query.query import Query as CombinedQuery
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 _WIDE = 4  # the aspect ratio above which a picture is read larger, so that its short side stays sharp
@@ -35,7 +37,7 @@ class LargePictures:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.widget = Lightbox(self.picture, self.heat)
+        self.widget = Lightbox(self.picture, self.heat, self.refine)
         session.observe(session.guard(lambda _: self.widget.renew()), "ranking")
 
     def resolve(self, name: str) -> Picture:
@@ -61,6 +63,7 @@ class LargePictures:
             "path": str(path.absolute()),
             "facts": self._facts(shown),
             "beside": self._beside(shown),
+            "refines": shown.image in collection.images,
         }
         try:
             size = header(path)
@@ -78,6 +81,12 @@ class LargePictures:
         shown, session = self.resolve(name), self.session
         query, box, pipeline = self._ranked()
         listed = shown.image in session.bench.collection.images
+        expression = session.ranked.expression if session.ranked is not None else ""
+        if expression and listed:
+            combined = CombinedQuery.parse(expression)
+            why = session.bench.explain(combined, shown.image, pipeline=pipeline, progress=progress)
+            heat = why.heatmap if hasattr(why, "heatmap") else why.image_heatmap
+            return Heat(heat, None, True, "a cell takes away · adds")
         if query is not None and listed and not _is_query(shown, query):
             why = session.bench.explain(query.id, shown.image, pipeline=pipeline, box=box, progress=progress)
             return Heat(why.image_heatmap, why.query_heatmap, True, "a cell takes away · adds")
@@ -91,11 +100,15 @@ class LargePictures:
         )
         return Heat(activations.heat("norm"), None, False, "norm of the activations", shares)
 
+    def refine(self, name: str, sign: int, box: list[float]) -> None:
+        """Search for more or less like a region of a picture, a box in fractions of it."""
+        self.session.guard(lambda _: join_region(self.session, self.resolve(name).image, sign, box))(None)
+
     def _ranked(self) -> tuple[Query | None, Box | None, str]:
-        """The query, the box and the pipeline of the ranking on screen."""
+        """The picture, box and pipeline of the ranking on screen; a combined query has no picture."""
         session, ranked = self.session, self.session.ranked
-        if ranked is None:
-            return None, None, session.pipeline
+        if ranked is None or ranked.expression:
+            return None, None, session.pipeline if ranked is None else ranked.pipeline
         return session.query_named(ranked.query), ranked.box, ranked.pipeline
 
     def _beside(self, shown: Picture) -> str:

@@ -11,7 +11,8 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.config.steps import WEIGHTINGS, Step, is_local
 from workbench.features.backbones import BACKBONES, BackboneSpec
-from workbench.features.weights import availability
+from workbench.features.vision_language import models_here
+from workbench.features.weights import availability, folder
 from workbench.learning.registry import trainings
 from workbench.panels.local_backbones import local_features
 
@@ -159,13 +160,14 @@ def layers(pipeline: str) -> list[str]:
 
 
 def _is_vector(layer: str) -> bool:
-    return re.fullmatch(r"fc\d*|pool|logits|classifier.*", layer) is not None
+    return re.fullmatch(r"fc\d*|pool|logits|embedding|classifier.*", layer) is not None
 
 
 def backbones(options: Options) -> list[tuple[str, str]]:
     """Backbones as (text, name): embedded ones first, then fine-tuned ones, local features last.
 
-    Those that must be downloaded are marked with ↓.
+    Those that must be downloaded are marked with ↓. Of the vision–language models, which are over a hundred,
+    only those with weights here are listed.
     """
     status = {name: availability(name, options.weights) for name in BACKBONES}
     names = sorted(status, key=lambda name: _ORDER.get(status[name], len(_ORDER)))
@@ -176,5 +178,6 @@ def backbones(options: Options) -> list[tuple[str, str]]:
         listed[0],
         *((f"{weights.name} (fine-tuned)", f"file:{weights.path}") for weights in tuned),
         *listed[1:],
+        *((name, name) for name in models_here(folder(options.weights))),
         *local_features(options),
     ]

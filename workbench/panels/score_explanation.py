@@ -135,6 +135,7 @@ def _view(
         "heat": heat,
         "note": "",
         "outlines": [],
+        "refines": role != "Query",
     }
     corners = bench.collection.quadrilaterals.get((request.query.id, image))
     if corners is None:

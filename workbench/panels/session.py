@@ -18,12 +18,13 @@ from workbench.collections.uploads import display_name
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.panels.jobs import Job, JobRunner, readable
-from workbench.panels.refinement import Question, Refinement
+from workbench.panels.refinement import STATE, Question, Refinement
+from workbench.query.query import Query as CombinedQuery
 
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
-QUESTION = ["pipeline", "query", "box", "also", "feedback", "feedback_method"]  # the traits of a question
+QUESTION = ["pipeline", *STATE, "feedback_method"]  # the traits of a question
 DEBOUNCE = 0.08  # seconds without a further change before a change runs
 RANKING = "ranking"  # the lane of search and evaluation
 
@@ -31,8 +32,9 @@ RANKING = "ranking"  # the lane of search and evaluation
 class Session(Refinement):
     """The observable state. Panels read and write it, and do not know other panels.
 
-    The question is ``pipeline``, ``query`` (a key of ``queries``), ``box`` (None: the query's own) and the
-    refinement of the query; a change of any of them starts ``refresh``. ``ranking`` and ``evaluation`` are
+    The question is ``pipeline``, ``query`` (a key of ``queries``), ``box`` (None: the query's own), the
+    refinement of the query and, in place of the query, ``expression``; a change of any of them starts
+    ``refresh``. ``ranking`` and ``evaluation`` are
     its results, and ``ranked`` is the question of ``ranking``; feedback changes the ranking, never the
     evaluation. ``image`` is the image under study, ``selection`` are the marked images. ``compared`` are the
     pipelines of the comparison, ``a`` and ``b`` the two that are compared in detail, ``evaluations`` the
@@ -43,7 +45,6 @@ class Session(Refinement):
 
     pipeline = T.Unicode()
     queries = T.Dict()  # name → Query
-    box = T.Any(None)
     ranking = T.Any(None)  # DataFrame of the whole database: rank, image_id, score, relevance
     ranked = T.Any(None)
     evaluation = T.Any(None)
@@ -69,6 +70,7 @@ class Session(Refinement):
         self._message_lane = ""  # the lane whose message is shown
         self._lock = threading.RLock()
         self._read_queries()
+        self._past.clear()  # the first query was not chosen by anybody
         self.observe(lambda _: self.refresh(), QUESTION)
 
     @T.validate("pipeline", "a", "b")
@@ -87,7 +89,7 @@ class Session(Refinement):
     @property
     def question(self) -> Question:
         """The current question."""
-        return Question(self.pipeline, self.query, self.box, self.also, self.refinement)
+        return Question(self.pipeline, self.query, self.box, self.also, self.refinement, self.expression)
 
     @property
     def answered(self) -> bool:
@@ -100,10 +102,8 @@ class Session(Refinement):
 
     def choose(self, query_id: str) -> None:
         """Make this query, with its own box, the current query."""
-        with self.hold_trait_notifications():
-            self.box = None
-            self.also = ()
-            self.query = query_id
+        kept = self.feedback if query_id == self.query and not self.expression else {}
+        self.change_query(query=query_id, box=None, also=(), feedback=kept, expression="")
 
     def compare(self, *pipelines: str) -> None:
         """Add pipelines to the compared ones; those of the example make way for them."""
@@ -116,14 +116,15 @@ class Session(Refinement):
         """Add an image file outside the collection as a query, named by its absolute path."""
         self.queries = {str(path): Query(str(path), str(path)), **self.queries}
 
-    def refresh(self, again: bool = False) -> None:
-        """Rank in the worker, and evaluate the pipeline if it is not evaluated or if ``again`` is set."""
+    def refresh(self, again: bool = False, delay: float = DEBOUNCE) -> None:
+        """Rank in the worker after ``delay`` seconds, and evaluate the pipeline if it is not evaluated or if
+        ``again`` is set."""
         if not self.queries:
             self.fail(f"{self.bench.collection.name!r} contains no readable image; open another folder.")
             return
         if again:
             self.evaluation = None
-        self.run(RANKING, self._work, DEBOUNCE)
+        self.run(RANKING, self._work, delay)
 
     def run(self, lane: str, work: Callable[[Progress], None], delay: float = 0.0) -> None:
         """Run ``work`` in the worker of a lane after ``delay`` seconds; the lane's newest request wins.
@@ -213,11 +214,11 @@ class Session(Refinement):
             self.jobs = {**others, lane: job} if job else others
 
     def _work(self, progress: Progress) -> None:
-        question = pipeline, query, box, also, feedback = self.question
+        question = pipeline, query, box, also, feedback, expression = self.question
+        search = partial(self.bench.search, pipeline=pipeline, k=None, progress=progress, feedback=feedback)
         try:
-            ranking = self.bench.search(
-                query, pipeline=pipeline, box=box, k=None, progress=progress, also=also, feedback=feedback
-            )
+            combined = CombinedQuery.parse(expression) if expression else None
+            ranking = search(query, box=box, also=also) if combined is None else search(combined)
         finally:
             self._read_queries()
         progress("Ranking", 1, 1)  # the last moment at which a newer request can still win

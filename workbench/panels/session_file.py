@@ -12,8 +12,9 @@ from workbench.common.geometry import Box, valid_box
 from workbench.common.text import parse_json, read_bytes
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.panels.refinement import METHODS
+from workbench.panels.refinement import METHODS, OWNED
 from workbench.panels.session import Session
+from workbench.query.query import Query
 
 FORMAT = "retrieval workbench session"
 VERSION = 1
@@ -53,10 +54,8 @@ def restore(session: Session, path: Path) -> list[str]:
         except (AttributeError, TypeError, ValueError):
             lost.append(f"{name}: {str(state[name])[:80]!r} is not a valid value")
     if "query" not in traits:
-        traits = {name: value for name, value in traits.items() if name not in ("box", "also", "feedback")}
-    with session.hold_trait_notifications():  # so that a query keeps its saved box and feedback
-        for name, value in traits.items():
-            session.set_trait(name, value)
+        traits = {name: value for name, value in traits.items() if name not in ("box", *OWNED)}
+    session.change_query(**traits)  # in one step, so that a query keeps its saved box and feedback
     return lost
 
 
@@ -130,6 +129,10 @@ def _feedback(session: Session, value: Any, lost: list[str]) -> dict[str, int]:
     return {image: 1 if value[image] > 0 else -1 for image in kept}
 
 
+def _expression(session: Session, value: Any, lost: list[str]) -> str:
+    return "" if value == "" else str(Query.parse(value))
+
+
 def _method(session: Session, value: Any, lost: list[str]) -> str:
     if value not in METHODS.values():
         raise WorkbenchError(f"{value!r} is unknown; valid: {', '.join(METHODS.values())}")
@@ -155,6 +158,7 @@ _KEPT: dict[str, Callable[[Session, Any, list[str]], Any]] = {
     "box": _box,
     "also": _queries,
     "feedback": _feedback,
+    "expression": _expression,
     "feedback_method": _method,
     "image": _image,
     "selection": _images,

@@ -34,6 +34,12 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "minimise Σ ‖x − mean of its cluster‖²",
         "Lloyd 1982; Dhillon and Modha 2001 (unit vectors)",
     ),
+    "concepts of images": (
+        "Names of WordNet, by their share: the mean probability, by the embedded classifier, of all classes "
+        "that have the name. The first are both frequent in these images and rare elsewhere.",
+        "share · log₂(share / elsewhere)",
+        "Nigam et al. 2000 (weighted log-likelihood ratio)",
+    ),
     "nprobe": (
         "The number of cells of an inverted index that are searched: those whose centroids are nearest to "
         "the query. With more cells fewer images are lost, and a search takes longer.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PIL import Image
 
 from workbench.explain.score import Explanation
@@ -10,6 +12,7 @@ from workbench.explain.sums import BOX, SIDES
 from workbench.report.frame import document, drawn
 from workbench.report.heat_pictures import DRAWN, pair
 from workbench.report.markup import escape, place
+from workbench.report.summaries import summary
 
 
 def page(
@@ -34,6 +37,12 @@ def page(
 <h2>The score as sums</h2>
 {sums}"""
     return document(f"Why {image} scores {why.score:.3f}", body, static)
+
+
+def result_page(why: Any, title: str, static: bool = False) -> str:
+    """The page of an explanation by words or by several parts: its numbers and its figure."""
+    (figure,) = drawn([why.figure()], static)
+    return document(title, f"<h1>{escape(title)}</h1>{summary(why)}{figure}", static)
 
 
 def _table(why: Explanation, side: str) -> str:

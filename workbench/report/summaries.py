@@ -18,14 +18,17 @@ from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.activations import Activations
 from workbench.explain.channels import Contributions
+from workbench.explain.combined import CombinedExplanation
 from workbench.explain.components import Components
 from workbench.explain.one import Evidence
 from workbench.explain.score import Explanation
+from workbench.explain.text import TextExplanation
 from workbench.learning.hardnet.inspection import MinedBatch
 from workbench.learning.history import TrainingHistory
 from workbench.local.matching import Match
 from workbench.report.activations_summary import activations_still, activations_summary
 from workbench.report.batch_summary import batch_still, batch_summary
+from workbench.report.combined_summary import combined_still, combined_summary
 from workbench.report.components_summary import components_still, components_summary
 from workbench.report.confusion_summary import confusion_summary
 from workbench.report.cooccurrence_summary import cooccurrence_summary
@@ -45,6 +48,7 @@ from workbench.report.explanation_summary import (
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
 from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
+from workbench.report.text_summary import text_still, text_summary
 from workbench.report.training_summary import training_summary, training_table
 
 
@@ -73,6 +77,10 @@ still.register(Match, match_still)
 for result in (Explanation, Evidence):
     summary.register(result, explanation_summary)
     still.register(result, explanation_still)
+summary.register(TextExplanation, text_summary)
+summary.register(CombinedExplanation, combined_summary)
+still.register(CombinedExplanation, combined_still)
+still.register(TextExplanation, text_still)
 summary.register(Contributions, contributions_summary)
 still.register(Contributions, contributions_still)
 summary.register(Confusion, confusion_summary)

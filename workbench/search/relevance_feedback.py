@@ -79,9 +79,32 @@ def refine_query(
     query: torch.Tensor, database: torch.Tensor, rows: Mapping[str, int], feedback: Feedback
 ) -> torch.Tensor:
     """Apply feedback on images of the database [N, D] to a query [D]; ``rows`` maps image ids to rows."""
+    learn = rocchio if feedback.method == "rocchio" else linear_svm
+    return learn(query, *_judged(database, rows, feedback))
+
+
+def feedback_direction(database: torch.Tensor, rows: Mapping[str, int], feedback: Feedback) -> torch.Tensor:
+    """The direction [D] of feedback without a query: what ``refine_query`` adds to one.
+
+    Rocchio's is 0.75 mean(liked) - 0.15 mean(disliked), at unit length; a linear SVM's separates the liked
+    from the disliked images. Raises WorkbenchError for an SVM without images of both kinds.
+    """
+    liked, disliked = _judged(database, rows, feedback)
+    if feedback.method == "rocchio":
+        return rocchio(torch.zeros(database.shape[1]), liked, disliked)
+    if not len(liked):
+        raise WorkbenchError(
+            "linear SVM has negatives only: mark at least one result as good, or use rocchio"
+        )
+    return linear_svm(liked[0], liked[1:], disliked)
+
+
+def _judged(
+    database: torch.Tensor, rows: Mapping[str, int], feedback: Feedback
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The vectors of the liked images, and of the disliked ones."""
     for image in (*feedback.liked, *feedback.disliked):
         if image not in rows:
             raise WorkbenchError(f"{image!r} is not an image of the collection; give feedback on results")
     liked, disliked = (database[[rows[i] for i in group]] for group in (feedback.liked, feedback.disliked))
-    learn = rocchio if feedback.method == "rocchio" else linear_svm
-    return learn(query, liked, disliked)
+    return liked, disliked

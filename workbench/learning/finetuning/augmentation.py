@@ -28,20 +28,24 @@ LIGHT = (0.7, 1.3)  # factors of brightness and of contrast
 BATCH = 16  # views through the network at a time
 
 
-def view(picture: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
-    """A random crop of a picture (Szegedy et al. 2015, section 6), uint8 [side, side, 3].
+View = Callable[[Image.Image, int, np.random.Generator], np.ndarray]  # picture, side, random numbers
 
-    It is mirrored with probability 1/2, and brightness and contrast are changed.
-    """
+
+def view(picture: Image.Image, side: int, rng: np.random.Generator) -> np.ndarray:
+    """A random crop of a picture, uint8 [side, side, 3], with brightness and contrast changed."""
+    part = ImageEnhance.Brightness(crop(picture, side, rng)).enhance(rng.uniform(*LIGHT))
+    return np.asarray(ImageEnhance.Contrast(part).enhance(rng.uniform(*LIGHT)))
+
+
+def crop(picture: Image.Image, side: int, rng: np.random.Generator) -> Image.Image:
+    """A random crop of a picture (Szegedy et al. 2015, section 6), ``side`` pixels, mirrored with
+    probability 1/2."""
     width, height = picture.size
     area, aspect = rng.uniform(*AREA) * width * height, np.exp(rng.uniform(*np.log(ASPECT)))
     w, h = min((area * aspect) ** 0.5, width), min((area / aspect) ** 0.5, height)
     x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
     part = picture.resize((side, side), Image.Resampling.BICUBIC, (x, y, x + w, y + h), reducing_gap=2.0)
-    if rng.random() < 0.5:
-        part = part.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    part = ImageEnhance.Brightness(part).enhance(rng.uniform(*LIGHT))
-    return np.asarray(ImageEnhance.Contrast(part).enhance(rng.uniform(*LIGHT)))
+    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else part
 
 
 def frozen_views(
@@ -52,10 +56,12 @@ def frozen_views(
     seed: int,
     folder: Path,
     progress: Progress = silent,
+    make: View = view,
 ) -> list[np.ndarray]:
     """The network's maps of all pictures in ``count`` views, each float16 [n, h, w, C], memory-mapped.
 
-    Each view is a file of ``folder``, which later calls reuse; ``network`` is called only if one is missing.
+    ``make`` makes a view of a picture. Each view is a file of ``folder``, which later calls reuse;
+    ``network`` is called only if one is missing.
     Raises WorkbenchError if the disk is full.
     """
     paths = [folder / f"view{number}.npy" for number in range(count)]
@@ -67,7 +73,8 @@ def frozen_views(
             for number, path in enumerate(paths):
                 if not path.is_file():
                     label = f"view {number + 1} of {count} through the frozen part"
-                    _write_view(network(), pictures, side, (seed, 2, number), path, partial(progress, label))
+                    random = seed, 2, number
+                    _write_view(network(), pictures, side, random, path, partial(progress, label), make)
         except OSError as error:
             raise disk_error(folder, error) from None
         finally:
@@ -82,6 +89,7 @@ def _write_view(
     seed: tuple[int, ...],
     path: Path,
     progress: Callable[[int, int], None],
+    make: View,
 ) -> None:
     """Write a view of all pictures. Each core decodes and describes batches of its own."""
 
@@ -90,7 +98,7 @@ def _write_view(
         views = []
         for row in rows:
             picture = images.load(pictures[row].path, pictures[row].box, at_least=(2 * side, 2 * side))
-            views.append(view(picture, side, np.random.default_rng([*seed, row])))
+            views.append(make(picture, side, np.random.default_rng([*seed, row])))
         return extraction.run(network, views).contiguous().numpy()
 
     rows = range(len(pictures))

@@ -20,6 +20,11 @@ def chain(model: torch.nn.Module, card: BackboneCard, layer: str | None) -> list
     This is verified on a random image. Raises WorkbenchError if the network is no such chain, as
     transformers.
     """
+    if card.library == "open_clip":
+        raise WorkbenchError(
+            f"{card.model} is a vision-language model, whose images would leave the space of its texts; "
+            "fine-tune a convolutional network"
+        )
     side = max(64, 4 * card.stride)
     values = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     stages = []

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -26,14 +27,16 @@ from workbench.features.backbones import BackboneSpec, architecture
 from workbench.features.map_source import MapSource, Picture
 from workbench.learning import checkpoints
 from workbench.learning.finetuning import losses
-from workbench.learning.finetuning.augmentation import frozen_views
+from workbench.learning.finetuning.augmentation import frozen_views, view
 from workbench.learning.finetuning.blocks import chain, split
+from workbench.learning.finetuning.edge_views import drawings, edge_pictures, edge_view
 from workbench.learning.finetuning.model import TrainedBlocks
 from workbench.learning.finetuning.task import FinetuningTask, HeldOut, Views
 from workbench.learning.finetuning.training_set import hold_out, labelled
 from workbench.learning.photos import digest
 from workbench.learning.trainer import Epoch, Report, TrainingSettings, best_epoch, no_report, train_epochs
 from workbench.learning.workspace import Workspace
+from workbench.sketch.operators import edge_operator
 
 POOLINGS = ("max", "mean", "gem")  # CroW holds its weights fixed, so no gradient passes
 
@@ -44,7 +47,8 @@ class FinetuningSettings(TrainingSettings):
 
     A batch has ``each`` images of up to ``classes`` classes; an image is seen in one of ``views`` fixed views
     of ``side`` pixels. ``held_out`` is the share of images to validate on, and ``patience`` the number of
-    epochs without a better validation after which training stops.
+    epochs without a better validation after which training stops. ``edges``: train on the contours of the
+    images, distorted as hands draw, for search by sketch; validated on contours and distorted contours.
     """
 
     MINIMA: ClassVar[dict[str, int]] = {
@@ -62,6 +66,7 @@ class FinetuningSettings(TrainingSettings):
     side: int = 224
     held_out: float = 0.2
     patience: int = 3
+    edges: bool = False
 
     def validate(self) -> None:
         pooling = Step.parse("pooling", self.pooling)
@@ -100,6 +105,9 @@ def finetune(
         raise WorkbenchError(f"{name!r} would overwrite the backbone it is trained from; choose another name")
     data = labelled(collection, progress)
     training, held_out = hold_out(data, settings.held_out, options.seed)
+    pictures = [data.pictures[row] for row in training]
+    validated, classes = [data.pictures[row] for row in held_out], data.classes[held_out]
+    names = [data.ids[row] for row in held_out]
     model = models.load_backbone(source.spec, source.layer, options.weights, options.seed)
     stages = chain(model, source.card, source.layer)
     cut, last = split(stages, settings.blocks, source.spec.name)
@@ -113,9 +121,16 @@ def finetune(
         **{"seed": options.seed, "size": options.size, "precision": source.precision},
     }
     plan = {**about, "digest": digest(_identity(data.pictures), [data.classes.tolist()])}
-    pictures = [data.pictures[row] for row in training]
+    operator = edge_operator(options).folder if settings.edges else ""
+    if settings.edges:
+        edges = edge_pictures([*pictures, *validated], options, progress)
+        pictures, validated = edges[: len(pictures)], edges[len(pictures) :]
+        folder = options.cache / "views" / digest(_identity(validated), [options.seed])
+        validated += drawings(validated, folder, options.seed)
+        classes, names = np.concatenate([classes, classes]), names + names
     views_digest = digest(
-        _identity(pictures), [cut, source.fingerprint, source.precision, settings.side, options.seed]
+        _identity(pictures),
+        [cut, source.fingerprint, source.precision, settings.side, options.seed, *filter(None, [operator])],
     )
 
     def write(state: checkpoints.Tensors, epochs: Sequence[Epoch], kept: Epoch) -> None:
@@ -132,19 +147,25 @@ def finetune(
     with workspace.training_lock():
         if not workspace.file.is_file():  # deleted since: the checkpoint does not contain the best epoch
             workspace.checkpoint.unlink(missing_ok=True)
-        keys, unreadable = frozen.extract([data.pictures[row] for row in held_out], 1, progress)
+        keys, unreadable = frozen.extract(validated, 1, progress)
         for row, why in unreadable.items():
-            raise WorkbenchError(f"image {data.ids[held_out[row]]!r} cannot be used: {why}")
-        folder = options.cache / "views" / views_digest
+            raise WorkbenchError(f"image {names[row]!r} cannot be used: {why}")
         maps = frozen_views(
-            frozen.network, pictures, settings.views, settings.side, options.seed, folder, progress
+            frozen.network,
+            pictures,
+            settings.views,
+            settings.side,
+            options.seed,
+            options.cache / "views" / views_digest,
+            progress,
+            edge_view if settings.edges else view,
         )
         criterion = losses.loss(settings.loss, blocks.channels(maps[0]), len(data.names))
         task = FinetuningTask(
             blocks,
             criterion,
             Views(maps, data.classes[training], settings.classes, settings.each, options.seed),
-            HeldOut(frozen, keys[0], data.classes[held_out]),
+            HeldOut(frozen, keys[0], classes),
             settings.rate,
             settings.epochs,
             publish,

@@ -83,7 +83,7 @@ class Classes(Panel[Request, Answer]):
         if ranked is None:
             return None
         query = session.query_named(ranked.query)
-        refined = bool(ranked.also or ranked.feedback)
+        refined = ranked.refined
         return Request(query, ranked.box, sets_of(str(self.sets.value), session.pipeline), refined)
 
     def dim(self, stale: bool) -> None:

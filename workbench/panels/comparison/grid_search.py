@@ -11,7 +11,8 @@ from workbench.analysis.combinations import Combinations, combinations
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import POOLINGS, REGIONS, RERANKING_STEPS, WEIGHTINGS, WHITENINGS, Step
 from workbench.features.backbones import BACKBONES, BackboneSpec
-from workbench.features.weights import availability
+from workbench.features.vision_language import models_here
+from workbench.features.weights import availability, folder
 from workbench.panels.comparison import queue
 from workbench.panels.comparison.grid_figure import GridFigure
 from workbench.panels.formatting import plural, time_left
@@ -74,6 +75,7 @@ class GridSearchChoice:
         """Offer the parts that can run here; those of the current pipeline are chosen."""
         options, pipeline = self.session.bench.options, self.session.pipeline
         available = [name for name in BACKBONES if availability(name, options.weights) != "download"]
+        available += models_here(folder(options.weights))
         for label, of in PARTS.items():
             value = part(pipeline, of)
             values = [*available, *usable_features(options)] if of == "Backbone" else CHOICES[of]

@@ -67,7 +67,7 @@ class TwoRankings(Panel[RankingsRequest, Rankings]):
         query = session.queries.get(session.query)
         if not session.a or not session.b or query is None:
             return None
-        more = self._setting.value or "", bool(session.also or session.refinement)
+        more = self._setting.value or "", session.question.refined
         return RankingsRequest(session.a, session.b, query, session.box, *more)
 
     def dim(self, stale: bool) -> None:

@@ -15,6 +15,7 @@ from workbench.figures.map_marks import mark_traces
 from workbench.figures.style import Figure
 from workbench.panels.base import Panel
 from workbench.panels.embedding_map.colouring import AP, CLUSTER, LABEL, SIMILARITY, choices, colour_by
+from workbench.panels.embedding_map.concept_lines import ConceptLines
 from workbench.panels.embedding_map.differing import DifferingImages
 from workbench.panels.embedding_map.estimate import duration
 from workbench.panels.embedding_map.first_map import FirstMap
@@ -60,11 +61,12 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         self.differing = DifferingImages(session)
         self.painter = JobRunner(fail=session.fail)
         self.lock = threading.RLock()
+        self.concepts = ConceptLines(self)
         first = [self.settings.method, self.settings.dimensions, self.settings.switch, self.settings.other]
-        bar = W.Box([*first, self.colour, self.find, self.make])
+        bar = W.Box([*first, self.colour, self.concepts.switch, self.find, self.make])
         bar.add_class("wb-mapbar")
-        parts = (bar, self.settings.parameters, self.note, self.plot, self.key, self.differing.box)
-        self.widget = region("Embedding map", *parts)
+        below = self.key, self.concepts.text, self.differing.box
+        self.widget = region("Embedding map", bar, self.settings.parameters, self.note, self.plot, *below)
         self.make.on_click(session.guard(self.start))
         self.colour.observe(session.guard(self.paint), "value")
         self.find.observe(session.guard(self.mark), "value")
@@ -73,6 +75,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         session.observe(session.guard(self.mark), ["selection", "image", "query", "queries"])
         session.observe(session.guard(self.paint), ["ranking", "evaluation", "query"])
         session.observe(session.guard(self.show_state), QUESTION)
+        self.concepts.follow()
         self.show_state(None)
         self.first = FirstMap(self)
         self.first.refresh()
@@ -103,6 +106,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
             self._show(drawn)
         self.differing.show(result.comparison)
         self.show_state(None)
+        self.concepts.refresh()
 
     def show_state(self, _: object) -> None:
         """Show which map this is, dimmed if it is of another pipeline or of other settings."""

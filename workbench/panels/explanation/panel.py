@@ -12,9 +12,11 @@ import pandas as pd
 from workbench.collections.collection import Query
 from workbench.common.progress import Progress
 from workbench.panels.base import Panel
+from workbench.panels.combined_query import join_region
 from workbench.panels.contributions import mark
 from workbench.panels.explanation import inliers
 from workbench.panels.explanation.files import files
+from workbench.panels.explanation.parts import PartsRequest, PartsStudy, PartsView, study_parts
 from workbench.panels.explanation.rows import ends, links, pair_bars, regions, side_bars
 from workbench.panels.score_explanation import NEGATIVE, POSITIVE, Request, Study, rival, study
 from workbench.panels.session import Session, first_result
@@ -31,14 +33,16 @@ ABSENT = {
     POSITIVE: "No true positive is known for this query.",
     NEGATIVE: "No negative is ranked above this image.",
 }
+AnyRequest = Request | PartsRequest
 FOLLOWED = ""  # value of a select that follows the session
 
 
-class Explanation(Panel[Request, tuple[Request, Study]]):
+class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
     """Query and result under their heat, and the sums of the score over the regions of each as bars.
 
     Pointing at a bar or at a region lights it in its picture, with its strongest partner in the other one.
 
+    For words and combined queries, the result under the heat of each part, and the sum over the parts.
     With ``contrast`` on, the query between two results: why one is ranked before the other. Matches of
     keypoints that one homography explains may be drawn too, whatever the pipeline.
     """
@@ -78,7 +82,10 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         self.body.add_class("wb-explained")
         names = W.Box([self.query, self.image])
         names.add_class("wb-explained-names")
-        self.widget = region("Explanation", head, self.inliers.text, self.body, names)
+        self.combined = PartsView()
+        self.combined.bars.on_pick(session.guard(self.combined.pick))
+        shown = (self.body, self.combined.widget)
+        self.widget = region("Explanation", head, self.inliers.text, *shown, names)
         self._show(None)
         self.show_names(None)
         self.query.observe(session.guard(self.refresh), "value")
@@ -90,6 +97,8 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         for number, view in enumerate(self.views):
             view.on_hover(session.guard(partial(self._mark_region, number)))
             view.on_pick(session.guard(partial(self._pick_region, number)))
+        for view in (*self.views, *self.combined.views):
+            view.on_region(lambda *region: session.guard(lambda _: join_region(session, *region))(None))
         session.observe(session.guard(self.show_names), ["queries", "ranking"])
         session.observe(session.guard(self.refresh), ["image", "ranking"])
         self.watch_question()
@@ -117,7 +126,7 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         image = self.session.image
         self.image.value = image if image in self.session.bench.collection.images else FOLLOWED
 
-    def request(self) -> Request | None:
+    def request(self) -> AnyRequest | None:
         session, ranking, ranked = self.session, self.session.ranking, self.session.ranked
         images = session.bench.collection.images
         self._follow()
@@ -127,10 +136,14 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
             query, box, known, refined = Query(self.query.value, self.query.value), None, None, False
         else:
             query, box = session.query_named(ranked.query), ranked.box
-            known, refined = ranking, bool(ranked.also or ranked.feedback)
-        image = session.image if session.image in images else first_result(ranking, query)
+            known, refined = ranking, ranked.refined
+        combined = ranked.expression if not self.query.value else ""
+        first = first_result(ranking, Query("", "") if combined else query)
+        image = session.image if session.image in images else first
         if not image:
             return None
+        if combined:
+            return PartsRequest(combined, image, ranked.pipeline, ranking, ranked.feedback is not None)
         other = self._offer_rival(known, image)
         return Request(query, box, image, other, ranked.pipeline, known, refined)
 
@@ -150,19 +163,32 @@ class Explanation(Panel[Request, tuple[Request, Study]]):
         lines, texts = (self.links, self.inliers.links), (self.lines, self.against, self.inliers.text)
         for part in (*self.views, *lines, *self.bars, self.pairs, self.download, *texts):
             part.stale = stale
+        self.combined.dim(stale)
 
-    def compute(self, request: Request, progress: Progress) -> tuple[Request, Study]:
+    def compute(self, request: AnyRequest, progress: Progress) -> tuple[AnyRequest, Study | PartsStudy]:
+        if isinstance(request, PartsRequest):
+            return request, study_parts(self.session.bench, request, progress)
         return request, study(self.session.bench, request, progress)
 
-    def render(self, result: tuple[Request, Study]) -> None:
-        self._explained, self.study = result
+    def render(self, result: tuple[AnyRequest, Study | PartsStudy]) -> None:
+        request, shown = result
         self.held = ""
-        self._show(self.study)
+        for part in (self.contrast, self.inliers.switch, self.against):  # of two pictures
+            part.layout.display = "none" if isinstance(shown, PartsStudy) else None
+        if isinstance(shown, PartsStudy):
+            self.render_nothing()
+            self.combined.show(shown)
+            self.lines.lines = shown.lines
+        elif isinstance(request, Request):
+            self._explained, self.study = request, shown
+            self.combined.show(None)
+            self._show(shown)
         self.inliers.refresh()
 
     def render_nothing(self) -> None:
         self.study = self._explained = None
         self._show(None)
+        self.combined.show(None)
         self.lines.lines = [line(WAITING if self.session.ranking is None else NOTHING)]
 
     def _inliers_request(self) -> inliers.Request | None:

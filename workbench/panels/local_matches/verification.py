@@ -84,7 +84,7 @@ class VerificationEffect(Panel[Request, Rankings]):
         slider = {"label": "Results verified", "name": "Verified", "values": [str(v) for v in values]}
         self.first.sliders = [{**slider, "at": values.index(first)}]
         pipelines = with_and_without(ranked.pipeline, self.features, first)
-        return Request(ranked.query, ranked.box, *pipelines, bool(ranked.also or ranked.feedback))
+        return Request(ranked.query, ranked.box, *pipelines, ranked.refined)
 
     def dim(self, stale: bool) -> None:
         self.table.stale = self.lines.stale = stale

@@ -11,10 +11,13 @@ from workbench.collections.uploads import display_name
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
+from workbench.panels.combined_query import change_search, picture_place, with_part
 from workbench.panels.jobs import JobRunner
 from workbench.panels.session import Session
 from workbench.panels.widgets.crop import SMALLEST, Crop
 from workbench.panels.widgets.grid import thumbnail
+from workbench.query.part import Part
+from workbench.query.query import Query
 
 _SIDE, _LONGEST = 400, 1600  # longest side in pixels: usually, and of very wide or tall pictures
 
@@ -28,12 +31,18 @@ class QueryImage:
         self.runner = JobRunner(fail=session.fail)
         self.crop.on_box(session.guard(self.set_box))
         session.observe(session.guard(self.show), ["query", "queries"])
-        session.observe(session.guard(self.show_box), "box")
+        session.observe(session.guard(self.show_box), ["box", "expression"])
         self.show(None)
 
     def set_box(self, box: Any) -> None:
         """A box was drawn, or removed."""
-        self.session.box = None if box is None else self._checked(box)
+        session, checked = self.session, None if box is None else self._checked(box)
+        place = picture_place(session)
+        if place < 0:
+            session.box = checked
+        else:  # the picture is a part of a combined query
+            query = Query.parse(session.expression)
+            change_search(session, with_part(query, place, Part("image", session.query, checked)))
 
     def _checked(self, box: Any) -> Box:
         values = [float(value) for value in box]
@@ -72,7 +81,9 @@ class QueryImage:
     def show_box(self, _: object) -> None:
         """Show the session's box, or the query's own."""
         query, box = self.session.queries.get(self.session.query), self.session.box
-        own = query.box if query else None
+        own, place = query.box if query else None, picture_place(self.session)
+        if self.session.expression:
+            box = Query.parse(self.session.expression).parts[place][0].box if place >= 0 else None
         with self.crop.hold_sync():
             self.crop.box = list(box or own or ())
             self.crop.own, self.crop.whole = box is None, own is None

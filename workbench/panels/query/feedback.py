@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as W
 
-from workbench.panels.refinement import METHODS
+from workbench.panels.refinement import METHODS, STATE
 from workbench.panels.session import QUESTION, Session
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.region import Line, Text, line
@@ -27,24 +27,27 @@ def effect(ranking: Any) -> str:
 
 
 class FeedbackControls:
-    """The judged images, the select ``Feedback``, ``Undo`` and ``Clear``."""
+    """The judged images, the select ``Feedback``, ``Clear``, and ``undo``, which takes back any change."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.method = W.Dropdown(description="Feedback", options=list(METHODS.items()))
-        self.undo = W.Button(description="Undo", tooltip="Take back the last judgement")
+        self.undo = W.Button(
+            description="Undo", tooltip="Take back the last change of the query, or the last judgement"
+        )
         self.clear = W.Button(description="Clear", tooltip="Delete all judgements")
         self.judged = Tokens(label="Judged results")
         self.text = Text()
-        row = W.Box([self.method, self.undo, self.clear])
+        self._shown: dict[str, int] = {}  # the judgements of ``judged``
+        row = W.Box([self.method, self.clear])
         row.add_class("wb-feedback")
         self.widgets = (row, self.judged, self.text)
         self.show(None)
         self.method.observe(session.guard(self.change), "value")
-        self.undo.on_click(session.guard(lambda _: session.undo_feedback()))
+        self.undo.on_click(session.guard(lambda _: session.undo()))
         self.clear.on_click(session.guard(lambda _: session.clear_feedback()))
         self.judged.on_remove(self.remove)
-        session.observe(session.guard(self.show), ["feedback", "feedback_method", "query"])
+        session.observe(session.guard(self.show), [*STATE, "feedback_method"])
         session.observe(session.guard(self.tell), ["ranking", *QUESTION])
 
     def change(self, change: Any) -> None:
@@ -60,7 +63,9 @@ class FeedbackControls:
         session, feedback = self.session, dict(self.session.feedback)
         self.method.value = session.feedback_method
         self.undo.disabled, self.clear.disabled = not session.can_undo, not feedback
-        self.judged.load(lambda: self._tokens(feedback))
+        if feedback != self._shown:
+            self._shown = feedback
+            self.judged.load(lambda: self._tokens(feedback))
         self.tell(None)
 
     def tell(self, _: object) -> None:
@@ -75,7 +80,7 @@ class FeedbackControls:
             return [line("A linear SVM needs at least one result marked as bad.", "note")]
         has_truth = session.bench.collection.protocol is not None
         lines = [line("mAP does not include feedback.", "note", "feedback")] if has_truth else []
-        if session.answered and session.ranked.feedback is not None:
+        if session.answered and session.ranked.feedback is not None and "moved" in ranking:
             lines.insert(0, line(effect(ranking), "note"))
         return lines
 

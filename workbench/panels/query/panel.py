@@ -1,4 +1,4 @@
-"""The query panel: a query chosen by name, by picture, at random, or from an uploaded image."""
+"""The query panel: a query in words, by a sketch, by pictures, or by all of them together."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import ipywidgets as W
 
 from workbench.collections.uploads import display_name, store_upload
 from workbench.common.progress import Progress
+from workbench.panels.combined_query import join_query, picture_place
 from workbench.panels.query.crop import QueryImage
 from workbench.panels.query.feedback import FeedbackControls
+from workbench.panels.query.parts import PartControls
+from workbench.panels.query.sketch import SketchControls
+from workbench.panels.query.text import QueryText
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.help import Help
@@ -20,6 +24,7 @@ from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.thumbnail_row import Token, Tokens
 from workbench.panels.widgets.uploads import Uploads
+from workbench.query.query import Query
 
 PAGE = 60  # thumbnails shown at once
 FEW = 12  # queries: with more, there is a field to search for names
@@ -33,7 +38,7 @@ def hardest(evaluation: Any) -> list[str]:
 
 
 class QueryPicker:
-    """The select ``Query``, the query's image with its box, further queries, feedback, and thumbnails."""
+    """Words, sketch and parts of a query, the select ``Query``, its image with its box, and feedback."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -48,8 +53,11 @@ class QueryPicker:
         self.feedback = FeedbackControls(session)
         self.find = W.Text(description="Find", placeholder="part of a name")
         self.add = W.ToggleButton(
-            description="Add to query", tooltip="While pressed, pictures join the query"
+            description="Add to query", tooltip="While pressed, words, drawings and pictures join the query"
         )
+        self.text = QueryText(session, self.joins)
+        self.sketch = SketchControls(session, self.joins)
+        self.chips = PartControls(session)
         self.strip = Grid(label="Queries", look="strip", pick=True)
         self.earlier = W.Button(description="‹", tooltip="Earlier queries")
         self.later = W.Button(description="›", tooltip="Later queries")
@@ -58,12 +66,19 @@ class QueryPicker:
         self.pages.add_class("wb-pages")
         choosing, finding = (
             W.Box([self.select, self.hard, Help("hard query"), self.upload]),
-            W.Box([self.find, self.add]),
+            W.Box([self.find]),
         )
+        words = W.Box([self.text.words, Help("combined query")])
+        words.add_class("wb-asking")
+        joining = W.Box([self.add, self.sketch.switch, self.feedback.undo])
+        joining.add_class("wb-joining")
         choosing.add_class("wb-choosing")
         finding.add_class("wb-finding")
-        parts = (self.image.crop, self.also, self.mean, *self.feedback.widgets)
-        self.widget = region("Query", choosing, *parts, finding, self.strip, self.pages)
+        text = (words, joining, self.sketch.canvas, self.chips.widget, self.text.whole)
+        picture = (choosing, self.image.crop, self.also, self.mean)
+        self.widget = region(
+            "Query", *text, *picture, *self.feedback.widgets, finding, self.strip, self.pages
+        )
         self._named = session.guard(self.choose)
         self.select.observe(self._named, "value")
         self.show_names(None)
@@ -76,21 +91,28 @@ class QueryPicker:
         self.find.observe(session.guard(self.search), "value")
         self.earlier.on_click(session.guard(lambda _: self.turn(self.page - 1)))
         self.later.on_click(session.guard(lambda _: self.turn(self.page + 1)))
-        session.observe(session.guard(self.show), "query")
+        session.observe(session.guard(self.show), ["query", "expression"])
+        self.sketch.switch.observe(session.guard(self.show_picture), "value")
         session.observe(session.guard(self.show_names), "queries")
         session.observe(session.guard(self.show_also), "also")
         session.observe(session.guard(self.show_hard), ["evaluation", "pipeline"])
 
+    def joins(self) -> bool:
+        """Whether what is given joins the query."""
+        return bool(self.add.value)
+
     def choose(self, change: Any) -> None:
         """A name was selected."""
-        if change["new"] is not None:
+        if change["new"] not in (None, self._chosen_picture()):  # the name of a part is not chosen
             self.session.choose(change["new"])
 
     def take(self, name: str) -> None:
         """Search with that query, or add it to the query while ``Add to query`` is pressed."""
         session = self.session
-        if not self.add.value:
+        if not self.joins():
             session.choose(name)
+        elif session.expression:
+            join_query(session, Query.image(name))
         elif name != session.query and name not in session.also:
             session.also = (*session.also, name)
 
@@ -142,7 +164,7 @@ class QueryPicker:
             self.place.lines = [line(f"{first:,}–{first + len(names) - 1:,} of {len(self.names):,}", "note")]
             self.earlier.disabled, self.later.disabled = page == 0, page == last
             self.pages.layout.display = "flex" if last else "none"
-        query = self.session.query
+        query = self._chosen_picture()
         self.strip.chosen = self.on_page().index(query) if query in self.on_page() else -1
 
     def show_names(self, _: object) -> None:
@@ -157,10 +179,24 @@ class QueryPicker:
 
     def show(self, _: object) -> None:
         """Show the session's query: its name, and the page with its thumbnail."""
-        query = self.session.query
+        query = self._chosen_picture()
         if query in self.session.queries:
             self.select.value = query
             self.turn(self.names.index(query) // PAGE if query in self.names else self.page)
+        elif self.session.expression:
+            self.select.value = None
+            self.turn(self.page)
+        self.show_picture(None)
+
+    def show_picture(self, _: object) -> None:
+        """Show the query's picture if it is searched for and nothing is drawn."""
+        hidden = self.sketch.switch.value or not self._chosen_picture()
+        self.image.crop.layout.display = "none" if hidden else None
+
+    def _chosen_picture(self) -> str:
+        """The picture that is the query or a part of it; empty if there is none."""
+        session = self.session
+        return "" if session.expression and picture_place(session) < 0 else session.query
 
     def show_also(self, _: object) -> None:
         """Show the further queries."""

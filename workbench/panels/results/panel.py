@@ -6,7 +6,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import ipywidgets as W
+import numpy as np
+import pandas as pd
 
+from workbench.collections.images import header
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Progress
 from workbench.evaluation.measures_text import measured, on_target
@@ -14,10 +17,12 @@ from workbench.panels.base import Panel
 from workbench.panels.formatting import figure, of_ranking
 from workbench.panels.refinement import Question
 from workbench.panels.results import filters
+from workbench.panels.results.parts import PartColumns
 from workbench.panels.session import QUESTION, RANKING, Session
-from workbench.panels.widgets.grid import Scroll, thumbnail
+from workbench.panels.widgets.grid import Figure, Scroll, thumbnail
 from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.region import Line, Text, line, region
+from workbench.query.query import Query
 
 LOCATED, TOGETHER = 60, 10  # results in which the query is located, and the number shown at a time
 KEYS = "Click explains · double click opens large"
@@ -61,6 +66,8 @@ class Boxes(Panel[Located, dict[str, list[float]]]):
     def compute(self, request: Located, progress: Progress) -> dict[str, list[float]]:
         """Locate the query in each result; boxes are drawn as they come."""
         ranked, images = request
+        if ranked.expression:
+            return self._located(ranked, set(images), progress)
         boxes: dict[str, list[float]] = {}
         for done, image in enumerate(images):
             progress("Locating the query in the first results", done, len(images))
@@ -71,6 +78,27 @@ class Boxes(Panel[Located, dict[str, list[float]]]):
                 ranked.query, image, pipeline=ranked.pipeline, box=ranked.box
             )
             boxes[image] = location.shares
+        return boxes
+
+    def _located(self, ranked: Question, images: set[str], progress: Progress) -> dict[str, list[float]]:
+        """Locate the first part of a combined query that has a place, in the first results."""
+        bench, query = self.session.bench, Query.parse(ranked.expression)
+        table = bench.search(
+            query,
+            pipeline=ranked.pipeline,
+            k=LOCATED,
+            progress=progress,
+            feedback=ranked.feedback,
+            locate=True,
+        )
+        table = table[table["image_id"].isin(images)]
+        boxes: dict[str, list[float]] = {}
+        for image, corners in zip(
+            table["image_id"], table[["x0", "y0", "x1", "y1"]].to_numpy(float), strict=True
+        ):
+            size = header(bench.collection.path(str(image)))
+            scale = np.array([size.width, size.height, size.width, size.height])
+            boxes[str(image)] = (corners / scale).tolist()
         return boxes
 
     def render(self, result: dict[str, list[float]]) -> None:
@@ -142,7 +170,7 @@ class Results:
             return [line(text, "text", "AP of this query")] if text else []
         return (
             [line("AP of this query –", "text", "AP of this query")]
-            if session.query in session.bench.collection.relevance
+            if session.query in session.bench.collection.relevance and not session.expression
             else []
         )
 
@@ -174,13 +202,15 @@ class Results:
         ranking, collection = self.session.ranking, self.session.bench.collection
         if ranking is None:
             return
-        protocol, query = collection.protocol, self.session.ranked.query if self.session.ranked else ""
+        columns = PartColumns(ranking)
+        protocol, query = collection.protocol, ranking.attrs.get("query", "")
         ranking = filters.with_unreached(ranking, collection.relevance.get(query, {}))
         rows = filters.shown(ranking, self.show.value, protocol, self.session.selection)
         self.grid.empty = self.hint()
-        self.grid.show(len(rows), lambda start, stop: [figure(row) for row in rows[start:stop].itertuples()])
+        self.grid.show(len(rows), lambda start, stop: _figures(columns, rows[start:stop]))
         text = filters.summary(ranking, rows, self.show.value, protocol, len(collection.images))
-        self.count.lines = [line(text, "note"), *([line(KEYS, "note", "keys")] if len(rows) else [])]
+        keys = [line(KEYS, "note", "keys")] if len(rows) else []
+        self.count.lines = [line(text, "note"), *keys, *columns.legend()]
         self.dim(None)
         self.boxes.refresh()
 
@@ -208,3 +238,8 @@ class Results:
     def judge(self, judged: tuple[str, int]) -> None:
         """A result was judged relevant (1) or not (-1)."""
         self.session.judge_result(*judged)
+
+
+def _figures(columns: PartColumns, rows: pd.DataFrame) -> list[Figure]:
+    bars = columns.bars(rows)
+    return [figure(row) | bar for row, bar in zip(rows.itertuples(), bars, strict=True)]

@@ -15,8 +15,26 @@ function caption(figure) {
   add("sign", figure.sign, figure.relevance);
   add("word", figure.relevance);
   add("moved", figure.moved, "places moved by feedback");
+  if (figure.parts) line.append(partBars(figure), " ");
   add("name", figure.caption ?? figure.name, figure.caption ?? figure.name);
   return line;
+}
+
+// What each part of the query adds to the score: one bar a part, from the middle of its place to left or right.
+function partBars({ parts, said }) {
+  const bars = document.createElement("span");
+  bars.className = "wb-parts-bars";
+  bars.title = said.join("\n");
+  bars.setAttribute("role", "img");
+  bars.setAttribute("aria-label", said.join(", "));
+  for (const length of parts) {
+    const bar = document.createElement("i");
+    bar.style.setProperty("--from", `${50 + 50 * Math.min(length, 0)}%`);
+    bar.style.setProperty("--to", `${50 + 50 * Math.max(length, 0)}%`);
+    if (length < 0) bar.dataset.sign = "-";
+    bars.append(bar);
+  }
+  return bars;
 }
 
 // A box over a picture, placed after the picture is laid out in its frame.

@@ -44,6 +44,7 @@ function render({ model, el }) {
   outlines.setAttribute("preserveAspectRatio", "none");
   const shade = element("path", "wb-heat-shade", null, SVG); // of all but the marked region
   shade.setAttribute("fill-rule", "evenodd");
+  const menu = look === "controls" ? null : regionMenu(frame, () => get("refines") && Boolean(url), (sign, box) => model.send({ region: sign, box, opens: get("opens") }));
   let url = "";
   let values = new Float32Array();
   let groups = []; // a <g> for each region
@@ -67,6 +68,7 @@ function render({ model, el }) {
     figure.dataset.picture = url ? get("opens") : "";
     frame.title = figure.dataset.picture ? "Double-click or f: large" : "";
     if (old) URL.revokeObjectURL(old);
+    menu?.close();
     const something = Boolean(url || get("heat")?.byteLength || get("name"));
     missing.hidden = Boolean(url);
     figure.hidden = !something;
@@ -122,6 +124,7 @@ function render({ model, el }) {
 
   // With the picture and the box: the views may change before the kernel reads this.
   const sendPick = (i) => model.send({ pick: i, name: get("name"), box: get("regions")[i]?.box });
+  const offer = (i) => get("refines") && get("regions")[i] && menu?.show(get("regions")[i].box);
 
   const hover = (i) => {
     if (i === hovered) return;
@@ -165,7 +168,10 @@ function render({ model, el }) {
         clearTimeout(picking);
         if (detail > 1) return drawMarked(); // a double click opens the picture
         const message = { pick: i, name: get("name"), box: get("regions")[i]?.box };
-        picking = setTimeout(() => model.send(message), detail && get("opens") ? DOUBLE : 0);
+        picking = setTimeout(() => {
+          model.send(message);
+          offer(i);
+        }, detail && get("opens") ? DOUBLE : 0);
         groups.forEach((one) => one.classList.toggle("wb-marked", one === group)); // at once
       });
       return group;
@@ -211,7 +217,7 @@ function render({ model, el }) {
     const here = all.indexOf(tab);
     const step = (by) => () => reach(all[between(0, here + by, all.length - 1)]);
     const moves = { ArrowLeft: step(-1), ArrowUp: step(-1), ArrowRight: step(1), ArrowDown: step(1), Home: step(-all.length), End: step(all.length) };
-    moves.Enter = moves[" "] = () => sendPick(tab);
+    moves.Enter = moves[" "] = () => (sendPick(tab), offer(tab));
     if (!moves[event.key] || !all.length) return;
     event.preventDefault();
     event.stopPropagation();

@@ -110,6 +110,8 @@ function render({ model, el }) {
     parts.setFacts([...(about?.facts ?? []), ...size]);
     parts.setFault(about?.error ?? aboutOf(other)?.error ?? "");
     parts.copy.disabled = !about?.path;
+    if (!same) parts.region?.close();
+    parts.main.stage.root.classList.toggle("wb-stage-drawable", Boolean(about?.refines));
     parts.wait.textContent = about ? (about.error && !src ? "no picture" : "") : src ? "" : "Loading …";
     drawHeat();
     drawScale();
@@ -191,6 +193,11 @@ function render({ model, el }) {
       parts = makeDialog(acts, () => {
         drawScale();
         requestFiner();
+      });
+      const drawable = () => Boolean(aboutOf(current().ref)?.refines) && !parts.main.stage.zoomed();
+      parts.region = regionMenu(parts.main.stage.frame, drawable, (sign, box) => {
+        model.send({ region: sign, box, of: current().ref });
+        parts.status.textContent = sign > 0 ? "The region is added to the query." : "The region is taken off the query.";
       });
       parts.dialog.addEventListener("keydown", press);
       parts.dialog.addEventListener("close", left);

@@ -2,7 +2,7 @@
 
 const KEYS = [
   ["← →", "other pictures"], ["+ − 0", "zoom"], ["Shift + arrows", "move"],
-  ["h", "heat"], ["q", "query"], ["c", "copies the path"], ["Esc", "closes"],
+  ["drag", "draws a region to search for"], ["h", "heat"], ["q", "query"], ["c", "copies the path"], ["Esc", "closes"],
 ];
 
 function makeDialog(acts, zoomed) {

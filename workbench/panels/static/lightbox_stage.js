@@ -114,7 +114,7 @@ function makeStage(parent, zoomed) {
   outline(null);
   warm(null);
   return {
-    root, image, show, outline, warm, zoom, move, reset,
+    root, frame, image, show, outline, warm, zoom, move, reset,
     scale: () => fit() * view.zoom, // pixels of the screen for a pixel of the picture
     zoomed: () => view.zoom > 1,
     end: () => sized.disconnect(),

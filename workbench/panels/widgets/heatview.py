@@ -25,8 +25,10 @@ class HeatView(anywidget.AnyWidget):
     """
 
     # Files joined into one module: the module of a widget cannot import another.
-    _esm = "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("heat_paint", "heatview"))
-    _css = _STATIC / "heatview.css"
+    _esm = "\n".join(
+        (_STATIC / f"{name}.js").read_text("utf-8") for name in ("heat_paint", "region_menu", "heatview")
+    )
+    _css = "".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("heatview", "region_menu"))
     look = T.Enum(["all", "picture", "controls"], "all").tag(sync=True)  # views may share controls
     picture = T.Bytes().tag(sync=True)  # JPEG; empty without a picture
     alt = T.Unicode().tag(sync=True)
@@ -48,6 +50,7 @@ class HeatView(anywidget.AnyWidget):
     marked = T.Int(-1).tag(sync=True)  # the emphasised region
     outlines = T.List(T.List()).tag(sync=True)
     stale = T.Bool(False).tag(sync=True)  # dimmed: shows the answer to an older question
+    refines = T.Bool(False).tag(sync=True)  # whether regions are offered as parts of the query
     empty = T.Unicode().tag(sync=True)  # a hint, shown if there is no picture
 
     @T.default("colours")
@@ -83,6 +86,15 @@ class HeatView(anywidget.AnyWidget):
         A pick in a picture that is no longer shown is dropped.
         """
         self._on("pick", handler)
+
+    def on_region(self, handler: Callable[[str, int, list[float]], None]) -> None:
+        """Call ``handler`` with ``opens``, 1 (more like this) or -1 (less), and a box in fractions."""
+
+        def heard(_widget: object, content: dict[str, Any], _buffers: object) -> None:
+            if "region" in content and content["opens"] == self.opens:
+                handler(self.opens, int(content["region"]), [float(edge) for edge in content["box"]])
+
+        self.on_msg(heard)
 
     def _on(self, event: str, handler: Callable[[int], None]) -> None:
         def heard(_widget: object, content: dict[str, Any], _buffers: object) -> None:

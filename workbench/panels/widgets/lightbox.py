@@ -57,6 +57,8 @@ class Lightbox(anywidget.AnyWidget):
     text, and its JPEG: ``name``, ``path``, ``size`` (pixels), ``box`` (fractions, or None), ``facts`` (a list
     of {text, kind}) and ``beside`` (the reference of the picture beside it, or ""). ``heat(reference,
     progress)`` returns its Heat. Both run in workers; the sentence of their errors is shown in the lightbox.
+    ``refine(reference, sign, box)`` is called with a region that was drawn on a picture with ``refines``: 1
+    for more like it, -1 for less, and its box in fractions.
     """
 
     # Files joined into one module: the module of a widget cannot import another.
@@ -65,22 +67,24 @@ class Lightbox(anywidget.AnyWidget):
         for name in (
             "element",
             "heat_paint",
+            "region_menu",
             "lightbox_stage",
             "lightbox_parts",
             "lightbox_source",
             "lightbox",
         )
     )
-    _css = _STATIC / "lightbox.css"
+    _css = "".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("lightbox", "region_menu"))
 
     def __init__(
         self,
         picture: Callable[[str, int], tuple[About, bytes]],
         heat: Callable[[str, Progress], Heat],
+        refine: Callable[[str, int, list[float]], None],
         **traits: Any,
     ) -> None:
         super().__init__(**traits)
-        self._picture, self._heat = picture, heat
+        self._picture, self._heat, self._refine = picture, heat, refine
         self.runner = JobRunner(fail=self._fail)
         self.heat_runner = JobRunner(report=self._report, fail=self._fail)
         self._shown = False
@@ -104,6 +108,9 @@ class Lightbox(anywidget.AnyWidget):
         if "heat" in content:
             name = str(content["heat"])
             self.heat_runner.submit(lambda progress: self._send_heat(name, progress))
+        if "region" in content:
+            box = [float(edge) for edge in content["box"]]
+            self._refine(str(content["of"]), int(content["region"]), box)
         if "idle" in content:
             self.heat_runner.cancel()
         if "closed" in content:

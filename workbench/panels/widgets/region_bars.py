@@ -10,7 +10,7 @@ import anywidget
 import traitlets as T
 
 from workbench.config.printable import printable
-from workbench.panels.widgets.dimmed import Dimmed
+from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 
 _STATIC = Path(__file__).parents[1] / "static"
 Bar = dict[str, Any]
@@ -27,7 +27,7 @@ class RegionBars(Dimmed, anywidget.AnyWidget):
     """
 
     # Files joined into one module: the module of a widget cannot import another.
-    _esm = "".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("element", "region_bars"))
+    _esm = dimmed_module("element", "region_bars")
     _css = _STATIC / "region_bars.css"
     title = T.Unicode().tag(sync=True)
     label = T.Unicode().tag(sync=True)  # for screen readers
