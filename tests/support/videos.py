@@ -17,7 +17,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float = 25.0) -> 
     for frame in frames:
         if writer is None:
             size = frame.shape[1], frame.shape[0]
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
         writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
     assert writer is not None
     writer.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from workbench.collections.folder import open_folder
 from workbench.collections.lookup import image_at
 from workbench.collections.video.header import sample_times, video_header
 from workbench.collections.video.moment import clock, moment_name, moment_of, video_of
+from workbench.collections.video.shot import Shot, shot_numbers
 from workbench.config.errors import WorkbenchError
 
 
@@ -151,3 +153,24 @@ def test_pipelines_work_on_moments(video: Path, tmp_path: Path) -> None:
     outside = bench.search(f"{folder / 'clip.mp4'}#t=3.04", pipeline=pipeline, k=1)  # a frame between samples
     assert len(outside) == 1
     assert bench.thumbnail("clip.mp4#t=3.00")[:2] == b"\xff\xd8"
+
+
+def test_videos_of_a_collection_are_listed_with_their_moments(video: Path, tmp_path: Path) -> None:
+    bench = wb.open(video.parent, cache=tmp_path, fps=0.5)
+    names = tuple(f"clip.mp4#t={seconds:.2f}" for seconds in (0, 2, 4, 6, 8))
+    assert bench.collection.videos == {"clip.mp4": names}
+    assert bench.videos.table().to_dict("records") == [
+        {"video": "clip.mp4", "seconds": 10.0, "fps": 25.0, "width": 64, "height": 64, "moments": 5}
+    ]
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=8), st.integers(0, 30_000))
+def test_shot_of_a_time_contains_it(lengths: list[int], hundredths: int) -> None:
+    ends = np.cumsum(lengths) / 100
+    shots = [Shot("a.mp4", end - length / 100, end) for end, length in zip(ends, lengths, strict=True)]
+    seconds = hundredths / 100
+    number = int(shot_numbers(shots, [seconds])[0])
+    if seconds < ends[-1] - 0.005:
+        assert shots[number].start - 0.005 <= seconds < shots[number].end
+    else:
+        assert number == len(shots) - 1
