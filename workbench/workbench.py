@@ -63,5 +63,5 @@ def open_workbench(
         weights=None if weights is None else user_folder(weights, "weights"),
         distractors=distractors,
     )
-    collection = open_collection(name, labels, chosen.cache, progress)
+    collection = open_collection(name, labels, chosen.cache, progress, chosen.fps)
     return Workbench(with_distractors(collection, distractors, progress), chosen)

@@ -130,7 +130,7 @@ def test_an_inaccessible_folder_is_reported_and_an_inaccessible_root_is_an_error
 def test_missing_and_empty_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="does not exist"):
         open_folder(tmp_path / "nowhere")
-    with pytest.raises(WorkbenchError, match="no image in"):
+    with pytest.raises(WorkbenchError, match="no image and no video in"):
         open_folder(tmp_path)
     (tmp_path / "a.jpg").touch()
     with pytest.raises(WorkbenchError, match="is a file"):

@@ -22,6 +22,7 @@ from workbench.bench.gallery import gallery
 from workbench.bench.keypoints import KeypointAccessor
 from workbench.bench.regions import RegionAccessor
 from workbench.bench.studies import StudyAccessor
+from workbench.bench.videos import VideoAccessor
 from workbench.collections.collection import Collection, require_ground_truth
 from workbench.collections.thumbnails import thumbnail
 from workbench.collections.truth_files import change_note
@@ -64,8 +65,8 @@ if TYPE_CHECKING:
 class Bench:
     """Search, evaluate, explain and compare pipelines on one collection. Safe to use from several threads.
 
-    ``engine`` describes and searches the collection. ``regions``, ``keypoints`` and ``studies`` are
-    accessors: methods on regions, on local features, and studies of the whole collection.
+    ``engine`` describes and searches the collection. ``regions``, ``keypoints``, ``videos`` and ``studies``
+    are accessors: methods on regions, on local features, on videos, and studies of the whole collection.
     """
 
     def __init__(self, collection: Collection, options: Options) -> None:
@@ -73,6 +74,7 @@ class Bench:
         self.engine = Engine(collection, options)
         self.regions = RegionAccessor(self.engine)
         self.keypoints = KeypointAccessor(self.engine)
+        self.videos = VideoAccessor(self.engine)
         self.studies = StudyAccessor(self.engine, self.evaluate)
         # A description that is dropped from the cache is not kept alive by its evaluations.
         self._evaluations: dict[str, tuple[ref[DescribedCollection], Evaluation, str]] = {}

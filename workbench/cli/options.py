@@ -45,6 +45,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[str, typer.Option(help="negatives to add: a folder of images, or synthetic:COUNT")],
         "",
     ),
+    "fps": (Annotated[float, typer.Option(help="frames of videos that become images, a second")], 1.0),
     "contours": (
         Annotated[
             str, typer.Option(help="how contours are detected for sketches: hed, or canny, which is faster")

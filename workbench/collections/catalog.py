@@ -77,11 +77,13 @@ def open_collection(
     labels: str = "none",
     cache: Path = Path("data"),
     progress: Progress = silent,
+    fps: float = 1.0,
 ) -> Collection:
     """Open a collection by name: ``posters``, a benchmark, ``BENCHMARK:FOLDER``, a CSV file, table or folder.
 
     Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none``, ``folders`` or
-    ``folders:last``) applies to folders. Write ``./NAME`` for a folder that has the name of a benchmark.
+    ``folders:last``) applies to folders, and so does ``fps``: the frames a second of their videos. Write
+    ``./NAME`` for a folder that has the name of a benchmark.
     Raises WorkbenchError with the path that was tried and the remedy.
     """
     check_labels(labels)
@@ -106,7 +108,7 @@ def open_collection(
             return _OPENERS[benchmark](root, progress)
     path = user_path(name, "collection")
     if path.is_dir():
-        return open_folder(path, labels, progress)
+        return open_folder(path, labels, progress, fps)
     if path.suffix.lower() == ".csv":
         return open_csv(path, progress)
     if path.exists():

@@ -13,6 +13,8 @@ from pathlib import Path
 from workbench.collections.images import known_note
 from workbench.collections.protocols import Protocol
 from workbench.collections.truth_files import TruthFile
+from workbench.collections.video.moment import video_of
+from workbench.collections.video.truth import VideoTruth
 from workbench.common.geometry import Box
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
@@ -68,6 +70,7 @@ class Collection:
     unjudged: Mapping[str, str] = field(default_factory=dict, repr=False)
     unread_positives: Mapping[str, int] = field(default_factory=dict, repr=False)
     truth_files: tuple[TruthFile, ...] = field(default=(), repr=False)
+    video_truth: VideoTruth | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         protocol = self.protocol.title if self.protocol else "no ground truth"
@@ -85,6 +88,15 @@ class Collection:
     def members(self) -> Mapping[str, None]:
         """The ids of the database and of the queries' images, in order."""
         return dict.fromkeys([*self.images, *(query.image for query in self.queries)])
+
+    @cached_property
+    def videos(self) -> Mapping[str, tuple[str, ...]]:
+        """The name of each video of the database → the ids of its moments, in the order of ``images``."""
+        videos: dict[str, list[str]] = {}
+        for image in self.images:
+            if video := video_of(image):
+                videos.setdefault(video, []).append(image)
+        return {video: tuple(moments) for video, moments in videos.items()}
 
     @cached_property
     def files(self) -> Mapping[tuple[int, int], str]:

@@ -20,11 +20,12 @@ from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from workbench.collections import images
 from workbench.collections.images import Header
-from workbench.common.files import stamp
+from workbench.collections.video.moment import DECIMALS, moment_of
+from workbench.common.files import Stamp, stamp
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 
@@ -175,16 +176,32 @@ def _hash(path: Path) -> tuple[Header, bytes] | str:
     try:
         for _ in range(_ATTEMPTS):
             header = images.header(path)
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, lambda: blake2b(digest_size=16))
+            moment = moment_of(path)
+            file = path if moment is None else moment.file
+            if moment is None:
+                digest = _digest(path)
+            else:  # the video is read once for all its moments
+                digest = blake2b(_video_digest(file, header.stamp), digest_size=16)
+                digest.update(f"{moment.seconds:.{DECIMALS}f}".encode())
             digest.update(header.rules.encode())  # of decoding, which say what the content means
-            if stamp(path.stat()) == header.stamp:
+            if stamp(file.stat()) == header.stamp:
                 return header, digest.digest()
     except WorkbenchError as error:
         return str(error)
     except OSError as error:
         return f"the file cannot be read: {error.strerror or error}"
     return "the file is being written by another program; try again when that has ended"
+
+
+def _digest(path: Path) -> blake2b:
+    with path.open("rb") as file:
+        return cast("blake2b", hashlib.file_digest(file, lambda: blake2b(digest_size=16)))
+
+
+@lru_cache(maxsize=256)
+def _video_digest(path: Path, changed: Stamp) -> bytes:
+    """The hash of a video file, read once for each ``changed``."""
+    return _digest(path).digest()
 
 
 def _in_file(path: Path, work: Callable[[sqlite3.Connection], Result]) -> Result:

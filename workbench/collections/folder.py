@@ -17,6 +17,7 @@ from workbench.collections.images import Header, header, value_notes
 from workbench.collections.protocols import PROTOCOLS
 from workbench.collections.same_label import SameLabel
 from workbench.collections.truth_files import truth_files
+from workbench.collections.video.moment import SUFFIXES as VIDEO_SUFFIXES
 from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -25,8 +26,11 @@ from workbench.config.printable import printable
 Problems = tuple[tuple[str, str], ...]
 
 
-def open_folder(root: Path, labels: str = "none", progress: Progress = silent) -> Collection:
-    """Open all images below ``root``; hidden files and folders are skipped.
+def open_folder(
+    root: Path, labels: str = "none", progress: Progress = silent, fps: float = 1.0
+) -> Collection:
+    """Open all images below ``root``, and the moments of videos, sampled at ``fps`` frames a second; hidden
+    files and folders are skipped.
 
     With ``labels="folders"`` the label of an image is its folder (images directly in ``root`` have
     none and are distractors), and each image of a label with two or more images is a query. With
@@ -35,11 +39,21 @@ def open_folder(root: Path, labels: str = "none", progress: Progress = silent) -
     """
     check_labels(labels)
     root = existing_folder(root)
-    names, problems = list_images(root)
+    files, problems = list_images(root, extensions() | VIDEO_SUFFIXES)
+    videos = [name for name in files if PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES]
+    names, notes = sorted({*files} - {*videos}), list[str]()
+    if videos:
+        from workbench.collections.video.listing import list_moments  # OpenCV, which images do not need
+
+        listing = list_moments(root, videos, fps, progress)
+        names += listing.moments
+        notes += listing.notes
+        problems += listing.unread
     if not names:
         unread = f" ({problems[0][0]!r}: {problems[0][1]})" if problems else ""
         raise WorkbenchError(
-            f"no image in {str(root)!r}{unread}; images end in {', '.join(sorted(extensions()))}"
+            f"no image and no video in {str(root)!r}{unread}; images end in "
+            f"{', '.join(sorted(extensions()))}, videos in {', '.join(sorted(VIDEO_SUFFIXES))}"
         )
     labelled = sorted({(root / name).parent for name in names}) if labels != "none" else []
     recorded = truth_files(labelled)
@@ -49,7 +63,7 @@ def open_folder(root: Path, labels: str = "none", progress: Progress = silent) -
         root=root,
         images=tuple(headers),
         problems=problems + unreadable,
-        notes=value_notes(headers),
+        notes=(*value_notes(headers), *notes),
     )
     if labels == "none":
         return collection
@@ -97,16 +111,17 @@ def existing_folder(root: Path) -> Path:
     return root
 
 
-def list_images(root: Path) -> tuple[list[str], Problems]:
+def list_images(root: Path, suffixes: frozenset[str] | None = None) -> tuple[list[str], Problems]:
     """The image files below ``root`` as sorted relative POSIX paths, and (path, reason) of unreadable ones.
 
+    ``suffixes``: those of the files that are listed; None: of images.
     A linked folder is followed if it is outside ``root``, and every folder is entered only once, so
     that cyclic links end. Raises WorkbenchError if ``root`` cannot be opened.
     """
     names: list[str] = []
     problems: list[tuple[str, str]] = []
     real_root = os.path.realpath(root)
-    suffixes = extensions()
+    suffixes = frozenset(extensions()) if suffixes is None else suffixes
     seen: set[str] = set()
     waiting = [""]
     while waiting:

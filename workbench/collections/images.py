@@ -17,6 +17,7 @@ from workbench.collections.image_ends import TAIL
 from workbench.collections.image_headers import read_facts
 from workbench.collections.image_limits import MOST_PIXELS
 from workbench.collections.image_modes import rgb
+from workbench.collections.video.moment import DECIMALS, Moment, moment_of
 from workbench.common.files import Stamp, stamp
 from workbench.common.geometry import Box
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
@@ -57,7 +58,10 @@ _headers: dict[Path, Header] = {}
 
 
 def header(path: Path) -> Header:
-    """The header of an image file, cached until the file changes (see ``read_header``)."""
+    """The header of an image file, cached until the file changes (see ``read_header``), or of the video that
+    a moment belongs to."""
+    if (moment := moment_of(path)) is not None:
+        return _moment_header(moment)
     try:
         changed = stamp(path.stat())
     except (OSError, ValueError):
@@ -66,6 +70,12 @@ def header(path: Path) -> Header:
     if cached is None or cached.stamp != changed:
         cached = _headers[path] = read_header(path)
     return cached
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file of that path, or the video of that moment."""
+    moment = moment_of(path)
+    return (path if moment is None else moment.file).is_file()
 
 
 def known_note(path: Path) -> str:
@@ -111,14 +121,31 @@ def read_header(path: Path) -> Header:
     return Header(*facts.size, fingerprint, facts.note, rules, stamp(status))
 
 
+def _moment_header(moment: Moment) -> Header:
+    """The header of a frame; its fingerprint is that of the video and the time."""
+    from workbench.collections.video.header import video_header  # OpenCV, which images do not need
+
+    with reasons():
+        video = video_header(moment.file)
+    content = f"{video.fingerprint} {moment.seconds:.{DECIMALS}f}".encode()
+    fingerprint = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return Header(video.width, video.height, fingerprint, stamp=video.stamp)
+
+
 def load(path: Path, box: Box | None = None, at_least: tuple[int, int] | None = None) -> Image.Image:
     """Decode an image upright, as sRGB of 8 bits, cropped to ``box`` (pixels of the upright image).
 
     With ``at_least`` (width, height) a JPEG, or a very large image, may be decoded at a smaller scale, at
     which the crop still has that size. Transparency is composited on white; of an animation the first frame
-    is read.
+    is read. A moment is decoded as its frame.
     Raises WorkbenchError with the reason if the file cannot be read or the box is empty.
     """
+    if (moment := moment_of(path)) is not None:
+        from workbench.collections.video.reader import reader_of
+
+        with reasons():
+            frame = reader_of(moment.file).frame_at(moment.seconds)[1]
+        return frame if box is None else crop_to(frame, box)
     with reasons():
         decoded = decode(path, box, at_least)
     if box is None:

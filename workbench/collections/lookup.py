@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workbench.collections.collection import Collection
+from workbench.collections.video.moment import DECIMALS, moment_of
 from workbench.common.paths import find_file
 
 
@@ -19,6 +20,10 @@ def image_at(collection: Collection, path: str | Path) -> str | None:
     text = str(path)
     if text in collection.members:
         return text
+    if (moment := moment_of(Path(text))) is not None:
+        # As the file of the video, with the time as ids have it.
+        candidates = [f"{name}#t={moment.seconds:.{DECIMALS}f}" for name in _videos(collection, moment.file)]
+        return next((name for name in candidates if name in collection.members), None)
     try:
         given = Path(os.path.abspath(os.path.expanduser(text)))
         file = find_file(given)
@@ -34,6 +39,16 @@ def image_at(collection: Collection, path: str | Path) -> str | None:
         return linked if linked and os.path.samefile(collection.path(linked), file) else None
     except (OSError, ValueError):
         return None
+
+
+def _videos(collection: Collection, video: Path) -> Iterator[str]:
+    """The ids that a video would have, without the time, given as an id or as a file."""
+    yield str(video)
+    given = Path(os.path.abspath(os.path.expanduser(str(video))))
+    file = find_file(given)
+    if file is not None:
+        for candidate in dict.fromkeys([given, file, Path(os.path.realpath(file))]):
+            yield from _names(collection, candidate)
 
 
 def _names(collection: Collection, file: Path) -> Iterator[str]:

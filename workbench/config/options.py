@@ -23,7 +23,8 @@ class Options:
     ``resize``: ``exact`` keeps the aspect ratio of images; ``cells`` rounds their sides to whole cells of
     the network. Transformers, which take whole patches only, always use cells.
     ``contours``: the operator that detects the contours of images for queries by sketch.
-    ``distractors`` are negatives that are added to the collection's database.
+    ``distractors`` are negatives that are added to the collection's database. ``fps``: frames of videos that
+    become images, a second.
     """
 
     size: int = 512
@@ -35,6 +36,7 @@ class Options:
     seed: int = 0
     distractors: str = ""  # a folder, or synthetic:COUNT
     contours: str = "hed"
+    fps: float = 1.0
 
     def __post_init__(self) -> None:
         """Raise WorkbenchError if a number is out of its range, or a word is not one of those known."""
@@ -47,6 +49,12 @@ class Options:
                 raise WorkbenchError(
                     f"{name} {getattr(self, name)!r} is not known; valid: {', '.join(valid)}"
                 )
+        if (
+            isinstance(self.fps, bool)
+            or not isinstance(self.fps, int | float)
+            or not 0.001 <= self.fps <= 1000
+        ):
+            raise WorkbenchError(f"fps {self.fps!r} is not a number of frames a second from 0.001 to 1,000")
 
 
 def default_cache() -> Path:

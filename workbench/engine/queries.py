@@ -48,7 +48,7 @@ def find_query(collection: Collection, query: QueryLike) -> Query | None:
 def require_query(collection: Collection, query: QueryLike) -> Query | None:
     """As ``find_query``. Raises WorkbenchError if the query is no id, no file and no image."""
     entry = find_query(collection, query)
-    if entry is None and not isinstance(query, Image.Image) and not user_path(query, "query").is_file():
+    if entry is None and not isinstance(query, Image.Image) and not images.exists(user_path(query, "query")):
         raise WorkbenchError(
             f"query {shortened(str(query))!r} is neither a query nor an image of {collection.name!r}, "
             "nor a file"

@@ -1,0 +1,208 @@
+"""Decode the frames of a video file in the order of their times, by OpenCV's FFmpeg."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from workbench.collections.image_limits import check_size
+from workbench.common.files import Stamp, stamp
+from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
+
+TOLERANCE = 0.005  # seconds: names have hundredths
+_FORWARD = 3.0  # seconds that are decoded rather than sought
+# FFmpeg prints what is wrong with damaged files, which is raised here as an error.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+_LAST = 0.1  # seconds for which the last frame is shown beyond its period
+_KEPT = 3  # open files of a thread
+
+Frame = tuple[float, np.ndarray]  # seconds, pixels
+
+
+class Reader:
+    """The frames of one open video. ``width`` and ``height`` are those of the upright frames, with square
+    pixels; ``seconds`` is the length that the file declares, zero if it declares none.
+
+    Not for several threads. Raises WorkbenchError with the reason if the file is no video.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            raise WorkbenchError("the file is missing") from None
+        except (OSError, ValueError) as error:
+            raise WorkbenchError(
+                f"the file cannot be opened: {getattr(error, 'strerror', None) or error}"
+            ) from None
+        if not status.st_size:
+            raise WorkbenchError("the file is empty")
+        self.stamp: Stamp = stamp(status)
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if not self._capture.isOpened():
+            raise WorkbenchError(_why_not_opened(path))
+        self.fps = self._get(cv2.CAP_PROP_FPS)
+        width, height = (
+            int(self._get(cv2.CAP_PROP_FRAME_WIDTH)),
+            int(self._get(cv2.CAP_PROP_FRAME_HEIGHT)),
+        )
+        if not (width > 0 and height > 0):
+            raise WorkbenchError("the file has no pictures, only sound")
+        check_size(width, height)
+        # Pixels that are not square are stretched along the width, as players do.
+        across, down = self._get(cv2.CAP_PROP_SAR_NUM) or 1.0, self._get(cv2.CAP_PROP_SAR_DEN) or 1.0
+        turned = round(self._get(cv2.CAP_PROP_ORIENTATION_META)) % 180 == 90
+        aspect = down / across if turned else across / down
+        self._stored = width, height
+        self.width, self.height = (max(1, round(width * aspect)), height)
+        frames = self._get(cv2.CAP_PROP_FRAME_COUNT)
+        self.seconds = frames / self.fps if frames > 0 and self.fps > 0 else 0.0
+        self._current: Frame | None = None  # the frame that was given out last
+        self._next: Frame | None = None  # the one after it; None at the end
+
+    def _get(self, name: int) -> float:
+        value = float(self._capture.get(name))
+        return value if math.isfinite(value) else 0.0
+
+    def frame_at(self, seconds: float) -> tuple[float, Image.Image]:
+        """The frame that is shown at a time, and its own time: the last one that begins by then.
+
+        Raises WorkbenchError if no frame decodes there.
+        """
+        wanted = seconds + TOLERANCE
+        if not self._is_near(wanted):
+            self._seek_before(wanted)
+        while self._next is not None and self._next[0] <= wanted:
+            self._step()
+        frame = self._current or self._first_frame(wanted)
+        if frame is None or (self._next is None and wanted - frame[0] > _LAST + self._period):
+            raise WorkbenchError(f"no frame decodes at {seconds:.2f} s")
+        return frame[0], self._picture(frame[1])
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames from the beginning: seconds, and BGR uint8 [h, w, 3] as stored."""
+        self._seek(0.0)
+        while self._next is not None:
+            yield self._next
+            self._step()
+
+    def close(self) -> None:
+        self._capture.release()
+
+    @property
+    def _period(self) -> float:
+        return 1.0 / self.fps if self.fps > 0 else 0.0
+
+    def _is_near(self, wanted: float) -> bool:
+        """Whether decoding forwards leads to a time soon."""
+        if self._current is None or wanted < self._current[0]:
+            return False
+        last = self._next or self._current
+        return wanted <= last[0] + _FORWARD
+
+    def _seek_before(self, wanted: float) -> None:
+        """Continue at a frame before a time: FFmpeg may seek too far where frames have no fixed period."""
+        back = self._period
+        while True:
+            self._seek(max(0.0, wanted - back))
+            if back >= wanted or (self._next is not None and self._next[0] <= wanted):
+                return
+            back = max(1.0, 4 * back)
+
+    def _first_frame(self, wanted: float) -> Frame | None:
+        """The first frame of the video, where it begins late."""
+        return (
+            self._next if self._next is not None and self._next[0] - wanted < max(self._period, 0.5) else None
+        )
+
+    def _seek(self, seconds: float) -> None:
+        self._current = None
+        self._capture.set(cv2.CAP_PROP_POS_MSEC, 1000.0 * seconds)
+        self._next = self._read()
+
+    def _step(self) -> None:
+        self._current, self._next = self._next, self._read()
+
+    def _read(self) -> Frame | None:
+        done, frame = self._capture.read()
+        if not done or frame is None:
+            return None
+        return self._get(cv2.CAP_PROP_POS_MSEC) / 1000.0, frame
+
+    def _picture(self, frame: np.ndarray) -> Image.Image:
+        picture = Image.fromarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        if picture.size != (self.width, self.height):
+            picture = picture.resize((self.width, self.height), Image.Resampling.BICUBIC)
+        return picture
+
+
+class _Open(threading.local):
+    """The readers of a thread, the last used one last."""
+
+    def __init__(self) -> None:
+        self.readers: dict[Path, Reader] = {}
+
+
+_open = _Open()
+
+
+def reader_of(path: Path) -> Reader:
+    """This thread's open reader of a video; it is opened again when the file has changed."""
+    try:
+        now = stamp(path.stat())
+    except FileNotFoundError:
+        _forget(path)
+        raise TemporarilyUnreadable("the file is missing") from None
+    except (OSError, ValueError) as error:
+        raise WorkbenchError(
+            f"the file cannot be opened: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    reader = _open.readers.pop(path, None)
+    if reader is not None and reader.stamp != now:
+        reader.close()
+        reader = None
+    _open.readers[path] = reader = reader or Reader(path)
+    while len(_open.readers) > _KEPT:
+        _forget(next(iter(_open.readers)))
+    return reader
+
+
+def _forget(path: Path) -> None:
+    reader = _open.readers.pop(path, None)
+    if reader is not None:
+        reader.close()
+
+
+def _why_not_opened(path: Path) -> str:
+    """The likely reason that a file is not opened as a video."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if b"ftyp" in head[:16] and b"moov" not in head and not _has_index(path):
+        return "the file is cut short: its index (moov) is missing; copy or record it again"
+    return "the content is not a video that can be decoded"
+
+
+def _has_index(path: Path) -> bool:
+    """Whether a file of MP4's kind has the box ``moov`` (ISO/IEC 14496-12, section 8.2.1)."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        place = 0
+        while place + 8 <= size:
+            file.seek(place)
+            box = file.read(16)
+            length, kind = int.from_bytes(box[:4], "big"), box[4:8]
+            if kind == b"moov":
+                return True
+            if length == 1 and len(box) == 16:
+                length = int.from_bytes(box[8:16], "big")
+            if length < 8:
+                return False
+            place += length
+    return False

@@ -1,0 +1,47 @@
+"""What the ground truth of a collection of videos knows: shots, appearances of objects, copied segments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from workbench.collections.video.shot import Shot
+
+
+class Appearance(NamedTuple):
+    """The interval [``start``, ``end``) in seconds in which the object of a query is seen in a video."""
+
+    query: str
+    video: str
+    start: float
+    end: float
+
+
+class CopiedSegment(NamedTuple):
+    """A segment of a query video, and the segment of a video of the collection of which it is a copy.
+
+    Times are in seconds. ``transformation`` names what was done to the copy, such as ``mirrored``.
+    """
+
+    query: str
+    query_start: float
+    query_end: float
+    video: str
+    start: float
+    end: float
+    transformation: str
+
+
+@dataclass(frozen=True)
+class VideoTruth:
+    """The exact ground truth of videos, by their names relative to the collection's root."""
+
+    shots: Mapping[str, tuple[Shot, ...]] = field(default_factory=dict)
+    appearances: tuple[Appearance, ...] = ()
+    copies: tuple[CopiedSegment, ...] = ()
+
+    @property
+    def copy_queries(self) -> tuple[str, ...]:
+        """The names of the query videos of copy detection; they are not in the collection's database."""
+        return tuple(dict.fromkeys(copy.query for copy in self.copies))
