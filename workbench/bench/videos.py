@@ -7,7 +7,7 @@ import pandas as pd
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
 from workbench.engine.engine import Engine
-from workbench.engine.shots import nearest_moment, shots_of_videos
+from workbench.engine.shots import keyframes, shots_of_videos
 
 
 class VideoAccessor:
@@ -36,8 +36,8 @@ class VideoAccessor:
         """
         videos = None if video is None else [video]
         rows = [
-            (shot.video, number, shot.start, shot.end, nearest_moment(self._engine, shot))
+            (shot.video, number, shot.start, shot.end, keyframe)
             for shots in shots_of_videos(self._engine, videos, progress).values()
-            for number, shot in enumerate(shots)
+            for number, (shot, keyframe) in enumerate(zip(shots, keyframes(self._engine, shots), strict=True))
         ]
         return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
