@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -42,14 +43,18 @@ def for_each(
     ``report`` is called in this thread with the number of finished videos, ten times a second. If it raises,
     the work stops within a frame.
     """
-    stop = threading.Event()
+    stop, finished = threading.Event(), threading.Semaphore(0)
     pool = ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1)), initializer=stop_on, initargs=(stop,))
     try:
         futures = {video: pool.submit(work, video) for video in videos}
-        waiting = set(futures.values())
-        while waiting:
-            _, waiting = wait(waiting, _PACE)
-            report(len(futures) - len(waiting))
+        for future in futures.values():
+            future.add_done_callback(lambda _: finished.release())
+        done, reported = 0, time.monotonic()
+        while done < len(futures):
+            done += finished.acquire(timeout=_PACE)
+            if time.monotonic() - reported >= _PACE or done == len(futures):
+                report(done)
+                reported = time.monotonic()
         return {video: future.result() for video, future in futures.items()}
     finally:
         stop.set()
