@@ -84,7 +84,7 @@ def open_collection(
     """Open a collection: ``posters``, ``reels``, a benchmark, ``BENCHMARK:FOLDER``, a CSV, table or folder.
 
     Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none``, ``folders`` or
-    ``folders:last``) applies to folders, and so does ``sampling``: the moments of their videos. Write
+    ``folders:last``) applies to folders; ``sampling`` chooses the moments of videos. Write
     ``./NAME`` for a folder that has the name of a benchmark.
     Raises WorkbenchError with the path that was tried and the remedy.
     """
@@ -101,7 +101,7 @@ def open_collection(
         if name == "reels":
             from workbench.collections.reels.collection import open_reels
 
-            return open_reels(cache / name, progress, fps)
+            return open_reels(cache / name, progress, sampling)
         # Only the name of a benchmark has a meaning before the colon, so that C:\photos stays a path.
         benchmark, colon, folder = name.partition(":")
         if benchmark in _OPENERS:
