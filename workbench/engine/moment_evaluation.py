@@ -65,7 +65,8 @@ class MomentEvaluation(Drawable):
         return [
             f"mAP over shots {percent(metrics['mAP_shots'])} · over videos {percent(metrics['mAP_videos'])}"
             f" · time error {metrics['time_error']:.2f} s (median), "
-            f"{metrics['time_error_mean']:.2f} s (mean), {percent(metrics['near'])} % within {NEAR:g} s · {len(self.per_query):,} queries",
+            f"{metrics['time_error_mean']:.2f} s (mean), {percent(metrics['near'])} % within {NEAR:g} s"
+            f" · {len(self.per_query):,} queries",
             f"{self.moments:,} moments ({self.sampling}) of {self.shots:,} shots in {self.videos:,} videos",
             f"{SHOTS.title}: {SHOTS.note}",
         ]
