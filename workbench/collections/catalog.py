@@ -48,7 +48,7 @@ class Entry:
 # name → title, database images, queries, origin and terms
 _COLLECTIONS: dict[str, tuple[str, int, int, str]] = {
     "posters": ("Posters in scenes (semi-synthetic)", 630, 60, "made here from photographs in packages"),
-    "reels": ("Videos of posters (semi-synthetic)", 530, 30, "made here from photographs in packages"),
+    "reels": ("Videos of posters (semi-synthetic)", 575, 30, "made here from photographs in packages"),
     "oxford5k": ("Oxford5k", 5063, 55, "VGG, Oxford; photographs under Flickr's terms"),
     "paris6k": ("Paris6k", 6392, 55, "VGG, Oxford; photographs under Flickr's terms"),
     "roxford5k": ("Revisited Oxford", 4993, 70, "CMP, Prague; photographs under Flickr's terms"),
