@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from workbench.common.geometry import Box
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
+from workbench.config.config import Config
 from workbench.engine.engine import Engine
+from workbench.engine.moment_evaluation import MomentEvaluation, evaluate_moments
+from workbench.engine.moment_search import Group, search_groups
+from workbench.engine.query_parts import SearchQuery
 from workbench.engine.shots import keyframes, shots_of_videos
 
 
@@ -41,3 +46,33 @@ class VideoAccessor:
             for number, (shot, keyframe) in enumerate(zip(shots, keyframes(self._engine, shots), strict=True))
         ]
         return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
+
+    def search(
+        self,
+        query: SearchQuery | None = None,
+        *,
+        text: str | None = None,
+        pipeline: str | Config | None = None,
+        box: Box | None = None,
+        group: Group = "shot",
+        k: int | None = 20,
+        progress: Progress = notebook_progress,
+    ) -> pd.DataFrame:
+        """Rank the shots, the videos or the moments of the collection for a query, as of ``Bench.search``.
+
+        Returns a DataFrame of the first ``k`` (None: all): rank (from 1), video, start and end in seconds of
+        the shot or the video, moment (the id of its best moment), the score of that moment, and the best
+        relevance of its moments. Shots are detected, as in ``shots``. The moment has no length, and an image
+        of a collection that also has images has no video: its name is empty and its times are NaN.
+        """
+        config = self._engine.config(pipeline)
+        return search_groups(self._engine, config, query, text, box, group, k, progress)
+
+    def evaluate(
+        self, pipeline: str | Config | None = None, *, progress: Progress = notebook_progress
+    ) -> MomentEvaluation:
+        """Evaluate instance search by a pipeline: mAP over shots and over videos, and the time error.
+
+        Raises WorkbenchError if the ground truth does not know where in videos objects appear.
+        """
+        return evaluate_moments(self._engine.searcher(self._engine.config(pipeline), progress), progress)
