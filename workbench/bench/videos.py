@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
+from workbench.config.config import Config
+from workbench.engine.copies import MIN_SCORE
 from workbench.engine.engine import Engine
+from workbench.engine.frame_alignment import FrameAlignment, frame_alignment
 
 
 class VideoAccessor:
@@ -23,3 +30,20 @@ class VideoAccessor:
             header = video_header(collection.path(video))
             rows.append((video, header.seconds, header.fps, header.width, header.height, len(moments)))
         return pd.DataFrame(rows, columns=["video", "seconds", "fps", "width", "height", "moments"])
+
+    def alignment(
+        self,
+        query_video: str | Path,
+        video: str | Path,
+        *,
+        pipeline: str | Config | None = None,
+        fps: float = 1.0,
+        min_score: float = MIN_SCORE,
+        progress: Progress = notebook_progress,
+    ) -> FrameAlignment:
+        """Align a video (as ``Bench.copies`` takes it) with one video of the collection, frame by frame.
+
+        Raises WorkbenchError if there is no such video, or if ``video`` is not in the collection.
+        """
+        config = self._engine.config(pipeline)
+        return frame_alignment(self._engine, config, query_video, video, fps, min_score, progress)
