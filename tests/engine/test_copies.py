@@ -1,4 +1,4 @@
-"""Copies of small videos: coloured patterns, so that frames are known apart by any network."""
+"""Copies of small videos of photographs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import workbench
 from tests.support.videos import write_video
 from workbench.bench.bench import Bench
+from workbench.collections.posters.photos import crop, read_photos
 from workbench.common.progress import silent
 from workbench.config.errors import WorkbenchError
 
@@ -20,16 +21,12 @@ PIPELINE = "efficientnet_lite0/max/rmac:3"
 
 
 def scenes(first: int, seconds: int) -> list[np.ndarray]:
-    """Frames of which each second shows a pattern of its own."""
+    """Frames of which each second shows a part of a photograph of its own."""
+    photos = list(read_photos().values())
     frames = []
     for scene in range(first, first + seconds):
-        random = np.random.default_rng(scene)
-        picture = np.full((SIDE, SIDE, 3), random.integers(0, 256, 3), np.uint8)
-        for _ in range(6):
-            place, size = random.integers(0, SIDE, 2).tolist(), random.integers(8, 40, 2).tolist()
-            colour, turn = random.integers(0, 256, 3).tolist(), int(random.integers(0, 180))
-            cv2.ellipse(picture, place, size, turn, 0, 360, colour, -1)
-        frames += [picture] * int(FPS)
+        picture = crop(photos[scene % len(photos)], SIDE, SIDE, np.random.default_rng(scene), 1.5)
+        frames += [np.asarray(picture)] * int(FPS)
     return frames
 
 
@@ -39,7 +36,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     (root / "<b>").mkdir()
     write_video(root / "<b>/a.mp4", scenes(0, 12), FPS)
     write_video(root / "<b>/c.mp4", scenes(100, 12), FPS)
-    inside = [*scenes(50, 3), *scenes(104, 6)]
+    inside = [*scenes(203, 3), *scenes(104, 6)]
     letterbox = []
     for frame in inside:
         bars = np.zeros((SIDE, SIDE, 3), np.uint8)
@@ -57,7 +54,7 @@ def query(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield next(tmp_path_factory.getbasetemp().glob("queries*/q.mp4"))
 
 
-@pytest.mark.parametrize("pipeline", [PIPELINE, f"{PIPELINE}/itq:128", f"{PIPELINE}/sh:128"])
+@pytest.mark.parametrize("pipeline", [PIPELINE, f"{PIPELINE}/lsh:256", f"{PIPELINE}/sh:128"])
 def test_mirrored_segment_in_a_letterbox_is_located(bench: Bench, query: Path, pipeline: str) -> None:
     copies = bench.copies(query, pipeline=pipeline, progress=silent)
     assert list(copies.columns) == ["query_start", "query_end", "video", "start", "end", "score"]

@@ -23,6 +23,7 @@ from workbench.search.copy_segments import (
     copied_segments,
     without_overlaps,
 )
+from workbench.search.ranking import Ranking
 
 MIN_SCORE = 2.0  # seconds that are copied without a change, or more with a change
 WHOLE = 20_000  # rows of a database of which all similarities are computed
@@ -117,8 +118,8 @@ def aligned(
     whole = searcher.index.size <= WHOLE
     for frames in forms:
         progress("searching frames", 0, 0)
-        rankings = searcher.index.search(frames.vectors, None if whole else DEEPEST)
-        pairs = candidates(rankings, searcher.index.size, highest_similarity(searcher))
+        rankings, highest = _rankings(searcher, frames.vectors, None if whole else DEEPEST)
+        pairs = candidates(rankings, searcher.index.size, highest)
         progress("aligning videos", 0, 0)
         numbers = moments.videos[pairs.rows]
         others = (numbers >= 0) & ((numbers != own) if query.member else True)
@@ -142,7 +143,17 @@ def query_frames(searcher: Searcher, query: VideoQuery, progress: Progress) -> I
             yield Frames(query.times[numbers], vectors, mirrored)
 
 
-def highest_similarity(searcher: Searcher) -> float:
-    """The similarity of equal frames by the index: spherical hashing has negative distances."""
-    steps = searcher.config.index_steps
-    return 0.0 if steps and steps[-1].name == "sh" else 1.0
+def _rankings(searcher: Searcher, vectors: np.ndarray, k: int | None) -> tuple[list[Ranking], float]:
+    """The rankings of frames with similarities on the scale of the cosine, and that of equal frames.
+
+    The fraction f of equal bits of hyperplanes estimates the cosine as cos(π (1 - f)) (Charikar, STOC 2002).
+    Spherical hashing has negative distances, which stay.
+    """
+    rankings = searcher.index.search(vectors, k)
+    code = searcher.config.index_steps[-1].name if searcher.config.index_steps else ""
+    if code in ("lsh", "itq"):
+        rankings = [
+            Ranking(ranking.rows, np.cos(np.pi * (1 - ranking.scores)).astype(np.float32))
+            for ranking in rankings
+        ]
+    return rankings, 0.0 if code == "sh" else 1.0

@@ -40,7 +40,7 @@ class AlignedSegment(NamedTuple):
 
 
 def candidates(rankings: Sequence[Ranking], size: int, highest: float = 1.0) -> Candidates:
-    """The pairs of frames clearly above the floors, from the ranking of each frame in a database of ``size`` rows.
+    """The pairs of frames clearly above the floors, from rankings of a database of ``size`` rows.
 
     The floor of a frame is ``DEVIATIONS`` robust standard deviations above the median of its similarities,
     at most half way from their lowest tenth to ``highest``, the similarity of identical frames: most of a
