@@ -10,6 +10,7 @@ from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.copies import MIN_SCORE
+from workbench.engine.copy_evaluation import CopyEvaluation, evaluate_copies
 from workbench.engine.engine import Engine
 from workbench.engine.frame_alignment import FrameAlignment, frame_alignment
 
@@ -47,3 +48,17 @@ class VideoAccessor:
         """
         config = self._engine.config(pipeline)
         return frame_alignment(self._engine, config, query_video, video, fps, min_score, progress)
+
+    def evaluate_copies(
+        self,
+        pipeline: str | Config | None = None,
+        *,
+        fps: float = 1.0,
+        progress: Progress = notebook_progress,
+    ) -> CopyEvaluation:
+        """Find the copies of the query videos of the ground truth, and judge the segments.
+
+        See ``CopyEvaluation``: µAP, F1 at an intersection over union of 0.5 in both videos, and a table by
+        transformation. Raises WorkbenchError if the ground truth knows no copies.
+        """
+        return evaluate_copies(self._engine, self._engine.config(pipeline), fps, progress)

@@ -48,3 +48,51 @@ def copies(
     if not rows:
         print(f"no segment scores {least:g} or more; --min-score lowers that")
     print_notes(table.attrs["warnings"])
+
+
+def duplicates(
+    opening: Opening,
+    pipeline: PIPELINE = None,
+    bits: Annotated[
+        int | None, typer.Option(help="bits of 64 in which the hashes of a pair may differ")
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """List groups of near-duplicates, with the best copy of each; nothing is deleted."""
+    import pandas as pd
+
+    from workbench.analysis.duplicates import BITS
+
+    most = BITS if bits is None else bits
+    with progress_bar() as progress:
+        bench = opening(progress)
+        table = bench.studies.duplicates(pipeline, bits=most, progress=progress)
+    records = [
+        {**row, "inliers": None if row["inliers"] is pd.NA else row["inliers"]}
+        for row in table.to_dict("records")
+    ]
+    if as_json:
+        print_json(records)
+        print_notes(table.attrs["warnings"], errors=True)
+        return
+    rows = [
+        [
+            str(row["group"]),
+            "best" if row["best"] else "",
+            f"{row['width']}x{row['height']}",
+            str(row["bytes"]),
+            "" if row["best"] else str(row["bits"]),
+            "" if row["best"] else f"{row['cosine']:.3f}",
+            "" if row["inliers"] is None else str(row["inliers"]),
+            "mirrored" if row["mirrored"] else "",
+            str(row["image_id"]),
+        ]
+        for row in records
+    ]
+    about = table.attrs
+    copies_count = len(rows) - about["groups"]
+    title = (
+        f"{bench.collection.name}: {about['images']} images, {about['groups']} groups, {copies_count} copies"
+    )
+    print_table(title, ["group", "", "size", "bytes", "bits", "cosine", "inliers", "", "image"], rows)
+    print_notes(table.attrs["warnings"])
