@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
+from workbench.analysis.summary import Summary, summarise
+from workbench.common.notebook_progress import notebook_progress
+from workbench.common.progress import Progress
+from workbench.config.config import Config
 from workbench.engine.engine import Engine
 
 
@@ -23,3 +29,18 @@ class VideoAccessor:
             header = video_header(collection.path(video))
             rows.append((video, header.seconds, header.fps, header.width, header.height, len(moments)))
         return pd.DataFrame(rows, columns=["video", "seconds", "fps", "width", "height", "moments"])
+
+    def summary(
+        self,
+        video: str | Path | None = None,
+        *,
+        k: int = 12,
+        pipeline: str | Config | None = None,
+        progress: Progress = notebook_progress,
+    ) -> Summary:
+        """The ``k`` moments that summarise a video, or all videos, by facility location: see ``Summary``.
+
+        ``video`` is the name of a video of the collection, or its path. Raises WorkbenchError if the
+        collection has no videos, or not this one.
+        """
+        return summarise(self._engine, self._engine.config(pipeline), video, k, progress)
