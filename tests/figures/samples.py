@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations, ramp_components
 from tests.support.evaluations import evaluation_of
+from tests.support.events import events_of, recounting_of
 from tests.support.explanations import (
     combined_explained,
     confused,
@@ -98,6 +99,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "components": lambda: ramp_components(*HOSTILE[:4]).figure(),
     "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
     "cooccurrence": lambda: correlated(HOSTILE[0], HOSTILE[1]).figure(),
+    "events": lambda: events_of(HOSTILE, *HOSTILE[:3], with_events=len(HOSTILE)).figure(),
     "explanation": lambda: explained([[0.1, 0.2]], names=HOSTILE[:4]).figure(),
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
     "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
@@ -107,6 +109,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
         hostile_map(), hostile_map(), [0.5] * len(HOSTILE)
     ).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
+    "recounting": lambda: recounting_of(HOSTILE[:3], *HOSTILE[:3]).figure(),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
     "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),
     "score_histogram": lambda: scores_of([0.5], [0.1], [0.2], HOSTILE[0], HOSTILE[1]).figure(),

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from workbench.analysis.events import Events, detect_events
 from workbench.analysis.summary import Summary, summarise
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.engine import Engine
+from workbench.engine.query_parts import SearchQuery
 from workbench.engine.shots import nearest_moment, shots_of_videos
 
 
@@ -60,3 +62,22 @@ class VideoAccessor:
         collection has no videos, or not this one.
         """
         return summarise(self._engine, self._engine.config(pipeline), video, k, progress)
+
+    def events(
+        self,
+        query: SearchQuery,
+        min_seconds: float = 2.0,
+        threshold: float | None = None,
+        *,
+        pipeline: str | Config | None = None,
+        name: str = "",
+        progress: Progress = notebook_progress,
+    ) -> Events:
+        """The intervals of at least ``min_seconds`` in which videos show what a query describes: ``Events``.
+
+        ``query`` is that of ``Bench.search``: an id, a file, or a line of weighted parts such as
+        ``image:p04 + 0.5 text:"at night"``. ``threshold`` is the smoothed score from which on a moment
+        belongs to an event, in standard deviations; by default it is chosen by the scores of all moments.
+        """
+        config = self._engine.config(pipeline)
+        return detect_events(self._engine, config, query, min_seconds, threshold, name, progress)

@@ -175,7 +175,7 @@ def runs(
     print_notes(store.damage_notes(table))
 
 
-for query_command in (queries.search, queries.classify, queries.explain, moments.summary):
+for query_command in (queries.search, queries.classify, queries.explain, moments.summary, moments.events):
     app.command()(opens(query_command))
 for command in (resources.fetch, resources.collections, resources.backbones, resources.doctor):
     app.command()(command)

@@ -9,8 +9,10 @@ from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.confusion import Confusion
 from workbench.analysis.cooccurrence import Cooccurrence
 from workbench.analysis.embedding_comparison import EmbeddingComparison
+from workbench.analysis.events import Events
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.recounting import Recounting
 from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.summary import Summary
 from workbench.analysis.sweep import Sweep
@@ -40,6 +42,7 @@ from workbench.report.evaluation_summaries import (
     factors_summary,
     scores_summary,
 )
+from workbench.report.event_summaries import events_summary, recounting_still, recounting_summary
 from workbench.report.explanation_summary import (
     contributions_still,
     contributions_summary,
@@ -106,3 +109,6 @@ still.register(MinedBatch, batch_still)
 summary.register(EmbeddingComparison, embedding_summary)
 summary.register(Summary, moments_summary)
 still.register(Summary, moments_still)
+summary.register(Events, events_summary)
+summary.register(Recounting, recounting_summary)
+still.register(Recounting, recounting_still)
