@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from workbench.analysis.events import Events, detect_events
+from workbench.analysis.summary import Summary, summarise
 from workbench.common.geometry import Box
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
@@ -112,3 +114,37 @@ class VideoAccessor:
         transformation. Raises WorkbenchError if the ground truth knows no copies.
         """
         return evaluate_copies(self._engine, self._engine.config(pipeline), fps, progress)
+
+    def summary(
+        self,
+        video: str | Path | None = None,
+        *,
+        k: int = 12,
+        pipeline: str | Config | None = None,
+        progress: Progress = notebook_progress,
+    ) -> Summary:
+        """The ``k`` moments that summarise a video, or all videos, by facility location: see ``Summary``.
+
+        ``video`` is the name of a video of the collection, or its path. Raises WorkbenchError if the
+        collection has no videos, or not this one.
+        """
+        return summarise(self._engine, self._engine.config(pipeline), video, k, progress)
+
+    def events(
+        self,
+        query: SearchQuery,
+        min_seconds: float = 2.0,
+        threshold: float | None = None,
+        *,
+        pipeline: str | Config | None = None,
+        name: str = "",
+        progress: Progress = notebook_progress,
+    ) -> Events:
+        """The intervals of at least ``min_seconds`` in which videos show what a query describes: ``Events``.
+
+        ``query`` is that of ``Bench.search``: an id, a file, or a line of weighted parts such as
+        ``image:p04 + 0.5 text:"at night"``. ``threshold`` is the smoothed score from which on a moment
+        belongs to an event, in standard deviations; by default it is chosen by the scores of all moments.
+        """
+        config = self._engine.config(pipeline)
+        return detect_events(self._engine, config, query, min_seconds, threshold, name, progress)
