@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
+from workbench.config.config import Config
 from workbench.engine.engine import Engine
-from workbench.engine.shots import keyframes, shots_of_videos
+from workbench.engine.shots import keyframes, shot_descriptors, shots_of_videos
 
 
 class VideoAccessor:
@@ -41,3 +43,13 @@ class VideoAccessor:
             for number, (shot, keyframe) in enumerate(zip(shots, keyframes(self._engine, shots), strict=True))
         ]
         return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
+
+    def shot_descriptors(
+        self, pipeline: str | Config | None = None, progress: Progress = notebook_progress
+    ) -> np.ndarray:
+        """The descriptors of the shots, float32 [S, D], in the order of ``shots()``: the means of the
+        descriptors of their moments, of unit length.
+
+        A shot without a moment has the descriptor of its keyframe.
+        """
+        return shot_descriptors(self._engine, self._engine.config(pipeline), progress)
