@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from workbench.analysis.events import Events, detect_events
@@ -19,7 +20,7 @@ from workbench.engine.frame_alignment import FrameAlignment, frame_alignment
 from workbench.engine.moment_evaluation import MomentEvaluation, evaluate_moments
 from workbench.engine.moment_search import Group, search_groups
 from workbench.engine.query_parts import SearchQuery
-from workbench.engine.shots import keyframes, shots_of_videos
+from workbench.engine.shots import keyframes, shot_descriptors, shots_of_videos
 
 
 class VideoAccessor:
@@ -53,6 +54,16 @@ class VideoAccessor:
             for number, (shot, keyframe) in enumerate(zip(shots, keyframes(self._engine, shots), strict=True))
         ]
         return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
+
+    def shot_descriptors(
+        self, pipeline: str | Config | None = None, progress: Progress = notebook_progress
+    ) -> np.ndarray:
+        """The descriptors of the shots, float32 [S, D], in the order of ``shots()``: the means of the
+        descriptors of their moments, of unit length.
+
+        A shot without a moment has the descriptor of its keyframe.
+        """
+        return shot_descriptors(self._engine, self._engine.config(pipeline), progress)
 
     def search(
         self,

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.collections.video.shot import Shot
+from workbench.collections.video.shot import Shot, shot_numbers
 from workbench.common.paths import shortened
 from workbench.common.progress import Progress, silent
+from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 
@@ -51,12 +52,38 @@ def shots_of_videos(
     return shots
 
 
+def shot_descriptors(engine: Engine, config: Config, progress: Progress = silent) -> np.ndarray:
+    """The descriptors [S, D] of all shots, float32, in the order of ``shots_of_videos``.
+
+    That of a shot is the mean of the descriptors of its moments, of unit length; of a shot that has no
+    moment, the descriptor of its keyframe.
+    """
+    described = engine.describe(config, progress)  # first, as moments that do not decode are left out
+    detected = shots_of_videos(engine, None, progress)
+    vectors, row_of = described.database.numpy(), described.image_rows()
+    means: list[np.ndarray] = []
+    for video, shots in detected.items():
+        members: list[list[int]] = [[] for _ in shots]
+        moments = described.collection.videos.get(video, ())
+        numbers = shot_numbers(shots, [_seconds(moment) for moment in moments])
+        for moment, number in zip(moments, numbers, strict=True):
+            members[number].append(row_of[moment])
+        for rows, keyframe in zip(members, keyframes(engine, shots), strict=True):
+            means.append(vectors[rows or [row_of[keyframe]]].mean(0))
+    matrix = np.stack(means).astype(np.float32)
+    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+
+
+def _seconds(moment: str) -> float:
+    return float(moment.rpartition("#t=")[2])
+
+
 def keyframes(engine: Engine, shots: Sequence[Shot]) -> list[str]:
     """The id of the moment of the collection that is nearest to the middle of each shot of one video; empty
     if the collection has none of it."""
     if not shots or not (moments := engine.collection.videos.get(shots[0].video)):
         return [""] * len(shots)
-    times = np.array([float(moment.rpartition("#t=")[2]) for moment in moments])
+    times = np.array([_seconds(moment) for moment in moments])
     order = np.argsort(times, kind="stable")
     middles = np.array([(shot.start + shot.end) / 2 for shot in shots])
     bounds = (times[order][1:] + times[order][:-1]) / 2  # between neighbours

@@ -148,6 +148,17 @@ def test_table_of_shots_names_keyframes(clip: Path, tmp_path: Path) -> None:
         bench.videos.shots("<b>.mp4")
 
 
+def test_descriptor_of_a_shot_is_the_mean_of_its_moments(clip: Path, tmp_path: Path) -> None:
+    bench = wb.open(clip.parent, cache=tmp_path, fps=1, size=64)
+    pipeline = "timm:test_resnet@random/mean/whole"
+    descriptors = bench.videos.shot_descriptors(pipeline)
+    moments = bench.engine.describe(bench.engine.config(pipeline)).database.numpy()
+    assert len(descriptors) == 4  # moments at 0 and 1 s, 2 to 4 s, 5 to 7 s, 8 and 9 s
+    for descriptor, rows in zip(descriptors, ([0, 1], [2, 3, 4], [5, 6, 7], [8, 9]), strict=True):
+        mean = moments[rows].mean(0)
+        np.testing.assert_allclose(descriptor, mean / np.linalg.norm(mean), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("per_shot", -1), ("per_shot", 1.5), ("per_shot", True), ("shots", "x"), ("fps", 0)]
 )

@@ -21,6 +21,8 @@ TOLERANCE = 0.005  # seconds: names have hundredths
 _FORWARD = 3.0  # seconds that are decoded rather than sought
 # FFmpeg prints what is wrong with damaged files, which is raised here as an error.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+if "OPENCV_LOG_LEVEL" not in os.environ:  # nor OpenCV that a file is no video
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 _LAST = 0.1  # seconds for which the last frame is shown beyond its period
 _SKIPPED = 0.5  # seconds to go on after a frame that does not decode
 _KEPT = 3  # open files of a thread
@@ -134,7 +136,7 @@ class Reader:
     def _shown(self, wanted: float) -> Frame | None:
         """Decode up to the last frame that begins by a time; None if there is none."""
         while self._next is not None and self._next <= wanted:
-            last = not self._regular or self._next + 1.5 * self._period > wanted
+            last = not self._regular or self._next + self._period + _LAST > wanted
             self._current = self._next, self._pixels() if last else None
             self._next = self._grab()
         if self._current is None:  # the first frame of a video that begins late
