@@ -14,7 +14,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations, ramp_components
+from tests.support.alignments import alignment_of
 from tests.support.evaluations import evaluation_of
+from tests.support.events import events_of, recounting_of
 from tests.support.explanations import (
     combined_explained,
     confused,
@@ -36,6 +38,7 @@ from tests.support.studies import (
     sweep_of,
     tradeoff_of,
 )
+from tests.support.summaries import summary_of
 from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.embedding_map import EmbeddingMap
 from workbench.analysis.index_tradeoff import IndexMeasures
@@ -98,7 +101,9 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "components": lambda: ramp_components(*HOSTILE[:4]).figure(),
     "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
     "cooccurrence": lambda: correlated(HOSTILE[0], HOSTILE[1]).figure(),
+    "events": lambda: events_of(HOSTILE, *HOSTILE[:3], with_events=len(HOSTILE)).figure(),
     "explanation": lambda: explained([[0.1, 0.2]], names=HOSTILE[:4]).figure(),
+    "frame_alignment": lambda: alignment_of(*HOSTILE[:2], pipeline=HOSTILE[2]).figure(),
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
     "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
     "moment_aps": lambda: moments_of(
@@ -110,10 +115,12 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
         hostile_map(), hostile_map(), [0.5] * len(HOSTILE)
     ).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
+    "recounting": lambda: recounting_of(HOSTILE[:3], *HOSTILE[:3]).figure(),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
     "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),
     "score_histogram": lambda: scores_of([0.5], [0.1], [0.2], HOSTILE[0], HOSTILE[1]).figure(),
     "spectrum": lambda: correlated(HOSTILE[0], HOSTILE[1]).spectrum_figure(),
+    "summary": lambda: summary_of(HOSTILE, HOSTILE[0], HOSTILE[1]).figure(),
     "sweep": lambda: sweep_of(
         {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
         {name: [0.2, 0.4] for name in HOSTILE},

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
+from workbench.analysis.events import Events, detect_events
+from workbench.analysis.summary import Summary, summarise
 from workbench.common.geometry import Box
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
 from workbench.config.config import Config
+from workbench.engine.copies import MIN_SCORE
+from workbench.engine.copy_evaluation import CopyEvaluation, evaluate_copies
 from workbench.engine.engine import Engine
+from workbench.engine.frame_alignment import FrameAlignment, frame_alignment
 from workbench.engine.moment_evaluation import MomentEvaluation, evaluate_moments
 from workbench.engine.moment_search import Group, search_groups
 from workbench.engine.query_parts import SearchQuery
-from workbench.engine.shots import nearest_moment, shots_of_videos
+from workbench.engine.shots import keyframes, shots_of_videos
 
 
 class VideoAccessor:
@@ -41,9 +48,9 @@ class VideoAccessor:
         """
         videos = None if video is None else [video]
         rows = [
-            (shot.video, number, shot.start, shot.end, nearest_moment(self._engine, shot))
+            (shot.video, number, shot.start, shot.end, keyframe)
             for shots in shots_of_videos(self._engine, videos, progress).values()
-            for number, shot in enumerate(shots)
+            for number, (shot, keyframe) in enumerate(zip(shots, keyframes(self._engine, shots), strict=True))
         ]
         return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
 
@@ -76,3 +83,68 @@ class VideoAccessor:
         Raises WorkbenchError if the ground truth does not know where in videos objects appear.
         """
         return evaluate_moments(self._engine.searcher(self._engine.config(pipeline), progress), progress)
+
+    def alignment(
+        self,
+        query_video: str | Path,
+        video: str | Path,
+        *,
+        pipeline: str | Config | None = None,
+        fps: float = 1.0,
+        min_score: float = MIN_SCORE,
+        progress: Progress = notebook_progress,
+    ) -> FrameAlignment:
+        """Align a video (as ``Bench.copies`` takes it) with one video of the collection, frame by frame.
+
+        Raises WorkbenchError if there is no such video, or if ``video`` is not in the collection.
+        """
+        config = self._engine.config(pipeline)
+        return frame_alignment(self._engine, config, query_video, video, fps, min_score, progress)
+
+    def evaluate_copies(
+        self,
+        pipeline: str | Config | None = None,
+        *,
+        fps: float = 1.0,
+        progress: Progress = notebook_progress,
+    ) -> CopyEvaluation:
+        """Find the copies of the query videos of the ground truth, and judge the segments.
+
+        See ``CopyEvaluation``: µAP, F1 at an intersection over union of 0.5 in both videos, and a table by
+        transformation. Raises WorkbenchError if the ground truth knows no copies.
+        """
+        return evaluate_copies(self._engine, self._engine.config(pipeline), fps, progress)
+
+    def summary(
+        self,
+        video: str | Path | None = None,
+        *,
+        k: int = 12,
+        pipeline: str | Config | None = None,
+        progress: Progress = notebook_progress,
+    ) -> Summary:
+        """The ``k`` moments that summarise a video, or all videos, by facility location: see ``Summary``.
+
+        ``video`` is the name of a video of the collection, or its path. Raises WorkbenchError if the
+        collection has no videos, or not this one.
+        """
+        return summarise(self._engine, self._engine.config(pipeline), video, k, progress)
+
+    def events(
+        self,
+        query: SearchQuery,
+        min_seconds: float = 2.0,
+        threshold: float | None = None,
+        *,
+        pipeline: str | Config | None = None,
+        name: str = "",
+        progress: Progress = notebook_progress,
+    ) -> Events:
+        """The intervals of at least ``min_seconds`` in which videos show what a query describes: ``Events``.
+
+        ``query`` is that of ``Bench.search``: an id, a file, or a line of weighted parts such as
+        ``image:p04 + 0.5 text:"at night"``. ``threshold`` is the smoothed score from which on a moment
+        belongs to an event, in standard deviations; by default it is chosen by the scores of all moments.
+        """
+        config = self._engine.config(pipeline)
+        return detect_events(self._engine, config, query, min_seconds, threshold, name, progress)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import queries, resources, train
+from workbench.cli import moments, queries, resources, train
 from workbench.cli.console import (
     print_json,
     print_line,
@@ -18,6 +18,7 @@ from workbench.cli.console import (
     print_table,
     progress_bar,
 )
+from workbench.cli.copies import copies, duplicates
 from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
 from workbench.cli.text import evaluate_texts
 from workbench.cli.videos import evaluate_videos, print_videos
@@ -181,7 +182,15 @@ def runs(
     print_notes(store.damage_notes(table))
 
 
-for query_command in (queries.search, queries.classify, queries.explain):
+for query_command in (
+    queries.search,
+    queries.classify,
+    queries.explain,
+    moments.summary,
+    moments.events,
+    copies,
+    duplicates,
+):
     app.command()(opens(query_command))
 for command in (resources.fetch, resources.collections, resources.backbones, resources.doctor):
     app.command()(command)

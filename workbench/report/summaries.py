@@ -9,9 +9,12 @@ from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.confusion import Confusion
 from workbench.analysis.cooccurrence import Cooccurrence
 from workbench.analysis.embedding_comparison import EmbeddingComparison
+from workbench.analysis.events import Events
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.recounting import Recounting
 from workbench.analysis.score_distributions import ScoreDistributions
+from workbench.analysis.summary import Summary
 from workbench.analysis.sweep import Sweep
 from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
@@ -40,6 +43,7 @@ from workbench.report.evaluation_summaries import (
     factors_summary,
     scores_summary,
 )
+from workbench.report.event_summaries import events_summary, recounting_still, recounting_summary
 from workbench.report.explanation_summary import (
     contributions_still,
     contributions_summary,
@@ -52,6 +56,7 @@ from workbench.report.moment_summary import moment_summary
 from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
 from workbench.report.text_summary import text_still, text_summary
 from workbench.report.training_summary import training_summary, training_table
+from workbench.report.video_summary import moments_still, moments_summary
 
 
 @singledispatch
@@ -105,3 +110,8 @@ summary.register(RegionRecall, recall_summary)
 summary.register(MinedBatch, batch_summary)
 still.register(MinedBatch, batch_still)
 summary.register(EmbeddingComparison, embedding_summary)
+summary.register(Summary, moments_summary)
+still.register(Summary, moments_still)
+summary.register(Events, events_summary)
+summary.register(Recounting, recounting_summary)
+still.register(Recounting, recounting_still)
