@@ -66,8 +66,8 @@ class MomentEvaluation(Drawable):
         return [
             f"mAP over shots {percent(metrics['mAP_shots'])} · over videos {percent(metrics['mAP_videos'])}"
             f" · time error {seconds_text(metrics['time_error'])} (median), "
-            f"{seconds_text(metrics['time_error_mean'])} (mean), {percent(metrics['near'])} % within {NEAR:g} s"
-            f" · {count:,} {'query' if count == 1 else 'queries'}",
+            f"{seconds_text(metrics['time_error_mean'])} (mean), {percent(metrics['near'])} % within "
+            f"{NEAR:g} s · {count:,} {'query' if count == 1 else 'queries'}",
             f"{self.moments:,} moments ({self.sampling}) of {self.shots:,} shots in {self.videos:,} videos",
             f"{SHOTS.title}, AP by the {SHOTS.variant} rule: {SHOTS.note}",
         ]
