@@ -86,7 +86,6 @@ def evaluate_videos(bench: Bench, pipelines: Sequence[str], progress: Progress) 
 def print_videos(evaluations: Sequence[MomentEvaluation]) -> None:
     """A table of the measures of instance search; nothing without evaluations."""
     from workbench.evaluation.measures_text import percent
-    from workbench.evaluation.moments import SHOTS
 
     if not evaluations:
         return
@@ -108,4 +107,4 @@ def print_videos(evaluations: Sequence[MomentEvaluation]) -> None:
     )
     columns = ["pipeline", "mAP shots %", "mAP videos %", "time error s", "mean s", "within 1 s %"]
     print_table(title, columns, rows)
-    print_line(f"{SHOTS.title}, AP by {SHOTS.variant}: {SHOTS.note}")
+    print_line(first.lines()[-1])

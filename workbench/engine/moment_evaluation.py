@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,14 +62,14 @@ class MomentEvaluation(Drawable):
 
     def lines(self) -> list[str]:
         """The measures, what they are of, and the protocol, as text."""
-        metrics = self.metrics
+        metrics, count = self.metrics, len(self.per_query)
         return [
             f"mAP over shots {percent(metrics['mAP_shots'])} · over videos {percent(metrics['mAP_videos'])}"
-            f" · time error {metrics['time_error']:.2f} s (median), "
-            f"{metrics['time_error_mean']:.2f} s (mean), {percent(metrics['near'])} % within {NEAR:g} s"
-            f" · {len(self.per_query):,} queries",
+            f" · time error {seconds_text(metrics['time_error'])} (median), "
+            f"{seconds_text(metrics['time_error_mean'])} (mean), {percent(metrics['near'])} % within "
+            f"{NEAR:g} s · {count:,} {'query' if count == 1 else 'queries'}",
             f"{self.moments:,} moments ({self.sampling}) of {self.shots:,} shots in {self.videos:,} videos",
-            f"{SHOTS.title}: {SHOTS.note}",
+            f"{SHOTS.title}, AP by the {SHOTS.variant} rule: {SHOTS.note}",
         ]
 
     def figure(self) -> Figure:
@@ -143,6 +144,11 @@ def evaluate_moments(searcher: Searcher, progress: Progress = silent) -> MomentE
 def sampling_text(options: Options) -> str:
     """How moments are sampled: ``1 a second``, ``3 a shot``."""
     return f"{options.per_shot} a shot" if options.per_shot else f"{options.fps:g} a second"
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds with two digits; a dash if they are not defined (nan)."""
+    return "–" if math.isnan(seconds) else f"{seconds:.2f} s"
 
 
 class _Groups:

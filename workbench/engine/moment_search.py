@@ -9,7 +9,6 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from workbench.collections.video.header import video_header
 from workbench.collections.video.moment import moment_of, video_of
 from workbench.collections.video.shot import shot_numbers
 from workbench.common.arguments import result_count
@@ -73,6 +72,8 @@ def _intervals(
     engine: Engine, images: Sequence[str], group: Group, progress: Progress
 ) -> list[tuple[str, float, float, str]]:
     """The video, start and end of the group of each image, and what else tells it from other groups."""
+    from workbench.collections.video.header import video_header  # OpenCV, which images do not need
+
     collection = engine.collection
     intervals = [("", float("nan"), float("nan"), image) for image in images]
     places: dict[str, list[int]] = {}

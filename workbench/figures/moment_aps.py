@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.common.palette import PALETTE
+from workbench.engine.moment_evaluation import seconds_text
 from workbench.evaluation.measures_text import percent
 from workbench.figures.ap_differences import NAMED, selection
 from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, notice, subtitle, text
@@ -36,7 +37,7 @@ def moment_aps(evaluation: MomentEvaluation) -> Figure:
             text(evaluation.collection),
             query_count(len(judged)),
             f"mAP {percent(metrics['mAP_shots'])} % and {percent(metrics['mAP_videos'])} %",
-            f"time error {metrics['time_error']:.2f} s (median)",
+            f"time error {seconds_text(metrics['time_error'])} (median)",
             text(evaluation.pipeline),
             f"{len(drawn)} drawn: both ends and an even selection" if len(drawn) < len(judged) else "",
             collection=evaluation.collection,
@@ -53,7 +54,7 @@ def moment_aps(evaluation: MomentEvaluation) -> Figure:
     columns = ["shots", "ap_shots", "videos", "ap_videos", "time_error"]
     hover = [
         f"{text(query)}<br>AP over {shots:,.0f} shots {percent(ap_shots)} %, over {videos:,.0f} videos "
-        f"{percent(ap_videos)} %<br>time error {error:.2f} s"
+        f"{percent(ap_videos)} %<br>time error {seconds_text(error)}"
         for query, (shots, ap_shots, videos, ap_videos, error) in zip(
             queries, drawn[columns].to_numpy(float).tolist(), strict=True
         )
