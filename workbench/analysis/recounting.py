@@ -111,7 +111,7 @@ def recount(
     added = event.weights[used] * values[used]
     strongest = set(used[np.argsort(-np.abs(added), kind="stable")[:EXPLAINED]].tolist())
     rows: list[tuple[str, str, str, float]] = []
-    cells = []
+    cells: list[Cells] = []
     for number in used.tolist():
         moment, weight = moments.ids[number], float(event.weights[number])
         if number not in strongest:
