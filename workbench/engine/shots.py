@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from workbench.collections.video.moment import moment_of
+import numpy as np
+
 from workbench.collections.video.shot import Shot
 from workbench.common.paths import shortened
 from workbench.common.progress import Progress, silent
@@ -51,14 +51,13 @@ def shots_of_videos(
     return shots
 
 
-def nearest_moment(engine: Engine, shot: Shot) -> str:
-    """The id of the moment of the collection that is nearest to the middle of a shot; empty if its video has
-    none."""
-    moments = engine.collection.videos.get(shot.video, ())
-    middle = (shot.start + shot.end) / 2
-
-    def distance(image_id: str) -> float:
-        moment = moment_of(Path(image_id))
-        return abs(moment.seconds - middle) if moment else float("inf")
-
-    return min(moments, key=distance, default="")
+def keyframes(engine: Engine, shots: Sequence[Shot]) -> list[str]:
+    """The id of the moment of the collection that is nearest to the middle of each shot of one video; empty
+    if the collection has none of it."""
+    if not shots or not (moments := engine.collection.videos.get(shots[0].video)):
+        return [""] * len(shots)
+    times = np.array([float(moment.rpartition("#t=")[2]) for moment in moments])
+    order = np.argsort(times, kind="stable")
+    middles = np.array([(shot.start + shot.end) / 2 for shot in shots])
+    bounds = (times[order][1:] + times[order][:-1]) / 2  # between neighbours
+    return [moments[row] for row in order[np.searchsorted(bounds, middles)]]
