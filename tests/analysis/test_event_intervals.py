@@ -47,7 +47,7 @@ def test_a_video_of_one_moment_is_as_long_as_the_video() -> None:
     assert not intervals(moments, kernel, np.ones(1), 0.5, 3.5)
 
 
-def test_threshold_is_two_deviations_or_less_for_frequent_events() -> None:
+def test_threshold_is_two_deviations_unless_no_moment_reaches_them() -> None:
     rare = np.r_[np.zeros(99), 10.0]
     assert automatic_threshold(rare) == pytest.approx(0.1 + 2 * rare.std())
     frequent = np.array([0.0, 0, 1, 1])
