@@ -143,7 +143,7 @@ def test_what_is_no_event_is_said(bench: Bench, bench24: Bench) -> None:
         ((Image.new("RGB", (8, 8)),), "give the picture's file"),
     ):
         with pytest.raises(WorkbenchError, match=message):
-            bench.videos.events(*arguments, pipeline=PIPELINE)  # type: ignore[arg-type]
+            bench.videos.events(*arguments, pipeline=PIPELINE)
     with pytest.raises(WorkbenchError, match="has no videos"):
         bench24.videos.events("text:sky", pipeline=PIPELINE)
     with pytest.raises(WorkbenchError, match=r"9 is not a row .*; valid: 0 to"):

@@ -17,13 +17,14 @@ from workbench.engine.moments import VideoMoments
 
 class Interval(NamedTuple):
     """The interval [``start``, ``end``) of a video in seconds, the mean ``score`` of its smoothed scores, and
-    the number of the moment with the highest one. The mean is the sum of the scores of all moments of the
-    video times ``weights`` [n]."""
+    the number of the moment with the highest one. The mean is the sum of the scores of moments of the video,
+    from the number ``first`` on, times ``weights`` [w]."""
 
     start: float
     end: float
     score: float
     peak: int
+    first: int
     weights: NDArray[np.float64]
 
 
@@ -61,7 +62,9 @@ def intervals(
         whole = float(moments.seconds[last] - moments.seconds[first]) + step
         if (whole if np.isfinite(whole) else end - start) < min_seconds - 1e-6:
             continue
-        weights = np.asarray(kernel[first : last + 1].mean(axis=0), np.float64).ravel()
+        low = int(kernel.indices[kernel.indptr[first]])
+        high = int(kernel.indices[kernel.indptr[last + 1] - 1]) + 1
+        weights = np.asarray(kernel[first : last + 1].mean(axis=0), np.float64).ravel()[low:high].copy()
         peak = int(first + smoothed[first : last + 1].argmax())
-        runs.append(Interval(start, end, float(smoothed[first : last + 1].mean()), peak, weights))
+        runs.append(Interval(start, end, float(smoothed[first : last + 1].mean()), peak, low, weights))
     return runs

@@ -30,8 +30,8 @@ from workbench.query.query import Query
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# The threshold where none is given: standard deviations above the mean of all moments, or a share of the way
-# from it to the largest score.
+# The threshold where none is given: standard deviations above the mean of all moments, or else a share of the
+# way from it to the largest score.
 DEVIATIONS, SHARE = 2.0, 0.6
 _SHOWN = 12  # events in the text
 
@@ -200,10 +200,14 @@ def event_query(engine: Engine, query: SearchQuery) -> Query:
 
 
 def automatic_threshold(smoothed: np.ndarray) -> float:
-    """Two standard deviations above the mean of the smoothed scores of all moments; less where an event is so
-    common that its scores are not as high: 0.6 of the way from the mean to the largest score."""
-    mean = float(smoothed.mean())
-    return mean + min(DEVIATIONS * float(smoothed.std()), SHARE * (float(smoothed.max()) - mean))
+    """Two standard deviations above the mean of the smoothed scores of all moments.
+
+    An event that fills much of the videos does not reach them; if no moment does, it is 0.6 of the way from
+    the mean to the largest score.
+    """
+    mean, largest = float(smoothed.mean()), float(smoothed.max())
+    threshold = mean + DEVIATIONS * float(smoothed.std())
+    return threshold if largest >= threshold else mean + SHARE * (largest - mean)
 
 
 def _number(value: Any, name: str, unit: str) -> float:

@@ -107,13 +107,15 @@ def recount(
 ) -> Recounting:
     """Split the score of an event over moments, and those that add most over parts, concepts and cells."""
     values = scores.combination.values[moments.rows]
-    used = np.flatnonzero(event.weights > 0)
-    added = event.weights[used] * values[used]
+    weights = np.zeros(len(values))
+    weights[event.first : event.first + len(event.weights)] = event.weights
+    used = np.flatnonzero(weights > 0)
+    added = weights[used] * values[used]
     strongest = set(used[np.argsort(-np.abs(added), kind="stable")[:EXPLAINED]].tolist())
     rows: list[tuple[str, str, str, float]] = []
-    cells = []
+    cells: list[Cells] = []
     for number in used.tolist():
-        moment, weight = moments.ids[number], float(event.weights[number])
+        moment, weight = moments.ids[number], float(weights[number])
         if number not in strongest:
             rows += [(moment, *part) for part in _parts(scores, int(moments.rows[number]), weight)]
             continue
@@ -136,7 +138,7 @@ def recount(
             {
                 "moment": [moments.ids[number] for number in used],
                 "seconds": moments.seconds[used],
-                "weight": event.weights[used],
+                "weight": weights[used],
                 "score": values[used],
                 "contribution": added,
             }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PICTURES, COLUMNS = 6, 3  # moments that are drawn, and in a row
 _HEIGHT, _GAP, _TOP, _BOTTOM = 190, 44, 96, SCALE + 16  # pixels of a row of pictures, between, and around
-_NAMES = 0.3  # of the width, for the names of bars
+_NAMES = 0.28  # of the width, for the names of bars; less than the first of three pictures
 _STACKED = ((700, 260), (440, 200))  # pixels of a narrow chart, and of a picture in it
 _CAPTION = 32  # pixels above a plot, for its name
 
@@ -111,8 +111,8 @@ def drawn_cells(result: Recounting) -> list[Cells]:
 
 
 def _caption(result: Recounting, part: Cells) -> str:
-    row = result.moments.set_index("moment").loc[part.moment]
-    return f"{clock(float(row['seconds']))}: {signed(float(row['contribution']), 3)}"
+    added = dict(zip(result.moments["moment"], result.moments["contribution"].tolist(), strict=True))
+    return f"{clock(seconds_of(part.moment))}: {signed(added[part.moment], 3)}"
 
 
 def _scale(area: float) -> dict[str, Any]:
