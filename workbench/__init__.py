@@ -20,12 +20,13 @@ __all__ = ["Config", "Query", "WorkbenchError", "__version__", "open"]
 
 
 def open(name: str | Path | pd.DataFrame, labels: str = "none", **options: Any) -> Workbench:
-    """Open a collection: ``posters``, the name of a benchmark, a folder of images or a table of labels.
+    """Open a collection: ``posters``, ``reels``, a benchmark's name, a folder of images or a table of labels.
 
     The table is a CSV file or a DataFrame with the columns ``path`` and ``label``. With
     ``labels="folders"`` subfolders are labels. ``options``: size (longest side, pixels), device, precision,
     cache and weights (folders), seed, distractors (a folder of negatives to add, or ``synthetic:COUNT``),
-    fps (frames of videos that become images, a second).
+    fps (frames of videos that become images, a second), per_shot (frames of each shot instead) and shots
+    (how shots are detected: content or transnetv2).
     Raises WorkbenchError if the collection cannot be opened.
     """
     try:

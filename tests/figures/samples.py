@@ -26,6 +26,7 @@ from tests.support.explanations import (
 )
 from tests.support.maps import comparison_of, map_of
 from tests.support.matches import shifted_match
+from tests.support.moments import moments_of
 from tests.support.patch_batches import mined_batch
 from tests.support.studies import (
     cells_of,
@@ -102,6 +103,9 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "frame_alignment": lambda: alignment_of(*HOSTILE[:2], pipeline=HOSTILE[2]).figure(),
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
     "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
+    "moment_aps": lambda: moments_of(
+        dict.fromkeys(HOSTILE, (0.5, 0.6, 0.1)), HOSTILE[0], HOSTILE[1]
+    ).figure(),
     "patch_batch": lambda: mined_batch(*HOSTILE[:3]).figure(),
     "embedding": lambda: hostile_map().figure(dict(zip(HOSTILE, HOSTILE, strict=True))),
     "embedding_comparison": lambda: comparison_of(

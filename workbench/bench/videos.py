@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workbench.common.geometry import Box
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
 from workbench.config.config import Config
@@ -13,6 +14,10 @@ from workbench.engine.copies import MIN_SCORE
 from workbench.engine.copy_evaluation import CopyEvaluation, evaluate_copies
 from workbench.engine.engine import Engine
 from workbench.engine.frame_alignment import FrameAlignment, frame_alignment
+from workbench.engine.moment_evaluation import MomentEvaluation, evaluate_moments
+from workbench.engine.moment_search import Group, search_groups
+from workbench.engine.query_parts import SearchQuery
+from workbench.engine.shots import nearest_moment, shots_of_videos
 
 
 class VideoAccessor:
@@ -62,3 +67,48 @@ class VideoAccessor:
         transformation. Raises WorkbenchError if the ground truth knows no copies.
         """
         return evaluate_copies(self._engine, self._engine.config(pipeline), fps, progress)
+
+    def shots(self, video: str | None = None, progress: Progress = notebook_progress) -> pd.DataFrame:
+        """The shots of a video, or of all: video, shot (its number), start and end in seconds, and keyframe,
+        the id of the moment that is nearest to its middle.
+
+        They are detected as the option ``shots`` says, and not taken from ground truth. Raises WorkbenchError
+        if the video is not in the collection, or cannot be read.
+        """
+        videos = None if video is None else [video]
+        rows = [
+            (shot.video, number, shot.start, shot.end, nearest_moment(self._engine, shot))
+            for shots in shots_of_videos(self._engine, videos, progress).values()
+            for number, shot in enumerate(shots)
+        ]
+        return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
+
+    def search(
+        self,
+        query: SearchQuery | None = None,
+        *,
+        text: str | None = None,
+        pipeline: str | Config | None = None,
+        box: Box | None = None,
+        group: Group = "shot",
+        k: int | None = 20,
+        progress: Progress = notebook_progress,
+    ) -> pd.DataFrame:
+        """Rank the shots, the videos or the moments of the collection for a query, as of ``Bench.search``.
+
+        Returns a DataFrame of the first ``k`` (None: all): rank (from 1), video, start and end in seconds of
+        the shot or the video, moment (the id of its best moment), the score of that moment, and the best
+        relevance of its moments. Shots are detected, as in ``shots``. The moment has no length, and an image
+        of a collection that also has images has no video: its name is empty and its times are NaN.
+        """
+        config = self._engine.config(pipeline)
+        return search_groups(self._engine, config, query, text, box, group, k, progress)
+
+    def evaluate(
+        self, pipeline: str | Config | None = None, *, progress: Progress = notebook_progress
+    ) -> MomentEvaluation:
+        """Evaluate instance search by a pipeline: mAP over shots and over videos, and the time error.
+
+        Raises WorkbenchError if the ground truth does not know where in videos objects appear.
+        """
+        return evaluate_moments(self._engine.searcher(self._engine.config(pipeline), progress), progress)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
 COLLECTION = Annotated[
-    str, typer.Argument(help="posters, a benchmark's name, a folder of images or a CSV of labels")
+    str,
+    typer.Argument(
+        help="posters, reels, a benchmark's name, a folder of images and videos, or a CSV of labels"
+    ),
 ]
 LABELS = Annotated[
     str, typer.Option(help="none, folders: subfolders are labels, or folders:last: their last names")
@@ -46,6 +49,11 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         "",
     ),
     "fps": (Annotated[float, typer.Option(help="frames of videos that become images, a second")], 1.0),
+    "per_shot": (Annotated[int, typer.Option(help="frames of each shot of a video, in place of --fps")], 0),
+    "shots": (
+        Annotated[str, typer.Option(help="how shots are detected: content, or transnetv2, a network")],
+        "content",
+    ),
     "contours": (
         Annotated[
             str, typer.Option(help="how contours are detected for sketches: hed, or canny, which is faster")

@@ -17,6 +17,7 @@ from workbench.collections.labels import open_csv, open_table
 from workbench.collections.oxford import open_oxford
 from workbench.collections.revisited import open_revisited
 from workbench.collections.ukbench import open_ukbench
+from workbench.collections.video.sampling import DEFAULT, Sampling
 from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -47,7 +48,7 @@ class Entry:
 # name → title, database images, queries, origin and terms
 _COLLECTIONS: dict[str, tuple[str, int, int, str]] = {
     "posters": ("Posters in scenes (semi-synthetic)", 630, 60, "made here from photographs in packages"),
-    "reels": ("Videos of posters (semi-synthetic)", 530, 30, "made here from photographs in packages"),
+    "reels": ("Videos of posters (semi-synthetic)", 575, 30, "made here from photographs in packages"),
     "oxford5k": ("Oxford5k", 5063, 55, "VGG, Oxford; photographs under Flickr's terms"),
     "paris6k": ("Paris6k", 6392, 55, "VGG, Oxford; photographs under Flickr's terms"),
     "roxford5k": ("Revisited Oxford", 4993, 70, "CMP, Prague; photographs under Flickr's terms"),
@@ -78,12 +79,12 @@ def open_collection(
     labels: str = "none",
     cache: Path = Path("data"),
     progress: Progress = silent,
-    fps: float = 1.0,
+    sampling: Sampling = DEFAULT,
 ) -> Collection:
     """Open a collection: ``posters``, ``reels``, a benchmark, ``BENCHMARK:FOLDER``, a CSV, table or folder.
 
     Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none``, ``folders`` or
-    ``folders:last``) applies to folders, and so does ``fps``: the frames a second of their videos. Write
+    ``folders:last``) applies to folders; ``sampling`` chooses the moments of videos. Write
     ``./NAME`` for a folder that has the name of a benchmark.
     Raises WorkbenchError with the path that was tried and the remedy.
     """
@@ -100,7 +101,7 @@ def open_collection(
         if name == "reels":
             from workbench.collections.reels.collection import open_reels
 
-            return open_reels(cache / name, progress, fps)
+            return open_reels(cache / name, progress, sampling)
         # Only the name of a benchmark has a meaning before the colon, so that C:\photos stays a path.
         benchmark, colon, folder = name.partition(":")
         if benchmark in _OPENERS:
@@ -113,7 +114,7 @@ def open_collection(
             return _OPENERS[benchmark](root, progress)
     path = user_path(name, "collection")
     if path.is_dir():
-        return open_folder(path, labels, progress, fps)
+        return open_folder(path, labels, progress, sampling)
     if path.suffix.lower() == ".csv":
         return open_csv(path, progress)
     if path.exists():

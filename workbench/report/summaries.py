@@ -15,6 +15,7 @@ from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.sweep import Sweep
 from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
+from workbench.engine.moment_evaluation import MomentEvaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.activations import Activations
 from workbench.explain.channels import Contributions
@@ -47,6 +48,7 @@ from workbench.report.explanation_summary import (
 )
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
+from workbench.report.moment_summary import moment_summary
 from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
 from workbench.report.text_summary import text_still, text_summary
 from workbench.report.training_summary import training_summary, training_table
@@ -93,6 +95,7 @@ summary.register(TrainingHistory, training_summary)
 still.register(TrainingHistory, training_table)
 summary.register(Evaluation, evaluation_summary)
 summary.register(Comparison, comparison_summary)
+summary.register(MomentEvaluation, moment_summary)
 summary.register(ScoreDistributions, scores_summary)
 summary.register(ApFactors, factors_summary)
 summary.register(Sweep, sweep_summary)
