@@ -28,6 +28,7 @@ from workbench.search.ranking import Ranking
 MIN_SCORE = 2.0  # seconds that are copied without a change, or more with a change
 WHOLE = 20_000  # rows of a database of which all similarities are computed
 DEEPEST = 1000  # similar frames of a larger database, for each frame of the query
+SAMPLE = 2000  # rows of a larger database, by which unrelated frames are known
 COLUMNS = ["query_start", "query_end", "video", "start", "end", "score"]
 
 
@@ -125,7 +126,8 @@ def aligned(
     for frames in forms:
         progress("searching frames", 0, 0)
         rankings, highest = _rankings(searcher, frames.vectors, None if whole else DEEPEST)
-        pairs = candidates(rankings, searcher.index.size, highest)
+        sample = None if whole or highest == 0 else frames.vectors @ background(searcher.vectors).T
+        pairs = candidates(rankings, searcher.index.size, highest, sample)
         progress("aligning videos", 0, 0)
         numbers = moments.videos[pairs.rows]
         others = (numbers >= 0) & ((numbers != own) if query.member else True)
@@ -146,6 +148,11 @@ def query_frames(searcher: Searcher, query: VideoQuery, progress: Progress) -> I
         else:
             numbers, vectors = frame_vectors(searcher.described, query, box, mirrored, progress)
             yield Frames(query.times[numbers], vectors, mirrored)
+
+
+def background(vectors: np.ndarray) -> np.ndarray:
+    """Vectors spread evenly over a database [N, D], for the similarities of unrelated frames."""
+    return vectors[np.linspace(0, len(vectors) - 1, SAMPLE).astype(int)]
 
 
 def _rankings(searcher: Searcher, vectors: np.ndarray, k: int | None) -> tuple[list[Ranking], float]:
