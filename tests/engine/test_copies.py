@@ -54,7 +54,7 @@ def query(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield next(tmp_path_factory.getbasetemp().glob("queries*/q.mp4"))
 
 
-@pytest.mark.parametrize("pipeline", [PIPELINE, f"{PIPELINE}/lsh:256", f"{PIPELINE}/sh:128"])
+@pytest.mark.parametrize("pipeline", [PIPELINE, f"{PIPELINE}/lsh:256"])
 def test_mirrored_segment_in_a_letterbox_is_located(bench: Bench, query: Path, pipeline: str) -> None:
     copies = bench.copies(query, pipeline=pipeline, progress=silent)
     assert list(copies.columns) == ["query_start", "query_end", "video", "start", "end", "score"]

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations, ramp_components
-from tests.support.alignments import alignment_of
+from tests.support.alignments import alignment_of, copies_judged
 from tests.support.evaluations import evaluation_of
 from tests.support.events import events_of, recounting_of
 from tests.support.explanations import (
@@ -102,6 +102,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
     "cooccurrence": lambda: correlated(HOSTILE[0], HOSTILE[1]).figure(),
     "events": lambda: events_of(HOSTILE, *HOSTILE[:3], with_events=len(HOSTILE)).figure(),
+    "copy_evaluation": lambda: copies_judged(HOSTILE[:2], HOSTILE[2], HOSTILE[3]).figure(),
     "explanation": lambda: explained([[0.1, 0.2]], names=HOSTILE[:4]).figure(),
     "frame_alignment": lambda: alignment_of(*HOSTILE[:2], pipeline=HOSTILE[2]).figure(),
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),

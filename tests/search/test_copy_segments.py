@@ -35,6 +35,14 @@ def test_floor_of_a_ranking_without_the_rest_is_its_last_similarity() -> None:
     assert not len(candidates([ranking([])], 10).rows)
 
 
+def test_floor_of_many_copies_is_that_of_a_sample() -> None:
+    # Median 0.1, deviation 0.1 · 1.4826; 3 of 20 rows of a normal distribution are 1.036 deviations above,
+    # less than the 2 of the floor: 0.1 + 2 · 0.14826 = 0.39652.
+    sample = np.array([[0.0, 0.1, 0.2, 0.1, 0.3, 0.0, 0.2]])
+    pairs = candidates([ranking([0.95, 0.9, 0.9])], 20, sample=sample)
+    assert pairs.weights == pytest.approx([(s - 0.39652) / (1 - 0.39652) for s in (0.95, 0.9, 0.9)], abs=1e-5)
+
+
 def test_segments_of_two_videos_with_their_scores() -> None:
     videos, times = np.repeat([0, 1], 20), np.tile(np.arange(20.0), 2)
     rankings = []

@@ -28,6 +28,7 @@ from workbench.search.ranking import Ranking
 MIN_SCORE = 2.0  # seconds that are copied without a change, or more with a change
 WHOLE = 20_000  # rows of a database of which all similarities are computed
 DEEPEST = 1000  # similar frames of a larger database, for each frame of the query
+SAMPLE = 2000  # rows of a larger database, by which unrelated frames are known
 COLUMNS = ["query_start", "query_end", "video", "start", "end", "score"]
 
 
@@ -47,6 +48,12 @@ class Moments:
     names: list[str]
     videos: np.ndarray
     times: np.ndarray
+
+    @property
+    def period(self) -> float:
+        """The median of the seconds between two moments of a video; 1 without such moments."""
+        steps = np.diff(self.times)[(np.diff(self.videos) == 0) & (self.videos[1:] >= 0)]
+        return float(np.median(steps)) if len(steps) else 1.0
 
 
 def find_copies(
@@ -119,14 +126,14 @@ def aligned(
     for frames in forms:
         progress("searching frames", 0, 0)
         rankings, highest = _rankings(searcher, frames.vectors, None if whole else DEEPEST)
-        pairs = candidates(rankings, searcher.index.size, highest)
+        sample = None if whole or highest == 0 else frames.vectors @ background(searcher.vectors).T
+        pairs = candidates(rankings, searcher.index.size, highest, sample)
         progress("aligning videos", 0, 0)
         numbers = moments.videos[pairs.rows]
         others = (numbers >= 0) & ((numbers != own) if query.member else True)
         pairs = type(pairs)(*(part[others] for part in pairs))
-        sampling = 1.0 / searcher.described.source.options.fps
         segments += copied_segments(
-            pairs, frames.times, moments.videos, moments.times, 1.0 / fps, sampling, min_score
+            pairs, frames.times, moments.videos, moments.times, 1.0 / fps, moments.period, min_score
         )
     return without_overlaps(segments)
 
@@ -141,6 +148,11 @@ def query_frames(searcher: Searcher, query: VideoQuery, progress: Progress) -> I
         else:
             numbers, vectors = frame_vectors(searcher.described, query, box, mirrored, progress)
             yield Frames(query.times[numbers], vectors, mirrored)
+
+
+def background(vectors: np.ndarray) -> np.ndarray:
+    """Vectors spread evenly over a database [N, D], for the similarities of unrelated frames."""
+    return vectors[np.linspace(0, len(vectors) - 1, SAMPLE).astype(int)]
 
 
 def _rankings(searcher: Searcher, vectors: np.ndarray, k: int | None) -> tuple[list[Ranking], float]:

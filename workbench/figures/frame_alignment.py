@@ -33,7 +33,7 @@ def frame_alignment(result: FrameAlignment) -> Figure:
     )
     figure = new_figure(
         title,
-        f"{text(result.query)} with {text(result.video)}<br>{details} · {text(result.pipeline)}",
+        f"{text(result.query, 40)} with {text(result.video, 40)}<br>{details} · {text(result.pipeline)}",
         x=f"time in {text(result.video, 30)}, s",
         y=f"time in {text(result.query, 30)}, s",
         height=460,

@@ -17,7 +17,9 @@ from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.summary import Summary
 from workbench.analysis.sweep import Sweep
 from workbench.config.errors import WorkbenchError
+from workbench.engine.copy_evaluation import CopyEvaluation
 from workbench.engine.evaluate import Evaluation
+from workbench.engine.frame_alignment import FrameAlignment
 from workbench.engine.moment_evaluation import MomentEvaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.activations import Activations
@@ -36,6 +38,7 @@ from workbench.report.combined_summary import combined_still, combined_summary
 from workbench.report.components_summary import components_still, components_summary
 from workbench.report.confusion_summary import confusion_summary
 from workbench.report.cooccurrence_summary import cooccurrence_summary
+from workbench.report.copies_summary import alignment_summary, copies_summary
 from workbench.report.embedding_summary import embedding_summary
 from workbench.report.evaluation_summaries import (
     comparison_summary,
@@ -115,3 +118,5 @@ still.register(Summary, moments_still)
 summary.register(Events, events_summary)
 summary.register(Recounting, recounting_summary)
 still.register(Recounting, recounting_still)
+summary.register(CopyEvaluation, copies_summary)
+summary.register(FrameAlignment, alignment_summary)

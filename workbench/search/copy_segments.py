@@ -7,6 +7,7 @@ frames above it are aligned in time, for each video of the database on its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,9 @@ class AlignedSegment(NamedTuple):
     alignment: Alignment
 
 
-def candidates(rankings: Sequence[Ranking], size: int, highest: float = 1.0) -> Candidates:
+def candidates(
+    rankings: Sequence[Ranking], size: int, highest: float = 1.0, sample: np.ndarray | None = None
+) -> Candidates:
     """The pairs of frames clearly above the floors, from rankings of a database of ``size`` rows.
 
     The floor of a frame is ``DEVIATIONS`` robust standard deviations above the median of its similarities,
@@ -51,7 +54,12 @@ def candidates(rankings: Sequence[Ranking], size: int, highest: float = 1.0) -> 
         scores = ranking.scores.astype(np.float64)
         if not len(scores):
             continue
-        floor = similarity_floor(scores, highest) if len(scores) >= size else float(scores[-1])
+        floor = float(scores[-1])
+        if len(scores) >= size:
+            floor = similarity_floor(scores, highest)
+        elif sample is not None:
+            beyond = NormalDist().inv_cdf(1 - len(scores) / size)
+            floor = min(floor, similarity_floor(sample[frame], highest, max(DEVIATIONS, beyond)))
         if floor >= highest:
             continue
         weight = (scores - floor) / (highest - floor)
@@ -64,11 +72,11 @@ def candidates(rankings: Sequence[Ranking], size: int, highest: float = 1.0) -> 
     return Candidates(np.concatenate(frames), np.concatenate(rows), np.concatenate(weights))
 
 
-def similarity_floor(scores: np.ndarray, highest: float) -> float:
+def similarity_floor(scores: np.ndarray, highest: float, deviations: float = DEVIATIONS) -> float:
     """The similarity to one frame that unrelated frames seldom reach: see ``candidates``."""
     low, middle = (float(value) for value in np.percentile(scores, [10, 50]))
     spread = _NORMAL * float(np.median(np.abs(scores - middle)))
-    return min(middle + DEVIATIONS * spread, (low + highest) / 2)
+    return min(middle + deviations * spread, (low + highest) / 2)
 
 
 def copied_segments(
