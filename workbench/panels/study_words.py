@@ -15,6 +15,19 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "errors / R = 1 − R-precision",
         "Manning, Raghavan and Schütze 2008, section 8.4",
     ),
+    "moment": (
+        "A frame of a video that belongs to the collection as an image does. Moments are taken at a fixed "
+        "rate, once a second by default, or some from each shot, and are named by file and time.",
+        "clips/a.mp4#t=12.40",
+        "Media Fragments URI 1.0, W3C 2012",
+    ),
+    "timeline": (
+        "The similarity of each moment to the query, from the first frame of a video on the left to the last "
+        "on the right. All videos share one scale of colours; the marks above a strip are results of the "
+        "ranking: ▼ right, × wrong, | not judged.",
+        "colour = (score − lowest) / (highest − lowest)",
+        "",
+    ),
     "boxes": (
         "In each result, the region that is most similar to the query is taken for the place of the query. "
         "Where trained proposals exist, they refine its box.",

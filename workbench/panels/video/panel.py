@@ -1,0 +1,202 @@
+"""The videos of a collection: timelines of their similarity to the query, a player, shots and a summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as W
+import pandas as pd
+
+from workbench.collections.collection import Collection
+from workbench.collections.video.moment import seconds_of, video_of
+from workbench.common.progress import Progress
+from workbench.config.errors import WorkbenchError
+from workbench.panels.base import Panel
+from workbench.panels.session import RANKING, Session
+from workbench.panels.video.file_server import served_videos
+from workbench.panels.video.frames import frame_jpeg
+from workbench.panels.video.moments import Moments, Strips
+from workbench.panels.widgets.help import Help
+from workbench.panels.widgets.player import Player
+from workbench.panels.widgets.region import Text, line, region
+from workbench.panels.widgets.timelines import Timelines
+
+NONE = (
+    "This collection has no videos: open a folder that holds some (MP4, MKV, MOV, WebM or AVI), "
+    'such as wb.open("~/clips").'
+)
+WAITING = "Similarities to the query appear here once the moments are described."
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A ranking, and the collection whose moments it ranks. No two are equal: a ranking is a table."""
+
+    ranking: pd.DataFrame | None
+    collection: Collection
+
+
+class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
+    """Timelines of all videos, and the player of one of them; a frame becomes the session's image."""
+
+    lane, phase = "timelines", "Comparing moments with the query"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._moments: tuple[Collection | None, Moments] = None, Moments({})
+        self._served = served_videos(session.bench)
+        self.lines = Text(lines=[line(WAITING, "note")], live=True)
+        self.timelines = Timelines(label="Timelines of the videos")
+        self.player = Player(self.frame)
+        self.second = Player(self.frame)
+        players = W.Box([self.player, self.second])
+        players.add_class("wb-players")
+        top = W.Box([players, self.timelines])
+        top.add_class("wb-video-top")
+        head = W.Box([self.lines, Help("timeline", "moment")])
+        head.add_class("wb-video-head")
+        self.body = W.VBox([top])
+        self.widget = region("Video", head, self.body)
+        guard = session.guard
+        self.timelines.on_seek(lambda video, seconds: guard(lambda _: self.seek(video, seconds))(None))
+        self.timelines.on_show(lambda video: guard(lambda _: self.show_best(video))(None))
+        self.timelines.on_beside(lambda video: guard(lambda _: self.show_beside(video))(None))
+        self.player.on_seek(lambda video, seconds: guard(lambda _: self.seek(video, seconds))(None))
+        session.observe(guard(self.refresh), "ranking")
+        session.observe(guard(self.follow), "image")
+        self.watch_question()
+        self.watch_folding()
+        self.refresh()
+
+    # -- timelines
+
+    def request(self) -> Request | None:
+        collection = self.session.bench.collection
+        return Request(self.session.ranking, collection) if collection.videos else None
+
+    def dim(self, stale: bool) -> None:
+        self.timelines.stale = stale or (self.session.ranking is not None and not self.session.answered)
+
+    def compute(self, request: Request, progress: Progress) -> tuple[Moments, Strips | None]:
+        collection, moments = self._moments
+        if collection is not request.collection:
+            moments = Moments(request.collection.videos)
+        return moments, None if request.ranking is None else moments.strips(request.ranking)
+
+    def render_nothing(self) -> None:
+        self.body.layout.display = "none"
+        self.lines.lines = [line(NONE)]
+
+    def render_error(self, error: WorkbenchError) -> None:
+        self.lines.lines = [line(str(error), "error")]
+
+    def render(self, result: tuple[Moments, Strips | None]) -> None:
+        moments, strips = result
+        self.body.layout.display = None
+        fresh = self._moments[1] is not moments
+        self._moments = self.session.bench.collection, moments
+        with self.timelines.hold_sync():
+            if fresh:
+                self.timelines.rows, self.timelines.times = moments.rows(), moments.times.tobytes()
+            if strips is not None:
+                self.timelines.values, self.timelines.scale = strips.values, strips.scale
+                self.timelines.order, self.timelines.hits = strips.order, strips.hits
+        self.lines.lines = self._summary(moments, strips)
+        if not self.player.video or self.player.video not in moments.videos:
+            self._show_first(moments, strips)
+
+    def _summary(self, moments: Moments, strips: Strips | None) -> list[dict[str, Any]]:
+        videos, count = len(moments.videos), len(moments.names)
+        text = f"{videos:,} {'video' if videos == 1 else 'videos'}, {count:,} moments"
+        if strips is None:
+            waits = WAITING if RANKING in self.session.jobs else "Choose a query to compare them with it."
+            return [line(f"{text}. {waits}", "note")]
+        keys = "Click or ← → seeks · Page Up/Down: hits · ↑ ↓ videos · Space plays"
+        return [line(f"{text}, the most similar videos first", "note"), line(keys, "note")]
+
+    def _show_first(self, moments: Moments, strips: Strips | None) -> None:
+        """Show the image under study if it is a moment, else the best result, else the first video."""
+        image = self.session.image
+        if video_of(image) in moments.videos:
+            self.show(video_of(image), seconds_of(image))
+        elif strips is not None and strips.hits:
+            name = moments.names[strips.hits[0][0]]
+            self.show(video_of(name), seconds_of(name))
+        else:
+            self.show(next(iter(moments.videos)), 0.0)
+
+    # -- the video that is shown
+
+    def show(self, video: str, seconds: float) -> None:
+        """Show a video at a time."""
+        if video == self.player.video:
+            self.player.go(seconds)
+            return
+        self._load(self.player, video, seconds)
+        self.timelines.current = video
+        if video == self.second.video:
+            self.show_beside("")
+
+    def _load(self, player: Player, video: str, seconds: float) -> None:
+        moments = self._moments[1]
+        if not video:
+            player.load("", "", 0.0, [])
+            return
+        player.load(
+            video,
+            self._served.address(video),
+            moments.length(video),
+            moments.times[moments.of(video)],
+            seconds,
+        )
+        player.picture = moments.nearest(video, seconds)
+
+    def frame(self, video: str, seconds: float, side: int) -> bytes:
+        """A frame as a JPEG, in a worker of a player."""
+        collection = self.session.bench.collection
+        if video not in collection.videos:
+            raise WorkbenchError(f"{video!r} is not a video of {collection.name!r}")
+        return frame_jpeg(collection.path(video), seconds, side)
+
+    def seek(self, video: str, seconds: float) -> None:
+        """A user went to a time: its moment becomes the image under study."""
+        moments = self._moments[1]
+        if video not in moments.videos:
+            return
+        if video != self.player.video:
+            self.show(video, seconds)
+        moment = moments.nearest(video, seconds)
+        self.player.picture = moment
+        self._sought = moment
+        self.session.image = moment
+
+    _sought = ""  # the moment of the last seek, to which the player needs not move
+
+    def follow(self, _: object) -> None:
+        """The image under study has changed: go to it."""
+        image, moments = self.session.image, self._moments[1]
+        if image == self._sought or self.folded:
+            return
+        self._sought = ""
+        if video_of(image) in moments.videos:
+            self.show(video_of(image), seconds_of(image))
+            self.player.picture = image
+
+    def show_best(self, video: str) -> None:
+        """The name of a video was clicked: show its best moment."""
+        moments, ranking = self._moments[1], self.session.ranking
+        if video not in moments.videos:
+            return
+        first = 0
+        if ranking is not None:
+            scores = moments.scores(ranking)[moments.of(video)]
+            first = int(pd.Series(scores).fillna(-float("inf")).to_numpy().argmax())
+        seconds = float(moments.times[moments.of(video)][first])
+        self.show(video, seconds)
+        self.seek(video, seconds)
+
+    def show_beside(self, video: str) -> None:
+        """Show another video beside the first; empty: none."""
+        self.timelines.beside = video
+        self._load(self.second, video, 0.0)
