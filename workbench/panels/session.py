@@ -56,6 +56,7 @@ class Session(Refinement):
     evaluations = T.Dict()  # pipeline → Evaluation, or the sentence of an error
     waiting = T.Tuple()  # pipelines
     example = T.Tuple()  # pipelines
+    shots = T.Dict()  # video → the seconds at which its shots begin, where they are known
     learned = T.Int(0)  # number of trainings that ended; panels then offer new weights
     jobs = T.Dict()  # lane → Job that runs now
     message = T.Unicode()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipywidgets as W
+import numpy as np
 import pandas as pd
 
 from workbench.collections.collection import Collection
@@ -13,10 +14,14 @@ from workbench.collections.video.moment import seconds_of, video_of
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.panels.base import Panel
+from workbench.panels.moment_captions import starts_of
 from workbench.panels.session import RANKING, Session
 from workbench.panels.video.file_server import served_videos
 from workbench.panels.video.frames import frame_jpeg
 from workbench.panels.video.moments import Moments, Strips
+from workbench.panels.video.side_by_side import SideBySide
+from workbench.panels.video.storyboard import Storyboard
+from workbench.panels.video.summary_strip import SummaryStrip
 from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.player import Player
 from workbench.panels.widgets.region import Text, line, region
@@ -37,7 +42,15 @@ class Request:
     collection: Collection
 
 
-class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
+class Answer(NamedTuple):
+    """The moments, and their scores and strips for the query; None without a ranking."""
+
+    moments: Moments
+    scores: np.ndarray | None
+    strips: Strips | None
+
+
+class VideoPanel(Panel[Request, Answer]):
     """Timelines of all videos, and the player of one of them; a frame becomes the session's image."""
 
     lane, phase = "timelines", "Comparing moments with the query"
@@ -45,6 +58,7 @@ class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._moments: tuple[Collection | None, Moments] = None, Moments({})
+        self._scores: np.ndarray | None = None
         self._served = served_videos(session.bench)
         self.lines = Text(lines=[line(WAITING, "note")], live=True)
         self.timelines = Timelines(label="Timelines of the videos")
@@ -56,7 +70,12 @@ class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
         top.add_class("wb-video-top")
         head = W.Box([self.lines, Help("timeline", "moment")])
         head.add_class("wb-video-head")
-        self.body = W.VBox([top])
+        self.storyboard = Storyboard(session, self._take_shots, self._seek_here)
+        self.summary = SummaryStrip(session, self._seek_moment)
+        self.pair = SideBySide(session, self._take_segments)
+        self.parts = (self.storyboard, self.summary, self.pair)
+        self.body = W.VBox([top, self.pair.widget, self.storyboard.widget, self.summary.widget])
+        self.body.add_class("wb-video-body")
         self.widget = region("Video", head, self.body)
         guard = session.guard
         self.timelines.on_seek(lambda video, seconds: guard(lambda _: self.seek(video, seconds))(None))
@@ -76,13 +95,17 @@ class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
         return Request(self.session.ranking, collection) if collection.videos else None
 
     def dim(self, stale: bool) -> None:
-        self.timelines.stale = stale or (self.session.ranking is not None and not self.session.answered)
+        stale = stale or (self.session.ranking is not None and not self.session.answered)
+        self.timelines.stale = self.storyboard.grid.stale = stale
 
-    def compute(self, request: Request, progress: Progress) -> tuple[Moments, Strips | None]:
+    def compute(self, request: Request, progress: Progress) -> Answer:
         collection, moments = self._moments
         if collection is not request.collection:
             moments = Moments(request.collection.videos)
-        return moments, None if request.ranking is None else moments.strips(request.ranking)
+        ranking = request.ranking
+        if ranking is None:
+            return Answer(moments, None, None)
+        return Answer(moments, moments.scores(ranking), moments.strips(ranking))
 
     def render_nothing(self) -> None:
         self.body.layout.display = "none"
@@ -91,8 +114,8 @@ class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
     def render_error(self, error: WorkbenchError) -> None:
         self.lines.lines = [line(str(error), "error")]
 
-    def render(self, result: tuple[Moments, Strips | None]) -> None:
-        moments, strips = result
+    def render(self, result: Answer) -> None:
+        moments, self._scores, strips = result
         self.body.layout.display = None
         fresh = self._moments[1] is not moments
         self._moments = self.session.bench.collection, moments
@@ -103,7 +126,9 @@ class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
                 self.timelines.values, self.timelines.scale = strips.values, strips.scale
                 self.timelines.order, self.timelines.hits = strips.order, strips.hits
         self.lines.lines = self._summary(moments, strips)
-        if not self.player.video or self.player.video not in moments.videos:
+        if self.player.video in moments.videos:
+            self._show_parts()
+        else:
             self._show_first(moments, strips)
 
     def _summary(self, moments: Moments, strips: Strips | None) -> list[dict[str, Any]]:
@@ -137,6 +162,43 @@ class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
         self.timelines.current = video
         if video == self.second.video:
             self.show_beside("")
+        self._show_parts()
+
+    def _show_parts(self) -> None:
+        """Show storyboard, summary and alignment of the video that is shown."""
+        moments, video = self._moments[1], self.player.video
+        part = moments.of(video)
+        scores = np.full(part.stop - part.start, np.nan) if self._scores is None else self._scores[part]
+        self.storyboard.show(video, moments.length(video), tuple(moments.names[part]), scores)
+        self.summary.show(video)
+        self.pair.show(video, self.second.video)
+
+    def _take_shots(self, shots: pd.DataFrame | None) -> None:
+        """The shots of the video are known, or are not."""
+        self.player.shots = [] if shots is None else shots[["start", "end"]].to_numpy(float).tolist()
+        if shots is not None:
+            self.session.shots = {**self.session.shots, **starts_of(shots)}
+            self.storyboard.mark(seconds_of(self.player.picture))
+
+    def _take_segments(self, segments: list[list[float]]) -> None:
+        """The segments of the two videos that are alike are known."""
+        video, second = self.player.video, self.second.video
+        self.second.leader, self.second.follows = video, segments
+        self.timelines.segments = [
+            {"video": name, "start": segment[at], "end": segment[at + 1]}
+            for segment in segments
+            for name, at in ((video, 0), (second, 2))
+        ]
+
+    def _seek_here(self, seconds: float) -> None:
+        """A shot of the storyboard was chosen."""
+        self.player.go(seconds)
+        self.seek(self.player.video, seconds)
+
+    def _seek_moment(self, moment: str) -> None:
+        """A moment of the summary was chosen."""
+        self.show(video_of(moment), seconds_of(moment))
+        self.seek(video_of(moment), seconds_of(moment))
 
     def _load(self, player: Player, video: str, seconds: float) -> None:
         moments = self._moments[1]
@@ -169,6 +231,7 @@ class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
         moment = moments.nearest(video, seconds)
         self.player.picture = moment
         self._sought = moment
+        self.storyboard.mark(seconds)
         self.session.image = moment
 
     _sought = ""  # the moment of the last seek, to which the player needs not move
@@ -182,17 +245,16 @@ class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
         if video_of(image) in moments.videos:
             self.show(video_of(image), seconds_of(image))
             self.player.picture = image
+            self.storyboard.mark(seconds_of(image))
 
     def show_best(self, video: str) -> None:
         """The name of a video was clicked: show its best moment."""
-        moments, ranking = self._moments[1], self.session.ranking
+        moments = self._moments[1]
         if video not in moments.videos:
             return
-        first = 0
-        if ranking is not None:
-            scores = moments.scores(ranking)[moments.of(video)]
-            first = int(pd.Series(scores).fillna(-float("inf")).to_numpy().argmax())
-        seconds = float(moments.times[moments.of(video)][first])
+        part = moments.of(video)
+        first = 0 if self._scores is None else int(np.nan_to_num(self._scores[part], nan=-np.inf).argmax())
+        seconds = float(moments.times[part][first])
         self.show(video, seconds)
         self.seek(video, seconds)
 
@@ -200,3 +262,4 @@ class VideoPanel(Panel[Request, "tuple[Moments, Strips | None]"]):
         """Show another video beside the first; empty: none."""
         self.timelines.beside = video
         self._load(self.second, video, 0.0)
+        self.pair.show(self.player.video, video)
