@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.bench.bench import Bench
 from workbench.collections.catalog import open_collection
 from workbench.collections.distractors import check, with_distractors
+from workbench.collections.video.sampling import Sampling
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.paths import user_folder
 from workbench.common.progress import Progress
@@ -63,5 +64,6 @@ def open_workbench(
         weights=None if weights is None else user_folder(weights, "weights"),
         distractors=distractors,
     )
-    collection = open_collection(name, labels, chosen.cache, progress, chosen.fps)
+    sampling = Sampling(chosen.fps, chosen.per_shot, chosen.shots, chosen.cache)
+    collection = open_collection(name, labels, chosen.cache, progress, sampling)
     return Workbench(with_distractors(collection, distractors, progress), chosen)

@@ -46,6 +46,11 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         "",
     ),
     "fps": (Annotated[float, typer.Option(help="frames of videos that become images, a second")], 1.0),
+    "per_shot": (Annotated[int, typer.Option(help="frames of each shot of a video, in place of --fps")], 0),
+    "shots": (
+        Annotated[str, typer.Option(help="how shots are detected: content, or transnetv2, a network")],
+        "content",
+    ),
     "contours": (
         Annotated[
             str, typer.Option(help="how contours are detected for sketches: hed, or canny, which is faster")

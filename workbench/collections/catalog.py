@@ -17,6 +17,7 @@ from workbench.collections.labels import open_csv, open_table
 from workbench.collections.oxford import open_oxford
 from workbench.collections.revisited import open_revisited
 from workbench.collections.ukbench import open_ukbench
+from workbench.collections.video.sampling import DEFAULT, Sampling
 from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -77,12 +78,12 @@ def open_collection(
     labels: str = "none",
     cache: Path = Path("data"),
     progress: Progress = silent,
-    fps: float = 1.0,
+    sampling: Sampling = DEFAULT,
 ) -> Collection:
     """Open a collection by name: ``posters``, a benchmark, ``BENCHMARK:FOLDER``, a CSV file, table or folder.
 
     Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none``, ``folders`` or
-    ``folders:last``) applies to folders, and so does ``fps``: the frames a second of their videos. Write
+    ``folders:last``) applies to folders, and so does ``sampling``: the moments of their videos. Write
     ``./NAME`` for a folder that has the name of a benchmark.
     Raises WorkbenchError with the path that was tried and the remedy.
     """
@@ -108,7 +109,7 @@ def open_collection(
             return _OPENERS[benchmark](root, progress)
     path = user_path(name, "collection")
     if path.is_dir():
-        return open_folder(path, labels, progress, fps)
+        return open_folder(path, labels, progress, sampling)
     if path.suffix.lower() == ".csv":
         return open_csv(path, progress)
     if path.exists():

@@ -18,6 +18,7 @@ from workbench.collections.protocols import PROTOCOLS
 from workbench.collections.same_label import SameLabel
 from workbench.collections.truth_files import truth_files
 from workbench.collections.video.moment import SUFFIXES as VIDEO_SUFFIXES
+from workbench.collections.video.sampling import DEFAULT, Sampling
 from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
@@ -27,10 +28,10 @@ Problems = tuple[tuple[str, str], ...]
 
 
 def open_folder(
-    root: Path, labels: str = "none", progress: Progress = silent, fps: float = 1.0
+    root: Path, labels: str = "none", progress: Progress = silent, sampling: Sampling = DEFAULT
 ) -> Collection:
-    """Open all images below ``root``, and the moments of videos, sampled at ``fps`` frames a second; hidden
-    files and folders are skipped.
+    """Open all images below ``root``, and the moments of videos, by ``sampling``; hidden files and
+    folders are skipped.
 
     With ``labels="folders"`` the label of an image is its folder (images directly in ``root`` have
     none and are distractors), and each image of a label with two or more images is a query. With
@@ -45,7 +46,7 @@ def open_folder(
     if videos:
         from workbench.collections.video.listing import list_moments  # OpenCV, which images do not need
 
-        listing = list_moments(root, videos, fps, progress)
+        listing = list_moments(root, videos, sampling, progress)
         names += listing.moments
         notes += listing.notes
         problems += listing.unread

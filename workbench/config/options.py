@@ -14,6 +14,8 @@ LARGEST_SIZE = 16_384  # pixels of a side; the largest photographs have about as
 LARGEST_SEED = 2_000_000_000  # FAISS holds seeds in 32 bits, and adds a number to some
 RESIZES = ("exact", "cells")
 CONTOURS = ("hed", "canny")
+SHOTS = ("content", "transnetv2")
+MOST_PER_SHOT = 1000
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Options:
     the network. Transformers, which take whole patches only, always use cells.
     ``contours``: the operator that detects the contours of images for queries by sketch.
     ``distractors`` are negatives that are added to the collection's database. ``fps``: frames of videos that
-    become images, a second.
+    become images, a second; ``per_shot``: frames of each shot instead, unless it is zero. ``shots``: the
+    method that detects shots.
     """
 
     size: int = 512
@@ -37,14 +40,20 @@ class Options:
     distractors: str = ""  # a folder, or synthetic:COUNT
     contours: str = "hed"
     fps: float = 1.0
+    per_shot: int = 0
+    shots: str = "content"
 
     def __post_init__(self) -> None:
         """Raise WorkbenchError if a number is out of its range, or a word is not one of those known."""
-        for name, least, most in (("size", 1, LARGEST_SIZE), ("seed", 0, LARGEST_SEED)):
+        for name, least, most in (
+            ("size", 1, LARGEST_SIZE),
+            ("seed", 0, LARGEST_SEED),
+            ("per_shot", 0, MOST_PER_SHOT),
+        ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise WorkbenchError(f"{name} {value!r} is not a whole number from {least} to {most:,}")
-        for name, valid in (("resize", RESIZES), ("contours", CONTOURS)):
+        for name, valid in (("resize", RESIZES), ("contours", CONTOURS), ("shots", SHOTS)):
             if getattr(self, name) not in valid:
                 raise WorkbenchError(
                     f"{name} {getattr(self, name)!r} is not known; valid: {', '.join(valid)}"

@@ -17,6 +17,7 @@ from workbench.collections.folder import open_folder
 from workbench.collections.lookup import image_at
 from workbench.collections.video.header import sample_times, video_header
 from workbench.collections.video.moment import clock, moment_name, moment_of, video_of
+from workbench.collections.video.sampling import Sampling
 from workbench.collections.video.shot import Shot, shot_numbers
 from workbench.config.errors import WorkbenchError
 
@@ -112,7 +113,7 @@ def test_folder_of_images_and_videos_opens(video: Path, tmp_path: Path) -> None:
     (folder / "empty.mp4").touch()
     (folder / "text.mov").write_text("no video" * 100)
     images.load(Path(f"{video}#t=0.00")).save(folder / "photo.png")
-    collection = open_folder(tmp_path / "mixed", fps=0.5)
+    collection = open_folder(tmp_path / "mixed", sampling=Sampling(fps=0.5))
     moments = [f"a b/clip <b>.mp4#t={t}.00" for t in range(0, 10, 2)]
     assert list(collection.images) == ["a b/photo.png", *moments]
     assert dict(collection.problems) == {

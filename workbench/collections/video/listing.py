@@ -10,6 +10,8 @@ from pathlib import Path
 
 from workbench.collections.video.header import VideoHeader, sample_times, video_header
 from workbench.collections.video.moment import moment_name
+from workbench.collections.video.sampling import Sampling, shot_times
+from workbench.collections.video.shot import Shot
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 
@@ -23,8 +25,35 @@ class VideoListing:
     notes: tuple[str, ...]  # on videos that are read in part
 
 
-def list_moments(root: Path, videos: Sequence[str], fps: float, progress: Progress = silent) -> VideoListing:
-    """Sample videos below ``root`` at ``fps`` frames a second, from their beginnings."""
+def list_moments(
+    root: Path, videos: Sequence[str], sampling: Sampling, progress: Progress = silent
+) -> VideoListing:
+    """Sample videos below ``root``. Raises WorkbenchError if shots are needed and cannot be detected."""
+    headers = _headers(root, videos, progress)
+    readable = {video: header for video, header in headers.items() if isinstance(header, VideoHeader)}
+    unread = {video: reason for video, reason in headers.items() if isinstance(reason, str)}
+    shots: dict[str, tuple[Shot, ...] | str] = {}
+    if sampling.per_shot:
+        from workbench.collections.video.shot_store import detect_shots  # PySceneDetect takes a second
+
+        paths = {video: root / video for video in readable}
+        shots = detect_shots(paths, sampling.shots, sampling.cache, progress)
+    moments: list[str] = []
+    notes: list[str] = []
+    for video, header in readable.items():
+        detected = shots.get(video, ())
+        if isinstance(detected, str):
+            unread[video] = detected
+            continue
+        times = shot_times(detected, sampling.per_shot) if detected else sample_times(header, sampling.fps)
+        moments += [moment_name(video, seconds) for seconds in times]
+        if header.note:
+            notes.append(f"{video!r}: {header.note}")
+    return VideoListing(tuple(moments), tuple(unread.items()), tuple(notes))
+
+
+def _headers(root: Path, videos: Sequence[str], progress: Progress) -> dict[str, VideoHeader | str]:
+    """The headers of videos, or the reasons that they cannot be read."""
 
     def read(video: str) -> VideoHeader | str:
         try:
@@ -32,20 +61,13 @@ def list_moments(root: Path, videos: Sequence[str], fps: float, progress: Progre
         except WorkbenchError as error:
             return str(error)
 
-    moments: list[str] = []
-    unread: list[tuple[str, str]] = []
-    notes: list[str] = []
+    headers: dict[str, VideoHeader | str] = {}
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
         try:
             for done, (video, header) in enumerate(zip(videos, pool.map(read, videos), strict=True), 1):
                 progress("checking videos", done, len(videos))
-                if isinstance(header, str):
-                    unread.append((video, header))
-                    continue
-                moments += [moment_name(video, seconds) for seconds in sample_times(header, fps)]
-                if header.note:
-                    notes.append(f"{video!r}: {header.note}")
+                headers[video] = header
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not read the rest
             raise
-    return VideoListing(tuple(moments), tuple(unread), tuple(notes))
+    return headers
