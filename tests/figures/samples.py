@@ -35,6 +35,7 @@ from tests.support.studies import (
     sweep_of,
     tradeoff_of,
 )
+from tests.support.summaries import summary_of
 from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.embedding_map import EmbeddingMap
 from workbench.analysis.index_tradeoff import IndexMeasures
@@ -110,6 +111,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),
     "score_histogram": lambda: scores_of([0.5], [0.1], [0.2], HOSTILE[0], HOSTILE[1]).figure(),
     "spectrum": lambda: correlated(HOSTILE[0], HOSTILE[1]).spectrum_figure(),
+    "summary": lambda: summary_of(HOSTILE, HOSTILE[0], HOSTILE[1]).figure(),
     "sweep": lambda: sweep_of(
         {name: {"<b>{x}": name, "$y$": 1} for name in HOSTILE},
         {name: [0.2, 0.4] for name in HOSTILE},

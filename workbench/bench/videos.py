@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import pandas as pd
 
+from workbench.analysis.summary import Summary, summarise
+from workbench.collections.video.shot import Shot
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
+from workbench.config.config import Config
 from workbench.engine.engine import Engine
-from workbench.engine.shots import nearest_moment, shots_of_videos
+from workbench.engine.shots import nearest_moment, shots_of_videos, stored_shots
 
 
 class VideoAccessor:
@@ -35,9 +41,31 @@ class VideoAccessor:
         if the video is not in the collection, or cannot be read.
         """
         videos = None if video is None else [video]
+        return self._table(shots_of_videos(self._engine, videos, progress))
+
+    def stored_shots(self, videos: Sequence[str] | None = None) -> pd.DataFrame:
+        """The same table of those of the ``videos`` (None: all) whose shots are stored; none is detected."""
+        return self._table(stored_shots(self._engine, videos))
+
+    def summary(
+        self,
+        video: str | Path | None = None,
+        *,
+        k: int = 12,
+        pipeline: str | Config | None = None,
+        progress: Progress = notebook_progress,
+    ) -> Summary:
+        """The ``k`` moments that summarise a video, or all videos, by facility location: see ``Summary``.
+
+        ``video`` is the name of a video of the collection, or its path. Raises WorkbenchError if the
+        collection has no videos, or not this one.
+        """
+        return summarise(self._engine, self._engine.config(pipeline), video, k, progress)
+
+    def _table(self, videos: Mapping[str, Sequence[Shot]]) -> pd.DataFrame:
         rows = [
             (shot.video, number, shot.start, shot.end, nearest_moment(self._engine, shot))
-            for shots in shots_of_videos(self._engine, videos, progress).values()
+            for shots in videos.values()
             for number, shot in enumerate(shots)
         ]
         return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])

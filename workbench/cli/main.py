@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import queries, resources, train
+from workbench.cli import moments, queries, resources, train
 from workbench.cli.console import (
     print_json,
     print_line,
@@ -175,7 +175,7 @@ def runs(
     print_notes(store.damage_notes(table))
 
 
-for query_command in (queries.search, queries.classify, queries.explain):
+for query_command in (queries.search, queries.classify, queries.explain, moments.summary):
     app.command()(opens(query_command))
 for command in (resources.fetch, resources.collections, resources.backbones, resources.doctor):
     app.command()(command)

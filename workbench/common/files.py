@@ -71,15 +71,15 @@ def replace_file(path: Path, content: bytes) -> None:
         raise disk_error(path, error) from None
 
 
-def write_output(path: Path, content: str, kind: str, errors: str = "replace") -> None:
-    """Write a text file for the user atomically; ``kind`` names it in the message, as in "report".
+def write_output(path: Path, content: str | bytes, kind: str, errors: str = "replace") -> None:
+    """Write a file for the user atomically, text as UTF-8; ``kind`` names it in the message, as in "report".
 
     The target of a link is written. Raises WorkbenchError if the file cannot be written.
     """
     try:
         path = Path(os.path.realpath(path))
         with replacing(path) as part, part.open("wb") as file:
-            _write(file, content.encode("utf-8", errors))
+            _write(file, content.encode("utf-8", errors) if isinstance(content, str) else content)
     except (OSError, ValueError) as error:  # ValueError: an impossible file name
         reason = getattr(error, "strerror", None) or error
         raise WorkbenchError(

@@ -51,6 +51,18 @@ def shots_of_videos(
     return shots
 
 
+def stored_shots(engine: Engine, videos: Sequence[str] | None = None) -> dict[str, tuple[Shot, ...]]:
+    """The shots of those of some videos of the collection (None: all) that were detected before."""
+    from workbench.collections.video.shot_store import read_shots  # OpenCV, which images do not need
+
+    collection = engine.collection
+    chosen = (
+        collection.videos if videos is None else [video for video in videos if video in collection.videos]
+    )
+    paths = {video: collection.path(video) for video in chosen}
+    return read_shots(paths, engine.options.shots, engine.options.cache)
+
+
 def nearest_moment(engine: Engine, shot: Shot) -> str:
     """The id of the moment of the collection that is nearest to the middle of a shot; empty if its video has
     none."""

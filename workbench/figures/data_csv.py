@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from workbench.common.csv_cell import csv_cell
 from workbench.figures.style import plain
 
 COLUMNS = ("trace", "id", "x", "y", "z", "text")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet computes what begins with one of them
 
 
 def figure_csv(figure: go.Figure) -> str:
@@ -32,7 +32,7 @@ def figure_csv(figure: go.Figure) -> str:
 
 
 def _rows(figure: go.Figure, trace: Any) -> Iterator[list[Any]]:
-    name = _cell(plain(trace.name or ""))
+    name = csv_cell(plain(trace.name or ""))
     x, y, z = (_values(trace, key) for key in ("x", "y", "z"))
     if x is None and y is None:
         x, y = _values(trace, "labels"), _values(trace, "values")
@@ -48,7 +48,7 @@ def _rows(figure: go.Figure, trace: Any) -> Iterator[list[Any]]:
     length = max((len(column) for column in columns if column is not None), default=0)
     for number in range(length):
         cells = ["" if c is None or number >= len(c) else c[number] for c in columns]
-        yield [name, *map(_cell, cells[:-1]), _cell(plain(cells[-1]))]
+        yield [name, *map(csv_cell, cells[:-1]), csv_cell(plain(cells[-1]))]
 
 
 def _values(trace: Any, key: str) -> Any:
@@ -69,12 +69,3 @@ def _labelled(figure: go.Figure, trace: Any, letter: str, values: Any) -> Any:
     if any(value not in labels for value in values.tolist()):
         return values
     return np.array([plain(labels[value]) for value in values.tolist()], object)
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, (float, np.floating)):
-        return "" if np.isnan(value) else repr(float(value))
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -12,6 +12,7 @@ from workbench.analysis.embedding_comparison import EmbeddingComparison
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.score_distributions import ScoreDistributions
+from workbench.analysis.summary import Summary
 from workbench.analysis.sweep import Sweep
 from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
@@ -50,6 +51,7 @@ from workbench.report.match_summary import match_still, match_summary
 from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
 from workbench.report.text_summary import text_still, text_summary
 from workbench.report.training_summary import training_summary, training_table
+from workbench.report.video_summary import moments_still, moments_summary
 
 
 @singledispatch
@@ -102,3 +104,5 @@ summary.register(RegionRecall, recall_summary)
 summary.register(MinedBatch, batch_summary)
 still.register(MinedBatch, batch_still)
 summary.register(EmbeddingComparison, embedding_summary)
+summary.register(Summary, moments_summary)
+still.register(Summary, moments_still)
