@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import ipywidgets as W
-import numpy as np
 import pandas as pd
 
 from workbench.collections.collection import Collection
@@ -19,6 +19,7 @@ from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure
 
 MOMENTS, SHOTS, VIDEOS = GROUPS = ("moments", "shots", "videos")
+GroupKey = tuple[str, int]
 _FIRST = 200  # results whose shots are shown where they are stored
 
 
@@ -89,15 +90,16 @@ class Groups(Panel[Wanted, dict[str, Any]]):
         if self.value == MOMENTS or not len(rows):
             return rows
         collection, starts = self.session.bench.collection, self.session.shots
-        keys = group_keys(reached["image_id"].tolist(), self.value, collection, starts)
-        ranks = {key: rank for rank, key in enumerate(dict.fromkeys(keys), 1)}
-        members = pd.Series(keys).value_counts()
-        own = np.array(group_keys(rows["image_id"].tolist(), self.value, collection, starts), object)
-        first = rows[~pd.Series(own).duplicated().to_numpy()].copy()
-        kept = own[~pd.Series(own).duplicated().to_numpy()]
-        first["rank"] = [ranks.get(key, 0) for key in kept]
-        first["members"] = [int(members.get(key, 0)) for key in kept]
-        return first
+        reached_keys = group_keys(reached["image_id"].tolist(), self.value, collection, starts)
+        members = Counter(reached_keys)  # in the order of the ranking
+        ranks = {key: rank for rank, key in enumerate(members, 1)}
+        first: dict[GroupKey, int] = {}
+        for place, key in enumerate(group_keys(rows["image_id"].tolist(), self.value, collection, starts)):
+            first.setdefault(key, place)
+        groups = rows.iloc[list(first.values())].copy()
+        groups["rank"] = [ranks.get(key, 0) for key in first]
+        groups["members"] = [members[key] for key in first]
+        return groups
 
     def captioned(self, row: Any, shown: Figure) -> Figure:
         """A figure of a group: in place of the places that it moved, the number of its moments."""
@@ -107,9 +109,7 @@ class Groups(Panel[Wanted, dict[str, Any]]):
         return {**shown, "moved": "", "members": plural(members, "moment")}
 
 
-def group_keys(
-    images: Sequence[str], group: str, collection: Collection, starts: Starts
-) -> list[tuple[str, int]]:
+def group_keys(images: Sequence[str], group: str, collection: Collection, starts: Starts) -> list[GroupKey]:
     """A key for each image: those of one video, or of one shot, have the same. An image that is no moment,
     or whose shot is not known, is a group of its own."""
     videos = {moment: video for video, moments in collection.videos.items() for moment in moments}
