@@ -1,4 +1,4 @@
-"""The catalog of collections: the embedded one, the benchmarks, the user's folders and CSV tables."""
+"""The catalog of collections: the embedded ones, the benchmarks, the user's folders and CSV tables."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class Entry:
 # name → title, database images, queries, origin and terms
 _COLLECTIONS: dict[str, tuple[str, int, int, str]] = {
     "posters": ("Posters in scenes (semi-synthetic)", 630, 60, "made here from photographs in packages"),
+    "reels": ("Videos of posters (semi-synthetic)", 530, 30, "made here from photographs in packages"),
     "oxford5k": ("Oxford5k", 5063, 55, "VGG, Oxford; photographs under Flickr's terms"),
     "paris6k": ("Paris6k", 6392, 55, "VGG, Oxford; photographs under Flickr's terms"),
     "roxford5k": ("Revisited Oxford", 4993, 70, "CMP, Prague; photographs under Flickr's terms"),
@@ -80,7 +81,7 @@ def open_collection(
     progress: Progress = silent,
     sampling: Sampling = DEFAULT,
 ) -> Collection:
-    """Open a collection by name: ``posters``, a benchmark, ``BENCHMARK:FOLDER``, a CSV file, table or folder.
+    """Open a collection: ``posters``, ``reels``, a benchmark, ``BENCHMARK:FOLDER``, a CSV, table or folder.
 
     Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none``, ``folders`` or
     ``folders:last``) applies to folders, and so does ``sampling``: the moments of their videos. Write
@@ -97,6 +98,10 @@ def open_collection(
             )
 
             return open_posters(cache / name, progress)
+        if name == "reels":
+            from workbench.collections.reels.collection import open_reels
+
+            return open_reels(cache / name, progress, fps)
         # Only the name of a benchmark has a meaning before the colon, so that C:\photos stays a path.
         benchmark, colon, folder = name.partition(":")
         if benchmark in _OPENERS:

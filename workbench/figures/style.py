@@ -20,7 +20,7 @@ from workbench.figures.images import offline_kaleido
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "hexagon")
 ADDS, SUBTRACTS = "#d9630c", "#4472c4"  # as in ``common.colormaps``, with the contrast of the palette
-SEMI_SYNTHETIC = ("posters",)  # the collections that are rendered
+SEMI_SYNTHETIC = ("posters", "reels")  # the collections that are rendered
 MAX_CHARACTERS = 60  # of a name on an axis or in a legend
 LEGEND_BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
 NOTICE = "notice"  # name of an annotation that the widget wraps to the width of the chart

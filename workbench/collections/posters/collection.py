@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 
 from workbench.collections.collection import Collection, Query
@@ -32,9 +30,9 @@ from workbench.collections.posters.scenes import (
 )
 from workbench.collections.posters.views import View
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.rendered_folder import rendered_folder
 from workbench.common.progress import Progress, silent
 from workbench.common.text import parse_json
-from workbench.config.errors import WorkbenchError
 
 VERSION = 2  # of the images; a folder of another version is rendered again
 POSTERS = len(SERIES) * MEMBERS
@@ -62,21 +60,7 @@ def open_posters(root: Path, progress: Progress = silent) -> Collection:
 
     Raises WorkbenchError if the folder cannot be written or contains other files.
     """
-    truth = _read(root)
-    if truth is None:
-        try:
-            root.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(root.with_name(f".{root.name}.lock")):
-                truth = _read(root)  # another process may have rendered it in the meantime
-                if truth is None:
-                    _replace(root, progress)
-                    truth = _read(root)
-        except OSError as error:
-            raise WorkbenchError(
-                f"the posters cannot be made in {str(root)!r} ({error.strerror or error}); "
-                "free some space there, or choose another folder with --cache"
-            ) from None
-    assert truth is not None  # just rendered
+    truth = rendered_folder(root, _read, make, ("scenes", "queries", _TRUTH), progress)
     relevance: dict[str, dict[str, str]] = {query: {} for query in truth["queries"]}
     quadrilaterals, facts = {}, {}
     for view in truth["views"]:
@@ -206,22 +190,3 @@ def _read(root: Path) -> dict[str, Any] | None:
         return None
     names = [*truth["images"], *(query["image"] for query in truth["queries"].values())]
     return truth if all((root / name).is_file() for name in names) else None
-
-
-def _replace(root: Path, progress: Progress) -> None:
-    """Render the collection beside ``root`` and move it there in one step, so that it is never incomplete."""
-    foreign = {p.name for p in root.iterdir()} - {"scenes", "queries", _TRUTH} if root.exists() else set()
-    if foreign:
-        raise WorkbenchError(
-            f"{str(root)!r} contains other files ({min(foreign)!r}), so the posters are not rendered there; "
-            "move them, or choose another folder with --cache"
-        )
-    staging = root.with_name(f".{root.name}.making")
-    shutil.rmtree(staging, ignore_errors=True)  # left by a killed process
-    try:
-        make(staging, progress)
-        if root.exists():
-            shutil.rmtree(root)
-        os.replace(staging, root)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

@@ -33,11 +33,28 @@ class CopiedSegment(NamedTuple):
     transformation: str
 
 
+class Transition(NamedTuple):
+    """The interval [``start``, ``end``) in seconds between two shots of a video.
+
+    ``kind`` is ``cut`` (of length zero), ``fade`` or ``dissolve``; the shots meet in its middle.
+    """
+
+    video: str
+    start: float
+    end: float
+    kind: str
+
+
 @dataclass(frozen=True)
 class VideoTruth:
-    """The exact ground truth of videos, by their names relative to the collection's root."""
+    """The exact ground truth of videos, by their names relative to the collection's root.
+
+    The shots of a video cover it, and each two of them are joined by one of its transitions. An object
+    appears where enough of it is seen to count as a positive, outside transitions.
+    """
 
     shots: Mapping[str, tuple[Shot, ...]] = field(default_factory=dict)
+    transitions: Mapping[str, tuple[Transition, ...]] = field(default_factory=dict)
     appearances: tuple[Appearance, ...] = ()
     copies: tuple[CopiedSegment, ...] = ()
 
