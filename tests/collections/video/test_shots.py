@@ -15,6 +15,7 @@ import workbench as wb
 from tests.support.videos import numbered, write_video
 from workbench.collections.folder import open_folder
 from workbench.collections.video import shot_store
+from workbench.collections.video.dissolves import dissolve_score
 from workbench.collections.video.sampling import Sampling, shot_times
 from workbench.collections.video.shot import Shot
 from workbench.collections.video.shot_store import detect_shots
@@ -32,13 +33,15 @@ def texture(seed: int) -> np.ndarray:
 
 
 def frames_with_transitions() -> Iterator[np.ndarray]:
-    """A cut at 2 s, a fade through black in the middle of 4 s and 5 s, and the end at 7 s."""
-    first, second, third = (texture(seed) for seed in range(3))
+    """A cut at 2 s, a fade through black from 4 s to 5 s, a dissolve from 7 s to 7.6 s, the end at 9.6 s."""
+    first, second, third, fourth = (texture(seed) for seed in range(4))
     yield from [first] * 50
     yield from [second] * 50
     yield from ((second * (1 - step / 12)).astype(np.uint8) for step in range(1, 13))
     yield from ((third * (step / 12)).astype(np.uint8) for step in range(13))
     yield from [third] * 50
+    yield from ((third * (1 - step / 16) + fourth * (step / 16)).astype(np.uint8) for step in range(1, 16))
+    yield from [fourth] * 50
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +55,18 @@ def boundaries(shots: tuple[Shot, ...] | str) -> list[float]:
     return [shot.start for shot in shots[1:]]
 
 
-def test_cuts_and_fades_are_detected_at_their_times(clip: Path, tmp_path: Path) -> None:
-    cut, fade = boundaries(detect_shots({"clip.mp4": clip}, "content", tmp_path)["clip.mp4"])
+def test_cuts_fades_and_dissolves_are_detected_at_their_times(clip: Path, tmp_path: Path) -> None:
+    cut, fade, dissolve = boundaries(detect_shots({"clip.mp4": clip}, "content", tmp_path)["clip.mp4"])
     assert cut == 2.0
-    assert fade == pytest.approx(4.5, abs=0.1)
+    assert (fade, dissolve) == (pytest.approx(4.5, abs=0.1), pytest.approx(7.3, abs=0.1))
+
+
+def test_score_of_dissolves() -> None:
+    before, after, other = (np.full((2, 2, 3), value, np.float32) for value in (0, 60, 90))
+    assert dissolve_score(before, (before + after) / 2, after) == 60
+    assert dissolve_score(before, before, after) == 0 == dissolve_score(before, after, after)
+    assert dissolve_score(before, other, after) == 0 == dissolve_score(before, before, before)
+    assert dissolve_score(before, np.full_like(before, 45), after) == 60 - 4 * 15**2 / 60  # a = 3/4
 
 
 def test_transnetv2_detects_a_cut(tmp_path: Path) -> None:
@@ -90,7 +101,7 @@ def test_unreadable_videos_have_reasons(clip: Path, tmp_path: Path) -> None:
         {"a": tmp_path / "text.mp4", "b": clip, "c": tmp_path / "c.mp4"}, "content", tmp_path
     )
     assert isinstance(detected["a"], str) and detected["c"] == "the file is missing"
-    assert len(boundaries(detected["b"])) == 2
+    assert len(boundaries(detected["b"])) == 3
 
 
 def test_detection_is_cancelled_and_keeps_what_is_finished(
@@ -123,7 +134,7 @@ def test_moments_are_sampled_from_shots(clip: Path, tmp_path: Path) -> None:
     sampling = Sampling(per_shot=2, cache=tmp_path)
     collection = open_folder(clip.parent, sampling=sampling)
     names = list(collection.images)
-    assert names[:2] == ["clip.mp4#t=0.50", "clip.mp4#t=1.50"] and len(names) == 6
+    assert names[:2] == ["clip.mp4#t=0.50", "clip.mp4#t=1.50"] and len(names) == 8
     assert shot_times([Shot("a", 0, 9), Shot("a", 9, 9.02)], 3) == [1.5, 4.5, 7.5, 9.0, 9.01, 9.02]
 
 
@@ -132,7 +143,7 @@ def test_table_of_shots_names_keyframes(clip: Path, tmp_path: Path) -> None:
     table = bench.videos.shots("clip.mp4")
     assert list(table.columns) == ["video", "shot", "start", "end", "keyframe"]
     assert table.iloc[0].tolist() == ["clip.mp4", 0, 0.0, 2.0, "clip.mp4#t=1.00"]
-    assert table["end"].iloc[-1] == 7.0 and len(bench.videos.shots()) == 3
+    assert table["end"].iloc[-1] == 9.6 and len(bench.videos.shots()) == 4
     with pytest.raises(WorkbenchError, match=r"'<b>\.mp4' is not a video of"):
         bench.videos.shots("<b>.mp4")
 

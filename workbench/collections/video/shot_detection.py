@@ -1,49 +1,57 @@
-"""Detect the cuts, fades and dissolves of a video, by the signals of PySceneDetect."""
+"""Detect the cuts and fades of a video by PySceneDetect, and its dissolves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import cv2
 
+from workbench.collections.video.dissolves import LEAST_RATE, REDUCTION, DissolveDetector
 from workbench.collections.video.reader import Frame
-
-if TYPE_CHECKING:
-    from scenedetect.detector import SceneDetector
 
 SHORTEST = 0.5  # seconds of a shot
 _WIDTH = 256  # pixels to which frames are reduced, as in PySceneDetect
+_NEAR = 1.0  # seconds around a cut or a fade within which no dissolve is counted
 
 Detector = Callable[[Iterable[Frame], float], list[float]]
 
 
 def content_boundaries(frames: Iterable[Frame], fps: float) -> list[float]:
-    """The times in seconds at which shots begin, after the first, by PySceneDetect's detectors of changed
-    content (cuts) and of black frames (fades), at ``fps`` frames a second.
+    """The times in seconds at which shots begin, after the first, of a video of ``fps`` frames a second.
+
+    Cuts are found by PySceneDetect's detector of changed content, fades through black by its detector of
+    black frames, with their default thresholds.
     """
     from scenedetect import ContentDetector, FrameTimecode, ThresholdDetector
 
-    detectors: list[SceneDetector] = [
-        ContentDetector(min_scene_len=SHORTEST),
-        ThresholdDetector(min_scene_len=SHORTEST),
-    ]
+    # The shortest length of a shot is applied below, in seconds, because frames may have no fixed period.
+    sudden = [ContentDetector(min_scene_len=0), ThresholdDetector(min_scene_len=0)]
+    dissolves = DissolveDetector(fps)
     times: list[float] = []
     cuts: set[int] = set()
+    gradual: set[int] = set()
     for number, (seconds, frame) in enumerate(reduced(frames, _WIDTH)):
         times.append(seconds)
-        timecode = FrameTimecode(number, fps)
-        for detector in detectors:
+        timecode = FrameTimecode(number, 25.0)  # of which only the number matters
+        for detector in sudden:
             cuts.update(cut.frame_num for cut in detector.process_frame(timecode, frame))
-    return merged(times[number] for number in sorted(cuts) if 0 < number < len(times))
+        if fps >= LEAST_RATE:
+            gradual.update(dissolves.process_frame(number, frame))
+    boundaries = merged(times[number] for number in sorted(cuts) if 0 < number < len(times))
+    extra = [
+        seconds
+        for seconds in (times[number] for number in sorted(gradual))
+        if all(abs(seconds - boundary) > _NEAR for boundary in boundaries)
+    ]
+    return merged(sorted([*boundaries, *extra]))
 
 
 def reduced(frames: Iterable[Frame], width: int) -> Iterator[Frame]:
     """Frames reduced to a width of that many pixels; smaller ones stay as they are."""
     for seconds, frame in frames:
         if frame.shape[1] > width:
-            height = max(1, round(frame.shape[0] * width / frame.shape[1]))
-            frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+            height = REDUCTION * max(1, round(frame.shape[0] * width / frame.shape[1] / REDUCTION))
+            frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
         yield seconds, frame
 
 

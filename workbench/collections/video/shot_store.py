@@ -14,7 +14,7 @@ from pathlib import Path
 from workbench.collections.video.header import VideoHeader, video_header
 from workbench.collections.video.reader import Frame, reader_of
 from workbench.collections.video.shot import Shot
-from workbench.collections.video.shot_detection import Detector, content_boundaries
+from workbench.collections.video.shot_detection import SHORTEST, Detector, content_boundaries
 from workbench.collections.video.transnet import check_transnet, transnet_boundaries
 from workbench.common.files import disk_error, replacing
 from workbench.common.progress import Progress, silent
@@ -123,7 +123,7 @@ def _detect(path: Path, method: str, report: Callable[[float], None]) -> list[fl
 
 
 def _shots(name: str, header: VideoHeader, boundaries: list[float]) -> tuple[Shot, ...]:
-    inner = [seconds for seconds in boundaries if 0 < seconds < header.seconds]
+    inner = [seconds for seconds in boundaries if seconds <= header.seconds - SHORTEST]
     return tuple(Shot(name, start, end) for start, end in pairwise([0.0, *inner, header.seconds]))
 
 
