@@ -15,7 +15,7 @@ from workbench.collections.video.cue import Cue
 from workbench.config.errors import WorkbenchError
 from workbench.report.cue_files import cue_file
 from workbench.report.cue_sheet import cue_sheet
-from workbench.report.edit_list import edit_list, timecode
+from workbench.report.edit_list import edit_list, reels, timecode
 from workbench.report.storyboard import storyboard
 
 CUES = [
@@ -68,6 +68,12 @@ def test_every_event_has_a_frame_and_names_are_one_line() -> None:
     ]
     assert [line for line in text.splitlines() if line.startswith("TITLE:")] == ["TITLE: a\\nb"]
     assert r"* FROM CLIP NAME: été\nTITLE: \u202ex <b>.mp4" in text
+    assert reels(["a/clip_number_1.mp4", "b/Clip Number 2.mp4", "夜.mp4", "昼.mp4"]) == {
+        "a/clip_number_1.mp4": "CLIPNUMB",
+        "b/Clip Number 2.mp4": "CLIPNUM2",
+        "夜.mp4": "AX",
+        "昼.mp4": "AX2",
+    }
     with pytest.raises(WorkbenchError, match="at most 999"):
         edit_list(CUES * 500, 25.0)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from pathlib import Path
 
-from workbench.collections.video.moment import moment_of
+from workbench.collections.video.moment import seconds_of
 from workbench.collections.video.shot import Shot
 from workbench.common.paths import shortened
 from workbench.common.progress import Progress, silent
@@ -68,9 +68,6 @@ def nearest_moment(engine: Engine, shot: Shot) -> str:
     none."""
     moments = engine.collection.videos.get(shot.video, ())
     middle = (shot.start + shot.end) / 2
-
-    def distance(image_id: str) -> float:
-        moment = moment_of(Path(image_id))
-        return abs(moment.seconds - middle) if moment else float("inf")
-
-    return min(moments, key=distance, default="")
+    place = bisect_left(moments, middle, key=seconds_of)
+    near = moments[max(0, place - 1) : place + 1]
+    return min(near, key=lambda moment: abs(seconds_of(moment) - middle), default="")

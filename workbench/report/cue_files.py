@@ -9,6 +9,7 @@ import pandas as pd
 from workbench.collections.collection import Collection
 from workbench.collections.named_picture import NamedPicture
 from workbench.collections.video.cue import Cue, frame_rate
+from workbench.collections.video.moment import moment_name
 from workbench.common.picture_bytes import png
 from workbench.config.errors import WorkbenchError
 from workbench.report.cue_sheet import cue_sheet
@@ -45,9 +46,18 @@ def require_kind(kind: str) -> None:
 
 
 def shot_cues(shots: pd.DataFrame) -> list[Cue]:
-    """The cues of a table of shots (video, shot, start, end, keyframe), as of ``bench.videos.shots``."""
+    """The cues of a table of shots (video, shot, start, end, keyframe), as of ``bench.videos.shots``.
+
+    A shot without a moment of the collection has its middle frame.
+    """
     columns = [shots[name] for name in ("video", "shot", "start", "end", "keyframe")]
     return [
-        Cue(str(video), float(start), float(end), str(keyframe), f"{video}, shot {number}")
-        for video, number, start, end, keyframe in zip(*columns, strict=True)
+        Cue(
+            video,
+            start,
+            end,
+            keyframe or moment_name(video, (start + end) / 2),
+            f"{video}, shot {number + 1}",
+        )
+        for video, number, start, end, keyframe in zip(*(column.tolist() for column in columns), strict=True)
     ]

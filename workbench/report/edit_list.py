@@ -33,12 +33,13 @@ def edit_list(cues: Sequence[Cue], fps: float, title: str = "") -> str:
     base = max(1, round(rate))
     lines = [f"TITLE: {_line(title) or 'workbench'}", "FCM: NON-DROP FRAME", ""]
     place = _FIRST_HOUR * base
+    reel = reels([cue.video for cue in cues])
     for number, cue in enumerate(cues, start=1):
         start = round(cue.start * rate)
         length = max(1, round(cue.end * rate) - start)
         times = " ".join(timecode(frame, base) for frame in (start, start + length, place, place + length))
         lines += [
-            f"{number:03}  {reel(cue.video):<{_REEL}} V     C        {times}",
+            f"{number:03}  {reel[cue.video]:<{_REEL}} V     C        {times}",
             f"* FROM CLIP NAME: {_line(PurePosixPath(cue.video).name)}",
             f"* SOURCE FILE: {_line(cue.video)}",
         ]
@@ -55,10 +56,18 @@ def timecode(frame: int, base: int) -> str:
     return f"{hours % 24:02}:{minutes:02}:{seconds:02}:{frames:02}"
 
 
-def reel(video: str) -> str:
-    """The name of a source in eight letters and digits, from its file; ``AX`` where the file has none."""
-    plain = unicodedata.normalize("NFKD", PurePosixPath(video).stem).encode("ascii", "ignore").decode()
-    return "".join(character for character in plain.upper() if character.isalnum())[:_REEL] or "AX"
+def reels(videos: Sequence[str]) -> dict[str, str]:
+    """A name for each video as a source, of eight letters and digits at most, from its file: all differ."""
+    names: dict[str, str] = {}
+    for video in dict.fromkeys(videos):
+        stem = unicodedata.normalize("NFKD", PurePosixPath(video).stem).encode("ascii", "ignore").decode()
+        plain = "".join(character for character in stem.upper() if character.isalnum()) or "AX"
+        name, number = plain[:_REEL], 1
+        while name in names.values():
+            number += 1
+            name = f"{plain[: _REEL - len(str(number))]}{number}"
+        names[video] = name
+    return names
 
 
 def _line(text: str) -> str:
