@@ -101,7 +101,7 @@ def open_collection(
         if name == "reels":
             from workbench.collections.reels.collection import open_reels
 
-            return open_reels(cache / name, progress, fps)
+            return open_reels(cache / name, progress, sampling)
         # Only the name of a benchmark has a meaning before the colon, so that C:\photos stays a path.
         benchmark, colon, folder = name.partition(":")
         if benchmark in _OPENERS:

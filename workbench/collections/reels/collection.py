@@ -26,6 +26,7 @@ from workbench.collections.reels.truth import moment_truth, query_id, stored_cli
 from workbench.collections.reels.webm import write_webm
 from workbench.collections.rendered_folder import rendered_folder
 from workbench.collections.video.listing import list_moments
+from workbench.collections.video.sampling import DEFAULT, Sampling
 from workbench.common.progress import Cancelled, Progress, silent
 from workbench.common.text import parse_json
 
@@ -36,14 +37,14 @@ _FOLDERS = ("clips", "copies", "queries")
 _POLL = 0.1  # seconds between two reports of progress
 
 
-def open_reels(root: Path, progress: Progress = silent, fps: float = 1.0) -> Collection:
-    """Open the collection in the folder ``root``, its clips sampled at ``fps`` frames a second; render it
+def open_reels(root: Path, progress: Progress = silent, sampling: Sampling = DEFAULT) -> Collection:
+    """Open the collection in the folder ``root``, its clips sampled as ``sampling`` says; render it
     first if it is missing, damaged or old.
 
     Raises WorkbenchError if the folder cannot be written or contains other files.
     """
     stored = rendered_folder(root, _read, make, (*_FOLDERS, _TRUTH), progress)
-    listing = list_moments(root, list(stored["clips"]), fps, progress)
+    listing = list_moments(root, list(stored["clips"]), sampling, progress)
     truth = moment_truth(stored, listing.moments)
     return Collection(
         name="reels",
