@@ -234,7 +234,7 @@ function render({ model, el }) {
       row?.hits.push({ moment, rank, sign, relevance });
     }
     const known = model.get("scale").length > 0;
-    [low.textContent, high.textContent] = known ? model.get("scale").map((value) => value.toFixed(2)) : ["", ""];
+    [low.textContent, high.textContent] = known ? model.get("scale").map((value) => value.toFixed(2).replace("-", "−")) : ["", ""];
     legend.hidden = !known;
     scale.width = 255;
     scale.height = 1;

@@ -126,7 +126,7 @@ class VideoPanel(Panel[Request, Answer]):
                 self.timelines.values, self.timelines.scale = strips.values, strips.scale
                 self.timelines.order, self.timelines.hits = strips.order, strips.hits
         self.lines.lines = self._summary(moments, strips)
-        if self.player.video in moments.videos:
+        if self._chosen and self.player.video in moments.videos:
             self._show_parts()
         else:
             self._show_first(moments, strips)
@@ -146,8 +146,11 @@ class VideoPanel(Panel[Request, Answer]):
         if video_of(image) in moments.videos:
             self.show(video_of(image), seconds_of(image))
         elif strips is not None and strips.hits:
-            name = moments.names[strips.hits[0][0]]
+            best = next((hit for hit in strips.hits if hit[3] != "query"), strips.hits[0])
+            name = moments.names[best[0]]
             self.show(video_of(name), seconds_of(name))
+            self.player.picture = name
+            self._show_parts()
         else:
             self.show(next(iter(moments.videos)), 0.0)
 
@@ -223,7 +226,7 @@ class VideoPanel(Panel[Request, Answer]):
 
     def seek(self, video: str, seconds: float) -> None:
         """A user went to a time: its moment becomes the image under study."""
-        moments = self._moments[1]
+        moments, self._chosen = self._moments[1], True
         if video not in moments.videos:
             return
         if video != self.player.video:
@@ -234,6 +237,7 @@ class VideoPanel(Panel[Request, Answer]):
         self.storyboard.mark(seconds)
         self.session.image = moment
 
+    _chosen = False  # whether a user went to a time; until then the best result is shown
     _sought = ""  # the moment of the last seek, to which the player needs not move
 
     def follow(self, _: object) -> None:
@@ -243,6 +247,7 @@ class VideoPanel(Panel[Request, Answer]):
             return
         self._sought = ""
         if video_of(image) in moments.videos:
+            self._chosen = True
             self.show(video_of(image), seconds_of(image))
             self.player.picture = image
             self.storyboard.mark(seconds_of(image))
