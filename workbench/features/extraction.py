@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from workbench.collections import images
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
+from workbench.features.batch_queue import BatchQueue
 from workbench.features.batches import BATCH, Item, decode, plan
 from workbench.features.device import single_threaded_operations
 from workbench.features.network import Network, UnsuitableSize
@@ -147,32 +148,27 @@ def _work(
     done = total - sum(map(len, batches))
     progress(task, done, total)
     make = maker()
-    waiting: queue.SimpleQueue[list[Item]] = queue.SimpleQueue()
-    for batch in batches:
-        waiting.put(batch)
+    # One more than there are cores, to use the time in which a file is read or written.
+    threads = 1 + (os.cpu_count() or 1)
+    waiting = BatchQueue(batches, threads)
     # Events are numbers of images done, the exception of a worker, or None at its end.
     events: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
     stop = threading.Event()
     missing: dict[str, WorkbenchError] = {}
 
-    def work() -> None:
+    def work(number: int) -> None:
         torch.set_num_threads(1)
         try:
-            while not stop.is_set():
-                try:
-                    batch = waiting.get_nowait()
-                except queue.Empty:
-                    break
+            while not stop.is_set() and (batch := waiting.next(number)) is not None:
                 missing.update(_process(batch, make, stop, events.put))
         except BaseException as error:  # raised in the caller's thread
             events.put(error)
         finally:
             events.put(None)
 
-    # One more than there are cores, to use the time in which a file is read or written.
     workers = [
-        threading.Thread(target=work, name=f"extract-{number}", daemon=True)
-        for number in range(1 + (os.cpu_count() or 1))
+        threading.Thread(target=work, args=[number], name=f"extract-{number}", daemon=True)
+        for number in range(threads)
     ]
     with single_threaded_operations():
         try:

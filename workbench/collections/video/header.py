@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import threading
@@ -40,11 +41,13 @@ _lock = threading.Lock()
 def video_header(path: Path) -> VideoHeader:
     """The header of a video, cached until the file changes. Raises WorkbenchError with the reason that no
     frame of it can be read."""
-    reader = reader_of(path)
     with _lock:
         known = _headers.get(path)
-    if known is not None and known.stamp == reader.stamp:
-        return known
+    if known is not None:  # without opening the file in each thread
+        with contextlib.suppress(OSError, ValueError):
+            if known.stamp == stamp(path.stat()):
+                return known
+    reader = reader_of(path)
     first, _ = reader.frame_at(0.0)
     declared = reader.seconds
     seconds, note = declared, ""

@@ -64,8 +64,10 @@ class Reader:
         self.width, self.height = (max(1, round(width * aspect)), height)
         frames = self._get(cv2.CAP_PROP_FRAME_COUNT)
         self.seconds = frames / self.fps if frames > 0 and self.fps > 0 else 0.0
-        self._current: Frame | None = None  # the frame that was given out last
-        self._next: Frame | None = None  # the one after it; None at the end
+        # Pixels are converted only of frames that may be given out, because that takes as long as decoding.
+        self._current: tuple[float, np.ndarray | None] | None = None  # the frame that was passed last
+        self._next: float | None = None  # the time of the one after it, decoded last; None at the end
+        self._regular = self.fps > 0  # whether frames follow each other by their declared period
 
     def _get(self, name: int) -> float:
         value = float(self._capture.get(name))
@@ -79,19 +81,27 @@ class Reader:
         wanted = seconds + TOLERANCE
         if not self._is_near(wanted):
             self._seek_before(wanted)
-        while self._next is not None and self._next[0] <= wanted:
-            self._step()
-        frame = self._current or self._first_frame(wanted)
-        if frame is None or (self._next is None and wanted - frame[0] > _LAST + self._period):
+        self._pass_frames(wanted)
+        if self._current is not None and self._current[1] is None:  # the next frame came late
+            self._regular = False
+            self._seek_before(wanted)
+            self._pass_frames(wanted)
+        if self._current is None:
+            time, pixels = self._first_frame(wanted)
+        else:
+            time, pixels = self._current
+        if pixels is None or (self._next is None and wanted - time > _LAST + self._period):
             raise WorkbenchError(f"no frame decodes at {seconds:.2f} s")
-        return frame[0], self._picture(frame[1])
+        return time, self._picture(pixels)
 
     def frames(self) -> Iterator[Frame]:
         """All frames from the beginning: seconds, and BGR uint8 [h, w, 3] as stored."""
         self._seek(0.0)
         while self._next is not None:
-            yield self._next
-            self._step()
+            time, pixels = self._next, self._pixels()
+            if pixels is not None:
+                yield time, pixels
+            self._current, self._next = (time, pixels), self._grab()
 
     def close(self) -> None:
         self._capture.release()
@@ -104,37 +114,44 @@ class Reader:
         """Whether decoding forwards leads to a time soon."""
         if self._current is None or wanted < self._current[0]:
             return False
-        last = self._next or self._current
-        return wanted <= last[0] + _FORWARD
+        last = self._current[0] if self._next is None else self._next
+        return wanted <= last + _FORWARD
 
     def _seek_before(self, wanted: float) -> None:
         """Continue at a frame before a time: FFmpeg may seek too far where frames have no fixed period."""
         back = self._period
         while True:
             self._seek(max(0.0, wanted - back))
-            if back >= wanted or (self._next is not None and self._next[0] <= wanted):
+            if back >= wanted or (self._next is not None and self._next <= wanted):
                 return
             back = max(1.0, 4 * back)
 
-    def _first_frame(self, wanted: float) -> Frame | None:
+    def _pass_frames(self, wanted: float) -> None:
+        """Decode up to the last frame that begins by a time."""
+        while self._next is not None and self._next <= wanted:
+            last = not self._regular or self._next + 1.5 * self._period > wanted
+            self._current = self._next, self._pixels() if last else None
+            self._next = self._grab()
+
+    def _first_frame(self, wanted: float) -> tuple[float, np.ndarray | None]:
         """The first frame of the video, where it begins late."""
-        return (
-            self._next if self._next is not None and self._next[0] - wanted < max(self._period, 0.5) else None
-        )
+        if self._next is None or self._next - wanted >= max(self._period, 0.5):
+            return 0.0, None
+        return self._next, self._pixels()
 
     def _seek(self, seconds: float) -> None:
         self._current = None
         self._capture.set(cv2.CAP_PROP_POS_MSEC, 1000.0 * seconds)
-        self._next = self._read()
+        self._next = self._grab()
 
-    def _step(self) -> None:
-        self._current, self._next = self._next, self._read()
+    def _grab(self) -> float | None:
+        """Decode the next frame, and return its time; None at the end."""
+        return self._get(cv2.CAP_PROP_POS_MSEC) / 1000.0 if self._capture.grab() else None
 
-    def _read(self) -> Frame | None:
-        done, frame = self._capture.read()
-        if not done or frame is None:
-            return None
-        return self._get(cv2.CAP_PROP_POS_MSEC) / 1000.0, frame
+    def _pixels(self) -> np.ndarray | None:
+        """The pixels of the frame that was decoded last."""
+        done, frame = self._capture.retrieve()
+        return frame if done else None
 
     def _picture(self, frame: np.ndarray) -> Image.Image:
         picture = Image.fromarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
