@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tests.support.activations import ramp_activations, ramp_components
+from tests.support.alignments import alignment_of
 from tests.support.evaluations import evaluation_of
 from tests.support.explanations import (
     combined_explained,
@@ -99,6 +100,7 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
     "cooccurrence": lambda: correlated(HOSTILE[0], HOSTILE[1]).figure(),
     "explanation": lambda: explained([[0.1, 0.2]], names=HOSTILE[:4]).figure(),
+    "frame_alignment": lambda: alignment_of(*HOSTILE[:2], pipeline=HOSTILE[2]).figure(),
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
     "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
     "patch_batch": lambda: mined_batch(*HOSTILE[:3]).figure(),

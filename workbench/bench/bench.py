@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -35,6 +36,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.engine import one
 from workbench.engine.combined_search import search
+from workbench.engine.copies import MIN_SCORE, find_copies
 from workbench.engine.description import DescribedCollection
 from workbench.engine.description_cache import MAX_CACHED
 from workbench.engine.engine import Engine
@@ -242,6 +244,29 @@ class Bench:
         return replace(
             match(query_side, image_side, words, model), pictures=pictures, collection=collection.name
         )
+
+    def copies(
+        self,
+        video: str | Path,
+        *,
+        pipeline: str | Config | None = None,
+        fps: float = 1.0,
+        min_score: float = MIN_SCORE,
+        progress: Progress = notebook_progress,
+    ) -> pd.DataFrame:
+        """Find the segments of the collection's videos that are copies of segments of a video.
+
+        ``video`` is a file, a name below the collection's root, or a video of the collection, which is not
+        compared with itself; ``fps`` of its frames a second are searched, without borders, as they are and
+        mirrored, by the descriptors or codes of the pipeline (it is not re-ranked). Returns a DataFrame, the
+        highest score first: query_start, query_end, video, start, end (seconds) and score. The score adds
+        up, over the segment, how far its frames' similarities are above those of unrelated frames: a segment
+        that is copied without a change scores its length in seconds.
+
+        Raises WorkbenchError if there is no such video, or if it cannot be read.
+        """
+        config = self.engine.config(pipeline)
+        return find_copies(self.engine, config, video, fps, min_score, progress)
 
     def compare(
         self, pipelines: Sequence[str | Config], *, progress: Progress = notebook_progress

@@ -12,7 +12,9 @@ from workbench.collections.video.shot import Shot
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
 from workbench.config.config import Config
+from workbench.engine.copies import MIN_SCORE
 from workbench.engine.engine import Engine
+from workbench.engine.frame_alignment import FrameAlignment, frame_alignment
 from workbench.engine.shots import nearest_moment, shots_of_videos, stored_shots
 
 
@@ -69,3 +71,20 @@ class VideoAccessor:
             for number, shot in enumerate(shots)
         ]
         return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
+
+    def alignment(
+        self,
+        query_video: str | Path,
+        video: str | Path,
+        *,
+        pipeline: str | Config | None = None,
+        fps: float = 1.0,
+        min_score: float = MIN_SCORE,
+        progress: Progress = notebook_progress,
+    ) -> FrameAlignment:
+        """Align a video (as ``Bench.copies`` takes it) with one video of the collection, frame by frame.
+
+        Raises WorkbenchError if there is no such video, or if ``video`` is not in the collection.
+        """
+        config = self._engine.config(pipeline)
+        return frame_alignment(self._engine, config, query_video, video, fps, min_score, progress)

@@ -20,6 +20,7 @@ from workbench.cli.console import (
 )
 from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
 from workbench.cli.text import evaluate_texts
+from workbench.cli.videos import copies
 from workbench.config.errors import WorkbenchError, torch_mismatch
 from workbench.config.printable import printable
 from workbench.query.errors import QueryError
@@ -175,7 +176,7 @@ def runs(
     print_notes(store.damage_notes(table))
 
 
-for query_command in (queries.search, queries.classify, queries.explain, moments.summary):
+for query_command in (queries.search, queries.classify, queries.explain, moments.summary, copies):
     app.command()(opens(query_command))
 for command in (resources.fetch, resources.collections, resources.backbones, resources.doctor):
     app.command()(command)

@@ -41,6 +41,11 @@ def image_at(collection: Collection, path: str | Path) -> str | None:
         return None
 
 
+def video_at(collection: Collection, path: str) -> str | None:
+    """The name of the video of the database at a path: its name, or its file; None for anything else."""
+    return next((name for name in _videos(collection, Path(path)) if name in collection.videos), None)
+
+
 def _videos(collection: Collection, video: Path) -> Iterator[str]:
     """The ids that a video would have, without the time, given as an id or as a file."""
     yield str(video)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets as W
 
 from workbench.collections.video.moment import clock
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
+from workbench.engine.frame_alignment import FrameAlignment
 from workbench.panels.base import Panel
 from workbench.panels.formatting import plural
 from workbench.panels.session import Session
 from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
+
+EDGES = ["query_start", "query_end", "start", "end"]
 
 
 class Pair(NamedTuple):
@@ -26,7 +29,7 @@ class Pair(NamedTuple):
     pipeline: str
 
 
-class SideBySide(Panel[Pair, Any]):
+class SideBySide(Panel[Pair, FrameAlignment]):
     """The frame-similarity matrix of two videos. ``on_segments`` is called with the aligned segments
     [start, end in the first, start, end in the second] in seconds, the strongest first."""
 
@@ -59,17 +62,16 @@ class SideBySide(Panel[Pair, Any]):
     def dim(self, stale: bool) -> None:
         self.plot.stale = self.lines.stale = stale
 
-    def compute(self, request: Pair, progress: Progress) -> Any:
+    def compute(self, request: Pair, progress: Progress) -> FrameAlignment:
         video, second, pipeline = request
         return self.session.bench.videos.alignment(video, second, pipeline=pipeline, progress=progress)
 
-    def render(self, result: Any) -> None:
-        segments = result.segments
-        self.lines.lines = [line(_sentence(segments), "part")]
+    def render(self, result: FrameAlignment) -> None:
+        segments = result.segments[EDGES].to_numpy(float).tolist()
+        notes = [line("The second video is a mirrored copy.", "note")] if result.mirrored else []
+        self.lines.lines = [line(_sentence(segments), "part"), *notes]
         self.plot.show(result.figure())
-        self._on_segments(
-            [[segment.query_start, segment.query_end, segment.start, segment.end] for segment in segments]
-        )
+        self._on_segments(segments)
 
     def render_error(self, error: WorkbenchError) -> None:
         self.lines.lines = [line(str(error), "error")]
@@ -77,12 +79,11 @@ class SideBySide(Panel[Pair, Any]):
         self._on_segments([])
 
 
-def _sentence(segments: Any) -> str:
+def _sentence(segments: list[list[float]]) -> str:
     """The number of aligned segments, and where the strongest is."""
-    if not len(segments):
+    if not segments:
         return "No segments of the two videos are alike"
-    first = segments[0]
-    return (
-        f"{plural(len(segments), 'aligned segment')}, the strongest from {clock(first.query_start)} to "
-        f"{clock(first.query_end)} and from {clock(first.start)} to {clock(first.end)}"
-    )
+    from_, to, start, end = map(clock, segments[0])
+    several = "" if len(segments) == 1 else ", the strongest"
+    count = plural(len(segments), "aligned segment")
+    return f"{count}{several} from {from_} to {to} here, and from {start} to {end} in the second video"

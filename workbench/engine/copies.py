@@ -1,0 +1,159 @@
+"""Find copies of a video in a collection: its frames are searched, and similar pairs are aligned in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from workbench.collections.video.moment import video_of
+from workbench.common.progress import Progress
+from workbench.common.tables import Table
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.engine.engine import Engine
+from workbench.engine.provenance import search_warnings
+from workbench.engine.searcher import Searcher
+from workbench.engine.video_query import VideoQuery, borders, frame_vectors, stored_vectors, video_query
+from workbench.search.copy_segments import (
+    AlignedSegment,
+    candidates,
+    copied_segments,
+    without_overlaps,
+)
+from workbench.search.ranking import Ranking
+
+MIN_SCORE = 2.0  # seconds that are copied without a change, or more with a change
+WHOLE = 20_000  # rows of a database of which all similarities are computed
+DEEPEST = 1000  # similar frames of a larger database, for each frame of the query
+COLUMNS = ["query_start", "query_end", "video", "start", "end", "score"]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames of a query video in one form: their times in seconds [n], and their descriptors [n, D]."""
+
+    times: np.ndarray
+    vectors: np.ndarray
+    mirrored: bool = False
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The videos of a database, and of each row the number of its video (-1: an image) and its time."""
+
+    names: list[str]
+    videos: np.ndarray
+    times: np.ndarray
+
+
+def find_copies(
+    engine: Engine,
+    config: Config,
+    video: str | Path,
+    fps: float,
+    min_score: float,
+    progress: Progress,
+) -> Table:
+    """The segments of the collection that are copies of segments of a video: see ``Bench.copies``."""
+    if isinstance(min_score, bool) or not isinstance(min_score, int | float) or not min_score >= 0:
+        raise WorkbenchError(f"min_score {min_score!r} is not a number of seconds from 0")
+    query, searcher = copy_search(engine, config, video, fps, progress)
+    moments = moments_of(searcher)
+    forms = query_frames(searcher, query, progress)
+    segments = aligned(searcher, query, forms, moments, fps, min_score, progress)
+    rows = [
+        (one.query_start, one.query_end, moments.names[number], one.start, one.end, one.score)
+        for number, one in segments
+    ]
+    table = Table(rows, columns=COLUMNS)
+    table.attrs["warnings"] = search_warnings(searcher)
+    return table
+
+
+def copy_search(
+    engine: Engine, config: Config, video: str | Path, fps: float, progress: Progress
+) -> tuple[VideoQuery, Searcher]:
+    """A query video and the searcher of its copies, which does not re-rank.
+
+    Raises WorkbenchError if there is no such video, or no video in the collection.
+    """
+    query = video_query(engine.collection, video, fps)  # before the long work
+    if not engine.collection.videos:
+        raise WorkbenchError(f"{engine.collection.name!r} has no videos in which copies could be found")
+    steps = tuple(step for step in config.steps if step not in config.reranking_steps)
+    return query, engine.searcher(replace(config, steps=steps), progress)
+
+
+def moments_of(searcher: Searcher) -> Moments:
+    """The videos and times of the rows of a database; distractors without names are no videos."""
+    images = searcher.described.collection.images
+    numbers: dict[str, int] = {}
+    videos, times = np.full(searcher.index.size, -1), np.zeros(searcher.index.size)
+    for row, image in enumerate(images):
+        if name := video_of(image):
+            videos[row] = numbers.setdefault(name, len(numbers))
+            times[row] = float(image.rpartition("#t=")[2])
+    return Moments(list(numbers), videos, times)
+
+
+def aligned(
+    searcher: Searcher,
+    query: VideoQuery,
+    forms: Iterable[Frames],
+    moments: Moments,
+    fps: float,
+    min_score: float,
+    progress: Progress,
+) -> list[AlignedSegment]:
+    """The copied segments, the strongest first, each with the number of its video in ``moments``.
+
+    ``forms`` are the query's frames, as they are and mirrored; of two answers for one segment the stronger
+    one counts. A video is not compared with itself.
+    """
+    segments: list[AlignedSegment] = []
+    own = moments.names.index(query.name) if query.name in moments.names else -1
+    whole = searcher.index.size <= WHOLE
+    for frames in forms:
+        progress("searching frames", 0, 0)
+        rankings, highest = _rankings(searcher, frames.vectors, None if whole else DEEPEST)
+        pairs = candidates(rankings, searcher.index.size, highest)
+        progress("aligning videos", 0, 0)
+        numbers = moments.videos[pairs.rows]
+        others = (numbers >= 0) & ((numbers != own) if query.member else True)
+        pairs = type(pairs)(*(part[others] for part in pairs))
+        sampling = 1.0 / searcher.described.source.options.fps
+        segments += copied_segments(
+            pairs, frames.times, moments.videos, moments.times, 1.0 / fps, sampling, min_score
+        )
+    return without_overlaps(segments)
+
+
+def query_frames(searcher: Searcher, query: VideoQuery, progress: Progress) -> Iterator[Frames]:
+    """The frames of a query without borders, as they are and then mirrored."""
+    box = borders(query)
+    for mirrored in (False, True):
+        stored = stored_vectors(searcher.described, query) if box is None and not mirrored else None
+        if stored is not None:
+            yield Frames(query.times, stored)
+        else:
+            numbers, vectors = frame_vectors(searcher.described, query, box, mirrored, progress)
+            yield Frames(query.times[numbers], vectors, mirrored)
+
+
+def _rankings(searcher: Searcher, vectors: np.ndarray, k: int | None) -> tuple[list[Ranking], float]:
+    """The rankings of frames with similarities on the scale of the cosine, and that of equal frames.
+
+    The fraction f of equal bits of hyperplanes estimates the cosine as cos(π (1 - f)) (Charikar, STOC 2002).
+    Spherical hashing has negative distances, which stay.
+    """
+    rankings = searcher.index.search(vectors, k)
+    code = searcher.config.index_steps[-1].name if searcher.config.index_steps else ""
+    if code in ("lsh", "itq"):
+        rankings = [
+            Ranking(ranking.rows, np.cos(np.pi * (1 - ranking.scores)).astype(np.float32))
+            for ranking in rankings
+        ]
+    return rankings, 0.0 if code == "sh" else 1.0
