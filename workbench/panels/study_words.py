@@ -34,8 +34,8 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "Nemhauser, Wolsey and Fisher 1978 (greedy choice ≥ 1 − 1/e of the best)",
     ),
     "frame similarity": (
-        "The cosine of each pair of frames of two videos, the first from left to right and the second from "
-        "bottom to top. A copied segment is a bright line; its slope is the speed of the copy.",
+        "The cosine of each pair of frames of two videos, the first from bottom to top and the second from "
+        "left to right. A copied segment is a bright line; its slope is the speed of the copy.",
         "S(i, j) = ⟨f(i), g(j)⟩",
         "Douze, Jégou and Schmid 2010",
     ),

@@ -40,7 +40,7 @@ class FileServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.5}, name="video-files", daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="video-files", daemon=True
         ).start()
 
     def address(self, name: str) -> str:
