@@ -122,7 +122,8 @@ def test_click_on_a_timeline_shows_the_video_and_studies_its_nearest_moment(sess
     assert panel.player.video == panel.timelines.current == B
     shots, pictures = panel.player.shots, panel.storyboard.grid.figures
     assert shots[0][0] == 0 and shots[-1][1] == pytest.approx(2.0)
-    assert panel.storyboard.shots is not None and set(panel.storyboard.shots["video"]) == {B}
+    table = panel.storyboard.shots
+    assert isinstance(table, pd.DataFrame) and set(table["video"]) == {B}
     assert pictures[0]["caption"].startswith("0:00.0 – ") and pictures[-1]["caption"].endswith(" – 0:02.0")
     # Each shot has a picture of its own, even where two have one nearest moment; it opens that moment.
     assert len({picture["name"] for picture in pictures}) == len(pictures) == len(shots)
@@ -199,7 +200,7 @@ def test_results_show_times_and_are_grouped_by_video_and_shot(session: Session) 
     results = Results(session)
     settled(session)
     results.draw(None)
-    captions = {figure["name"]: figure.get("caption") for figure in results.grid.figures}
+    captions = {figure["name"]: str(figure.get("caption")) for figure in results.grid.figures}
     assert captions[f"{A}#t=2.00"].startswith("0:02.0") and captions[f"{A}#t=2.00"].endswith(A)
     results.groups.select.value = VIDEOS
     settled(session)

@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self) -> Path | None:
         """The file of the address. Another host name than the server's own is that of another page."""
-        host, port = self.headers.get("Host", ""), self.server.server_address[1]
+        host, port = self.headers.get("Host", ""), self.connection.getsockname()[1]
         _, token, name = [*urlsplit(self.path).path.split("/", 2), "", ""][:3]
         if host not in (f"127.0.0.1:{port}", f"localhost:{port}"):
             return None

@@ -150,16 +150,14 @@ class Storyboard(Panel[Shown, pd.DataFrame]):
     def _figures(self, shots: pd.DataFrame) -> list[Figure]:
         times = np.array([seconds_of(name) for name in self._moments])
         figures, used = [], set[str]()
-        for row in shots.itertuples():
-            inside = self._scores[(times >= row.start - 0.005) & (times < row.end)]
+        for number, start, end, keyframe in shots[["shot", "start", "end", "keyframe"]].to_numpy().tolist():
+            inside = self._scores[(times >= start - 0.005) & (times < end)]
             inside = inside[np.isfinite(inside)]
             # Two short shots may have one nearest moment; the second is then shown by its own middle.
-            middle = moment_name(self.video, (row.start + row.end) / 2)
-            name = middle if row.keyframe in used else str(row.keyframe)
+            name = moment_name(self.video, (start + end) / 2) if keyframe in used else keyframe
             used.add(name)
-            interval = f"{clock(row.start)} – {clock(row.end)}"
             score = f"{inside.max():.3f}" if len(inside) else ""
-            figures.append(_figure(name, str(row.keyframe), interval, str(row.shot), score))
+            figures.append(_figure(name, keyframe, f"{clock(start)} – {clock(end)}", str(number), score))
         return figures
 
 

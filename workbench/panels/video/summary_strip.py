@@ -30,7 +30,7 @@ class Wanted(NamedTuple):
     """The video (None: all), the number of moments and the pipeline of their descriptors."""
 
     video: str | None
-    count: int
+    moments: int
     pipeline: str
 
 

@@ -39,11 +39,11 @@ class Player(Dimmed, anywidget.AnyWidget):
     address = T.Unicode().tag(sync=True)
     seconds = T.Float(0.0).tag(sync=True)  # its length
     times = T.Bytes().tag(sync=True)  # float32 seconds of its moments
-    shots = T.List(T.Any()).tag(sync=True)  # [start, end] in seconds
+    shots = T.List().tag(sync=True)  # [start, end] in seconds
     at = T.Dict().tag(sync=True)  # ``video`` and the ``seconds`` to go to
     picture = T.Unicode().tag(sync=True)  # the moment that opens large
     leader = T.Unicode().tag(sync=True)
-    follows = T.List(T.Any()).tag(sync=True)
+    follows = T.List().tag(sync=True)
 
     def __init__(self, frame: Frame, **traits: Any) -> None:
         super().__init__(**traits)
@@ -52,7 +52,7 @@ class Player(Dimmed, anywidget.AnyWidget):
         self._unseen = threading.Semaphore(_AHEAD)
         self.on_msg(self._receive)
 
-    def load(self, video: str, address: str, seconds: float, times: Sequence[float], at: float = 0.0) -> None:
+    def load(self, video: str, address: str, seconds: float, times: Sequence[float] | np.ndarray, at: float = 0.0) -> None:
         """Show another video, at a time; an empty name shows none."""
         with self.hold_sync():
             self.video, self.address, self.seconds = video, address, seconds

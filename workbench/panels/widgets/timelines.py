@@ -33,7 +33,7 @@ class Timelines(Dimmed, anywidget.AnyWidget):
     scale = T.List(T.Float()).tag(sync=True)
     colours = T.Bytes(amounts().tobytes()).tag(sync=True)  # of the values, RGB
     order = T.List(T.Int()).tag(sync=True)
-    hits = T.List(T.Any()).tag(sync=True)
+    hits = T.List().tag(sync=True)
     segments = T.List(T.Dict()).tag(sync=True)
     current = T.Unicode().tag(sync=True)  # the name of the video that is shown
     beside = T.Unicode().tag(sync=True)  # and of the one beside it
