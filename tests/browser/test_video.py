@@ -41,7 +41,7 @@ def test_video_is_played_and_a_frame_becomes_the_image_under_study(
 ) -> None:
     page = notebook.page
     options = ", labels='none', size=64"
-    panel = notebook.show(
+    notebook.show(
         videos,
         cache,
         "video_panel",
@@ -50,7 +50,7 @@ def test_video_is_played_and_a_frame_becomes_the_image_under_study(
         pipeline=PIPELINE,
         query=f"{PLAYED}#t=0.00",
     )
-    part = region(panel, "Video")
+    part = region(page.locator("body"), "Video")
     timelines = part.get_by_role("group", name="Timelines of the videos")
     expect(timelines.get_by_role("slider")).to_have_count(2, timeout=WAIT)
     expect(part).to_contain_text("Storyboard:", timeout=WAIT)

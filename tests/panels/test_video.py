@@ -28,7 +28,7 @@ from workbench.panels.results.groups import SHOTS, VIDEOS, group_keys
 from workbench.panels.results.panel import Results
 from workbench.panels.video.file_server import FileServer, byte_range
 from workbench.panels.video.frames import frame_jpeg
-from workbench.panels.video.moments import Moments
+from workbench.panels.video.moments import Moments, Strips
 from workbench.panels.video.panel import VideoPanel
 from workbench.panels.widgets.player import Player
 
@@ -62,6 +62,11 @@ def settled(session: Session) -> Session:
     return session
 
 
+def strips_of(table: pd.DataFrame) -> Strips:
+    moments = Moments(TWO)
+    return moments.strips(table, moments.scores(table))
+
+
 def ranking(*rows: tuple[str, float, str]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["image_id", "score", "relevance"])
     table.insert(0, "rank", range(1, len(rows) + 1))
@@ -72,8 +77,7 @@ def ranking(*rows: tuple[str, float, str]) -> pd.DataFrame:
 
 
 def test_strips_have_a_byte_for_each_moment_the_best_videos_first_and_the_first_results_as_hits() -> None:
-    moments = Moments(TWO)
-    strips = moments.strips(
+    strips = strips_of(
         ranking(
             (f"{A}#t=0.00", 1.0, "query"),
             (f"{B}#t=1.00", 0.8, "positive"),
@@ -92,12 +96,12 @@ def test_strips_have_a_byte_for_each_moment_the_best_videos_first_and_the_first_
 def test_order_of_videos_is_that_of_their_best_moments(scores: list[float]) -> None:
     names = [name for moments in TWO.values() for name in moments]
     table = ranking(*((name, score, "unknown") for name, score in zip(names, scores, strict=True)))
-    order = Moments(TWO).strips(table).order
+    order = strips_of(table).order
     assert sorted(order) == [0, 1] and (order[0] == 0) == (max(scores[:3]) >= max(scores[3:]))
 
 
 def test_nothing_ranked_has_no_scale() -> None:
-    strips = Moments(TWO).strips(ranking())
+    strips = strips_of(ranking())
     assert strips.values == bytes(5) and strips.scale == [] and strips.hits == []
 
 

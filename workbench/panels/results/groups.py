@@ -14,12 +14,13 @@ from workbench.collections.video.moment import seconds_of, video_of
 from workbench.common.progress import Progress
 from workbench.panels.base import Panel
 from workbench.panels.formatting import plural
-from workbench.panels.moment_captions import Starts, shot_number, starts_of
+from workbench.panels.moment_captions import Starts, moment_caption, shot_number, starts_of
 from workbench.panels.session import Session
-from workbench.panels.widgets.grid import Figure
+from workbench.panels.widgets.grid import Figure, Scroll
 
 MOMENTS, SHOTS, VIDEOS = GROUPS = ("moments", "shots", "videos")
 GroupKey = tuple[str, int]
+_CAPTIONS = 1000  # results whose captions are written again
 _FIRST = 200  # results whose shots are shown where they are stored
 
 
@@ -38,14 +39,15 @@ class Groups(Panel[Wanted, dict[str, Any]]):
 
     lane, phase, delay = "result shots", "Detecting shots", 0.0
 
-    def __init__(self, session: Session, draw: Callable[[object], None]) -> None:
+    def __init__(self, session: Session, draw: Callable[[object], None], grid: Scroll) -> None:
         super().__init__(session)
-        self._draw = draw
+        self._draw, self._grid = draw, grid
         self._missing: set[str] = set()  # videos whose shots are not stored
         self.select = W.Dropdown(description="Group", options=GROUPS)
         self.select.layout.display = None if session.bench.collection.videos else "none"
         self.select.observe(session.guard(self._regroup), "value")
         session.observe(session.guard(self.refresh), "ranking")
+        session.observe(session.guard(self._learn), "shots")
 
     @property
     def value(self) -> str:
@@ -73,12 +75,23 @@ class Groups(Panel[Wanted, dict[str, Any]]):
     def render(self, result: dict[str, Any]) -> None:
         if result:
             self.session.shots = {**self.session.shots, **result}
-            self._draw(None)
+            if self.value == SHOTS:
+                self._draw(None)
 
     def update(self) -> None:
         request = self.rendered
         if request is not None and not request.detect:
             self._missing |= {*request.videos} - {*self.session.shots}
+
+    def _learn(self, change: Any) -> None:
+        """Write the shots of further videos into the captions on screen; a new drawing would scroll back."""
+        ranking = self.session.ranking
+        if ranking is None:
+            return
+        fresh = {video for video, starts in change["new"].items() if change["old"].get(video) != starts}
+        images = [image for image in ranking["image_id"].head(_CAPTIONS) if video_of(image) in fresh]
+        if images:
+            self._grid.send({"captions": {image: moment_caption(image, change["new"]) for image in images}})
 
     def _regroup(self, change: Any) -> None:
         self._draw(None)

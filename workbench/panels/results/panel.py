@@ -123,7 +123,7 @@ class Results:
             judging=True,
         )
         self.boxes = Boxes(session, self.grid)
-        self.groups = Groups(session, session.guard(self.draw))
+        self.groups = Groups(session, session.guard(self.draw), self.grid)
         explained = Help("boxes", "errors and missed positives")
         tools = W.Box([self.show, self.groups.select, self.size, self.boxes.switch, explained, self.count])
         tools.add_class("wb-tools")

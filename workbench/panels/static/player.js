@@ -235,7 +235,7 @@ function render({ model, el }) {
     if (message.stream) {
       model.send({ shown: message.frame });
       if (!playing) return;
-      at = message.frame;
+      at = message.last ? length() : message.frame;
       say();
       announce();
       if (message.last) pause();

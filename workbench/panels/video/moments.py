@@ -67,9 +67,8 @@ class Moments:
         scores[numbers[known]] = ranking["score"].to_numpy(float)[known]
         return scores
 
-    def strips(self, ranking: pd.DataFrame) -> Strips:
-        """What a ranking says of all moments."""
-        scores = self.scores(ranking)
+    def strips(self, ranking: pd.DataFrame, scores: np.ndarray) -> Strips:
+        """What a ranking says of all moments; ``scores`` are those of ``scores(ranking)``."""
         known = np.isfinite(scores)
         if not known.any():
             return Strips(bytes(len(scores)), [], list(range(len(self.videos))), [])
@@ -96,4 +95,5 @@ class Moments:
 
     def _in(self, ranking: pd.DataFrame) -> np.ndarray:
         """The numbers of the ranked images; -1 for one that is no moment."""
-        return np.array([self._numbers.get(image, -1) for image in ranking["image_id"]], np.int64)
+        numbers = self._numbers
+        return np.array([numbers.get(image, -1) for image in ranking["image_id"].tolist()], np.int64)

@@ -105,7 +105,8 @@ class VideoPanel(Panel[Request, Answer]):
         ranking = request.ranking
         if ranking is None:
             return Answer(moments, None, None)
-        return Answer(moments, moments.scores(ranking), moments.strips(ranking))
+        scores = moments.scores(ranking)
+        return Answer(moments, scores, moments.strips(ranking, scores))
 
     def render_nothing(self) -> None:
         self.body.layout.display = "none"

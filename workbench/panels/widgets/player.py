@@ -52,7 +52,9 @@ class Player(Dimmed, anywidget.AnyWidget):
         self._unseen = threading.Semaphore(_AHEAD)
         self.on_msg(self._receive)
 
-    def load(self, video: str, address: str, seconds: float, times: Sequence[float] | np.ndarray, at: float = 0.0) -> None:
+    def load(
+        self, video: str, address: str, seconds: float, times: Sequence[float] | np.ndarray, at: float = 0.0
+    ) -> None:
         """Show another video, at a time; an empty name shows none."""
         with self.hold_sync():
             self.video, self.address, self.seconds = video, address, seconds
