@@ -20,6 +20,7 @@ function render({ model, el }) {
   screen.setAttribute("role", "img");
   track.type = "range";
   track.min = 0;
+  track.setAttribute("aria-label", "Time");
   track.step = "any";
   note.setAttribute("role", "status");
   const button = (text, label, act) => {

@@ -68,7 +68,8 @@ class SideBySide(Panel[Pair, FrameAlignment]):
 
     def render(self, result: FrameAlignment) -> None:
         segments = result.segments[EDGES].to_numpy(float).tolist()
-        notes = [line("The second video is a mirrored copy.", "note")] if result.mirrored else []
+        mirrored = result.mirrored and segments
+        notes = [line("The second video is a mirrored copy.", "note")] if mirrored else []
         self.lines.lines = [line(_sentence(segments), "part"), *notes]
         self.plot.show(result.figure())
         self._on_segments(segments)
