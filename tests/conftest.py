@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workbench.bench.bench import Bench
     from workbench.panels import Session
 
-# One thread for each worker and each process that it starts, so that two workers share two cores. The
+# One thread for each worker and each process that it starts, so that the workers share two cores. The
 # libraries read these as they are loaded: set them before any import of torch, faiss, numpy or numba.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")

@@ -1,14 +1,57 @@
-"""The package imports no heavy library, and modules import in one direction only."""
+"""Libraries are imported at first use, and modules import in one direction only."""
 
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from workbench.bench.bench import Bench
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {
     "torch", "torchvision", "timm", "numpy", "pandas", "pyarrow", "PIL", "cv2", "faiss", "skimage", "sklearn",
     "scipy", "matplotlib", "umap", "plotly", "ipywidgets", "anywidget", "IPython", "typer", "rich",
 }  # fmt: skip
+
+PIPELINE = "efficientnet_lite0/max/rmac:2"
+SEARCH = """
+import sys, workbench
+options = {{"cache": {cache!r}, "size": {size!r}, "precision": {precision!r}, "device": "cpu"}}
+bench = workbench.open({root!r}, "folders", **options)
+bench.search({query!r}, pipeline={pipeline!r})
+print(*sys.modules, sep="\\n")
+"""
+
+
+def modules_of(*command: str) -> set[str]:
+    """The names of the modules that Python has loaded at the end of a program."""
+    process = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return set(process.stdout.split("\n"))
+
+
+def test_help_of_a_command_loads_no_library_of_images() -> None:
+    code = "import sys; from workbench.cli.main import main; sys.argv = ['workbench', 'search', '--help']\n"
+    end = "try: main()\nexcept SystemExit: print(*sys.modules, sep='\\n')"
+    loaded = modules_of("-c", code + end)
+    assert "typer" in loaded and not (HEAVY - {"typer", "rich"}) & loaded
+
+
+@pytest.mark.slow
+def test_search_of_a_described_collection_loads_only_what_it_needs(bench24: Bench) -> None:
+    query, options = bench24.collection.images[0], bench24.options
+    bench24.search(query, pipeline=PIPELINE)
+    code = SEARCH.format(
+        root=str(bench24.collection.root), cache=str(options.cache), query=query, pipeline=PIPELINE,
+        size=options.size, precision=options.precision,
+    )  # fmt: skip
+    loaded = modules_of("-c", code)
+    assert "torch" in loaded and "pandas" in loaded
+    assert not loaded & {
+        "torchvision", "timm", "faiss", "numba", "scipy", "skimage", "sklearn", "matplotlib", "umap",
+        "plotly", "ipywidgets", "anywidget", "transformers", "tokenizers", "lark",
+    }  # fmt: skip
 
 
 def test_package_import_loads_no_heavy_library() -> None:

@@ -47,6 +47,8 @@ def test_all_imports_are_declared_dependencies() -> None:
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 imported.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy_module":
+                imported.add(str(ast.literal_eval(node.args[0])).split(".")[0])
     declared = {package(requirement)[0] for requirement in PROJECT["dependencies"]}
     owners = packages_distributions()
     for module in sorted(imported - set(sys.stdlib_module_names) - {"workbench"}):

@@ -20,7 +20,7 @@ __all__ = ["Config", "Query", "WorkbenchError", "__version__", "open"]
 
 
 def open(name: str | Path | pd.DataFrame, labels: str = "none", **options: Any) -> Workbench:
-    """Open a collection: ``posters``, the name of a benchmark, a folder of images or a table of labels.
+    """Open a collection: ``posters``, ``reels``, a benchmark's name, a folder of images or a table of labels.
 
     The table is a CSV file or a DataFrame with the columns ``path`` and ``label``. With
     ``labels="folders"`` subfolders are labels. ``options``: size (longest side, pixels), device, precision,

@@ -87,3 +87,82 @@ def test_command_writes_a_storyboard(
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--out", str(tmp_path / "board.pdf")])
     assert ended.value.code == 2 and "is not a kind of file" in capsys.readouterr().err
+
+
+def test_events_are_the_shots_that_a_query_describes(bench: Bench) -> None:
+    query = "image:clips/three.mp4#t=8.00 - 0.5 image:clips/three.mp4#t=1.00"
+    result = bench.videos.events(query, pipeline=PIPELINE, name="green")
+    assert result.table[["video", "start", "end"]].to_numpy().tolist() == [["clips/three.mp4", 5.5, 12.0]]
+    assert result.table["peak"][0].startswith("clips/three.mp4#t=")
+    assert result.title == "green" and [cue[1:3] for cue in result.cues] == [(5.5, 12.0)]
+    blue = bench.videos.events("image:clips/three.mp4#t=5.00", 2.0, 0.2, pipeline=PIPELINE)
+    assert set(blue.table["video"]) == {"clips/three.mp4", "clips/<b>one.mp4"}
+    assert not len(bench.videos.events("image:clips/three.mp4#t=5.00", 2.0, 99, pipeline=PIPELINE).table)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "image:clips/three.mp4#t=8.00 - 0.5 image:clips/three.mp4#t=1.00",
+        "image:clips/three.mp4#t=8.00 and text:sky",
+        "image:clips/three.mp4#t=8.00 + image:clips/three.mp4#t=8.00",
+    ],
+)
+def test_recountings_add_up_to_the_score(bench: Bench, query: str) -> None:
+    result = bench.videos.events(query, pipeline=PIPELINE)
+    assert len(result.table)
+    why = result.recount(0)
+    assert why.score == result.table["score"][0] >= result.threshold
+    assert why.moments["contribution"].sum() == pytest.approx(why.score, abs=1e-9)
+    assert why.table["contribution"].sum() == pytest.approx(why.score, abs=1e-6)
+    assert sum(float(part.heatmap.sum()) for part in why.cells) + why.constant == pytest.approx(why.score)
+    assert why.sum().groups.sum() == pytest.approx(why.score, abs=1e-6)
+    # What the parts of each moment add is what the moment adds.
+    by_moment = why.table.groupby("moment")["contribution"].sum()
+    expected = why.moments.set_index("moment")["contribution"]
+    assert by_moment[expected.index].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-6)
+
+
+def test_moments_beyond_those_explained_are_added_as_a_whole(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.analysis.recounting.EXPLAINED", 2)
+    why = bench.videos.events("image:clips/three.mp4#t=8.00 or text:sky", pipeline=PIPELINE).recount()
+    assert len(why.cells) == 2 < len(why.moments) and "other moments" in set(why.table["name"])
+    assert why.table["contribution"].sum() == pytest.approx(why.score, abs=1e-6)
+
+
+def test_what_is_no_event_is_said(bench: Bench, bench24: Bench) -> None:
+    query = "image:clips/three.mp4#t=8.00"
+    for arguments, message in (
+        (("nothing.jpg",), "nothing.jpg"),
+        (("text:",), "text"),
+        ((query, -1.0), "min_seconds is -1.0"),
+        ((query, float("nan")), "min_seconds is nan"),
+        ((query, 2.0, float("inf")), "threshold is inf"),
+        ((Image.new("RGB", (8, 8)),), "give the picture's file"),
+    ):
+        with pytest.raises(WorkbenchError, match=message):
+            bench.videos.events(*arguments, pipeline=PIPELINE)
+    with pytest.raises(WorkbenchError, match="has no videos"):
+        bench24.videos.events("text:sky", pipeline=PIPELINE)
+    with pytest.raises(WorkbenchError, match=r"9 is not a row .*; valid: 0 to"):
+        bench.videos.events(query, pipeline=PIPELINE).recount(9)
+
+
+def test_command_lists_events_and_recounts_one(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["events", str(bench.collection.root), "--query", "image:clips/three.mp4#t=8.00"]
+    arguments += ["--size", "96", "--device", "cpu", "--pipeline", PIPELINE]
+    arguments += ["--cache", str(bench.options.cache), "--recount", "1"]
+    with pytest.raises(SystemExit):
+        main([*arguments, "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    (event,) = printed["events"]
+    assert (event["start"], event["end"]) == (5.5, 12.0)
+    assert sum(row["contribution"] for row in printed["recounting"]) == pytest.approx(
+        event["score"], abs=1e-6
+    )
+    with pytest.raises(SystemExit):
+        main(arguments)
+    out = capsys.readouterr().out
+    assert "0:05.5  0:12.0" in out and "the score as a sum" in out

@@ -28,6 +28,7 @@ EVALUATE = f"""async ([code, expression]) => {{
 }}"""
 # What JupyterLab does when the setting of the same name changes.
 SUBSHELLS = "(mode) => { jupyterapp.serviceManager.kernels.commsOverSubshells = mode; }"
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 # ``live`` holds the addresses of pictures that were made and not yet given back.
 COUNT_PICTURES = """
     window.live = new Set();
@@ -113,6 +114,7 @@ class Notebook:
         Returns whether messages of widgets were handled on a subshell.
         """
         errors = self.page.evaluate(ERRORS)
+        self.page.evaluate(FRAMES)  # views get the messages that wait for them before they are removed
         self.page.evaluate(REPLACE, [""])
         self.page.wait_for_function("live.size === 0", timeout=30_000)
         threads = self.evaluate("kernel.close()")

@@ -7,6 +7,11 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
 
+# ipywidgets 8 hands a message of Lumino to a view that was removed before the message came
+# (JupyterLuminoWidget.processMessage after dispose): a race of its own, where cells are replaced.
+REMOVED_VIEW = "Cannot read properties of null (reading 'processLuminoMessage')"
+MANAGER = "@jupyter-widgets/jupyterlab-manager/"
+
 
 @dataclass
 class Watch:
@@ -21,14 +26,19 @@ class Watch:
         """Watch a page from now on."""
         watch = cls()
         page.on("console", watch.console)
-        page.on("pageerror", lambda error: watch.errors.append(str(error)))
+        page.on("pageerror", lambda error: watch.error(str(error)))
         page.on("request", watch.request)
         page.on("dialog", watch.dialog)
         return watch
 
     def console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+            self.error(f"{message.text} ({message.location.get('url', '')})")
+
+    def error(self, text: str) -> None:
+        first, _, trace = text.partition("\n")
+        if not (REMOVED_VIEW in first and MANAGER in trace.partition("\n")[0]):
+            self.errors.append(text)
 
     def request(self, request: Request) -> None:
         address = urlsplit(request.url)

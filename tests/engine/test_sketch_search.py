@@ -104,6 +104,9 @@ def test_bad_drawings_are_one_sentence_before_the_long_work(bench: Bench, tmp_pa
             score(tmp_path / "blank.png")
         with pytest.raises(WorkbenchError, match=r"drawing '.*gone\.png' is neither a file nor an image"):
             score(tmp_path / "gone.png")
+    learned = bench.engine.config("efficientnet_lite0/max/whole/lw:8")
+    with pytest.raises(WorkbenchError, match=r"lw:8 learns from photos of one label, .* use pcaw:8$"):
+        sketch_scores(bench.engine, learned, shape("circle", 0))
     with pytest.raises(WorkbenchError, match="'nobody' is not an image"):
         explain_sketch(bench.engine, config, shape("circle", 0), "nobody")
 

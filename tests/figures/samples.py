@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from tests.support.activations import ramp_activations, ramp_components
 from tests.support.alignments import alignment_of
 from tests.support.evaluations import evaluation_of
+from tests.support.events import events_of, recounting_of
 from tests.support.explanations import (
     combined_explained,
     confused,
@@ -26,6 +27,7 @@ from tests.support.explanations import (
 )
 from tests.support.maps import comparison_of, map_of
 from tests.support.matches import shifted_match
+from tests.support.moments import moments_of
 from tests.support.patch_batches import mined_batch
 from tests.support.studies import (
     cells_of,
@@ -99,16 +101,21 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "components": lambda: ramp_components(*HOSTILE[:4]).figure(),
     "contributions": lambda: evidence(HOSTILE[:3]).waterfall(),
     "cooccurrence": lambda: correlated(HOSTILE[0], HOSTILE[1]).figure(),
+    "events": lambda: events_of(HOSTILE, *HOSTILE[:3], with_events=len(HOSTILE)).figure(),
     "explanation": lambda: explained([[0.1, 0.2]], names=HOSTILE[:4]).figure(),
     "frame_alignment": lambda: alignment_of(*HOSTILE[:2], pipeline=HOSTILE[2]).figure(),
     "match": lambda: shifted_match(20, names=HOSTILE[:2]).figure(),
     "mean_aps": lambda: mean_aps([evaluation(name) for name in HOSTILE]),
+    "moment_aps": lambda: moments_of(
+        dict.fromkeys(HOSTILE, (0.5, 0.6, 0.1)), HOSTILE[0], HOSTILE[1]
+    ).figure(),
     "patch_batch": lambda: mined_batch(*HOSTILE[:3]).figure(),
     "embedding": lambda: hostile_map().figure(dict(zip(HOSTILE, HOSTILE, strict=True))),
     "embedding_comparison": lambda: comparison_of(
         hostile_map(), hostile_map(), [0.5] * len(HOSTILE)
     ).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
+    "recounting": lambda: recounting_of(HOSTILE[:3], *HOSTILE[:3]).figure(),
     "region_recall": lambda: recall_of(HOSTILE[0], HOSTILE[1]).figure(),
     "regions": lambda: regions([ramp_activations(name, RMAC, name) for name in HOSTILE]),
     "score_histogram": lambda: scores_of([0.5], [0.1], [0.2], HOSTILE[0], HOSTILE[1]).figure(),

@@ -15,11 +15,11 @@ def ranking(scores: list[float]) -> Ranking:
 
 
 def test_weight_is_the_part_of_the_similarity_above_the_floor() -> None:
-    # Median 0.5, median absolute deviation 0.01: the floor is 0.5 + 3 · 1.4826 · 0.01 = 0.544478.
+    # Median 0.5, median absolute deviation 0.01: the floor is 0.5 + 2 · 1.4826 · 0.01 = 0.529652.
     scores = [0.49, 0.49, 0.5, 0.5, 0.5, 0.51, 0.51, 0.54, 0.8, 1.0, 0.48]
     pairs = candidates([ranking(scores)], len(scores))
     assert pairs.rows.tolist() == [9, 8]
-    assert pairs.weights == pytest.approx([1, (0.8 - 0.544478) / (1 - 0.544478)], abs=1e-5)
+    assert pairs.weights == pytest.approx([1, (0.8 - 0.529652) / (1 - 0.529652)], abs=1e-5)
 
 
 def test_floor_is_at_most_half_way_to_the_highest_similarity() -> None:

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import faiss
 import numpy as np
 import pandas as pd
 
@@ -18,9 +17,12 @@ from workbench.analysis.map_layout import PCA_FIRST, layout
 from workbench.analysis.map_method import MapMethod
 from workbench.common.drawable import draw
 from workbench.common.files import replacing
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.common.tables import Table
 from workbench.engine.description import DescribedCollection
+
+faiss = lazy_module("faiss")
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

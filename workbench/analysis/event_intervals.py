@@ -1,4 +1,4 @@
-"""Intervals of one video in which scores over time are high: smooth, cut at a threshold, leave out short ones.
+"""Intervals of one video in which scores are high: smooth, cut at a threshold, leave out short ones.
 
 Each step is linear or a choice of moments, so that the score of an interval is a weighted sum of the scores
 of moments, which a recounting needs.
@@ -16,9 +16,9 @@ from workbench.engine.moments import VideoMoments
 
 
 class Interval(NamedTuple):
-    """The interval [``start``, ``end``) of a video in seconds, the mean of its smoothed scores, and the number
-    of its moment with the highest one. ``weights`` [n] of the scores of all moments of the video give the
-    mean."""
+    """The interval [``start``, ``end``) of a video in seconds, the mean ``score`` of its smoothed scores, and
+    the number of the moment with the highest one. The mean is the sum of the scores of all moments of the
+    video times ``weights`` [n]."""
 
     start: float
     end: float

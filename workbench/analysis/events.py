@@ -30,13 +30,15 @@ from workbench.query.query import Query
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-DEVIATIONS = 2.0  # above the mean of all moments: the threshold where none is given
+# The threshold where none is given: standard deviations above the mean of all moments, or a share of the way
+# from it to the largest score.
+DEVIATIONS, SHARE = 2.0, 0.6
 _SHOWN = 12  # events in the text
 
 
 class ScoreCurve(NamedTuple):
-    """The score of a query over the time of a video: ``values`` and ``smoothed`` [n] at ``seconds`` [n] of the
-    moments ``ids``; ``end`` is that of the video in seconds."""
+    """The score of a query over the time of a video: ``values`` and ``smoothed`` [n] of the moments ``ids``,
+    at ``seconds`` [n]; ``end`` is that of the video in seconds."""
 
     video: str
     ids: tuple[str, ...]
@@ -130,8 +132,11 @@ def detect_events(
     name: str,
     progress: Progress = silent,
 ) -> Events:
-    """Detect events by a query: see ``Events``. Raises WorkbenchError for a query that cannot be searched for,
-    a minimum length or a threshold that is no number, and if the collection has no videos."""
+    """Detect events by a query: see ``Events``.
+
+    Raises WorkbenchError for a query that cannot be searched for, a minimum length or a threshold that is no
+    number, and if the collection has no videos.
+    """
     shortest = _number(min_seconds, "min_seconds", "seconds, from 0")
     if shortest < 0:
         raise WorkbenchError(f"min_seconds is {min_seconds!r}; it is a number of seconds, from 0")
@@ -195,8 +200,10 @@ def event_query(engine: Engine, query: SearchQuery) -> Query:
 
 
 def automatic_threshold(smoothed: np.ndarray) -> float:
-    """The mean of the smoothed scores of all moments, and two standard deviations."""
-    return float(smoothed.mean() + DEVIATIONS * smoothed.std())
+    """Two standard deviations above the mean of the smoothed scores of all moments; less where an event is so
+    common that its scores are not as high: 0.6 of the way from the mean to the largest score."""
+    mean = float(smoothed.mean())
+    return mean + min(DEVIATIONS * float(smoothed.std()), SHARE * (float(smoothed.max()) - mean))
 
 
 def _number(value: Any, name: str, unit: str) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigh
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
+
+linalg = lazy_module("scipy.linalg")
 
 _ROWS = 4096  # of a block: progress is reported several times a second
 
@@ -34,7 +36,7 @@ def principal(
             products += block.T @ block
     size, total = len(products), float(np.trace(products))
     if total > 0:
-        variances, axes = eigh(products, subset_by_index=(size - taken, size - 1))
+        variances, axes = linalg.eigh(products, subset_by_index=(size - taken, size - 1))
         variances, axes = variances[::-1].clip(0), axes[:, ::-1]
         shares[:taken] = variances / total
         if count <= width:

@@ -97,7 +97,7 @@ def proposal_recall(
     targets = target_boxes(described.collection)
     if not targets:
         raise WorkbenchError(
-            f"{described.collection.name!r} has no outlines of targets to look for; valid: posters"
+            f"{described.collection.name!r} has no outlines of targets to look for; valid: posters, reels"
         )
     regions: dict[str, list[np.ndarray]] = {"proposals": [], "moved": [], "rmac": [], "sliding": []}
     selected = [image for image in targets if wanted(image)]

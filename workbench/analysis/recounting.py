@@ -1,8 +1,8 @@
 """The recounting of an event: what the moments, and in them parts, concepts and cells, add to its score.
 
-The score of an event is Σⱼ aⱼ vⱼ over the scores vⱼ of moments, with the weights aⱼ of smoothing and mean. The
-explanation of each moment splits vⱼ exactly over parts of the query and cells, so that aⱼ times it splits the
-score of the event (recounting: Yu et al., ACM Multimedia 2012, there by the weights of a linear classifier).
+The score of an event is Σⱼ aⱼ vⱼ over the scores vⱼ of moments, with the weights aⱼ of smoothing and mean.
+The explanation of each moment splits vⱼ exactly over parts of the query and cells, so that aⱼ times it splits
+the score of the event. (Recounting: Yu et al., ACM Multimedia 2012, by the weights of a linear classifier.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from workbench.config.printable import printable
 from workbench.engine.combined_search import CombinedScores
 from workbench.engine.engine import Engine
 from workbench.engine.moments import VideoMoments
-from workbench.explain.combined import explain_combined
+from workbench.explain.combined import explain_combined, names
 from workbench.explain.sums import Sum
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class Recounting(Drawable):
     """The score of an event and what it is made of.
 
     ``moments`` has a row for each moment with a weight, in order of time: moment, seconds, weight, score and
-    contribution, their product. ``table`` splits these: moment, part of the query, name of a region or concept
-    (or ``mean of all images``, which standardised scores subtract), contribution; the largest first. The
-    contributions of both sum to ``score``. ``cells`` are the heatmaps of the moments that add most; with
+    contribution, their product. ``table`` splits these: moment, part of the query, name of a region or
+    concept (or ``mean of all images``, which standardised scores subtract), contribution; the largest first.
+    The contributions of both sum to ``score``. ``cells`` are the heatmaps of the moments that add most; with
     ``constant`` they sum to the score, too.
     """
 
@@ -111,7 +111,7 @@ def recount(
     added = event.weights[used] * values[used]
     strongest = set(used[np.argsort(-np.abs(added), kind="stable")[:EXPLAINED]].tolist())
     rows: list[tuple[str, str, str, float]] = []
-    cells = []
+    cells: list[Cells] = []
     for number in used.tolist():
         moment, weight = moments.ids[number], float(event.weights[number])
         if number not in strongest:
@@ -153,9 +153,10 @@ def recount(
 def _parts(scores: CombinedScores, row: int, weight: float) -> list[tuple[str, str, float]]:
     """What the parts of the query add for a moment that is not split further: part, name, contribution."""
     combination = scores.combination
-    leaves = scores.query.leaves
+    used = [(number, leaf) for number, leaf in enumerate(scores.query.leaves, start=1) if leaf.weight]
+    named = dict(zip([number - 1 for number, _ in used], names(used), strict=True))
     parts = [
-        (str(leaves[number]), OTHERS, weight * float(combination.weighted[number][row]))
+        (named[number], OTHERS, weight * float(combination.weighted[number][row]))
         for number in combination.deciding(row)
     ]
     rest = weight * float(combination.values[row]) - sum(value for *_, value in parts)

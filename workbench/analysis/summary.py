@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MOST = 6000  # moments that are compared with one another; of more, as many in even steps
 MOST_CHOSEN = 500
 _COMPARED = 12  # numbers k for which other methods are measured
+_BLOCK = 1024  # moments that are compared with all others at a time
 _SHOWN = 12  # moments in the text of a summary
 
 
@@ -110,7 +111,7 @@ def summarise(
     rows = np.concatenate([moments.rows for moments in videos])[used]
     vectors = described.database[rows].float().cpu().numpy()
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    similarities = np.maximum(vectors @ vectors.T, 0)
+    similarities = _similarities(vectors, progress)
     chosen = choose(similarities, count, progress)
     order = [ids[row] for row in chosen.rows]
     ranks = np.sort(chosen.rows)
@@ -147,6 +148,16 @@ def summarise(
     )
 
 
+def _similarities(vectors: np.ndarray, progress: Progress) -> NDArray[np.float32]:
+    """The cosines [n, n] of unit vectors [n, D], negative ones as 0."""
+    similarities = np.empty((len(vectors), len(vectors)), np.float32)
+    for start in range(0, len(vectors), _BLOCK):
+        progress("comparing moments", start, len(vectors))
+        part = similarities[start : start + _BLOCK]
+        np.maximum(vectors[start : start + _BLOCK] @ vectors.T, 0, out=part)
+    return similarities
+
+
 def _compared(
     vectors: np.ndarray,
     similarities: np.ndarray,
@@ -158,10 +169,9 @@ def _compared(
 ) -> Table:
     """The coverage of the first ``sizes`` chosen moments, of other methods, and the bound."""
     rows = []
-    for done, k in enumerate(map(int, sizes)):
-        progress("comparing with other methods", done, len(sizes))
+    for k in map(int, sizes):
         uniform = ((np.arange(k) + 0.5) * len(vectors) / k).astype(int)
-        centroids = kmeans(vectors, k, seed)
+        centroids = kmeans(vectors, k, seed, progress)
         # Vectors have the same length, so that the nearest one is that of the largest product.
         medoids = np.unique((vectors @ centroids.T).argmax(0))
         others = coverage(similarities, uniform), coverage(similarities, medoids)

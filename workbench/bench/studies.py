@@ -13,6 +13,7 @@ from workbench.analysis.combinations import Value
 from workbench.analysis.concepts import ConceptShares, cluster_concepts, concept_shares
 from workbench.analysis.confusion import PICTURED, Confusion, confusion, confusion_by_regions
 from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
+from workbench.analysis.duplicates import BITS, duplicates
 from workbench.analysis.embedding_comparison import EmbeddingComparison, compare_embeddings
 from workbench.analysis.embedding_map import EmbeddingMap, embedding_map
 from workbench.analysis.map_method import MIN_DISTANCE, NEIGHBOURS, PERPLEXITY, MapMethod
@@ -154,6 +155,24 @@ class StudyAccessor:
             warnings=tuple(warnings(described)),
             pictures={image: NamedPicture(image, collection.path(image)) for image in shown},
         )
+
+    def duplicates(
+        self,
+        pipeline: str | Config | None = None,
+        *,
+        bits: int = BITS,
+        progress: Progress = notebook_progress,
+    ) -> pd.DataFrame:
+        """Groups of images that are near-duplicates: resized, re-encoded, mirrored, marked or slightly cut.
+
+        Perceptual hashes that differ in at most ``bits`` of 64 propose pairs; the pipeline's descriptors and
+        local features confirm them. Frames of videos are compared with images and with other videos. Returns
+        a DataFrame: group (from 1), image_id, best (the copy with the most pixels, then the largest file),
+        width, height, bytes (of the file), and the differing bits, cosine, inliers (missing where they were
+        not needed) and mirrored, against the best copy. Nothing is deleted. Raises WorkbenchError for a
+        wrong number of ``bits``.
+        """
+        return duplicates(self._engine, self._engine.config(pipeline), bits, progress)
 
     def embedding(
         self,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from workbench.analysis.events import Events, detect_events
 from workbench.analysis.summary import Summary, summarise
-from workbench.collections.video.shot import Shot
+from workbench.common.geometry import Box
 from workbench.common.notebook_progress import notebook_progress
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.copies import MIN_SCORE
+from workbench.engine.copy_evaluation import CopyEvaluation, evaluate_copies
 from workbench.engine.engine import Engine
 from workbench.engine.frame_alignment import FrameAlignment, frame_alignment
-from workbench.engine.shots import nearest_moment, shots_of_videos, stored_shots
+from workbench.engine.moment_evaluation import MomentEvaluation, evaluate_moments
+from workbench.engine.moment_search import Group, search_groups
+from workbench.engine.query_parts import SearchQuery
+from workbench.engine.shots import shot_table, shots_of_videos, stored_shots
 
 
 class VideoAccessor:
@@ -43,34 +48,41 @@ class VideoAccessor:
         if the video is not in the collection, or cannot be read.
         """
         videos = None if video is None else [video]
-        return self._table(shots_of_videos(self._engine, videos, progress))
+        return shot_table(self._engine, shots_of_videos(self._engine, videos, progress))
 
-    def stored_shots(self, videos: Sequence[str] | None = None) -> pd.DataFrame:
-        """The same table of those of the ``videos`` (None: all) whose shots are stored; none is detected."""
-        return self._table(stored_shots(self._engine, videos))
+    def stored_shots(self, videos: Sequence[str]) -> pd.DataFrame:
+        """The same table of those of the videos whose shots are stored; none is detected."""
+        return shot_table(self._engine, stored_shots(self._engine, videos))
 
-    def summary(
+    def search(
         self,
-        video: str | Path | None = None,
+        query: SearchQuery | None = None,
         *,
-        k: int = 12,
+        text: str | None = None,
         pipeline: str | Config | None = None,
+        box: Box | None = None,
+        group: Group = "shot",
+        k: int | None = 20,
         progress: Progress = notebook_progress,
-    ) -> Summary:
-        """The ``k`` moments that summarise a video, or all videos, by facility location: see ``Summary``.
+    ) -> pd.DataFrame:
+        """Rank the shots, the videos or the moments of the collection for a query, as of ``Bench.search``.
 
-        ``video`` is the name of a video of the collection, or its path. Raises WorkbenchError if the
-        collection has no videos, or not this one.
+        Returns a DataFrame of the first ``k`` (None: all): rank (from 1), video, start and end in seconds of
+        the shot or the video, moment (the id of its best moment), the score of that moment, and the best
+        relevance of its moments. Shots are detected, as in ``shots``. The moment has no length, and an image
+        of a collection that also has images has no video: its name is empty and its times are NaN.
         """
-        return summarise(self._engine, self._engine.config(pipeline), video, k, progress)
+        config = self._engine.config(pipeline)
+        return search_groups(self._engine, config, query, text, box, group, k, progress)
 
-    def _table(self, videos: Mapping[str, Sequence[Shot]]) -> pd.DataFrame:
-        rows = [
-            (shot.video, number, shot.start, shot.end, nearest_moment(self._engine, shot))
-            for shots in videos.values()
-            for number, shot in enumerate(shots)
-        ]
-        return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
+    def evaluate(
+        self, pipeline: str | Config | None = None, *, progress: Progress = notebook_progress
+    ) -> MomentEvaluation:
+        """Evaluate instance search by a pipeline: mAP over shots and over videos, and the time error.
+
+        Raises WorkbenchError if the ground truth does not know where in videos objects appear.
+        """
+        return evaluate_moments(self._engine.searcher(self._engine.config(pipeline), progress), progress)
 
     def alignment(
         self,
@@ -88,3 +100,51 @@ class VideoAccessor:
         """
         config = self._engine.config(pipeline)
         return frame_alignment(self._engine, config, query_video, video, fps, min_score, progress)
+
+    def evaluate_copies(
+        self,
+        pipeline: str | Config | None = None,
+        *,
+        fps: float = 1.0,
+        progress: Progress = notebook_progress,
+    ) -> CopyEvaluation:
+        """Find the copies of the query videos of the ground truth, and judge the segments.
+
+        See ``CopyEvaluation``: µAP, F1 at an intersection over union of 0.5 in both videos, and a table by
+        transformation. Raises WorkbenchError if the ground truth knows no copies.
+        """
+        return evaluate_copies(self._engine, self._engine.config(pipeline), fps, progress)
+
+    def summary(
+        self,
+        video: str | Path | None = None,
+        *,
+        k: int = 12,
+        pipeline: str | Config | None = None,
+        progress: Progress = notebook_progress,
+    ) -> Summary:
+        """The ``k`` moments that summarise a video, or all videos, by facility location: see ``Summary``.
+
+        ``video`` is the name of a video of the collection, or its path. Raises WorkbenchError if the
+        collection has no videos, or not this one.
+        """
+        return summarise(self._engine, self._engine.config(pipeline), video, k, progress)
+
+    def events(
+        self,
+        query: SearchQuery,
+        min_seconds: float = 2.0,
+        threshold: float | None = None,
+        *,
+        pipeline: str | Config | None = None,
+        name: str = "",
+        progress: Progress = notebook_progress,
+    ) -> Events:
+        """The intervals of at least ``min_seconds`` in which videos show what a query describes: ``Events``.
+
+        ``query`` is that of ``Bench.search``: an id, a file, or a line of weighted parts such as
+        ``image:p04 + 0.5 text:"at night"``. ``threshold`` is the smoothed score from which on a moment
+        belongs to an event, in standard deviations; by default it is chosen by the scores of all moments.
+        """
+        config = self._engine.config(pipeline)
+        return detect_events(self._engine, config, query, min_seconds, threshold, name, progress)

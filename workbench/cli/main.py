@@ -18,9 +18,10 @@ from workbench.cli.console import (
     print_table,
     progress_bar,
 )
+from workbench.cli.copies import copies, duplicates
 from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
 from workbench.cli.text import evaluate_texts
-from workbench.cli.videos import copies
+from workbench.cli.videos import evaluate_videos, print_videos
 from workbench.config.errors import WorkbenchError, torch_mismatch
 from workbench.config.printable import printable
 from workbench.query.errors import QueryError
@@ -64,10 +65,14 @@ def evaluate(
     with progress_bar() as progress:
         bench = opening(progress)
         evaluations = [bench.evaluate(pipeline, progress=progress) for pipeline in pipelines]
+        in_videos = evaluate_videos(bench, pipelines, progress)
     if as_json:
         names = ["pipeline", "collection", "protocol", "mean_ap", "judged", "unjudged"]
         names += ["metrics", "provenance", "warnings"]
-        print_json([{name: getattr(evaluation, name) for name in names} for evaluation in evaluations])
+        records = [{name: getattr(evaluation, name) for name in names} for evaluation in evaluations]
+        for record, of_videos in zip(records, in_videos, strict=False):
+            record["videos"] = of_videos.metrics
+        print_json(records)
         return
     shown = [name for name in evaluations[0].metrics if name != "mAP" or len(evaluations[0].metrics) == 1]
     shown = [name for name in shown if name.startswith(("mAP", "mP@10", "N-S")) or name == "localisation"]
@@ -84,6 +89,7 @@ def evaluate(
     title = f"{first.collection}: {about['images']} images, {queries_text(about)}"
     print_table(title, ["pipeline", "mAP %", "queries", *shown], rows)
     print_line(f"protocol {first.protocol}, AP by {about['ap_variant']}: {about['protocol_note']}")
+    print_videos(in_videos)
     print_notes(warning for evaluation in evaluations for warning in evaluation.warnings)
 
 
@@ -176,7 +182,15 @@ def runs(
     print_notes(store.damage_notes(table))
 
 
-for query_command in (queries.search, queries.classify, queries.explain, moments.summary, copies):
+for query_command in (
+    queries.search,
+    queries.classify,
+    queries.explain,
+    moments.summary,
+    moments.events,
+    copies,
+    duplicates,
+):
     app.command()(opens(query_command))
 for command in (resources.fetch, resources.collections, resources.backbones, resources.doctor):
     app.command()(command)

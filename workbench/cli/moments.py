@@ -12,6 +12,8 @@ from workbench.cli.options import JSON, Opening, output_file
 from workbench.cli.queries import PIPELINE
 from workbench.collections.video.moment import clock
 from workbench.common.files import write_output
+from workbench.common.rounding import signed
+from workbench.config.errors import WorkbenchError
 
 
 def summary(
@@ -55,6 +57,72 @@ def summary(
     last = result.table.iloc[-1]
     others = f"uniform in time {100 * last['uniform']:.1f} %, k-means {100 * last['k_means']:.1f} %"
     print_line(f"as many moments {others}")
+    print_notes(result.warnings)
+    if out is not None:
+        print_line(f"written to {out}")
+
+
+def events(
+    opening: Opening,
+    query: Annotated[
+        str, typer.Option(help='what happens: image:NAME + 0.5 text:"at night", an image, or a file')
+    ],
+    name: Annotated[str, typer.Option(help="a name for the event")] = "",
+    min_seconds: Annotated[float, typer.Option(help="the least length of an event")] = 2.0,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="the least smoothed score, in standard deviations; by default by all scores"),
+    ] = None,
+    recount: Annotated[
+        int | None, typer.Option(help="also say what made the score of event N of the list, from 1")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="also write a storyboard (.png), a cue sheet (.csv) or an edit list (.edl)"),
+    ] = None,
+    pipeline: PIPELINE = None,
+    as_json: JSON = False,
+) -> None:
+    """Detect when videos show what a query describes, as intervals with scores."""
+    if out is not None:
+        from workbench.report.cue_files import cue_file, require_kind
+
+        out = output_file(out)
+        require_kind(out.suffix.lower())
+    with progress_bar() as progress:
+        bench = opening(progress)
+        result = bench.videos.events(
+            query, min_seconds, threshold, pipeline=pipeline, name=name, progress=progress
+        )
+        count = len(result.table)
+        if recount is not None and not 1 <= recount <= count:
+            raise WorkbenchError(
+                f"--recount {recount}: there is no such event; "
+                + (f"valid: 1 to {count}" if count else "none was detected, so give a lower --threshold")
+            )
+        why = None if recount is None else result.recount(recount - 1, progress=progress)
+    if out is not None:
+        content = cue_file(out.suffix.lower(), bench.collection, result.cues, result.title, [result.sentence])
+        write_output(out, content, "list of events")
+    if as_json:
+        names = ("name", "query", "pipeline", "threshold", "min_seconds", "warnings")
+        content_of = {key: getattr(result, key) for key in names}
+        recounted = {} if why is None else {"recounting": why.table.to_dict("records")}
+        print_json({**content_of, "events": result.table.to_dict("records"), **recounted})
+        return
+    rows = [
+        [str(number), video, clock(start), clock(end), f"{score:.2f}", peak]
+        for number, (video, start, end, score, peak) in enumerate(
+            result.table.itertuples(index=False, name=None), start=1
+        )
+    ]
+    columns = ["", "video", "from", "to", "score", "highest at"]
+    print_table(f"Events {result.title}, {result.pipeline}", columns, rows)
+    print_line(result.sentence)
+    if why is not None:
+        print_line(f"event {recount}: {why.sentence}")
+        lines = [["  " * (line.kind == "part") + line.text, signed(line.shown)] for line in why.sum().lines()]
+        print_table("", ["the score as a sum", "adds"], lines)
     print_notes(result.warnings)
     if out is not None:
         print_line(f"written to {out}")

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
 COLLECTION = Annotated[
-    str, typer.Argument(help="posters, a benchmark's name, a folder of images or a CSV of labels")
+    str,
+    typer.Argument(
+        help="posters, reels, a benchmark's name, a folder of images and videos, or a CSV of labels"
+    ),
 ]
 LABELS = Annotated[
     str, typer.Option(help="none, folders: subfolders are labels, or folders:last: their last names")

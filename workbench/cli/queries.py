@@ -9,6 +9,7 @@ import typer
 
 from workbench.cli.console import print_json, print_line, print_notes, print_table, progress_bar
 from workbench.cli.options import JSON, STATIC, Opening, output_file
+from workbench.cli.videos import search_videos
 from workbench.common.files import write_output
 from workbench.common.rounding import signed
 from workbench.config.config import ONE_PIPELINE
@@ -38,6 +39,10 @@ def search(
     locate: Annotated[
         bool, typer.Option("--locate", help="also locate the query in each result: a box x0,y0,x1,y1")
     ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(help="rank the shots, the videos or the moments of videos: shot, video, moment"),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Rank the collection's images by similarity to an image, to words, or to several parts."""
@@ -48,6 +53,11 @@ def search(
     if len(given) != 1:
         raise WorkbenchError(f"give one of IMAGE, --text and --query, not {' and '.join(given) or 'none'}")
     wanted = image if query is None else Query.parse(query)
+    if by is not None:
+        if locate:
+            raise WorkbenchError("--locate is of images; leave out --by, or --locate")
+        search_videos(opening, wanted, text, crop, by, pipeline, k, as_json)
+        return
     with progress_bar() as progress:
         bench = opening(progress)
         ranking = bench.search(

@@ -48,7 +48,7 @@ class Entry:
 # name → title, database images, queries, origin and terms
 _COLLECTIONS: dict[str, tuple[str, int, int, str]] = {
     "posters": ("Posters in scenes (semi-synthetic)", 630, 60, "made here from photographs in packages"),
-    "reels": ("Videos of posters (semi-synthetic)", 530, 30, "made here from photographs in packages"),
+    "reels": ("Videos of posters (semi-synthetic)", 575, 30, "made here from photographs in packages"),
     "oxford5k": ("Oxford5k", 5063, 55, "VGG, Oxford; photographs under Flickr's terms"),
     "paris6k": ("Paris6k", 6392, 55, "VGG, Oxford; photographs under Flickr's terms"),
     "roxford5k": ("Revisited Oxford", 4993, 70, "CMP, Prague; photographs under Flickr's terms"),
@@ -84,7 +84,7 @@ def open_collection(
     """Open a collection: ``posters``, ``reels``, a benchmark, ``BENCHMARK:FOLDER``, a CSV, table or folder.
 
     Without a folder, a benchmark is read from ``cache/NAME``. ``labels`` (``none``, ``folders`` or
-    ``folders:last``) applies to folders, and so does ``sampling``: the moments of their videos. Write
+    ``folders:last``) applies to folders; ``sampling`` chooses the moments of videos. Write
     ``./NAME`` for a folder that has the name of a benchmark.
     Raises WorkbenchError with the path that was tried and the remedy.
     """

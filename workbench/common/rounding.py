@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from workbench.common.lazy import lazy_module
+
+np = lazy_module("numpy")
 
 DIGITS = 4  # of contributions; a score has three
 

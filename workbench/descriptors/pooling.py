@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
+from workbench.common.lazy import compiled
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 
@@ -182,7 +182,7 @@ def _own_maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(best).to(maps)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _greatest(cells: np.ndarray, regions: np.ndarray, best: np.ndarray) -> None:
     """Fill ``best`` [B, N, C] with the maxima of cells [B, H, W, C] over regions [B, N, 4]."""
     for image in range(regions.shape[0]):

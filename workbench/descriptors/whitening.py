@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
-from scipy.linalg import eigh
 
 from workbench.common.checksums import require_intact, sealed
 from workbench.common.damage import DAMAGE
 from workbench.common.drawable import draw
 from workbench.common.files import replacing
+from workbench.common.lazy import lazy_module
 from workbench.config.errors import WorkbenchError
+
+linalg = lazy_module("scipy.linalg")
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -188,7 +190,7 @@ def _largest(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """
     # SciPy's would block all other threads.
     basis = torch.linalg.eigh(torch.from_numpy(matrix)).eigenvectors[:, -count:].numpy().astype(np.float64)
-    values, rotation = eigh(basis.T @ (matrix.astype(np.float64) @ basis), basis.T @ basis)
+    values, rotation = linalg.eigh(basis.T @ (matrix.astype(np.float64) @ basis), basis.T @ basis)
     return values[::-1].copy(), (basis @ rotation)[:, ::-1].copy()
 
 

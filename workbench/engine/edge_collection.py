@@ -117,7 +117,16 @@ _lock = threading.Lock()
 
 
 def describe_edges(engine: Engine, config: Config, progress: Progress) -> DescribedEdges:
-    """The contours of an engine's collection, described by a pipeline without its index and re-ranking."""
+    """The contours of an engine's collection, described by a pipeline without its index and re-ranking.
+
+    Raises WorkbenchError if the pipeline learns a whitening from labels, which contours do not have.
+    """
+    for step in config.whitenings:
+        if step.name == "lw" and step.learned is None:
+            raise WorkbenchError(
+                f"{step} learns from photos of one label, and contours have no labels; "
+                f"use {str(step).replace('lw', 'pcaw', 1)}"
+            )
     with _lock:
         edges = _collections.setdefault(engine, EdgeCollection())
     return edges.describe(engine, config.description, progress)

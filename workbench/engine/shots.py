@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from workbench.collections.video.moment import seconds_of
+import numpy as np
+import pandas as pd
+
 from workbench.collections.video.shot import Shot
 from workbench.common.paths import shortened
 from workbench.common.progress import Progress, silent
@@ -51,23 +52,32 @@ def shots_of_videos(
     return shots
 
 
-def stored_shots(engine: Engine, videos: Sequence[str] | None = None) -> dict[str, tuple[Shot, ...]]:
-    """The shots of those of some videos of the collection (None: all) that were detected before."""
+def stored_shots(engine: Engine, videos: Sequence[str]) -> dict[str, tuple[Shot, ...]]:
+    """The shots of those videos of the collection whose shots were detected before."""
     from workbench.collections.video.shot_store import read_shots  # OpenCV, which images do not need
 
     collection = engine.collection
-    chosen = (
-        collection.videos if videos is None else [video for video in videos if video in collection.videos]
-    )
-    paths = {video: collection.path(video) for video in chosen}
+    paths = {video: collection.path(video) for video in videos if video in collection.videos}
     return read_shots(paths, engine.options.shots, engine.options.cache)
 
 
-def nearest_moment(engine: Engine, shot: Shot) -> str:
-    """The id of the moment of the collection that is nearest to the middle of a shot; empty if its video has
-    none."""
-    moments = engine.collection.videos.get(shot.video, ())
-    middle = (shot.start + shot.end) / 2
-    place = bisect_left(moments, middle, key=seconds_of)
-    near = moments[max(0, place - 1) : place + 1]
-    return min(near, key=lambda moment: abs(seconds_of(moment) - middle), default="")
+def shot_table(engine: Engine, videos: Mapping[str, Sequence[Shot]]) -> pd.DataFrame:
+    """A row for each shot: video, shot (its number), start and end in seconds, and keyframe, a moment."""
+    rows = [
+        (shot.video, number, shot.start, shot.end, keyframe)
+        for shots in videos.values()
+        for number, (shot, keyframe) in enumerate(zip(shots, keyframes(engine, shots), strict=True))
+    ]
+    return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
+
+
+def keyframes(engine: Engine, shots: Sequence[Shot]) -> list[str]:
+    """The id of the moment of the collection that is nearest to the middle of each shot of one video; empty
+    if the collection has none of it."""
+    if not shots or not (moments := engine.collection.videos.get(shots[0].video)):
+        return [""] * len(shots)
+    times = np.array([float(moment.rpartition("#t=")[2]) for moment in moments])
+    order = np.argsort(times, kind="stable")
+    middles = np.array([(shot.start + shot.end) / 2 for shot in shots])
+    bounds = (times[order][1:] + times[order][:-1]) / 2  # between neighbours
+    return [moments[row] for row in order[np.searchsorted(bounds, middles)]]

@@ -12,10 +12,12 @@ from typing import Literal, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma
 
+from workbench.common.lazy import lazy_module
 from workbench.config.errors import WorkbenchError
 from workbench.evaluation.precision import interpolate
+
+special = lazy_module("scipy.special")
 
 
 class TieGroups(NamedTuple):
@@ -89,17 +91,17 @@ def expected_average_precision(
     A group has n results, of which p are positive, and is behind c results, of which r are positive. Its i-th
     result is positive with probability p/n; then r + (i-1)(p-1)/(n-1) positives are expected before it.
     Precision is linear in that number, in both variants, and its sum over i is one of harmonic numbers,
-    H(m) = digamma(m + 1) + γ.
+    H(m) = special.digamma(m + 1) + γ.
     """
     count = int(positives)
     if count == 0:
         return float("nan")
     c, n, p, r = (part.astype(np.float64) for part in (*groups, groups.before))
     slope = (p - 1) / np.maximum(n - 1, 1)
-    precisions = (r + 1 - slope * (c + 1)) * (digamma(c + n + 1) - digamma(c + 1)) + slope * n
+    precisions = (r + 1 - slope * (c + 1)) * (special.digamma(c + n + 1) - special.digamma(c + 1)) + slope * n
     if variant == "trapezoid":  # the mean with the precision before the result, which is 1 before the first
         first = c == 0
-        harmonic = digamma(c + n) - digamma(np.maximum(c, 1))
+        harmonic = special.digamma(c + n) - special.digamma(np.maximum(c, 1))
         before = (r - slope * c) * harmonic + slope * n + np.where(first, 1 - slope, 0)
         precisions = (before + precisions) / 2
     return float((p / n * precisions).sum() / count)

@@ -121,7 +121,7 @@ class CombinedExplanation(Drawable):
     def sum(self) -> Sum:
         """The score over the parts that count, each over its regions or concepts and the mean."""
         rows: list[tuple[str, str, float]] = []
-        for name, part in zip(names(self.parts), self.parts, strict=True):
+        for name, part in zip(names([(p.number, p.leaf) for p in self.parts]), self.parts, strict=True):
             if part.counts:
                 rows += [(name, detail, value) for detail, value in _details(part)]
         if abs(self.penalty) > 1e-9:
@@ -133,14 +133,10 @@ class CombinedExplanation(Drawable):
         return draw("combined_explanation", self)
 
 
-def names(parts: Sequence[ExplainedPart]) -> list[str]:
-    """The parts with their weights as text; equal ones with their number."""
-    texts = [str(part.leaf) for part in parts]
-    count = Counter(texts)
-    return [
-        text if count[text] == 1 else f"{text} (part {part.number})"
-        for text, part in zip(texts, parts, strict=True)
-    ]
+def names(parts: Sequence[tuple[int, Leaf]]) -> list[str]:
+    """The parts, each with its number in the query, with their weights as text; equal ones with it."""
+    count = Counter(str(leaf) for _, leaf in parts)
+    return [str(leaf) if count[str(leaf)] == 1 else f"{leaf} (part {number})" for number, leaf in parts]
 
 
 def explain_part(engine: Engine, config: Config, part: Part, image_id: str, progress: Progress) -> Any:

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from skimage.draw import polygon2mask
 
 from workbench.collections import images
 from workbench.collections.collection import Query
 from workbench.common.geometry import Box, bounding_box, box_overlaps, outline_overlap
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.descriptors.description import Descriptors
@@ -24,6 +24,8 @@ from workbench.explain.bag_of_words import heatmap, keypoint_contributions
 from workbench.explain.score import heatmaps
 from workbench.features.device import map_in_order, single_threaded_operations
 from workbench.local.features import LocalSource
+
+draw = lazy_module("skimage.draw")
 
 Corners = tuple[tuple[float, float], ...]
 _STEPS_PER_CELL = 8  # resolution at which an outline is drawn
@@ -47,7 +49,7 @@ def coverage(target: Target, height: int, width: int) -> np.ndarray:
     steps = _STEPS_PER_CELL
     x_scale, y_scale = width * steps / (x1 - x0), height * steps / (y1 - y0)
     points = [((y - y0) * y_scale - 0.5, (x - x0) * x_scale - 0.5) for x, y in target.corners]
-    mask = polygon2mask((height * steps, width * steps), points)
+    mask = draw.polygon2mask((height * steps, width * steps), points)
     return np.asarray(mask, float).reshape(height, steps, width, steps).mean((1, 3))
 
 

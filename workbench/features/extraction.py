@@ -15,6 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from workbench.collections import images
+from workbench.collections.video.stopping import Stopped, stop_on
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.features.batch_queue import BatchQueue
@@ -158,9 +159,12 @@ def _work(
 
     def work(number: int) -> None:
         torch.set_num_threads(1)
+        stop_on(stop)
         try:
             while not stop.is_set() and (batch := waiting.next(number)) is not None:
                 missing.update(_process(batch, make, stop, events.put))
+        except Stopped:
+            pass
         except BaseException as error:  # raised in the caller's thread
             events.put(error)
         finally:

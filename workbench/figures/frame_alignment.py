@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from workbench.common.palette import PALETTE
+from workbench.engine.copies import COLUMNS
 from workbench.figures.style import Figure, new_figure, notice, subtitle, text
 
 if TYPE_CHECKING:
@@ -47,21 +49,17 @@ def frame_alignment(result: FrameAlignment) -> Figure:
             colorbar={"title": {"text": "cosine", "side": "right"}, "outlinewidth": 0, "thickness": 12},
         )
     )
-    for number, one in enumerate(result.segments.itertuples()):
+    for number, one in enumerate(result.segments.to_dict("records")):
         figure.add_scatter(
-            x=[one.start, one.end],
-            y=[one.query_start, one.query_end],
+            x=[one["start"], one["end"]],
+            y=[one["query_start"], one["query_end"]],
             mode="lines+markers",
             line={"width": 3, "color": PALETTE[1]},
             marker={"size": 8, "line": {"width": 1, "color": "white"}},
             name="copied segment",
             showlegend=number == 0,
             legendgroup="segments",
-            hovertext=[
-                f"{one.query_start:.1f}–{one.query_end:.1f} s is {one.start:.1f}–{one.end:.1f} s, "
-                f"score {one.score:.1f}"
-            ]
-            * 2,
+            hovertext=[_sentence(one)] * 2,
             hoverinfo="text",
         )
     figure.update_yaxes(showgrid=False, zeroline=False)
@@ -70,6 +68,11 @@ def frame_alignment(result: FrameAlignment) -> Figure:
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"}
     )
     return figure
+
+
+def _sentence(segment: Mapping[Any, float]) -> str:
+    query, video = (f"{segment[a]:.1f}–{segment[b]:.1f} s" for a, b in (COLUMNS[:2], COLUMNS[3:5]))
+    return f"{query} is {video}, score {segment['score']:.1f}"
 
 
 def _reduced(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numba
 import numpy as np
-from scipy import sparse
 
+from workbench.common.lazy import compiled, lazy_module
 from workbench.search.exact import first, rank
 from workbench.search.ranking import Ranking
+
+if TYPE_CHECKING:
+    from scipy import sparse
+else:
+    sparse = lazy_module("scipy.sparse")
 
 _POSTING_BYTES = 8.0  # the number of an image and its weight
 
 
-@numba.njit(nogil=True)
+@compiled(nogil=True)
 def _add(
     total: np.ndarray,
     words: np.ndarray,

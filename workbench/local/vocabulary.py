@@ -10,18 +10,20 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from safetensors.numpy import load_file, save
 
 from workbench.common.checksums import intact, sealed
 from workbench.common.damage import DAMAGE
 from workbench.common.files import replace_file
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.local import hardnet
 from workbench.local.features import LocalFeatures, LocalSource
 from workbench.search import kmeans
+
+faiss = lazy_module("faiss")
 
 DESCRIPTORS_PER_WORD = 32  # for k-means, at most
 ROUNDS = 10  # of k-means

@@ -9,13 +9,16 @@ from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.confusion import Confusion
 from workbench.analysis.cooccurrence import Cooccurrence
 from workbench.analysis.embedding_comparison import EmbeddingComparison
+from workbench.analysis.events import Events
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.recounting import Recounting
 from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.summary import Summary
 from workbench.analysis.sweep import Sweep
 from workbench.config.errors import WorkbenchError
 from workbench.engine.evaluate import Evaluation
+from workbench.engine.moment_evaluation import MomentEvaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.explain.activations import Activations
 from workbench.explain.channels import Contributions
@@ -40,6 +43,7 @@ from workbench.report.evaluation_summaries import (
     factors_summary,
     scores_summary,
 )
+from workbench.report.event_summaries import events_summary, recounting_still, recounting_summary
 from workbench.report.explanation_summary import (
     contributions_still,
     contributions_summary,
@@ -48,6 +52,7 @@ from workbench.report.explanation_summary import (
 )
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
+from workbench.report.moment_summary import moment_summary
 from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
 from workbench.report.text_summary import text_still, text_summary
 from workbench.report.training_summary import training_summary, training_table
@@ -95,6 +100,7 @@ summary.register(TrainingHistory, training_summary)
 still.register(TrainingHistory, training_table)
 summary.register(Evaluation, evaluation_summary)
 summary.register(Comparison, comparison_summary)
+summary.register(MomentEvaluation, moment_summary)
 summary.register(ScoreDistributions, scores_summary)
 summary.register(ApFactors, factors_summary)
 summary.register(Sweep, sweep_summary)
@@ -106,3 +112,6 @@ still.register(MinedBatch, batch_still)
 summary.register(EmbeddingComparison, embedding_summary)
 summary.register(Summary, moments_summary)
 still.register(Summary, moments_still)
+summary.register(Events, events_summary)
+summary.register(Recounting, recounting_summary)
+still.register(Recounting, recounting_still)

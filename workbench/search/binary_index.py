@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import faiss
 import numpy as np
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.steps import Step
 from workbench.search import hamming, kmeans, lsh, spherical_hashing
@@ -17,6 +17,8 @@ from workbench.search.lsh import Hyperplanes
 from workbench.search.quantizer import CoarseQuantizer, fit_coarse_quantizer
 from workbench.search.ranking import Ranking
 from workbench.search.spherical_hashing import Spheres
+
+faiss = lazy_module("faiss")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 from workbench.search.ranking import Ranking
 from workbench.search.temporal_alignment import GAP, TOLERANCE, Alignment, align
 
-DEVIATIONS = 3.0  # of the similarities to a frame, from their median to the floor
-LEAST = 0.2  # weight of a pair: weaker ones would lengthen segments
+DEVIATIONS = 2.0  # of the similarities to a frame, from their median to the floor
+LEAST = 0.15  # weight of a pair: weaker ones would lengthen segments
 FEWEST = 2  # frames of the query that a segment needs
 MOST_VIDEOS = 200  # that are aligned: those with the highest sums of their frames
 _NORMAL = 1.4826  # standard deviation of a normal distribution, in median absolute deviations
@@ -51,7 +51,7 @@ def candidates(rankings: Sequence[Ranking], size: int, highest: float = 1.0) -> 
         scores = ranking.scores.astype(np.float64)
         if not len(scores):
             continue
-        floor = _floor(scores, highest) if len(scores) >= size else float(scores[-1])
+        floor = similarity_floor(scores, highest) if len(scores) >= size else float(scores[-1])
         if floor >= highest:
             continue
         weight = (scores - floor) / (highest - floor)
@@ -62,6 +62,13 @@ def candidates(rankings: Sequence[Ranking], size: int, highest: float = 1.0) -> 
     if not frames:
         return Candidates(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     return Candidates(np.concatenate(frames), np.concatenate(rows), np.concatenate(weights))
+
+
+def similarity_floor(scores: np.ndarray, highest: float) -> float:
+    """The similarity to one frame that unrelated frames seldom reach: see ``candidates``."""
+    low, middle = (float(value) for value in np.percentile(scores, [10, 50]))
+    spread = _NORMAL * float(np.median(np.abs(scores - middle)))
+    return min(middle + DEVIATIONS * spread, (low + highest) / 2)
 
 
 def copied_segments(
@@ -130,12 +137,6 @@ def without_overlaps(segments: Sequence[AlignedSegment], most: float = 0.5) -> l
 
 def _share(start: float, end: float, other_start: float, other_end: float) -> float:
     return max(0.0, min(end, other_end) - max(start, other_start)) / max(end - start, 1e-9)
-
-
-def _floor(scores: np.ndarray, highest: float) -> float:
-    low, middle = (float(value) for value in np.percentile(scores, [10, 50]))
-    spread = _NORMAL * float(np.median(np.abs(scores - middle)))
-    return min(middle + DEVIATIONS * spread, (low + highest) / 2)
 
 
 def _best_sum(pairs: Candidates, group: np.ndarray) -> float:

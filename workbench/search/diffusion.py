@@ -10,15 +10,21 @@ a graph so small that a walk reaches everything, images with many near neighbour
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, cg
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.search.knn import nearest
 from workbench.search.query_expansion import append_rest, cosines
 from workbench.search.ranking import Ranking, sorted_ranking
+
+if TYPE_CHECKING:
+    from scipy import sparse
+else:
+    sparse = lazy_module("scipy.sparse")
+linalg = lazy_module("scipy.sparse.linalg")
 
 GAMMA = 3  # exponent of the similarity
 ALPHA = 0.99  # share that is passed on at each step
@@ -82,6 +88,6 @@ def solve(affinities: sparse.csr_array, y: np.ndarray) -> np.ndarray:
     by_row = np.repeat(ALPHA * scale, np.diff(affinities.indptr))
     transition = affinities.copy()
     transition.data = by_row * affinities.data * scale[affinities.indices]
-    system = LinearOperator(transition.shape, lambda f: f - transition @ f, dtype=np.float64)
-    f, _ = cg(system, y, rtol=TOLERANCE, maxiter=1000)
+    system = linalg.LinearOperator(transition.shape, lambda f: f - transition @ f, dtype=np.float64)
+    f, _ = linalg.cg(system, y, rtol=TOLERANCE, maxiter=1000)
     return np.asarray(f)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
-import faiss
 import numpy as np
 import torch
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, interruptible, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import BINARY, INVERTED, Step
@@ -22,6 +22,8 @@ from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
 from workbench.search.quantizer import fit_coarse_quantizer, probe_cells, shorten_centroids
 from workbench.search.ranking import Index, Ranking, sorted_ranking
+
+faiss = lazy_module("faiss")
 
 CANDIDATES = 10_000  # of hnsw, if the whole ranking is wanted: about 10 ms a query
 BITS = 8  # of a sub-vector's code, given enough vectors to learn 2^8 centroids

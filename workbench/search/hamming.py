@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import faiss
-import numba
 import numpy as np
+
+from workbench.common.lazy import compiled, lazy_module
+
+faiss = lazy_module("faiss")
 
 TOGETHER = 32  # queries compared at a time
 _ROW = np.uint64(32)  # bits of a row number within a key
@@ -33,7 +35,7 @@ def hamming(
     np.copyto(distances, differing, casting="same_kind")
 
 
-@numba.njit(nogil=True, error_model="numpy")  # a check for division by zero would prevent vectorisation
+@compiled(nogil=True, error_model="numpy")  # a check for division by zero would prevent vectorisation
 def spherical(
     differing: np.ndarray, of_queries: np.ndarray, of_codes: np.ndarray, distances: np.ndarray
 ) -> None:

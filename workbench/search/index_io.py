@@ -7,17 +7,19 @@ from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from safetensors.numpy import save
 
 from workbench.common.files import replacing
+from workbench.common.lazy import lazy_module
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import parse_index
 from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex
 from workbench.search.ranking import Index
 from workbench.search.saved_index import Forged, dimensions_of, restore
+
+faiss = lazy_module("faiss")
 
 _MAGIC = b"RWINDEX\x01"  # the last byte is the version of the format
 _SUM = 32  # bytes of the SHA-256 of everything after it

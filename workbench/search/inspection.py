@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import faiss
 import numpy as np
 
+from workbench.common.lazy import lazy_module
 from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex
 from workbench.search.quantizer import probe_cells
 from workbench.search.ranking import Index, Ranking
+
+faiss = lazy_module("faiss")
 
 
 class CellStatistics(NamedTuple):

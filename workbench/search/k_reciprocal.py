@@ -6,15 +6,20 @@ Zhong, Zheng, Cao and Li, "Re-ranking Person Re-identification with k-reciprocal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.search.knn import nearest
 from workbench.search.query_expansion import append_rest, cosines
 from workbench.search.ranking import Ranking, sorted_ranking
+
+if TYPE_CHECKING:
+    from scipy import sparse
+else:
+    sparse = lazy_module("scipy.sparse")
 
 FIRST = 1000  # results that are re-ranked
 

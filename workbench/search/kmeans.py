@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-import faiss
 import numpy as np
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
+
+faiss = lazy_module("faiss")
 
 ROUNDS = 20  # of k-means
 VECTORS_PER_CENTROID = 256  # training vectors per centroid, at most

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import faiss
 import numpy as np
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, interruptible, silent
 from workbench.config.errors import WorkbenchError
 from workbench.search import kmeans
+
+faiss = lazy_module("faiss")
 
 SAMPLE = 2**16  # vectors to learn from, at most
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import faiss
 import numpy as np
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 from workbench.search import kmeans
+
+faiss = lazy_module("faiss")
 
 _FEWEST = 8  # centroids of parts of two dimensions, of which FAISS computes eight distances at a time
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import faiss
 import numpy as np
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
@@ -18,6 +18,8 @@ from workbench.search.kmeans import (
     limit_threads,
     sample,
 )
+
+faiss = lazy_module("faiss")
 
 
 @dataclass(frozen=True)

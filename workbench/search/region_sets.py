@@ -8,15 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import faiss
-import numba
 import numpy as np
 import torch
 
+from workbench.common.lazy import compiled, lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 from workbench.search import faiss_index
+
+faiss = lazy_module("faiss")
 
 _BATCH_SIMILARITIES = 2**22  # in memory at a time
 
@@ -126,7 +127,7 @@ def _unpacked(codes: np.ndarray, count: int, bits: int) -> np.ndarray:
     return np.packbits(single.reshape(len(codes), count, bits), axis=2, bitorder="little")[..., 0]
 
 
-@numba.njit(nogil=True, error_model="numpy", fastmath=True)
+@compiled(nogil=True, error_model="numpy", fastmath=True)
 def _scan(
     tables: np.ndarray, codes: np.ndarray, starts: np.ndarray, distances: np.ndarray, rows: np.ndarray
 ) -> None:
@@ -143,7 +144,7 @@ def _scan(
         distances[i], rows[i] = best, nearest_row
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _maxima(similarities: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the maximum of each range of columns and its column: [Q, n] each."""
     shape = len(similarities), len(starts)

@@ -10,14 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import faiss
 import numpy as np
 from safetensors.numpy import load
 
+from workbench.common.lazy import lazy_module
 from workbench.config.steps import INVERTED, Step, cell_count
 from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex
 from workbench.search.lsh import Hyperplanes
+
+faiss = lazy_module("faiss")
 
 _BYTES, _COUNT = "deserialization_vector_byte_limit", "deserialization_loop_limit"  # FAISS before 1.13: none
 _SMALL, _LARGEST_TABLES = 2**26, 2**31  # bytes

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from skimage.filters import apply_hysteresis_threshold
+
+from workbench.common.lazy import lazy_module
+
+filters = lazy_module("skimage.filters")
 
 VERSION = 1  # increased when the same edges give other pictures
 LONGEST = 320  # pixels of the longest side of a contour picture
@@ -37,7 +40,7 @@ def thin_edges(probability: np.ndarray) -> np.ndarray:
             values, x + side * dx, y + side * dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         ridge &= values >= beside
-    return np.asarray(apply_hysteresis_threshold(np.where(ridge, probability, 0), LOW, HIGH))
+    return np.asarray(filters.apply_hysteresis_threshold(np.where(ridge, probability, 0), LOW, HIGH))
 
 
 def contour_picture(lines: np.ndarray) -> np.ndarray:

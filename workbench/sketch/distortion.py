@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter, label
-from skimage.morphology import skeletonize
+
+from workbench.common.lazy import lazy_module
+
+morphology = lazy_module("skimage.morphology")
+ndimage = lazy_module("scipy.ndimage")
 
 LEFT_OUT = 0.35  # most strokes that are left out, as a share of their number
 GAPS = 1.5  # gaps for each 10 % of the longest side of line, at strength 1
@@ -21,7 +24,7 @@ TURN, ZOOM, MOVE = 8.0, 0.15, 0.05  # standard deviations: degrees, logarithm of
 
 def distort(lines: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Distort contours, bool [H, W]: lines one pixel wide, in a picture of the same size."""
-    thin = skeletonize(lines)
+    thin = morphology.skeletonize(lines)
     if not strength or not thin.any():
         return thin
     thin = break_lines(leave_out(thin, strength * LEFT_OUT, rng), strength, rng)
@@ -32,7 +35,7 @@ def leave_out(thin: np.ndarray, share: float, rng: np.random.Generator) -> np.nd
     """Leave out a share of the strokes, short ones more often. A stroke is a line between two junctions."""
     neighbours = cv2.filter2D(thin.astype(np.uint8), -1, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT)
     junctions = thin & (neighbours > 3)
-    strokes, count = label(thin & ~junctions, np.ones((3, 3)))
+    strokes, count = ndimage.label(thin & ~junctions, np.ones((3, 3)))
     if not count:
         return thin
     lengths = np.bincount(strokes.ravel(), minlength=count + 1)[1:]
@@ -63,10 +66,12 @@ def shift(thin: np.ndarray, strength: float, rng: np.random.Generator) -> np.nda
     matrix[:, 2] += np.array([dx, dy]) * MOVE * longest
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     inverse = cv2.invertAffineTransform(matrix)
-    field = np.stack([gaussian_filter(rng.normal(0, 1, thin.shape), SMOOTHNESS * longest) for _ in range(2)])
+    field = np.stack(
+        [ndimage.gaussian_filter(rng.normal(0, 1, thin.shape), SMOOTHNESS * longest) for _ in range(2)]
+    )
     field *= WOBBLE * strength * longest / max(float(field.std()), 1e-9)
     source_x = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2] + field[0]
     source_y = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2] + field[1]
     thick = cv2.dilate(thin.astype(np.uint8), np.ones((3, 3), np.uint8))  # else lines fall apart
     moved = cv2.remap(255 * thick, source_x.astype(np.float32), source_y.astype(np.float32), cv2.INTER_LINEAR)
-    return np.asarray(skeletonize(moved > 127))
+    return np.asarray(morphology.skeletonize(moved > 127))

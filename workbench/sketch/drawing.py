@@ -12,15 +12,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
-from skimage.morphology import skeletonize
 
 from workbench.collections import images
+from workbench.common.lazy import lazy_module
 from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.sketch.canny import canny_lines
 from workbench.sketch.colour_layout import lab
 from workbench.sketch.contours import LONGEST
 from workbench.sketch.operators import EdgeOperator
+
+morphology = lazy_module("skimage.morphology")
 
 _LARGEST = 1280  # pixels of the longest side in which ink is looked for
 _MOST_ALPHA = 2**25  # pixels of a picture whose transparency is read
@@ -156,11 +158,13 @@ def _lines(pixels: np.ndarray, ink: np.ndarray) -> np.ndarray:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _FILLED + 1, 2 * _FILLED + 1))
     filled = cv2.morphologyEx(ink.astype(np.uint8), cv2.MORPH_OPEN, disc)
     if not filled.any():
-        return np.asarray(skeletonize(ink))
+        return np.asarray(morphology.skeletonize(ink))
     near = cv2.dilate(filled, np.ones((7, 7), np.uint8)).astype(bool)
     painted = np.where(ink[..., None], pixels, 255)
     outline = cv2.morphologyEx(filled, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).astype(bool)
-    return np.asarray(skeletonize((ink & ~near) | outline) | (canny_lines(painted) & filled.astype(bool)))
+    return np.asarray(
+        morphology.skeletonize((ink & ~near) | outline) | (canny_lines(painted) & filled.astype(bool))
+    )
 
 
 def _empty(name: str) -> WorkbenchError:

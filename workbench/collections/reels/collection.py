@@ -38,8 +38,8 @@ _POLL = 0.1  # seconds between two reports of progress
 
 
 def open_reels(root: Path, progress: Progress = silent, sampling: Sampling = DEFAULT) -> Collection:
-    """Open the collection in the folder ``root``, its clips sampled as ``sampling`` says; render it
-    first if it is missing, damaged or old.
+    """Open the collection in the folder ``root``, with moments of its clips by ``sampling``; render it first
+    if it is missing, damaged or old.
 
     Raises WorkbenchError if the folder cannot be written or contains other files.
     """

@@ -92,12 +92,12 @@ class ClipFrames:
                 continue
             share = (number - border + change.half + 0.5) / (2 * change.half)
             if change.kind == "dissolve":
-                first, second = self._seen(before, number), self._seen(before + 1, number)
+                first, second = self.seen(before, number), self.seen(before + 1, number)
                 return np.asarray(cv2.addWeighted(first, 1 - share, second, share, 0), np.uint8)
             return np.asarray(
-                cv2.convertScaleAbs(self._seen(place, number), alpha=abs(2 * share - 1)), np.uint8
+                cv2.convertScaleAbs(self.seen(place, number), alpha=abs(2 * share - 1)), np.uint8
             )
-        return self._seen(place, number)
+        return self.seen(place, number)
 
     def frames(self) -> Iterator[Frame]:
         """All frames."""
@@ -117,7 +117,8 @@ class ClipFrames:
                     if view.visible >= LEAST:
                         yield number, view
 
-    def _seen(self, place: int, number: int) -> Frame:
+    def seen(self, place: int, number: int) -> Frame:
+        """What the camera sees of shot ``place`` at a frame, without transitions."""
         shot = self.shot(place)
         return picture(shot.scene, shot.windows[number - self._clip.borders[place] + shot.lead])
 

@@ -119,13 +119,15 @@ def moment_truth(stored: Mapping[str, Any], moments: Sequence[str]) -> MomentTru
         named = moment_of(Path(moment))
         assert named is not None
         number = int((named.seconds + TOLERANCE) * FPS)
+        clip = stored["clips"][name]
         for query in shown.get(name, ()):
             row = frames[name, query].get(number)
-            if row is None:
-                continue
-            truth.relevance[query][moment] = _grade(stored["clips"][name], row)
-            truth.quadrilaterals[query, moment] = tuple(zip(row[4::2], row[5::2], strict=True))
-            truth.facts[query, moment] = dict(zip(FACTS, row[1:4], strict=True))
+            if row is not None:
+                truth.relevance[query][moment] = _grade(clip, row)
+                truth.quadrilaterals[query, moment] = tuple(zip(row[4::2], row[5::2], strict=True))
+                truth.facts[query, moment] = dict(zip(FACTS, row[1:4], strict=True))
+            elif any(other in frames[name, query] for other in _mixed_with(clip, number)):
+                truth.relevance[query][moment] = "junk"
     return truth
 
 
@@ -134,6 +136,14 @@ def _grade(clip: Mapping[str, Any], row: Sequence[float]) -> str:
     if any(start <= number < end for start, end, _ in clip["transitions"]):
         return "junk"
     return View(0, np.empty((4, 2)), visible, tilt, size).grade
+
+
+def _mixed_with(clip: Mapping[str, Any], frame: int) -> tuple[int, ...]:
+    """The frames of both shots next to the border in whose dissolve a frame is, if it is in one."""
+    for start, end, kind in clip["transitions"]:
+        if kind == "dissolve" and start <= frame < end:
+            return (start + end) // 2 - 1, (start + end) // 2
+    return ()
 
 
 def _appearances(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from workbench.collections.video.header import VideoHeader, sample_times, video_
 from workbench.collections.video.moment import moment_name
 from workbench.collections.video.sampling import Sampling, shot_times
 from workbench.collections.video.shot import Shot
+from workbench.collections.video.stopping import for_each
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 
@@ -61,13 +60,4 @@ def _headers(root: Path, videos: Sequence[str], progress: Progress) -> dict[str,
         except WorkbenchError as error:
             return str(error)
 
-    headers: dict[str, VideoHeader | str] = {}
-    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        try:
-            for done, (video, header) in enumerate(zip(videos, pool.map(read, videos), strict=True), 1):
-                progress("checking videos", done, len(videos))
-                headers[video] = header
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not read the rest
-            raise
-    return headers
+    return for_each(read, videos, lambda done: progress("checking videos", done, len(videos)))

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections.image_limits import check_size
+from workbench.collections.video.stopping import check_stop
 from workbench.common.files import Stamp, stamp
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
@@ -21,6 +22,7 @@ _FORWARD = 3.0  # seconds that are decoded rather than sought
 # FFmpeg prints what is wrong with damaged files, which is raised here as an error.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 _LAST = 0.1  # seconds for which the last frame is shown beyond its period
+_SKIPPED = 0.5  # seconds to go on after a frame that does not decode
 _KEPT = 3  # open files of a thread
 
 Frame = tuple[float, np.ndarray]  # seconds, pixels
@@ -79,29 +81,32 @@ class Reader:
         Raises WorkbenchError if no frame decodes there.
         """
         wanted = seconds + TOLERANCE
-        if not self._is_near(wanted):
+        frame = self._shown(wanted) if self._is_near(wanted) else None
+        if frame is None:  # also where decoding forwards ends at damage
             self._seek_before(wanted)
-        self._pass_frames(wanted)
-        if self._current is not None and self._current[1] is None:  # the next frame came late
-            self._regular = False
-            self._seek_before(wanted)
-            self._pass_frames(wanted)
-        if self._current is None:
-            time, pixels = self._first_frame(wanted)
-        else:
-            time, pixels = self._current
-        if pixels is None or (self._next is None and wanted - time > _LAST + self._period):
+            frame = self._shown(wanted)
+        if frame is None and self._current is not None and self._current[1] is None:
+            self._seek_before(wanted)  # now it is known that frames have no fixed period
+            frame = self._shown(wanted)
+        if frame is None:
             raise WorkbenchError(f"no frame decodes at {seconds:.2f} s")
-        return time, self._picture(pixels)
+        return frame[0], self._picture(frame[1])
 
-    def frames(self) -> Iterator[Frame]:
-        """All frames from the beginning: seconds, and BGR uint8 [h, w, 3] as stored."""
-        self._seek(0.0)
-        while self._next is not None:
-            time, pixels = self._next, self._pixels()
-            if pixels is not None:
-                yield time, pixels
-            self._current, self._next = (time, pixels), self._grab()
+    def frames(self, end: float = 0.0) -> Iterator[Frame]:
+        """All frames from the beginning: seconds, and BGR uint8 [h, w, 3] as stored.
+
+        Where frames before ``end``, in seconds, do not decode, those after them follow.
+        """
+        last, start = -1.0, 0.0
+        while start <= end:
+            self._seek(start)
+            while self._next is not None:
+                time, pixels = self._next, self._pixels()
+                if pixels is not None and time > last:
+                    yield time, pixels
+                    last = start = time
+                self._current, self._next = (time, pixels), self._grab()
+            start += _SKIPPED
 
     def close(self) -> None:
         self._capture.release()
@@ -126,18 +131,21 @@ class Reader:
                 return
             back = max(1.0, 4 * back)
 
-    def _pass_frames(self, wanted: float) -> None:
-        """Decode up to the last frame that begins by a time."""
+    def _shown(self, wanted: float) -> Frame | None:
+        """Decode up to the last frame that begins by a time; None if there is none."""
         while self._next is not None and self._next <= wanted:
             last = not self._regular or self._next + 1.5 * self._period > wanted
             self._current = self._next, self._pixels() if last else None
             self._next = self._grab()
-
-    def _first_frame(self, wanted: float) -> tuple[float, np.ndarray | None]:
-        """The first frame of the video, where it begins late."""
-        if self._next is None or self._next - wanted >= max(self._period, 0.5):
-            return 0.0, None
-        return self._next, self._pixels()
+        if self._current is None:  # the first frame of a video that begins late
+            near = self._next is not None and self._next - wanted < max(self._period, 0.5)
+            time, pixels = self._next or 0.0, self._pixels() if near else None
+        else:
+            time, pixels = self._current
+            self._regular = self._regular and pixels is not None  # else the next frame came late
+        if pixels is None or (self._next is None and wanted - time > _LAST + self._period):
+            return None
+        return time, pixels
 
     def _seek(self, seconds: float) -> None:
         self._current = None
@@ -146,6 +154,7 @@ class Reader:
 
     def _grab(self) -> float | None:
         """Decode the next frame, and return its time; None at the end."""
+        check_stop()
         return self._get(cv2.CAP_PROP_POS_MSEC) / 1000.0 if self._capture.grab() else None
 
     def _pixels(self) -> np.ndarray | None:

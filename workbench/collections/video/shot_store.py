@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from workbench.collections.video.header import VideoHeader, video_header
 from workbench.collections.video.reader import Frame, reader_of
 from workbench.collections.video.shot import Shot
 from workbench.collections.video.shot_detection import SHORTEST, Detector, content_boundaries
+from workbench.collections.video.stopping import for_each
 from workbench.collections.video.transnet import check_transnet, transnet_boundaries
 from workbench.common.files import disk_error, replacing
 from workbench.common.progress import Progress, silent
@@ -23,11 +21,6 @@ from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
 VERSION = 1  # increased when the same video gives other shots
 _DETECTORS: dict[str, Detector] = {"content": content_boundaries, "transnetv2": transnet_boundaries}
-_PACE = 0.1  # seconds between two reports
-
-
-class _Stopped(Exception):
-    """The work was cancelled."""
 
 
 def detect_shots(
@@ -58,7 +51,7 @@ def detect_shots(
     if missing:
         if method == "transnetv2":
             check_transnet()
-        results.update(_detect_missing({name: videos[name] for name in missing}, method, folder, progress))
+        results.update(_detect_missing(missing, videos, method, folder, progress))
     return {name: results[name] for name in videos}
 
 
@@ -74,52 +67,38 @@ def read_shots(videos: Mapping[str, Path], method: str, cache: Path) -> dict[str
 
 
 def _detect_missing(
-    videos: Mapping[str, Path], method: str, folder: Path, progress: Progress
+    headers: Mapping[str, VideoHeader],
+    videos: Mapping[str, Path],
+    method: str,
+    folder: Path,
+    progress: Progress,
 ) -> dict[str, tuple[Shot, ...] | str]:
-    """Detect and store the shots of videos in several threads, with reports from the caller's thread."""
-    stop = threading.Event()
-    done: dict[str, float] = dict.fromkeys(videos, 0.0)  # seconds
-    total = round(sum(video_header(path).seconds for path in videos.values()))
-
-    def report(name: str, seconds: float) -> None:
-        if stop.is_set():
-            raise _Stopped
-        done[name] = seconds
+    """Detect and store the shots of videos in several threads, with reports in seconds of video."""
+    decoded: dict[str, float] = dict.fromkeys(headers, 0.0)
+    total = round(sum(header.seconds for header in headers.values()))
 
     def detect(name: str) -> tuple[Shot, ...] | str:
-        path = videos[name]
+        header = headers[name]
+
+        def counted(frame: Frame) -> Frame:
+            decoded[name] = frame[0]
+            return frame
+
         try:
-            header = video_header(path)
-            boundaries = _detect(path, method, lambda seconds: report(name, seconds))
+            frames = map(counted, reader_of(videos[name]).frames(header.seconds))
+            boundaries = _DETECTORS[method](frames, header.fps)
+            if video_header(videos[name]).stamp != header.stamp:
+                raise TemporarilyUnreadable("the file has changed while it was read; try again")
         except WorkbenchError as error:
             return str(error)
         _write(folder, header, boundaries)
         return _shots(name, header, boundaries)
 
-    pool = ThreadPoolExecutor(os.cpu_count() or 1)
-    try:
-        waiting: dict[str, Future[tuple[Shot, ...] | str]] = {
-            name: pool.submit(detect, name) for name in videos
-        }
-        while wait(waiting.values(), _PACE).not_done:
-            progress("detecting the shots of videos (seconds)", min(total, round(sum(done.values()))), total)
-        return {name: future.result() for name, future in waiting.items()}
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
+    def report(_: int) -> None:
+        task = "detecting the shots of videos (seconds)"
+        progress(task, min(total, round(sum(decoded.values()))), total)
 
-
-def _detect(path: Path, method: str, report: Callable[[float], None]) -> list[float]:
-    header = video_header(path)
-
-    def reported(frame: Frame) -> Frame:
-        report(frame[0])
-        return frame
-
-    boundaries = _DETECTORS[method](map(reported, reader_of(path).frames()), header.fps or 1.0)
-    if video_header(path).stamp != header.stamp:
-        raise TemporarilyUnreadable("the file has changed while it was read; try again")
-    return boundaries
+    return for_each(detect, headers, report)
 
 
 def _shots(name: str, header: VideoHeader, boundaries: list[float]) -> tuple[Shot, ...]:

@@ -1,0 +1,42 @@
+"""Libraries that are imported at first use: what only some pipelines need does not delay the others.
+
+``import workbench`` loads no library. What each search needs (torch, NumPy, pandas, Pillow) is imported
+as usual by the modules that use it; what some need, such as FAISS, is named by ``lazy_module``, and functions
+that Numba compiles by ``compiled``. ``tests/test_imports.py`` lists what commands may load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+
+class _LazyModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self.__name__), name)
+
+
+def lazy_module(name: str) -> Any:
+    """A stand-in for the module of that name, which imports it when an attribute is first read."""
+    return _LazyModule(name)
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``numba.njit`` with these options, applied when the function is first called."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        machine_code: list[Callable[..., Any]] = []
+
+        def call(*arguments: Any) -> Any:
+            if not machine_code:
+                import numba
+
+                machine_code.append(numba.njit(**options)(function))  # twice from two threads is harmless
+            return machine_code[0](*arguments)
+
+        call.__doc__, call.__name__ = function.__doc__, function.__name__
+        return call
+
+    return decorate
