@@ -1,4 +1,4 @@
-"""The commands on videos."""
+"""The commands that find copies: of a video, and among images."""
 
 from __future__ import annotations
 

@@ -48,6 +48,12 @@ class Moments:
     videos: np.ndarray
     times: np.ndarray
 
+    @property
+    def period(self) -> float:
+        """The median of the seconds between two moments of a video; 1 without such moments."""
+        steps = np.diff(self.times)[(np.diff(self.videos) == 0) & (self.videos[1:] >= 0)]
+        return float(np.median(steps)) if len(steps) else 1.0
+
 
 def find_copies(
     engine: Engine,
@@ -124,9 +130,8 @@ def aligned(
         numbers = moments.videos[pairs.rows]
         others = (numbers >= 0) & ((numbers != own) if query.member else True)
         pairs = type(pairs)(*(part[others] for part in pairs))
-        sampling = 1.0 / searcher.described.source.options.fps
         segments += copied_segments(
-            pairs, frames.times, moments.videos, moments.times, 1.0 / fps, sampling, min_score
+            pairs, frames.times, moments.videos, moments.times, 1.0 / fps, moments.period, min_score
         )
     return without_overlaps(segments)
 

@@ -198,7 +198,7 @@ class Session(Refinement):
         collection, before = self.bench.collection, self.queries
         files = {name: query for name, query in before.items() if Path(name).is_absolute()}
         uploaded = {name: query for name, query in files.items() if Path(name).is_file()}
-        # Without queries, each image of a collection is a query.
+        # Without queries, each image is one.
         queries = collection.queries or [Query(image, image) for image in collection.images]
         self.queries = uploaded | {query.id: query for query in queries}
         current = self.query
