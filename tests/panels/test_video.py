@@ -135,6 +135,15 @@ def test_click_on_a_timeline_shows_the_video_and_studies_its_nearest_moment(sess
     assert {figure["name"] for figure in panel.summary.grid.figures} == set(TWO[B])
 
 
+def test_late_message_of_a_video_that_was_left_is_dropped(session: Session) -> None:
+    panel = VideoPanel(session)
+    settled(session)
+    panel.timelines._handle_custom_msg({"show": B}, [])
+    panel.player._handle_custom_msg({"seek": 2.0, "video": A}, [])
+    settled(session)
+    assert panel.player.video == B and session.image.startswith(B)
+
+
 def test_image_of_another_panel_moves_the_player(session: Session) -> None:
     panel = VideoPanel(session)
     settled(session)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets as W
 import numpy as np
@@ -18,6 +18,7 @@ from workbench.panels.moment_captions import starts_of
 from workbench.panels.session import RANKING, Session
 from workbench.panels.video.file_server import served_videos
 from workbench.panels.video.frames import frame_jpeg
+from workbench.panels.video.lines import NONE, WAITING, summary
 from workbench.panels.video.moments import Moments, Strips
 from workbench.panels.video.side_by_side import SideBySide
 from workbench.panels.video.storyboard import Storyboard
@@ -26,12 +27,6 @@ from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.player import Player
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.timelines import Timelines
-
-NONE = (
-    "This collection has no videos: open a folder that holds some (MP4, MKV, MOV, WebM or AVI), "
-    'such as wb.open("~/clips").'
-)
-WAITING = "Similarities to the query appear here once the moments are described."
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +76,9 @@ class VideoPanel(Panel[Request, Answer]):
         self.timelines.on_seek(lambda video, seconds: guard(lambda _: self.seek(video, seconds))(None))
         self.timelines.on_show(lambda video: guard(lambda _: self.show_best(video))(None))
         self.timelines.on_beside(lambda video: guard(lambda _: self.show_beside(video))(None))
-        self.player.on_seek(lambda video, seconds: guard(lambda _: self.seek(video, seconds))(None))
+        self.player.on_seek(
+            lambda video, seconds: guard(lambda _: self._seek_in_player(video, seconds))(None)
+        )
         session.observe(guard(self.refresh), "ranking")
         session.observe(guard(self.follow), "image")
         self.watch_question()
@@ -126,20 +123,11 @@ class VideoPanel(Panel[Request, Answer]):
             if strips is not None:
                 self.timelines.values, self.timelines.scale = strips.values, strips.scale
                 self.timelines.order, self.timelines.hits = strips.order, strips.hits
-        self.lines.lines = self._summary(moments, strips)
+        self.lines.lines = summary(moments, strips, RANKING in self.session.jobs)
         if self._chosen and self.player.video in moments.videos:
             self._show_parts()
         else:
             self._show_first(moments, strips)
-
-    def _summary(self, moments: Moments, strips: Strips | None) -> list[dict[str, Any]]:
-        videos, count = len(moments.videos), len(moments.names)
-        text = f"{videos:,} {'video' if videos == 1 else 'videos'}, {count:,} moments"
-        if strips is None:
-            waits = WAITING if RANKING in self.session.jobs else "Choose a query to compare them with it."
-            return [line(f"{text}. {waits}", "note")]
-        keys = "Click or ← → seeks · Page Up/Down: hits · ↑ ↓ videos · Space plays"
-        return [line(f"{text}, the most similar videos first", "note"), line(keys, "note")]
 
     def _show_first(self, moments: Moments, strips: Strips | None) -> None:
         """Show the image under study if it is a moment, else the best result, else the first video."""
@@ -193,6 +181,11 @@ class VideoPanel(Panel[Request, Answer]):
             for segment in segments
             for name, at in ((video, 0), (second, 2))
         ]
+
+    def _seek_in_player(self, video: str, seconds: float) -> None:
+        """A user stopped at a time; of a video that was left meanwhile this comes too late."""
+        if video == self.player.video:
+            self.seek(video, seconds)
 
     def _seek_here(self, seconds: float) -> None:
         """A shot of the storyboard was chosen."""

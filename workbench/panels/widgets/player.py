@@ -39,11 +39,11 @@ class Player(Dimmed, anywidget.AnyWidget):
     address = T.Unicode().tag(sync=True)
     seconds = T.Float(0.0).tag(sync=True)  # its length
     times = T.Bytes().tag(sync=True)  # float32 seconds of its moments
-    shots = T.List().tag(sync=True)  # [start, end] in seconds
+    shots: T.List[Any] = T.List().tag(sync=True)  # [start, end] in seconds
     at = T.Dict().tag(sync=True)  # ``video`` and the ``seconds`` to go to
     picture = T.Unicode().tag(sync=True)  # the moment that opens large
     leader = T.Unicode().tag(sync=True)
-    follows = T.List().tag(sync=True)
+    follows: T.List[Any] = T.List().tag(sync=True)
 
     def __init__(self, frame: Frame, **traits: Any) -> None:
         super().__init__(**traits)

@@ -24,7 +24,7 @@ class Timelines(Dimmed, anywidget.AnyWidget):
     moment, rank, sign, relevance], the best first, ``segments`` dicts of ``video``, ``start`` and ``end``.
     """
 
-    _esm = dimmed_module("element", "clock", "timelines")
+    _esm = dimmed_module("element", "clock", "timeline_strip", "timelines")
     _css = _STATIC / "timelines.css"
     label = T.Unicode().tag(sync=True)  # for screen readers
     rows = T.List(T.Dict()).tag(sync=True)
@@ -33,7 +33,7 @@ class Timelines(Dimmed, anywidget.AnyWidget):
     scale = T.List(T.Float()).tag(sync=True)
     colours = T.Bytes(amounts().tobytes()).tag(sync=True)  # of the values, RGB
     order = T.List(T.Int()).tag(sync=True)
-    hits = T.List().tag(sync=True)
+    hits: T.List[Any] = T.List().tag(sync=True)
     segments = T.List(T.Dict()).tag(sync=True)
     current = T.Unicode().tag(sync=True)  # the name of the video that is shown
     beside = T.Unicode().tag(sync=True)  # and of the one beside it
