@@ -245,8 +245,5 @@ class Results:
         self.session.judge_result(*judged)
 
     def _figures(self, columns: PartColumns, rows: pd.DataFrame) -> list[Figure]:
-        captioned, shots = self.groups.captioned, self.session.shots
-        return [
-            captioned(row, figure(row, shots)) | bar
-            for row, bar in zip(rows.itertuples(), columns.bars(rows), strict=True)
-        ]
+        pairs = zip(rows.itertuples(), columns.bars(rows), strict=True)
+        return [self.groups.captioned(row, figure(row, self.session.shots)) | bar for row, bar in pairs]

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from workbench.collections.video.header import video_header
 from workbench.collections.video.reader import reader_of
+from workbench.config.errors import WorkbenchError
+from workbench.config.printable import printable
+
+if TYPE_CHECKING:
+    from workbench.bench.bench import Bench
+
+
+def frames_of(bench: Bench) -> Callable[[str, float, int], bytes]:
+    """The frames of the videos of a bench's collection, for a player: see ``frame_jpeg``."""
+
+    def frame(video: str, seconds: float, side: int) -> bytes:
+        collection = bench.collection
+        if video not in collection.videos:
+            raise WorkbenchError(f"{printable(video)!r} is not a video of {collection.name!r}")
+        return frame_jpeg(collection.path(video), seconds, side)
+
+    return frame
 
 
 def frame_jpeg(path: Path, seconds: float, side: int) -> bytes:

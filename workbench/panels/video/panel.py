@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from workbench.panels.base import Panel
 from workbench.panels.moment_captions import starts_of
 from workbench.panels.session import RANKING, Session
 from workbench.panels.video.file_server import served_videos
-from workbench.panels.video.frames import frame_jpeg
+from workbench.panels.video.frames import frames_of
 from workbench.panels.video.lines import NONE, WAITING, summary
 from workbench.panels.video.moments import Moments, Strips
 from workbench.panels.video.side_by_side import SideBySide
@@ -57,8 +58,8 @@ class VideoPanel(Panel[Request, Answer]):
         self._served = served_videos(session.bench)
         self.lines = Text(lines=[line(WAITING, "note")], live=True)
         self.timelines = Timelines(label="Timelines of the videos")
-        self.player = Player(self.frame)
-        self.second = Player(self.frame)
+        frame = frames_of(session.bench)
+        self.player, self.second = Player(frame), Player(frame)
         players = W.Box([self.player, self.second])
         players.add_class("wb-players")
         top = W.Box([players, self.timelines])
@@ -73,12 +74,14 @@ class VideoPanel(Panel[Request, Answer]):
         self.body.add_class("wb-video-body")
         self.widget = region("Video", head, self.body)
         guard = session.guard
-        self.timelines.on_seek(lambda video, seconds: guard(lambda _: self.seek(video, seconds))(None))
-        self.timelines.on_show(lambda video: guard(lambda _: self.show_best(video))(None))
-        self.timelines.on_beside(lambda video: guard(lambda _: self.show_beside(video))(None))
-        self.player.on_seek(
-            lambda video, seconds: guard(lambda _: self._seek_in_player(video, seconds))(None)
-        )
+
+        def guarded(act: Callable[..., None]) -> Callable[..., None]:
+            return lambda *arguments: guard(lambda _: act(*arguments))(None)
+
+        self.timelines.on_seek(guarded(self.seek))
+        self.timelines.on_show(guarded(self.show_best))
+        self.timelines.on_beside(guarded(self.show_beside))
+        self.player.on_seek(guarded(self._seek_in_player))
         session.observe(guard(self.refresh), "ranking")
         session.observe(guard(self.follow), "image")
         self.watch_question()
@@ -210,13 +213,6 @@ class VideoPanel(Panel[Request, Answer]):
             seconds,
         )
         player.picture = moments.nearest(video, seconds)
-
-    def frame(self, video: str, seconds: float, side: int) -> bytes:
-        """A frame as a JPEG, in a worker of a player."""
-        collection = self.session.bench.collection
-        if video not in collection.videos:
-            raise WorkbenchError(f"{video!r} is not a video of {collection.name!r}")
-        return frame_jpeg(collection.path(video), seconds, side)
 
     def seek(self, video: str, seconds: float) -> None:
         """A user went to a time: its moment becomes the image under study."""
