@@ -228,6 +228,25 @@ def test_results_show_times_and_are_grouped_by_video_and_shot(session: Session) 
     assert len(results.grid.figures) == 6 and "members" not in results.grid.figures[0]
 
 
+def test_group_has_the_best_relevance_of_its_moments_and_the_score_of_its_first(session: Session) -> None:
+    groups = Results(session).groups
+    groups.select.value = VIDEOS
+    table = ranking(
+        (f"{B}#t=0.00", 0.9, "negative"),
+        (f"{A}#t=2.00", 0.8, "negative"),
+        (f"{A}#t=0.00", 0.7, "hard"),
+        (f"{A}#t=1.00", 0.6, "junk"),
+        (f"{B}#t=1.00", 0.5, "junk"),
+    )
+    grouped = groups.grouped(table, table)
+    assert grouped[["rank", "score", "relevance", "members"]].to_numpy().tolist() == [
+        [1, 0.9, "junk", 2],
+        [2, 0.8, "hard", 3],
+    ]
+    errors = groups.grouped(table, table[table["relevance"] == "negative"].iloc[1:])
+    assert errors[["rank", "relevance", "members"]].to_numpy().tolist() == [[2, "negative", 3]]
+
+
 # Files in ranges
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from workbench.collections.collection import Collection
 from workbench.collections.video.moment import seconds_of, video_of
 from workbench.common.progress import Progress
+from workbench.engine.moment_search import RELEVANCE
 from workbench.panels.base import Panel
 from workbench.panels.formatting import plural
 from workbench.panels.moment_captions import Starts, moment_caption, shot_number, starts_of
@@ -99,7 +100,7 @@ class Groups(Panel[Wanted, dict[str, Any]]):
 
     def grouped(self, reached: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         """The first of the ``rows`` of each group; ``rank`` is that of the group among those of ``reached``,
-        and ``members`` the number of its moments there."""
+        ``members`` the number of its moments there, and ``relevance`` the best one of its rows."""
         if self.value == MOMENTS or not len(rows):
             return rows
         collection, starts = self.session.bench.collection, self.session.shots
@@ -107,10 +108,14 @@ class Groups(Panel[Wanted, dict[str, Any]]):
         members = Counter(reached_keys)  # in the order of the ranking
         ranks = {key: rank for rank, key in enumerate(members, 1)}
         first: dict[GroupKey, int] = {}
-        for place, key in enumerate(group_keys(rows["image_id"].tolist(), self.value, collection, starts)):
+        best: dict[GroupKey, str] = {}
+        keys = group_keys(rows["image_id"].tolist(), self.value, collection, starts)
+        for place, (key, grade) in enumerate(zip(keys, rows["relevance"].tolist(), strict=True)):
             first.setdefault(key, place)
+            best[key] = min(best.get(key, grade), grade, key=RELEVANCE.index)
         groups = rows.iloc[list(first.values())].copy()
         groups["rank"] = [ranks.get(key, 0) for key in first]
+        groups["relevance"] = list(best.values())
         groups["members"] = [members[key] for key in first]
         return groups
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import ipywidgets as W
 import numpy as np
@@ -20,6 +18,7 @@ from workbench.panels.session import RANKING, Session
 from workbench.panels.video.file_server import served_videos
 from workbench.panels.video.frames import frames_of
 from workbench.panels.video.lines import NONE, WAITING, summary
+from workbench.panels.video.answer import Answer, Request
 from workbench.panels.video.moments import Moments, Strips
 from workbench.panels.video.side_by_side import SideBySide
 from workbench.panels.video.storyboard import Storyboard
@@ -28,22 +27,6 @@ from workbench.panels.widgets.help import Help
 from workbench.panels.widgets.player import Player
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.timelines import Timelines
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """A ranking, and the collection whose moments it ranks. No two are equal: a ranking is a table."""
-
-    ranking: pd.DataFrame | None
-    collection: Collection
-
-
-class Answer(NamedTuple):
-    """The moments, and their scores and strips for the query; None without a ranking."""
-
-    moments: Moments
-    scores: np.ndarray | None
-    strips: Strips | None
 
 
 class VideoPanel(Panel[Request, Answer]):
@@ -55,7 +38,6 @@ class VideoPanel(Panel[Request, Answer]):
         super().__init__(session)
         self._moments: tuple[Collection | None, Moments] = None, Moments({})
         self._scores: np.ndarray | None = None
-        self._served = served_videos(session.bench)
         self.lines = Text(lines=[line(WAITING, "note")], live=True)
         self.timelines = Timelines(label="Timelines of the videos")
         frame = frames_of(session.bench)
@@ -207,7 +189,7 @@ class VideoPanel(Panel[Request, Answer]):
             return
         player.load(
             video,
-            self._served.address(video),
+            served_videos(self.session.bench).address(video),
             moments.length(video),
             moments.times[moments.of(video)],
             seconds,
