@@ -15,10 +15,10 @@ from workbench.config.errors import WorkbenchError
 from workbench.panels.base import Panel
 from workbench.panels.moment_captions import starts_of
 from workbench.panels.session import RANKING, Session
+from workbench.panels.video.answer import Answer, Request
 from workbench.panels.video.file_server import served_videos
 from workbench.panels.video.frames import frames_of
 from workbench.panels.video.lines import NONE, WAITING, summary
-from workbench.panels.video.answer import Answer, Request
 from workbench.panels.video.moments import Moments, Strips
 from workbench.panels.video.side_by_side import SideBySide
 from workbench.panels.video.storyboard import Storyboard
