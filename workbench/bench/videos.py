@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from workbench.engine.frame_alignment import FrameAlignment, frame_alignment
 from workbench.engine.moment_evaluation import MomentEvaluation, evaluate_moments
 from workbench.engine.moment_search import Group, search_groups
 from workbench.engine.query_parts import SearchQuery
-from workbench.engine.shots import keyframes, shot_descriptors, shots_of_videos
+from workbench.engine.shots import shot_descriptors, shot_table, shots_of_videos, stored_shots
 
 
 class VideoAccessor:
@@ -48,12 +49,11 @@ class VideoAccessor:
         if the video is not in the collection, or cannot be read.
         """
         videos = None if video is None else [video]
-        rows = [
-            (shot.video, number, shot.start, shot.end, keyframe)
-            for shots in shots_of_videos(self._engine, videos, progress).values()
-            for number, (shot, keyframe) in enumerate(zip(shots, keyframes(self._engine, shots), strict=True))
-        ]
-        return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
+        return shot_table(self._engine, shots_of_videos(self._engine, videos, progress))
+
+    def stored_shots(self, videos: Sequence[str]) -> pd.DataFrame:
+        """The same table of those of the videos whose shots are stored; none is detected."""
+        return shot_table(self._engine, stored_shots(self._engine, videos))
 
     def shot_descriptors(
         self, pipeline: str | Config | None = None, progress: Progress = notebook_progress

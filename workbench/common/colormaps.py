@@ -21,6 +21,11 @@ def _amounts() -> np.ndarray:
     return np.asarray(255 * matplotlib.colormaps["inferno"](np.linspace(_DARKEST, 1, 256))[:, :3])
 
 
+def amounts() -> np.ndarray:
+    """The colours of amounts without transparency, RGB uint8 [256, 3]."""
+    return _amounts().round().astype(np.uint8)
+
+
 def table(signed: bool) -> np.ndarray:
     """A colour map of 256 colours RGBA, uint8 [256, 4]: of amounts from 0, or of signed values with 0 at 128.
 

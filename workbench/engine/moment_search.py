@@ -24,7 +24,7 @@ from workbench.engine.shots import shots_of_videos
 from workbench.evaluation.moments import group_ranking
 
 Group = Literal["shot", "video", "moment"]
-_RELEVANCE = ("easy", "positive", "good", "ok", "hard", "query", "junk", "negative", "unknown")  # best first
+RELEVANCE = ("easy", "positive", "good", "ok", "hard", "query", "junk", "negative", "unknown")  # best first
 
 
 def search_groups(
@@ -97,7 +97,7 @@ def _intervals(
 
 def _best_relevance(groups: np.ndarray, relevance: Sequence[str]) -> dict[int, str]:
     """The best relevance of the moments of each group."""
-    order = {grade: place for place, grade in enumerate(_RELEVANCE)}
+    order = {grade: place for place, grade in enumerate(RELEVANCE)}
     best: dict[int, str] = {}
     for number, grade in zip(groups.tolist(), relevance, strict=True):
         if number not in best or order[grade] < order[best[number]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.collections.collection import Collection
 from workbench.collections.video.cue import moment_intervals, video_end
-from workbench.collections.video.moment import moment_of
+from workbench.collections.video.moment import seconds_of
 from workbench.common.paths import shortened
 from workbench.config.errors import WorkbenchError
 
@@ -41,12 +41,6 @@ def video_moments(collection: Collection, video: str | Path | None = None) -> li
         rows = np.array([row_of[image] for image in ids], np.int64)
         listed.append(VideoMoments(name, tuple(ids), rows, seconds, intervals))
     return listed
-
-
-def seconds_of(moment: str) -> float:
-    """The time of a moment, by its id."""
-    named = moment_of(Path(moment))
-    return 0.0 if named is None else named.seconds
 
 
 def video_name(collection: Collection, video: str | Path) -> str:

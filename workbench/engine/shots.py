@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
+from workbench.collections.video.moment import seconds_of
 from workbench.collections.video.shot import Shot, shot_numbers
 from workbench.common.paths import shortened
 from workbench.common.progress import Progress, silent
@@ -65,7 +67,7 @@ def shot_descriptors(engine: Engine, config: Config, progress: Progress = silent
     for video, shots in detected.items():
         members: list[list[int]] = [[] for _ in shots]
         moments = described.collection.videos.get(video, ())
-        numbers = shot_numbers(shots, [_seconds(moment) for moment in moments])
+        numbers = shot_numbers(shots, [seconds_of(moment) for moment in moments])
         for moment, number in zip(moments, numbers, strict=True):
             members[number].append(row_of[moment])
         for rows, keyframe in zip(members, keyframes(engine, shots), strict=True):
@@ -74,8 +76,23 @@ def shot_descriptors(engine: Engine, config: Config, progress: Progress = silent
     return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
 
 
-def _seconds(moment: str) -> float:
-    return float(moment.rpartition("#t=")[2])
+def stored_shots(engine: Engine, videos: Sequence[str]) -> dict[str, tuple[Shot, ...]]:
+    """The shots of those videos of the collection whose shots were detected before."""
+    from workbench.collections.video.shot_store import read_shots  # OpenCV, which images do not need
+
+    collection = engine.collection
+    paths = {video: collection.path(video) for video in videos if video in collection.videos}
+    return read_shots(paths, engine.options.shots, engine.options.cache)
+
+
+def shot_table(engine: Engine, videos: Mapping[str, Sequence[Shot]]) -> pd.DataFrame:
+    """A row for each shot: video, shot (its number), start and end in seconds, and keyframe, a moment."""
+    rows = [
+        (shot.video, number, shot.start, shot.end, keyframe)
+        for shots in videos.values()
+        for number, (shot, keyframe) in enumerate(zip(shots, keyframes(engine, shots), strict=True))
+    ]
+    return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
 
 
 def keyframes(engine: Engine, shots: Sequence[Shot]) -> list[str]:
@@ -83,7 +100,7 @@ def keyframes(engine: Engine, shots: Sequence[Shot]) -> list[str]:
     if the collection has none of it."""
     if not shots or not (moments := engine.collection.videos.get(shots[0].video)):
         return [""] * len(shots)
-    times = np.array([_seconds(moment) for moment in moments])
+    times = np.array([seconds_of(moment) for moment in moments])
     order = np.argsort(times, kind="stable")
     middles = np.array([(shot.start + shot.end) / 2 for shot in shots])
     bounds = (times[order][1:] + times[order][:-1]) / 2  # between neighbours

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.collections.video.moment import clock
+from workbench.collections.video.moment import clock, seconds_of
 from workbench.common.rounding import signed
-from workbench.engine.moments import seconds_of
 from workbench.figures.contributions import PLACE, ROW, spread, waterfall
 from workbench.figures.heated_picture import add_picture, heat_axis
 from workbench.figures.narrow_layout import SCALE, captions, narrow, scale_below, stacked, stacked_annotations

@@ -11,6 +11,7 @@ from workbench.collections.collection import Query
 from workbench.collections.protocols import SIGNS
 from workbench.collections.uploads import display_name
 from workbench.evaluation.measures_text import percent
+from workbench.panels.moment_captions import Starts, moment_caption
 from workbench.panels.refinement import Question
 from workbench.panels.widgets.grid import Figure
 from workbench.query.part import Part
@@ -78,10 +79,11 @@ def of_ranking(ranking: pd.DataFrame, ranked: Question, query: Query) -> str:
     return f"AP of this query {percent(share)}" + (f", with {words}" if words else "")
 
 
-def figure(row: Any) -> Figure:
-    """A row of a ranking as a figure of a grid, without its picture."""
+def figure(row: Any, starts: Starts | None = None) -> Figure:
+    """A row of a ranking as a figure of a grid, without its picture; ``starts`` are those of known shots."""
     moved = int(getattr(row, "moved", 0))
-    return {
+    caption = moment_caption(row.image_id, starts or {})
+    return ({"caption": caption} if caption else {}) | {
         "alt": f"rank {row.rank}: {row.image_id}" if row.rank else f"not reached: {row.image_id}",
         "name": row.image_id,
         "rank": str(row.rank) if row.rank else "not reached",

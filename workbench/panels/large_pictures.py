@@ -10,12 +10,14 @@ from workbench.collections.collection import Query
 from workbench.collections.images import header
 from workbench.collections.thumbnails import render
 from workbench.collections.uploads import display_name
+from workbench.collections.video.moment import video_of
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 from workbench.panels.combined_query import join_region
 from workbench.panels.formatting import with_sign
+from workbench.panels.moment_captions import moment_place
 from workbench.panels.session import Session
 from workbench.panels.widgets.lightbox import LARGEST, About, Heat, Lightbox, reference
 from workbench.query.query import Query as CombinedQuery
@@ -119,10 +121,12 @@ class LargePictures:
         return reference(query.image, box or query.box)
 
     def _facts(self, shown: Picture) -> list[dict[str, str]]:
-        """Rank, score and relevance in the ranking on screen, the label, and the box."""
+        """The time of a moment; rank, score and relevance in the ranking on screen, and the label."""
         session, ranking = self.session, self.session.ranking
         query, _, _ = self._ranked()
         facts: list[dict[str, str]] = []
+        if video_of(shown.image):
+            facts.append({"text": moment_place(shown.image, session.shots), "kind": "moment"})
         if query is not None and _is_query(shown, query):
             facts.append({"text": "the query", "kind": "rank"})
         elif shown.name != shown.image:
@@ -135,7 +139,7 @@ class LargePictures:
                 facts.append({"text": f"score {row['score'].iloc[0]:.3f}", "kind": "score"})
                 if relevance not in ("", "query"):
                     facts.append({"text": with_sign(relevance), "kind": relevance})
-            elif not facts:
+            elif not any(fact["kind"] == "rank" for fact in facts):
                 facts.append({"text": "not reached by the index", "kind": "rank"})
         if label := session.bench.collection.labels.get(shown.image, ""):
             facts.append({"text": f"label {printable(label)}", "kind": "label"})

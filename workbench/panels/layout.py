@@ -100,6 +100,13 @@ ENTRIES: dict[str, Entry] = {
         "Indexes compared with exact search by accuracy, memory and time, and their contents.",
         configured=True,
     ),
+    "video_panel": Entry(
+        "Video",
+        "video",
+        "VideoPanel",
+        "Videos: a player, timelines of their similarity to the query, shots, alignment and a summary.",
+        configured=True,
+    ),
     "training_panel": Entry(
         "Training",
         "training",

@@ -56,6 +56,7 @@ class Session(Refinement):
     evaluations = T.Dict()  # pipeline → Evaluation, or the sentence of an error
     waiting = T.Tuple()  # pipelines
     example = T.Tuple()  # pipelines
+    shots = T.Dict()  # video → the seconds at which its shots begin, where they are known
     learned = T.Int(0)  # number of trainings that ended; panels then offer new weights
     jobs = T.Dict()  # lane → Job that runs now
     message = T.Unicode()
@@ -197,7 +198,7 @@ class Session(Refinement):
         collection, before = self.bench.collection, self.queries
         files = {name: query for name, query in before.items() if Path(name).is_absolute()}
         uploaded = {name: query for name, query in files.items() if Path(name).is_file()}
-        # Without queries, each image of a collection is a query.
+        # Without queries, each image is one.
         queries = collection.queries or [Query(image, image) for image in collection.images]
         self.queries = uploaded | {query.id: query for query in queries}
         current = self.query

@@ -15,6 +15,37 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "errors / R = 1 − R-precision",
         "Manning, Raghavan and Schütze 2008, section 8.4",
     ),
+    "moment": (
+        "A frame of a video that belongs to the collection as an image does. Moments are taken at a fixed "
+        "rate, once a second by default, or some from each shot, and are named by file and time.",
+        "clips/a.mp4#t=12.40",
+        "Media Fragments URI 1.0, W3C 2012",
+    ),
+    "shot": (
+        "The frames between two cuts, fades or dissolves, filmed by one camera without a break. Shots are "
+        "detected from the frames, so some boundaries may be missing or wrong.",
+        "",
+        "docs/video.md",
+    ),
+    "summary": (
+        "The moments to which all moments are most similar, chosen greedily, and their coverage. No other "
+        "choice of as many moments covers more than the bound that is given.",
+        "coverage = mean over moments i of max over chosen j of max(0, ⟨f(i), f(j)⟩)",
+        "Nemhauser, Wolsey and Fisher 1978 (greedy choice ≥ 1 − 1/e of the best)",
+    ),
+    "frame similarity": (
+        "The cosine of each pair of frames of two videos, the first from bottom to top and the second from "
+        "left to right. A copied segment is a bright line; its slope is the speed of the copy.",
+        "S(i, j) = ⟨f(i), g(j)⟩",
+        "Douze, Jégou and Schmid 2010",
+    ),
+    "timeline": (
+        "The similarity of each moment to the query, from the first frame of a video on the left to the last "
+        "on the right. All videos share one scale of colours; the marks above a strip are results of the "
+        "ranking: ▼ right, × wrong, | not judged.",
+        "colour = (score − lowest) / (highest − lowest)",
+        "",
+    ),
     "boxes": (
         "In each result, the region that is most similar to the query is taken for the place of the query. "
         "Where trained proposals exist, they refine its box.",

@@ -7,9 +7,8 @@ import io
 from collections.abc import Sequence
 
 from workbench.collections.video.cue import Cue
-from workbench.collections.video.moment import clock
+from workbench.collections.video.moment import clock, seconds_of
 from workbench.common.csv_cell import csv_cell
-from workbench.engine.moments import seconds_of
 
 COLUMNS = ("number", "video", "start", "end", "length", "from", "to", "moment", "seconds", "note")
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from workbench.analysis.events import Events
 from workbench.analysis.recounting import Recounting
-from workbench.collections.video.moment import clock
+from workbench.collections.video.moment import clock, seconds_of
 from workbench.common.picture_bytes import jpeg
 from workbench.common.rounding import signed
 from workbench.config.errors import WorkbenchError
-from workbench.engine.moments import seconds_of
 from workbench.figures.recounting import drawn_cells
 from workbench.report.explanation_summary import sum_table
 from workbench.report.markup import escape, paragraph, picture, table

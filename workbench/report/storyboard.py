@@ -8,10 +8,9 @@ from PIL import Image, ImageDraw
 
 from workbench.collections.named_picture import NamedPicture
 from workbench.collections.video.cue import Cue
-from workbench.collections.video.moment import clock
+from workbench.collections.video.moment import clock, seconds_of
 from workbench.common.palette import NEUTRAL
 from workbench.config.errors import WorkbenchError
-from workbench.engine.moments import seconds_of
 from workbench.report.picture_sheet import sheet
 
 COLUMNS = 4

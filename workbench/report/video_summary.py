@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from workbench.analysis.summary import Summary
-from workbench.collections.video.moment import clock, video_of
+from workbench.collections.video.moment import clock, seconds_of, video_of
 from workbench.common.picture_bytes import data_uri, jpeg
 from workbench.config.errors import WorkbenchError
-from workbench.engine.moments import seconds_of
 from workbench.report.markup import escape, paragraph, table
 
 _SIDE = 160  # pixels of a picture's longer side

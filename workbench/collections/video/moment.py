@@ -38,8 +38,15 @@ def moment_of(path: Path) -> Moment | None:
 
 def video_of(image_id: str) -> str:
     """The name of the video of a moment; empty for the name of an image."""
+    if "#t=" not in image_id:
+        return ""  # at once: collections have many images
     moment = moment_of(Path(image_id))
     return "" if moment is None else image_id.rpartition("#t=")[0]
+
+
+def seconds_of(image_id: str) -> float:
+    """The time of a moment in seconds; zero for the name of an image."""
+    return float(image_id.rpartition("#t=")[2]) if video_of(image_id) else 0.0
 
 
 def clock(seconds: float) -> str:

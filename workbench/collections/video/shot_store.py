@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from itertools import pairwise
@@ -52,6 +53,17 @@ def detect_shots(
             check_transnet()
         results.update(_detect_missing(missing, videos, method, folder, progress))
     return {name: results[name] for name in videos}
+
+
+def read_shots(videos: Mapping[str, Path], method: str, cache: Path) -> dict[str, tuple[Shot, ...]]:
+    """The stored shots of videos, {name: file}; without those that are not stored or cannot be read."""
+    shots = {}
+    for name, path in videos.items():
+        with contextlib.suppress(WorkbenchError):
+            header = video_header(path)
+            if (boundaries := _read(cache / "shots" / f"{method}-v{VERSION}", header)) is not None:
+                shots[name] = _shots(name, header, boundaries)
+    return shots
 
 
 def _detect_missing(

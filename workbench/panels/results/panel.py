@@ -17,6 +17,7 @@ from workbench.panels.base import Panel
 from workbench.panels.formatting import figure, of_ranking
 from workbench.panels.refinement import Question
 from workbench.panels.results import filters
+from workbench.panels.results.groups import MOMENTS, Groups
 from workbench.panels.results.parts import PartColumns
 from workbench.panels.session import QUESTION, RANKING, Session
 from workbench.panels.widgets.grid import Figure, Scroll, thumbnail
@@ -122,8 +123,9 @@ class Results:
             judging=True,
         )
         self.boxes = Boxes(session, self.grid)
+        self.groups = Groups(session, session.guard(self.draw), self.grid)
         explained = Help("boxes", "errors and missed positives")
-        tools = W.Box([self.show, self.size, self.boxes.switch, explained, self.count])
+        tools = W.Box([self.show, self.groups.select, self.size, self.boxes.switch, explained, self.count])
         tools.add_class("wb-tools")
         self.widget = region("Results", self.numbers, tools, self.grid)
         self.grid.on_judge(session.guard(self.judge))
@@ -206,9 +208,12 @@ class Results:
         protocol, query = collection.protocol, ranking.attrs.get("query", "")
         ranking = filters.with_unreached(ranking, collection.relevance.get(query, {}))
         rows = filters.shown(ranking, self.show.value, protocol, self.session.selection)
-        self.grid.empty = self.hint()
-        self.grid.show(len(rows), lambda start, stop: _figures(columns, rows[start:stop]))
         text = filters.summary(ranking, rows, self.show.value, protocol, len(collection.images))
+        groups = self.groups.grouped(ranking[ranking["rank"] > 0], rows)
+        if self.groups.value != MOMENTS:
+            text = f"{text} in {len(groups):,} {self.groups.value}"
+        self.grid.empty = self.hint()
+        self.grid.show(len(groups), lambda start, stop: self._figures(columns, groups[start:stop]))
         keys = [line(KEYS, "note", "keys")] if len(rows) else []
         self.count.lines = [line(text, "note"), *keys, *columns.legend()]
         self.dim(None)
@@ -239,7 +244,6 @@ class Results:
         """A result was judged relevant (1) or not (-1)."""
         self.session.judge_result(*judged)
 
-
-def _figures(columns: PartColumns, rows: pd.DataFrame) -> list[Figure]:
-    bars = columns.bars(rows)
-    return [figure(row) | bar for row, bar in zip(rows.itertuples(), bars, strict=True)]
+    def _figures(self, columns: PartColumns, rows: pd.DataFrame) -> list[Figure]:
+        pairs = zip(rows.itertuples(), columns.bars(rows), strict=True)
+        return [self.groups.captioned(row, figure(row, self.session.shots)) | bar for row, bar in pairs]

@@ -15,6 +15,7 @@ function caption(figure) {
   add("sign", figure.sign, figure.relevance);
   add("word", figure.relevance);
   add("moved", figure.moved, "places moved by feedback");
+  add("members", figure.members);
   if (figure.parts) line.append(partBars(figure), " ");
   add("name", figure.caption ?? figure.name, figure.caption ?? figure.name);
   return line;

@@ -128,6 +128,14 @@ function render({ model, el }) {
     if (message.boxes) {
       const none = !Object.keys(message.boxes).length; // removes all boxes
       for (const cell of cells) if (none || message.boxes[cell.figure.name]) made.box(cell, message.boxes[cell.figure.name]);
+    } else if (message.captions) {
+      for (const [name, text] of Object.entries(message.captions)) {
+        const cell = byName.get(name);
+        const words = cell?.querySelector("figcaption .wb-name");
+        if (!words) continue;
+        cell.figure = { ...cell.figure, caption: text };
+        words.textContent = words.title = text;
+      }
     } else if (message.pictures) {
       message.pictures.forEach((name, i) => byName.has(name) && made.receive(byName.get(name), buffers[i], message.sides[i]));
     } else if (message.page === cells.length && message.version === model.get("version")) {

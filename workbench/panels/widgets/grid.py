@@ -30,8 +30,9 @@ class Grid(anywidget.AnyWidget):
     """Figures in rows. A figure is a dict whose values are shown as text, never as HTML.
 
     It has ``picture`` (JPEG bytes, empty without a picture), ``alt``, ``name``, and optionally ``id`` (what
-    a pick sends; the name without it), ``rank``, ``score``, ``sign``, ``relevance``, ``moved`` and ``box``
-    (x0, y0, x1, y1 in fractions of the image). In a ranked grid a click or Enter makes a figure the
+    a pick sends; the name without it), ``opens`` (what the lightbox opens), ``caption`` (shown for the name),
+    ``rank``, ``score``, ``sign``, ``relevance``, ``moved``, ``members`` (of a group) and ``box`` (x0, y0, x1,
+    y1 in fractions of the image). In a ranked grid a click or Enter makes a figure the
     ``current`` one; Ctrl+click or the key s adds it to the ``marked`` figures, or removes it.
     """
 
@@ -147,7 +148,7 @@ class Scroll(Grid):
 def captioned(figure: Figure) -> Figure:
     """A figure with a ``caption`` in place of its name, if the name contains control characters."""
     name, alt = printable(figure["name"]), printable(figure.get("alt", ""))
-    return figure if name == figure["name"] else {**figure, "caption": name, "alt": alt}
+    return figure if name == figure["name"] else {"caption": name, **figure, "alt": alt}
 
 
 def thumbnail(bench: Bench, image_id: str, side: int = 160, box: Box | None = None) -> bytes:
