@@ -49,11 +49,12 @@ def test_all_imports_are_declared_dependencies() -> None:
                 imported.add(node.module.split(".")[0])
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy_module":
                 imported.add(str(ast.literal_eval(node.args[0])).split(".")[0])
-    declared = {package(requirement)[0] for requirement in PROJECT["dependencies"]}
+    extras = [extra for name, extra in PROJECT["optional-dependencies"].items() if name != "test"]
+    declared = {package(name)[0] for names in (PROJECT["dependencies"], *extras) for name in names}
     owners = packages_distributions()
     for module in sorted(imported - set(sys.stdlib_module_names) - {"workbench"}):
         names = {name.lower().replace("_", "-") for name in owners.get(module, [])}
-        assert names & declared, f"{module} is imported, but no dependency of pyproject.toml brings it"
+        assert names & declared, f"{module} is imported, but nothing in pyproject.toml brings it"
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,18 @@ of moments, which a recounting needs.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
+from workbench.common.lazy import lazy_module
 from workbench.engine.moments import VideoMoments
+
+if TYPE_CHECKING:
+    from scipy import sparse
+else:
+    sparse = lazy_module("scipy.sparse")
 
 
 class Interval(NamedTuple):
@@ -28,7 +33,7 @@ class Interval(NamedTuple):
     weights: NDArray[np.float64]
 
 
-def smoothing(seconds: np.ndarray, width: float) -> csr_array:
+def smoothing(seconds: np.ndarray, width: float) -> sparse.csr_array:
     """The weights [n, n] by which scores at ``seconds`` [n] are smoothed: those of a moment sum to 1.
 
     They fall linearly with the distance in time, to zero at ``width`` seconds.
@@ -44,11 +49,15 @@ def smoothing(seconds: np.ndarray, width: float) -> csr_array:
     distances = np.abs(seconds[columns] - seconds[rows])
     values = np.maximum(1 - distances / width, 0) if width > 0 else np.ones(len(rows))
     sums = np.add.reduceat(values, starts[:-1]) if count else np.zeros(0)
-    return csr_array((values / np.repeat(sums, sizes), columns, starts), shape=(count, count))
+    return sparse.csr_array((values / np.repeat(sums, sizes), columns, starts), shape=(count, count))
 
 
 def intervals(
-    moments: VideoMoments, kernel: csr_array, smoothed: np.ndarray, threshold: float, min_seconds: float
+    moments: VideoMoments,
+    kernel: sparse.csr_array,
+    smoothed: np.ndarray,
+    threshold: float,
+    min_seconds: float,
 ) -> list[Interval]:
     """The runs of moments whose ``smoothed`` scores [n] reach a threshold for ``min_seconds`` at least, in
     order of time; ``kernel`` are the weights of the smoothing."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
+
+faiss = lazy_module("faiss")
 
 _TOGETHER = 1024  # hashes that are compared between two reports
 
