@@ -5,9 +5,8 @@ BIN := .venv/bin
 # What trains for an hour is started by name: docs/learning.md.
 TRAINING := $(addprefix benchmarks/,attack.py attention.py hardnet.py learning.py sketch_search.py whitening.py words.py)
 BENCHMARKS := $(sort $(filter-out benchmarks/_% $(TRAINING),$(wildcard benchmarks/*.py)))
-# Three processes of one thread each for two cores: that of the browser tests waits most of the time.
-# tests/conftest.py says which tests stay in one process.
-WORKERS := --numprocesses=3 --dist=loadscope --no-loadscope-reorder
+# Two processes of one thread each; tests/conftest.py says which tests stay in one.
+WORKERS := --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .PHONY: lab test notebooks bench clean browser

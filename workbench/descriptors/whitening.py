@@ -189,7 +189,11 @@ def _largest(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     removes the rounding error.
     """
     # SciPy's would block all other threads.
-    basis = torch.linalg.eigh(torch.from_numpy(matrix)).eigenvectors[:, -count:].numpy().astype(np.float64)
+    try:
+        vectors = torch.linalg.eigh(torch.from_numpy(matrix)).eigenvectors
+    except torch.linalg.LinAlgError:  # nearly all vectors are equal
+        vectors = torch.linalg.eigh(torch.from_numpy(matrix).double()).eigenvectors
+    basis = vectors[:, -count:].numpy().astype(np.float64)
     values, rotation = linalg.eigh(basis.T @ (matrix.astype(np.float64) @ basis), basis.T @ basis)
     return values[::-1].copy(), (basis @ rotation)[:, ::-1].copy()
 

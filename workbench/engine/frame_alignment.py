@@ -28,8 +28,8 @@ class FrameAlignment(Drawable):
     """The frames of a query video against those of a video of the collection.
 
     ``similarities`` [m, n] are the cosines of the frames at ``query_times`` [m] and at ``times`` [n], in
-    seconds; where the mirrored query is more similar as a whole, ``mirrored`` is true and they are its.
-    ``segments`` has query_start, query_end, video, start, end and score, as ``Bench.copies``.
+    seconds. Where segments are aligned and the mirrored query is more similar, ``mirrored`` is true and they
+    are its. ``segments`` has query_start, query_end, video, start, end and score, as ``Bench.copies``.
     """
 
     query: str
@@ -82,7 +82,8 @@ def frame_alignment(
         if segment.video == number
     ]
     similarities = [frames.vectors @ database.T for frames in forms]
-    best = int(np.argmax([matrix.max(1).mean() for matrix in similarities]))
+    # Videos that share nothing are shown as they are.
+    best = int(np.argmax([matrix.max(1).mean() for matrix in similarities])) if segments else 0
     table = Table(
         [(one.query_start, one.query_end, other.name, one.start, one.end, one.score) for one in segments],
         columns=COLUMNS,
