@@ -149,6 +149,7 @@ def test_example_is_compared_and_rows_are_moved_removed_and_explained(
     page.keyboard.press("Alt+ArrowDown")
     expect(lines(part).first).to_have_attribute("data-id", second)
     expect(lines(part).last).to_be_focused()
+    notebook.settle()
     # By mouse: the handle of a row is dragged above another.
     lines(part).last.locator(".wb-handle").drag_to(lines(part).first, target_position={"x": 80, "y": 2})
     expect(lines(part).first).to_have_attribute("data-id", first)

@@ -81,13 +81,16 @@ function render({ model, el }) {
     handle.title = "Drag to another place (Alt+↑, Alt+↓)";
     handle.addEventListener("dragstart", (event) => {
       dragged = row.id;
+      held = true;
       event.dataTransfer.effectAllowed = "move";
       event.dataTransfer.setData("text/plain", row.id);
       event.dataTransfer.setDragImage(cell.parentElement, 8, 8);
     });
     handle.addEventListener("dragend", () => {
       dragged = "";
+      held = false;
       aim(null);
+      if (late) drawBody();
     });
     place.className = "wb-place";
     remove.type = "button";
@@ -125,6 +128,8 @@ function render({ model, el }) {
   };
 
   let dragged = ""; // the id of a row
+  let held = false; // a row that is drawn again while it is dragged would be dropped
+  let late = false; // whether the rows have changed meanwhile
   const aim = (line, after) => {
     for (const other of lines()) other.classList.remove("wb-drop-before", "wb-drop-after");
     line?.classList.add(after ? "wb-drop-after" : "wb-drop-before");
@@ -146,10 +151,13 @@ function render({ model, el }) {
     event.stopPropagation();
     const others = lines().filter((other) => other.dataset.id !== dragged);
     aim(null);
+    held = false;
     if (line.dataset.id !== dragged) moveTo(dragged, others.indexOf(line) + below(line, event));
   });
 
   const drawBody = () => {
+    late = held;
+    if (held) return;
     const tools = model.get("editable");
     const focused = body.contains(document.activeElement);
     const columns = model.get("columns");
