@@ -15,29 +15,29 @@ from workbench.common.files import write_output
 from workbench.common.rounding import signed
 from workbench.config.errors import WorkbenchError
 
+OUT = Annotated[
+    Path | None,
+    typer.Option(help="also write a storyboard (.png), a cue sheet (.csv) or an edit list (.edl)"),
+]
+
 
 def summary(
     opening: Opening,
     video: Annotated[str | None, typer.Argument(help="a video of the collection; by default all")] = None,
     k: Annotated[int, typer.Option("-k", help="number of moments")] = 12,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="also write a storyboard (.png), a cue sheet (.csv) or an edit list (.edl)"),
-    ] = None,
+    out: OUT = None,
     pipeline: PIPELINE = None,
     as_json: JSON = False,
 ) -> None:
     """Summarise a video, or all videos, by the k moments to which the others are most similar."""
-    if out is not None:
-        from workbench.report.cue_files import cue_file, require_kind
-
-        out = output_file(out)
-        require_kind(out.suffix.lower())
+    out = _cue_path(out)
     with progress_bar() as progress:
         bench = opening(progress)
         result = bench.videos.summary(video, k=k, pipeline=pipeline, progress=progress)
     title = f"Summary of {result.video or result.collection}"
     if out is not None:
+        from workbench.report.cue_files import cue_file
+
         content = cue_file(
             out.suffix.lower(), bench.collection, result.cues, title, [result.sentence, result.pipeline]
         )
@@ -76,19 +76,12 @@ def events(
     recount: Annotated[
         int | None, typer.Option(help="also say what made the score of event N of the list, from 1")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="also write a storyboard (.png), a cue sheet (.csv) or an edit list (.edl)"),
-    ] = None,
+    out: OUT = None,
     pipeline: PIPELINE = None,
     as_json: JSON = False,
 ) -> None:
     """Detect when videos show what a query describes, as intervals with scores."""
-    if out is not None:
-        from workbench.report.cue_files import cue_file, require_kind
-
-        out = output_file(out)
-        require_kind(out.suffix.lower())
+    out = _cue_path(out)
     with progress_bar() as progress:
         bench = opening(progress)
         result = bench.videos.events(
@@ -102,6 +95,8 @@ def events(
             )
         why = None if recount is None else result.recount(recount - 1, progress=progress)
     if out is not None:
+        from workbench.report.cue_files import cue_file
+
         content = cue_file(out.suffix.lower(), bench.collection, result.cues, result.title, [result.sentence])
         write_output(out, content, "list of events")
     if as_json:
@@ -126,3 +121,14 @@ def events(
     print_notes(result.warnings)
     if out is not None:
         print_line(f"written to {out}")
+
+
+def _cue_path(out: Path | None) -> Path | None:
+    """The path of a file of cues. Raises WorkbenchError, before the long work, if it cannot be written."""
+    if out is None:
+        return None
+    from workbench.report.cue_files import require_kind
+
+    path = output_file(out)
+    require_kind(path.suffix.lower())
+    return path
