@@ -6,6 +6,7 @@ XXH3 (Collet, 2019) detects accidental damage at the speed of memory; it is no d
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from workbench.config.errors import WorkbenchError
 
 _DIGITS = 32  # of a checksum in hexadecimal
 _BLANK = b"0" * _DIGITS  # in place of the checksum while it is computed
-_PREFIX = b'{"__metadata__":{"checksum":"'
-_START = 8 + len(_PREFIX)  # of the checksum in the file, after the length of the header
+PREFIX = b'{"__metadata__":{"checksum":"'
+_START = 8 + len(PREFIX)  # of the checksum in the file, after the length of the header
 _CHUNK = 2**20
 
 
@@ -37,16 +38,26 @@ def sealed(plain: bytes) -> Sequence[bytes | memoryview]:
     return start[:_START] + digest.hexdigest().encode() + start[_START + _DIGITS :], data
 
 
-def intact(path: Path) -> bool:
-    """Whether a file is as it was written: True also for files without a checksum. Raises OSError."""
+def intact(path: Path, offset: int = 0, length: int | None = None) -> bool:
+    """Whether a file, or a block of it, is as it was written: True also without a checksum. Raises OSError."""
     with path.open("rb") as file:
-        start = file.read(_START + _DIGITS)
-        if start[8:_START] != _PREFIX:
-            return True
-        digest = xxhash.xxh3_128(start[:_START] + _BLANK)
-        while chunk := file.read(_CHUNK):
+        file.seek(offset)
+        left = os.fstat(file.fileno()).st_size - offset if length is None else length
+        start = file.read(min(_START + _DIGITS, left))
+        if start[8:_START] != PREFIX:
+            return length is None
+        digest, left = xxhash.xxh3_128(start[:_START] + _BLANK), left - len(start)
+        while left and (chunk := file.read(min(_CHUNK, left))):
             digest.update(chunk)
-    return digest.hexdigest().encode() == start[_START:]
+            left -= len(chunk)
+    return not left and digest.hexdigest().encode() == start[_START:]
+
+
+def intact_bytes(content: bytes) -> bool:
+    """Whether the content of a file with a checksum is as it was written."""
+    digest = xxhash.xxh3_128(content[:_START] + _BLANK)
+    digest.update(memoryview(content)[_START + _DIGITS :])
+    return digest.hexdigest().encode() == content[_START : _START + _DIGITS]
 
 
 def require_intact(path: Path, remedy: str) -> None:
