@@ -40,7 +40,7 @@ class Descriptors:
     """Descriptors [n, D] of unit length, with the whitenings and models that computed them.
 
     ``regional`` and ``final`` are the whitenings of the regional and the later steps; ``without`` is the
-    number of images for which ``proposals`` proposed no region.
+    number of images for which ``proposals`` proposed no region. ``repaired``: their stored file was damaged.
     """
 
     vectors: torch.Tensor
@@ -49,6 +49,7 @@ class Descriptors:
     attention: Attention | None = None
     proposals: ProposalModel | None = None
     without: int = 0
+    repaired: bool = False
 
 
 def describe(

@@ -102,7 +102,7 @@ def packs_of(folder: Path, names: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def open_index(folder: Path, packs: list[tuple[str, int]]) -> PackIndex:
-    """The index of the packs of a folder: read, or made from the headers of those that it lacks and stored."""
+    """The index of the packs of a folder: read, or made from the headers of those that it lacks."""
     if not packs:
         return PackIndex()
     stored = _read(folder / INDEX)
@@ -189,28 +189,31 @@ def batch_name(keys: Sequence[str], unreadable: Mapping[str, str]) -> str:
 
 def headers(path: Path) -> Iterator[Header]:
     """The headers of the blocks of a pack. Damaged ones are left out."""
-    with contextlib.suppress(OSError, ValueError), path.open("rb") as file:  # ValueError: it is empty
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            offset = 0
-            while offset < len(content):
-                try:
-                    header, start = _parsed(content, offset)
-                    length = start + max((array["data_offsets"][1] for array in header.values()), default=0)
-                    batch = parse_json(header_text(content, offset)["batch"])
-                    keys, unreadable = list(map(str, batch["keys"])), dict(batch["unreadable"])
-                    if length < start or offset + length > len(content):
-                        raise ValueError("the block is incomplete")
-                    block = Block(path, offset, length)
-                    if unreadable and not checksums.intact(path, offset, length):  # nothing reads its tensors
-                        raise ValueError("the checksum is wrong")
-                except (AttributeError, *_DAMAGE):
-                    following = content.find(checksums.PREFIX, offset + 8 + 1)
-                    if following < 8:
-                        return
-                    offset = following - 8
-                    continue
-                yield Header(block, keys, unreadable, batch_name(keys, unreadable))
-                offset += length + -length % _ALIGNED
+    with (
+        contextlib.suppress(OSError, ValueError),  # ValueError: it is empty
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        offset = 0
+        while offset < len(content):
+            try:
+                header, start = _parsed(content, offset)
+                length = start + max((array["data_offsets"][1] for array in header.values()), default=0)
+                batch = parse_json(header_text(content, offset)["batch"])
+                keys, unreadable = list(map(str, batch["keys"])), dict(batch["unreadable"])
+                if length < start or offset + length > len(content):
+                    raise ValueError("the block is incomplete")
+                block = Block(path, offset, length)
+                if unreadable and not checksums.intact(path, offset, length):  # nothing reads its tensors
+                    raise ValueError("the checksum is wrong")
+            except (AttributeError, *_DAMAGE):
+                following = content.find(checksums.PREFIX, offset + 8 + 1)
+                if following < 8:
+                    return
+                offset = following - 8
+                continue
+            yield Header(block, keys, unreadable, batch_name(keys, unreadable))
+            offset += length + -length % _ALIGNED
 
 
 def header_text(content: Any, offset: int) -> dict[str, Any]:
@@ -257,14 +260,14 @@ def tensors(block: Block) -> dict[str, torch.Tensor]:
 
 
 def join(folder: Path, files: Sequence[Path], packs: Sequence[tuple[str, int]], most: int) -> Iterator[int]:
-    """Join batch files to packs of about ``most`` bytes, in their order, and delete them. Yields their number.
+    """Join batch files to packs of about ``most`` bytes, in their order, and delete them. Yields counts.
 
-    A file that is damaged or vanishes is left out. Only the holder of the lock may call this. Raises OSError.
+    A damaged file is left out. Only the holder of the lock may call this. Raises OSError.
     """
     number = 1 + max((int(name.partition("-")[0]) for name, _ in packs), default=0)
     waiting = list(files)
     while waiting:
-        group, size = [], 0
+        group, size = list[Path](), 0
         while waiting and (not group or size + waiting[0].stat().st_size <= most):
             group.append(waiting.pop(0))
             size += group[-1].stat().st_size

@@ -110,8 +110,14 @@ class Store:
 
     def unreadable(self, key: str) -> str | None:
         """The reason the image of a key could not be decoded; None if it could."""
-        reason = self._unreadable.get(key)
-        return None if reason is None or self._locate([key]) else reason
+        return self.reasons([key]).get(key)
+
+    def reasons(self, keys: Sequence[str]) -> dict[str, str]:
+        """{key: reason} of those images that could not be decoded."""
+        reasons = {key: self._unreadable[key] for key in keys if key in self._unreadable}
+        for key in self._locate(list(reasons)):
+            del reasons[key]
+        return reasons
 
     def _locate(self, keys: Sequence[str]) -> dict[str, Location]:
         """The locations of those keys that have one. A batch file comes before a pack: it repairs it."""
@@ -160,7 +166,7 @@ class Store:
         least: int = LEAST_FILES,
         most: int = PACK_BYTES,
     ) -> None:
-        """Join at least ``least`` batch files to packs of ``most`` bytes. Only the holder of the lock may call this.
+        """Join at least ``least`` batch files to packs of ``most`` bytes; for the holder of the lock only.
 
         Files with images of ``order`` come in that order, others after them by name. What cannot be joined,
         as on a full disk, remains as it is.
