@@ -25,7 +25,8 @@ from workbench.engine.collection_maps import CollectionMaps, file_stamps
 from workbench.engine.description import DescribedCollection, picture_of, require_maps
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locks import NamedLocks
-from workbench.features.map_source import MapSource, Picture
+from workbench.features.map_limit import delete_oldest, note_use
+from workbench.features.map_source import MapSource, Picture, UnreadablePictures, scale_factor
 from workbench.local import vocabulary
 from workbench.local.features import LocalSource
 
@@ -75,7 +76,7 @@ class DescriptionCache:
             paths = [str(before.path(image)) for image in before.images]
             stamps = file_stamps([path for path in paths if os.path.exists(path)])
             with self._work_locks(f"maps {source.spec.name}", progress):
-                collection, _, keys = self._extract(source, 1, progress)
+                collection, _, keys = self._extract(source, 1, progress, stored=True)
             if collection is before:  # else unreadable images moved to the report
                 return CollectionMaps(collection, source, keys[0][: len(collection.images)], stamps)
 
@@ -112,21 +113,31 @@ class DescriptionCache:
     def _describe(self, config: Config, progress: Progress) -> DescribedCollection:
         started = time.perf_counter()
         source = self._source_of(config)
-        # Two pipelines of one backbone must not extract the same maps at the same time.
-        with self._work_locks(f"maps {source.spec.name}", progress):
-            collection, pictures, keys = self._extract(source, config.scales, progress)
-        fit = _fit_rows(collection, pictures, config)
-        bag = None
-        if isinstance(source, LocalSource):
-            bag = vocabulary.describe(source, keys[0], int(config.pooling.args[0]), fit.rows, progress)
-            vectors = torch.from_numpy(bag.vectors())
-            descriptors = fit_final_steps(
-                vectors, config.vector_steps, {}, fit.rows, fit.pairs, fit.provenance
-            )
-        else:
-            descriptors = self._descriptors(source, keys, config, fit, progress)
-        seconds = time.perf_counter() - started
-        return DescribedCollection(config, collection, source, pictures, keys, descriptors, seconds, bag)
+        while True:
+            # Two pipelines of one backbone must not extract the same maps at the same time.
+            with self._work_locks(f"maps {source.spec.name}", progress):
+                collection, pictures, keys = self._extract(source, config.scales, progress)
+            fit = _fit_rows(collection, pictures, config)
+            bag = None
+            try:
+                if isinstance(source, LocalSource):
+                    bag = vocabulary.describe(
+                        source, keys[0], int(config.pooling.args[0]), fit.rows, progress
+                    )
+                    vectors = torch.from_numpy(bag.vectors())
+                    descriptors = fit_final_steps(
+                        vectors, config.vector_steps, {}, fit.rows, fit.pairs, fit.provenance
+                    )
+                else:
+                    descriptors = self._descriptors(source, keys, config, fit, progress)
+            except UnreadablePictures as error:  # their maps were not stored
+                reasons = error.reasons
+                self._report(
+                    collection, pictures, {row: reasons[k] for row, k in enumerate(keys[0]) if k in reasons}
+                )
+                continue
+            seconds = time.perf_counter() - started
+            return DescribedCollection(config, collection, source, pictures, keys, descriptors, seconds, bag)
 
     def _descriptors(
         self, source: MapSource, keys: list[list[str]], config: Config, fit: Fit, progress: Progress
@@ -140,13 +151,20 @@ class DescriptionCache:
         descriptors = describe(source, keys, config, *fit, self.options.seed, progress)
         if path == stored_descriptions.path_of(source, keys, config, *fit):  # no trained part has changed
             stored_descriptions.write(path, descriptors, config)
+        for scale in range(config.scales):
+            note_use(source.store(scale_factor(scale)).folder)
+        if self.options.map_bytes is not None:
+            delete_oldest(self.options.cache / "maps", self.options.map_bytes)
         release_freed_memory()
         return replace(descriptors, repaired=damaged)
 
     def _extract(
-        self, source: MapSource | LocalSource, scales: int, progress: Progress
+        self, source: MapSource | LocalSource, scales: int, progress: Progress, stored: bool = False
     ) -> tuple[Collection, tuple[Picture, ...], list[list[str]]]:
-        """Extract all pictures, again without those that turn out unreadable and move to the report."""
+        """Extract all pictures, again without those that turn out unreadable and move to the report.
+
+        Where not all maps are kept, they are extracted when they are needed, unless they must be ``stored``.
+        """
         while True:
             collection = self.collection
             if not collection.images:
@@ -155,7 +173,10 @@ class DescriptionCache:
                     f"its report names {len(collection.problems)}"
                 )
             pictures = _pictures(collection)
-            keys, unreadable = source.extract(pictures, scales, progress)
+            if isinstance(source, MapSource) and self.options.maps != "all" and not stored:
+                keys, unreadable = source.look_up(pictures, scales, progress)
+            else:
+                keys, unreadable = source.extract(pictures, scales, progress)
             if not unreadable:
                 return collection, pictures, keys
             self._report(collection, pictures, unreadable)
