@@ -216,9 +216,13 @@ def _fit_rows(collection: Collection, pictures: Sequence[Picture], config: Confi
 
 def _pictures(collection: Collection) -> tuple[Picture, ...]:
     """The pictures that are described: the database, then the queries that are not in it."""
-    database = [Picture(collection.path(image)) for image in collection.images]
-    queries = [picture_of(collection, query) for query in collection.queries]
-    return tuple(dict.fromkeys([*database, *queries]))
+    database = {image: Picture(collection.path(image)) for image in collection.images}
+    others = [
+        picture_of(collection, query)
+        for query in collection.queries
+        if query.box is not None or query.image not in database
+    ]
+    return tuple(dict.fromkeys([*database.values(), *others]))
 
 
 def _is_outside(picture: Picture) -> bool:
