@@ -46,6 +46,7 @@ class DescriptionCache:
         self._sources: dict[tuple[str, str], MapSource | LocalSource] = {}
         self._ready: dict[str, DescribedCollection] = {}
         self._lock = threading.Lock()  # protects the two dicts; held briefly
+        self._last_pictures: tuple[Collection, tuple[Picture, ...]] | None = None
         self._work_locks = NamedLocks()  # one for each pipeline and for each source
 
     def describe(self, config: Config, progress: Progress) -> DescribedCollection:
@@ -172,7 +173,7 @@ class DescriptionCache:
                     f"{collection.name!r} has no image that can be read; "
                     f"its report names {len(collection.problems)}"
                 )
-            pictures = _pictures(collection)
+            pictures = self._pictures(collection)
             if isinstance(source, MapSource) and self.options.maps != "all" and not stored:
                 keys, unreadable = source.look_up(pictures, scales, progress)
             else:
@@ -180,6 +181,13 @@ class DescriptionCache:
             if not unreadable:
                 return collection, pictures, keys
             self._report(collection, pictures, unreadable)
+
+    def _pictures(self, collection: Collection) -> tuple[Picture, ...]:
+        """The pictures that are described, of the last collection from memory."""
+        last = self._last_pictures
+        if last is None or last[0] is not collection:
+            last = self._last_pictures = collection, _pictures(collection)
+        return last[1]
 
     def _report(
         self, collection: Collection, pictures: Sequence[Picture], unreadable: Mapping[int, str]
