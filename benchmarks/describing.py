@@ -101,10 +101,8 @@ def main() -> None:
         started = time.perf_counter()
         MapStore(store.folder)
         again = 1000 * (time.perf_counter() - started)
-        print(
-            f"{arguments.images:,} images: {files:,} files, opened in {opening:.2f} s; joined in {packing:.1f} s"
-        )
-        print(f"to {len(list(store.folder.iterdir()))} files, opened in {again:.1f} ms\n")
+        print(f"{arguments.images:,} images: {files:,} files, opened in {opening:.2f} s; joined in")
+        print(f"{packing:.1f} s to {len(list(store.folder.iterdir()))} files, opened in {again:.1f} ms\n")
         rows = []
         for pipeline in PIPELINES:
             for turn in ("first", "another process"):
