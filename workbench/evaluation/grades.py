@@ -53,7 +53,7 @@ def image_grades(truth: Mapping[Any, Any], protocol: Protocol, query: Any) -> di
 
 
 class Graded(NamedTuple):
-    """The graded images of one query: ``ids`` [g] (paths or row numbers), and ``codes`` [g] of their ``grades``."""
+    """The graded images of one query: paths or row numbers [g], and the codes [g] of their ``grades``."""
 
     ids: Sequence[Any] | NDArray[np.int64]
     codes: NDArray[np.int8]
