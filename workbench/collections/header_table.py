@@ -38,11 +38,9 @@ def select(database: sqlite3.Connection, paths: Sequence[bytes]) -> dict[bytes, 
 
 def insert(database: sqlite3.Connection, headers: Iterable[tuple[bytes, Header, str]]) -> None:
     """Store (path, header, key), in place of what was stored of these paths."""
-    database.executemany(
-        "INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (path, VERSION, " ".join(map(str, read.stamp)), read.width, read.height)
-            + (read.fingerprint, read.note, read.rules, key)
-            for path, read, key in headers
-        ],
-    )
+    rows = []
+    for path, read, key in headers:
+        changed = " ".join(map(str, read.stamp))
+        facts = read.width, read.height, read.fingerprint, read.note, read.rules
+        rows.append((path, VERSION, changed, *facts, key))
+    database.executemany("INSERT OR REPLACE INTO headers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
