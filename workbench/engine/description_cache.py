@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.descriptors.description import describe, fit_final_steps
-from workbench.engine.collection_maps import CollectionMaps, file_stamps
+from workbench.engine.collection_maps import CollectionMaps
 from workbench.engine.description import DescribedCollection, picture_of, require_maps
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locks import NamedLocks
@@ -68,12 +67,11 @@ class DescriptionCache:
         source = require_maps(self._source_of(config))
         while True:
             before = self.collection
-            paths = [str(before.path(image)) for image in before.images]
-            stamps = file_stamps([path for path in paths if os.path.exists(path)])
+            state = before.file_state()
             with self._work_locks(f"maps {source.spec.name}", progress):
                 collection, _, keys = self._extract(source, 1, progress)
             if collection is before:  # else unreadable images moved to the report
-                return CollectionMaps(collection, source, keys[0][: len(collection.images)], stamps)
+                return CollectionMaps(collection, source, keys[0][: len(collection.images)], state)
 
     def keypoints(self, described: DescribedCollection, name: str, progress: Progress) -> Keypoints:
         """The local features ``name`` of all described pictures; missing ones are extracted."""
@@ -107,7 +105,8 @@ class DescriptionCache:
 
     def _describe(self, config: Config, progress: Progress) -> DescribedCollection:
         started = time.perf_counter()
-        source = self._source_of(config)
+        source, before = self._source_of(config), self.collection
+        state = before.file_state()
         # Two pipelines of one backbone must not extract the same maps at the same time.
         with self._work_locks(f"maps {source.spec.name}", progress):
             collection, pictures, keys = self._extract(source, config.scales, progress)
@@ -123,7 +122,10 @@ class DescriptionCache:
             seed = self.options.seed
             descriptors = describe(source, keys, config, fit_on, pairs, provenance, seed, progress)
         seconds = time.perf_counter() - started
-        return DescribedCollection(config, collection, source, pictures, keys, descriptors, seconds, bag)
+        same = {state} if collection is before else set[bytes]()
+        return DescribedCollection(
+            config, collection, source, pictures, keys, descriptors, seconds, bag, same
+        )
 
     def _extract(
         self, source: MapSource | LocalSource, scales: int, progress: Progress
