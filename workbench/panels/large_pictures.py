@@ -50,7 +50,7 @@ class LargePictures:
             name, box = _parsed(name)
         query = queries.get(name)
         # The id of a query may be that of an image, too; the box of the query is then not meant.
-        image = name if query is None or name in collection.images else query.image
+        image = name if query is None or name in self.session.images else query.image
         if image not in collection.members and not Path(image).is_absolute():
             raise WorkbenchError(f"{display_name(name)!r} is not an image of {collection.name!r}")
         return Picture(name, image, box or (query.box if query is not None and image != name else None))
@@ -65,7 +65,7 @@ class LargePictures:
             "path": str(path.absolute()),
             "facts": self._facts(shown),
             "beside": self._beside(shown),
-            "refines": shown.image in collection.images,
+            "refines": shown.image in self.session.images,
         }
         try:
             size = header(path)
@@ -82,7 +82,7 @@ class LargePictures:
         """The heat of a result and of its query, as of their score; of other pictures, their activations."""
         shown, session = self.resolve(name), self.session
         query, box, pipeline = self._ranked()
-        listed = shown.image in session.bench.collection.images
+        listed = shown.image in session.images
         expression = session.ranked.expression if session.ranked is not None else ""
         if expression and listed:
             combined = CombinedQuery.parse(expression)
@@ -131,7 +131,7 @@ class LargePictures:
             facts.append({"text": "the query", "kind": "rank"})
         elif shown.name != shown.image:
             facts.append({"text": f"query {display_name(shown.name)}", "kind": "rank"})
-        if ranking is not None and shown.image in session.bench.collection.images:
+        if ranking is not None and shown.image in session.images:
             row = ranking[ranking["image_id"] == shown.image]
             if len(row):
                 relevance = str(row["relevance"].iloc[0])

@@ -137,7 +137,7 @@ class Classes(Panel[Request, Answer]):
         """An image was chosen, here or in another panel: show its votes."""
         self.grid.current = image
         self.session.image = image
-        if image in self.session.bench.collection.images:
+        if image in self.session.images:
             self.explain(Subject(None, image))
 
     def explain_class(self, label: str) -> None:
