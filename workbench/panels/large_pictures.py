@@ -18,6 +18,7 @@ from workbench.config.printable import printable
 from workbench.panels.combined_query import join_region
 from workbench.panels.formatting import with_sign
 from workbench.panels.moment_captions import moment_place
+from workbench.panels.ranking_depth import absence
 from workbench.panels.session import Session
 from workbench.panels.widgets.lightbox import LARGEST, About, Heat, Lightbox, reference
 from workbench.query.query import Query as CombinedQuery
@@ -140,7 +141,7 @@ class LargePictures:
                 if relevance not in ("", "query"):
                     facts.append({"text": with_sign(relevance), "kind": relevance})
             elif not any(fact["kind"] == "rank" for fact in facts):
-                facts.append({"text": "not reached by the index", "kind": "rank"})
+                facts.append({"text": absence(ranking), "kind": "rank"})
         if label := session.bench.collection.labels.get(shown.image, ""):
             facts.append({"text": f"label {printable(label)}", "kind": "label"})
         return facts
