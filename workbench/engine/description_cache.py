@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.descriptors.description import Descriptors, describe, fit_final_steps
 from workbench.engine import stored_descriptions
-from workbench.engine.collection_maps import CollectionMaps, file_stamps
+from workbench.engine.collection_maps import CollectionMaps
 from workbench.engine.description import DescribedCollection, picture_of, require_maps
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locks import NamedLocks
@@ -74,12 +73,11 @@ class DescriptionCache:
         source = require_maps(self._source_of(config))
         while True:
             before = self.collection
-            paths = [str(before.path(image)) for image in before.images]
-            stamps = file_stamps([path for path in paths if os.path.exists(path)])
+            state = before.file_state()
             with self._work_locks(f"maps {source.spec.name}", progress):
                 collection, _, keys = self._extract(source, 1, progress, stored=True)
             if collection is before:  # else unreadable images moved to the report
-                return CollectionMaps(collection, source, keys[0][: len(collection.images)], stamps)
+                return CollectionMaps(collection, source, keys[0][: len(collection.images)], state)
 
     def keypoints(self, described: DescribedCollection, name: str, progress: Progress) -> Keypoints:
         """The local features ``name`` of all described pictures; missing ones are extracted."""
@@ -115,6 +113,8 @@ class DescriptionCache:
         started = time.perf_counter()
         source = self._source_of(config)
         while True:
+            before = self.collection
+            state = before.file_state()
             # Two pipelines of one backbone must not extract the same maps at the same time.
             with self._work_locks(f"maps {source.spec.name}", progress):
                 collection, pictures, keys = self._extract(source, config.scales, progress)
@@ -138,7 +138,10 @@ class DescriptionCache:
                 )
                 continue
             seconds = time.perf_counter() - started
-            return DescribedCollection(config, collection, source, pictures, keys, descriptors, seconds, bag)
+            same = {state} if collection is before else set[bytes]()
+            return DescribedCollection(
+                config, collection, source, pictures, keys, descriptors, seconds, bag, same
+            )
 
     def _descriptors(
         self, source: MapSource, keys: list[list[str]], config: Config, fit: Fit, progress: Progress
