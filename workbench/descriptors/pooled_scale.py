@@ -69,7 +69,9 @@ class PooledScale:
 
     def _fits(self) -> bool:
         """Whether the regions of all images will fit into memory, estimated from the first stored map."""
-        _, maps = next(self.source.batches(self.keys[:1], self.scale, self.progress), (None, None))
+        # All keys, so that damaged files are replaced whole; one, where each is run through the network.
+        keys = self.keys[:1] if self.source.options.maps == "none" else self.keys
+        _, maps = next(self.source.batches(keys, self.scale, self.progress), (None, None))
         if maps is None:
             return True
         count = int(self.config.regions.args[0]) if self.proposed else self.count(maps)
