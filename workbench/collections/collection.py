@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from workbench.collections.images import known_note
 from workbench.collections.protocols import Protocol
+from workbench.collections.same_label import SameLabel
 from workbench.collections.truth_files import TruthFile
 from workbench.collections.video.moment import moment_of, video_of
 from workbench.collections.video.truth import VideoTruth
@@ -188,18 +189,22 @@ class Collection:
         lost = dict(unreadable)
         if not lost:
             return self
-        unread = {
-            query: sum(image in lost and grade != "junk" for image, grade in grades.items())
-            for query, grades in self.relevance.items()
-        }
-        before = self.unread_positives
+        before, relevance = self.unread_positives, self.relevance
+        if isinstance(relevance, SameLabel):  # written out, a label of n images would have n² entries
+            unread, relevance = relevance.lost(lost), relevance.without(lost)
+        else:
+            unread = {
+                query: sum(image in lost and grade != "junk" for image, grade in grades.items())
+                for query, grades in relevance.items()
+            }
+            relevance = {
+                query: {image: grade for image, grade in grades.items() if image not in lost}
+                for query, grades in relevance.items()
+            }
         return replace(
             self,
             images=tuple(image for image in self.images if image not in lost),
-            relevance={
-                query: {image: grade for image, grade in grades.items() if image not in lost}
-                for query, grades in self.relevance.items()
-            },
+            relevance=relevance,
             problems=tuple({**dict(self.problems), **lost}.items()),
             unread_positives={
                 **before,
