@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.collections.protocols import Protocol
+from workbench.evaluation.grades import Graded, image_grades
 from workbench.evaluation.measures import measures
 from workbench.evaluation.positives import rank_positives
-from workbench.evaluation.protocols import image_grades
 from workbench.search.ranking import Ranking
 
 
@@ -19,8 +19,8 @@ def average_precisions(
 
     ``truth`` grades rows of the database; arguments and results are as in ``protocols.evaluate``.
     """
-    grades = image_grades(truth, protocol, query)
-    values = measures(rank_positives(ranking.rows, grades, protocol, query, ranking.scores), protocol)
+    graded = Graded.of(image_grades(truth, protocol, query))
+    values = measures(rank_positives(ranking.rows, graded, protocol, query, ranking.scores), protocol)
     if len(protocol.settings) == 1:
         return {"ap": values["mAP"]}
     settings = {f"ap_{setting}": values[f"mAP_{setting}"] for setting in protocol.settings}
