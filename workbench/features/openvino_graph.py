@@ -42,6 +42,8 @@ def convert(network: Network, side: int | None, half: bool) -> Any:
     Raises Unconvertible.
     """
     import openvino
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
     from openvino.preprocess import PrePostProcessor
 
     model = network.model
@@ -53,7 +55,10 @@ def convert(network: Network, side: int | None, half: bool) -> Any:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # those of tracing
             example = torch.zeros(1, height, width, 3)
-            graph = openvino.convert_model(_Traced(network, model), example_input=example)
+            # Not by ``convert_model``, which reports its use to a server.
+            frontend = FrontEndManager().load_by_framework("pytorch")
+            decoder = TorchScriptPythonDecoder(_Traced(network, model), example_input=example)
+            graph = frontend.convert(frontend.load(decoder))
         _pad_same(graph)
         steps = PrePostProcessor(graph)
         steps.input().tensor().set_element_type(openvino.Type.u8)
