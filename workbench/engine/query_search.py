@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 
 from workbench.common.arguments import result_count
-from workbench.common.geometry import Box
+from workbench.common.columns import Columns
+from workbench.common.geometry import CORNERS, Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.description import DescribedCollection
 from workbench.engine.engine import Engine
-from workbench.engine.locate import locate_in_image
 from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, find_query, query_features, query_vector, relevance_of
-from workbench.evaluation import protocols
 from workbench.local.features import LocalFeatures
-from workbench.search.ranking import Ranking, ranking_table
+from workbench.search.ranking import Ranking, ranking_columns
 from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
 
 
@@ -33,12 +31,13 @@ def rank_query(
     also: Sequence[QueryLike] = (),
     feedback: Feedback | None = None,
     locate: bool = False,
-) -> pd.DataFrame:
-    """The first ``k`` images for a query, as a table: see ``Bench.search``. Raises WorkbenchError if k < 1.
+    judge: bool = True,
+) -> Columns:
+    """The first ``k`` images for a query, as columns: see ``Bench.search``. Raises WorkbenchError if k < 1.
 
     With further queries and feedback the query is refined in steps; ``moved`` compares the last two. The AP
-    of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth. The
-    id of the ``query`` is there, too, if it is of the collection.
+    of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth and
+    ``judge`` is set. The id of the ``query`` is there, too, if it is of the collection.
     """
     k = result_count(k)
     searcher = engine.searcher(config, progress, query, *also)
@@ -58,18 +57,20 @@ def rank_query(
         features = [query_features(described, searcher.keypoints, query, box)] * len(last)
     *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features, k=k)
     relevance = relevance_of(described.collection, query)
-    table = ranking_table(ranking, described.collection.images, relevance, k, *before)
-    if k is None or not config.index_steps:  # an index may reach fewer images for the first k
-        table.attrs.update(average_precision(described, query, ranking))
-    table.attrs["warnings"] = search_warnings(searcher)
-    table.attrs["query"] = entry.id if entry else ""
+    ranked = ranking_columns(ranking, described.collection.images, relevance, k, *before)
+    if judge and (k is None or not config.index_steps):  # an index may reach fewer images for the first k
+        ranked.attrs.update(average_precision(described, query, ranking))
+    ranked.attrs["warnings"] = search_warnings(searcher)
+    ranked.attrs["query"] = entry.id if entry else ""
     if locate:
+        from workbench.engine.locate import locate_in_image
+
         boxes = []
-        for done, image_id in enumerate(table["image_id"]):
-            progress("locating the query in results", done, len(table))
+        for done, image_id in enumerate(ranked.values["image_id"]):
+            progress("locating the query in results", done, len(ranked))
             boxes.append(locate_in_image(described, last[-1], image_id).box)
-        table[["x0", "y0", "x1", "y1"]] = np.array(boxes, float).reshape(-1, 4)
-    return table
+        ranked.values.update(zip(CORNERS, np.array(boxes, float).reshape(-1, 4).T, strict=True))
+    return ranked
 
 
 def average_precision(described: DescribedCollection, query: QueryLike, ranking: Ranking) -> dict[str, float]:
@@ -78,8 +79,7 @@ def average_precision(described: DescribedCollection, query: QueryLike, ranking:
     entry = find_query(collection, query)
     if entry is None or collection.protocol is None or entry.id not in collection.relevance:
         return {}
+    from workbench.evaluation.query_measures import average_precisions
+
     truth = described.grades(entry, described.image_rows())
-    measures = protocols.evaluate(
-        [ranking.rows], [truth], collection.protocol, [ranking.scores]
-    ).per_query.iloc[0]
-    return {name: float(measures[name]) for name in measures.index if name == "ap" or name.startswith("ap_")}
+    return average_precisions(ranking, truth, collection.protocol, entry.id)

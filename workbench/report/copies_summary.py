@@ -16,6 +16,9 @@ def copies_summary(result: CopyEvaluation) -> str:
     lines = [
         f"<b>µAP {percent(result.metrics['µAP'])} %</b>, {shown}",
         escape(f"{result.collection}, {result.pipeline}: {result.queries:,} query videos"),
+        f"{result.false_alarms:,} of {result.negatives:,} query videos without a copy give one"
+        if result.negatives
+        else "",
         *map(escape, result.warnings),
     ]
     rows = [

@@ -38,9 +38,10 @@ class Duplicates(NamedTuple):
 def _equalise(ranking: Ranking, first: np.ndarray, repeated: np.ndarray, tolerance: float) -> Ranking:
     at = np.flatnonzero(repeated[ranking.rows])
     values, owners = ranking.scores[at], first[ranking.rows[at]]
-    highest = np.full(len(first), -np.inf, np.float32)
-    np.maximum.at(highest, owners, values)
-    equal = highest[owners]
+    contents, which = np.unique(owners, return_inverse=True)
+    highest = np.full(len(contents), -np.inf, np.float32)
+    np.maximum.at(highest, which, values)
+    equal = highest[which]
     if tolerance < np.inf:
         limit = tolerance * np.abs(ranking.scores).max(initial=0)
         equal = np.where(equal - values <= limit, equal, values)
