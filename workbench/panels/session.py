@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ class Session(Refinement):
     """
 
     pipeline = T.Unicode()
-    queries = T.Instance(Mapping)  # name → Query
+    queries = T.Instance(SessionQueries)  # name → Query
     ranking = T.Any(None)  # DataFrame of the first results: rank, image_id, score, relevance
     ranked = T.Any(None)
     evaluation = T.Any(None)
