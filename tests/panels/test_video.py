@@ -223,7 +223,7 @@ def test_results_show_times_and_are_grouped_by_video_and_shot(session: Session) 
     assert figures[0]["name"] == f"{A}#t=0.00"  # the query itself
     results.groups.select.value = SHOTS
     settled(session)
-    assert "shot 0" in results.grid.figures[0]["caption"] and set(session.shots) == {A, B}
+    assert "shot 1" in results.grid.figures[0]["caption"] and set(session.shots) == {A, B}
     results.groups.select.value = "moments"
     assert len(results.grid.figures) == 6 and "members" not in results.grid.figures[0]
 
