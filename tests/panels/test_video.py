@@ -205,7 +205,7 @@ def test_group_keys_are_those_of_videos_and_of_known_shots() -> None:
     starts = {A: [0.0, 1.5]}
     assert len(set(group_keys(names, VIDEOS, collection, starts))) == 3
     shots = group_keys(names, SHOTS, collection, starts)
-    assert shots[:3] == [(A, 0), (A, 0), (A, 1)]
+    assert shots[:3] == [(A, 1), (A, 1), (A, 2)]
     assert len(set(shots[3:])) == 3  # of a video whose shots are not known each moment is a group
 
 
