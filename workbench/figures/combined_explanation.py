@@ -10,7 +10,7 @@ from PIL import Image
 from workbench.collections.named_picture import NamedPicture
 from workbench.common.rounding import signed
 from workbench.figures.contributions import waterfall
-from workbench.figures.pictures_over_sum import HeatedPicture, Narrow, pictures_over_sum
+from workbench.figures.pictures_over_sum import HeatedPicture, Narrow, draw_pictures_over_sum
 from workbench.figures.style import Figure, subtitle, text
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def combined_explanation(why: CombinedExplanation) -> Figure:
             pipelines=[why.pipeline],
         )
     )
-    return pictures_over_sum(title, details, shown, columns, HEIGHT, waterfall(why.sum()), NARROW)
+    return draw_pictures_over_sum(title, details, shown, columns, HEIGHT, waterfall(why.sum()), NARROW)
 
 
 def _shown(why: CombinedExplanation) -> list[HeatedPicture]:

@@ -35,7 +35,7 @@ class Narrow(NamedTuple):
     names: float
 
 
-def pictures_over_sum(
+def draw_pictures_over_sum(
     title: str,
     details: str,
     pictures: Sequence[HeatedPicture],

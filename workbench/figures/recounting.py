@@ -9,7 +9,7 @@ import numpy as np
 from workbench.collections.video.moment import clock, seconds_of
 from workbench.common.rounding import signed
 from workbench.figures.contributions import waterfall
-from workbench.figures.pictures_over_sum import HeatedPicture, Narrow, pictures_over_sum
+from workbench.figures.pictures_over_sum import HeatedPicture, Narrow, draw_pictures_over_sum
 from workbench.figures.style import Figure, notice, subtitle, text
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def recounting(result: Recounting) -> Figure:
         HeatedPicture(_caption(result, part), part.picture, part.heatmap, np.zeros((0, 4))) for part in cells
     ]
     columns = min(COLUMNS, len(cells))
-    return pictures_over_sum(title, details, pictures, columns, _HEIGHT, waterfall(result.sum()), _NARROW)
+    return draw_pictures_over_sum(
+        title, details, pictures, columns, _HEIGHT, waterfall(result.sum()), _NARROW
+    )
 
 
 def drawn_cells(result: Recounting) -> list[Cells]:
