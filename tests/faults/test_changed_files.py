@@ -95,8 +95,9 @@ def test_a_file_is_hashed_again_only_if_it_has_changed(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workbench.collections import contents
+    from workbench.common import files
 
-    monkeypatch.setattr(contents, "_SETTLED", 0)  # otherwise new hashes of new files are not stored
+    monkeypatch.setattr(files, "SETTLED", 0)  # otherwise new hashes of new files are not stored
     read: list[str] = []
     plain = contents._hash
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -22,11 +23,11 @@ from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 
-_OPENERS: dict[str, Callable[[Path, Progress], Collection]] = {
-    "oxford5k": lambda root, progress: open_oxford(root, "oxford5k", progress),
-    "paris6k": lambda root, progress: open_oxford(root, "paris6k", progress),
-    "roxford5k": lambda root, progress: open_revisited(root, "roxford5k", progress),
-    "rparis6k": lambda root, progress: open_revisited(root, "rparis6k", progress),
+_OPENERS: dict[str, Callable[..., Collection]] = {
+    "oxford5k": partial(open_oxford, name="oxford5k"),
+    "paris6k": partial(open_oxford, name="paris6k"),
+    "roxford5k": partial(open_revisited, name="roxford5k"),
+    "rparis6k": partial(open_revisited, name="rparis6k"),
     "holidays": open_holidays,
     "ukbench": open_ukbench,
 }
@@ -90,7 +91,7 @@ def open_collection(
     """
     check_labels(labels)
     if isinstance(name, pd.DataFrame):
-        return open_table(name, progress)
+        return open_table(name, progress, cache)
     if isinstance(name, str):
         if name == "posters":
             from workbench.collections.posters.collection import (
@@ -111,12 +112,12 @@ def open_collection(
                     f"{benchmark} is not in {str(root)!r}; run: workbench fetch {benchmark}, "
                     f"or name its folder: {benchmark}:FOLDER"
                 )
-            return _OPENERS[benchmark](root, progress)
+            return _OPENERS[benchmark](root, progress=progress, cache=cache)
     path = user_path(name, "collection")
     if path.is_dir():
-        return open_folder(path, labels, progress, sampling)
+        return open_folder(path, labels, progress, sampling, cache)
     if path.suffix.lower() == ".csv":
-        return open_csv(path, progress)
+        return open_csv(path, progress, cache)
     if path.exists():
         raise WorkbenchError(
             f"{str(name)!r} is a file; a collection is a folder of images or a .csv of labels"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -109,25 +109,45 @@ class MapSource:
                 self._stores[scale] = MapStore(self.options.cache / "maps" / folder)
             return self._stores[scale]
 
+    def identify(
+        self, pictures: Sequence[Picture], progress: Progress = silent
+    ) -> tuple[dict[int, images.Header], dict[int, str]]:
+        """The headers of pictures by position, and {position: reason} of those whose header is unreadable."""
+        return contents.of(self.options.cache).headers([picture.path for picture in pictures], progress)
+
+    def keys(
+        self, pictures: Sequence[Picture], headers: Mapping[int, images.Header], scales: int = 1
+    ) -> tuple[list[str], dict[int, str]]:
+        """The key of each picture with a header, else "", and {position: reason} of those that are known to
+        be unreadable at one of some scales."""
+        self._check_scales(scales)
+        keys = {position: batches.key_of(h, pictures[position].box) for position, h in headers.items()}
+        self._pictures.update((key, pictures[position]) for position, key in keys.items())
+        unreadable: dict[int, str] = {}
+        for n in range(scales):
+            store = self.store(scale_factor(n))
+            store.refresh()
+            reasons = store.reasons(list(keys.values()))
+            if reasons:
+                unreadable |= {position: reasons[key] for position, key in keys.items() if key in reasons}
+        return [keys.get(position, "") for position in range(len(pictures))], unreadable
+
     def extract(
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
     ) -> tuple[list[list[str]], dict[int, str]]:
         """Extract and store all maps. Returns keys [scale][picture] and {position: why it is unreadable}."""
-        self._check_scales(scales)
-        paths = [picture.path for picture in pictures]
-        headers, unreadable = contents.of(self.options.cache).headers(paths, progress)
-        keys = []
+        headers, unreadable = self.identify(pictures, progress)
+        names, _ = self.keys(pictures, headers, scales)
         for n in range(scales):
-            items = {position: self._item(pictures[position], h, n) for position, h in headers.items()}
-            reasons = self._fill(list(items.values()), n, progress)
-            unreadable.update(
-                {position: reasons[item.key] for position, item in items.items() if item.key in reasons}
-            )
-            self._pictures.update((item.key, pictures[position]) for position, item in items.items())
-            keys.append(
-                [items[position].key if position in items else "" for position in range(len(pictures))]
-            )
-        return keys, unreadable
+            if self.store(scale_factor(n)).missing([names[position] for position in headers]):
+                items = [self._item(pictures[position], header, n) for position, header in headers.items()]
+                reasons = self._fill(items, n, progress)
+            else:
+                reasons = self.store(scale_factor(n)).reasons(names)
+            unreadable |= {
+                position: reasons[names[position]] for position in headers if names[position] in reasons
+            }
+        return [names] * scales, unreadable
 
     def _item(self, picture: Picture, header: images.Header, scale: int) -> batches.Item:
         return batches.item(

@@ -76,8 +76,7 @@ class TwoRankings(Panel[RankingsRequest, Rankings]):
     def compute(self, request: RankingsRequest, progress: Progress) -> Rankings:
         bench, (a, b, query, box, setting, _) = self.session.bench, request
         first, second = (
-            bench.search(query.id, pipeline=pipeline, box=box, k=None, progress=progress)
-            for pipeline in (a, b)
+            self.session.rank(query.id, pipeline=pipeline, box=box, progress=progress) for pipeline in (a, b)
         )
         picture = thumbnail(bench, query.image, 320, box or query.box)
         sides = figures(first, second, bench), figures(second, first, bench)

@@ -91,9 +91,7 @@ class VerificationEffect(Panel[Request, Rankings]):
 
     def compute(self, request: Request, progress: Progress) -> Rankings:
         without, verified = (
-            self.session.bench.search(
-                request.query, pipeline=pipeline, box=request.box, k=None, progress=progress
-            )
+            self.session.rank(request.query, pipeline=pipeline, box=request.box, progress=progress)
             for pipeline in (request.without, request.verified)
         )
         return Rankings(request, without, verified)
