@@ -41,6 +41,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "device": (Annotated[str, typer.Option(help="auto, cpu, cuda or mps")], "auto"),
     "precision": (Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")], "auto"),
+    "runtime": (Annotated[str, typer.Option(help="auto, torch, or openvino, on a CPU")], "auto"),
     "cache": (CACHE, None),
     "weights": (WEIGHTS, None),
     "seed": (Annotated[int, typer.Option(help="seed of random numbers")], 0),

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -17,10 +18,11 @@ from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.features import batches, extraction, models, weights
+from workbench.features import batches, extraction, models, runtime, weights
 from workbench.features import device as hardware
 from workbench.features.backbones import BackboneSpec
 from workbench.features.network import Network
+from workbench.features.openvino_network import OpenVINONetwork
 from workbench.features.passing_maps import passing_maps
 from workbench.features.store import DamagedFiles, MapStore, repair_notes
 
@@ -64,7 +66,8 @@ class MapSource:
         self.precision = hardware.choose_precision(options.precision, self.device)
         self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
         self.weight_file = None if spec.random else weights.locate(spec, options.weights)
-        self._network: Network | None = None
+        self._network: Network | OpenVINONetwork | None = None
+        self._choice: runtime.Choice | None = None
         self._stores: dict[float, MapStore] = {}
         self._pictures: dict[str, Picture] = {}  # by key, to extract damaged maps again
         self._lock = threading.RLock()
@@ -77,24 +80,51 @@ class MapSource:
         """Whether the weights are unchanged. Raises WorkbenchError if their file is missing."""
         return self.weight_file is None or weights.file_fingerprint(self.weight_file) == self.fingerprint
 
-    def network(self) -> Network:
+    def network(self) -> Network | OpenVINONetwork:
         """The network, built on first use."""
         with self._lock:
             if self._network is None:
-                self._network = models.load_network(
-                    self.spec,
-                    self.layer,
-                    self.options.weights,
+                openvino = self._uses_openvino()
+            if self._network is None:
+                if openvino:
+                    side = self.fixed.side if self.fixed else None
+                    self._network = OpenVINONetwork(self._load("float32"), side, self.precision)
+                else:
+                    self._network = self._load(self.precision)
+            return self._network
+
+    def _load(self, precision: str) -> Network:
+        options = self.options
+        network = models.load_network(
+            self.spec, self.layer, options.weights, self.device, precision, options.seed
+        )
+        if not self.fresh():
+            raise WorkbenchError(
+                f"the weights of {self.spec.name} have changed since they were opened; run again"
+            )
+        return network
+
+    @property
+    def runtime(self) -> str:
+        """The runtime of the network and its version, such as ``torch 2.9.0``."""
+        name = "openvino" if self._uses_openvino() else "torch"
+        return f"{name} {version(name)}"
+
+    def _uses_openvino(self, pictures: int = 0) -> bool:
+        """Whether OpenVINO runs the network; chosen at the first call, for that number of pictures."""
+        with self._lock:
+            if self._choice is None:
+                self._choice = runtime.choose(
+                    self.options,
+                    [self.spec.name, self.layer or "", self.fingerprint],
                     self.device,
                     self.precision,
-                    self.options.seed,
+                    self.fixed.side if self.fixed else None,
+                    pictures,
+                    self._load,
                 )
-                if not self.fresh():
-                    self._network = None
-                    raise WorkbenchError(
-                        f"the weights of {self.spec.name} have changed since they were opened; run again"
-                    )
-            return self._network
+                self._network = self._choice.network
+            return self._choice.openvino
 
     @cached_property
     def gives_vectors(self) -> bool:
@@ -110,6 +140,8 @@ class MapSource:
                 words.append(f"v{extraction.VERSION}")
                 if self.resize != "cells":  # the only way of earlier versions
                     words.append(self.resize)
+                if self._uses_openvino():
+                    words.append("openvino")
                 if scale != 1:
                     words.append(f"{scale:.3f}")
                 folder = "-".join(
@@ -130,6 +162,7 @@ class MapSource:
         """The key of each picture with a header, else "", and {position: reason} of those that are known to
         be unreadable at one of some scales."""
         self._check_scales(scales)
+        self._uses_openvino(len(pictures))  # before a store is named
         keys = {position: batches.key_of(h, pictures[position].box) for position, h in headers.items()}
         self._pictures.update((key, pictures[position]) for position, key in keys.items())
         unreadable: dict[int, str] = {}
@@ -253,7 +286,8 @@ class MapSource:
         """The notes on stored maps, which are shown with every number that is computed from them."""
         with self._lock:
             damaged = sum(len(store.damaged) for store in self._stores.values())
-        notes = repair_notes(damaged, "feature maps")
+            runtime_notes = self._choice.notes if self._choice else []
+        notes = [*runtime_notes, *repair_notes(damaged, "feature maps")]
         if self.options.maps != "all":
             kept = "no feature map is" if self.options.maps == "none" else "not all feature maps are"
             notes.append(
