@@ -29,11 +29,13 @@ from _table import print_table
 from PIL import Image
 
 import workbench
+from workbench.common.progress import silent
+from workbench.config.config import Config
+from workbench.engine.description_cache import DescriptionCache
 from workbench.features import extraction
 
 PIPELINE = "efficientnet_lite0/max/whole/pcaw:128"
 SIZE, OF_LABEL, QUERIES, REAL, SEARCHES = 64, 10, 200, 10_000, 20
-MAPS = "lru:6GB"
 ALL_QUERIES = 5  # evaluated with all pictures as queries up to 10^5
 STEPS = ("open", "describe", "reopen", "describe again", "search", "show", "evaluate 200", "evaluate all")
 PROCESSES = {"first": STEPS[:2], "again": STEPS[2:7], "all": STEPS[7:]}
@@ -95,7 +97,7 @@ def first(folder: Path) -> list[tuple[float, float]]:
     recycle_maps()
     opened = measure(lambda: collection(folder, "some"))
     bench = collection(folder, "some")
-    return [opened, measure(lambda: bench.regions and describe(bench))]
+    return [opened, measure(lambda: describe(bench))]
 
 
 def again(folder: Path) -> list[tuple[float, float]]:
@@ -121,11 +123,11 @@ def every(folder: Path) -> list[tuple[float, float]]:
 
 
 def collection(folder: Path, table: str) -> Any:
-    return workbench.open(folder / f"{table}.csv", size=SIZE, cache=folder / "cache", maps=MAPS)
+    return workbench.open(folder / f"{table}.csv", size=SIZE, cache=folder / "cache")
 
 
 def describe(bench: Any) -> None:
-    bench.engine.described(PIPELINE)
+    DescriptionCache(bench.collection, bench.options).describe(Config.parse(PIPELINE), silent)
 
 
 def recycle_maps() -> None:

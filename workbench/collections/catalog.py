@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from workbench.collections.collection import Collection
 from workbench.collections.download import SOURCES
@@ -22,6 +21,9 @@ from workbench.collections.video.sampling import DEFAULT, Sampling
 from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OPENERS: dict[str, Callable[..., Collection]] = {
     "oxford5k": partial(open_oxford, name="oxford5k"),
@@ -90,8 +92,11 @@ def open_collection(
     Raises WorkbenchError with the path that was tried and the remedy.
     """
     check_labels(labels)
-    if isinstance(name, pd.DataFrame):
-        return open_table(name, progress, cache)
+    if not isinstance(name, str | Path):
+        import pandas as pd
+
+        if isinstance(name, pd.DataFrame):
+            return open_table(name, progress, cache)
     if isinstance(name, str):
         if name == "posters":
             from workbench.collections.posters.collection import (

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.collections.images import known_note
 from workbench.collections.protocols import Protocol
@@ -18,9 +19,11 @@ from workbench.collections.video.moment import moment_of, video_of
 from workbench.collections.video.truth import VideoTruth
 from workbench.collections.watched_files import WatchedFiles
 from workbench.common.geometry import Box
-from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
+
+if TYPE_CHECKING:
+    from workbench.common.tables import Table
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ class Collection:
 
     @property
     def report(self) -> Table:
+        from workbench.common.tables import Table
+
         read = ((image, known_note(self.path(image))) for image in self.images)
         assumed = [(image, f"read with an assumption: {note}") for image, note in read if note]
         return Table([*self.problems, *assumed], columns=["image", "reason"])
@@ -162,6 +167,8 @@ class Collection:
         are the database. Images that are relevant to several queries of this collection are left out.
         Raises WorkbenchError if a query is not known.
         """
+        from workbench.common.tables import Table
+
         chosen = [query.id for query in self.queries] if queries is None else list(queries)
         wanted = None if grades is None else set(grades)
         counts = Counter(

@@ -9,9 +9,7 @@ import os
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.collections.collection import Collection, Query
 from workbench.collections.folder import SameLabel
@@ -26,6 +24,9 @@ from workbench.common.progress import Progress, silent
 from workbench.common.text import read_text
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _SPLITS = ("query", "database", "both")

@@ -38,7 +38,7 @@ class Inotify:
 
     def read(self) -> list[tuple[int, int, bytes]]:
         """The changes since the last call: the watch, what changed, and the name in a folder, or nothing."""
-        changes = []
+        changes: list[tuple[int, int, bytes]] = []
         while True:
             try:
                 queue = os.read(self._descriptor, 2**16)
