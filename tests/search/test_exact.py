@@ -43,3 +43,10 @@ def test_ranking_is_sorted_by_score_then_by_row() -> None:
     assert ranking.rows.tolist() == [3, 2, 7]
     assert ranking.scores.tolist() == pytest.approx([0.9, 0.5, 0.5])
     assert isinstance(ranking, Ranking)
+
+
+@pytest.mark.parametrize("values", [3, 50, 2**20])
+def test_top_k_of_a_long_row_is_the_head_of_the_full_ranking(values: int) -> None:
+    scores = np.random.default_rng(0).integers(-values, values, (4, 5003)).astype(np.float32)
+    for k in (1, 20, 100, 700):
+        np.testing.assert_array_equal(exact.first(scores, k), exact.rank(scores)[:, :k])

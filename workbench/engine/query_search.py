@@ -14,7 +14,6 @@ from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.description import DescribedCollection
 from workbench.engine.engine import Engine
-from workbench.engine.graded_queries import GradedQueries
 from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, find_query, query_features, query_vector, relevance_of
 from workbench.local.features import LocalFeatures
@@ -68,8 +67,7 @@ def rank_query(
     relevance = relevance_of(described.collection, query)
     ranked = ranking_columns(ranking, described.collection.images, relevance, k, *before)
     if judge and (k is None or not config.index_steps):  # an index may reach fewer images for the first k
-        judged = average_precision(described, query, ranking if scores is None else scores[0])
-        ranked.attrs.update(judged)
+        ranked.attrs.update(average_precision(described, query, ranking if scores is None else scores[0]))
     ranked.attrs["warnings"] = search_warnings(searcher)
     ranked.attrs["query"] = entry.id if entry else ""
     if locate:
@@ -86,7 +84,7 @@ def rank_query(
 def average_precision(
     described: DescribedCollection, query: QueryLike, ranked: Ranking | np.ndarray
 ) -> dict[str, float]:
-    """The AP by the query's ground truth, named as in ``Scores.per_query``; empty without it.
+    """The AP by the query's ground truth, as ``average_precisions`` names it; empty without it.
 
     ``ranked`` is the whole ranking, or the scores [N] of all images.
     """
@@ -94,13 +92,8 @@ def average_precision(
     entry, protocol = find_query(collection, query), collection.protocol
     if entry is None or protocol is None or entry.id not in collection.relevance:
         return {}
-    from workbench.evaluation.positives import count_positives, rank_positives
+    from workbench.engine.graded_queries import GradedQueries
     from workbench.evaluation.query_measures import average_precisions
 
     graded = GradedQueries(collection, described.image_rows(), protocol).of(entry)
-    positives = (
-        rank_positives(ranked.rows, graded, protocol, entry.id, ranked.scores)
-        if isinstance(ranked, Ranking)
-        else count_positives(ranked, graded, protocol)
-    )
-    return average_precisions(positives, protocol)
+    return average_precisions(ranked, graded, protocol, entry.id)

@@ -141,7 +141,7 @@ def _positions(
         rows = np.asarray(wanted, np.int64)
         inside = (rows >= 0) & (rows < size)
         return np.where(inside, table[np.where(inside, rows, 0)], -1).astype(np.int64)
-    import pandas as pd  # which row numbers do not need
+    import pandas as pd  # not needed for row numbers
 
     index = pd.Index(ranking, dtype=ranking.dtype if numbers else object)
     if not index.is_unique:

@@ -16,7 +16,7 @@ _BATCH_NUMBERS = 2**22  # hashed at a time
 
 
 class Duplicates(NamedTuple):
-    """Increasing ``rows`` [d] of the same content as an earlier row, and ``first`` [d], the first such row."""
+    """Increasing ``rows`` [d] of a content that an earlier row has, and ``first`` [d], the first such row."""
 
     rows: np.ndarray
     first: np.ndarray
