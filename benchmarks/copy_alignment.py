@@ -38,7 +38,7 @@ def main() -> None:
         forms: dict[str, dict[tuple[bool, bool], Frames]] = {}
         for name in truth.copy_queries:
             query, searcher = copy_search(bench.engine, Config.parse(pipeline), name, 1.0, silent)
-            box = borders(query)
+            box = borders(query, bench.options.cache)
             forms[name] = {}
             for mirrored in (False, True):
                 for cut in (False, True):

@@ -41,6 +41,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "device": (Annotated[str, typer.Option(help="auto, cpu, cuda or mps")], "auto"),
     "precision": (Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")], "auto"),
+    "runtime": (Annotated[str, typer.Option(help="auto, torch, or openvino, on a CPU")], "auto"),
     "cache": (CACHE, None),
     "weights": (WEIGHTS, None),
     "seed": (Annotated[int, typer.Option(help="seed of random numbers")], 0),
@@ -53,6 +54,13 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "shots": (
         Annotated[str, typer.Option(help="how shots are detected: content, or transnetv2, a network")],
         "content",
+    ),
+    "maps": (
+        Annotated[
+            str,
+            typer.Option(help="feature maps that stay on disk: all, none, or a limit: lru:20GB"),
+        ],
+        "all",
     ),
     "contours": (
         Annotated[

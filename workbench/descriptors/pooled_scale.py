@@ -69,7 +69,7 @@ class PooledScale:
 
     def _fits(self) -> bool:
         """Whether the regions of all images will fit into memory, estimated from the first stored map."""
-        _, maps = next(self.source.batches(self.keys[:1], self.scale), (None, None))
+        _, maps = next(self.source.batches(self.keys[:1], self.scale, self.progress), (None, None))
         if maps is None:
             return True
         count = int(self.config.regions.args[0]) if self.proposed else self.count(maps)
@@ -90,7 +90,9 @@ class _Jobs:
         self.scale, self.chosen, self.done = scale, chosen, 0
 
     def __iter__(self) -> Iterator[tuple[list[int], torch.Tensor]]:
-        for positions, maps in self.scale.source.batches(self.scale.keys, self.scale.scale):
+        for positions, maps in self.scale.source.batches(
+            self.scale.keys, self.scale.scale, self.scale.progress
+        ):
             self.done += len(positions)
             if self.chosen is None:
                 yield positions, maps

@@ -24,7 +24,8 @@ from workbench.engine.collection_maps import CollectionMaps
 from workbench.engine.description import DescribedCollection, picture_of, require_maps
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locks import NamedLocks
-from workbench.features.map_source import MapSource, Picture
+from workbench.features.map_limit import delete_oldest, note_use
+from workbench.features.map_source import MapSource, Picture, UnreadablePictures, scale_factor
 from workbench.local import vocabulary
 from workbench.local.features import LocalSource
 
@@ -44,6 +45,7 @@ class DescriptionCache:
         self._sources: dict[tuple[str, str], MapSource | LocalSource] = {}
         self._ready: dict[str, DescribedCollection] = {}
         self._lock = threading.Lock()  # protects the two dicts; held briefly
+        self._last_pictures: tuple[Collection, tuple[Picture, ...]] | None = None
         self._work_locks = NamedLocks()  # one for each pipeline and for each source
 
     def describe(self, config: Config, progress: Progress) -> DescribedCollection:
@@ -73,7 +75,7 @@ class DescriptionCache:
             before = self.collection
             state = before.file_state()
             with self._work_locks(f"maps {source.spec.name}", progress):
-                collection, _, keys = self._extract(source, 1, progress)
+                collection, _, keys = self._extract(source, 1, progress, stored=True)
             if collection is before:  # else unreadable images moved to the report
                 return CollectionMaps(collection, source, keys[0][: len(collection.images)], state)
 
@@ -109,26 +111,37 @@ class DescriptionCache:
 
     def _describe(self, config: Config, progress: Progress) -> DescribedCollection:
         started = time.perf_counter()
-        source, before = self._source_of(config), self.collection
-        state = before.file_state()
-        # Two pipelines of one backbone must not extract the same maps at the same time.
-        with self._work_locks(f"maps {source.spec.name}", progress):
-            collection, pictures, keys = self._extract(source, config.scales, progress)
-        fit = _fit_rows(collection, pictures, config)
-        bag = None
-        if isinstance(source, LocalSource):
-            bag = vocabulary.describe(source, keys[0], int(config.pooling.args[0]), fit.rows, progress)
-            vectors = torch.from_numpy(bag.vectors())
-            descriptors = fit_final_steps(
-                vectors, config.vector_steps, {}, fit.rows, fit.pairs, fit.provenance
+        source = self._source_of(config)
+        while True:
+            before = self.collection
+            state = before.file_state()
+            # Two pipelines of one backbone must not extract the same maps at the same time.
+            with self._work_locks(f"maps {source.spec.name}", progress):
+                collection, pictures, keys = self._extract(source, config.scales, progress)
+            fit = _fit_rows(collection, pictures, config)
+            bag = None
+            try:
+                if isinstance(source, LocalSource):
+                    bag = vocabulary.describe(
+                        source, keys[0], int(config.pooling.args[0]), fit.rows, progress
+                    )
+                    vectors = torch.from_numpy(bag.vectors())
+                    descriptors = fit_final_steps(
+                        vectors, config.vector_steps, {}, fit.rows, fit.pairs, fit.provenance
+                    )
+                else:
+                    descriptors = self._descriptors(source, keys, config, fit, progress)
+            except UnreadablePictures as error:  # their maps were not stored
+                reasons = error.reasons
+                self._report(
+                    collection, pictures, {row: reasons[k] for row, k in enumerate(keys[0]) if k in reasons}
+                )
+                continue
+            seconds = time.perf_counter() - started
+            same = {state} if collection is before else set[bytes]()
+            return DescribedCollection(
+                config, collection, source, pictures, keys, descriptors, seconds, bag, same
             )
-        else:
-            descriptors = self._descriptors(source, keys, config, fit, progress)
-        seconds = time.perf_counter() - started
-        same = {state} if collection is before else set[bytes]()
-        return DescribedCollection(
-            config, collection, source, pictures, keys, descriptors, seconds, bag, same
-        )
 
     def _descriptors(
         self, source: MapSource, keys: list[list[str]], config: Config, fit: Fit, progress: Progress
@@ -142,13 +155,20 @@ class DescriptionCache:
         descriptors = describe(source, keys, config, *fit, self.options.seed, progress)
         if path == stored_descriptions.path_of(source, keys, config, *fit):  # no trained part has changed
             stored_descriptions.write(path, descriptors, config)
+        for scale in range(config.scales):
+            note_use(source.store(scale_factor(scale)).folder)
+        if self.options.map_bytes is not None:
+            delete_oldest(self.options.cache / "maps", self.options.map_bytes)
         release_freed_memory()
         return replace(descriptors, repaired=damaged)
 
     def _extract(
-        self, source: MapSource | LocalSource, scales: int, progress: Progress
+        self, source: MapSource | LocalSource, scales: int, progress: Progress, stored: bool = False
     ) -> tuple[Collection, tuple[Picture, ...], list[list[str]]]:
-        """Extract all pictures, again without those that turn out unreadable and move to the report."""
+        """Extract all pictures, again without those that turn out unreadable and move to the report.
+
+        Where not all maps are kept, they are extracted when they are needed, unless they must be ``stored``.
+        """
         while True:
             collection = self.collection
             if not collection.images:
@@ -156,11 +176,21 @@ class DescriptionCache:
                     f"{collection.name!r} has no image that can be read; "
                     f"its report names {len(collection.problems)}"
                 )
-            pictures = _pictures(collection)
-            keys, unreadable = source.extract(pictures, scales, progress)
+            pictures = self._pictures(collection)
+            if isinstance(source, MapSource) and self.options.maps != "all" and not stored:
+                keys, unreadable = source.look_up(pictures, scales, progress)
+            else:
+                keys, unreadable = source.extract(pictures, scales, progress)
             if not unreadable:
                 return collection, pictures, keys
             self._report(collection, pictures, unreadable)
+
+    def _pictures(self, collection: Collection) -> tuple[Picture, ...]:
+        """The pictures that are described, of the last collection from memory."""
+        last = self._last_pictures
+        if last is None or last[0] is not collection:
+            last = self._last_pictures = collection, _pictures(collection)
+        return last[1]
 
     def _report(
         self, collection: Collection, pictures: Sequence[Picture], unreadable: Mapping[int, str]
@@ -197,9 +227,13 @@ def _fit_rows(collection: Collection, pictures: Sequence[Picture], config: Confi
 
 def _pictures(collection: Collection) -> tuple[Picture, ...]:
     """The pictures that are described: the database, then the queries that are not in it."""
-    database = [Picture(collection.path(image)) for image in collection.images]
-    queries = [picture_of(collection, query) for query in collection.queries]
-    return tuple(dict.fromkeys([*database, *queries]))
+    database = {image: Picture(collection.path(image)) for image in collection.images}
+    others = [
+        picture_of(collection, query)
+        for query in collection.queries
+        if query.box is not None or query.image not in database
+    ]
+    return tuple(dict.fromkeys([*database.values(), *others]))
 
 
 def _is_outside(picture: Picture) -> bool:

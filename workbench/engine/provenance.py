@@ -32,6 +32,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
     descriptors, source = described.descriptors, described.source
     fitted = [w.provenance for w in (*descriptors.regional, *descriptors.final) if w is not None]
     attention, proposals = descriptors.attention, descriptors.proposals
+    runtime = source.runtime if isinstance(source, MapSource) else ""
     return {
         "collection": described.collection.name,
         "protocol": protocol.name,
@@ -44,6 +45,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         "resize": source.resize,
         "precision": source.precision,
         "device": source.device,
+        **({"runtime": runtime} if runtime else {}),
         "weights": source.fingerprint,
         "seed": source.options.seed,
         "dimensions": descriptors.vectors.shape[1],
@@ -66,6 +68,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
             "torchvision": version("torchvision"),
             "timm": version("timm"),
             "python": platform.python_version(),
+            **({"openvino": version("openvino")} if runtime.startswith("openvino") else {}),
         },
     }
 

@@ -14,9 +14,11 @@ from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.description import DescribedCollection
 from workbench.engine.engine import Engine
+from workbench.engine.graded_queries import GradedQueries
 from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, find_query, query_features, query_vector, relevance_of
 from workbench.local.features import LocalFeatures
+from workbench.search import exact
 from workbench.search.ranking import Ranking, ranking_columns
 from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
 
@@ -51,15 +53,23 @@ def rank_query(
         vectors.append(refined_vector[None])
     last = torch.cat(vectors[-2:])  # without and with the last refinement
     entry = find_query(described.collection, query)
-    junk = searcher.junk_of(entry)
     features: list[LocalFeatures] = []
     if searcher.keypoints is not None:
         features = [query_features(described, searcher.keypoints, query, box)] * len(last)
-    *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features, k=k)
+    first = 0 if k is None or len(last) > 1 or searcher.index.size > len(described.collection.images) else k
+    scores: np.ndarray | None = None
+    before: list[Ranking] = []
+    if first and searcher.exhaustive is not None:  # the images behind the first k are only counted
+        scores = searcher.exhaustive.similarities(last)
+        (ranking,) = exact.rankings(scores, first)
+    else:
+        junk = [searcher.junk_of(entry)] * len(last)
+        *before, ranking = searcher.search(last, junk, progress, None, features, k, only_first=bool(first))
     relevance = relevance_of(described.collection, query)
     ranked = ranking_columns(ranking, described.collection.images, relevance, k, *before)
     if judge and (k is None or not config.index_steps):  # an index may reach fewer images for the first k
-        ranked.attrs.update(average_precision(described, query, ranking))
+        judged = average_precision(described, query, ranking if scores is None else scores[0])
+        ranked.attrs.update(judged)
     ranked.attrs["warnings"] = search_warnings(searcher)
     ranked.attrs["query"] = entry.id if entry else ""
     if locate:
@@ -73,13 +83,24 @@ def rank_query(
     return ranked
 
 
-def average_precision(described: DescribedCollection, query: QueryLike, ranking: Ranking) -> dict[str, float]:
-    """The AP of a ranking by the query's ground truth, named as in ``Scores.per_query``; empty without it."""
+def average_precision(
+    described: DescribedCollection, query: QueryLike, ranked: Ranking | np.ndarray
+) -> dict[str, float]:
+    """The AP by the query's ground truth, named as in ``Scores.per_query``; empty without it.
+
+    ``ranked`` is the whole ranking, or the scores [N] of all images.
+    """
     collection = described.collection
-    entry = find_query(collection, query)
-    if entry is None or collection.protocol is None or entry.id not in collection.relevance:
+    entry, protocol = find_query(collection, query), collection.protocol
+    if entry is None or protocol is None or entry.id not in collection.relevance:
         return {}
+    from workbench.evaluation.positives import count_positives, rank_positives
     from workbench.evaluation.query_measures import average_precisions
 
-    truth = described.grades(entry, described.image_rows())
-    return average_precisions(ranking, truth, collection.protocol, entry.id)
+    graded = GradedQueries(collection, described.image_rows(), protocol).of(entry)
+    positives = (
+        rank_positives(ranked.rows, graded, protocol, entry.id, ranked.scores)
+        if isinstance(ranked, Ranking)
+        else count_positives(ranked, graded, protocol)
+    )
+    return average_precisions(positives, protocol)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.collections.protocols import Protocol
@@ -142,6 +141,8 @@ def _positions(
         rows = np.asarray(wanted, np.int64)
         inside = (rows >= 0) & (rows < size)
         return np.where(inside, table[np.where(inside, rows, 0)], -1).astype(np.int64)
+    import pandas as pd  # which row numbers do not need
+
     index = pd.Index(ranking, dtype=ranking.dtype if numbers else object)
     if not index.is_unique:
         raise repeated

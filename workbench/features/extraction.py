@@ -22,9 +22,10 @@ from workbench.features.batch_queue import BatchQueue
 from workbench.features.batches import BATCH, Item, decode, plan
 from workbench.features.device import single_threaded_operations
 from workbench.features.network import Network, UnsuitableSize
+from workbench.features.openvino_network import OpenVINONetwork
 from workbench.features.store import MapStore, Store
 
-VERSION = 3  # increased when the same image and weights give other maps
+VERSION = 2  # increased when the same image and weights give other maps
 
 
 class Extractor(Protocol):
@@ -43,7 +44,7 @@ class Extractor(Protocol):
         ...
 
 
-def run(network: Network, pictures: Sequence[np.ndarray]) -> torch.Tensor:
+def run(network: Network | OpenVINONetwork, pictures: Sequence[np.ndarray]) -> torch.Tensor:
     """Images of one shape, uint8 [height, width, 3], to float16 maps [B, h, w, C] on the CPU."""
     maps = network(torch.from_numpy(np.stack(pictures))).permute(0, 2, 3, 1)
     return maps.clamp(-65504, 65504).to(torch.float16).cpu().nan_to_num_(0.0)
@@ -53,13 +54,15 @@ def run(network: Network, pictures: Sequence[np.ndarray]) -> torch.Tensor:
 class MapExtractor:
     """Computes feature maps with a network."""
 
-    network: Network
+    network: Network | OpenVINONetwork
     store: MapStore
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
         return run(self.network, pictures)
 
     def together(self, size: tuple[int, int]) -> int:
+        if isinstance(self.network, OpenVINONetwork):
+            return 1  # a stream of OpenVINO on each core
         # On a CPU only as many as fit into its cache.
         return max(1, 2**19 // (size[0] * size[1])) if self.network.device.type == "cpu" else BATCH
 
@@ -70,7 +73,7 @@ class MapExtractor:
 def extract(
     items: Sequence[Item],
     store: MapStore,
-    network: Callable[[], Network],
+    network: Callable[[], Network | OpenVINONetwork],
     progress: Progress = silent,
     task: str = "extracting",
 ) -> dict[str, str]:

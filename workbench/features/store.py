@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -106,7 +107,13 @@ class Store:
 
     def missing(self, keys: Sequence[str]) -> set[str]:
         """Those of some keys that are not stored."""
-        return set(keys) - self._locate(keys).keys() - self._unreadable.keys()
+        absent = {key for key in keys if key not in self._locations and key not in self._unreadable}
+        if not absent or not self._packed.packs:
+            return absent
+        if self.damaged:
+            return absent - self._locate(list(absent)).keys()
+        rest = list(absent)
+        return {rest[at] for at in np.flatnonzero(self._packed.find(rest)[:, 0] < 0)}
 
     def unreadable(self, key: str) -> str | None:
         """The reason the image of a key could not be decoded; None if it could."""

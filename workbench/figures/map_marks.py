@@ -33,7 +33,7 @@ def mark_traces(
     index = pd.Index(frame["image_id"]) if rows is None else rows
     traces = []
     for kind, (symbol, colour, larger, width) in MARKS.items():
-        places = index.get_indexer(list(marked.get(kind, ())))
+        places = index.get_indexer(pd.Index(list(marked.get(kind, ()))))
         if not (places >= 0).any():
             continue
         positions = {axis: frame[axis].to_numpy()[places[places >= 0]].astype(np.float32) for axis in axes}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from workbench.collections.uploads import display_name
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.panels.jobs import Job, JobRunner, readable
-from workbench.panels.ranking_depth import depth_of
+from workbench.panels.ranking_depth import rank
 from workbench.panels.refinement import STATE, Question, Refinement
 from workbench.panels.session_queries import SessionQueries, image_search
 from workbench.panels.widgets.name_search import NameSearch
@@ -47,8 +47,8 @@ class Session(Refinement):
     """
 
     pipeline = T.Unicode()
-    queries = T.Instance(Mapping)  # name → Query
-    ranking = T.Any(None)  # DataFrame of the first results (``rank``): rank, image_id, score, relevance
+    queries = T.Instance(SessionQueries)  # name → Query
+    ranking = T.Any(None)  # DataFrame of the first results: rank, image_id, score, relevance
     ranked = T.Any(None)
     evaluation = T.Any(None)
     image = T.Unicode()
@@ -130,15 +130,6 @@ class Session(Refinement):
         """Add an image file outside the collection as a query, named by its absolute path."""
         added = {str(path): Query(str(path), str(path)), **self.queries.added}
         self.queries = SessionQueries(self.bench.collection, added)
-
-    def rank(self, query: Any, **options: Any) -> pd.DataFrame:
-        """The ranking of ``bench.search``, of as many results as ``depth_of`` the collection; ``attrs`` have
-        the ``depth`` if it is cut there."""
-        depth = depth_of(self.bench.collection)
-        ranking = self.bench.search(query, k=depth, **options)
-        if depth is not None and len(ranking) >= depth:
-            ranking.attrs["depth"] = depth
-        return ranking
 
     def refresh(self, again: bool = False, delay: float = DEBOUNCE) -> None:
         """Rank in the worker after ``delay`` seconds, and evaluate the pipeline if it is not evaluated or if
@@ -237,7 +228,7 @@ class Session(Refinement):
 
     def _work(self, progress: Progress) -> None:
         question = pipeline, query, box, also, feedback, expression = self.question
-        search = partial(self.rank, pipeline=pipeline, progress=progress, feedback=feedback)
+        search = partial(rank, self.bench, pipeline=pipeline, progress=progress, feedback=feedback)
         try:
             combined = CombinedQuery.parse(expression) if expression else None
             ranking = search(query, box=box, also=also) if combined is None else search(combined)

@@ -13,6 +13,7 @@ from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.ranking import Ranking
 
 TOGETHER = 2**25  # scores in memory at a time
+_GROUP = 64  # scores of which the highest is compared with those of other groups
 _SORTED = 2**20  # scores that are sorted at a time
 _OTHER_BITS, _SIGN, _ROW = np.int32(2**31 - 1), np.uint32(2**31), np.uint64(2**32 - 1)
 
@@ -44,20 +45,23 @@ def rank(scores: np.ndarray) -> np.ndarray:
 
 
 def first(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return the first ``k`` columns of ``rank``, int64 [Q, k], without sorting the rest."""
-    if k >= scores.shape[1]:
-        return rank(scores)
-    similarities = torch.from_numpy(scores)
-    values, rows = similarities.topk(k + 1, dim=1)
-    tied = values[:, k - 1] == values[:, k]
-    # Of the rows that tie for the last position, keep those that come first in the database.
-    for position in tied.nonzero()[:, 0].tolist():
-        above = (similarities[position] > values[position, k]).nonzero()
-        ties = (similarities[position] == values[position, k]).nonzero()
-        rows[position, :k] = torch.cat([above, ties])[:k, 0]
-    rows = rows[:, :k].sort(dim=1).values
-    order = similarities.gather(1, rows).argsort(dim=1, descending=True, stable=True)
-    return rows.gather(1, order).numpy()
+    """Return the first ``k`` columns of ``rank``, int64 [Q, k], without sorting the rest.
+
+    Where the scores are divided into groups, the k-th highest of the maxima of the groups is not above the
+    k-th highest score, as k groups have a score that is at least as high. Only rows that reach it are sorted.
+    """
+    size = scores.shape[1]
+    height = min(_GROUP, size // (4 * k))  # scores in a group
+    if height < 2:
+        return rank(scores)[:, :k]
+    count = size // height  # the last rows, fewer than a group, are in none
+    best = np.empty((len(scores), k), np.int64)
+    for position, row in enumerate(scores):
+        maxima = row[: height * count].reshape(height, count).max(axis=0)
+        maxima.partition(count - k)
+        rows = np.flatnonzero(row >= maxima[count - k])
+        best[position] = rows[np.argsort(-row[rows], kind="stable")[:k]]
+    return best
 
 
 def rankings(scores: np.ndarray, k: int | None = None) -> list[Ranking]:

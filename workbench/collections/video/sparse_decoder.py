@@ -137,7 +137,7 @@ class SparseDecoder:
         return self._shown(wanted) is not None
 
     def _shown(self, wanted: int) -> int | None:
-        """The time of the frame to show if its packet waits; None if it is consumed, or before all packets."""
+        """The time of the frame to show if its packet waits, else None."""
         shown = max((packet.pts for packet in self._waiting if packet.pts <= wanted), default=None)
         if shown is None or any(shown < time <= wanted for time in self._consumed):
             return None

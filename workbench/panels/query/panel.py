@@ -222,7 +222,7 @@ class QueryPicker:
         else:
             self.hard.tooltip = "Known once this pipeline is evaluated"
 
-    def _thumbnails(self, names: list[str]) -> Iterator[Figure]:
+    def _thumbnails(self, names: Sequence[str]) -> Iterator[Figure]:
         for name in names:
             yield {"id": name, "picture": self._picture(name), "alt": "", "name": display_name(name)}
 

@@ -144,7 +144,7 @@ function drawSearch(model, el, id) {
     );
     list.hidden = !offered.length;
     const all = model.get("total").toLocaleString("en");
-    const more = part ? `The first ${content.matches.length} names with this text: type more of it` : `Type a part of a name: ${all} names`;
+    const more = part ? `The first ${content.matches.length} matches: type more of the name` : `Type a part of a name: ${all} names`;
     note.textContent = !offered.length ? "No name contains this text" : content.more ? more : "";
     note.hidden = !note.textContent;
     if (!open()) {

@@ -270,6 +270,7 @@ function render({ model, el }) {
 
 // The buttons that turn the pages of a long table, and what to do when it has another page.
 function longPages(model, el) {
+  if (model.get("total") === undefined) return {};
   const bar = element("div", "wb-table-pages", el);
   const turn = (text, title, step) => {
     const button = element("button", "", bar, text);
@@ -292,8 +293,12 @@ function longPages(model, el) {
     before.disabled = first === 0;
     after.disabled = first + size() >= total;
   };
+  const turned = () => {
+    el.scrollTop = 0;
+    show();
+  };
   show();
-  return { "change:total": show, "change:first": show };
+  return { "change:total": show, "change:first": turned };
 }
 
 export default { render: dimmed(render) };

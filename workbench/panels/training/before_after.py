@@ -20,6 +20,7 @@ from workbench.panels import score_explanation
 from workbench.panels.ap_pairs import columns, paired, row
 from workbench.panels.base import Panel
 from workbench.panels.formatting import CROPPED
+from workbench.panels.ranking_depth import rank
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView
@@ -144,8 +145,7 @@ class BeforeAfter(Panel[Request, Rankings | Heats]):
         bench, query, box = self.session.bench, request.query, request.box
         pipelines = request.trained.pipelines
         first, second = (
-            self.session.rank(query.id, pipeline=pipeline, box=box, progress=progress)
-            for pipeline in pipelines
+            rank(bench, query.id, pipeline=pipeline, box=box, progress=progress) for pipeline in pipelines
         )
         evaluations: Evaluations = None
         if bench.collection.protocol is not None:

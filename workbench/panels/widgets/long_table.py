@@ -56,9 +56,11 @@ class LongTable(Table):
 
     def _turn(self, number: int) -> None:
         """Show the page with the row of that number."""
-        self.first = max(0, min(number, len(self._frame) - 1)) // PAGE * PAGE
-        rows = self._frame.iloc[self._order[self.first : self.first + PAGE]]
-        self.rows = [self._row(*values) for values in rows.itertuples(index=False, name=None)]
+        first = max(0, min(number, len(self._frame) - 1)) // PAGE * PAGE
+        rows = self._frame.iloc[self._order[first : first + PAGE]]
+        with self.hold_sync():
+            self.first = first
+            self.rows = [self._row(*values) for values in rows.itertuples(index=False, name=None)]
 
 
 def _no_row(*values: Any) -> Row:
