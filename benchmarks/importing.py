@@ -1,4 +1,4 @@
-"""The processor time of imports, of a first cell and of a command on a described collection, above torch's."""
+"""The processor time of imports, a first cell and a command, above that of importing torch."""
 
 from __future__ import annotations
 
