@@ -108,7 +108,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         images = pd.Index(result.frame["image_id"])
         with self.lock:
             self.made, self.rows = result, images
-            self.names = NameSearch(result.frame["image_id"], images)
+            self.names = NameSearch(result.frame["image_id"].tolist(), images)
             self._show(drawn)
         self.differing.show(result.comparison)
         self.show_state(None)

@@ -32,7 +32,7 @@ class NameField(anywidget.AnyWidget):
     _esm = "\n".join((_STATIC / f"{name}.js").read_text("utf-8") for name in ("element", "name_field"))
     _css = _STATIC / "name_field.css"
     description = T.Unicode().tag(sync=True)
-    options = T.List(T.Any()).tag(sync=True)  # of the select, or else the fixed ones
+    options: T.List[Any] = T.List().tag(sync=True)  # of the select, or else the fixed ones
     total = T.Int(0).tag(sync=True)  # number of names
     searched = T.Bool(False).tag(sync=True)  # whether it is a search field
     value = T.Any(None, allow_none=True).tag(sync=True)
