@@ -33,8 +33,8 @@ def frame_key(described: DescribedCollection, query: VideoQuery, box: Box | None
     rows = np.unique(np.linspace(0, len(vectors) - 1, _ROWS).astype(int))
     digest = hashlib.blake2b(digest_size=16)
     facts = (VERSION, video_header(query.path).fingerprint, box, mirrored, str(described.config))
-    for part in (repr(facts).encode(), query.times, vectors[rows].cpu().numpy()):
-        digest.update(np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part)
+    for part in (repr(facts).encode(), query.times.tobytes(), vectors[rows].cpu().numpy().tobytes()):
+        digest.update(part)
     return digest.hexdigest()
 
 

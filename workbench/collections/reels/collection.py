@@ -74,7 +74,7 @@ def make(folder: Path, progress: Progress = silent) -> None:
     photos = read_photos()
     plans = clips()
     copied, without = copies(plans), negatives()
-    total = sum(video.frames for video in (*plans, *copied, *without))
+    total = sum(clip.frames for clip in (*plans, *without)) + sum(copy.frames for copy in copied)
     written: list[str] = []  # one entry for each frame; appending is atomic
     stopped = threading.Event()
 
