@@ -45,8 +45,7 @@ def test_hnsw_ranks_a_small_collection_as_a_whole_for_its_map(bench: Bench) -> N
 def test_hnsw_names_its_candidates_where_they_are_fewer_than_the_images(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("workbench.search.faiss_index", "workbench.engine.evaluate"):
-        monkeypatch.setattr(f"{module}.CANDIDATES", 6)
+    monkeypatch.setattr("workbench.search.faiss_index.CANDIDATES", 6)
     evaluation = bench.evaluate(f"{BASE}/hnsw:2:5")
     positives = 7  # of each query, in six classes of eight
     assert any(

@@ -55,6 +55,13 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[str, typer.Option(help="how shots are detected: content, or transnetv2, a network")],
         "content",
     ),
+    "maps": (
+        Annotated[
+            str,
+            typer.Option(help="feature maps that stay on disk: all, none, or a limit: lru:20GB"),
+        ],
+        "all",
+    ),
     "contours": (
         Annotated[
             str, typer.Option(help="how contours are detected for sketches: hed, or canny, which is faster")

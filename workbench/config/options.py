@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ RUNTIMES = ("auto", "torch", "openvino")
 CONTOURS = ("hed", "canny")
 SHOTS = ("content", "transnetv2")
 MOST_PER_SHOT = 1000
+_LIMIT = re.compile(r"lru:(\d{1,6}(?:\.\d+)?)(MB|GB|TB)")
+_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Options:
     ``distractors`` are negatives that are added to the collection's database. ``fps``: frames of videos that
     become images, a second; ``per_shot``: frames of each shot instead, unless it is zero. ``shots``: the
     method that detects shots.
+    ``maps``: which feature maps stay on disk: ``all``; ``none``, so that what needs maps and not only
+    descriptors runs the network again; or those used last up to a limit, as ``lru:20GB``.
     """
 
     size: int = 512
@@ -46,6 +51,7 @@ class Options:
     fps: float = 1.0
     per_shot: int = 0
     shots: str = "content"
+    maps: str = "all"
 
     def __post_init__(self) -> None:
         """Raise WorkbenchError if a number is out of its range, or a word is not one of those known."""
@@ -67,12 +73,22 @@ class Options:
                 raise WorkbenchError(
                     f"{name} {getattr(self, name)!r} is not known; valid: {', '.join(valid)}"
                 )
+        if self.maps not in ("all", "none") and (not isinstance(self.maps, str) or self.map_bytes is None):
+            raise WorkbenchError(
+                f"maps {self.maps!r} is not known; valid: all, none, or a limit such as lru:20GB"
+            )
         if (
             isinstance(self.fps, bool)
             or not isinstance(self.fps, int | float)
             or not 0.001 <= self.fps <= 1000
         ):
             raise WorkbenchError(f"fps {self.fps!r} is not a number of frames a second from 0.001 to 1,000")
+
+    @property
+    def map_bytes(self) -> int | None:
+        """The limit of stored maps in bytes, if ``maps`` names one."""
+        limit = _LIMIT.fullmatch(self.maps)
+        return None if limit is None else int(float(limit[1]) * _UNITS[limit[2]])
 
 
 def default_cache() -> Path:

@@ -89,6 +89,8 @@ def warnings(described: DescribedCollection) -> list[str]:
     warnings = [*collection.notes, *described.source.notes]
     if changed := change_note(collection.truth_files):
         warnings.append(changed)
+    if descriptors.repaired:
+        warnings.append("the stored descriptors were damaged and were computed again")
     if described.words is not None:
         warnings += _vocabulary_warnings(described.words, len(collection.images))
     if described.source.spec.random:

@@ -62,6 +62,11 @@ def target_size(
     return cells(width) * stride, cells(height) * stride
 
 
+def key_of(header: images.Header, box: Box | None) -> str:
+    """The key of an image, cropped to a box."""
+    return header.fingerprint if box is None else header.fingerprint + ":" + ",".join(f"{v:g}" for v in box)
+
+
 def item(
     path: Path,
     header: images.Header,
@@ -79,12 +84,11 @@ def item(
     """
     width: float = header.width
     height: float = header.height
-    key = header.fingerprint
+    key = key_of(header, box)
     if box is not None:
         # Whole pixels, as in ``images.crop_to``, so that a crop decoded elsewhere has the same size.
         x0, y0, x1, y1 = max(int(box[0]), 0), max(int(box[1]), 0), math.ceil(box[2]), math.ceil(box[3])
         width, height = max(min(x1, width) - x0, 1), max(min(y1, height) - y0, 1)
-        key += ":" + ",".join(f"{v:g}" for v in box)
     if fixed is not None:
         return Item(key, path, box, (fixed.side, fixed.side), fixed, interpolation)
     size = target_size(width, height, longest, stride, scale, resize)

@@ -101,7 +101,8 @@ def fill_store(
     store.refresh()
     batches = plan(items, together)
     unreadable: dict[str, str] = {}
-    if any(item.key not in store for batch in batches for item in batch):
+    keys = [item.key for batch in batches for item in batch]
+    if store.missing(keys):
         lock = FileLock(store.folder / ".lock")
         try:
             store.folder.mkdir(parents=True, exist_ok=True)
@@ -114,11 +115,12 @@ def fill_store(
         try:
             store.remove_parts()
             store.refresh()
-            incomplete = [[item for item in batch if item.key not in store] for batch in batches]
+            absent = store.missing(keys)
+            incomplete = [[item for item in batch if item.key in absent] for batch in batches]
             missing = [batch for batch in incomplete if batch]
             if missing:
                 unreadable = _work(missing, len({item.key for item in items}), maker, progress, task)
-                store.refresh()
+                store.pack(progress, keys)
         finally:
             lock.release()
     for item in items:

@@ -17,7 +17,7 @@ from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, interruptible, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import BINARY, INVERTED, Step
-from workbench.search import binary_index, kmeans, product_quantization
+from workbench.search import binary_index, code_scan, kmeans, product_quantization
 from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
 from workbench.search.quantizer import fit_coarse_quantizer, probe_cells, shorten_centroids
@@ -64,6 +64,9 @@ class FaissIndex:
         return rankings
 
     def _search(self, queries: np.ndarray, k: int) -> list[Ranking]:
+        if code_scan.scans(self.inner, len(queries), k):
+            rankings = code_scan.search_codes(self.inner, self.turned(queries), k)
+            return self._duplicates.equalise(rankings, self.size)
         with kmeans.limit_threads(queries.size * self.size):
             if self.steps[0].name == "imi":  # FAISS would visit some cells twice: see ``probe_cells``
                 scores, rows = self._visited(self.turned(queries), k)

@@ -8,17 +8,24 @@ from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex, with_probes
 from workbench.search.ranking import Index, Ranking
 
+_ROUNDING = 1e-5  # largest relative difference between the scores of equal vectors, before they are equalised
 
-def search_at_least(index: Index, queries: np.ndarray, k: int | None) -> list[Ranking]:
+
+def search_at_least(
+    index: Index, queries: np.ndarray, k: int | None, only_first: bool = False
+) -> list[Ranking]:
     """Rank all rows within reach for queries [Q, D]; with ``k``, at least that many if the index has them.
 
     Queries with fewer results are searched again with twice the probes, until all cells are probed. A graph
-    is searched with ``k`` candidates, not with as many as a whole ranking needs.
+    is searched with ``k`` candidates, not with as many as a whole ranking needs. With ``only_first``, results
+    behind the first ``k`` may be left out.
     """
-    if k is not None and isinstance(index, FaissIndex) and index.graph:
+    if k is None:
+        return index.search(queries)
+    if isinstance(index, FaissIndex) and index.graph:
         return index.search(queries, min(index.size, max(k, index.probes)))
-    rankings = index.search(queries)
-    if k is None or not isinstance(index, FaissIndex | CodeIndex) or not index.cell_count:
+    rankings = _first(index, queries, k) if only_first else index.search(queries)
+    if not isinstance(index, FaissIndex | CodeIndex) or not index.cell_count:
         return rankings
     probes, wanted = index.probes, min(k, index.size)
     while probes < index.cell_count:
@@ -27,5 +34,23 @@ def search_at_least(index: Index, queries: np.ndarray, k: int | None) -> list[Ra
             break
         probes = min(2 * probes, index.cell_count)
         for position, ranking in zip(short, with_probes(index, probes).search(queries[short]), strict=True):
+            rankings[position] = ranking
+    return rankings
+
+
+def _first(index: Index, queries: np.ndarray, k: int) -> list[Ranking]:
+    """Rank the first ``k`` rows within reach, or more."""
+    if not isinstance(index, FaissIndex):
+        return index.search(queries, k)
+    # FAISS selects any of the rows that tie for the last place.
+    rankings = index.search(queries, k + 1)
+    tied = [
+        position
+        for position, ranking in enumerate(rankings)
+        if len(ranking.rows) > k
+        and ranking.scores[k - 1] - ranking.scores[k] <= _ROUNDING * np.abs(ranking.scores[0])
+    ]
+    if tied:
+        for position, ranking in zip(tied, index.search(queries[tied]), strict=True):
             rankings[position] = ranking
     return rankings

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 import numpy as np
-import pandas as pd
 
-from workbench.common.tables import Table
+from workbench.common.columns import Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def ranking_table(
@@ -18,7 +20,18 @@ def ranking_table(
     k: int | None = None,
     previous: Ranking | None = None,
 ) -> pd.DataFrame:
-    """Tabulate the first ``k`` (None: all) results of ``ranking`` among the images ``ids`` [N], best first.
+    """As ``ranking_columns``, as a DataFrame."""
+    return ranking_columns(ranking, ids, relevance, k, previous).table()
+
+
+def ranking_columns(
+    ranking: Ranking,
+    ids: Sequence[str],
+    relevance: Callable[[str], str],
+    k: int | None = None,
+    previous: Ranking | None = None,
+) -> Columns:
+    """List the first ``k`` (None: all) results of ``ranking`` among the images ``ids`` [N], best first.
 
     Columns: rank (from 1), image_id, score, relevance and, with a ``previous`` ranking, moved:
     the number of positions by which an image rose since, negative where it fell. An image that is
@@ -26,18 +39,16 @@ def ranking_table(
     """
     named = ranking.rows < len(ids)  # synthetic distractors have no name
     rows, scores = ranking.rows[named], ranking.scores[named]
-    table = Table(
-        {
-            "rank": np.arange(1, len(rows) + 1)[:k],
-            "image_id": [ids[row] for row in rows[:k]],
-            "score": scores[:k].astype(float),
-            "relevance": [relevance(ids[row]) for row in rows[:k]],
-        }
-    )
+    values: dict[str, Any] = {
+        "rank": np.arange(1, len(rows) + 1)[:k],
+        "image_id": [ids[row] for row in rows[:k]],
+        "score": scores[:k].astype(float),
+        "relevance": [relevance(ids[row]) for row in rows[:k]],
+    }
     if previous is not None:
         size = len(ids) + int(max(ranking.rows.max(initial=0), previous.rows.max(initial=0)))
-        table["moved"] = (ranks(previous, size) - ranks(ranking, size))[rows[:k]]
-    return table
+        values["moved"] = (ranks(previous, size) - ranks(ranking, size))[rows[:k]]
+    return Columns(values)
 
 
 def ranks(ranking: Ranking, size: int) -> np.ndarray:
