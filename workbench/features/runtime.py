@@ -124,14 +124,12 @@ def _compare(
             exact = [single(image) for image in images]
             cosine = float(np.mean([_cosine(e, converted(i)) for e, i in zip(exact, images, strict=True)]))
             plain = float(np.mean([_cosine(e, usual(i)) for e, i in zip(exact, images, strict=True)]))
-            seconds = [_seconds(usual, images), _seconds(converted, images)]
-            for _ in range(_RUNS - 1):  # in turn, so that other programs disturb both
-                seconds = [
-                    min(s, _seconds(n, images)) for s, n in zip(seconds, (usual, converted), strict=True)
-                ]
+            # In turn, so that other programs disturb both.
+            runs = [(_seconds(usual, images), _seconds(converted, images)) for _ in range(_RUNS)]
     except (Unconvertible, UnsuitableSize) as error:
         return Comparison(reason=str(error)), None
-    return Comparison("", cosine, plain, seconds[0] / seconds[1]), converted
+    usual_seconds, seconds = (min(times) for times in zip(*runs, strict=True))
+    return Comparison("", cosine, plain, usual_seconds / seconds), converted
 
 
 def _photos(side: int | None) -> list[np.ndarray]:
