@@ -10,6 +10,7 @@ import torch
 from workbench.common.progress import Progress, silent
 from workbench.features import batches, extraction
 from workbench.features.network import Network
+from workbench.features.openvino_network import OpenVINONetwork
 from workbench.features.store import MapStore
 
 TOGETHER = 256  # images whose maps are in memory at a time, 40 MB of the embedded backbone's at 512 pixels
@@ -48,7 +49,7 @@ class PassingStore(MapStore):
 def passing_maps(
     items: Sequence[batches.Item],
     stored: MapStore,
-    network: Callable[[], Network],
+    network: Callable[[], Network | OpenVINONetwork],
     progress: Progress,
     task: str,
 ) -> Iterator[tuple[list[str], torch.Tensor, dict[str, str]]]:
