@@ -84,7 +84,7 @@ def frozen_views(
 
 
 def _write_view(
-    network: Network,
+    network: Network | OpenVINONetwork,
     pictures: Sequence[Picture],
     side: int,
     seed: tuple[int, ...],
