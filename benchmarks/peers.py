@@ -34,7 +34,7 @@ from workbench.features.map_source import MapSource, Picture
 from workbench.features.network import run
 from workbench.features.weights import availability
 
-IMAGES, SIZE, RUNS = 64, 512, 2
+IMAGES, SIZE, RUNS = 256, 512, 2
 AIMS = {"efficientnet_lite0": 0.8, "resnet50@random": 0.9, "vgg16": 0.9}
 WAYS = ("torch", "openvino")
 
@@ -138,7 +138,7 @@ def measure(name: str, paths: list[Path], size: tuple[int, int]) -> list[str]:
     if name == "vgg16" and availability(name, None) != "ready":
         name += "@random"
     aim = AIMS.get(name, AIMS["vgg16"])
-    paths = paths if name == "efficientnet_lite0" else paths[: IMAGES // 4]
+    paths = paths if name == "efficientnet_lite0" else paths[: IMAGES // 16]
     folder = Path(tempfile.mkdtemp(prefix="peers-"))
     try:
         ours = {way: extraction(name, way, paths, folder / way) for way in WAYS}

@@ -81,7 +81,15 @@ def extract(
 
     ``network`` is called only if maps are missing.
     """
-    return fill_store(items, store, lambda: MapExtractor(network(), store), progress, task)
+
+    def maker() -> MapExtractor:
+        built = network()
+        if isinstance(built, OpenVINONetwork):
+            missing = store.missing([item.key for item in items])
+            built.prepare(item.size for item in items if item.key in missing)
+        return MapExtractor(built, store)
+
+    return fill_store(items, store, maker, progress, task)
 
 
 def fill_store(

@@ -110,8 +110,14 @@ class MapSource:
         name = "openvino" if self._uses_openvino() else "torch"
         return f"{name} {version(name)}"
 
-    def _uses_openvino(self, pictures: int = 0) -> bool:
-        """Whether OpenVINO runs the network; chosen at the first call, for that number of pictures."""
+    def _uses_openvino(self, keys: Sequence[str] = ()) -> bool:
+        """Whether OpenVINO runs the network; chosen at the first call, for the pictures of these keys."""
+
+        def stored(openvino: bool) -> int:
+            if not keys:
+                return 0
+            return len(keys) - len(MapStore(self._folder(1.0, openvino)).missing(keys))
+
         with self._lock:
             if self._choice is None:
                 self._choice = runtime.choose(
@@ -120,7 +126,8 @@ class MapSource:
                     self.device,
                     self.precision,
                     self.fixed.side if self.fixed else None,
-                    pictures,
+                    len(keys),
+                    stored,
                     self._load,
                 )
                 self._network = self._choice.network
@@ -135,20 +142,21 @@ class MapSource:
         """The store of this network's maps at a factor of the image size."""
         with self._lock:
             if scale not in self._stores:
-                name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
-                words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.size)]
-                words.append(f"v{extraction.VERSION}")
-                if self.resize != "cells":  # the only way of earlier versions
-                    words.append(self.resize)
-                if self._uses_openvino():
-                    words.append("openvino")
-                if scale != 1:
-                    words.append(f"{scale:.3f}")
-                folder = "-".join(
-                    "".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words
-                )
-                self._stores[scale] = MapStore(self.options.cache / "maps" / folder)
+                self._stores[scale] = MapStore(self._folder(scale, self._uses_openvino()))
             return self._stores[scale]
+
+    def _folder(self, scale: float, openvino: bool) -> Path:
+        name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
+        words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.size)]
+        words.append(f"v{extraction.VERSION}")
+        if self.resize != "cells":  # the only way of earlier versions
+            words.append(self.resize)
+        if openvino:
+            words.append("openvino")
+        if scale != 1:
+            words.append(f"{scale:.3f}")
+        folder = "-".join("".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words)
+        return self.options.cache / "maps" / folder
 
     def identify(
         self, pictures: Sequence[Picture], progress: Progress = silent
@@ -162,8 +170,8 @@ class MapSource:
         """The key of each picture with a header, else "", and {position: reason} of those that are known to
         be unreadable at one of some scales."""
         self._check_scales(scales)
-        self._uses_openvino(len(pictures))  # before a store is named
         keys = {position: batches.key_of(h, pictures[position].box) for position, h in headers.items()}
+        self._uses_openvino([*dict.fromkeys(keys.values())])  # before a store is named
         self._pictures.update((key, pictures[position]) for position, key in keys.items())
         unreadable: dict[int, str] = {}
         for n in range(scales):

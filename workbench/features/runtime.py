@@ -73,13 +73,16 @@ def choose(
     precision: str,
     side: int | None,
     pictures: int,
+    stored: Callable[[bool], int],
     load: Callable[[str], Network],
 ) -> Choice:
     """Choose the runtime of a network, by ``options.runtime`` and its comparison.
 
     ``name``: what determines the network; ``side``: its only size of input, if it has one; ``pictures``: how
-    many it is for; ``load`` builds it in PyTorch, in a precision. Raises WorkbenchError if OpenVINO is wanted
-    and missing.
+    many it is for; ``stored``: of how many of them maps by OpenVINO, or else by PyTorch, are stored; ``load``
+    builds it in PyTorch, in a precision. Raises WorkbenchError if OpenVINO is wanted and missing.
+
+    By ``auto``, pictures whose maps are stored keep their runtime, so that their numbers stay the same.
     """
     wanted, suitable = options.runtime, device == "cpu" and precision != "float16"
     if wanted == "openvino":
@@ -87,13 +90,16 @@ def choose(
     if wanted == "torch" or not suitable or not is_installed():
         unused = "PyTorch ran the network: OpenVINO is used on a CPU, and not in float16"
         return Choice(False, None, [unused] if wanted == "openvino" else [])
+    if wanted == "auto":
+        before = _before(pictures, stored)
+        if before == "torch" or (not before and pictures < WORTHWHILE):
+            return Choice(False)
+        wanted = before or wanted
     words = [*name, precision, str(side), version("openvino"), torch.__version__, str(RULES)]
     digest = blake2b(json.dumps(words).encode(), digest_size=12).hexdigest()
     file, network = options.cache / "runtimes" / f"{digest}.json", None
     comparison = _remembered(file)
     if comparison is None:
-        if wanted == "auto" and pictures < WORTHWHILE:
-            return Choice(False)
         comparison, network = _compare(load, precision, side)
         with contextlib.suppress(OSError, WorkbenchError):  # it cannot be written: compared again next time
             replace_file(file, json.dumps(asdict(comparison)).encode())
@@ -103,6 +109,14 @@ def choose(
         return Choice(False, None, [f"PyTorch ran the network: {comparison.reason}"])
     differs = f"the maps of OpenVINO have a cosine of {comparison.cosine:.4f} to those of PyTorch in float32"
     return Choice(True, network, [] if comparison.agrees else [differs])
+
+
+def _before(pictures: int, stored: Callable[[bool], int]) -> str:
+    """The runtime that has stored the maps of at least half of the pictures, and of more than the other."""
+    by_torch, by_openvino = stored(False), stored(True)
+    if by_torch == by_openvino or 2 * max(by_torch, by_openvino) < pictures:
+        return ""
+    return "openvino" if by_openvino > by_torch else "torch"
 
 
 def _remembered(file: Path) -> Comparison | None:
