@@ -15,8 +15,10 @@ from tests.support.extraction import NETWORK, pictures, source
 from tests.support.pictures import folder_of, picture
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.features import batches, runtime
+from workbench.features import batches, models, openvino_network, runtime
+from workbench.features.backbones import BackboneSpec
 from workbench.features.map_source import MapSource
+from workbench.features.network import Network
 from workbench.features.rounding import round_kernels
 
 needs_openvino = pytest.mark.skipif(
@@ -47,6 +49,70 @@ def test_openvino_gives_the_maps_of_pytorch_in_a_store_of_its_own(tmp_path: Path
     assert usual.store(1).folder != other.store(1).folder
     assert usual.runtime.startswith("torch 2") and other.runtime.startswith("openvino 20")
     assert not other.notes
+
+
+@needs_openvino
+def test_a_graph_of_one_shape_gives_the_maps_of_the_graph_for_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino_network, "MANY", 3)
+    spec = BackboneSpec.parse(NETWORK)
+    plain = models.load_network(spec, spec.module("max"), None, "cpu", "float32", 0)
+    network = openvino_network.OpenVINONetwork(plain, None, "float32")
+    drawn = torch.Generator().manual_seed(0)
+    images = [torch.randint(0, 256, (1, *shape, 3), generator=drawn).byte() for shape in ((96, 64), (75, 96))]
+    before = [network(image) for image in images]
+    network.prepare([(64, 96)] * 3 + [(96, 75)] * 2)  # the second has too few images
+    for image, maps in zip(images, before, strict=True):
+        torch.testing.assert_close(network(image), maps, rtol=0, atol=0)
+    pair = torch.cat([images[0], images[0]])
+    torch.testing.assert_close(network(pair)[1:], before[0])
+    network.prepare([])
+    torch.testing.assert_close(network(images[0]), before[0], rtol=0, atol=0)
+
+
+@needs_openvino
+@pytest.mark.parametrize(("first", "then"), [("torch", "auto"), ("openvino", "auto"), ("torch", "openvino")])
+def test_pictures_keep_the_runtime_of_their_stored_maps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, then: str
+) -> None:
+    better = runtime.Comparison("", 1.0, 0.9999, 2.0 if first == "torch" else 0.5)  # the other is faster
+    monkeypatch.setattr(runtime, "_remembered", lambda file: better)
+    photos = pictures(folder_of(tmp_path / "photos", 3, ((96, 96),)))
+    source_by(tmp_path, first).extract(photos[:2])
+    again = source_by(tmp_path, then)
+    again.extract(photos)
+    assert again.runtime.split()[0] == (first if then == "auto" else then)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "by_torch", "by_openvino", "chosen"),
+    [
+        (10, 10, 0, False),
+        (10, 0, 10, True),
+        (10, 0, 0, False),  # a remembered comparison does not decide for few pictures
+        (10, 4, 0, False),
+        (10, 10, 10, False),
+        (2000, 0, 0, True),
+        (2000, 900, 0, True),
+        (2000, 1000, 0, False),
+        (2000, 2000, 2000, True),
+    ],
+)
+def test_stored_maps_decide_before_a_comparison(
+    monkeypatch: pytest.MonkeyPatch, pictures: int, by_torch: int, by_openvino: int, chosen: bool
+) -> None:
+    monkeypatch.setattr(runtime, "is_installed", lambda: True)
+    monkeypatch.setattr(runtime, "version", lambda name: "1")
+    monkeypatch.setattr(runtime, "_remembered", lambda file: runtime.Comparison("", 1.0, 0.9999, 2.0))
+
+    def stored(openvino: bool) -> int:
+        return by_openvino if openvino else by_torch
+
+    choice = runtime.choose(Options(), ["net"], "cpu", "bfloat16", None, pictures, stored, _no_network)
+    assert choice.openvino == chosen
+
+
+def _no_network(precision: str) -> Network:
+    raise AssertionError("the network is not needed")
 
 
 @needs_openvino
