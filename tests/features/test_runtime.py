@@ -32,7 +32,10 @@ def source_by(cache: Path, wanted: str, backbone: str = NETWORK) -> MapSource:
 
 
 @needs_openvino
-def test_openvino_gives_the_maps_of_pytorch_in_a_store_of_its_own(tmp_path: Path) -> None:
+def test_openvino_gives_the_maps_of_pytorch_in_a_store_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_RUNS", 1)  # its speed does not matter here
     photos = pictures(folder_of(tmp_path / "photos", 5, ((128, 96), (97, 120), (75, 128))))
     usual, other = source_by(tmp_path, "torch"), source_by(tmp_path, "openvino")
     stored = []
