@@ -6,8 +6,8 @@ The class and the functions that build it share one file, because they depend on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from workbench.config.steps import BINARY, INVERTED, Step
 from workbench.search import binary_index, code_scan, kmeans, product_quantization
 from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
-from workbench.search.quantizer import fit_coarse_quantizer, probe_cells, shorten_centroids
+from workbench.search.quantizer import Halves, fit_coarse_quantizer, probe_cells, shorten_centroids
 from workbench.search.ranking import Index, Ranking, sorted_ranking
 
 faiss = lazy_module("faiss")
@@ -44,9 +44,13 @@ class FaissIndex:
     def name(self) -> str:
         return ",".join(map(str, self.steps))
 
-    @property
+    @cached_property
     def size(self) -> int:
         return int(self.index.ntotal)
+
+    @cached_property
+    def dimensions(self) -> int:
+        return int(self.index.d)
 
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
         """Return the best ``k`` for each query [Q, D]; None: all in probed cells or candidates, or all.
@@ -58,7 +62,7 @@ class FaissIndex:
         rankings = self._search(vectors, limit)
         unanswered = [position for position, ranking in enumerate(rankings) if not len(ranking.rows)]
         if unanswered and self.inverted is not None:  # all their probed cells are empty: search all cells
-            exhaustive = replace(self, probes=self.inverted.nlist)._search(vectors[unanswered], limit)
+            exhaustive = self.probing(self.inverted.nlist)._search(vectors[unanswered], limit)
             for position, ranking in zip(unanswered, exhaustive, strict=True):
                 rankings[position] = ranking
         return rankings
@@ -67,26 +71,51 @@ class FaissIndex:
         if code_scan.scans(self.inner, len(queries), k):
             rankings = code_scan.search_codes(self.inner, self.turned(queries), k)
             return self._duplicates.equalise(rankings, self.size)
+        assert k > 0 and queries.shape[1] == self.dimensions, "FAISS would read beyond the queries"
+        scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         with kmeans.limit_threads(queries.size * self.size):
-            if self.steps[0].name == "imi":  # FAISS would visit some cells twice: see ``probe_cells``
-                scores, rows = self._visited(self.turned(queries), k)
-            else:
-                scores, rows = self.index.search(queries, k, params=self._parameters(k))
-        rankings = [sorted_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
+            if self.steps[0].name == "imi":  # FAISS would visit some cells twice: see ``Halves``
+                self._visit(self.turned(queries), k, scores, rows)
+            else:  # without the checks of ``index.search``, which take longer than a cell
+                pointer = faiss.swig_ptr
+                self.index.search_c(
+                    len(queries), pointer(queries), k, pointer(scores), pointer(rows), self._parameters(k)
+                )
+        rankings = [_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
         return self._duplicates.equalise(rankings, self.size)
 
-    def _visited(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return scores and rows [Q, k] in the cells that ``probe_cells`` selects."""
-        probed = probe_cells(self.inverted.quantizer, queries, self.probes)
+    def _visit(self, queries: np.ndarray, k: int, scores: np.ndarray, rows: np.ndarray) -> None:
+        """Write scores and rows [Q, k] of the best in the nearest cells."""
+        if self.probes == 1:
+            probed = probe_cells(self.inverted.quantizer, queries, 1)
+        else:
+            probed = self._halves.probe(queries, self.probes)
         unused = np.zeros(probed.shape, np.float32)  # distances of cells, not needed by inner product
-        scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         arrays = np.ascontiguousarray(queries, np.float32), probed, unused, scores, rows
         query_pointer, *cell_pointers, score_pointer, row_pointer = map(faiss.swig_ptr, arrays)
-        parameters = faiss.SearchParametersIVF(nprobe=self.probes)
         self.inverted.search_preassigned_c(
-            len(queries), query_pointer, k, *cell_pointers, score_pointer, row_pointer, False, parameters
+            len(queries),
+            query_pointer,
+            k,
+            *cell_pointers,
+            score_pointer,
+            row_pointer,
+            False,
+            _probing(self.probes, False),
         )
-        return scores, rows
+
+    @cached_property
+    def _halves(self) -> Halves:
+        return Halves.of(faiss.downcast_index(self.inverted.quantizer))
+
+    def probing(self, probes: int) -> FaissIndex:
+        """The same index, without copying, with another number of probed cells or candidates."""
+        first, *rest = self.steps
+        step = Step(first.name, (first.args[0], float(probes)))
+        index = replace(self, steps=(step, *rest), probes=probes)
+        read = vars(self).keys() - {field.name for field in fields(self)}
+        vars(index).update({name: vars(self)[name] for name in read})  # cached, the same for any ``probes``
+        return index
 
     @cached_property
     def inverted(self) -> Any:
@@ -170,10 +199,21 @@ class FaissIndex:
     def _parameters(self, k: int) -> Any:
         if self.graph:
             return faiss.SearchParametersHNSW(efSearch=max(self.probes, k))
-        if self.inverted is None:
-            return None
-        inverted = faiss.SearchParametersIVF(nprobe=self.probes)
-        return faiss.SearchParametersPreTransform(index_params=inverted) if self._rotated else inverted
+        return None if self.inverted is None else _probing(self.probes, self._rotated)
+
+
+@lru_cache(maxsize=64)
+def _probing(probes: int, rotated: bool) -> Any:
+    """The parameters of a search that probes so many cells; making them takes as long as scanning a cell."""
+    inverted = faiss.SearchParametersIVF(nprobe=probes)
+    return faiss.SearchParametersPreTransform(index_params=inverted) if rotated else inverted
+
+
+def _ranking(rows: np.ndarray, scores: np.ndarray) -> Ranking:
+    """The ranking by the answer of FAISS, in which absent rows (-1) are at the end."""
+    if rows[-1] >= 0 and (scores[1:] < scores[:-1]).all():
+        return Ranking(rows, scores)
+    return sorted_ranking(rows, scores)
 
 
 def build(steps: Sequence[Step], vectors: Any, seed: int = 0, progress: Progress = silent) -> Index:
@@ -209,6 +249,8 @@ def build(steps: Sequence[Step], vectors: Any, seed: int = 0, progress: Progress
 
 def with_probes(index: Index, probes: int) -> Index:
     """Return the same index, without copying, with another number of probed cells (hnsw: candidates)."""
+    if isinstance(index, FaissIndex):
+        return index.probing(probes)
     first, *rest = index.steps  # type: ignore[attr-defined]
     step = Step(first.name, (first.args[0], float(probes)))
     return replace(index, steps=(step, *rest), probes=probes)  # type: ignore[type-var]

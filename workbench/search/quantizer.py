@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,26 +40,47 @@ class CoarseQuantizer:
             return probe_cells(self.quantizer, np.ascontiguousarray(queries, np.float32), nprobe)
 
 
-def probe_cells(quantizer: Any, queries: np.ndarray, nprobe: int) -> np.ndarray:
-    """Do the work of ``Cells.probe`` for the quantizer of an index. Ties go by the number of the cell.
+class Halves(NamedTuple):
+    """The centroids [2^b, D/2] of the two halves of a multi-index, and their squared lengths [2^b]."""
 
-    FAISS's own multi-index, probed for many cells, returns some with nearly equal sums twice and omits
-    others, so the sums of all pairs of halves are sorted here.
-    """
+    first: np.ndarray
+    first_squares: np.ndarray
+    second: np.ndarray
+    second_squares: np.ndarray
+
+    @staticmethod
+    def of(quantizer: Any) -> Halves:
+        """Read them from ``faiss.MultiIndexQuantizer``."""
+        count = 2**quantizer.pq.nbits
+        first, second = faiss.vector_to_array(quantizer.pq.centroids).reshape(2, count, -1)
+        return Halves(first, (first**2).sum(1), second, (second**2).sum(1))
+
+    def probe(self, queries: np.ndarray, nprobe: int) -> np.ndarray:
+        """Return the ``nprobe`` nearest cells of each query. Ties go by the number of the cell.
+
+        FAISS's own multi-index, probed for many cells, returns some with nearly equal sums twice and omits
+        others, so the sums of all pairs of halves are sorted here.
+        """
+        half = self.first.shape[1]
+        first = self.first_squares - 2 * queries[:, :half] @ self.first.T
+        second = self.second_squares - 2 * queries[:, half:] @ self.second.T
+        cells = np.empty((len(queries), nprobe), np.int64)
+        for query in range(len(queries)):
+            sums = (second[query][:, None] + first[query]).ravel()  # cell = second * 2^b + first
+            if nprobe < sums.size:
+                nearest = sums.argpartition(nprobe - 1)[:nprobe]
+            else:
+                nearest = np.arange(sums.size)
+            cells[query] = nearest[np.lexsort((nearest, sums[nearest]))]
+        return cells
+
+
+def probe_cells(quantizer: Any, queries: np.ndarray, nprobe: int) -> np.ndarray:
+    """Do the work of ``CoarseQuantizer.probe`` for the quantizer of an index."""
     quantizer = faiss.downcast_index(quantizer)
     if nprobe == 1 or not isinstance(quantizer, faiss.MultiIndexQuantizer):
         return np.asarray(quantizer.search(queries, nprobe)[1])
-    half, count = queries.shape[1] // 2, 2**quantizer.pq.nbits
-    books = faiss.vector_to_array(quantizer.pq.centroids).reshape(2, count, half)
-    first, second = (
-        (book**2).sum(1) - 2 * part @ book.T for book, part in zip(books, np.hsplit(queries, 2), strict=True)
-    )
-    cells = np.empty((len(queries), nprobe), np.int64)
-    for query in range(len(queries)):
-        sums = (second[query][:, None] + first[query][None]).ravel()  # cell = second * 2^b + first
-        nearest = np.argpartition(sums, nprobe - 1)[:nprobe] if nprobe < sums.size else np.arange(sums.size)
-        cells[query] = nearest[np.lexsort((nearest, sums[nearest]))]
-    return cells
+    return Halves.of(quantizer).probe(queries, nprobe)
 
 
 def shorten_centroids(cells: CoarseQuantizer, vectors: np.ndarray) -> CoarseQuantizer:
