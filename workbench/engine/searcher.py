@@ -71,7 +71,7 @@ class Searcher:
         query if there are ``keypoints``. ``timings`` collects the seconds of each step.
         """
         timings = {} if timings is None else timings
-        vectors = np.ascontiguousarray(queries.cpu().numpy(), np.float32)
+        vectors = np.ascontiguousarray((queries if queries.is_cpu else queries.cpu()).numpy(), np.float32)
         started = time.perf_counter()
         # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
         graph = isinstance(self.index, faiss_index.FaissIndex) and self.index.graph
@@ -93,7 +93,7 @@ class Searcher:
         tolerance = np.inf if self.keypoints is None else ROUNDING
         return self._duplicates.equalise(rankings, self.index.size, tolerance)
 
-    @property
+    @cached_property
     def exhaustive(self) -> Exact | InvertedFile | None:
         """The index, if rankings are the images sorted by its ``similarities``; else None."""
         return self.index if not self.rerankers and isinstance(self.index, Exact | InvertedFile) else None

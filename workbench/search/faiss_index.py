@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from workbench.config.steps import BINARY, INVERTED, Step
 from workbench.search import binary_index, code_scan, kmeans, product_quantization
 from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
-from workbench.search.quantizer import Halves, fit_coarse_quantizer, probe_cells, shorten_centroids
+from workbench.search.faiss_call import Call, faiss_call
+from workbench.search.quantizer import fit_coarse_quantizer, shorten_centroids
 from workbench.search.ranking import Index, Ranking, sorted_ranking
 
 faiss = lazy_module("faiss")
@@ -48,10 +49,6 @@ class FaissIndex:
     def size(self) -> int:
         return int(self.index.ntotal)
 
-    @cached_property
-    def dimensions(self) -> int:
-        return int(self.index.d)
-
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
         """Return the best ``k`` for each query [Q, D]; None: all in probed cells or candidates, or all.
 
@@ -60,60 +57,33 @@ class FaissIndex:
         vectors = np.ascontiguousarray(queries, np.float32)
         limit = min(self.size, self.reach if k is None else k)
         rankings = self._search(vectors, limit)
+        if self.inverted is None:
+            return rankings
         unanswered = [position for position, ranking in enumerate(rankings) if not len(ranking.rows)]
-        if unanswered and self.inverted is not None:  # all their probed cells are empty: search all cells
+        if unanswered:  # all their probed cells are empty: search all cells
             exhaustive = self.probing(self.inverted.nlist)._search(vectors[unanswered], limit)
             for position, ranking in zip(unanswered, exhaustive, strict=True):
                 rankings[position] = ranking
         return rankings
 
     def _search(self, queries: np.ndarray, k: int) -> list[Ranking]:
-        if code_scan.scans(self.inner, len(queries), k):
+        if len(queries) >= code_scan.FEWEST and code_scan.scans(self.inner, len(queries), k):
             rankings = code_scan.search_codes(self.inner, self.turned(queries), k)
             return self._duplicates.equalise(rankings, self.size)
-        assert k > 0 and queries.shape[1] == self.dimensions, "FAISS would read beyond the queries"
-        scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-        with kmeans.limit_threads(queries.size * self.size):
-            if self.steps[0].name == "imi":  # FAISS would visit some cells twice: see ``Halves``
-                self._visit(self.turned(queries), k, scores, rows)
-            else:  # without the checks of ``index.search``, which take longer than a cell
-                pointer = faiss.swig_ptr
-                self.index.search_c(
-                    len(queries), pointer(queries), k, pointer(scores), pointer(rows), self._parameters(k)
-                )
+        scores, rows = self._call(queries, k)
         rankings = [_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
         return self._duplicates.equalise(rankings, self.size)
 
-    def _visit(self, queries: np.ndarray, k: int, scores: np.ndarray, rows: np.ndarray) -> None:
-        """Write scores and rows [Q, k] of the best in the nearest cells."""
-        if self.probes == 1:
-            probed = probe_cells(self.inverted.quantizer, queries, 1)
-        else:
-            probed = self._halves.probe(queries, self.probes)
-        unused = np.zeros(probed.shape, np.float32)  # distances of cells, not needed by inner product
-        arrays = np.ascontiguousarray(queries, np.float32), probed, unused, scores, rows
-        query_pointer, *cell_pointers, score_pointer, row_pointer = map(faiss.swig_ptr, arrays)
-        self.inverted.search_preassigned_c(
-            len(queries),
-            query_pointer,
-            k,
-            *cell_pointers,
-            score_pointer,
-            row_pointer,
-            False,
-            _probing(self.probes, False),
-        )
-
     @cached_property
-    def _halves(self) -> Halves:
-        return Halves.of(faiss.downcast_index(self.inverted.quantizer))
+    def _call(self) -> Call:
+        return faiss_call(self)
 
     def probing(self, probes: int) -> FaissIndex:
         """The same index, without copying, with another number of probed cells or candidates."""
         first, *rest = self.steps
         step = Step(first.name, (first.args[0], float(probes)))
         index = replace(self, steps=(step, *rest), probes=probes)
-        read = vars(self).keys() - {field.name for field in fields(self)}
+        read = vars(self).keys() - {field.name for field in fields(self)} - {"_call"}
         vars(index).update({name: vars(self)[name] for name in read})  # cached, the same for any ``probes``
         return index
 
@@ -124,18 +94,18 @@ class FaissIndex:
 
     def turned(self, queries: np.ndarray) -> np.ndarray:
         """Rotate queries [Q, D] as ``opq`` does; other indexes return them unchanged."""
-        if not self._rotated:
+        if not self.rotated:
             return queries
         return np.asarray(faiss.downcast_VectorTransform(self.index.chain.at(0)).apply(queries))
 
     @cached_property
-    def _rotated(self) -> bool:
+    def rotated(self) -> bool:
         return isinstance(faiss.downcast_index(self.index), faiss.IndexPreTransform)
 
     @cached_property
     def inner(self) -> Any:
         index = faiss.downcast_index(self.index)
-        return faiss.downcast_index(index.index) if self._rotated else index
+        return faiss.downcast_index(index.index) if self.rotated else index
 
     @property
     def centroids(self) -> int:
@@ -150,7 +120,7 @@ class FaissIndex:
         parameters = faiss.SearchParametersIVF(
             sel=faiss.IDSelectorBatch(np.array([row])), nprobe=inverted.nlist
         )
-        if self._rotated:
+        if self.rotated:
             parameters = faiss.SearchParametersPreTransform(index_params=parameters)
         return float(self.index.search(vector, 1, params=parameters)[0][0, 0])
 
@@ -159,7 +129,7 @@ class FaissIndex:
         """The number of cells that can be probed; 0 without cells."""
         return 0 if self.inverted is None else int(self.inverted.nlist)
 
-    @property
+    @cached_property
     def graph(self) -> bool:
         """Whether the index is a graph, of which a search sees a list of candidates."""
         return self.steps[0].name == "hnsw"
@@ -195,18 +165,6 @@ class FaissIndex:
                 codes = faiss.rev_swig_ptr(lists.get_codes(cell), count * width)
                 content[rows, _ID:] = codes.reshape(count, width)
         return find_duplicates(content)
-
-    def _parameters(self, k: int) -> Any:
-        if self.graph:
-            return faiss.SearchParametersHNSW(efSearch=max(self.probes, k))
-        return None if self.inverted is None else _probing(self.probes, self._rotated)
-
-
-@lru_cache(maxsize=64)
-def _probing(probes: int, rotated: bool) -> Any:
-    """The parameters of a search that probes so many cells; making them takes as long as scanning a cell."""
-    inverted = faiss.SearchParametersIVF(nprobe=probes)
-    return faiss.SearchParametersPreTransform(index_params=inverted) if rotated else inverted
 
 
 def _ranking(rows: np.ndarray, scores: np.ndarray) -> Ranking:

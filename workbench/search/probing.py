@@ -8,6 +8,7 @@ from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex, with_probes
 from workbench.search.ranking import Index, Ranking
 
+_CELLS = FaissIndex, CodeIndex  # which may have cells
 _ROUNDING = 1e-5  # largest relative difference between the scores of equal vectors, before they are equalised
 
 
@@ -25,7 +26,7 @@ def search_at_least(
     if isinstance(index, FaissIndex) and index.graph:
         return index.search(queries, min(index.size, max(k, index.probes)))
     rankings = _first(index, queries, k) if only_first else index.search(queries)
-    if not isinstance(index, FaissIndex | CodeIndex):
+    if not isinstance(index, _CELLS):
         return rankings
     probes, wanted = index.probes, min(k, index.size)
     while short := [position for position, ranking in enumerate(rankings) if len(ranking.rows) < wanted]:

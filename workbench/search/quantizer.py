@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -40,47 +42,44 @@ class CoarseQuantizer:
             return probe_cells(self.quantizer, np.ascontiguousarray(queries, np.float32), nprobe)
 
 
-class Halves(NamedTuple):
-    """The centroids [2^b, D/2] of the two halves of a multi-index, and their squared lengths [2^b]."""
+def cell_prober(quantizer: Any, nprobe: int) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Return ``CoarseQuantizer.probe`` for the quantizer of an index, and queries float32, contiguous.
 
-    first: np.ndarray
-    first_squares: np.ndarray
-    second: np.ndarray
-    second_squares: np.ndarray
+    Ties go by the number of the cell. FAISS's own multi-index, probed for many cells, returns some with
+    nearly equal sums twice and omits others, so the sums of all pairs of halves are sorted here.
+    """
+    quantizer = faiss.downcast_index(quantizer)
+    if nprobe == 1 or not isinstance(quantizer, faiss.MultiIndexQuantizer):
+        return lambda queries, nprobe: np.asarray(quantizer.search(queries, nprobe)[1])
+    books = faiss.vector_to_array(quantizer.pq.centroids).reshape(2, 2**quantizer.pq.nbits, -1)
+    halves = [(book.T, (book**2).sum(1)) for book in books]
+    return partial(_nearest_pairs, *halves)
 
-    @staticmethod
-    def of(quantizer: Any) -> Halves:
-        """Read them from ``faiss.MultiIndexQuantizer``."""
-        count = 2**quantizer.pq.nbits
-        first, second = faiss.vector_to_array(quantizer.pq.centroids).reshape(2, count, -1)
-        return Halves(first, (first**2).sum(1), second, (second**2).sum(1))
 
-    def probe(self, queries: np.ndarray, nprobe: int) -> np.ndarray:
-        """Return the ``nprobe`` nearest cells of each query. Ties go by the number of the cell.
+def _nearest_pairs(
+    first: tuple[np.ndarray, np.ndarray],
+    second: tuple[np.ndarray, np.ndarray],
+    queries: np.ndarray,
+    nprobe: int,
+) -> np.ndarray:
+    """The cells of a multi-index with the smallest sums of distances, int64 [Q, nprobe].
 
-        FAISS's own multi-index, probed for many cells, returns some with nearly equal sums twice and omits
-        others, so the sums of all pairs of halves are sorted here.
-        """
-        half = self.first.shape[1]
-        first = self.first_squares - 2 * queries[:, :half] @ self.first.T
-        second = self.second_squares - 2 * queries[:, half:] @ self.second.T
-        cells = np.empty((len(queries), nprobe), np.int64)
-        for query in range(len(queries)):
-            sums = (second[query][:, None] + first[query]).ravel()  # cell = second * 2^b + first
-            if nprobe < sums.size:
-                nearest = sums.argpartition(nprobe - 1)[:nprobe]
-            else:
-                nearest = np.arange(sums.size)
-            cells[query] = nearest[np.lexsort((nearest, sums[nearest]))]
-        return cells
+    ``first`` and ``second`` are the centroids [D/2, 2^b] of a half and their squared lengths.
+    """
+    half = len(first[0])
+    of_first = first[1] - 2 * queries[:, :half] @ first[0]
+    of_second = second[1] - 2 * queries[:, half:] @ second[0]
+    cells = np.empty((len(queries), nprobe), np.int64)
+    for query in range(len(queries)):
+        sums = (of_second[query][:, None] + of_first[query]).ravel()  # cell = second * 2^b + first
+        nearest = sums.argpartition(nprobe - 1)[:nprobe] if nprobe < sums.size else np.arange(sums.size)
+        cells[query] = nearest[np.lexsort((nearest, sums[nearest]))]
+    return cells
 
 
 def probe_cells(quantizer: Any, queries: np.ndarray, nprobe: int) -> np.ndarray:
     """Do the work of ``CoarseQuantizer.probe`` for the quantizer of an index."""
-    quantizer = faiss.downcast_index(quantizer)
-    if nprobe == 1 or not isinstance(quantizer, faiss.MultiIndexQuantizer):
-        return np.asarray(quantizer.search(queries, nprobe)[1])
-    return Halves.of(quantizer).probe(queries, nprobe)
+    return cell_prober(quantizer, nprobe)(queries, nprobe)
 
 
 def shorten_centroids(cells: CoarseQuantizer, vectors: np.ndarray) -> CoarseQuantizer:
