@@ -52,7 +52,7 @@ def cell_prober(quantizer: Any, nprobe: int) -> Callable[[np.ndarray, int], np.n
     if nprobe == 1 or not isinstance(quantizer, faiss.MultiIndexQuantizer):
         return lambda queries, nprobe: np.asarray(quantizer.search(queries, nprobe)[1])
     books = faiss.vector_to_array(quantizer.pq.centroids).reshape(2, 2**quantizer.pq.nbits, -1)
-    halves = [(book.T, (book**2).sum(1)) for book in books]
+    halves = [(-2 * book.T, (book**2).sum(1)) for book in books]
     return partial(_nearest_pairs, *halves)
 
 
@@ -64,11 +64,11 @@ def _nearest_pairs(
 ) -> np.ndarray:
     """The cells of a multi-index with the smallest sums of distances, int64 [Q, nprobe].
 
-    ``first`` and ``second`` are the centroids [D/2, 2^b] of a half and their squared lengths.
+    ``first`` and ``second`` are the centroids [D/2, 2^b] of a half, times -2, and their squared lengths.
     """
     half = len(first[0])
-    of_first = first[1] - 2 * queries[:, :half] @ first[0]
-    of_second = second[1] - 2 * queries[:, half:] @ second[0]
+    of_first = first[1] + queries[:, :half] @ first[0]
+    of_second = second[1] + queries[:, half:] @ second[0]
     cells = np.empty((len(queries), nprobe), np.int64)
     for query in range(len(queries)):
         sums = (of_second[query][:, None] + of_first[query]).ravel()  # cell = second * 2^b + first
