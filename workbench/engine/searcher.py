@@ -30,6 +30,7 @@ from workbench.search.exact import Exact
 from workbench.search.probing import search_at_least
 from workbench.search.ranking import Index, Ranking
 
+Exhaustive = Exact | InvertedFile  # compares a query with all images
 MAX_SEARCHERS = 8  # held in memory
 ROUNDING = 1e-5  # largest relative difference of two scores that is taken for a rounding error
 MAX_BYTES = 2**30  # that they hold besides the descriptors; the newest searcher is always kept
@@ -94,9 +95,9 @@ class Searcher:
         return self._duplicates.equalise(rankings, self.index.size, tolerance)
 
     @cached_property
-    def exhaustive(self) -> Exact | InvertedFile | None:
+    def exhaustive(self) -> Exhaustive | None:
         """The index, if rankings are the images sorted by its ``similarities``; else None."""
-        return self.index if not self.rerankers and isinstance(self.index, Exact | InvertedFile) else None
+        return self.index if not self.rerankers and isinstance(self.index, Exhaustive) else None
 
     @cached_property
     def _duplicates(self) -> Duplicates:

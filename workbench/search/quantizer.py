@@ -52,8 +52,8 @@ def cell_prober(quantizer: Any, nprobe: int) -> Callable[[np.ndarray, int], np.n
     if nprobe == 1 or not isinstance(quantizer, faiss.MultiIndexQuantizer):
         return lambda queries, nprobe: np.asarray(quantizer.search(queries, nprobe)[1])
     books = faiss.vector_to_array(quantizer.pq.centroids).reshape(2, 2**quantizer.pq.nbits, -1)
-    halves = [(-2 * book.T, (book**2).sum(1)) for book in books]
-    return partial(_nearest_pairs, *halves)
+    first, second = ((-2 * book.T, (book**2).sum(1)) for book in books)
+    return partial(_nearest_pairs, first, second)
 
 
 def _nearest_pairs(
