@@ -59,10 +59,13 @@ class Blocks:
         return all(bool(torch.isfinite(tensor.sum())) for tensor in self.tensors)
 
     def mean(self) -> torch.Tensor:
-        """The mean [C]."""
-        if len(self.tensors) == 1:
+        """The mean [C]: the same, to the bit, for any division of the vectors into tensors."""
+        if len(self.tensors) == 1 and len(self) <= ROWS:
             return self.tensors[0].mean(0)
-        total = torch.stack([tensor.sum(0, dtype=torch.float64) for tensor in self.tensors]).sum(0)
+        blocks = self.centred(torch.zeros(self.tensors[0].shape[1]))
+        if len(self) <= ROWS:
+            return next(blocks).mean(0)
+        total = torch.stack([block.sum(0, dtype=torch.float64) for block in blocks]).sum(0)
         return (total / len(self)).float()
 
     def covariance(self, mean: torch.Tensor) -> np.ndarray:

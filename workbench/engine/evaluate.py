@@ -108,14 +108,15 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     if scores.tied:
         metrics["mAP_pessimistic"], metrics["mAP_optimistic"] = scores.bounds
     measured_costs = costs(searcher, progress)
-    about = provenance(searcher, measured_costs) | judged_queries(collection, scores.per_query)
+    per_query = scores.per_query.assign(query=[query.id for query in collection.queries])  # as text
+    about = provenance(searcher, measured_costs) | judged_queries(collection, per_query)
     return Evaluation(
         str(searcher.config),
         collection.name,
         protocol.name,
         scores.mean_ap,
         metrics,
-        Table(scores.per_query),
+        Table(per_query),
         about,
         [
             *judged_notes(collection, about),

@@ -158,7 +158,7 @@ class Session(Refinement):
         with self._lock:
             if name not in self._lanes:
                 self._lanes[name] = JobRunner(
-                    report=partial(self._report, name), fail=partial(self.fail, lane=name)
+                    partial(self._report, name), partial(self.fail, lane=name), self._lock
                 )
             return self._lanes[name]
 

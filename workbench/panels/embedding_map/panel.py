@@ -63,7 +63,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         self.note, self.key = Text(), Text(live=True)
         self.plot = Plot(describe=self.describe, label="Map of the images")
         self.differing = DifferingImages(session)
-        self.painter = JobRunner(fail=session.fail)
+        self.painter = JobRunner(fail=session.fail, lock=session.lock)
         self.lock = threading.RLock()
         self.concepts = ConceptLines(self)
         first = [self.settings.method, self.settings.dimensions, self.settings.switch, self.settings.other]
