@@ -7,6 +7,7 @@ each query would take a tenth of it, so that they are made once for an index.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def _by_index(index: FaissIndex) -> Callable[[np.ndarray, int, np.ndarray, np.nd
     parameters = None if graph or index.inverted is None else _probing(index)
 
     def write(queries: np.ndarray, k: int, scores: np.ndarray, rows: np.ndarray) -> None:
-        settings = faiss.SearchParametersHNSW(efSearch=max(probes, k)) if graph else parameters
+        settings = _candidates(max(probes, k)) if graph else parameters
         search(len(queries), pointer(queries), k, pointer(scores), pointer(rows), settings)
 
     return write
@@ -92,6 +93,11 @@ def _by_cells(index: FaissIndex) -> Callable[[np.ndarray, int, np.ndarray, np.nd
         )
 
     return write
+
+
+@lru_cache(maxsize=64)
+def _candidates(count: int) -> Any:
+    return faiss.SearchParametersHNSW(efSearch=count)
 
 
 def _probing(index: FaissIndex) -> Any:
