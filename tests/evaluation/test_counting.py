@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.evaluation.grades import Graded
-from workbench.evaluation.positives import count_positives, rank_positives
+from workbench.evaluation.positives import count_positives, rank_positives, ranks_by_counting
 from workbench.evaluation.scores import mean_scores
 from workbench.search.exact import rank
 
@@ -43,6 +43,21 @@ def test_counted_ranks_are_those_of_the_sorted_scores(name: str, seed: int, size
     np.testing.assert_equal(counted.metrics, expected.metrics)
     np.testing.assert_equal((counted.curves, counted.bounds), (expected.curves, expected.bounds))
     assert (counted.tied, counted.missed) == (expected.tied, expected.missed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 80), st.integers(1, 40))
+def test_counted_ranks_of_rows_are_their_places_in_the_ranking(seed: int, size: int, values: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, values, size).astype(np.float32)
+    first, last = np.sort(rng.integers(0, size + 1, 2))
+    rows, removed = rng.permutation(size)[:last][first:], rng.permutation(size)
+    removed = removed[~np.isin(removed, rows)][: size // 3]
+    (ranking,) = rank(scores[None])
+    kept = ranking[~np.isin(ranking, removed)]
+    expected = np.flatnonzero(np.isin(kept, rows))
+    ordered, ranks = ranks_by_counting(scores, rows, removed)
+    assert ranks.tolist() == expected.tolist() and ordered.tolist() == kept[expected].tolist()
 
 
 def test_counted_ranks_by_hand() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from workbench.collections.collection import Query, require_ground_truth
 from workbench.common.progress import Progress, silent
 from workbench.engine.graded_queries import GradedQueries
-from workbench.engine.searcher import Searcher
+from workbench.engine.searcher import Exhaustive, Searcher
 from workbench.evaluation.grades import JUNK, SELF
 from workbench.evaluation.positives import PositiveRanks, count_positives, rank_positives
 from workbench.search import exact, faiss_index
@@ -21,14 +21,13 @@ from workbench.search.ranking import Ranking
 FEATURE_BATCH = 64  # queries whose local features are held at a time
 
 
-class JudgedRanking(NamedTuple):
-    """A query, its ranking, and the rows of its positives and of ignored images, in the headline setting.
+class Judged(NamedTuple):
+    """A query, and the rows of its positives and of ignored images, in the headline setting.
 
     The image of the query itself is neither, unless the protocol counts it as positive; it is ``own``.
     """
 
     query: Query
-    ranking: Ranking
     positives: NDArray[np.int64]
     ignored: NDArray[np.int64]
     own: NDArray[np.int64]
@@ -40,18 +39,13 @@ def block_size(searcher: Searcher) -> int:
     return min(size, FEATURE_BATCH) if searcher.keypoints else size
 
 
-def judged_rankings(searcher: Searcher, progress: Progress = silent) -> Iterator[JudgedRanking]:
+def judged_rankings(searcher: Searcher, progress: Progress = silent) -> Iterator[tuple[Judged, Ranking]]:
     """Rank the database for every query, and judge it by the collection's protocol.
 
     Raises WorkbenchError if the collection has no ground truth.
     """
     described = searcher.described
-    collection = described.collection
-    protocol = require_ground_truth(collection)
-    positive, ignored = protocol.settings[protocol.headline]
-    ignored = (ignored | {JUNK}) - positive
-    rows, queries = described.query_rows(), collection.queries
-    truth = GradedQueries(collection, described.image_rows(), protocol)
+    rows, queries, judged = described.query_rows(), described.collection.queries, _judged(searcher)
     block = block_size(searcher)
     for start in range(0, len(queries), block):
         at = slice(start, start + block)
@@ -63,10 +57,34 @@ def judged_rankings(searcher: Searcher, progress: Progress = silent) -> Iterator
         )
         for number, ranking in enumerate(rankings, start):
             progress("ranking", number, len(queries))
-            graded = truth[number]
-            of_grades = (positive, ignored, frozenset({SELF}))
-            rows_of = (np.asarray(graded.ids, np.int64)[graded.among(grades)] for grades in of_grades)
-            yield JudgedRanking(queries[number], ranking, *rows_of)
+            yield next(judged), ranking
+
+
+def judged_scores(
+    searcher: Searcher, exhaustive: Exhaustive, progress: Progress = silent
+) -> Iterator[tuple[Judged, NDArray[np.float32]]]:
+    """Judge every query of an exhaustive search, and give its scores [N] of all images, unsorted.
+
+    For what can be counted without a ranking. Raises WorkbenchError if there is no ground truth.
+    """
+    described = searcher.described
+    rows, queries, judged = described.query_rows(), described.collection.queries, _judged(searcher)
+    block = block_size(searcher)
+    for start in range(0, len(queries), block):
+        similarities = exhaustive.similarities(described.descriptors.vectors[rows[start : start + block]])
+        for number, scores in enumerate(similarities, start):
+            progress("ranking", number, len(queries))
+            yield next(judged), scores
+
+
+def _judged(searcher: Searcher) -> Iterator[Judged]:
+    collection = searcher.described.collection
+    protocol = require_ground_truth(collection)
+    positive, ignored = protocol.settings[protocol.headline]
+    of_grades = (positive, (ignored | {JUNK}) - positive, frozenset({SELF}))
+    truth = GradedQueries(collection, searcher.described.image_rows(), protocol)
+    for query, graded in zip(collection.queries, truth, strict=True):
+        yield Judged(query, *(np.asarray(graded.ids, np.int64)[graded.among(g)] for g in of_grades))
 
 
 class RankedQuery(NamedTuple):

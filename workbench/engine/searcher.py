@@ -30,6 +30,7 @@ from workbench.search.exact import Exact
 from workbench.search.probing import search_at_least
 from workbench.search.ranking import Index, Ranking
 
+Exhaustive = Exact | InvertedFile  # compares a query with all images
 MAX_SEARCHERS = 8  # held in memory
 ROUNDING = 1e-5  # largest relative difference of two scores that is taken for a rounding error
 MAX_BYTES = 2**30  # that they hold besides the descriptors; the newest searcher is always kept
@@ -71,7 +72,7 @@ class Searcher:
         query if there are ``keypoints``. ``timings`` collects the seconds of each step.
         """
         timings = {} if timings is None else timings
-        vectors = np.ascontiguousarray(queries.cpu().numpy(), np.float32)
+        vectors = np.ascontiguousarray((queries if queries.is_cpu else queries.cpu()).numpy(), np.float32)
         started = time.perf_counter()
         # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
         graph = isinstance(self.index, faiss_index.FaissIndex) and self.index.graph
@@ -93,10 +94,10 @@ class Searcher:
         tolerance = np.inf if self.keypoints is None else ROUNDING
         return self._duplicates.equalise(rankings, self.index.size, tolerance)
 
-    @property
-    def exhaustive(self) -> Exact | InvertedFile | None:
+    @cached_property
+    def exhaustive(self) -> Exhaustive | None:
         """The index, if rankings are the images sorted by its ``similarities``; else None."""
-        return self.index if not self.rerankers and isinstance(self.index, Exact | InvertedFile) else None
+        return self.index if not self.rerankers and isinstance(self.index, Exhaustive) else None
 
     @cached_property
     def _duplicates(self) -> Duplicates:

@@ -84,6 +84,23 @@ def count_positives(
     return settings
 
 
+def ranks_by_counting(
+    scores: NDArray[np.float32], rows: NDArray[np.int64], removed: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sort some ``rows`` of a database by its scores [N], equal ones by row; also return their ranks from 0.
+
+    The ranks are those in the whole database without the ``removed`` rows, which is not sorted.
+    """
+    among = np.concatenate([rows, removed])
+    is_removed = np.arange(len(among)) >= len(rows)
+    higher, not_lower = _counts(scores, scores[among])
+    for place in np.flatnonzero(not_lower - higher > 1):
+        higher[place] += np.count_nonzero(scores[: among[place]] == scores[among[place]])
+    order = np.argsort(higher, kind="stable")  # no two are equal
+    ranks = (higher[order] - np.cumsum(is_removed[order]))[~is_removed[order]]
+    return among[order][~is_removed[order]], ranks
+
+
 def _counts(
     scores: NDArray[np.float32], values: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

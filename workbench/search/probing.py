@@ -8,6 +8,7 @@ from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex, with_probes
 from workbench.search.ranking import Index, Ranking
 
+_CELLS = FaissIndex, CodeIndex  # which may have cells
 _ROUNDING = 1e-5  # largest relative difference between the scores of equal vectors, before they are equalised
 
 
@@ -25,12 +26,11 @@ def search_at_least(
     if isinstance(index, FaissIndex) and index.graph:
         return index.search(queries, min(index.size, max(k, index.probes)))
     rankings = _first(index, queries, k) if only_first else index.search(queries)
-    if not isinstance(index, FaissIndex | CodeIndex) or not index.cell_count:
+    if not isinstance(index, _CELLS):
         return rankings
     probes, wanted = index.probes, min(k, index.size)
-    while probes < index.cell_count:
-        short = [position for position, ranking in enumerate(rankings) if len(ranking.rows) < wanted]
-        if not short:
+    while short := [position for position, ranking in enumerate(rankings) if len(ranking.rows) < wanted]:
+        if probes >= index.cell_count:
             break
         probes = min(2 * probes, index.cell_count)
         for position, ranking in zip(short, with_probes(index, probes).search(queries[short]), strict=True):
@@ -42,15 +42,17 @@ def _first(index: Index, queries: np.ndarray, k: int) -> list[Ranking]:
     """Rank the first ``k`` rows within reach, or more."""
     if not isinstance(index, FaissIndex):
         return index.search(queries, k)
-    # FAISS selects any of the rows that tie for the last place.
-    rankings = index.search(queries, k + 1)
-    tied = [
-        position
-        for position, ranking in enumerate(rankings)
-        if len(ranking.rows) > k
-        and ranking.scores[k - 1] - ranking.scores[k] <= _ROUNDING * np.abs(ranking.scores[0])
-    ]
-    if tied:
-        for position, ranking in zip(tied, index.search(queries[tied]), strict=True):
+    # FAISS selects any of the rows that tie for the last place, so that all of them are needed.
+    count = k + 1
+    rankings = index.search(queries, count)
+    while tied := [position for position, ranking in enumerate(rankings) if _tied(ranking, k, count)]:
+        count *= 4
+        for position, ranking in zip(tied, index.search(queries[tied], count), strict=True):
             rankings[position] = ranking
     return rankings
+
+
+def _tied(ranking: Ranking, k: int, count: int) -> bool:
+    """Whether the last of ``count`` rows ties for the place of the ``k``-th, as far as rounding tells."""
+    scores = ranking.scores
+    return len(scores) >= count and bool(scores[k - 1] - scores[-1] <= _ROUNDING * abs(scores[0]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -93,63 +93,3 @@ def sorted_ranking(rows: np.ndarray, scores: np.ndarray) -> Ranking:
     rows, scores = rows[kept].astype(np.int64, copy=False), scores[kept].astype(np.float32, copy=False)
     order = np.lexsort((rows, -scores))
     return Ranking(rows[order], scores[order])
-
-
-class LazyRankings(Sequence[Any]):
-    """The rankings of many queries, searched in batches when they are read.
-
-    ``search`` ranks a slice of query positions; ``shown`` converts (position, ranking) to the item that
-    is read (None: the rows). ``together`` is the number of queries in a batch.
-    """
-
-    def __init__(
-        self,
-        search: Callable[[slice], list[Ranking]],
-        count: int,
-        together: int,
-        shown: Callable[[int, Ranking], np.ndarray] | None = None,
-    ) -> None:
-        self._search, self._count, self._together, self._shown = search, count, max(1, together), shown
-        self._first, self._found = 0, list[Ranking]()
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, position: int) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, position: slice) -> list[np.ndarray]: ...
-    def __getitem__(self, position: Any) -> Any:
-        if isinstance(position, slice):
-            return [self[i] for i in range(*position.indices(len(self)))]
-        ranking = self.ranking(position)
-        return ranking.rows if self._shown is None else self._shown(position % len(self), ranking)
-
-    def ranking(self, position: int) -> Ranking:
-        """Return the ranking of one query with its scores."""
-        if not -len(self) <= position < len(self):
-            raise IndexError(position)
-        position %= len(self)
-        if not self._first <= position < self._first + len(self._found):
-            self._first = position // self._together * self._together
-            self._found = self._search(slice(self._first, min(self._first + self._together, self._count)))
-        return self._found[position - self._first]
-
-    @property
-    def scores(self) -> Sequence[np.ndarray]:
-        """The scores of the rankings, from the same searches."""
-        return _LazyScores(self)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[position] for position in range(len(self)))
-
-
-class _LazyScores(Sequence[Any]):
-    def __init__(self, rankings: LazyRankings) -> None:
-        self._rankings = rankings
-
-    def __len__(self) -> int:
-        return len(self._rankings)
-
-    def __getitem__(self, position: Any) -> Any:
-        return self._rankings.ranking(position).scores
