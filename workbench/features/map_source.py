@@ -69,6 +69,7 @@ class MapSource:
         self._network: Network | OpenVINONetwork | None = None
         self._choice: runtime.Choice | None = None
         self._stores: dict[float, MapStore] = {}
+        self._folders: dict[Path, MapStore] = {}
         self._pictures: dict[str, Picture] = {}  # by key, to extract damaged maps again
         self._lock = threading.RLock()
 
@@ -116,7 +117,7 @@ class MapSource:
         def stored(openvino: bool) -> int:
             if not keys:
                 return 0
-            return len(keys) - len(MapStore(self._folder(1.0, openvino)).missing(keys))
+            return len(keys) - len(self._opened(1.0, openvino).missing(keys))
 
         with self._lock:
             if self._choice is None:
@@ -142,8 +143,15 @@ class MapSource:
         """The store of this network's maps at a factor of the image size."""
         with self._lock:
             if scale not in self._stores:
-                self._stores[scale] = MapStore(self._folder(scale, self._uses_openvino()))
+                self._stores[scale] = self._opened(scale, self._uses_openvino())
             return self._stores[scale]
+
+    def _opened(self, scale: float, openvino: bool) -> MapStore:
+        """The store of a runtime's maps, opened once."""
+        folder = self._folder(scale, openvino)
+        if folder not in self._folders:
+            self._folders[folder] = MapStore(folder)
+        return self._folders[folder]
 
     def _folder(self, scale: float, openvino: bool) -> Path:
         name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
