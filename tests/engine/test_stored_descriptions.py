@@ -59,7 +59,7 @@ def same(one: Descriptors, other: Descriptors) -> bool:
 
 @pytest.fixture
 def count(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The pipelines that were described anew."""
+    """The pipelines that were described again."""
     made: list[str] = []
     describe = description_cache.describe
 

@@ -260,7 +260,7 @@ def whitening_rows(collection: Collection) -> list[int]:
 def matching_rows(collection: Collection, pictures: Sequence[Picture]) -> np.ndarray:
     """Rows [m, 2] of pictures that match by the ground truth: each query with each of its positives."""
     row_of = {picture: row for row, picture in enumerate(pictures)}
-    image_at = {image: row for row, image in enumerate(collection.images)}
+    image_at = collection.rows
     pairs = [
         (row_of[picture_of(collection, query)], image_at[image])
         for query in collection.queries

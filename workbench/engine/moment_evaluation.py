@@ -162,7 +162,7 @@ class _Groups:
         self._truth, self._collection = truth, collection
         self._seconds = np.full(len(collection.images), np.nan)
         self._videos = list(collection.videos)
-        rows = {image: row for row, image in enumerate(collection.images)}
+        rows = collection.rows
         self._rows = rows
         self.numbers = {kind: np.full(len(rows), -1, np.int64) for kind in ("shots", "videos")}
         self._first: dict[str, int] = {}  # number of the first shot of each video

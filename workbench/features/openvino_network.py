@@ -87,7 +87,7 @@ class OpenVINONetwork:
     def prepare(self, sizes: Iterable[tuple[int, int]]) -> None:
         """Compile the graph for the most common (width, height) of the images that will be processed.
 
-        Values are the same as those of the graph for any shape, which plans memory and kernels anew for each
+        Values are the same as those of the graph for any shape, which plans memory and kernels again for each
         image: 4 ms of a core for EfficientNet-Lite0 at 512 pixels. Earlier graphs are given up.
         """
         if not self._takes_any:
