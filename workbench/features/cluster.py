@@ -14,7 +14,7 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from workbench.collections import images
 from workbench.common.progress import Progress, interruptible
@@ -79,13 +79,17 @@ def _work(
     with _connected(address, progress) as client, _marked(folder) as mark:
         job = pickle.dumps(Job(mark, versions(), recipe))
         tasks = _Tasks(client, job, batches, task)
+
+        def report() -> None:
+            if tasks.workers == {}:
+                progress(f"waiting for a worker of {address}", 0, 0)
+            else:
+                progress(task, done, total)
+
         try:
             while not tasks.finished:
-                if tasks.workers == {}:
-                    progress(f"waiting for a worker of {address}", 0, 0)
-                else:
-                    progress(task, done, total)
-                for items, errors in tasks.wait(lambda: progress(task, done, total)):
+                report()
+                for items, errors in tasks.wait(report):
                     missing.update(errors)
                     done += len(items)
                     _check_seen(items, errors, address)
@@ -186,7 +190,8 @@ def _awaited(client: Client, awaitable: Awaitable[Result], report: Callable[[], 
     async def call() -> Result:
         return await awaitable
 
-    result = asyncio.run_coroutine_threadsafe(call(), client.loop.asyncio_loop)
+    loop: Any = client.loop
+    result = asyncio.run_coroutine_threadsafe(call(), loop.asyncio_loop)
     while True:
         try:
             return result.result(timeout=_PACE)
