@@ -9,12 +9,12 @@ import pickle
 import queue
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import TimeoutError as NotYet
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workbench.collections import images
 from workbench.common.progress import Progress, interruptible
@@ -22,7 +22,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.features.batch_queue import BatchQueue
 from workbench.features.batches import Item
-from workbench.features.cluster_task import Job, process_batch, versions
+from workbench.features.cluster_task import Job, process_batches, versions
 from workbench.features.extraction import Extractor, Runner
 
 if TYPE_CHECKING:
@@ -33,7 +33,18 @@ AHEAD = 2  # batches that each thread of a worker has, so that it need not wait 
 _PACE = 0.1  # seconds between two reports
 _WORKERS_PACE = 1.0  # seconds between two looks at the list of workers
 _CONNECT = 10  # seconds in which a scheduler answers
-Result = TypeVar("Result")
+MOST_TOGETHER = 8  # batches in a task
+MOST_LOSSES = 3  # times that a batch is done again after its worker was lost
+KEPT = "what is stored is kept, and the same call goes on from it"
+_Thread = tuple[str, int]  # the address of a worker, and the number of one of its threads
+
+
+class _Running(NamedTuple):
+    """Batches that a thread of a worker processes, and the wait for their result."""
+
+    thread: _Thread
+    batches: list[list[Item]]
+    fetching: Any
 
 
 class Recipe(Protocol):
@@ -89,7 +100,7 @@ def _work(
         try:
             while not tasks.finished:
                 report()
-                for items, errors in tasks.wait(report):
+                for items, errors in tasks.wait():
                     missing.update(errors)
                     done += len(items)
                     _check_seen(items, errors, address)
@@ -104,18 +115,22 @@ def _work(
 
 
 class _Tasks:
-    """The batches of a run, given to the workers of a client a few at a time."""
+    """The batches of a run, given to the threads of workers a few at a time.
+
+    A worker that is lost has its batches done by others. Dask would leave them waiting for its address.
+    """
 
     def __init__(self, client: Client, job: bytes, batches: Sequence[list[Item]], task: str) -> None:
         self._client, self._job, self._name = client, job, task
         self._queue = BatchQueue(batches, 1)  # nobody is the first worker, from whom the others take
-        self._left = len(batches)
-        self.threads: dict[tuple[str, int], int] = {}  # worker and number of thread to its part of the queue
-        self._running: dict[Future, tuple[tuple[str, int], list[Item]]] = {}
-        self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._left = self._waiting = len(batches)
+        self._parts: dict[_Thread, int] = {}  # the part of the queue of each thread
+        self._running: dict[str, _Running] = {}  # by the key of the task
+        self._lost: list[list[Item]] = []  # to be done again
+        self._losses: Counter[str] = Counter()  # by the key of the first image of a batch
+        self._ended: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()  # results and exceptions
         self._closed = threading.Event()
         self.workers: dict[str, int] | None = None  # their threads; None until the scheduler has told them
-        self._error: BaseException | None = None
         threading.Thread(target=self._watch, name="cluster-workers", daemon=True).start()
 
     @property
@@ -127,78 +142,93 @@ class _Tasks:
         while not self._closed.is_set():
             try:
                 self.workers = self._client.nthreads()
-            except Exception as error:  # reported by the thread of the run
-                self._error = self._error or error
+            except Exception as error:  # raised in the thread of the run
+                self._ended.put(("", error))
                 return
             self._closed.wait(_WORKERS_PACE if self.workers else _PACE)
 
-    def wait(self, report: Callable[[], None]) -> Iterator[tuple[list[Item], dict[str, WorkbenchError]]]:
-        """Submit batches, and yield those that have ended within a moment, with their errors."""
+    def wait(self) -> Iterator[tuple[list[Item], dict[str, WorkbenchError]]]:
+        """Submit batches, and yield the images of those that have ended within a moment, and their errors."""
         self._submit()
-        futures = []
         with contextlib.suppress(queue.Empty):
-            futures.append(self._ended.get(timeout=_PACE))
+            key, result = self._ended.get(timeout=_PACE)
             while True:
-                futures.append(self._ended.get_nowait())
-        if self._error is not None:
-            raise self._error
-        if futures:
-            gathered = self._client.gather(futures, asynchronous=True)
-            for future, errors in zip(futures, _awaited(self._client, gathered, report), strict=True):
-                _, items = self._running.pop(future)
-                self._left -= 1
-                yield items, errors
-            self._submit()
+                ended = self._running.pop(key, None)
+                if isinstance(result, BaseException) and (ended is not None or not key):
+                    raise result
+                if ended is not None:
+                    self._left -= len(ended.batches)
+                    yield [item for batch in ended.batches for item in batch], result
+                key, result = self._ended.get_nowait()
 
     def _submit(self) -> None:
         """Give batches to the threads of all workers that have fewer than they should."""
-        workers = self.workers or {}
-        present = {(worker, number) for worker, threads in workers.items() for number in range(threads)}
-        for thread in self.threads.keys() - present:
-            del self.threads[thread]  # the others take what remains of its part
-        for thread in sorted(present - self.threads.keys()):
-            self.threads[thread] = self._queue.add()
-        count = dict.fromkeys(self.threads, 0)
-        for thread, _ in self._running.values():
-            if thread in count:
-                count[thread] += 1
-        for thread, part in self.threads.items():
+        threads = {
+            (worker, number) for worker, count in (self.workers or {}).items() for number in range(count)
+        }
+        for thread in self._parts.keys() - threads:
+            del self._parts[thread]  # the others take what remains of its part
+        for thread in sorted(threads - self._parts.keys()):
+            self._parts[thread] = self._queue.add()
+        for key in [key for key, running in self._running.items() if running.thread not in threads]:
+            self._do_again(self._running.pop(key))
+        count = Counter(running.thread for running in self._running.values())
+        for thread, part in self._parts.items():
             for _ in range(AHEAD - count[thread]):
-                items = self._queue.next(part)
-                if items is None:
+                batches = self._next(part)
+                if not batches:
                     return
-                future = self._client.submit(
-                    process_batch,
-                    self._job,
-                    pickle.dumps([replace(item, path=item.path.absolute()) for item in items]),
-                    key=f"{self._name}-{uuid.uuid4().hex}",
-                    workers=[thread[0]],
-                    allow_other_workers=True,  # if this one is lost
+                self._start(thread, batches)
+
+    def _next(self, part: int) -> list[list[Item]]:
+        """Batches for a thread: many at the beginning, so that a scheduler of many workers has little to do,
+        and single ones at the end, so that all end together (Polychronopoulos & Kuck, 1987)."""
+        if self._lost:
+            return [self._lost.pop()]
+        most = min(MOST_TOGETHER, max(1, self._waiting // (4 * AHEAD * len(self._parts))))
+        batches = list[list[Item]]()
+        while len(batches) < most and (batch := self._queue.next(part)) is not None:
+            batches.append(batch)
+            self._waiting -= 1
+        return batches
+
+    def _start(self, thread: _Thread, batches: list[list[Item]]) -> None:
+        absolute = [[replace(item, path=item.path.absolute()) for item in batch] for batch in batches]
+        key = f"{self._name}-{uuid.uuid4().hex}"
+        future = self._client.submit(
+            process_batches, self._job, pickle.dumps(absolute), key=key, workers=[thread[0]]
+        )
+        loop: Any = self._client.loop
+        fetching = asyncio.run_coroutine_threadsafe(self._fetch(key, future), loop.asyncio_loop)
+        self._running[key] = _Running(thread, batches, fetching)
+
+    async def _fetch(self, key: str, future: Future) -> None:
+        """Wait for the result of a task, which may be lost with its worker."""
+        try:
+            result = await future
+        except asyncio.CancelledError as error:
+            result = ConnectionError(str(error))
+        except Exception as error:
+            result = error
+        self._ended.put((key, result))
+
+    def _do_again(self, lost: _Running) -> None:
+        """Do the batches of a worker that is lost again, each by itself."""
+        lost.fetching.cancel()
+        self._lost.extend(lost.batches)
+        if len(lost.batches) == 1:
+            first = lost.batches[0][0]
+            self._losses[first.key] += 1
+            if self._losses[first.key] > MOST_LOSSES:
+                raise WorkbenchError(
+                    f"{MOST_LOSSES + 1} workers ended at the batch of {str(first.path)!r}, most likely for "
+                    f"want of memory; give each more with 'dask worker --memory-limit'; {KEPT}"
                 )
-                self._running[future] = thread, items
-                future.add_done_callback(self._ended.put)
 
     def close(self) -> None:
         self._closed.set()
-        for future in self._running:
-            future.release()
-
-
-def _awaited(client: Client, awaitable: Awaitable[Result], report: Callable[[], None]) -> Result:
-    """The result of a call of the client. ``report`` may raise Cancelled meanwhile."""
-
-    async def call() -> Result:
-        return await awaitable
-
-    loop: Any = client.loop
-    result = asyncio.run_coroutine_threadsafe(call(), loop.asyncio_loop)
-    while True:
-        try:
-            return result.result(timeout=_PACE)
-        except NotYet:
-            if result.done():
-                raise
-            report()
+        for running in self._running.values():
+            running.fetching.cancel()
 
 
 @contextlib.contextmanager
@@ -257,13 +287,7 @@ def _check_seen(items: Sequence[Item], errors: dict[str, WorkbenchError], addres
 
 def _explained(error: Exception, address: str) -> WorkbenchError:
     """The error of a cluster as one sentence."""
-    kept = "what is stored is kept, and the same call goes on from it"
     kind, text = type(error).__name__, str(error).split("\n")[0]
-    if kind == "KilledWorker":
-        return WorkbenchError(
-            f"a batch ended {getattr(error, 'allowed_failures', 3) + 1} workers of {address}, most likely "
-            f"for want of memory; give each more with 'dask worker --memory-limit'; {kept}"
-        )
     if isinstance(error, ImportError) or "deserializ" in text.lower():
         return WorkbenchError(
             f"{address} does not run this version of the workbench ({text}); install the same packages for "
@@ -274,5 +298,5 @@ def _explained(error: Exception, address: str) -> WorkbenchError:
         "FutureCancelledError",
         "FuturesCancelledError",
     ):
-        return WorkbenchError(f"the connection to scheduler {address!r} is lost; {kept}")
-    return WorkbenchError(f"a worker of {address} failed ({kind}: {text}); {kept}")
+        return WorkbenchError(f"the connection to scheduler {address!r} is lost; {KEPT}")
+    return WorkbenchError(f"a worker of {address} failed ({kind}: {text}); {KEPT}")

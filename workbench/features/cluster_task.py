@@ -1,4 +1,4 @@
-"""The task of a cluster: one batch of an extraction, processed by a worker.
+"""The task of a cluster: some batches of an extraction, processed by a worker.
 
 The scheduler imports this module too, so that it imports nothing heavy at its beginning.
 """
@@ -70,8 +70,8 @@ def versions() -> tuple[str | None, ...]:
     return tuple(map(installed, PACKAGES))
 
 
-def process_batch(job: bytes, batch: bytes) -> dict[str, WorkbenchError]:
-    """Extract and store a pickled batch of Items. Returns {key: error} of those that cannot be read now.
+def process_batches(job: bytes, batches: bytes) -> dict[str, WorkbenchError]:
+    """Extract and store pickled batches of Items. Returns {key: error} of those that cannot be read now.
 
     Raises WorkbenchError, which names the worker, if it cannot make the same bytes as the run's starter.
     """
@@ -87,7 +87,10 @@ def process_batch(job: bytes, batch: bytes) -> dict[str, WorkbenchError]:
     try:
         with _building:
             extractor = _extractor(job)
-        return process(pickle.loads(batch), extractor, ended, lambda count: None)
+        errors: dict[str, WorkbenchError] = {}
+        for batch in pickle.loads(batches):
+            errors |= process(batch, extractor, ended, lambda count: None)
+        return errors
     except Stopped:
         return {}
 
