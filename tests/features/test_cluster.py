@@ -127,7 +127,10 @@ def test_a_batch_of_a_run_that_has_ended_is_not_written(photos: list[Picture], t
     assert ended.is_set()
 
 
-def test_a_scheduler_that_ends_in_the_middle_is_named(photos: list[Picture], tmp_path: Path) -> None:
+def test_a_scheduler_that_ends_in_the_middle_is_named(
+    photos: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_CONNECT", 1)
     with distributed.LocalCluster(n_workers=0, dashboard_address=None) as lost:
         closing = threading.Timer(0, lost.close)
 

@@ -100,15 +100,17 @@ def _work(
         try:
             while not tasks.finished:
                 report()
-                for items, errors in tasks.wait():
+                try:
+                    ended = list(tasks.wait())
+                except WorkbenchError:
+                    raise
+                except Exception as error:
+                    raise _explained(error, address) from error
+                for items, errors in ended:
                     missing.update(errors)
                     done += len(items)
                     _check_seen(items, errors, address)
             progress(task, done, total)
-        except WorkbenchError:
-            raise
-        except Exception as error:
-            raise _explained(error, address) from error
         finally:
             tasks.close()
     return missing
