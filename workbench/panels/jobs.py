@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from workbench.common.memory import release_freed_memory
 from workbench.common.progress import Cancelled, Progress
 from workbench.config.errors import WorkbenchError, torch_mismatch
 
@@ -123,11 +124,13 @@ class JobRunner:
                 while self._next is not None and (rest := self._next.due - time.monotonic()) > 0:
                     self._changed.wait(rest)
                 self._current, self._next = self._next, None
-                if self._current is None:
+                request = self._current
+                if request is None:
                     self._thread = None
                     self._changed.notify_all()
-                    return
-                request = self._current
+            if request is None:
+                release_freed_memory()
+                return
             self._run(request)
 
     def _run(self, request: _Request) -> None:
