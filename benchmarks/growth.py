@@ -7,7 +7,8 @@ shown; and, up to 10^5, evaluated with all pictures as queries. ``show`` is the 
 what the panels then compute, ``another query`` what they compute after that for a query.
 
 ``CPU`` are seconds of processor time, which other work on the machine changes least; ``exponent`` is the p of
-N^p from the next smaller collection by them. N log N is 1.12 from 10^3, 1.10 from 10^4 and 1.08 from 10^5.
+N^p from the next smaller collection by them. N log N is 1.12 from 10^3, 1.10 from 10^4 and 1.08 from 10^5;
+all pictures as queries are N^2 scores.
 ``peak`` is the most memory of a process in a step. It needs 3 GB of disk, 9 with 10^6 pictures.
 """
 
@@ -171,13 +172,13 @@ def recycle_maps() -> None:
     run, real, lock, rng = extraction.run, list[torch.Tensor](), threading.Lock(), np.random.default_rng(0)
 
     def recycled(network: Any, pictures: Sequence[np.ndarray]) -> torch.Tensor:
-        if sum(map(len, real)) < REAL:
+        if len(real) < REAL:
             maps = run(network, pictures)
-            real.append(maps)
+            real.extend(maps)
             return maps
         with lock:
             chosen = rng.integers(0, len(real), len(pictures))
-        maps = torch.stack([real[batch][0] for batch in chosen])
+        maps = torch.stack([real[number] for number in chosen])
         return maps * (1 + 0.1 * torch.randn(maps.shape))
 
     extraction.run = recycled

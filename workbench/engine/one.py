@@ -67,11 +67,27 @@ class RegionSets:
     config: Config
     sets: RegionSetIndex
     boxes: np.ndarray = field(repr=False)
+    _last: list[tuple[bytes, NearestMembers]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def classes(self) -> ImageClasses:
         """The classes of the images, by the labels of the collection."""
         return image_classes(self.described.collection.images, self.described.collection.labels)
+
+    def nearest(self, vectors: np.ndarray) -> NearestMembers:
+        """The nearest region of every image for each region of a query [Q, D].
+
+        That of the last query is kept: its images, its classes and their votes are from the same search.
+        """
+        wanted = vectors.tobytes()
+        for query, nearest in self._last:
+            if query == wanted:
+                return nearest
+        nearest = self.sets.nearest(vectors)
+        self._last[:] = [(wanted, nearest)]
+        return nearest
 
     def stored(self, image: str) -> ImageRegions:
         """The stored regions of an image of the collection, for an *offline* query that computes nothing.
@@ -168,7 +184,7 @@ def rank(region_sets: RegionSets, query: ImageRegions) -> Ranking:
     The score is 1 - d²/2 of the mean squared distance: the mean cosine of the nearest regions, if regions are
     stored exactly.
     """
-    distances = region_sets.sets.nearest(query.vectors).distances.mean(0)
+    distances = region_sets.nearest(query.vectors).distances.mean(0)
     return sorted_ranking(np.arange(len(distances)), (1 - distances / 2).astype(np.float32))
 
 
@@ -206,7 +222,7 @@ def compare_classes(
     rows = region_sets.described.image_rows()
     compared = class_of >= 0
     compared[[rows[image] for image in without if image in rows]] = False
-    nearest = region_sets.sets.nearest(query.vectors)
+    nearest = region_sets.nearest(query.vectors)
     compared_nearest = NearestMembers(nearest.distances[:, compared], nearest.rows[:, compared])
     return Classes(
         names,
@@ -227,12 +243,13 @@ def classify(
     names, nearest, counts = compared
     scores = 1 - nearest.distances.mean(0) / 2
     order = np.argsort(-scores, kind="stable")[:k]  # infinitely far classes are last
+    voted = iter(_votes(region_sets, query, nearest, order[counts[order] > 0]))
     return Table(
         {
             "label": [names[n] for n in order],
             "score": np.where(np.isfinite(scores), scores, np.nan)[order],
             "images": counts[order],
-            "votes": [_votes(region_sets, query, nearest, n) if counts[n] else [] for n in order],
+            "votes": [next(voted) if counts[n] else [] for n in order],
         }
     )
 
@@ -250,12 +267,18 @@ def nearest_by_class(nearest: NearestMembers, classes: np.ndarray, count: int) -
     return NearestMembers(distances, rows)
 
 
-def _votes(region_sets: RegionSets, query: ImageRegions, nearest: NearestMembers, number: int) -> list[Vote]:
-    rows = nearest.rows[:, number]
+def _votes(
+    region_sets: RegionSets, query: ImageRegions, nearest: NearestMembers, classes: np.ndarray
+) -> list[list[Vote]]:
+    """The votes of the query's regions for each of these classes."""
+    ids, boxes = region_sets.described.collection.images, [as_box(box) for box in query.boxes]
+    rows, similarities = nearest.rows[:, classes], 1 - nearest.distances[:, classes].astype(float) / 2
     images = np.searchsorted(region_sets.sets.starts, rows, "right") - 1
-    ids = region_sets.described.collection.images
-    columns = zip(query.boxes, images, rows, nearest.distances[:, number], strict=True)
+    image_boxes = region_sets.boxes[rows].tolist()
     return [
-        Vote(n, as_box(box), ids[image], as_box(region_sets.boxes[row]), 1 - float(distance) / 2)
-        for n, (box, image, row, distance) in enumerate(columns)
+        [
+            Vote(n, boxes[n], ids[image], tuple(image_boxes[n][column]), similarity)
+            for n, (image, similarity) in enumerate(zip(*numbers, strict=True))
+        ]
+        for column, numbers in enumerate(zip(images.T.tolist(), similarities.T.tolist(), strict=True))
     ]
