@@ -247,7 +247,7 @@ class Bench:
         k = result_count(k)
         sets = self.engine.region_sets(Config.parse(pipeline), progress, image)
         regions = one.query_regions(sets, image, box, online)
-        classes = one.compare_classes(sets, regions, self.collection.labels, one.query_images(sets, image))
+        classes = one.compare_classes(sets, regions, sets.classes, one.query_images(sets, image))
         table = one.classify(sets, regions, classes, k)
         table.attrs["warnings"] = warnings(sets.described)
         return table
