@@ -19,7 +19,7 @@ from workbench.common.progress import Progress, silent
 from workbench.common.text import parse_json
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
-VERSION = 1  # increased when the same video gives other shots
+VERSION = 2  # increased when the same video gives other shots
 _DETECTORS: dict[str, Detector] = {"content": content_boundaries, "transnetv2": transnet_boundaries}
 
 
