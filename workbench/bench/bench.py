@@ -178,10 +178,11 @@ class Bench:
         adds to the score. Where the query has ground truth, ``.attrs["ap"]`` is the AP of the whole ranking,
         for this crop and refinement.
         """
+        from workbench.engine.query_search import SearchOptions
         from workbench.engine.search import search
 
-        config = self.engine.config(pipeline)
-        columns = search(self.engine, config, query, text, box, k, progress, also, feedback, locate)
+        options = SearchOptions(k, also, feedback, locate)
+        columns = search(self.engine, self.engine.config(pipeline), query, text, box, progress, options)
         return columns.table()
 
     def explain(

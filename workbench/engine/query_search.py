@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,17 +23,27 @@ from workbench.search.ranking import Ranking, ranking_columns
 from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
 
 
+@dataclass(frozen=True)
+class SearchOptions:
+    """How a query is refined, and what is returned of its ranking: see ``Bench.search``.
+
+    ``judge``: also compute the AP.
+    """
+
+    k: int | None = 20
+    also: Sequence[QueryLike] = ()
+    feedback: Feedback | None = None
+    locate: bool = False
+    judge: bool = True
+
+
 def rank_query(
     engine: Engine,
     config: Config,
     query: QueryLike,
     box: Box | None,
-    k: int | None,
     progress: Progress,
-    also: Sequence[QueryLike] = (),
-    feedback: Feedback | None = None,
-    locate: bool = False,
-    judge: bool = True,
+    options: SearchOptions,
 ) -> Columns:
     """The first ``k`` images for a query, as columns: see ``Bench.search``. Raises WorkbenchError if k < 1.
 
@@ -40,7 +51,7 @@ def rank_query(
     of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth and
     ``judge`` is set. The id of the ``query`` is there, too, if it is of the collection.
     """
-    k = result_count(k)
+    k, also, feedback = result_count(options.k), options.also, options.feedback
     searcher = engine.searcher(config, progress, query, *also)
     described = searcher.described
     vectors = [query_vector(described, query, box)]
@@ -66,11 +77,13 @@ def rank_query(
         *before, ranking = searcher.search(last, junk, progress, None, features, k, only_first=bool(first))
     relevance = relevance_of(described.collection, query)
     ranked = ranking_columns(ranking, described.collection.images, relevance, k, *before)
-    if judge and (k is None or not config.index_steps):  # an index may reach fewer images for the first k
+    if options.judge and (
+        k is None or not config.index_steps
+    ):  # an index may reach fewer images for the first k
         ranked.attrs.update(average_precision(described, query, ranking if scores is None else scores[0]))
     ranked.attrs["warnings"] = search_warnings(searcher)
     ranked.attrs["query"] = entry.id if entry else ""
-    if locate:
+    if options.locate:
         from workbench.engine.locate import locate_in_image
 
         boxes = []

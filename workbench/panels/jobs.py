@@ -124,14 +124,13 @@ class JobRunner:
                 while self._next is not None and (rest := self._next.due - time.monotonic()) > 0:
                     self._changed.wait(rest)
                 self._current, self._next = self._next, None
-                request = self._current
-                if request is None:
+                if self._current is None:
                     self._thread = None
                     self._changed.notify_all()
-            if request is None:
-                release_freed_memory()
-                return
+                    break
+                request = self._current
             self._run(request)
+        release_freed_memory()  # of the maps and regions of a job, when no other follows at once
 
     def _run(self, request: _Request) -> None:
         def report(job: Job | None) -> None:
