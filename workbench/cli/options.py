@@ -54,6 +54,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[str, typer.Option(help="how shots are detected: content, or transnetv2, a network")],
         "content",
     ),
+    "index_server": (
+        Annotated[str, typer.Option(help="a Milvus server that searches, as milvus:http://HOST:19530")],
+        "",
+    ),
     "contours": (
         Annotated[
             str, typer.Option(help="how contours are detected for sketches: hed, or canny, which is faster")

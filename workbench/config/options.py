@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
 
 from workbench.config.errors import WorkbenchError
+from workbench.config.index_server import IndexServer
 
 LARGEST_SIZE = 16_384  # pixels of a side; the largest photographs have about as many
 LARGEST_SEED = 2_000_000_000  # FAISS holds seeds in 32 bits, and adds a number to some
@@ -27,7 +28,8 @@ class Options:
     ``contours``: the operator that detects the contours of images for queries by sketch.
     ``distractors`` are negatives that are added to the collection's database. ``fps``: frames of videos that
     become images, a second; ``per_shot``: frames of each shot instead, unless it is zero. ``shots``: the
-    method that detects shots.
+    method that detects shots. ``index_server``: the address of a Milvus server that searches in place of this
+    process (see ``IndexServer``).
     """
 
     size: int = 512
@@ -42,6 +44,7 @@ class Options:
     fps: float = 1.0
     per_shot: int = 0
     shots: str = "content"
+    index_server: str = field(default="", repr=False)  # may hold a password
 
     def __post_init__(self) -> None:
         """Raise WorkbenchError if a number is out of its range, or a word is not one of those known."""
@@ -58,6 +61,8 @@ class Options:
                 raise WorkbenchError(
                     f"{name} {getattr(self, name)!r} is not known; valid: {', '.join(valid)}"
                 )
+        if self.index_server:
+            IndexServer.parse(self.index_server)
         if (
             isinstance(self.fps, bool)
             or not isinstance(self.fps, int | float)

@@ -16,6 +16,7 @@ from workbench.config.options import Options
 from workbench.config.steps import CODES, INVERTED, Step
 from workbench.search import faiss_index, index_io
 from workbench.search.binary_index import CodeIndex
+from workbench.search.milvus_index import MilvusIndex
 from workbench.search.ranking import Index
 
 MIN_SECONDS = 1.0  # an index that took longer to build is saved on disk
@@ -68,6 +69,8 @@ def index_warnings(config: Config, index: Index) -> Iterator[str]:
         and count < 2**faiss_index.BITS
     ):
         yield f"codes have {count} centroids, not {2**faiss_index.BITS}: there are too few images for more"
+    if isinstance(index, MilvusIndex):
+        yield index.note
     if isinstance(index, CodeIndex) and index.warning:
         yield index.warning
     for step in config.reranking_steps:

@@ -6,6 +6,7 @@ import numpy as np
 
 from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex, with_probes
+from workbench.search.milvus_index import MilvusIndex
 from workbench.search.ranking import Index, Ranking
 
 
@@ -17,7 +18,7 @@ def search_at_least(index: Index, queries: np.ndarray, k: int | None) -> list[Ra
     """
     if k is not None and isinstance(index, FaissIndex) and index.graph:
         return index.search(queries, min(index.size, max(k, index.probes)))
-    rankings = index.search(queries)
+    rankings = index.search(queries, k if isinstance(index, MilvusIndex) else None)
     if k is None or not isinstance(index, FaissIndex | CodeIndex) or not index.cell_count:
         return rankings
     probes, wanted = index.probes, min(k, index.size)
