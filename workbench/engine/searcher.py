@@ -28,8 +28,8 @@ from workbench.local.inverted_file import InvertedFile
 from workbench.search import faiss_index, query_expansion, synthetic_distractors
 from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
-from workbench.search.probing import search_at_least
 from workbench.search.milvus_index import MilvusIndex
+from workbench.search.probing import search_at_least
 from workbench.search.ranking import Index, Ranking
 
 MAX_SEARCHERS = 8  # held in memory

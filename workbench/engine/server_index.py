@@ -40,11 +40,11 @@ def served_index(
     names = blake2b("\n".join(map(milvus_index.key, ids)).encode(), digest_size=16).hexdigest()
     fingerprint = index_io.fingerprint(vectors, "milvus", kind, names)
     server = IndexServer.parse(options.index_server)
+    folder = options.cache / "indexes"
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # without a writable cache nobody waits
-            lock = FileLock(options.cache / "indexes" / f"{fingerprint}.lock")
-            lock_folder = options.cache / "indexes"
-            lock_folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{fingerprint}.lock")
             _acquire(lock, progress)
             stack.callback(lock.release)
         return milvus_index.build(

@@ -10,13 +10,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from workbench.config.errors import WorkbenchError
-from workbench.config.index_server import IndexServer
+from workbench.config.index_server import TOKEN, IndexServer
 
 INSTALL = 'pip install "retrieval-workbench[milvus]"'
 START = "pip install milvus, then milvus-server"  # a server on this machine, for trials
 SECONDS = 10.0  # to wait for a server to answer at first
 _clients: dict[IndexServer, Any] = {}
 _lock = threading.Lock()
+_GONE = (
+    "fail connecting",
+    "unavailable",
+    "deadline",
+    "timeout",
+    "timed out",
+    "retry run out",
+    "closed channel",
+)
 
 
 def client(server: IndexServer) -> Any:
@@ -77,8 +86,8 @@ def answering(server: IndexServer, what: str) -> Iterator[None]:
         words = reason.lower()
         if any(word in words for word in ("unauth", "password", "token", "permission", "privilege")):
             raise WorkbenchError(
-                f"the index server {server} refused ({reason}): give its token in WORKBENCH_INDEX_TOKEN, or in "
-                "the address as TOKEN@HOST"
+                f"the index server {server} refused ({reason}): give its token in {TOKEN}, or in the address "
+                "as TOKEN@HOST"
             ) from None
         if _is_gone(error, words):
             raise WorkbenchError(

@@ -133,8 +133,8 @@ class MilvusIndex:
                 break
         else:
             raise WorkbenchError(
-                f"the collection {self.collection} of the index server {self.server} has lost images: drop it "
-                "there and run again"
+                f"the collection {self.collection} of the index server {self.server} has lost images: drop "
+                "it there and run again"
             )
         return [self._ranking(answer) for answer in answers]
 
@@ -182,9 +182,9 @@ def build(
 ) -> MilvusIndex:
     """Store unit vectors [N, D] float32 on a server, build the index there, and return it.
 
-    ``distractors`` bool [N] are stored in a partition of their own; ``fingerprint`` names the collection. What
-    an interrupted run has stored is kept. Raises WorkbenchError if the steps are not available there, the
-    server does not answer, or a collection of that name has another version, metric or dimension.
+    ``distractors`` bool [N] are stored in a partition of their own; ``fingerprint`` names the collection.
+    What an interrupted run has stored is kept. Raises WorkbenchError if the steps are not available there,
+    the server does not answer, or a collection of that name has another version, metric or dimension.
     """
     check_served(steps)
     if not np.isfinite(vectors).all():
@@ -354,7 +354,7 @@ def _wait_for_index(index: MilvusIndex, progress: Progress) -> None:
         elif time.monotonic() - since > _IDLE_SECONDS:
             raise WorkbenchError(
                 f"the index server {index.server} has not gone on with the index {index.name} for "
-                f"{_IDLE_SECONDS:.0f} s (an embedded server has no DISKANN): see its log, or use another index"
+                f"{_IDLE_SECONDS:.0f} s (an embedded server has no DISKANN): see its log, or choose another"
             )
         time.sleep(0.2)
 
