@@ -56,11 +56,13 @@ def kill_evaluations(folder: Path, seed: int, count: int, pictures: int = 60) ->
     import os
 
     from tests.support.pictures import folder_of
+    from tests.support.videos import numbered, write_video
 
     os.environ["OMP_NUM_THREADS"] = "1"
     photos, cache, out = folder / "photos", folder / "cache", folder / "result.json"
     if not photos.exists():
         folder_of(photos, pictures, kinds=4)
+        write_video(photos / "kind0" / "clip.mp4", numbered(8 * pictures), fps=8)  # a moment a second
     _start(photos, folder / "undisturbed", out).join()
     started = time.monotonic()  # the first one also starts the server of the processes
     shutil.rmtree(folder / "undisturbed")

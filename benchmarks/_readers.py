@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,6 +133,7 @@ def damage_stores(folder: Path) -> tuple[list[bytes], Read]:
             stored.unlink()
         for stored, content in complete.items():
             stored.write_bytes(damaged if stored == path else content)
+        shutil.rmtree(cache / "descriptors", ignore_errors=True)  # otherwise no map is read
         evaluation = opened(photos, cache).evaluate(pipeline)
         assert evaluation.rankings.equals(expected.rankings), "other scores"
         noticed = any("damaged" in warning for warning in evaluation.warnings)

@@ -1,8 +1,9 @@
 """Seconds to search and align a video of 60 s in 10^6 moments and in 1,000 hours, at one frame a second.
 
-The moments are drawn with the mean and covariance of those of ``reels``, in videos of 1,000 s. The query is
-made of moments of ``reels``; a copy of it, with noise, is planted in one of the videos. Each frame is
-searched as it is and once more, for the mirrored query. ``--hours`` sets the largest database (1,000).
+The moments are those of ``reels`` with noise around them (``synthetic_distractors``), in videos of 1,000 s.
+The query is made of moments of clips that are left out of the database; a copy of it, with noise, is planted
+in one of the videos. Each frame is searched as it is and once more, for the mirrored query. ``--hours`` sets
+the largest database (1,000); ``--gaussian`` draws moments by the mean and covariance of those of ``reels``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from _table import print_table
 from _timing import at_most, fastest
 
 import workbench
+from workbench.collections.video.moment import video_of
 from workbench.common.progress import silent
 from workbench.config.config import Config
 from workbench.config.options import default_cache
@@ -37,14 +39,19 @@ RUNS = 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--hours", type=int, default=1000, help="hours of the largest database (1,000)")
-    most = 3600 * parser.parse_args().hours
+    parser.add_argument("--gaussian", action="store_true", help="by mean and covariance")
+    arguments = parser.parse_args()
+    most = 3600 * arguments.hours
     bench = workbench.open("reels")
     described = DescriptionCache(bench.collection, bench.options).describe(Config.parse(PIPELINE), silent)
     moments = np.ascontiguousarray(described.database.numpy())
     query = moments[:SECONDS]
+    queried = {video_of(image) for image in described.collection.images[:SECONDS]}
+    others = [video_of(image) not in queried for image in described.collection.images]
+    bandwidth = math.inf if arguments.gaussian else None
     rows = []
     with tempfile.TemporaryFile(dir=default_cache()) as file:
-        for chunk in synthetic_distractors.draw(moments, most, seed=0, bandwidth=math.inf):
+        for chunk in synthetic_distractors.draw(moments[others], most, seed=0, bandwidth=bandwidth):
             file.write(chunk.data)
         file.flush()
         vectors = np.memmap(file, np.float32, "r+", shape=(most, moments.shape[1]))

@@ -38,7 +38,7 @@ def main() -> None:
         forms: dict[str, dict[tuple[bool, bool], Frames]] = {}
         for name in truth.copy_queries:
             query, searcher = copy_search(bench.engine, Config.parse(pipeline), name, 1.0, silent)
-            box = borders(query)
+            box = borders(query, bench.options.cache)
             forms[name] = {}
             for mirrored in (False, True):
                 for cut in (False, True):
@@ -57,8 +57,11 @@ def main() -> None:
             overlap = float(np.average(result.transformations["iou"]))
             measured = [100 * result.metrics[name] for name in ("µAP", "F1", "precision", "recall")]
             rows.append([f"`{pipeline}`", title, *(f"{value:.1f}" for value in measured), f"{overlap:.2f}"])
+            rows[-1].append(f"{result.false_alarms} of {result.negatives}")
             print(*rows[-1], flush=True)
-    print_table(["pipeline", "alignment", "µAP %", "F1 %", "precision %", "recall %", "IoU"], rows)
+    print_table(
+        ["pipeline", "alignment", "µAP %", "F1 %", "precision %", "recall %", "IoU", "false alarms"], rows
+    )
 
 
 def evaluated(
@@ -85,7 +88,7 @@ def evaluated(
             for video, a in without_overlaps(segments)
         ]
     table = Table(detections, columns=["query", *COLUMNS])
-    return judged(table, truth.copies, str(searcher.config), collection.name)
+    return judged(table, truth.copies, str(searcher.config), collection.name, (), truth.negatives)
 
 
 if __name__ == "__main__":

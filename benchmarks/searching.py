@@ -1,31 +1,46 @@
 """Searching 10^6 vectors against the bare FAISS call, and evaluating long rankings against a plain loop.
 
-Both sides of a ratio run alternately, on the same index and queries, and the fastest run of each counts.
+Both sides of a ratio run alternately, on the same index and queries, and the fastest run of each counts. Of
+single queries on one thread (``--single`` prints only these) the medians count, over other queries of each
+side, so that none reads what another brought into the processor's cache.
 """
 
 from __future__ import annotations
 
+import argparse
+import time
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import faiss
 import numpy as np
+import torch
 from _table import print_table
 from _timing import at_most, fastest_in_turn
 from _vectors import poster_vectors
+from threadpoolctl import threadpool_limits
 
 from workbench.collections.protocols import PROTOCOLS
 from workbench.config.steps import parse_index
+from workbench.engine.searcher import Searcher
 from workbench.evaluation.protocols import evaluate
 from workbench.search import faiss_index, synthetic_distractors
 
 VECTORS, QUERIES, K, RUNS = 1_000_000, 100, 100, 5
 GRADED, RANKINGS = 100, 70
+SINGLE_VECTORS, SINGLE_QUERIES, ROUNDS = 200_000, 150, 6
+SINGLE_INDEXES = "exact", "ivf:447", "ivf:447,pq:16", "pq:16", "imi:4", "hnsw:16"
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--single", action="store_true", help="single queries on one thread only")
     posters = poster_vectors()
+    if parser.parse_args().single:
+        single_queries(posters)
+        return
     vectors = np.concatenate(list(synthetic_distractors.draw(posters, VECTORS, seed=0)))
     queries = np.concatenate(list(synthetic_distractors.draw(posters, QUERIES, seed=1)))
     rows = []
@@ -50,7 +65,67 @@ def main() -> None:
     columns = ["index", "queries together", "through workbench, ms a query", "bare FAISS, ms a query"]
     print_table([*columns, "workbench / FAISS"], rows)
     del vectors
+    single_queries(posters)
     evaluation()
+
+
+def single_queries(posters: np.ndarray) -> None:
+    """Print the times of one query on one thread: bare FAISS, the index, and the searcher of a bench."""
+    vectors = np.concatenate(list(synthetic_distractors.draw(posters, SINGLE_VECTORS, seed=0)))
+    queries = np.concatenate(list(synthetic_distractors.draw(posters, SINGLE_QUERIES, seed=1)))
+    print(f"{SINGLE_VECTORS:,} vectors of {vectors.shape[1]} numbers, one query, one thread, medians\n")
+    rows = []
+    for name in SINGLE_INDEXES:
+        ours = faiss_index.build(() if name == "exact" else parse_index(name), vectors, 0)
+        config: Any = SimpleNamespace(reranking_steps=())
+        searcher = Searcher(config, config, vectors, ours, (), {})
+        bare_index = ours.index if name != "exact" else faiss.IndexFlatIP(vectors.shape[1])  # type: ignore[attr-defined]
+        if name == "exact":
+            bare_index.add(vectors)
+        with threadpool_limits(1):
+            torch.set_num_threads(1)
+            for k in (20, 100):
+                parameters = bare_parameters(ours, k)
+                bare, index, search = medians(
+                    [
+                        (partial(bare_index.search, k=k, params=parameters), queries),
+                        (partial(ours.search, k=k), queries),
+                        (partial(searcher.search, k=k, only_first=True), torch.from_numpy(queries)),
+                    ]
+                )
+                times = [f"{1e6 * seconds:,.0f}" for seconds in (bare, index, search)]
+                rows.append([name, str(k), *times, at_most(index / bare, 1.05), at_most(search / bare, 1.05)])
+    columns = [
+        "index",
+        "k",
+        "bare FAISS, µs",
+        "index, µs",
+        "searcher, µs",
+        "index / FAISS",
+        "searcher / FAISS",
+    ]
+    print_table(columns, rows)
+
+
+def bare_parameters(ours: Any, k: int) -> Any:
+    """The parameters by which FAISS searches as our index does."""
+    if isinstance(ours, faiss_index.FaissIndex) and ours.graph:
+        return faiss.SearchParametersHNSW(efSearch=max(ours.probes, k))
+    probes = isinstance(ours, faiss_index.FaissIndex) and ours.probes
+    return faiss.SearchParametersIVF(nprobe=probes) if probes else None
+
+
+def medians(searches: list[tuple[Callable[[Any], Any], Any]]) -> list[float]:
+    """The median seconds of each search with one of its queries [Q, D]; they run in turn."""
+    times: list[list[float]] = [[] for _ in searches]
+    for number in range((ROUNDS + 1) * SINGLE_QUERIES):
+        for place, (search, queries) in enumerate(searches):
+            position = (number + place * SINGLE_QUERIES // len(searches)) % SINGLE_QUERIES
+            query = queries[position : position + 1]
+            started = time.perf_counter()
+            search(query)
+            times[place].append(time.perf_counter() - started)
+    return [float(np.median(of_search[SINGLE_QUERIES:])) for of_search in times]  # the first round warms up
 
 
 def flat(ours: Any, vectors: np.ndarray) -> Callable[[np.ndarray], Any]:

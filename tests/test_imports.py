@@ -17,24 +17,33 @@ HEAVY = {
 PIPELINE = "efficientnet_lite0/max/rmac:2"
 SEARCH = """
 import sys, workbench
-options = {{"cache": {cache!r}, "size": {size!r}, "precision": {precision!r}, "device": "cpu"}}
-bench = workbench.open({root!r}, "folders", **options)
-bench.search({query!r}, pipeline={pipeline!r})
+from workbench.cli.main import main
+bench = workbench.open({root!r}, "folders", **{options!r})
+repr(bench.collection)
+try: main(["search", {root!r}, {query!r}, "--labels", "folders", "--pipeline", {pipeline!r}, *{arguments!r}])
+except SystemExit as end: assert not end.code
 print(*sys.modules, sep="\\n")
+bench.search({query!r}, pipeline={pipeline!r})
+print("TABLE", *sys.modules, sep="\\n")
 """
+# What no search of a described collection loads, nor the first cell of a notebook.
+UNUSED = {
+    "torchvision", "timm", "faiss", "numba", "scipy", "skimage", "sklearn", "matplotlib", "umap", "cv2",
+    "plotly", "ipywidgets", "anywidget", "transformers", "tokenizers", "lark",
+}  # fmt: skip
 
 
-def modules_of(*command: str) -> set[str]:
-    """The names of the modules that Python has loaded at the end of a program."""
+def printed(*command: str) -> list[str]:
+    """The lines that a program of Python prints."""
     process = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
-    return set(process.stdout.split("\n"))
+    return process.stdout.split("\n")
 
 
 def test_help_of_a_command_loads_no_library_of_images() -> None:
     code = "import sys; from workbench.cli.main import main; sys.argv = ['workbench', 'search', '--help']\n"
     end = "try: main()\nexcept SystemExit: print(*sys.modules, sep='\\n')"
-    loaded = modules_of("-c", code + end)
+    loaded = set(printed("-c", code + end))
     assert "typer" in loaded and not (HEAVY - {"typer", "rich"}) & loaded
 
 
@@ -42,16 +51,16 @@ def test_help_of_a_command_loads_no_library_of_images() -> None:
 def test_search_of_a_described_collection_loads_only_what_it_needs(bench24: Bench) -> None:
     query, options = bench24.collection.images[0], bench24.options
     bench24.search(query, pipeline=PIPELINE)
+    chosen = {"cache": str(options.cache), "size": options.size, "precision": options.precision}
+    chosen |= {"device": "cpu"}
+    arguments = [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
     code = SEARCH.format(
-        root=str(bench24.collection.root), cache=str(options.cache), query=query, pipeline=PIPELINE,
-        size=options.size, precision=options.precision,
+        root=str(bench24.collection.root), options=chosen, arguments=arguments, query=query,
+        pipeline=PIPELINE,
     )  # fmt: skip
-    loaded = modules_of("-c", code)
-    assert "torch" in loaded and "pandas" in loaded
-    assert not loaded & {
-        "torchvision", "timm", "faiss", "numba", "scipy", "skimage", "sklearn", "matplotlib", "umap",
-        "plotly", "ipywidgets", "anywidget", "transformers", "tokenizers", "lark",
-    }  # fmt: skip
+    command, _, table = "\n".join(printed("-c", code)).partition("TABLE\n")
+    assert "torch" in command.split("\n") and not (UNUSED | {"pandas", "pyarrow"}) & set(command.split("\n"))
+    assert "pandas" in table.split("\n") and not UNUSED & set(table.split("\n"))
 
 
 def test_package_import_loads_no_heavy_library() -> None:

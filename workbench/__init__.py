@@ -24,6 +24,7 @@ def open(name: str | Path | pd.DataFrame, labels: str = "none", **options: Any) 
 
     The table is a CSV file or a DataFrame with the columns ``path`` and ``label``. With
     ``labels="folders"`` subfolders are labels. ``options``: size (longest side, pixels), device, precision,
+    runtime (what runs networks on a CPU: auto, torch or openvino),
     cache and weights (folders), seed, distractors (a folder of negatives to add, or ``synthetic:COUNT``),
     fps (frames of videos that become images, a second), per_shot (frames of each shot instead) and shots
     (how shots are detected: content or transnetv2).

@@ -66,4 +66,4 @@ def open_workbench(
     )
     sampling = Sampling(chosen.fps, chosen.per_shot, chosen.shots, chosen.cache)
     collection = open_collection(name, labels, chosen.cache, progress, sampling)
-    return Workbench(with_distractors(collection, distractors, progress), chosen)
+    return Workbench(with_distractors(collection, distractors, progress, chosen.cache), chosen)

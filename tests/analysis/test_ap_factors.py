@@ -14,9 +14,8 @@ from workbench.collections.collection import Collection, Query
 from workbench.collections.posters.collection import open_posters
 from workbench.collections.posters.views import View
 from workbench.collections.protocols import PROTOCOLS
-from workbench.engine.query_rankings import JudgedRanking
+from workbench.engine.query_rankings import Judged
 from workbench.evaluation.precision import precision_terms
-from workbench.search.ranking import Ranking
 
 PIPELINE = "efficientnet_lite0/max/rmac:2"
 
@@ -38,9 +37,8 @@ def test_rows_of_a_query_by_hand() -> None:
         target_facts={("q", "b"): {"visible": 0.5, "size": 0.1, "tilt": 30.0}},
     )
     # Ranked: the query's own image, junk, b (positive), a, c (positive); e (positive) is not reached.
-    ranking = Ranking(np.array([5, 3, 1, 0, 2]), np.linspace(1, 0, 5, dtype=np.float32))
-    judged = JudgedRanking(collection.queries[0], ranking, np.array([2, 1, 4]), np.array([3]), np.array([5]))
-    table = pd.DataFrame(_rows(judged, collection, "sum"))
+    judged = Judged(collection.queries[0], np.array([2, 1, 4]), np.array([3]), np.array([5]))
+    table = pd.DataFrame(_rows(judged, np.array([1, 2]), np.array([0, 2]), collection, "sum"))
     assert table["image_id"].tolist() == ["b", "c", "e"]
     assert table["rank"].tolist()[:2] == [1, 3] and table["rank"].isna()[2]
     assert table["precision"].tolist() == pytest.approx([1, 2 / 3, 0])

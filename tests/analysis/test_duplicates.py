@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -9,7 +11,8 @@ from PIL import Image, ImageOps
 import workbench
 from tests.support.videos import write_video
 from workbench.bench.bench import Bench
-from workbench.collections.perceptual_hash import picture_hashes
+from workbench.collections import hash_store
+from workbench.collections.perceptual_hash import file_hashes, picture_hashes
 from workbench.collections.posters.photos import read_photos
 from workbench.common.progress import silent
 from workbench.config.errors import WorkbenchError
@@ -83,3 +86,25 @@ def test_all_pairs_within_a_distance() -> None:
     rows, others, bits = near_hashes(hashes, hashes, 2)
     expected = {(i, j, abs(i - j)) for i in range(9) for j in range(9) if abs(i - j) <= 2}
     assert set(zip(rows.tolist(), others.tolist(), bits.tolist(), strict=True)) == expected
+
+
+def test_hashes_are_computed_once_for_a_content(
+    bench: Bench, photos: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [bench.collection.path(name) for name in bench.collection.images]
+    before = hash_store.stored_hashes(paths, bench.options.cache)
+    assert (before[1] > 0).all()
+    hashed: list[Path] = []
+
+    def counted(paths: list[Path], *_: object) -> tuple[np.ndarray, np.ndarray]:
+        hashed.extend(paths)
+        return file_hashes(paths, 1)
+
+    monkeypatch.setattr(hash_store, "file_hashes", counted)
+    again = hash_store.stored_hashes(paths, bench.options.cache)
+    assert not hashed and all((a == b).all() for a, b in zip(before, again, strict=True))
+    ImageOps.flip(photos[3]).save(paths[3])
+    hash_store.stored_hashes(paths, bench.options.cache)
+    assert hashed == [paths[3]]
+    (bench.options.cache / "hashes-v1.sqlite").write_bytes(b"no database" * 100)
+    assert (hash_store.stored_hashes(paths[:3], bench.options.cache)[0] == before[0][:3]).all()

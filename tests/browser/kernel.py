@@ -17,6 +17,7 @@ from workbench.common.progress import Cancelled
 from workbench.learning.finetuning.train import finetune
 from workbench.panels import Session, layout
 from workbench.panels.session import session_of
+from workbench.panels.widgets.name_field import NameField
 
 _benches: dict[str, Bench] = {}
 _sessions: list[Session] = []
@@ -46,6 +47,20 @@ def follow(bench: Bench) -> None:
     """Let ``close`` stop the session of a bench whose panels were shown by the bench's own methods."""
     _record_threads()
     _sessions.append(session_of(bench))
+
+
+def search_names(label: str) -> None:
+    """Let a field of names search, as it does in a collection of many images."""
+    field = next(w for part in _shown for w in _fields(part) if w.description == label)
+    field.options = [option for option in field.options if option[1] not in field._search]
+    field.total, field.searched = len(field._search), True
+
+
+def _fields(widget: W.Widget) -> Iterator[NameField]:
+    if isinstance(widget, NameField):
+        yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _fields(child)
 
 
 def change_often(times: int) -> None:

@@ -53,7 +53,19 @@ def test_regions_are_chosen_by_mouse(panel: Locator, notebook: Notebook) -> None
 def test_regions_are_chosen_by_keyboard(panel: Locator, notebook: Notebook) -> None:
     page = notebook.page
     cells = page.evaluate(CELLS)
-    select(panel, "Image").select_option(label=f"kind 0/{NAUGHTY}")
+    notebook.evaluate("kernel.search_names('Image')")
+    field, listed = select(panel, "Image"), panel.get_by_role("listbox", name="Image").get_by_role("option")
+    field.focus()
+    page.keyboard.press("ArrowDown")
+    expect(listed).to_have_count(26)  # the query, the chosen result, and all images
+    field.press_sequentially("2.JPG")
+    expect(listed).to_have_count(4)
+    assert serious(page, ".wb-attention") == []
+    page.keyboard.press("Escape")
+    expect(field).to_have_value("the query")
+    field.fill("<img SRC")
+    page.keyboard.press("Enter")
+    expect(field).to_have_value(f"kind 0/{NAUGHTY}")
     expect(panel.locator(".wb-heat-caption .wb-name").first).to_have_text(f"kind 0/{NAUGHTY}", timeout=30_000)
     regions = panel.get_by_role("listbox").first.locator("[role=option]:not([hidden])")
     levels = panel.get_by_role("group", name="Levels")

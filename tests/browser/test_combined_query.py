@@ -64,6 +64,7 @@ def test_words_and_a_drawing_are_weighed_switched_off_and_undone(
     expect(paper).to_have_accessible_name(re.compile("2 strokes"))
     expect(line).not_to_have_value(drawn)
     second = line.input_value()
+    notebook.settle()
 
     weight = query.get_by_role("slider", name="Weight of drawing")
     weight.press("ArrowLeft")

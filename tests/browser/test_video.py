@@ -61,7 +61,7 @@ def test_video_is_played_and_a_frame_becomes_the_image_under_study(
     film.click()
     page.wait_for_function(f"Math.abs(({TIME})() - 2.5) < 0.1", timeout=WAIT)
     expect(results.locator("[aria-current='true']")).to_contain_text(
-        f"0:02.0 · shot 0 · {PLAYED}", timeout=WAIT
+        f"0:02.0 · shot 1 · {PLAYED}", timeout=WAIT
     )
 
     # By keyboard: the next moment, then playing.

@@ -13,6 +13,7 @@ import workbench
 from tests.support.videos import write_video
 from workbench.bench.bench import Bench
 from workbench.collections.posters.photos import crop, read_photos
+from workbench.collections.video import border_store
 from workbench.common.progress import silent
 from workbench.config.errors import WorkbenchError
 
@@ -95,3 +96,38 @@ def test_alignment_has_the_similarities_of_all_frames(bench: Bench, query: Path)
 def test_wrong_input_is_named(bench: Bench, arguments: dict[str, object], reason: str) -> None:
     with pytest.raises(WorkbenchError, match=reason):
         bench.copies(**arguments, progress=silent)  # type: ignore[arg-type]
+
+
+def test_borders_of_database_videos_are_cut_too(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is the clean video, and the database has it with pillars, squeezed."""
+    framed = []
+    for frame in scenes(300, 6):
+        picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+        picture[:, 24:72] = cv2.resize(frame, (48, SIDE))
+        framed.append(picture)
+    root = tmp_path / "root"
+    root.mkdir()
+    write_video(root / "framed.mp4", framed, FPS)
+    write_video(root / "other.mp4", scenes(320, 9), FPS)
+    query = write_video(tmp_path / "q.mp4", scenes(300, 6), FPS)
+    new = workbench.open(root, cache=tmp_path / "cache", size=128, device="cpu", precision="float32")
+    best = new.copies(query, pipeline=PIPELINE, progress=silent).iloc[0]
+    assert best["video"] == "framed.mp4"
+    numbers = [best["query_start"], best["query_end"], best["start"], best["end"]]
+    assert numbers == pytest.approx([0, 6, 0, 6], abs=1.01)
+    (box,) = border_store.video_boxes({"a": root / "framed.mp4"}, tmp_path / "cache").values()
+    assert box is not None and box[:3] == pytest.approx([24, 0, 72], abs=2)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("described again")
+
+    # All frames and boxes are stored now.
+    monkeypatch.setattr("workbench.engine.copies.frame_vectors", refuse)
+    monkeypatch.setattr("workbench.engine.cropped_moments.frame_vectors", refuse)
+    monkeypatch.setattr(border_store, "content_box", refuse)
+    again = workbench.open(root, cache=tmp_path / "cache", size=128, device="cpu", precision="float32")
+    assert again.copies(query, pipeline=PIPELINE, progress=silent).iloc[0].equals(best)
+    with pytest.raises(AssertionError, match="again"):  # other descriptors are not mixed up with these
+        again.copies(query, pipeline=f"{PIPELINE}/norm", progress=silent)

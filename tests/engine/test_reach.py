@@ -31,6 +31,22 @@ def test_a_search_returns_as_many_results_as_are_asked_for(name: str, k: int) ->
         assert len(np.unique(ranking.rows)) == len(ranking.rows)
 
 
+@pytest.mark.parametrize("name", ["ivf:16:4", "imi:2:4", "pq:2", "ivf:8:2,pq:4"])
+@pytest.mark.parametrize("k", [1, 7, 30])
+def test_first_results_are_those_of_the_whole_ranking_with_ties(name: str, k: int) -> None:
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(400, 16)).astype(np.float32)
+    for start in range(0, 400, 20):  # each vector many times, apart from each other
+        vectors[start::40] = vectors[start]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = faiss_index.build(parse_index(name), vectors)
+    for size in (1, 5):
+        whole = search_at_least(index, vectors[:size], k)
+        for expected, ranking in zip(whole, search_at_least(index, vectors[:size], k, True), strict=True):
+            np.testing.assert_array_equal(ranking.rows[:k], expected.rows[:k])
+            np.testing.assert_array_equal(ranking.scores[:k], expected.scores[:k])
+
+
 def test_hnsw_ranks_a_small_collection_as_a_whole_for_its_map(bench: Bench) -> None:
     exact = bench.evaluate(BASE)
     for step in ("hnsw:4", "hnsw:16", "hnsw:16:8"):
@@ -45,8 +61,7 @@ def test_hnsw_ranks_a_small_collection_as_a_whole_for_its_map(bench: Bench) -> N
 def test_hnsw_names_its_candidates_where_they_are_fewer_than_the_images(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("workbench.search.faiss_index", "workbench.engine.evaluate"):
-        monkeypatch.setattr(f"{module}.CANDIDATES", 6)
+    monkeypatch.setattr("workbench.search.faiss_index.CANDIDATES", 6)
     evaluation = bench.evaluate(f"{BASE}/hnsw:2:5")
     positives = 7  # of each query, in six classes of eight
     assert any(

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.evaluation.copy_detection import Segment, copy_measures, intersection_over_union
+from workbench.collections.video.truth import CopiedSegment
+from workbench.evaluation.copy_detection import copy_measures, intersection_over_union
 
-FIRST = Segment("q", 0, 10, "a", 20, 30)
-SECOND = Segment("r", 5, 15, "b", 0, 10)
+FIRST = CopiedSegment("q", 0, 10, "a", 20, 30)
+SECOND = CopiedSegment("r", 5, 15, "b", 0, 10)
 
 
 def test_overlap_is_the_lower_one_of_query_and_video() -> None:
@@ -22,7 +23,7 @@ def test_overlap_is_the_lower_one_of_query_and_video() -> None:
 
 
 def test_precision_and_recall_over_the_detections_of_all_queries() -> None:
-    wrong = Segment("r", 0, 5, "c", 0, 5)
+    wrong = CopiedSegment("r", 0, 5, "c", 0, 5)
     half = FIRST._replace(query_end=5, end=25)  # IoU 0.5: right
     detected = [half, wrong, SECOND, FIRST]  # FIRST comes last, when its segment is taken
     measures = copy_measures(detected, [9, 8, 7, 1], [FIRST, SECOND])

@@ -15,6 +15,8 @@ from tests.learning.test_retrained_files import written
 from tests.support.benches import opened
 from tests.support.extraction import NETWORK
 from workbench.bench.bench import Bench
+from workbench.collections import contents
+from workbench.collections.folder import open_folder
 from workbench.features import models
 
 PIPELINE = f"{NETWORK}/mean/whole"
@@ -94,9 +96,9 @@ def test_a_copied_collection_uses_the_stored_maps(
 def test_a_file_is_hashed_again_only_if_it_has_changed(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.collections import contents
+    from workbench.common import files
 
-    monkeypatch.setattr(contents, "_SETTLED", 0)  # otherwise new hashes of new files are not stored
+    monkeypatch.setattr(files, "SETTLED", 0)  # otherwise new hashes of new files are not stored
     read: list[str] = []
     plain = contents._hash
 
@@ -143,6 +145,55 @@ def test_damaged_hashes_are_replaced(photos: Path, tmp_path: Path) -> None:
     with sqlite3.connect(cache / "contents.sqlite") as database:
         assert database.execute("SELECT count(*) FROM keys").fetchone() == (6,)
     assert len(before) == 6
+
+
+@pytest.mark.parametrize("fault", ["killed", "read-only", "columns", "version"])
+def test_headers_of_a_damaged_or_other_table_are_read_again(
+    fault: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.collections import header_table, images
+    from workbench.common import files
+
+    monkeypatch.setattr(files, "SETTLED", 0)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    path = cache / "contents.sqlite"
+    read: list[str] = []
+    plain = images.read_header
+
+    def counted(path: Path) -> object:
+        read.append(path.name)
+        return plain(path)
+
+    monkeypatch.setattr(images, "read_header", counted)
+
+    def opened_again() -> int:
+        """The number of headers that another process reads."""
+        contents.of.cache_clear()
+        monkeypatch.setattr(images, "_headers", {})
+        read.clear()
+        assert len(open_folder(photos, cache=cache).images) == 6
+        return len(read)
+
+    assert opened_again() == 6 and opened_again() == 0
+    os.utime(photos / "kind0/0.bmp", ns=(10**18, 10**18 + 1))
+    assert opened_again() == 1 and opened_again() == 0
+    if fault == "killed":  # in the middle of a transaction
+        path.write_bytes(path.read_bytes()[:5000])
+    elif fault == "version":
+        monkeypatch.setattr(header_table, "VERSION", "of tomorrow")
+    else:
+        with sqlite3.connect(path) as database:
+            database.execute("DROP TABLE headers")
+            database.execute("CREATE TABLE headers (path, colour)")
+        if fault == "read-only":
+            monkeypatch.setattr(Path, "unlink", refuse_writing)
+    assert opened_again() == 6
+    assert opened_again() == (6 if fault == "read-only" else 0)
+
+
+def refuse_writing(*_: object, **__: object) -> None:
+    raise PermissionError("read-only")
 
 
 def test_exchanged_weights_of_equal_size_and_time_are_noticed(photos: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from workbench.common.palette import PALETTE
 from workbench.config.errors import WorkbenchError
 from workbench.figures.embedding import embedding
 from workbench.figures.map_marks import mark_traces
-from workbench.figures.map_points import LOOKS, SYMBOLS_3D, WEBGL_FROM
+from workbench.figures.map_points import LOOKS, MOST_DRAWN, SYMBOLS_3D, WEBGL_FROM
 
 ATTACK = "<img src=x onerror=alert(1)><a href='x'>$x$"
 
@@ -195,3 +195,20 @@ def test_two_maps_share_the_order_and_the_scale_of_agreement(dimensions: int) ->
         assert (b.xaxis, b.yaxis, figure.layout.yaxis2.scaleanchor) == ("x2", "y2", "x2")
     else:
         assert (a.scene, b.scene) == ("scene", "scene2")
+
+
+def test_of_a_large_map_a_sample_is_drawn_which_is_said() -> None:
+    count = 2 * MOST_DRAWN
+    frame = pd.DataFrame({"image_id": np.arange(count).astype(str), "x": np.arange(count), "y": 0.0})
+    colours = pd.Series(np.arange(count, dtype=float), index=frame["image_id"])
+    figure = embedding(frame, colours)
+    assert (
+        f"n = {count:,} images, {MOST_DRAWN:,} of them drawn, at random" in figure.layout.title.subtitle.text
+    )
+    (trace,) = figure.data
+    assert len(trace.x) == MOST_DRAWN and np.unique(trace.x).size == MOST_DRAWN
+    np.testing.assert_array_equal(trace.x, trace.marker.color)
+    np.testing.assert_array_equal(trace.x, np.array(trace.ids, float))
+    labels = np.where(np.arange(count) < 10, "few", "many")
+    names = [trace.name for trace in embedding(frame, list(labels)).data]
+    assert names == ["few (10)", f"many ({count - 10:,})"]  # all images are counted

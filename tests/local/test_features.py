@@ -26,6 +26,7 @@ from tests.support.things import EMPTY, thing
 from workbench.collections import images
 from workbench.common.progress import Cancelled
 from workbench.config.errors import WorkbenchError
+from workbench.features.batches import pixels
 from workbench.features.map_source import Picture
 from workbench.local import keypoints
 from workbench.local.features import FeatureStore, LocalFeatures, LocalSource
@@ -220,8 +221,7 @@ def test_hardnet_describes_the_patches_of_its_keypoints(network: str, tmp_path: 
     ((_, stored),) = source.read(keys)
     torch.manual_seed(0)
     model = HardNet(2).eval()
-    resized = thing("coins").resize((160, 120), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    grey = cv2.cvtColor(np.asarray(resized), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(pixels(thing("coins"), (160, 120)), cv2.COLOR_RGB2GRAY)
     with torch.no_grad():
         expected = model(torch.from_numpy(cut_patches(grey, stored.points))).numpy()
     np.testing.assert_allclose(stored.descriptors, expected, atol=1e-3)

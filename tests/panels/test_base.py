@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets as W
 import pytest
 
+from workbench.collections.collection import Collection
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.panels.base import Panel
@@ -67,7 +70,7 @@ class InStages(Squares):
 
 @pytest.fixture
 def session() -> Session:
-    collection = SimpleNamespace(queries=[], images=["a.jpg"], name="one")
+    collection = Collection("one", Path("one"), ("a.jpg",))
     return Session(SimpleNamespace(collection=collection, default_pipeline="x/max/whole"))  # type: ignore[arg-type]
 
 
@@ -180,3 +183,17 @@ def test_layout_has_a_function_for_each_panel(session: Session) -> None:
         assert (function.func, function.args) == (open_panel, (name,))
     with pytest.raises(AttributeError, match="no_panel"):
         _ = layout.no_panel
+
+
+def test_work_is_cancelled_by_a_thread_that_holds_the_session_while_it_reports(session: Session) -> None:
+    def cancel() -> None:
+        with session.lock:
+            session.run("test", lambda progress: progress("working", 1, 2))
+            time.sleep(0.2)  # its first report waits for the session
+            session.lane("test").cancel()
+
+    thread = threading.Thread(target=cancel, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert session.wait(20)

@@ -51,6 +51,12 @@ class Screen:
         index = next(number for number, item in enumerate(options) if option in item)
         send(select, method="update", state={"index": index}, buffer_paths=[])
 
+    def name(self, label: str, option: str) -> None:
+        """Choose a name, or another option, of a field of names."""
+        field = self.widget("NameField", label)
+        value = next(value for text, value in field.options if option in (text, value))
+        send(field, method="custom", content={"choose": value})
+
     def write(self, label: str, text: str) -> None:
         """Write into a text field."""
         send(self.widget("Text", label), method="update", state={"value": text}, buffer_paths=[])
@@ -122,7 +128,7 @@ def messages(screen: Screen) -> list[Message]:
     """Return two rounds of messages to all panels, in the order of a user's work."""
     first, second = list(screen.session.queries)[5], list(screen.session.queries)[9]
     return [
-        lambda: screen.choose("Query", first),
+        lambda: screen.name("Query", first),
         lambda: screen.choose("Pooling", "mean"),
         lambda: screen.click("Add to comparison"),
         lambda: screen.judge(3, 1),
@@ -130,12 +136,12 @@ def messages(screen: Screen) -> list[Message]:
         lambda: screen.write("Name", "mine"),
         lambda: screen.click("Save"),
         lambda: screen.pick("Runs", f"{BACKBONE}/mean/whole"),
-        lambda: screen.choose("Query", second),
+        lambda: screen.name("Query", second),
         lambda: screen.choose("Pooling", "gem:3"),
         lambda: screen.click("Add to comparison"),
         lambda: screen.judge(5, 1),
         lambda: screen.judge(4, -1),
-        lambda: screen.choose("Image", "the chosen result"),
+        lambda: screen.name("Image", "the chosen result"),
         lambda: screen.click("Undo"),
         lambda: screen.pick("Runs", f"{BACKBONE}/gem:3/whole"),
         lambda: screen.click("Reopen both"),
@@ -185,7 +191,7 @@ def test_concurrent_messages_of_two_threads_end_in_their_last_values(
         start.wait(30)
         for number, pooling in zip(range(12), cycle(("mean", "gem:3", "max")), strict=False):
             screen.choose("Pooling", pooling)
-            screen.choose("Query", names[number])
+            screen.name("Query", names[number])
 
     def click() -> None:
         start.wait(30)

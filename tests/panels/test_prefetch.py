@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_neighbours_differ_in_pooling_or_regions_and_share_maps() -> None:
 
 
 def work_left(bench: Bench, *pipelines: str) -> list[str]:
-    """Return the steps that a search by these pipelines reports; none if the descriptors are in memory."""
+    """Return the steps that a search by these pipelines reports; none if the descriptors are stored."""
     steps: list[str] = []
     for pipeline in pipelines:
         bench.search(
@@ -59,8 +60,11 @@ def test_neighbours_are_described_while_the_session_is_idle(session: Session) ->
     session.refresh()
     assert session.wait(60) and worker.runner.wait(60)
     assert work_left(session.bench, *pipelines_one_choice_away(PIPELINE)) == []
-    fresh_bench = workbench.open(session.bench.collection.root, cache=session.bench.options.cache)
-    assert work_left(fresh_bench, PIPELINE) != []
+    root, cache = session.bench.collection.root, session.bench.options.cache
+    another_process = workbench.open(root, cache=cache)
+    assert work_left(another_process, PIPELINE) == []
+    shutil.rmtree(cache / "descriptors")
+    assert work_left(workbench.open(root, cache=cache), PIPELINE) != []
     assert not session.jobs and not session.failed
 
 

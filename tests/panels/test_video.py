@@ -205,7 +205,7 @@ def test_group_keys_are_those_of_videos_and_of_known_shots() -> None:
     starts = {A: [0.0, 1.5]}
     assert len(set(group_keys(names, VIDEOS, collection, starts))) == 3
     shots = group_keys(names, SHOTS, collection, starts)
-    assert shots[:3] == [(A, 0), (A, 0), (A, 1)]
+    assert shots[:3] == [(A, 1), (A, 1), (A, 2)]
     assert len(set(shots[3:])) == 3  # of a video whose shots are not known each moment is a group
 
 
@@ -223,7 +223,7 @@ def test_results_show_times_and_are_grouped_by_video_and_shot(session: Session) 
     assert figures[0]["name"] == f"{A}#t=0.00"  # the query itself
     results.groups.select.value = SHOTS
     settled(session)
-    assert "shot 0" in results.grid.figures[0]["caption"] and set(session.shots) == {A, B}
+    assert "shot 1" in results.grid.figures[0]["caption"] and set(session.shots) == {A, B}
     results.groups.select.value = "moments"
     assert len(results.grid.figures) == 6 and "members" not in results.grid.figures[0]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.search import exact
-from workbench.search.ranking import LazyRankings, Ranking, sorted_ranking
+from workbench.search.ranking import Ranking, sorted_ranking
 
 
 def test_exact_search_matches_values_by_hand() -> None:
@@ -17,19 +17,6 @@ def test_exact_search_matches_values_by_hand() -> None:
     scores = exact.scores(torch.tensor([[0.0, 1.0]]), database)
     np.testing.assert_allclose(scores, [[0.0, 0.8, 1.0, 0.8]])
     assert exact.rank(scores).tolist() == [[2, 1, 3, 0]]  # equal scores keep the order of the database
-
-
-@given(st.integers(1, 9), st.integers(1, 12), st.integers(1, 5), st.integers(0, 2**31))
-def test_lazy_rankings_equal_those_computed_at_once(queries: int, images: int, batch: int, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    q, d = torch.randn(queries, 3, generator=generator), torch.randn(images, 3, generator=generator)
-    index = exact.Exact(d)
-    lazy = LazyRankings(lambda part: index.search(q[part].numpy()), queries, batch)
-    expected = exact.rank(exact.scores(q, d))
-    assert len(lazy) == queries
-    np.testing.assert_array_equal(list(lazy), expected)
-    np.testing.assert_array_equal(lazy[-1], expected[-1])
-    assert [ranking.tolist() for ranking in lazy[1:3]] == expected[1:3].tolist()
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
@@ -43,3 +30,10 @@ def test_ranking_is_sorted_by_score_then_by_row() -> None:
     assert ranking.rows.tolist() == [3, 2, 7]
     assert ranking.scores.tolist() == pytest.approx([0.9, 0.5, 0.5])
     assert isinstance(ranking, Ranking)
+
+
+@pytest.mark.parametrize("values", [3, 50, 2**20])
+def test_top_k_of_a_long_row_is_the_head_of_the_full_ranking(values: int) -> None:
+    scores = np.random.default_rng(0).integers(-values, values, (4, 5003)).astype(np.float32)
+    for k in (1, 20, 100, 700):
+        np.testing.assert_array_equal(exact.first(scores, k), exact.rank(scores)[:, :k])

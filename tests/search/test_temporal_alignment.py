@@ -52,7 +52,9 @@ def test_line_is_found_among_as_many_random_pairs(
     random = np.random.default_rng(seed)
     query = np.arange(float(length))
     video = speed * query + offset + random.uniform(-0.25, 0.25, length)
-    noise_query, noise_video = random.uniform(0, length, length), random.uniform(0, 300, length)
+    # Not beside the line, where lines of nearly its speed could take in more pairs than it has frames.
+    noise_query = random.uniform(0, length, length)
+    noise_video = speed * noise_query + offset + random.uniform(5, 300, length)
     segments = align(
         np.r_[query, noise_query], np.r_[video, noise_video], np.r_[np.ones(length), np.full(length, 0.7)]
     )

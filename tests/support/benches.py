@@ -16,10 +16,12 @@ from workbench.engine.description_cache import DescriptionCache
 from workbench.engine.evaluate import Evaluation
 
 
-def opened(folder: Path, cache: Path, labels: str = "folders", size: int = 128, seed: int = 0) -> Bench:
+def opened(
+    folder: Path, cache: Path, labels: str = "folders", size: int = 128, seed: int = 0, maps: str = "all"
+) -> Bench:
     """Open a folder with options that give the same numbers on every machine."""
     return workbench.open(
-        folder, labels, cache=cache, size=size, device="cpu", precision="float32", seed=seed
+        folder, labels, cache=cache, size=size, device="cpu", precision="float32", seed=seed, maps=maps
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from workbench.collections import images
 from workbench.collections.collection import Collection, require_ground_truth
@@ -16,8 +18,9 @@ from workbench.common.progress import Progress, silent
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.engine.provenance import search_warnings
-from workbench.engine.query_rankings import JudgedRanking, judged_rankings
+from workbench.engine.query_rankings import Judged, judged_rankings, judged_scores
 from workbench.engine.searcher import Searcher
+from workbench.evaluation.positives import ranks_by_counting
 from workbench.evaluation.precision import precision_terms
 
 if TYPE_CHECKING:
@@ -70,8 +73,8 @@ def ap_factors(searcher: Searcher, progress: Progress = silent) -> ApFactors:
     collection = searcher.described.collection
     protocol = require_ground_truth(collection)
     rows: list[dict[str, Any]] = []
-    for judged in judged_rankings(searcher, progress):
-        rows += _rows(judged, collection, protocol.variant)
+    for judged, ranked, ranks in _ranked_positives(searcher, progress):
+        rows += _rows(judged, ranked, ranks, collection, protocol.variant)
     columns = ["query", "image_id", "rank", "precision", "ap", "visible", "size", "tilt", "box", "positives"]
     table = Table(rows, columns=columns).astype({"rank": "Int64"})
     return ApFactors(
@@ -79,19 +82,44 @@ def ap_factors(searcher: Searcher, progress: Progress = silent) -> ApFactors:
     )
 
 
-def _rows(judged: JudgedRanking, collection: Collection, variant: Any) -> list[dict[str, Any]]:
-    """A row for each positive of a query, in the order of the ranking; those not ranked at the end."""
+def _ranked_positives(
+    searcher: Searcher, progress: Progress
+) -> Iterator[tuple[Judged, NDArray[np.int64], NDArray[np.int64]]]:
+    """For each query, the rows of the positives that are ranked, and their ranks from 0.
+
+    Ignored images and the query's own do not count. An exhaustive search is not sorted.
+    """
+    if searcher.exhaustive is not None:
+        for judged, scores in judged_scores(searcher, searcher.exhaustive, progress):
+            removed = np.concatenate([judged.ignored, judged.own])
+            yield judged, *ranks_by_counting(scores, judged.positives, removed)
+        return
+    for judged, ranking in judged_rankings(searcher, progress):
+        ranked = ranking.rows
+        ranked = ranked[~np.isin(ranked, np.concatenate([judged.ignored, judged.own]))]
+        ranks = np.flatnonzero(np.isin(ranked, judged.positives))
+        yield judged, ranked[ranks], ranks
+
+
+def _rows(
+    judged: Judged,
+    ranked: NDArray[np.int64],
+    ranks: NDArray[np.int64],
+    collection: Collection,
+    variant: Any,
+) -> list[dict[str, Any]]:
+    """A row for each positive of a query, in the order of the ranking; those not ranked at the end.
+
+    ``ranked`` [r] are the rows of the positives that are ranked, ``ranks`` [r] their ranks from 0.
+    """
     positives, query = judged.positives, judged.query
     if not len(positives):
         return []
-    ranked = judged.ranking.rows
-    ranked = ranked[~np.isin(ranked, np.concatenate([judged.ignored, judged.own]))]
-    ranks = np.flatnonzero(np.isin(ranked, positives))
     precision = precision_terms(ranks, variant)
     box = _box_share(collection, query.image, query.box)
-    missed = sorted(set(positives.tolist()) - set(ranked[ranks].tolist()))
+    missed = sorted(set(positives.tolist()) - set(ranked.tolist()))
     results: list[tuple[int, Any, float]]
-    results = [*zip(ranked[ranks].tolist(), (ranks + 1).tolist(), precision.tolist(), strict=True)]
+    results = [*zip(ranked.tolist(), (ranks + 1).tolist(), precision.tolist(), strict=True)]
     results += [(row, pd.NA, 0.0) for row in missed]
     about = {"ap": float(precision.sum() / len(positives)), "box": box, "positives": len(positives)}
     return [

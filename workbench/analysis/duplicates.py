@@ -7,7 +7,6 @@ of the same place is no duplicate.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from PIL import ImageOps
 
 from workbench.collections import images
-from workbench.collections.perceptual_hash import file_hashes
+from workbench.collections.hash_store import stored_hashes
 from workbench.collections.video.moment import moment_of, video_of
 from workbench.common.progress import Progress
 from workbench.common.tables import Table
@@ -46,7 +45,7 @@ def duplicates(engine: Engine, config: Config, bits: int, progress: Progress) ->
     collection = described.collection
     names = collection.images
     paths = [collection.path(name) for name in names]
-    hashes, shares = file_hashes(paths, os.cpu_count() or 1, progress)
+    hashes, shares = stored_hashes(paths, engine.options.cache, progress)
     facts = [_facts(path) for path in paths]
     order = sorted(range(len(names)), key=lambda row: (*_worth(facts[row], float(shares[row])), names[row]))
     proposed = _proposed(hashes, shares > 0, bits, progress)

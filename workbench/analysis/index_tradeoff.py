@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import torch
 
 from workbench.analysis.binary_codes import BinaryCodeStudy, binary_code_study
 from workbench.analysis.index_steps import training_key, valid_index_steps
 from workbench.analysis.inverted_cells import cell_table
+from workbench.collections.protocols import Protocol
 from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
 from workbench.common.tables import Table
@@ -21,11 +23,13 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 from workbench.config.steps import SUGGESTING, Step
 from workbench.engine.description import DescribedCollection
-from workbench.evaluation import protocols
+from workbench.engine.graded_queries import GradedQueries
+from workbench.evaluation.positives import PositiveRanks, count_positives, rank_positives
+from workbench.evaluation.scores import mean_scores
 from workbench.search import faiss_index
 from workbench.search.duplicates import Duplicates, find_duplicates
-from workbench.search.exact import TOGETHER
-from workbench.search.ranking import Index, LazyRankings, Ranking
+from workbench.search.exact import TOGETHER, Exact
+from workbench.search.ranking import Index
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -207,19 +211,30 @@ class Tradeoff(Drawable):
         if collection.protocol is None or not collection.queries:
             return NAN
 
-        if self._duplicates is None:
-            self._duplicates = find_duplicates(self.database)
-        duplicates = self._duplicates
-
-        def search(batch: slice) -> list[Ranking]:
-            progress(f"evaluating {index.name}", batch.start, len(self.queries))
-            return duplicates.equalise(index.search(self.queries[batch]), index.size)
-
-        rankings = LazyRankings(search, len(self.queries), max(1, TOGETHER // max(1, index.size)))
-        scores = protocols.evaluate(
-            rankings, self.described.ground_truth(), collection.protocol, rankings.scores
-        )
+        truth = GradedQueries(collection, self.described.image_rows(), collection.protocol)
+        ranked = self._ranked(index, truth, collection.protocol, progress)
+        scores = mean_scores(ranked, [query.id for query in collection.queries], collection.protocol)
         return float(scores.mean_ap)
+
+    def _ranked(
+        self, index: Index, truth: GradedQueries, protocol: Protocol, progress: Progress
+    ) -> Iterator[dict[str, PositiveRanks]]:
+        """The ranks of the positives of each query; in exact search they are counted, without sorting."""
+        together = max(1, TOGETHER // max(1, index.size))
+        for start in range(0, len(self.queries), together):
+            progress(f"evaluating {index.name}", start, len(self.queries))
+            batch = self.queries[start : start + together]
+            if isinstance(index, Exact):
+                for number, scores in enumerate(index.similarities(torch.from_numpy(batch)), start):
+                    yield count_positives(scores, truth[number], protocol)
+                continue
+            if self._duplicates is None:
+                self._duplicates = find_duplicates(self.database)
+            for number, (rows, scores) in enumerate(
+                self._duplicates.equalise(index.search(batch), index.size), start
+            ):
+                query = self.described.collection.queries[number]
+                yield rank_positives(rows, truth[number], protocol, query.id, scores)
 
     def _speed(self, index: Index, progress: Progress) -> float:
         """Searches per second, one query at a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from workbench.common.even_selection import even_selection
 from workbench.common.progress import Progress, silent
 from workbench.common.tables import Table
 from workbench.engine.provenance import search_warnings
-from workbench.engine.query_rankings import judged_rankings
+from workbench.engine.query_rankings import judged_rankings, judged_scores
 from workbench.engine.searcher import Searcher
 
 if TYPE_CHECKING:
@@ -102,15 +103,12 @@ def score_distributions(searcher: Searcher, progress: Progress = silent) -> Scor
     most = max(LEAST, MOST // len(collection.queries))
     positives, negatives, junk = [], [], []
     total = unranked = 0
-    for judged in judged_rankings(searcher, progress):
-        rows, scores = judged.ranking
-        is_positive, is_junk = np.isin(rows, judged.positives), np.isin(rows, judged.ignored)
-        others = scores[~(is_positive | is_junk | np.isin(rows, judged.own))]
-        positives.append(scores[is_positive])
-        junk.append(scores[is_junk])
-        total += len(others)
-        unranked += searcher.index.size - len(rows)
-        negatives.append(others[even_selection(len(others), most)])
+    for ranked, of_positives, of_others, of_junk in _scores_by_class(searcher, progress):
+        positives.append(of_positives)
+        junk.append(of_junk)
+        total += len(of_others)
+        unranked += searcher.index.size - ranked
+        negatives.append(of_others[even_selection(len(of_others), most)])
     return ScoreDistributions(
         str(searcher.config),
         collection.name,
@@ -123,6 +121,31 @@ def score_distributions(searcher: Searcher, progress: Progress = silent) -> Scor
         unranked,
         search_warnings(searcher),
     )
+
+
+def _scores_by_class(
+    searcher: Searcher, progress: Progress
+) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
+    """For each query, the number of ranked images, and the scores of positives, negatives and ignored images.
+
+    Highest scores are first. In an exhaustive search only the scores are sorted, not the images.
+    """
+    if searcher.exhaustive is not None:
+        for judged, scores in judged_scores(searcher, searcher.exhaustive, progress):
+            others = np.ones(len(scores), bool)
+            for rows in judged[1:]:
+                others[rows] = False
+            yield (
+                len(scores),
+                -np.sort(-scores[judged.positives]),
+                -np.sort(-scores[others]),
+                -np.sort(-scores[judged.ignored]),
+            )
+        return
+    for judged, (rows, scores) in judged_rankings(searcher, progress):
+        is_positive, is_junk = np.isin(rows, judged.positives), np.isin(rows, judged.ignored)
+        others = ~(is_positive | is_junk | np.isin(rows, judged.own))
+        yield len(rows), scores[is_positive], scores[others], scores[is_junk]
 
 
 def _joined(parts: list[np.ndarray]) -> NDArray[np.float32]:

@@ -9,24 +9,14 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import ref
 
-import pandas as pd
 from PIL import Image
 
-from workbench.analysis import suggestion
-from workbench.analysis.index_tradeoff import Tradeoff
-from workbench.analysis.suggestion import Suggestion
-from workbench.bench.gallery import gallery
-from workbench.bench.keypoints import KeypointAccessor
-from workbench.bench.regions import RegionAccessor
-from workbench.bench.studies import StudyAccessor
-from workbench.bench.videos import VideoAccessor
 from workbench.collections.collection import Collection, require_ground_truth
-from workbench.collections.thumbnails import thumbnail
-from workbench.collections.truth_files import change_note
 from workbench.common.arguments import result_count
 from workbench.common.geometry import Box, valid_box
 from workbench.common.notebook_progress import notebook_progress
@@ -34,15 +24,9 @@ from workbench.common.progress import Progress
 from workbench.config.config import ONE_PIPELINE, Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.engine import one
-from workbench.engine.combined_search import search
-from workbench.engine.copies import MIN_SCORE, find_copies
 from workbench.engine.description import DescribedCollection
 from workbench.engine.description_cache import MAX_CACHED
 from workbench.engine.engine import Engine
-from workbench.engine.evaluate import Evaluation, evaluate
-from workbench.engine.locate import Location, locate_in_image
-from workbench.engine.provenance import warnings
 from workbench.engine.queries import (
     QueryLike,
     named_picture,
@@ -50,18 +34,26 @@ from workbench.engine.queries import (
     query_picture,
     query_vector,
 )
-from workbench.engine.query_parts import SearchQuery
-from workbench.evaluation.comparison import Comparison
-from workbench.explain.localisation import localisation
-from workbench.explain.query import AnyExplanation, explain_query
-from workbench.learning.history import TrainingHistory, training_history
-from workbench.local.matching import Match, match
-from workbench.local.verification import Kind
-from workbench.runs import store
-from workbench.search.relevance_feedback import Feedback
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pandas.io.formats.style import Styler
+
+    from workbench.analysis.index_tradeoff import Tradeoff
+    from workbench.analysis.suggestion import Suggestion
+    from workbench.bench.keypoints import KeypointAccessor
+    from workbench.bench.regions import RegionAccessor
+    from workbench.bench.studies import StudyAccessor
+    from workbench.bench.videos import VideoAccessor
+    from workbench.engine.evaluate import Evaluation
+    from workbench.engine.locate import Location
+    from workbench.engine.query_parts import SearchQuery
+    from workbench.evaluation.comparison import Comparison
+    from workbench.explain.query import AnyExplanation
+    from workbench.learning.history import TrainingHistory
+    from workbench.local.matching import Match
+    from workbench.local.verification import Kind
+    from workbench.search.relevance_feedback import Feedback
 
 
 class Bench:
@@ -74,13 +66,37 @@ class Bench:
     def __init__(self, collection: Collection, options: Options) -> None:
         self.options = options
         self.engine = Engine(collection, options)
-        self.regions = RegionAccessor(self.engine)
-        self.keypoints = KeypointAccessor(self.engine)
-        self.videos = VideoAccessor(self.engine)
-        self.studies = StudyAccessor(self.engine, self.evaluate)
         # A description that is dropped from the cache is not kept alive by its evaluations.
         self._evaluations: dict[str, tuple[ref[DescribedCollection], Evaluation, str]] = {}
         self._lock = threading.Lock()  # of the cached evaluations, held for moments only
+
+    @cached_property
+    def regions(self) -> RegionAccessor:
+        """Methods on the regions of images."""
+        from workbench.bench.regions import RegionAccessor
+
+        return RegionAccessor(self.engine)
+
+    @cached_property
+    def keypoints(self) -> KeypointAccessor:
+        """Methods on local features."""
+        from workbench.bench.keypoints import KeypointAccessor
+
+        return KeypointAccessor(self.engine)
+
+    @cached_property
+    def videos(self) -> VideoAccessor:
+        """Methods on videos and their moments."""
+        from workbench.bench.videos import VideoAccessor
+
+        return VideoAccessor(self.engine)
+
+    @cached_property
+    def studies(self) -> StudyAccessor:
+        """Studies of one image, of two, of a pipeline or of the whole collection."""
+        from workbench.bench.studies import StudyAccessor
+
+        return StudyAccessor(self.engine, self.evaluate)
 
     @property
     def default_pipeline(self) -> str:
@@ -108,6 +124,10 @@ class Bench:
         lies on the target, which takes longer than ranking. Raises WorkbenchError if the collection has no
         ground truth.
         """
+        from workbench.collections.truth_files import change_note
+        from workbench.engine.evaluate import evaluate
+        from workbench.runs import store
+
         config = self.engine.config(pipeline)
         require_ground_truth(self.collection)
         started = time.perf_counter()
@@ -158,8 +178,11 @@ class Bench:
         adds to the score. Where the query has ground truth, ``.attrs["ap"]`` is the AP of the whole ranking,
         for this crop and refinement.
         """
+        from workbench.engine.search import search
+
         config = self.engine.config(pipeline)
-        return search(self.engine, config, query, text, box, k, progress, also, feedback, locate)
+        columns = search(self.engine, config, query, text, box, k, progress, also, feedback, locate)
+        return columns.table()
 
     def explain(
         self,
@@ -179,6 +202,8 @@ class Bench:
         re-ranking, the explained score is the cosine of the descriptors, which those approximate or begin
         with.
         """
+        from workbench.explain.query import explain_query
+
         config = self.engine.config(pipeline)
         return explain_query(self.engine, config, query, image_id, box, progress)
 
@@ -195,6 +220,8 @@ class Bench:
 
         ``.box`` and ``.region`` are in pixels of the upright image, ``.score`` is the region's cosine.
         """
+        from workbench.engine.locate import locate_in_image
+
         described = self.engine.describe(self.engine.config(pipeline, "proposals:20"), progress, query)
         return locate_in_image(described, query_vector(described, query, box)[0], image_id)
 
@@ -214,6 +241,9 @@ class Bench:
         regions and their neighbours that the score is the mean of. An image of the collection has no vote
         itself. ``online``: see ``regions.rank``.
         """
+        from workbench.engine import one
+        from workbench.engine.provenance import warnings
+
         k = result_count(k)
         sets = self.engine.region_sets(Config.parse(pipeline), progress, image)
         regions = one.query_regions(sets, image, box, online)
@@ -236,6 +266,8 @@ class Bench:
 
         The local features are those that the pipeline is made of or verifies with, SIFT where it names none.
         """
+        from workbench.local.matching import match
+
         source, words = self.engine.local_features(Config.parse(pipeline), progress, query, image_id)
         collection = self.collection
         query_side = query_local_features(source, collection, query, box)
@@ -251,7 +283,7 @@ class Bench:
         *,
         pipeline: str | Config | None = None,
         fps: float = 1.0,
-        min_score: float = MIN_SCORE,
+        min_score: float | None = None,
         progress: Progress = notebook_progress,
     ) -> pd.DataFrame:
         """Find the segments of the collection's videos that are copies of segments of a video.
@@ -261,17 +293,22 @@ class Bench:
         mirrored, by the descriptors or codes of the pipeline (it is not re-ranked). Returns a DataFrame, the
         highest score first: query_start, query_end, video, start, end (seconds) and score. The score adds
         up, over the segment, how far its frames' similarities are above those of unrelated frames: a segment
-        that is copied without a change scores its length in seconds.
+        that is copied without a change scores its length in seconds; segments of less than ``min_score``
+        (by default 2 seconds) are left out.
 
         Raises WorkbenchError if there is no such video, or if it cannot be read.
         """
-        config = self.engine.config(pipeline)
-        return find_copies(self.engine, config, video, fps, min_score, progress)
+        from workbench.engine.copies import MIN_SCORE, find_copies
+
+        config, least = self.engine.config(pipeline), MIN_SCORE if min_score is None else min_score
+        return find_copies(self.engine, config, video, fps, least, progress)
 
     def compare(
         self, pipelines: Sequence[str | Config], *, progress: Progress = notebook_progress
     ) -> Comparison:
         """Evaluate pipelines and pair their queries: table, differences, intervals and p-values."""
+        from workbench.evaluation.comparison import Comparison
+
         return Comparison([self.evaluate(pipeline, progress=progress) for pipeline in pipelines])
 
     def tradeoff(
@@ -282,6 +319,8 @@ class Bench:
         progress: Progress = notebook_progress,
     ) -> Tradeoff:
         """Measure indexes such as ``ivf:64,pq:16`` against exact search with a pipeline: ``.table``."""
+        from workbench.analysis.index_tradeoff import Tradeoff
+
         searcher = self.engine.searcher(self.engine.config(pipeline).description, progress)
         tradeoff = Tradeoff(searcher.described, searcher.vectors)
         for index in indexes:
@@ -297,6 +336,8 @@ class Bench:
         if they are not stored yet. One half of the queries chooses, the other reports: see ``Suggestion``.
         ``backbone``: a backbone, with its layer, in place of the default's.
         """
+        from workbench.analysis import suggestion
+
         suggestion.require(self.collection, seconds)
         default = Config.parse(self.default_pipeline)
         if backbone is not None:
@@ -305,6 +346,8 @@ class Bench:
 
     def runs(self) -> pd.DataFrame:
         """All stored evaluations of this cache, on any collection, the newest first."""
+        from workbench.runs import store
+
         return store.list_runs(self.options.cache)
 
     def training(self, name: str) -> TrainingHistory:
@@ -312,6 +355,8 @@ class Bench:
 
         Raises WorkbenchError if there is none of that name.
         """
+        from workbench.learning.history import training_history
+
         return training_history(self.options.cache, name)
 
     def picture(self, query: QueryLike, *, box: Box | None = None) -> Image.Image:
@@ -320,6 +365,8 @@ class Bench:
 
     def thumbnail(self, image_id: str, *, side: int = 160, box: Box | None = None) -> bytes:
         """A JPEG of an image of the collection, its longest side ``side`` pixels, cropped to ``box``."""
+        from workbench.collections.thumbnails import thumbnail
+
         try:
             crop = None if box is None else valid_box(box)
             return thumbnail(self.collection.path(image_id), side, crop, self.options.cache)
@@ -335,6 +382,8 @@ class Bench:
         WorkbenchError for another table.
         """
 
+        from workbench.bench.gallery import gallery
+
         def thumbnail(image_id: str, box: Box | None) -> bytes:
             return self.thumbnail(image_id, side=side, box=box)
 
@@ -344,6 +393,8 @@ class Bench:
     def _localisation(self, described: DescribedCollection, progress: Progress) -> dict[str, float]:
         """The share of heat on targets. Indexes and re-ranking do not change it, so it is shared by all
         pipelines of one description."""
+        from workbench.explain.localisation import localisation
+
         with self._lock:
             entries = [
                 evaluation.metrics for of, evaluation, _ in self._evaluations.values() if of() is described

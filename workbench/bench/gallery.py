@@ -138,7 +138,7 @@ def _caption(collection: Collection, thumbnail: Thumbnail, rows: int, query: str
     """The query's picture and name, and how many rows are left out."""
     parts = []
     if query:
-        entry = next((entry for entry in collection.queries if entry.id == query), None)
+        entry = collection.queries_by_id.get(query)
         image, box = (entry.image, entry.box) if entry else (query, None)
         try:
             parts.append(_img(thumbnail(image, box), f"query {query}"))

@@ -42,8 +42,8 @@ class VideoAccessor:
         return pd.DataFrame(rows, columns=["video", "seconds", "fps", "width", "height", "moments"])
 
     def shots(self, video: str | None = None, progress: Progress = notebook_progress) -> pd.DataFrame:
-        """The shots of a video, or of all: video, shot (its number), start and end in seconds, and keyframe,
-        the id of the moment that is nearest to its middle.
+        """The shots of a video, or of all: video, shot (its number, from 1), start and end in seconds, and
+        keyframe, the id of the moment that is nearest to its middle.
 
         They are detected as the option ``shots`` says, and not taken from ground truth. Raises WorkbenchError
         if the video is not in the collection, or cannot be read.

@@ -41,6 +41,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "device": (Annotated[str, typer.Option(help="auto, cpu, cuda or mps")], "auto"),
     "precision": (Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")], "auto"),
+    "runtime": (Annotated[str, typer.Option(help="auto, torch, or openvino, on a CPU")], "auto"),
     "cache": (CACHE, None),
     "weights": (WEIGHTS, None),
     "seed": (Annotated[int, typer.Option(help="seed of random numbers")], 0),
@@ -57,6 +58,13 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "index_server": (
         Annotated[str, typer.Option(help="a Milvus server that searches, as milvus:http://HOST:19530")],
         "",
+    ),
+    "maps": (
+        Annotated[
+            str,
+            typer.Option(help="feature maps that stay on disk: all, none, or a limit: lru:20GB"),
+        ],
+        "all",
     ),
     "contours": (
         Annotated[

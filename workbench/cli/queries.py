@@ -60,23 +60,26 @@ def search(
         return
     with progress_bar() as progress:
         bench = opening(progress)
-        ranking = bench.search(
-            wanted, text=text, box=crop, pipeline=pipeline, k=k, progress=progress, locate=locate
-        )
-    records = ranking.to_dict("records")
+        # Not ``bench.search``, whose table needs pandas.
+        from workbench.common.geometry import CORNERS
+        from workbench.engine.search import search as ranked
+
+        config = bench.engine.config(pipeline)
+        ranking = ranked(bench.engine, config, wanted, text, crop, k, progress, locate=locate, judge=False)
+    records = ranking.records()
     if as_json:
         print_json(records)
         print_notes(ranking.attrs["warnings"], errors=True)
         return
     rows = [[str(r["rank"]), f"{r['score']:.3f}", str(r["relevance"]), str(r["image_id"])] for r in records]
     names = ["rank", "score", "relevance", "image"]
-    parts = [name for name in ranking.columns if name.startswith("part ")]
+    parts = [name for name in ranking.values if name.startswith("part ")]
     rows = [[*row, *(signed(r[name], 3) for name in parts)] for row, r in zip(rows, records, strict=True)]
     names += parts
     if locate:
         names.append("box")
-        corners = ranking[["x0", "y0", "x1", "y1"]].round().astype(int).to_numpy().tolist()
-        rows = [[*row, ",".join(map(str, box))] for row, box in zip(rows, corners, strict=True)]
+        boxes = (",".join(str(round(record[corner])) for corner in CORNERS) for record in records)
+        rows = [[*row, box] for row, box in zip(rows, boxes, strict=True)]
     asked = ranking.attrs.get("text")
     described = (
         asked is None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from workbench.collections.collection import Collection
 from workbench.collections.download import SOURCES
@@ -22,11 +22,14 @@ from workbench.common.paths import user_path
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 
-_OPENERS: dict[str, Callable[[Path, Progress], Collection]] = {
-    "oxford5k": lambda root, progress: open_oxford(root, "oxford5k", progress),
-    "paris6k": lambda root, progress: open_oxford(root, "paris6k", progress),
-    "roxford5k": lambda root, progress: open_revisited(root, "roxford5k", progress),
-    "rparis6k": lambda root, progress: open_revisited(root, "rparis6k", progress),
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OPENERS: dict[str, Callable[..., Collection]] = {
+    "oxford5k": partial(open_oxford, name="oxford5k"),
+    "paris6k": partial(open_oxford, name="paris6k"),
+    "roxford5k": partial(open_revisited, name="roxford5k"),
+    "rparis6k": partial(open_revisited, name="rparis6k"),
     "holidays": open_holidays,
     "ukbench": open_ukbench,
 }
@@ -89,8 +92,11 @@ def open_collection(
     Raises WorkbenchError with the path that was tried and the remedy.
     """
     check_labels(labels)
-    if isinstance(name, pd.DataFrame):
-        return open_table(name, progress)
+    if not isinstance(name, str | Path):
+        import pandas as pd
+
+        if isinstance(name, pd.DataFrame):
+            return open_table(name, progress, cache)
     if isinstance(name, str):
         if name == "posters":
             from workbench.collections.posters.collection import (
@@ -111,12 +117,12 @@ def open_collection(
                     f"{benchmark} is not in {str(root)!r}; run: workbench fetch {benchmark}, "
                     f"or name its folder: {benchmark}:FOLDER"
                 )
-            return _OPENERS[benchmark](root, progress)
+            return _OPENERS[benchmark](root, progress=progress, cache=cache)
     path = user_path(name, "collection")
     if path.is_dir():
-        return open_folder(path, labels, progress, sampling)
+        return open_folder(path, labels, progress, sampling, cache)
     if path.suffix.lower() == ".csv":
-        return open_csv(path, progress)
+        return open_csv(path, progress, cache)
     if path.exists():
         raise WorkbenchError(
             f"{str(name)!r} is a file; a collection is a folder of images or a .csv of labels"

@@ -9,16 +9,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.collections.images import known_note
 from workbench.collections.protocols import Protocol
+from workbench.collections.same_label import SameLabel
 from workbench.collections.truth_files import TruthFile
-from workbench.collections.video.moment import video_of
+from workbench.collections.video.moment import moment_of, video_of
 from workbench.collections.video.truth import VideoTruth
+from workbench.collections.watched_files import WatchedFiles
 from workbench.common.geometry import Box
-from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
+
+if TYPE_CHECKING:
+    from workbench.common.tables import Table
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Collection:
 
     @property
     def report(self) -> Table:
+        from workbench.common.tables import Table
+
         read = ((image, known_note(self.path(image))) for image in self.images)
         assumed = [(image, f"read with an assumption: {note}") for image, note in read if note]
         return Table([*self.problems, *assumed], columns=["image", "reason"])
@@ -108,6 +115,34 @@ class Collection:
                 files.setdefault((status.st_dev, status.st_ino), image)
         return files
 
+    def file_state(self) -> bytes:
+        """A value that changes when the file of an image, or of the video of a moment, does."""
+        return self._watched.state()
+
+    @cached_property
+    def _watched(self) -> WatchedFiles:
+        paths = (self.path(image) for image in self.members)
+        moments = ((path, moment_of(path)) for path in paths)
+        return WatchedFiles(str(path if moment is None else moment.file) for path, moment in moments)
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """The row of each image of the database: its position in ``images``."""
+        return {image: row for row, image in enumerate(self.images)}
+
+    @cached_property
+    def queries_by_id(self) -> Mapping[str, Query]:
+        """The query of each id."""
+        return {query.id: query for query in reversed(self.queries)}
+
+    @cached_property
+    def queries_by_image(self) -> Mapping[str, tuple[Query, ...]]:
+        """The queries of each image, in order."""
+        queries: dict[str, list[Query]] = {}
+        for query in self.queries:
+            queries.setdefault(query.image, []).append(query)
+        return {image: tuple(those) for image, those in queries.items()}
+
     def path(self, image_id: str) -> Path:
         """The path of an image's file."""
         top, _, rest = image_id.partition("/")
@@ -119,10 +154,10 @@ class Collection:
 
     def query(self, query_id: str) -> Query:
         """The query of that id. Raises WorkbenchError if there is none."""
-        for query in self.queries:
-            if query.id == query_id:
-                return query
-        raise WorkbenchError(f"{query_id!r} is not a query of {self.name!r}")
+        query = self.queries_by_id.get(query_id)
+        if query is None:
+            raise WorkbenchError(f"{query_id!r} is not a query of {self.name!r}")
+        return query
 
     def label_table(self, queries: Iterable[str] | None = None, grades: Iterable[str] | None = None) -> Table:
         """A table ``path,label,split`` of the images of these queries, each labelled with its query's id.
@@ -132,6 +167,8 @@ class Collection:
         are the database. Images that are relevant to several queries of this collection are left out.
         Raises WorkbenchError if a query is not known.
         """
+        from workbench.common.tables import Table
+
         chosen = [query.id for query in self.queries] if queries is None else list(queries)
         wanted = None if grades is None else set(grades)
         counts = Counter(
@@ -152,18 +189,22 @@ class Collection:
         lost = dict(unreadable)
         if not lost:
             return self
-        unread = {
-            query: sum(image in lost and grade != "junk" for image, grade in grades.items())
-            for query, grades in self.relevance.items()
-        }
-        before = self.unread_positives
+        before, relevance = self.unread_positives, self.relevance
+        if isinstance(relevance, SameLabel):  # written out, a label of n images would have n² entries
+            unread, relevance = relevance.lost(lost), relevance.without(lost)
+        else:
+            unread = {
+                query: sum(image in lost and grade != "junk" for image, grade in grades.items())
+                for query, grades in relevance.items()
+            }
+            relevance = {
+                query: {image: grade for image, grade in grades.items() if image not in lost}
+                for query, grades in relevance.items()
+            }
         return replace(
             self,
             images=tuple(image for image in self.images if image not in lost),
-            relevance={
-                query: {image: grade for image, grade in grades.items() if image not in lost}
-                for query, grades in self.relevance.items()
-            },
+            relevance=relevance,
             problems=tuple({**dict(self.problems), **lost}.items()),
             unread_positives={
                 **before,

@@ -8,49 +8,59 @@ fingerprint, it is a hash of both. A file is read again only when its ``stamp`` 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
-from workbench.collections import images
+from workbench.collections import header_table, images
+from workbench.collections.cache_database import CacheDatabase
 from workbench.collections.images import Header
 from workbench.collections.video.moment import DECIMALS, moment_of
-from workbench.common.files import Stamp, stamp
+from workbench.common.files import Stamp, is_settled, stamp
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 
-Result = TypeVar("Result")
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, stamp TEXT NOT NULL, digest BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS keys (digest BLOB PRIMARY KEY, key TEXT NOT NULL UNIQUE)",
+    header_table.TABLE,
 )
-_LOCK_SECONDS = 10  # to wait while another process writes
 _TOGETHER = 256  # files between two writes to the disk
-_SETTLED = 2 * 10**9  # ns after a change in which a clock of coarse steps may hide another one
 _ATTEMPTS = 3  # to read a file that does not change meanwhile
 
 
 class Contents:
-    """The keys of the images of one cache. Safe to use from several threads and processes.
+    """The headers and keys of the images of one cache. Safe to use from several threads and processes.
 
-    Without a writable cache the hashes are kept for the process only.
+    Without a writable cache they are kept for the process only.
     """
 
     def __init__(self, cache: Path) -> None:
-        self._path = cache / "contents.sqlite"
-        self._headers: dict[Path, Header] = {}
-        self._lock = threading.Lock()
-        self._memory: sqlite3.Connection | None = None  # in place of a file that cannot be used
+        self._database = CacheDatabase(cache / "contents.sqlite", _TABLES)
+        self._headers: dict[str, Header] = {}  # by path, with the keys of the contents as fingerprints
+
+    def load(self, paths: Sequence[str]) -> None:
+        """Remember the stored headers of images, all at once; those whose files have changed are not used."""
+        names = {_name(path): path for path in paths if "#t=" not in path}
+        if not names:
+            return
+        stored = self._database.run(lambda database: header_table.select(database, list(names)))
+        images.remember({names[name]: header for name, (header, _) in stored.items()})
+        for name, (header, key) in stored.items():
+            if key:
+                self._headers[names[name]] = replace(header, fingerprint=key)
+
+    def save(self, headers: Mapping[str, Header]) -> None:
+        """Store the headers of images, by path, that were read now."""
+        settled = [(_name(path), header, "") for path, header in headers.items() if images.is_settled(path)]
+        self._database.run(lambda database: header_table.insert(database, settled))
 
     def header(self, path: Path) -> Header:
         """The header of an image; its fingerprint is the key of the content. Raises WorkbenchError."""
@@ -66,6 +76,8 @@ class Contents:
         headers: dict[int, Header] = {}
         unreadable: dict[int, str] = {}
         changed: dict[int, Header] = {}
+        names = [os.fspath(path) for path in paths]
+        self.load([name for name in names if name not in self._headers])
         for position, path in enumerate(paths):
             if position % _TOGETHER == 0 and len(paths) > _TOGETHER:
                 progress("reading the headers of images", position, len(paths))
@@ -74,7 +86,7 @@ class Contents:
             except WorkbenchError as error:
                 unreadable[position] = str(error)
                 continue
-            known = self._headers.get(path)
+            known = self._headers.get(names[position])
             if known is not None and known.stamp == header.stamp:
                 headers[position] = known
             else:
@@ -88,14 +100,14 @@ class Contents:
             for position in positions:
                 result = identified[paths[position]]
                 if isinstance(result, Header):
-                    headers[position] = self._headers[paths[position]] = result
+                    headers[position] = self._headers[names[position]] = result
                 else:
                     unreadable[position] = result
         return headers, unreadable
 
     def _identify(self, headers: Mapping[Path, Header]) -> dict[Path, Header | str]:
         """The headers with the keys of their files' contents, or the reason that a file cannot be read."""
-        stored = self._run(lambda database: _stored(database, headers))
+        stored = self._database.run(lambda database: _stored(database, headers))
         missing = [path for path in headers if path not in stored]
         results: dict[Path, Header | str] = {}
         hashed: dict[Path, tuple[Header, bytes]] = {}
@@ -106,7 +118,7 @@ class Contents:
                 else:
                     hashed[path] = result
         known = {path: (headers[path], digest) for path, digest in stored.items()}
-        keys = self._run(lambda database: _record(database, hashed, known))
+        keys = self._database.run(lambda database: _record(database, hashed, known))
         return {
             **results,
             **{
@@ -114,16 +126,6 @@ class Contents:
                 for path, (header, d) in {**hashed, **known}.items()
             },
         }
-
-    def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do some work on the database in a transaction; in memory once the file cannot be used."""
-        with self._lock:
-            if self._memory is None:
-                with contextlib.suppress(OSError, sqlite3.Error):
-                    return _in_file(self._path, work)
-                self._memory = _copy(self._path)
-            with self._memory:
-                return work(self._memory)
 
 
 @lru_cache(maxsize=16)
@@ -159,15 +161,20 @@ def _record(
             if row is None:  # another process may store it at this moment
                 database.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (digest, candidate))
             keys[digest] = other if row is None else str(row[0])
-    now = time.time_ns()
     database.executemany(
         "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
         [
             (_name(path), _text(header), digest)
             for path, (header, digest) in hashed.items()
-            if max(header.stamp[1:3]) + _SETTLED < now
+            if is_settled(header.stamp)
         ],
     )
+    settled = [
+        (_name(path), header, keys[digest])
+        for path, (header, digest) in {**hashed, **known}.items()
+        if images.is_settled(os.fspath(path))
+    ]
+    header_table.insert(database, settled)
     return keys
 
 
@@ -204,43 +211,10 @@ def _video_digest(path: Path, changed: Stamp) -> bytes:
     return _digest(path).digest()
 
 
-def _in_file(path: Path, work: Callable[[sqlite3.Connection], Result]) -> Result:
-    """Do some work on the database of a cache; a damaged one is started again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for last in (False, True):
-        try:
-            with contextlib.closing(_connected(str(path))) as database, database:
-                database.execute("PRAGMA synchronous = NORMAL")
-                database.execute("BEGIN IMMEDIATE")
-                for table in _TABLES:
-                    database.execute(table)
-                return work(database)
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if last or code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise
-            path.unlink(missing_ok=True)  # it only saves time: the files are read again
-    raise AssertionError
-
-
-def _copy(path: Path) -> sqlite3.Connection:
-    """A copy in memory of a database that cannot be written; empty if it cannot be read."""
-    memory = _connected(":memory:")
-    with contextlib.suppress(sqlite3.Error):
-        file = _connected(f"{path.absolute().as_uri()}?immutable=1")
-        with contextlib.closing(file):
-            file.backup(memory)
-    for table in _TABLES:
-        memory.execute(table)
-    return memory
-
-
-def _connected(name: str) -> sqlite3.Connection:
-    return sqlite3.connect(name, _LOCK_SECONDS, check_same_thread=False, uri=name.startswith("file:"))
-
-
-def _name(path: Path) -> bytes:
-    return os.fsencode(os.path.abspath(path))
+def _name(path: Path | str) -> bytes:
+    text = os.fspath(path)
+    plain = text.startswith("/") and "/." not in text and "//" not in text
+    return os.fsencode(text if plain else os.path.abspath(text))
 
 
 def _text(header: Header) -> str:

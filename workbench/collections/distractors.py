@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench.collections.collection import Collection
-from workbench.collections.folder import existing_folder, list_images, read_headers
+from workbench.collections.folder import existing_folder, list_images
+from workbench.collections.read_headers import read_headers
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 
@@ -39,7 +40,9 @@ def check(distractors: str) -> None:
         raise WorkbenchError(f"distractors: {error}; or write synthetic:COUNT") from None
 
 
-def with_distractors(collection: Collection, distractors: str, progress: Progress = silent) -> Collection:
+def with_distractors(
+    collection: Collection, distractors: str, progress: Progress = silent, cache: Path | None = None
+) -> Collection:
     """Add distractors from a folder, or a note on the synthetic ones, which are drawn later.
 
     Ids are ``distractors/…`` (``distractors2/…`` if the collection has a folder of that name). Files of the
@@ -66,7 +69,7 @@ def with_distractors(collection: Collection, distractors: str, progress: Progres
             else f"there is no image in {str(root)!r}"
         )
         raise WorkbenchError(f"distractors: {reason}; name a folder of other images")
-    headers, unreadable = read_headers(root, added, progress)
+    headers, unreadable = read_headers(root, added, progress, cache)
     ids = [*members, *(name for name, _ in collection.problems)]
     top = _unused(_TOP, {image.partition("/")[0] for image in ids})
     left_out = len(names) - len(added)

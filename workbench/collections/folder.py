@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -13,8 +12,9 @@ from workbench.collections.collection import Collection, Query
 from workbench.collections.folder_labels import check_labels, label_of_image, notes_on_equal_names, only_image
 from workbench.collections.hidden_files import answers, is_hidden
 from workbench.collections.image_formats import extensions, why_not_read
-from workbench.collections.images import Header, header, value_notes
+from workbench.collections.images import value_notes
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.read_headers import Problems, read_headers
 from workbench.collections.same_label import SameLabel
 from workbench.collections.truth_files import truth_files
 from workbench.collections.video.moment import SUFFIXES as VIDEO_SUFFIXES
@@ -24,14 +24,16 @@ from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 
-Problems = tuple[tuple[str, str], ...]
-
 
 def open_folder(
-    root: Path, labels: str = "none", progress: Progress = silent, sampling: Sampling = DEFAULT
+    root: Path,
+    labels: str = "none",
+    progress: Progress = silent,
+    sampling: Sampling = DEFAULT,
+    cache: Path | None = None,
 ) -> Collection:
     """Open all images below ``root``, and the moments of videos, by ``sampling``; hidden files and
-    folders are skipped.
+    folders are skipped. Headers are kept in ``cache``.
 
     With ``labels="folders"`` the label of an image is its folder (images directly in ``root`` have
     none and are distractors), and each image of a label with two or more images is a query. With
@@ -41,7 +43,7 @@ def open_folder(
     check_labels(labels)
     root = existing_folder(root)
     files, problems = list_images(root, extensions() | VIDEO_SUFFIXES)
-    videos = [name for name in files if PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES]
+    videos = [name for name in files if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES]
     names, notes = sorted({*files} - {*videos}), list[str]()
     if videos:
         from workbench.collections.video.listing import list_moments  # OpenCV, which images do not need
@@ -56,9 +58,13 @@ def open_folder(
             f"no image and no video in {str(root)!r}{unread}; images end in "
             f"{', '.join(sorted(extensions()))}, videos in {', '.join(sorted(VIDEO_SUFFIXES))}"
         )
-    labelled = sorted({(root / name).parent for name in names}) if labels != "none" else []
+    labelled = (
+        sorted({root / folder for folder in {os.path.dirname(name) for name in names}})
+        if labels != "none"
+        else []
+    )
     recorded = truth_files(labelled)
-    headers, unreadable = read_headers(root, names, progress)
+    headers, unreadable = read_headers(root, names, progress, cache)
     collection = Collection(
         name=printable(root.name or root),
         root=root,
@@ -143,7 +149,7 @@ def list_images(root: Path, suffixes: frozenset[str] | None = None) -> tuple[lis
             if is_hidden(entry.name):
                 continue
             name = f"{folder}/{entry.name}" if folder else entry.name
-            suffix = Path(entry.name).suffix.lower()
+            suffix = os.path.splitext(entry.name)[1].lower()
             if answers(entry.is_dir):
                 target = os.path.realpath(entry.path) if entry.is_symlink() else None
                 # A link into the root would show the same images a second time.
@@ -163,43 +169,6 @@ def list_images(root: Path, suffixes: frozenset[str] | None = None) -> tuple[lis
 
 def _text(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
-
-
-def read_headers(
-    root: Path, names: Iterable[str], progress: Progress = silent
-) -> tuple[dict[str, Header], Problems]:
-    """Read image headers in parallel: {name: header}, and (name, reason) of the unreadable images.
-
-    Raises WorkbenchError if there are images and none can be read.
-    """
-    names = list(names)
-
-    def read(name: str) -> Header | str:
-        try:
-            return header(root / name)
-        except WorkbenchError as error:
-            return str(error)
-
-    headers: dict[str, Header] = {}
-    problems: list[tuple[str, str]] = []
-    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        try:
-            for done, (name, result) in enumerate(zip(names, pool.map(read, names), strict=True), 1):
-                if isinstance(result, Header):
-                    headers[name] = result
-                else:
-                    problems.append((name, result))
-                if done % 50 == 0 or done == len(names):
-                    progress("checking images", done, len(names))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # cancelled: do not read the rest
-            raise
-    if problems and not headers:
-        raise WorkbenchError(
-            f"none of the {len(names)} images in {str(root)!r} can be read; "
-            f"the first, {problems[0][0]!r}: {problems[0][1]}"
-        )
-    return headers, tuple(problems)
 
 
 def index_by_stem(root: Path, names: Iterable[str]) -> tuple[dict[str, str], Problems]:

@@ -26,8 +26,8 @@ def only_image(unread: int) -> str:
 
 def label_of_image(image: str, labels: str) -> str:
     """The label of an image in a folder, by ``folders`` or ``folders:last``."""
-    folder = PurePosixPath(image).parent
-    return folder.name if labels == "folders:last" else str(folder)
+    folder = image.rpartition("/")[0] or "."
+    return folder.rpartition("/")[2] if labels == "folders:last" else folder
 
 
 def notes_on_equal_names(labels: Iterable[str]) -> tuple[str, ...]:

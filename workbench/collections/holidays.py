@@ -11,17 +11,17 @@ from workbench.collections.folder import (
     existing_folder,
     index_by_stem,
     list_images,
-    read_headers,
     require_present,
     size_notes,
 )
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.read_headers import read_headers
 from workbench.common.progress import Progress, silent
 
 PUBLISHED = 1491
 
 
-def open_holidays(root: Path, progress: Progress = silent) -> Collection:
+def open_holidays(root: Path, progress: Progress = silent, cache: Path | None = None) -> Collection:
     """Open the images ``NNNNNN.jpg`` below ``root``: ``NNNN00`` is the query of the group ``NNNN``.
 
     Raises WorkbenchError if there is no such image or the query of a group is missing.
@@ -33,7 +33,7 @@ def open_holidays(root: Path, progress: Progress = silent) -> Collection:
     for stem in sorted(stems):
         groups.setdefault(stem[:4], []).append(stems[stem])
     require_present("Holidays", (f"{group}00" for group in groups), stems, root)
-    headers, broken = read_headers(root, stems.values(), progress)
+    headers, broken = read_headers(root, stems.values(), progress, cache)
     queries = {stems[f"{group}00"]: (stems[f"{group}00"], group) for group in groups}
     return Collection(
         name="holidays",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from workbench.collections.image_headers import read_facts
 from workbench.collections.image_limits import MOST_PIXELS
 from workbench.collections.image_modes import rgb
 from workbench.collections.video.moment import DECIMALS, Moment, moment_of
+from workbench.common import files
 from workbench.common.files import Stamp, stamp
 from workbench.common.geometry import Box
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
@@ -39,7 +41,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Header:
     """The upright size of an image in pixels and the fingerprint of its file, read without decoding it.
 
@@ -54,7 +56,8 @@ class Header:
     stamp: Stamp = (0, 0, 0, 0)
 
 
-_headers: dict[Path, Header] = {}
+_headers: dict[str, Header] = {}  # by path
+_unsettled: set[str] = set()  # paths whose files may have changed once more without another stamp
 
 
 def header(path: Path) -> Header:
@@ -62,14 +65,39 @@ def header(path: Path) -> Header:
     a moment belongs to."""
     if (moment := moment_of(path)) is not None:
         return _moment_header(moment)
+    name = os.fspath(path)
+    known = known_header(name)
+    if known is not None:
+        return known
+    read = read_header(path)
+    _headers[name] = read
+    if files.is_settled(read.stamp):
+        _unsettled.discard(name)
+    else:
+        _unsettled.add(name)
+    return read
+
+
+def known_header(path: str) -> Header | None:
+    """The header of an image that has been read or remembered, if its file has not changed since."""
+    known = _headers.get(path)
+    if known is None or path in _unsettled:
+        return None
     try:
-        changed = stamp(path.stat())
+        return known if known.stamp == stamp(os.stat(path)) else None
     except (OSError, ValueError):
-        return read_header(path)  # raises with the reason
-    cached = _headers.get(path)
-    if cached is None or cached.stamp != changed:
-        cached = _headers[path] = read_header(path)
-    return cached
+        return None  # reading it raises with the reason
+
+
+def is_settled(path: str) -> bool:
+    """Whether the header of an image is known, and tells every change of its file by its stamp."""
+    return path in _headers and path not in _unsettled
+
+
+def remember(headers: Mapping[str, Header]) -> None:
+    """Keep settled headers that were read earlier, by path, each until its file's stamp differs."""
+    _headers.update(headers)
+    _unsettled.difference_update(headers)
 
 
 def exists(path: Path) -> bool:
@@ -80,7 +108,7 @@ def exists(path: Path) -> bool:
 
 def known_note(path: Path) -> str:
     """The note of a header that has been read already; empty for most images."""
-    cached = _headers.get(path)
+    cached = _headers.get(os.fspath(path))
     return cached.note if cached else ""
 
 

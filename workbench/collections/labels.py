@@ -9,15 +9,14 @@ import os
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.collections.collection import Collection, Query
-from workbench.collections.folder import SameLabel, read_headers
+from workbench.collections.folder import SameLabel
 from workbench.collections.folder_labels import only_image
 from workbench.collections.images import value_notes
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.read_headers import read_headers
 from workbench.collections.truth_files import TruthFile, truth_files
 from workbench.common.geometry import Box
 from workbench.common.paths import Listings, find_file, user_path
@@ -26,12 +25,15 @@ from workbench.common.text import read_text
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _CORNERS = ("x0", "y0", "x1", "y1")
 _SPLITS = ("query", "database", "both")
 _HINT = "; separate the columns by commas, not by semicolons or tabs"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Row:
     line: int
     path: str  # absolute
@@ -40,7 +42,7 @@ class _Row:
     box: Box | None
 
 
-def open_csv(path: Path, progress: Progress = silent) -> Collection:
+def open_csv(path: Path, progress: Progress = silent, cache: Path | None = None) -> Collection:
     """Read a CSV with the columns ``path,label`` and, optionally, ``split`` and a query box.
 
     ``split`` is ``query``, ``database`` or ``both`` (default); the box ``x0,y0,x1,y1`` is in pixels
@@ -51,21 +53,26 @@ def open_csv(path: Path, progress: Progress = silent) -> Collection:
     """
     path = Path(os.path.abspath(user_path(path, "collection")))
     recorded = truth_files([path])
-    return _open(path, read_text(path), [path.parent], recorded, progress)
+    return _open(path, read_text(path), [path.parent], recorded, progress, cache)
 
 
-def open_table(table: pd.DataFrame, progress: Progress = silent) -> Collection:
+def open_table(table: pd.DataFrame, progress: Progress = silent, cache: Path | None = None) -> Collection:
     """As ``open_csv``, from a DataFrame; paths are absolute, or relative to the current folder.
 
     Ids are relative to the nearest common folder of the images. The collection's name is
     ``table.attrs["name"]`` (default: ``table``).
     """
     name = str(table.attrs.get("name", "table")).replace("/", "-")
-    return _open(Path.cwd() / name, table.to_csv(index=False), [], (), progress)
+    return _open(Path.cwd() / name, table.to_csv(index=False), [], (), progress, cache)
 
 
 def _open(
-    path: Path, text: str, above: list[Path], recorded: tuple[TruthFile, ...], progress: Progress
+    path: Path,
+    text: str,
+    above: list[Path],
+    recorded: tuple[TruthFile, ...],
+    progress: Progress,
+    cache: Path | None,
 ) -> Collection:
     rows = list(_rows(path, text))
     if not rows:
@@ -74,8 +81,9 @@ def _open(
         root = Path(os.path.commonpath([*above, *(os.path.dirname(row.path) for row in rows)]))
     except ValueError:
         raise WorkbenchError(f"{str(path)!r}: its images are on several drives; move them to one") from None
-    ids = {row.path: Path(row.path).relative_to(root).as_posix() for row in rows}
-    headers, problems = read_headers(root, dict.fromkeys(ids.values()), progress)
+    above_names = len(os.path.join(root, ""))
+    ids = {row.path: row.path[above_names:].replace(os.sep, "/") for row in rows}
+    headers, problems = read_headers(root, dict.fromkeys(ids.values()), progress, cache)
 
     unread = _unread_rows(rows, ids, headers)
     groups: dict[str, dict[str, None]] = {}
@@ -172,6 +180,7 @@ def _unused_name(image: str, taken: Mapping[str, object]) -> str:
 def _rows(path: Path, text: str) -> Iterator[_Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     listings: Listings = {}
+    folder = str(path.parent)
     columns: list[str] | None = None
     try:
         for values in reader:
@@ -182,7 +191,7 @@ def _rows(path: Path, text: str) -> Iterator[_Row]:
                 _check_columns(path, columns)
                 continue
             try:
-                yield _row(path.parent, columns, values, reader.line_num, listings)
+                yield _row(folder, columns, values, reader.line_num, listings)
             except WorkbenchError as error:
                 raise WorkbenchError(f"{str(path)!r}, line {reader.line_num}: {error}") from None
     except csv.Error as error:
@@ -208,13 +217,13 @@ def _other_separator(values: list[str]) -> bool:
     return any(";" in value or "\t" in value for value in values)
 
 
-def _row(folder: Path, columns: list[str], values: list[str], line: int, listings: Listings) -> _Row:
+def _row(folder: str, columns: list[str], values: list[str], line: int, listings: Listings) -> _Row:
     if len(values) != len(columns):
         raise WorkbenchError(
             "it has more or fewer values than the header; quote values that contain commas"
             + (_HINT if _other_separator(values) else "")
         )
-    text = {column: value.strip() for column, value in zip(columns, values, strict=True)}
+    text = dict(zip(columns, map(str.strip, values), strict=True))
     if not text["path"] or "\0" in text["path"]:
         raise WorkbenchError("the path is empty or not text; name an image file")
     split = text.get("split") or "both"
@@ -222,11 +231,10 @@ def _row(folder: Path, columns: list[str], values: list[str], line: int, listing
         raise WorkbenchError(f"split {split!r} is not known; valid: {', '.join(_SPLITS)}")
     if split == "query" and not text["label"]:
         raise WorkbenchError("a query needs a label, which determines its positives")
-    absolute = Path(os.path.normpath(folder / os.path.expanduser(text["path"])))
-    absolute = find_file(absolute, listings) or absolute
-    return _Row(
-        line, str(absolute), text["label"], split, _box([text.get(corner, "") for corner in _CORNERS])
-    )
+    absolute = os.path.normpath(os.path.join(folder, os.path.expanduser(text["path"])))
+    if not os.path.lexists(absolute):
+        absolute = str(find_file(Path(absolute), listings) or absolute)
+    return _Row(line, absolute, text["label"], split, _box([text.get(corner, "") for corner in _CORNERS]))
 
 
 def _box(corners: list[str]) -> Box | None:

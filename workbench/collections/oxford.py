@@ -10,12 +10,12 @@ from workbench.collections.folder import (
     existing_folder,
     index_by_stem,
     list_images,
-    read_headers,
     require_present,
     size_notes,
 )
 from workbench.collections.hidden_files import visible_files
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.read_headers import read_headers
 from workbench.collections.truth_files import truth_files
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
@@ -37,7 +37,7 @@ PARIS_UNREADABLE = frozenset(_PARIS.split())
 _CONVENTION = "one of the archive's 20 unreadable files; left out by convention"
 
 
-def open_oxford(root: Path, name: str, progress: Progress = silent) -> Collection:
+def open_oxford(root: Path, name: str, progress: Progress = silent, cache: Path | None = None) -> Collection:
     """Open ``oxford5k`` or ``paris6k``: images and ``*_{query,good,ok,junk}.txt`` anywhere below ``root``.
 
     The id of a query is that of its file, such as ``all_souls_1``. Raises WorkbenchError if the ground
@@ -69,7 +69,7 @@ def open_oxford(root: Path, name: str, progress: Progress = silent) -> Collectio
     problems = [(stem, "missing; junk in the ground truth") for stem in sorted(junk)]
     problems += [(image, _CONVENTION) for stem, image in stems.items() if stem in left_out]
     kept = {stem: image for stem, image in stems.items() if stem not in left_out}
-    headers, broken = read_headers(root, kept.values(), progress)
+    headers, broken = read_headers(root, kept.values(), progress, cache)
     return Collection(
         name=name,
         root=root,

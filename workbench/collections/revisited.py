@@ -16,12 +16,12 @@ from workbench.collections.folder import (
     existing_folder,
     index_by_stem,
     list_images,
-    read_headers,
     require_present,
     size_notes,
 )
 from workbench.collections.hidden_files import visible_files
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.read_headers import read_headers
 from workbench.collections.truth_files import truth_files
 from workbench.common.geometry import Box
 from workbench.common.progress import Progress, silent
@@ -42,7 +42,9 @@ class GroundTruth(NamedTuple):
     grades: list[dict[str, str]]
 
 
-def open_revisited(root: Path, name: str, progress: Progress = silent) -> Collection:
+def open_revisited(
+    root: Path, name: str, progress: Progress = silent, cache: Path | None = None
+) -> Collection:
     """Open ``roxford5k`` or ``rparis6k``: ``gnd_NAME.pkl`` (or .json, .parquet) and images below ``root``.
 
     Queries are not in the database. Raises WorkbenchError if the ground truth is missing,
@@ -65,7 +67,7 @@ def open_revisited(root: Path, name: str, progress: Progress = silent) -> Collec
 
     missing = [image for image in truth.images if image not in stems]
     names = [stems[image] for image in (*truth.images, *truth.queries) if image in stems]
-    headers, broken = read_headers(root, names, progress)
+    headers, broken = read_headers(root, names, progress, cache)
     images = tuple(stems[image] for image in truth.images if image in stems)
     readable = sum(image in headers for image in images)
     return Collection(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 
 class _Others(Mapping[str, str]):
@@ -37,6 +37,31 @@ class SameLabel(Mapping[str, Mapping[str, str]]):
     def __getitem__(self, query: str) -> Mapping[str, str]:
         image, label = self._queries[query]
         return _Others(self._groups.get(label, {}), image)
+
+    def label(self, query: str) -> str:
+        """The label of a query."""
+        return self._queries[query][1]
+
+    def members(self, label: str) -> Mapping[str, None]:
+        """The database images of a label, in order."""
+        return self._groups.get(label, {})
+
+    def without(self, images: Container[str]) -> SameLabel:
+        """The same relation without some images of the database."""
+        groups = {
+            label: [image for image in group if image not in images] for label, group in self._groups.items()
+        }
+        return SameLabel(groups, self._queries)
+
+    def lost(self, images: Iterable[str]) -> dict[str, int]:
+        """For each query that has positives among ``images``, their number."""
+        lost = set(images)
+        counts = {label: len(group.keys() & lost) for label, group in self._groups.items()}
+        of_query = {
+            query: counts.get(label, 0) - (image in lost and image in self._groups.get(label, {}))
+            for query, (image, label) in self._queries.items()
+        }
+        return {query: count for query, count in of_query.items() if count}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._queries)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,8 @@ class TruthFile(NamedTuple):
 
 def truth_files(paths: Iterable[Path]) -> tuple[TruthFile, ...]:
     """Record files and folders before they are read."""
-    return tuple(TruthFile(path, _status(path), _digest(path)) for path in paths)
+    suffixes = lru_cache(extensions)  # which looks for packages
+    return tuple(TruthFile(path, _status(path), _digest(path, suffixes)) for path in paths)
 
 
 def change_note(files: Sequence[TruthFile]) -> str:
@@ -53,12 +55,12 @@ def _status(path: Path) -> tuple[int, ...]:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, image_suffixes: Callable[[], frozenset[str]] = extensions) -> str:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            suffixes = extensions()
-            names = sorted(name for name in os.listdir(path) if Path(name).suffix.lower() in suffixes)
+            suffixes = image_suffixes()
+            names = sorted(name for name in os.listdir(path) if os.path.splitext(name)[1].lower() in suffixes)
             return hashlib.blake2b("/".join(names).encode(errors="surrogateescape")).hexdigest()
         if not stat.S_ISREG(mode):  # a pipe would wait for a writer
             return ""

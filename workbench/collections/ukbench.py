@@ -10,17 +10,17 @@ from workbench.collections.folder import (
     existing_folder,
     index_by_stem,
     list_images,
-    read_headers,
     require_present,
     size_notes,
 )
 from workbench.collections.protocols import PROTOCOLS
+from workbench.collections.read_headers import read_headers
 from workbench.common.progress import Progress, silent
 
 PUBLISHED = 10200
 
 
-def open_ukbench(root: Path, progress: Progress = silent) -> Collection:
+def open_ukbench(root: Path, progress: Progress = silent, cache: Path | None = None) -> Collection:
     """Open the images ``ukbenchNNNNN.jpg`` below ``root``; numbers 4n … 4n + 3 show one object.
 
     Every image is a query and one of its own four positives. Raises WorkbenchError if there is no such
@@ -35,7 +35,7 @@ def open_ukbench(root: Path, progress: Progress = silent) -> Collection:
     objects = {stem: int(stem[-5:]) // 4 for stem in sorted(stems)}
     views = {n: [f"ukbench{4 * n + view:05d}" for view in range(4)] for n in dict.fromkeys(objects.values())}
     require_present("UKBench", (stem for four in views.values() for stem in four), stems, root)
-    headers, broken = read_headers(root, stems.values(), progress)
+    headers, broken = read_headers(root, stems.values(), progress, cache)
     positives = {n: dict.fromkeys((stems[stem] for stem in four), "positive") for n, four in views.items()}
     return Collection(
         name="ukbench",

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ _UNIQUE_PART = re.compile(r"\..*\.[0-9a-f]{8}\.part", re.DOTALL)
 _swept: set[tuple[Path, re.Pattern[str]]] = set()
 
 Stamp = tuple[int, int, int, int]  # size in bytes, time of modification and of change (ns), inode
+SETTLED = 2 * 10**9  # ns after a change in which a clock of coarse steps may hide another one
 
 
 def stamp(status: os.stat_result) -> Stamp:
@@ -30,6 +32,11 @@ def stamp(status: os.stat_result) -> Stamp:
     Programs that copy files may set the size and the time of modification, but not these two.
     """
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def is_settled(changed: Stamp) -> bool:
+    """Whether a file changed long enough ago for its stamp to tell a change after now."""
+    return max(changed[1:3]) + SETTLED < time.time_ns()
 
 
 @contextlib.contextmanager

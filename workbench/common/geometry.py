@@ -11,6 +11,7 @@ import numpy as np
 from workbench.config.errors import WorkbenchError
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
+CORNERS = ("x0", "y0", "x1", "y1")  # as columns of a table
 
 
 def as_box(values: np.ndarray) -> Box:

@@ -15,7 +15,10 @@ from typing import Any
 
 class _LazyModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self.__name__), name)
+        if name == "_imported":
+            self._imported = import_module(self.__name__)
+            return self._imported
+        return getattr(self._imported, name)
 
 
 def lazy_module(name: str) -> Any:

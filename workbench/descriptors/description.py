@@ -35,12 +35,16 @@ if TYPE_CHECKING:
     from workbench.descriptors.rpn import ProposalModel
 
 
+BLOCK = 2**16  # rows of vectors to which a step is applied at a time
+MAX_RUNS = 1000  # of rows that follow each other; more are copied
+
+
 @dataclass(frozen=True)
 class Descriptors:
     """Descriptors [n, D] of unit length, with the whitenings and models that computed them.
 
     ``regional`` and ``final`` are the whitenings of the regional and the later steps; ``without`` is the
-    number of images for which ``proposals`` proposed no region.
+    number of images for which ``proposals`` proposed no region. ``repaired``: their stored file was damaged.
     """
 
     vectors: torch.Tensor
@@ -49,6 +53,7 @@ class Descriptors:
     attention: Attention | None = None
     proposals: ProposalModel | None = None
     without: int = 0
+    repaired: bool = False
 
 
 def describe(
@@ -96,7 +101,15 @@ def describe_variants(
             regional = _fit_regional(scales, regional_steps, named, fit_on, provenance, seed, progress)
             summed_parts = combine_scales([_sum(regions, config, regional) for regions in scales], config)
             described = fit_final_steps(
-                summed_parts.total.sum(1), final_steps, named, fit_on, pairs, provenance, progress
+                summed_parts.total.squeeze(1)
+                if summed_parts.linear.shape[1] == 1
+                else summed_parts.total.sum(1),
+                final_steps,
+                named,
+                fit_on,
+                pairs,
+                provenance,
+                progress,
             )
             described = replace(
                 described,
@@ -119,14 +132,26 @@ def fit_final_steps(
 ) -> Descriptors:
     """Apply the final steps to images' vectors [n, D], fitting each step that is not in ``named``."""
     with torch.no_grad():
-        parts, final = Parts(vectors[:, None]), list[Whitening | None]()
+        final = list[Whitening | None]()
         for step in steps:
-            fitted = named.get(step) or _fit(
-                step, parts.total[fit_on, 0], provenance, parts.total[:, 0], pairs, progress
-            )
-            parts = apply_step(parts, step, fitted, together=True)
+            sample = _runs(vectors, fit_on)
+            fitted = named.get(step) or _fit(step, sample, provenance, vectors, pairs, progress)
+            blocks = [
+                apply_step(Parts(block[:, None]), step, fitted, together=True).total[:, 0]
+                for block in vectors.split(BLOCK)
+            ]
+            vectors = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
             final.append(fitted)
-        return Descriptors(parts.total[:, 0].contiguous(), (), tuple(final))
+        return Descriptors(vectors.contiguous(), (), tuple(final))
+
+
+def _runs(vectors: torch.Tensor, rows: Sequence[int]) -> list[torch.Tensor]:
+    """Some rows of vectors, as views of those that follow each other."""
+    at = np.asarray(rows)
+    ends = np.flatnonzero(np.diff(at) != 1) + 1
+    if len(ends) >= MAX_RUNS:
+        return [vectors[at]]
+    return [vectors[run[0] : run[-1] + 1] for run in np.split(at, ends) if len(run)]
 
 
 def describe_maps(
@@ -140,7 +165,7 @@ def describe_maps(
 
 def _fit(
     step: Step,
-    vectors: torch.Tensor,
+    vectors: Sequence[torch.Tensor],
     provenance: dict[str, Any],
     all_vectors: torch.Tensor | None = None,
     pairs: np.ndarray | None = None,
@@ -179,22 +204,28 @@ def _fit_regional(
     # A random number per image decides whether it is in the sample; images outside ``fit_on`` never are.
     draws = np.full(len(scales[0]), np.inf)
     draws[list(fit_on)] = np.random.default_rng(seed).random(len(fit_on))
+
+    def chosen(positions: Sequence[int], count: int) -> np.ndarray:
+        share = MAX_VECTORS / (len(fit_on) * count * len(scales))
+        return np.asarray(draws[positions] <= max(share, 2 / len(fit_on)))
+
     vectors = []
     for regions in scales:
-        for positions, chunk in regions.chunks():
-            vector_count = len(fit_on) * chunk.vectors.shape[1] * len(scales)
-            chosen = draws[positions] <= max(MAX_VECTORS / vector_count, 2 / len(fit_on))
-            selected = chunk.vectors if chosen.all() else chunk.vectors[chosen]  # mostly all: no copy
+        for positions, chunk in regions.chunks(chosen):
+            mask = chosen(positions, chunk.vectors.shape[1])
+            selected = chunk.vectors if mask.all() else chunk.vectors[mask]  # mostly all: no copy
             valid = chunk.valid
-            vectors.append(selected.flatten(0, 1) if valid is None else selected[valid[chosen]])
+            vectors.append(selected.flatten(0, 1) if valid is None else selected[valid[mask]])
     progress("whitening", 0, 0)
     whitenings: list[Whitening | None] = []
-    parts = Parts(torch.cat(vectors)[:, None])
     for step in steps:
-        fitted = named.get(step) or _fit(step, parts.total[:, 0], provenance, progress=progress)
+        fitted = named.get(step) or _fit(step, vectors, provenance, progress=progress)
         whitenings.append(fitted)
         if step is not steps[-1]:
-            parts = apply_step(parts, step, fitted, together=False)
+            vectors = [
+                apply_step(Parts(block[:, None]), step, fitted, together=False).total[:, 0]
+                for block in vectors
+            ]
     return whitenings
 
 

@@ -23,6 +23,11 @@ def card_of_vectors(config: Config, source: MapSource) -> dict[str, Any]:
     return {**source_card(source), "pooling": str(config.pooling), "before": "/".join(before) or "nothing"}
 
 
+def path_of(step: Step, source: MapSource) -> Path:
+    """The file of a named whitening."""
+    return trained_path(source.options.cache, str(step.learned))
+
+
 def named_whitenings(config: Config, source: MapSource) -> dict[Step, Whitening]:
     """Load the named whitening of a pipeline, cut to its dimensions; empty if it is fitted to the collection.
 
@@ -34,7 +39,7 @@ def named_whitenings(config: Config, source: MapSource) -> dict[Step, Whitening]
         return {}
     (step,) = config.whitenings
     name, dimensions = str(step.learned), int(step.args[0])
-    path = trained_path(source.options.cache, name)
+    path = path_of(step, source)
     advice = f"fit one: workbench train whitening COLLECTION {_unnamed(config, step)} --name {name}"
     try:
         status = path.stat()

@@ -61,7 +61,7 @@ class _Max(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
-        pooled = _maxima(maps, regions) if regions.ndim == 2 else _own_maxima(maps, regions)
+        pooled = _shared_maxima(maps, regions) if regions.ndim == 2 else _own_maxima(maps, regions)
         ctx.save_for_backward(maps, pooled)
         ctx.regions = regions
         return pooled
@@ -155,6 +155,19 @@ def _sums(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Sum the cells of maps with region weights [N, H, W] or [B, N, H, W], by one matrix product."""
     cells = maps.permute(0, 2, 3, 1).flatten(1, 2)
     return torch.bmm(weights.to(maps).flatten(-2).expand(len(maps), -1, -1), cells)
+
+
+def _shared_maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:
+    """Return the maximum of each region, the same regions for all maps.
+
+    Numbers in half precision that are not negative are in the order of their bits, whose comparison takes two
+    fifths of the time; any of them is above the bits of all negative numbers.
+    """
+    if maps.dtype == torch.float16 and maps.device.type == "cpu":
+        bits = _maxima(maps.view(torch.int16), regions)
+        if not bool((bits < 0).any()):  # else a region is negative everywhere
+            return bits.view(torch.float16)
+    return _maxima(maps, regions)
 
 
 def _maxima(maps: torch.Tensor, regions: np.ndarray) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from workbench.common.drawable import draw
 from workbench.common.files import replacing
 from workbench.common.lazy import lazy_module
 from workbench.config.errors import WorkbenchError
+from workbench.descriptors.blocks import Blocks
 
 linalg = lazy_module("scipy.linalg")
 
@@ -68,23 +70,23 @@ class Whitening:
     @classmethod
     def fit(
         cls,
-        vectors: torch.Tensor | np.ndarray,
+        vectors: torch.Tensor | np.ndarray | Sequence[torch.Tensor],
         dimensions: int,
         kind: str = "pcaw",
         pairs: np.ndarray | None = None,
         provenance: dict[str, Any] | None = None,
         strength: float = 1.0,
     ) -> Whitening:
-        """Fit to vectors [n, C]; keeps the ``dimensions`` directions of most variance, or all if fewer.
+        """Fit to vectors [n, C], or blocks of them; keeps the ``dimensions`` directions of most variance.
 
         ``pca`` rotates; ``pcaw`` also divides by the root of each eigenvalue (Jégou and Chum, ECCV 2012), or
         at a ``strength`` t from 0 to 1 by eigenvalue^(t/2); ``lw`` is learned whitening from ``pairs``
         [m, 2] of matching rows (Mikolajczyk and Matas 2007, as used by Radenović et al. 2018). Raises
         WorkbenchError on too few vectors.
         """
-        x = torch.as_tensor(vectors, dtype=torch.float32)
-        if x.ndim != 2 or len(x) < 2 or not bool(torch.isfinite(x.sum())):
-            raise WorkbenchError(f"{kind} needs at least two finite vectors [n, C], not {tuple(x.shape)}")
+        x = Blocks.of(vectors)
+        if x.channels is None or len(x) < 2 or not x.finite():
+            raise WorkbenchError(f"{kind} needs at least two finite vectors [n, C], not {x.shape}")
         if kind == "lw":
             if pairs is None or len(pairs) < 2:
                 raise WorkbenchError(
@@ -93,7 +95,7 @@ class Whitening:
                 )
             mean, projection = _learned(x, np.asarray(pairs), dimensions)
         elif kind in ("pca", "pcaw"):
-            mean = x.mean(0)
+            mean = x.mean()
             values, directions = _principal(x, mean, dimensions)
             projection = directions / values.sqrt()[:, None] if kind == "pcaw" else directions
         else:
@@ -164,13 +166,15 @@ def _check(header: Any, mean: torch.Tensor, projection: torch.Tensor) -> None:
             raise TypeError(name)
 
 
-def _principal(x: torch.Tensor, mean: torch.Tensor, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _principal(x: Blocks, mean: torch.Tensor, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the largest eigenvalues [D] of the covariance and their directions [D, C], up to its rank."""
-    n, channels = x.shape
-    centred = (x - mean).numpy()
-    gram = n < channels  # the smaller of the two matrices has the same eigenvalues
-    rows = centred if gram else centred.T
-    matrix = rows @ rows.T / n  # symmetric: NumPy computes one half of it
+    n, channels = len(x), x.channels
+    gram = channels is not None and n < channels  # the smaller of the two matrices has the same eigenvalues
+    if gram:
+        centred = torch.cat([block.clone() for block in x.centred(mean)]).numpy()
+        matrix = centred @ centred.T / n  # symmetric: NumPy computes one half of it
+    else:
+        matrix = x.covariance(mean)
     values, vectors = _largest(matrix, dimensions)
     # Values far below the squared length of the vectors are rounding errors.
     length = float(np.trace(matrix, dtype=np.float64)) + float(mean @ mean)
@@ -198,7 +202,7 @@ def _largest(matrix: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return values[::-1].copy(), (basis @ rotation)[:, ::-1].copy()
 
 
-def _learned(x: torch.Tensor, pairs: np.ndarray, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _learned(x: Blocks, pairs: np.ndarray, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
     """P = inverse Cholesky factor of the covariance of matched differences, then PCA in that space.
 
     Pairs are often fewer than dimensions: the covariance is shrunk towards a multiple of the identity,
@@ -206,17 +210,20 @@ def _learned(x: torch.Tensor, pairs: np.ndarray, dimensions: int) -> tuple[torch
     """
     from sklearn.covariance import ledoit_wolf_shrinkage
 
-    mean = x[np.unique(pairs[:, 0])].mean(0)
-    differences = (x[pairs[:, 0]] - x[pairs[:, 1]]).double()
+    first = np.unique(pairs[:, 0])
+    mean = x.rows(first).mean(0)
+    differences = (x.rows(pairs[:, 0]) - x.rows(pairs[:, 1])).double()
     within = differences.T @ differences / len(differences)
     average = within.trace() / len(within)
     if average <= 0:
-        return mean, x[:0]
+        return mean, torch.empty(0, len(mean))
     shrinkage = max(float(ledoit_wolf_shrinkage(differences.numpy(), assume_centered=True)), 1e-6)
     within = (1 - shrinkage) * within + shrinkage * average * torch.eye(len(within), dtype=torch.float64)
     root = torch.linalg.cholesky(within)
-    transformed = torch.linalg.solve_triangular(root, (x - mean).double().T, upper=False)
-    _, directions = torch.linalg.eigh(transformed @ transformed.T / transformed.shape[1])
+    # The covariance of the vectors after the inverse of the factor: root^-1 · covariance · root^-T.
+    half = torch.linalg.solve_triangular(root, torch.from_numpy(x.covariance(mean)).double(), upper=False)
+    transformed = torch.linalg.solve_triangular(root, half.T, upper=False)
+    _, directions = torch.linalg.eigh(transformed)
     directions = directions.flip(1)[:, : min(dimensions, len(x) - 1)]
     projection = torch.linalg.solve_triangular(root.T, directions, upper=True).T
     return mean, projection.float()

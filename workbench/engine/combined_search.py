@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
 from workbench.collections.distractors import synthetic_count
 from workbench.common.arguments import result_count
-from workbench.common.geometry import Box
+from workbench.common.columns import Columns
+from workbench.common.geometry import CORNERS
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -23,41 +23,13 @@ from workbench.engine.part_scores import all_scores
 from workbench.engine.places import LOCATED, Places
 from workbench.engine.provenance import warnings
 from workbench.engine.queries import QueryLike, find_query, relevance_of
-from workbench.engine.query_parts import SearchQuery, judged_query, resolve
-from workbench.engine.query_search import average_precision, rank_query
+from workbench.engine.query_parts import judged_query
+from workbench.engine.query_search import average_precision
 from workbench.engine.sketch_search import sketch_notes
 from workbench.engine.text_search import text_warnings
 from workbench.query.query import Query
-from workbench.search.ranking import Ranking, ranking_table, sorted_ranking
+from workbench.search.ranking import Ranking, ranking_columns, sorted_ranking
 from workbench.search.relevance_feedback import Feedback, feedback_direction
-
-
-def search(
-    engine: Engine,
-    config: Config,
-    query: SearchQuery | None,
-    text: str | None,
-    box: Box | None,
-    k: int | None,
-    progress: Progress,
-    also: Sequence[QueryLike] = (),
-    feedback: Feedback | None = None,
-    locate: bool = False,
-) -> pd.DataFrame:
-    """Rank the database for a query of any kind, as a table: see ``Bench.search``.
-
-    That of a query of parts has in ``attrs`` its ``text``, and its ``parts`` as text.
-    """
-    resolved = resolve(engine.collection, query, text, box)
-    if resolved.picture is not None:
-        table = rank_query(engine, config, *resolved.picture, k, progress, also, feedback, locate)
-    else:
-        assert resolved.parts is not None
-        table = rank_combined(engine, config, resolved.parts, k, progress, also, feedback, locate)
-    if resolved.parts is not None:
-        table.attrs["text"] = str(resolved.parts)
-        table.attrs["parts"] = [str(part) for part, _ in resolved.parts.parts]
-    return table
 
 
 @dataclass(frozen=True)
@@ -103,8 +75,9 @@ def rank_combined(
     also: Sequence[QueryLike] = (),
     feedback: Feedback | None = None,
     locate: bool = False,
-) -> pd.DataFrame:
-    """The first ``k`` images for a query of parts, as a table: see ``Bench.search``.
+    judge: bool = True,
+) -> Columns:
+    """The first ``k`` images for a query of parts, as columns: see ``Bench.search``.
 
     A column ``part 1``, ``part 2``, … of each part has its standardised score times its weight. Further
     images (``also``) and feedback are further summands of weight 1, feedback with the column ``feedback``. A
@@ -129,19 +102,18 @@ def rank_combined(
     judged = judged_query(collection, query)
     relevance = relevance_of(collection, judged) if judged is not None else lambda _: "unknown"
     previous = () if before is None else (before,)
-    table = ranking_table(ranking, collection.images, relevance, k, *previous)
-    first = ranking.rows[: len(table)]
+    ranked = ranking_columns(ranking, collection.images, relevance, k, *previous)
+    first = ranking.rows[: len(ranked)]
     if len(columns) > 1:
-        for name, column in columns.items():
-            table[name] = column[first]
-    if judged is not None:
-        table.attrs.update(average_precision(engine.describe(config, progress), judged, ranking))
+        ranked.values.update({name: column[first] for name, column in columns.items()})
+    if judged is not None and judge:
+        ranked.attrs.update(average_precision(engine.describe(config, progress), judged, ranking))
     entry = None if judged is None else find_query(collection, judged)
-    table.attrs["query"] = entry.id if entry else ""
-    table.attrs["warnings"] = search_notes(engine, config, combined, progress)
+    ranked.attrs["query"] = entry.id if entry else ""
+    ranked.attrs["warnings"] = search_notes(engine, config, combined, progress)
     if locate:
-        table[["x0", "y0", "x1", "y1"]] = _boxes(combined, first, progress)
-    return table
+        ranked.values.update(zip(CORNERS, _boxes(combined, first, progress).T, strict=True))
+    return ranked
 
 
 def _ranking(values: Values) -> Ranking:

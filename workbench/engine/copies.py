@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from workbench.collections.video.moment import video_of
+from workbench.collections.video.moment import seconds_of, video_of
 from workbench.common.progress import Progress
 from workbench.common.tables import Table
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
+from workbench.engine.cropped_moments import CroppedMoments, cropped_moments
 from workbench.engine.engine import Engine
+from workbench.engine.frame_store import frame_key, stored_frames
 from workbench.engine.provenance import search_warnings
 from workbench.engine.searcher import Searcher
 from workbench.engine.video_query import VideoQuery, borders, frame_vectors, stored_vectors, video_query
@@ -70,7 +73,8 @@ def find_copies(
     query, searcher = copy_search(engine, config, video, fps, progress)
     moments = moments_of(searcher)
     forms = query_frames(searcher, query, progress)
-    segments = aligned(searcher, query, forms, moments, fps, min_score, progress)
+    cropped = cropped_moments(searcher.described, progress)
+    segments = aligned(searcher, query, forms, moments, cropped, fps, min_score, progress)
     rows = [
         (one.query_start, one.query_end, moments.names[number], one.start, one.end, one.score)
         for number, one in segments
@@ -102,7 +106,7 @@ def moments_of(searcher: Searcher) -> Moments:
     for row, image in enumerate(images):
         if name := video_of(image):
             videos[row] = numbers.setdefault(name, len(numbers))
-            times[row] = float(image.rpartition("#t=")[2])
+            times[row] = seconds_of(image)
     return Moments(list(numbers), videos, times)
 
 
@@ -111,6 +115,7 @@ def aligned(
     query: VideoQuery,
     forms: Iterable[Frames],
     moments: Moments,
+    cropped: CroppedMoments,
     fps: float,
     min_score: float,
     progress: Progress,
@@ -118,36 +123,46 @@ def aligned(
     """The copied segments, the strongest first, each with the number of its video in ``moments``.
 
     ``forms`` are the query's frames, as they are and mirrored; of two answers for one segment the stronger
-    one counts. A video is not compared with itself.
+    one counts. They are sought in the database and in its moments without borders. A video is not compared
+    with itself.
     """
     segments: list[AlignedSegment] = []
     own = moments.names.index(query.name) if query.name in moments.names else -1
-    whole = searcher.index.size <= WHOLE
+    size = searcher.index.size
+    whole = size <= WHOLE
+    videos = np.concatenate([moments.videos, moments.videos[cropped.rows]])
+    times = np.concatenate([moments.times, moments.times[cropped.rows]])
     for frames in forms:
         progress("searching frames", 0, 0)
         rankings, highest = _rankings(searcher, frames.vectors, None if whole else DEEPEST)
         sample = None if whole or highest == 0 else frames.vectors @ background(searcher.vectors).T
-        pairs = candidates(rankings, searcher.index.size, highest, sample)
+        if highest:  # else scores are no cosines
+            rankings = cropped.added(rankings, frames.vectors, size)
+        pairs = candidates(rankings, size, highest, sample)
         progress("aligning videos", 0, 0)
-        numbers = moments.videos[pairs.rows]
+        numbers = videos[pairs.rows]
         others = (numbers >= 0) & ((numbers != own) if query.member else True)
         pairs = type(pairs)(*(part[others] for part in pairs))
-        segments += copied_segments(
-            pairs, frames.times, moments.videos, moments.times, 1.0 / fps, moments.period, min_score
-        )
+        segments += copied_segments(pairs, frames.times, videos, times, 1.0 / fps, moments.period, min_score)
     return without_overlaps(segments)
 
 
 def query_frames(searcher: Searcher, query: VideoQuery, progress: Progress) -> Iterator[Frames]:
     """The frames of a query without borders, as they are and then mirrored."""
-    box = borders(query)
+    described = searcher.described
+    cache = described.source.options.cache
+    box = borders(query, cache)
     for mirrored in (False, True):
-        stored = stored_vectors(searcher.described, query) if box is None and not mirrored else None
+        stored = stored_vectors(described, query) if box is None and not mirrored else None
         if stored is not None:
             yield Frames(query.times, stored)
-        else:
-            numbers, vectors = frame_vectors(searcher.described, query, box, mirrored, progress)
-            yield Frames(query.times[numbers], vectors, mirrored)
+            continue
+        numbers, vectors = stored_frames(
+            cache,
+            frame_key(described, query, box, mirrored),
+            partial(frame_vectors, described, query, box, mirrored, progress),
+        )
+        yield Frames(query.times[numbers], vectors, mirrored)
 
 
 def background(vectors: np.ndarray) -> np.ndarray:

@@ -20,7 +20,6 @@ from workbench.engine.copies import COLUMNS, find_copies
 from workbench.engine.engine import Engine
 from workbench.evaluation.copy_detection import (
     CopyMeasures,
-    Segment,
     copy_measures,
     intersection_over_union,
 )
@@ -39,7 +38,8 @@ class CopyEvaluation(Drawable):
     thresholds of the score, with its precision, recall and threshold. ``detections`` has the columns query,
     those of ``Bench.copies``, and transformation, empty where the detection is wrong. ``transformations`` has
     a row for each: transformation, copies, recall (at the threshold), iou (the mean over all copies, zero
-    for a missing one) and average_precision (of its queries alone).
+    for a missing one) and average_precision (of its queries alone). Of ``queries`` query videos ``negatives``
+    contain no copy; in ``false_alarms`` of those a segment is detected at the threshold.
     """
 
     metrics: dict[str, float]
@@ -50,6 +50,8 @@ class CopyEvaluation(Drawable):
     collection: str
     queries: int
     warnings: tuple[str, ...] = ()
+    negatives: int = 0
+    false_alarms: int = 0
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name} {self.metrics[name]:.3f}" for name in ("µAP", "F1", "precision", "recall"))
@@ -90,7 +92,8 @@ def evaluate_copies(engine: Engine, config: Config, fps: float, progress: Progre
         warnings = table.attrs["warnings"]
         rows += [(query, *row) for row in table.itertuples(index=False, name=None)]
     detections = Table(rows, columns=["query", *COLUMNS])
-    return judged(detections, truth.copies, str(config), engine.collection.name, tuple(warnings))
+    name = engine.collection.name
+    return judged(detections, truth.copies, str(config), name, tuple(warnings), truth.negatives)
 
 
 def judged(
@@ -99,11 +102,15 @@ def judged(
     pipeline: str,
     collection: str,
     warnings: tuple[str, ...] = (),
+    negatives: Sequence[str] = (),
 ) -> CopyEvaluation:
-    """The evaluation of detections (query, then the columns of ``Bench.copies``) against copied segments."""
-    copied = [Segment(*copy[:-1]) for copy in copies]
+    """The evaluation of detections (query, then the columns of ``Bench.copies``) against copied segments.
+
+    What is detected in ``negatives``, query videos without a copy, is wrong as any other wrong detection.
+    """
+    copied = list(copies)
     kinds = [copy.transformation for copy in copies]
-    detected = [Segment(*row[:6]) for row in detections.itertuples(index=False, name=None)]
+    detected = [CopiedSegment(*row[:6]) for row in detections.itertuples(index=False, name=None)]
     scores = detections["score"].to_numpy(float)
     measures = copy_measures(detected, scores.tolist(), copied)
     accepted = {
@@ -142,6 +149,14 @@ def judged(
         measures,
         pipeline,
         collection,
-        len({copy.query for copy in copied}),
+        len({copy.query for copy in copied}) + len(negatives),
         warnings,
+        len(negatives),
+        len(
+            {
+                segment.query
+                for segment, score in zip(detected, scores, strict=True)
+                if segment.query in negatives and score >= measures.threshold
+            }
+        ),
     )

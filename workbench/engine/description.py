@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ class DescribedCollection:
 
     The rows of ``pictures`` and of the vectors are the database in order, then the query pictures that are
     not in it. ``keys`` [scale][row] name the pictures in the store. ``words`` is the vocabulary of a bag of
-    words.
+    words. ``same_states`` are states of the collection's files in which they had the described contents.
     """
 
     config: Config
@@ -40,6 +41,7 @@ class DescribedCollection:
     descriptors: Descriptors
     seconds: float
     words: VisualWords | None = None
+    same_states: set[bytes] = field(default_factory=set, repr=False, compare=False)
 
     @property
     def database(self) -> torch.Tensor:
@@ -52,9 +54,9 @@ class DescribedCollection:
         stored = (next(source.batches([keys[row]], scale))[1] for scale, keys in enumerate(self.keys))
         return [maps.float() for maps in stored]
 
-    def image_rows(self) -> dict[str, int]:
+    def image_rows(self) -> Mapping[str, int]:
         """The row of each image of the database."""
-        return {image: row for row, image in enumerate(self.collection.images)}
+        return self.collection.rows
 
     def image_row(self, image_id: str) -> int:
         """The row of an image of the database, by its id or its path.
@@ -65,13 +67,15 @@ class DescribedCollection:
 
     def row(self, query: Query | None) -> int | None:
         """The row of a query of the collection; None without a query, or if its picture could not be read."""
-        picture = query and picture_of(self.collection, query)
-        return self.pictures.index(picture) if picture in self.pictures else None
+        return None if query is None else self._picture_rows.get(picture_of(self.collection, query))
+
+    @cached_property
+    def _picture_rows(self) -> Mapping[Picture, int]:
+        return {picture: row for row, picture in enumerate(self.pictures)}
 
     def query_rows(self) -> list[int]:
         """The row of each query, in the collection's order."""
-        row_of = {picture: row for row, picture in enumerate(self.pictures)}
-        return [row_of[picture_of(self.collection, query)] for query in self.collection.queries]
+        return [self._picture_rows[picture_of(self.collection, query)] for query in self.collection.queries]
 
     def ground_truth(self) -> list[dict[Any, Any]]:
         """The ground truth {row: grade} of each query; under ``self`` is the row of its own image."""
@@ -107,20 +111,25 @@ class DescribedCollection:
         return all(any(part is used_part for used_part in used) for part in current)
 
     def _pictures_fresh(self) -> bool:
+        state = self.collection.file_state()
+        if state in self.same_states:
+            return True
         headers, unreadable = contents.of(self.source.options.cache).headers(
             [picture.path for picture in self.pictures]
         )
-        return not unreadable and all(
+        same = not unreadable and all(
             key.startswith(headers[row].fingerprint) for row, key in enumerate(self.keys[0])
         )
+        if same:
+            self.same_states.add(state)
+        return same
 
 
 def image_row(collection: Collection, image_id: str) -> int:
     """The row of an image of a collection, by its id or its path. Raises WorkbenchError if it has none."""
-    rows = {image: row for row, image in enumerate(collection.images)}
-    row = rows.get(str(image_id))
+    row = collection.rows.get(str(image_id))
     if row is None:
-        row = rows.get(image_at(collection, image_id) or "")
+        row = collection.rows.get(image_at(collection, image_id) or "")
     if row is None:
         raise WorkbenchError(f"{shortened(str(image_id))!r} is not an image of {collection.name!r}")
     return row

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from workbench.collections import images
 from workbench.collections.collection import Collection
+from workbench.common.memory import release_freed_memory
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.descriptors.description import describe, fit_final_steps
-from workbench.engine.collection_maps import CollectionMaps, file_stamps
+from workbench.descriptors.description import Descriptors, describe, fit_final_steps
+from workbench.engine import stored_descriptions
+from workbench.engine.collection_maps import CollectionMaps
 from workbench.engine.description import DescribedCollection, picture_of, require_maps
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locks import NamedLocks
-from workbench.features.map_source import MapSource, Picture
+from workbench.features.map_limit import delete_oldest, note_use
+from workbench.features.map_source import MapSource, Picture, UnreadablePictures, scale_factor
 from workbench.local import vocabulary
 from workbench.local.features import LocalSource
 
@@ -41,6 +45,7 @@ class DescriptionCache:
         self._sources: dict[tuple[str, str], MapSource | LocalSource] = {}
         self._ready: dict[str, DescribedCollection] = {}
         self._lock = threading.Lock()  # protects the two dicts; held briefly
+        self._last_pictures: tuple[Collection, tuple[Picture, ...]] | None = None
         self._work_locks = NamedLocks()  # one for each pipeline and for each source
 
     def describe(self, config: Config, progress: Progress) -> DescribedCollection:
@@ -68,12 +73,11 @@ class DescriptionCache:
         source = require_maps(self._source_of(config))
         while True:
             before = self.collection
-            paths = [str(before.path(image)) for image in before.images]
-            stamps = file_stamps([path for path in paths if os.path.exists(path)])
+            state = before.file_state()
             with self._work_locks(f"maps {source.spec.name}", progress):
-                collection, _, keys = self._extract(source, 1, progress)
+                collection, _, keys = self._extract(source, 1, progress, stored=True)
             if collection is before:  # else unreadable images moved to the report
-                return CollectionMaps(collection, source, keys[0][: len(collection.images)], stamps)
+                return CollectionMaps(collection, source, keys[0][: len(collection.images)], state)
 
     def keypoints(self, described: DescribedCollection, name: str, progress: Progress) -> Keypoints:
         """The local features ``name`` of all described pictures; missing ones are extracted."""
@@ -108,27 +112,63 @@ class DescriptionCache:
     def _describe(self, config: Config, progress: Progress) -> DescribedCollection:
         started = time.perf_counter()
         source = self._source_of(config)
-        # Two pipelines of one backbone must not extract the same maps at the same time.
-        with self._work_locks(f"maps {source.spec.name}", progress):
-            collection, pictures, keys = self._extract(source, config.scales, progress)
-        fit_on, provenance = whitening_rows(collection), {"collection": collection.name}
-        needs_pairs = any(step.name == "lw" and not step.learned for step in config.whitenings)
-        pairs = matching_rows(collection, pictures) if needs_pairs else None
-        bag = None
-        if isinstance(source, LocalSource):
-            bag = vocabulary.describe(source, keys[0], int(config.pooling.args[0]), fit_on, progress)
-            vectors = torch.from_numpy(bag.vectors())
-            descriptors = fit_final_steps(vectors, config.vector_steps, {}, fit_on, pairs, provenance)
-        else:
-            seed = self.options.seed
-            descriptors = describe(source, keys, config, fit_on, pairs, provenance, seed, progress)
-        seconds = time.perf_counter() - started
-        return DescribedCollection(config, collection, source, pictures, keys, descriptors, seconds, bag)
+        while True:
+            before = self.collection
+            state = before.file_state()
+            # Two pipelines of one backbone must not extract the same maps at the same time.
+            with self._work_locks(f"maps {source.spec.name}", progress):
+                collection, pictures, keys = self._extract(source, config.scales, progress)
+            fit = _fit_rows(collection, pictures, config)
+            bag = None
+            try:
+                if isinstance(source, LocalSource):
+                    bag = vocabulary.describe(
+                        source, keys[0], int(config.pooling.args[0]), fit.rows, progress
+                    )
+                    vectors = torch.from_numpy(bag.vectors())
+                    descriptors = fit_final_steps(
+                        vectors, config.vector_steps, {}, fit.rows, fit.pairs, fit.provenance
+                    )
+                else:
+                    descriptors = self._descriptors(source, keys, config, fit, progress)
+            except UnreadablePictures as error:  # their maps were not stored
+                reasons = error.reasons
+                self._report(
+                    collection, pictures, {row: reasons[k] for row, k in enumerate(keys[0]) if k in reasons}
+                )
+                continue
+            seconds = time.perf_counter() - started
+            same = {state} if collection is before else set[bytes]()
+            return DescribedCollection(
+                config, collection, source, pictures, keys, descriptors, seconds, bag, same
+            )
+
+    def _descriptors(
+        self, source: MapSource, keys: list[list[str]], config: Config, fit: Fit, progress: Progress
+    ) -> Descriptors:
+        """The stored descriptors of pictures, or else new ones, which are stored."""
+        path = stored_descriptions.path_of(source, keys, config, *fit)
+        stored = stored_descriptions.read(path, config, source, len(keys[0]))
+        if stored is not None:
+            return stored
+        damaged = path.exists()
+        descriptors = describe(source, keys, config, *fit, self.options.seed, progress)
+        if path == stored_descriptions.path_of(source, keys, config, *fit):  # no trained part has changed
+            stored_descriptions.write(path, descriptors, config)
+        for scale in range(config.scales):
+            note_use(source.store(scale_factor(scale)).folder)
+        if self.options.map_bytes is not None:
+            delete_oldest(self.options.cache / "maps", self.options.map_bytes)
+        release_freed_memory()
+        return replace(descriptors, repaired=damaged)
 
     def _extract(
-        self, source: MapSource | LocalSource, scales: int, progress: Progress
+        self, source: MapSource | LocalSource, scales: int, progress: Progress, stored: bool = False
     ) -> tuple[Collection, tuple[Picture, ...], list[list[str]]]:
-        """Extract all pictures, again without those that turn out unreadable and move to the report."""
+        """Extract all pictures, again without those that turn out unreadable and move to the report.
+
+        Where not all maps are kept, they are extracted when they are needed, unless they must be ``stored``.
+        """
         while True:
             collection = self.collection
             if not collection.images:
@@ -136,24 +176,64 @@ class DescriptionCache:
                     f"{collection.name!r} has no image that can be read; "
                     f"its report names {len(collection.problems)}"
                 )
-            database = [Picture(collection.path(image)) for image in collection.images]
-            queries = [picture_of(collection, query) for query in collection.queries]
-            pictures = list(dict.fromkeys([*database, *queries]))
-            keys, unreadable = source.extract(pictures, scales, progress)
+            pictures = self._pictures(collection)
+            if isinstance(source, MapSource) and self.options.maps != "all" and not stored:
+                keys, unreadable = source.look_up(pictures, scales, progress)
+            else:
+                keys, unreadable = source.extract(pictures, scales, progress)
             if not unreadable:
-                return collection, tuple(pictures), keys
-            names = [*collection.images, *(query.image for query in collection.queries)]
-            name_at = {collection.path(image): image for image in names}
-            reasons = {pictures[row]: reason for row, reason in unreadable.items()}
-            crops = {picture: reason for picture, reason in reasons.items() if _is_outside(picture)}
-            lost = {name_at[picture.path]: reasons[picture] for picture in reasons.keys() - crops.keys()}
-            unjudged = {  # their images can be read
-                query.id: crops[picture]
-                for query, picture in zip(collection.queries, queries, strict=True)
-                if picture in crops and query.image not in lost
-            }
-            with self._lock:  # another backbone may have found other unreadable images meanwhile
-                self.collection = self.collection.without(lost.items()).without_queries(unjudged)
+                return collection, pictures, keys
+            self._report(collection, pictures, unreadable)
+
+    def _pictures(self, collection: Collection) -> tuple[Picture, ...]:
+        """The pictures that are described, of the last collection from memory."""
+        last = self._last_pictures
+        if last is None or last[0] is not collection:
+            last = self._last_pictures = collection, _pictures(collection)
+        return last[1]
+
+    def _report(
+        self, collection: Collection, pictures: Sequence[Picture], unreadable: Mapping[int, str]
+    ) -> None:
+        """Move unreadable images to the report, and leave out queries whose box is outside of their image."""
+        queries = [picture_of(collection, query) for query in collection.queries]
+        names = [*collection.images, *(query.image for query in collection.queries)]
+        name_at = {collection.path(image): image for image in names}
+        reasons = {pictures[row]: reason for row, reason in unreadable.items()}
+        crops = {picture: reason for picture, reason in reasons.items() if _is_outside(picture)}
+        lost = {name_at[picture.path]: reasons[picture] for picture in reasons.keys() - crops.keys()}
+        unjudged = {  # their images can be read
+            query.id: crops[picture]
+            for query, picture in zip(collection.queries, queries, strict=True)
+            if picture in crops and query.image not in lost
+        }
+        with self._lock:  # another backbone may have found other unreadable images meanwhile
+            self.collection = self.collection.without(lost.items()).without_queries(unjudged)
+
+
+class Fit(NamedTuple):
+    """What whitenings are fitted on: rows of the database, pairs of rows, and the origin that is noted."""
+
+    rows: list[int]
+    pairs: np.ndarray | None
+    provenance: dict[str, str]
+
+
+def _fit_rows(collection: Collection, pictures: Sequence[Picture], config: Config) -> Fit:
+    needs_pairs = any(step.name == "lw" and not step.learned for step in config.whitenings)
+    pairs = matching_rows(collection, pictures) if needs_pairs else None
+    return Fit(whitening_rows(collection), pairs, {"collection": collection.name})
+
+
+def _pictures(collection: Collection) -> tuple[Picture, ...]:
+    """The pictures that are described: the database, then the queries that are not in it."""
+    database = {image: Picture(collection.path(image)) for image in collection.images}
+    others = [
+        picture_of(collection, query)
+        for query in collection.queries
+        if query.box is not None or query.image not in database
+    ]
+    return tuple(dict.fromkeys([*database.values(), *others]))
 
 
 def _is_outside(picture: Picture) -> bool:
@@ -180,7 +260,7 @@ def whitening_rows(collection: Collection) -> list[int]:
 def matching_rows(collection: Collection, pictures: Sequence[Picture]) -> np.ndarray:
     """Rows [m, 2] of pictures that match by the ground truth: each query with each of its positives."""
     row_of = {picture: row for row, picture in enumerate(pictures)}
-    image_at = {image: row for row, image in enumerate(collection.images)}
+    image_at = collection.rows
     pairs = [
         (row_of[picture_of(collection, query)], image_at[image])
         for query in collection.queries

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,19 +13,21 @@ from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.options import Options
 from workbench.config.steps import Step
-from workbench.engine.class_probabilities import ClassProbabilities
 from workbench.engine.collection_maps import CollectionMaps
 from workbench.engine.default_pipeline import default_pipeline
 from workbench.engine.description import DescribedCollection
 from workbench.engine.description_cache import DescriptionCache
 from workbench.engine.keypoints import Keypoints
-from workbench.engine.one import RegionSets, RegionSetsCache
 from workbench.engine.queries import QueryLike, require_query
-from workbench.engine.region_search import RegionSearch
 from workbench.engine.searcher import Searcher, SearcherCache
 from workbench.engine.server_index import check_index_server
 from workbench.local.features import LocalSource
 from workbench.local.vocabulary import VisualWords
+
+if TYPE_CHECKING:
+    from workbench.engine.class_probabilities import ClassProbabilities
+    from workbench.engine.one import RegionSets, RegionSetsCache
+    from workbench.engine.region_search import RegionSearch
 
 
 class Engine:
@@ -36,11 +40,27 @@ class Engine:
     def __init__(self, collection: Collection, options: Options) -> None:
         self.options = options
         self.default = default_pipeline(collection)
-        self.region_search = RegionSearch()
         self._descriptions = DescriptionCache(collection, options)
         self._searchers = SearcherCache()
-        self._class_probabilities = ClassProbabilities(self._descriptions)
-        self._region_sets = RegionSetsCache(self.region_search)
+
+    @cached_property
+    def region_search(self) -> RegionSearch:
+        """The search of nearest regions, which keeps those of the last pipeline."""
+        from workbench.engine.region_search import RegionSearch
+
+        return RegionSearch()
+
+    @cached_property
+    def _region_sets(self) -> RegionSetsCache:
+        from workbench.engine.one import RegionSetsCache
+
+        return RegionSetsCache(self.region_search)
+
+    @cached_property
+    def _class_probabilities(self) -> ClassProbabilities:
+        from workbench.engine.class_probabilities import ClassProbabilities
+
+        return ClassProbabilities(self._descriptions)
 
     @property
     def collection(self) -> Collection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,13 @@ from workbench.config.printable import printable
 from workbench.engine.costs import costs
 from workbench.engine.description import DescribedCollection
 from workbench.engine.provenance import provenance, search_warnings
-from workbench.engine.query_rankings import block_size
+from workbench.engine.query_rankings import rank_queries
 from workbench.engine.searcher import Searcher
-from workbench.evaluation import protocols
 from workbench.evaluation.judged import judged_notes, judged_queries
 from workbench.evaluation.measures_text import measured
-from workbench.search.faiss_index import CANDIDATES, FaissIndex
-from workbench.search.ranking import LazyRankings, Ranking
+from workbench.evaluation.positives import PositiveRanks
+from workbench.evaluation.scores import Scores, mean_scores
+from workbench.search.ranking import Ranking
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -95,30 +95,20 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     described = searcher.described
     collection = described.collection
     protocol = require_ground_truth(collection)
-    rows, truth = described.query_rows(), described.ground_truth()
-    vectors = described.descriptors.vectors[rows]
-    junk = [searcher.junk_of(query) for query in collection.queries]
-    first: dict[int, Ranking] = {}
-    lengths = np.zeros(len(vectors), np.int64)
+    first, lengths = list[Ranking](), list[int]()
 
-    def keep_first(position: int, ranking: Ranking) -> NDArray[np.int64]:
-        first[position] = Ranking(ranking.rows[:KEPT_RESULTS].copy(), ranking.scores[:KEPT_RESULTS].copy())
-        lengths[position] = len(ranking.rows)
-        progress("ranking", position, len(vectors))
-        return ranking.rows
+    def ranked() -> Iterator[dict[str, PositiveRanks]]:
+        for query in rank_queries(searcher, KEPT_RESULTS, progress):
+            first.append(query.first)
+            lengths.append(query.length)
+            yield query.positives
 
-    def search(batch: slice) -> list[Ranking]:
-        features = searcher.features(rows[batch])
-        return searcher.search(vectors[batch], junk[batch], progress, features=features, k=least)
-
-    least = _candidates(searcher, truth)
-    rankings = LazyRankings(search, len(vectors), block_size(searcher), keep_first)
-    scores = protocols.evaluate(rankings, truth, protocol, rankings.scores)
+    scores = mean_scores(ranked(), [query.id for query in collection.queries], protocol)
     metrics = dict(scores.metrics)
     if scores.tied:
         metrics["mAP_pessimistic"], metrics["mAP_optimistic"] = scores.bounds
     measured_costs = costs(searcher, progress)
-    per_query = scores.per_query.assign(query=[query.id for query in collection.queries])
+    per_query = scores.per_query.assign(query=[query.id for query in collection.queries])  # as text
     about = provenance(searcher, measured_costs) | judged_queries(collection, per_query)
     return Evaluation(
         str(searcher.config),
@@ -140,25 +130,16 @@ def evaluate(searcher: Searcher, progress: Progress = silent) -> Evaluation:
     )
 
 
-def _candidates(searcher: Searcher, truth: Sequence[Mapping[Any, str]]) -> int | None:
-    """The number of candidates of a graph: the whole ranking, or twice the positives that a query has."""
-    if not isinstance(searcher.index, FaissIndex) or not searcher.index.graph:
-        return None
-    return max([CANDIDATES, *(2 * len(grades) for grades in truth)])
-
-
-def _coverage_warnings(
-    scores: protocols.Scores, lengths: NDArray[np.int64], searcher: Searcher
-) -> Iterator[str]:
+def _coverage_warnings(scores: Scores, lengths: Sequence[int], searcher: Searcher) -> Iterator[str]:
     if scores.missed:
         total = int(scores.per_query["positives"].sum())
         yield (
-            f"{searcher.index.name} ranks {lengths.min()} to {lengths.max()} of {searcher.index.size} images "
+            f"{searcher.index.name} ranks {min(lengths)} to {max(lengths)} of {searcher.index.size} images "
             f"for a query: {scores.missed} of {total} positives are not among them and count as not found"
         )
 
 
-def _tie_warnings(scores: protocols.Scores) -> Iterator[str]:
+def _tie_warnings(scores: Scores) -> Iterator[str]:
     low, high = scores.bounds
     if scores.tied and high - low >= MIN_SPREAD:
         yield (
@@ -168,22 +149,19 @@ def _tie_warnings(scores: protocols.Scores) -> Iterator[str]:
         )
 
 
-def _first_results(described: DescribedCollection, first: Mapping[int, Ranking]) -> pd.DataFrame:
+def _first_results(described: DescribedCollection, first: Sequence[Ranking]) -> pd.DataFrame:
     """The first results of every query as a table."""
-    images = described.collection.images
-    rows = np.concatenate([np.empty(0, np.int64), *(ranking.rows for ranking in first.values())])
-    lengths = [len(ranking.rows) for ranking in first.values()]
-    query_ids = np.array([described.collection.queries[position].id for position in first], object)
+    collection = described.collection
+    rows = np.concatenate([np.empty(0, np.int64), *(ranking.rows for ranking in first)])
+    distractors = range(max(0, int(rows.max(initial=-1)) + 1 - len(collection.images)))
+    names = [*collection.images, *(f"synthetic distractor {number}" for number in distractors)]
+    lengths = [len(ranking.rows) for ranking in first]
     ranks = [np.arange(1, length + 1, dtype=np.int32) for length in lengths]
-    scores = [ranking.scores for ranking in first.values()]
     return Table(
         {
-            "query": query_ids.repeat(lengths),
+            "query": np.array([query.id for query in collection.queries], object).repeat(lengths),
             "rank": np.concatenate([np.empty(0, np.int32), *ranks]),
-            "image_id": [
-                images[row] if row < len(images) else f"synthetic distractor {row - len(images)}"
-                for row in rows
-            ],
-            "score": np.concatenate([np.empty(0, np.float32), *scores]),
+            "image_id": np.array(names, object)[rows],
+            "score": np.concatenate([np.empty(0, np.float32), *(ranking.scores for ranking in first)]),
         }
     )

@@ -15,6 +15,7 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 from workbench.engine.copies import COLUMNS, aligned, copy_search, moments_of, query_frames
+from workbench.engine.cropped_moments import cropped_moments
 from workbench.engine.engine import Engine
 from workbench.engine.provenance import search_warnings
 from workbench.engine.video_query import video_query
@@ -74,11 +75,14 @@ def frame_alignment(
         raise WorkbenchError(f"no frame of video {printable(other.name)!r} could be read")
     number = moments.names.index(other.name)
     rows = np.flatnonzero(moments.videos == number)
+    cropped = cropped_moments(searcher.described, progress)
     database = searcher.described.database[rows].cpu().numpy()
+    inside = np.isin(cropped.rows, rows)  # the frames of this video are compared without its borders
+    database[np.searchsorted(rows, cropped.rows[inside])] = cropped.vectors[inside]
     forms = list(query_frames(searcher, query, progress))
     segments = [
         segment.alignment
-        for segment in aligned(searcher, query, forms, moments, fps, min_score, progress)
+        for segment in aligned(searcher, query, forms, moments, cropped, fps, min_score, progress)
         if segment.video == number
     ]
     similarities = [frames.vectors @ database.T for frames in forms]

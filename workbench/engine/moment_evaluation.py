@@ -98,10 +98,10 @@ def evaluate_moments(searcher: Searcher, progress: Progress = silent) -> MomentE
     rankings: dict[str, list[GroupRanking]] = {kind: [] for kind in truth.numbers}
     errors: list[tuple[int, float]] = []
     queries = []
-    for place, judged in enumerate(judged_rankings(searcher, progress)):
+    for place, (judged, ranking) in enumerate(judged_rankings(searcher, progress)):
         queries.append(judged.query.id)
-        others = ~np.isin(judged.ranking.rows, judged.own)
-        rows, scores = judged.ranking.rows[others], judged.ranking.scores[others]
+        others = ~np.isin(ranking.rows, judged.own)
+        rows, scores = ranking.rows[others], ranking.scores[others]
         for kind in rankings:
             rankings[kind].append(group_ranking(truth.of(kind, rows), scores))
         errors += [
@@ -162,7 +162,7 @@ class _Groups:
         self._truth, self._collection = truth, collection
         self._seconds = np.full(len(collection.images), np.nan)
         self._videos = list(collection.videos)
-        rows = {image: row for row, image in enumerate(collection.images)}
+        rows = collection.rows
         self._rows = rows
         self.numbers = {kind: np.full(len(rows), -1, np.int64) for kind in ("shots", "videos")}
         self._first: dict[str, int] = {}  # number of the first shot of each video

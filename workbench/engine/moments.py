@@ -31,7 +31,7 @@ def video_moments(collection: Collection, video: str | Path | None = None) -> li
     if not collection.videos:
         raise WorkbenchError(f"{collection.name!r} has no videos; open a folder of videos")
     videos = list(collection.videos) if video is None else [video_name(collection, video)]
-    row_of = {image: row for row, image in enumerate(collection.images)}
+    row_of = collection.rows
     listed = []
     for name in videos:
         times = {image: seconds_of(image) for image in collection.videos[name]}

@@ -10,8 +10,6 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 from workbench.engine.queries import query_vector
-from workbench.engine.sketch_search import colour_scores, sketch_scores
-from workbench.engine.text_search import text_scores
 from workbench.query.part import Part
 
 
@@ -30,7 +28,11 @@ def part_scores(
             vector = query_vector(described, part.value, part.box)[0]
             return (described.database @ vector).cpu().numpy().astype(np.float32)
         if part.kind == "text":
+            from workbench.engine.text_search import text_scores
+
             return text_scores(engine, config, part.value, progress)
+        from workbench.engine.sketch_search import colour_scores, sketch_scores
+
         if part.kind == "sketch":
             return sketch_scores(engine, config, part.value, progress)
         return colour_scores(engine, part.value, progress)

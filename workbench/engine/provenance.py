@@ -33,6 +33,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
     descriptors, source = described.descriptors, described.source
     fitted = [w.provenance for w in (*descriptors.regional, *descriptors.final) if w is not None]
     attention, proposals = descriptors.attention, descriptors.proposals
+    runtime = source.runtime if isinstance(source, MapSource) else ""
     return {
         "collection": described.collection.name,
         "protocol": protocol.name,
@@ -45,6 +46,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         "resize": source.resize,
         "precision": source.precision,
         "device": source.device,
+        **({"runtime": runtime} if runtime else {}),
         "weights": source.fingerprint,
         "seed": source.options.seed,
         "dimensions": descriptors.vectors.shape[1],
@@ -68,6 +70,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
             "torchvision": version("torchvision"),
             "timm": version("timm"),
             "python": platform.python_version(),
+            **({"openvino": version("openvino")} if runtime.startswith("openvino") else {}),
         },
     }
 
@@ -88,6 +91,8 @@ def warnings(described: DescribedCollection) -> list[str]:
     warnings = [*collection.notes, *described.source.notes]
     if changed := change_note(collection.truth_files):
         warnings.append(changed)
+    if descriptors.repaired:
+        warnings.append("the stored descriptors were damaged and were computed again")
     if described.words is not None:
         warnings += _vocabulary_warnings(described.words, len(collection.images))
     if described.source.spec.random:

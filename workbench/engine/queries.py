@@ -32,16 +32,16 @@ def find_query(collection: Collection, query: QueryLike) -> Query | None:
     if isinstance(query, Image.Image):
         return None
     name = str(query)
-    for entry in collection.queries:
-        if entry.id == name:
-            return entry
+    if name in collection.queries_by_id:
+        return collection.queries_by_id[name]
     image = image_at(collection, name)
     if image is None:
         return None
-    own = [entry for entry in collection.queries if entry.image == image]
-    named = [entry for entry in own if entry.id == image]
-    if named or image not in collection.images:
-        return (named or own)[0]
+    named = collection.queries_by_id.get(image)
+    if named is not None and named.image == image:
+        return named
+    if image not in collection.rows:
+        return collection.queries_by_image[image][0]
     return Query(image, image)
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 
 from workbench.common.arguments import result_count
-from workbench.common.geometry import Box
+from workbench.common.columns import Columns
+from workbench.common.geometry import CORNERS, Box
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.engine.description import DescribedCollection
 from workbench.engine.engine import Engine
-from workbench.engine.locate import locate_in_image
 from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, find_query, query_features, query_vector, relevance_of
-from workbench.evaluation import protocols
 from workbench.local.features import LocalFeatures
-from workbench.search.ranking import Ranking, ranking_table
+from workbench.search import exact
+from workbench.search.ranking import Ranking, ranking_columns
 from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
 
 
@@ -33,12 +32,13 @@ def rank_query(
     also: Sequence[QueryLike] = (),
     feedback: Feedback | None = None,
     locate: bool = False,
-) -> pd.DataFrame:
-    """The first ``k`` images for a query, as a table: see ``Bench.search``. Raises WorkbenchError if k < 1.
+    judge: bool = True,
+) -> Columns:
+    """The first ``k`` images for a query, as columns: see ``Bench.search``. Raises WorkbenchError if k < 1.
 
     With further queries and feedback the query is refined in steps; ``moved`` compares the last two. The AP
-    of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth. The
-    id of the ``query`` is there, too, if it is of the collection.
+    of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth and
+    ``judge`` is set. The id of the ``query`` is there, too, if it is of the collection.
     """
     k = result_count(k)
     searcher = engine.searcher(config, progress, query, *also)
@@ -52,34 +52,48 @@ def rank_query(
         vectors.append(refined_vector[None])
     last = torch.cat(vectors[-2:])  # without and with the last refinement
     entry = find_query(described.collection, query)
-    junk = searcher.junk_of(entry)
     features: list[LocalFeatures] = []
     if searcher.keypoints is not None:
         features = [query_features(described, searcher.keypoints, query, box)] * len(last)
-    *before, ranking = searcher.search(last, [junk] * len(last), progress, features=features, k=k)
+    first = 0 if k is None or len(last) > 1 or searcher.index.size > len(described.collection.images) else k
+    scores: np.ndarray | None = None
+    before: list[Ranking] = []
+    if first and searcher.exhaustive is not None:  # the images behind the first k are only counted
+        scores = searcher.exhaustive.similarities(last)
+        (ranking,) = exact.rankings(scores, first)
+    else:
+        junk = [searcher.junk_of(entry)] * len(last)
+        *before, ranking = searcher.search(last, junk, progress, None, features, k, only_first=bool(first))
     relevance = relevance_of(described.collection, query)
-    table = ranking_table(ranking, described.collection.images, relevance, k, *before)
-    if k is None or not config.index_steps:  # an index may reach fewer images for the first k
-        table.attrs.update(average_precision(described, query, ranking))
-    table.attrs["warnings"] = search_warnings(searcher)
-    table.attrs["query"] = entry.id if entry else ""
+    ranked = ranking_columns(ranking, described.collection.images, relevance, k, *before)
+    if judge and (k is None or not config.index_steps):  # an index may reach fewer images for the first k
+        ranked.attrs.update(average_precision(described, query, ranking if scores is None else scores[0]))
+    ranked.attrs["warnings"] = search_warnings(searcher)
+    ranked.attrs["query"] = entry.id if entry else ""
     if locate:
+        from workbench.engine.locate import locate_in_image
+
         boxes = []
-        for done, image_id in enumerate(table["image_id"]):
-            progress("locating the query in results", done, len(table))
+        for done, image_id in enumerate(ranked.values["image_id"]):
+            progress("locating the query in results", done, len(ranked))
             boxes.append(locate_in_image(described, last[-1], image_id).box)
-        table[["x0", "y0", "x1", "y1"]] = np.array(boxes, float).reshape(-1, 4)
-    return table
+        ranked.values.update(zip(CORNERS, np.array(boxes, float).reshape(-1, 4).T, strict=True))
+    return ranked
 
 
-def average_precision(described: DescribedCollection, query: QueryLike, ranking: Ranking) -> dict[str, float]:
-    """The AP of a ranking by the query's ground truth, named as in ``Scores.per_query``; empty without it."""
+def average_precision(
+    described: DescribedCollection, query: QueryLike, ranked: Ranking | np.ndarray
+) -> dict[str, float]:
+    """The AP by the query's ground truth, as ``average_precisions`` names it; empty without it.
+
+    ``ranked`` is the whole ranking, or the scores [N] of all images.
+    """
     collection = described.collection
-    entry = find_query(collection, query)
-    if entry is None or collection.protocol is None or entry.id not in collection.relevance:
+    entry, protocol = find_query(collection, query), collection.protocol
+    if entry is None or protocol is None or entry.id not in collection.relevance:
         return {}
-    truth = described.grades(entry, described.image_rows())
-    measures = protocols.evaluate(
-        [ranking.rows], [truth], collection.protocol, [ranking.scores]
-    ).per_query.iloc[0]
-    return {name: float(measures[name]) for name in measures.index if name == "ap" or name.startswith("ap_")}
+    from workbench.engine.graded_queries import GradedQueries
+    from workbench.evaluation.query_measures import average_precisions
+
+    graded = GradedQueries(collection, described.image_rows(), protocol).of(entry)
+    return average_precisions(ranked, graded, protocol, entry.id)

@@ -32,6 +32,7 @@ from workbench.search.milvus_index import MilvusIndex
 from workbench.search.probing import search_at_least
 from workbench.search.ranking import Index, Ranking
 
+Exhaustive = Exact | InvertedFile  # compares a query with all images
 MAX_SEARCHERS = 8  # held in memory
 ROUNDING = 1e-5  # largest relative difference of two scores that is taken for a rounding error
 MAX_BYTES = 2**30  # that they hold besides the descriptors; the newest searcher is always kept
@@ -63,19 +64,22 @@ class Searcher:
         timings: dict[str, float] | None = None,
         features: Sequence[LocalFeatures] = (),
         k: int | None = None,
+        only_first: bool = False,
     ) -> list[Ranking]:
         """The rankings of queries [Q, D]: all images that the index reaches, re-ranked.
 
-        With ``k``, the index probes more cells, or holds more candidates, until it reaches ``k`` images.
+        With ``k``, the index probes more cells, or holds more candidates, until it reaches ``k`` images. If
+        ``only_first``, no more than these are needed: without re-ranking the others are not sorted.
         ``junk`` are the rows that ``nojunk`` removes for each query, ``features`` the local features of each
         query if there are ``keypoints``. ``timings`` collects the seconds of each step.
         """
         timings = {} if timings is None else timings
-        vectors = np.ascontiguousarray(queries.cpu().numpy(), np.float32)
+        vectors = np.ascontiguousarray((queries if queries.is_cpu else queries.cpu()).numpy(), np.float32)
         started = time.perf_counter()
         # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
         graph = isinstance(self.index, faiss_index.FaissIndex) and self.index.graph
-        rankings = search_at_least(self.index, vectors, None if graph and self.rerankers else k)
+        least = None if graph and self.rerankers else k
+        rankings = search_at_least(self.index, vectors, least, only_first and not self.rerankers)
         timings["search"] = time.perf_counter() - started
         for step, rerank in self.rerankers:
             started = time.perf_counter()
@@ -86,11 +90,16 @@ class Searcher:
             else:
                 vectors, rankings = rerank(vectors, rankings, features, progress)
             timings[str(step)] = time.perf_counter() - started
-        if not self.rerankers and isinstance(self.index, Exact | InvertedFile):
+        if self.exhaustive is not None:
             return rankings  # equal vectors already have equal scores
         # Of images with one vector, verification may have compared some only.
         tolerance = np.inf if self.keypoints is None else ROUNDING
         return self._duplicates.equalise(rankings, self.index.size, tolerance)
+
+    @cached_property
+    def exhaustive(self) -> Exhaustive | None:
+        """The index, if rankings are the images sorted by its ``similarities``; else None."""
+        return self.index if not self.rerankers and isinstance(self.index, Exhaustive) else None
 
     @cached_property
     def _duplicates(self) -> Duplicates:
@@ -117,9 +126,13 @@ class Searcher:
         return self.index.score(query.cpu().numpy(), row)  # type: ignore[attr-defined]
 
     def junk_of(self, query: Query | None) -> list[int]:
-        """The rows that are junk for a query, or that every setting of the protocol ignores."""
+        """The rows that are junk for a query, or that every setting of the protocol ignores.
+
+        None without a step that removes them.
+        """
         collection = self.described.collection
-        if query is None or collection.protocol is None:
+        removing = any(step.name == "nojunk" for step, _ in self.rerankers)
+        if query is None or collection.protocol is None or not removing:
             return []
         ignored = [junk for _, junk in collection.protocol.settings.values()]
         always_ignored = {"junk"}.union(frozenset.intersection(*ignored))

@@ -86,11 +86,11 @@ def stored_shots(engine: Engine, videos: Sequence[str]) -> dict[str, tuple[Shot,
 
 
 def shot_table(engine: Engine, videos: Mapping[str, Sequence[Shot]]) -> pd.DataFrame:
-    """A row for each shot: video, shot (its number), start and end in seconds, and keyframe, a moment."""
+    """A row for each shot: video, shot (from 1), start and end in seconds, and keyframe, a moment."""
     rows = [
         (shot.video, number, shot.start, shot.end, keyframe)
         for shots in videos.values()
-        for number, (shot, keyframe) in enumerate(zip(shots, keyframes(engine, shots), strict=True))
+        for number, (shot, keyframe) in enumerate(zip(shots, keyframes(engine, shots), strict=True), start=1)
     ]
     return pd.DataFrame(rows, columns=["video", "shot", "start", "end", "keyframe"])
 

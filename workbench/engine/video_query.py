@@ -22,8 +22,6 @@ from workbench.engine.description import DescribedCollection
 from workbench.engine.queries import query_vector
 from workbench.features.device import map_in_order, single_threaded_operations
 
-SAMPLE = 24  # frames that are decoded to find borders
-
 
 @dataclass(frozen=True)
 class VideoQuery:
@@ -67,12 +65,11 @@ def video_query(collection: Collection, video: str | Path, fps: float) -> VideoQ
     return VideoQuery(name, path, np.array(times), member is not None)
 
 
-def borders(query: VideoQuery) -> Box | None:
-    """The box inside the borders of a video, from frames spread over it; None without borders."""
-    from workbench.collections.video.borders import content_box
+def borders(query: VideoQuery, cache: Path) -> Box | None:
+    """The box inside the borders of a video; None without borders."""
+    from workbench.collections.video.border_store import video_boxes
 
-    chosen = np.unique(np.linspace(0, len(query.times) - 1, SAMPLE).round().astype(int))
-    return content_box(picture for _, picture in _frames(query, chosen.tolist(), None))
+    return video_boxes({query.name: query.path}, cache)[query.name]
 
 
 def stored_vectors(described: DescribedCollection, query: VideoQuery) -> np.ndarray | None:

@@ -11,22 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from workbench.collections.video.truth import CopiedSegment
+
 IOU = 0.5  # of a right segment, at least
-
-
-class Segment(NamedTuple):
-    """A segment of a query video and the segment of a video that it is a copy of; times in seconds."""
-
-    query: str
-    query_start: float
-    query_end: float
-    video: str
-    start: float
-    end: float
 
 
 @dataclass(frozen=True)
@@ -47,7 +37,7 @@ class CopyMeasures:
     threshold: float
 
 
-def intersection_over_union(first: Segment, second: Segment) -> float:
+def intersection_over_union(first: CopiedSegment, second: CopiedSegment) -> float:
     """The lower of the intersections over unions of two segments in the query and in the video.
 
     Zero if the query or the video is another.
@@ -61,7 +51,10 @@ def intersection_over_union(first: Segment, second: Segment) -> float:
 
 
 def copy_measures(
-    detected: Sequence[Segment], scores: Sequence[float], copied: Sequence[Segment], iou: float = IOU
+    detected: Sequence[CopiedSegment],
+    scores: Sequence[float],
+    copied: Sequence[CopiedSegment],
+    iou: float = IOU,
 ) -> CopyMeasures:
     """The measures of detections of all queries with their scores, against all copied segments.
 

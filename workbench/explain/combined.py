@@ -155,7 +155,7 @@ def explain_combined(
 ) -> CombinedExplanation:
     """Explain the score of an image of the collection for a query whose parts were scored."""
     collection = engine.collection
-    row = collection.images.index(image_id)
+    row = collection.rows[image_id]
     combination, query = scores.combination, scores.query
     score = float(combination.values[row])
     deciding = set(combination.deciding(row))

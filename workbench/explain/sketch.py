@@ -62,9 +62,9 @@ def explain_colours(
     drawing.require_ink()
     layouts = database_layouts(engine, progress)
     collection = engine.collection
-    if image_id not in collection.images:
+    if image_id not in collection.rows:
         raise WorkbenchError(f"{image_id!r} is not an image of {collection.name!r}")
-    row = collection.images.index(image_id)
+    row = collection.rows[image_id]
     cells = contributions(drawn_layout(drawing.pixels, drawing.ink), layouts[row : row + 1])[0]
     cells = np.nan_to_num(cells).astype(np.float64)
     counted = np.flatnonzero(cells)

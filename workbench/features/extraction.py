@@ -22,6 +22,7 @@ from workbench.features.batch_queue import BatchQueue
 from workbench.features.batches import BATCH, Item, decode, plan
 from workbench.features.device import single_threaded_operations
 from workbench.features.network import Network, UnsuitableSize
+from workbench.features.openvino_network import OpenVINONetwork
 from workbench.features.store import MapStore, Store
 
 VERSION = 2  # increased when the same image and weights give other maps
@@ -43,7 +44,7 @@ class Extractor(Protocol):
         ...
 
 
-def run(network: Network, pictures: Sequence[np.ndarray]) -> torch.Tensor:
+def run(network: Network | OpenVINONetwork, pictures: Sequence[np.ndarray]) -> torch.Tensor:
     """Images of one shape, uint8 [height, width, 3], to float16 maps [B, h, w, C] on the CPU."""
     maps = network(torch.from_numpy(np.stack(pictures))).permute(0, 2, 3, 1)
     return maps.clamp(-65504, 65504).to(torch.float16).cpu().nan_to_num_(0.0)
@@ -53,13 +54,15 @@ def run(network: Network, pictures: Sequence[np.ndarray]) -> torch.Tensor:
 class MapExtractor:
     """Computes feature maps with a network."""
 
-    network: Network
+    network: Network | OpenVINONetwork
     store: MapStore
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
         return run(self.network, pictures)
 
     def together(self, size: tuple[int, int]) -> int:
+        if isinstance(self.network, OpenVINONetwork):
+            return 1  # a stream of OpenVINO on each core
         # On a CPU only as many as fit into its cache.
         return max(1, 2**19 // (size[0] * size[1])) if self.network.device.type == "cpu" else BATCH
 
@@ -70,7 +73,7 @@ class MapExtractor:
 def extract(
     items: Sequence[Item],
     store: MapStore,
-    network: Callable[[], Network],
+    network: Callable[[], Network | OpenVINONetwork],
     progress: Progress = silent,
     task: str = "extracting",
 ) -> dict[str, str]:
@@ -78,7 +81,15 @@ def extract(
 
     ``network`` is called only if maps are missing.
     """
-    return fill_store(items, store, lambda: MapExtractor(network(), store), progress, task)
+
+    def maker() -> MapExtractor:
+        built = network()
+        if isinstance(built, OpenVINONetwork):
+            missing = store.missing([item.key for item in items])
+            built.prepare(item.size for item in items if item.key in missing)
+        return MapExtractor(built, store)
+
+    return fill_store(items, store, maker, progress, task)
 
 
 def fill_store(
@@ -98,7 +109,8 @@ def fill_store(
     store.refresh()
     batches = plan(items, together)
     unreadable: dict[str, str] = {}
-    if any(item.key not in store for batch in batches for item in batch):
+    keys = [item.key for batch in batches for item in batch]
+    if store.missing(keys):
         lock = FileLock(store.folder / ".lock")
         try:
             store.folder.mkdir(parents=True, exist_ok=True)
@@ -111,11 +123,12 @@ def fill_store(
         try:
             store.remove_parts()
             store.refresh()
-            incomplete = [[item for item in batch if item.key not in store] for batch in batches]
+            absent = store.missing(keys)
+            incomplete = [[item for item in batch if item.key in absent] for batch in batches]
             missing = [batch for batch in incomplete if batch]
             if missing:
                 unreadable = _work(missing, len({item.key for item in items}), maker, progress, task)
-                store.refresh()
+                store.pack(progress, keys)
         finally:
             lock.release()
     for item in items:

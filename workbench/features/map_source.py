@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -17,10 +18,12 @@ from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.features import batches, extraction, models, weights
+from workbench.features import batches, extraction, models, runtime, weights
 from workbench.features import device as hardware
 from workbench.features.backbones import BackboneSpec
 from workbench.features.network import Network
+from workbench.features.openvino_network import OpenVINONetwork
+from workbench.features.passing_maps import passing_maps
 from workbench.features.store import DamagedFiles, MapStore, repair_notes
 
 
@@ -35,6 +38,14 @@ class Picture:
 def scale_factor(scale: int) -> float:
     """The factor of the scale-th image scale: 1, 1/√2, 1/2 …"""
     return float(2 ** (-scale / 2))
+
+
+class UnreadablePictures(WorkbenchError):
+    """Pictures cannot be decoded, as was noticed when their maps were needed; ``reasons`` by key."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__(next(iter(reasons.values())))
+        self.reasons = reasons
 
 
 class MapSource:
@@ -55,8 +66,10 @@ class MapSource:
         self.precision = hardware.choose_precision(options.precision, self.device)
         self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
         self.weight_file = None if spec.random else weights.locate(spec, options.weights)
-        self._network: Network | None = None
+        self._network: Network | OpenVINONetwork | None = None
+        self._choice: runtime.Choice | None = None
         self._stores: dict[float, MapStore] = {}
+        self._folders: dict[Path, MapStore] = {}
         self._pictures: dict[str, Picture] = {}  # by key, to extract damaged maps again
         self._lock = threading.RLock()
 
@@ -68,24 +81,58 @@ class MapSource:
         """Whether the weights are unchanged. Raises WorkbenchError if their file is missing."""
         return self.weight_file is None or weights.file_fingerprint(self.weight_file) == self.fingerprint
 
-    def network(self) -> Network:
+    def network(self) -> Network | OpenVINONetwork:
         """The network, built on first use."""
         with self._lock:
             if self._network is None:
-                self._network = models.load_network(
-                    self.spec,
-                    self.layer,
-                    self.options.weights,
+                openvino = self._uses_openvino()
+            if self._network is None:
+                if openvino:
+                    side = self.fixed.side if self.fixed else None
+                    self._network = OpenVINONetwork(self._load("float32"), side, self.precision)
+                else:
+                    self._network = self._load(self.precision)
+            return self._network
+
+    def _load(self, precision: str) -> Network:
+        options = self.options
+        network = models.load_network(
+            self.spec, self.layer, options.weights, self.device, precision, options.seed
+        )
+        if not self.fresh():
+            raise WorkbenchError(
+                f"the weights of {self.spec.name} have changed since they were opened; run again"
+            )
+        return network
+
+    @property
+    def runtime(self) -> str:
+        """The runtime of the network and its version, such as ``torch 2.9.0``."""
+        name = "openvino" if self._uses_openvino() else "torch"
+        return f"{name} {version(name)}"
+
+    def _uses_openvino(self, keys: Sequence[str] = ()) -> bool:
+        """Whether OpenVINO runs the network; chosen at the first call, for the pictures of these keys."""
+
+        def stored(openvino: bool) -> int:
+            if not keys:
+                return 0
+            return len(keys) - len(self._opened(1.0, openvino).missing(keys))
+
+        with self._lock:
+            if self._choice is None:
+                self._choice = runtime.choose(
+                    self.options,
+                    [self.spec.name, self.layer or "", self.fingerprint],
                     self.device,
                     self.precision,
-                    self.options.seed,
+                    self.fixed.side if self.fixed else None,
+                    len(keys),
+                    stored,
+                    self._load,
                 )
-                if not self.fresh():
-                    self._network = None
-                    raise WorkbenchError(
-                        f"the weights of {self.spec.name} have changed since they were opened; run again"
-                    )
-            return self._network
+                self._network = self._choice.network
+            return self._choice.openvino
 
     @cached_property
     def gives_vectors(self) -> bool:
@@ -96,38 +143,77 @@ class MapSource:
         """The store of this network's maps at a factor of the image size."""
         with self._lock:
             if scale not in self._stores:
-                name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
-                words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.size)]
-                words.append(f"v{extraction.VERSION}")
-                if self.resize != "cells":  # the only way of earlier versions
-                    words.append(self.resize)
-                if scale != 1:
-                    words.append(f"{scale:.3f}")
-                folder = "-".join(
-                    "".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words
-                )
-                self._stores[scale] = MapStore(self.options.cache / "maps" / folder)
+                self._stores[scale] = self._opened(scale, self._uses_openvino())
             return self._stores[scale]
+
+    def _opened(self, scale: float, openvino: bool) -> MapStore:
+        """The store of a runtime's maps, opened once."""
+        folder = self._folder(scale, openvino)
+        if folder not in self._folders:
+            self._folders[folder] = MapStore(folder)
+        return self._folders[folder]
+
+    def _folder(self, scale: float, openvino: bool) -> Path:
+        name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
+        words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.size)]
+        words.append(f"v{extraction.VERSION}")
+        if self.resize != "cells":  # the only way of earlier versions
+            words.append(self.resize)
+        if openvino:
+            words.append("openvino")
+        if scale != 1:
+            words.append(f"{scale:.3f}")
+        folder = "-".join("".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words)
+        return self.options.cache / "maps" / folder
+
+    def identify(
+        self, pictures: Sequence[Picture], progress: Progress = silent
+    ) -> tuple[dict[int, images.Header], dict[int, str]]:
+        """The headers of pictures by position, and {position: reason} of those whose header is unreadable."""
+        return contents.of(self.options.cache).headers([picture.path for picture in pictures], progress)
+
+    def keys(
+        self, pictures: Sequence[Picture], headers: Mapping[int, images.Header], scales: int = 1
+    ) -> tuple[list[str], dict[int, str]]:
+        """The key of each picture with a header, else "", and {position: reason} of those that are known to
+        be unreadable at one of some scales."""
+        self._check_scales(scales)
+        keys = {position: batches.key_of(h, pictures[position].box) for position, h in headers.items()}
+        self._uses_openvino([*dict.fromkeys(keys.values())])  # before a store is named
+        self._pictures.update((key, pictures[position]) for position, key in keys.items())
+        unreadable: dict[int, str] = {}
+        for n in range(scales):
+            store = self.store(scale_factor(n))
+            store.refresh()
+            reasons = store.reasons(list(keys.values()))
+            if reasons:
+                unreadable |= {position: reasons[key] for position, key in keys.items() if key in reasons}
+        return [keys.get(position, "") for position in range(len(pictures))], unreadable
+
+    def look_up(
+        self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
+    ) -> tuple[list[list[str]], dict[int, str]]:
+        """As ``extract``, without extraction: pictures that cannot be decoded may not be known yet."""
+        headers, unreadable = self.identify(pictures, progress)
+        names, reasons = self.keys(pictures, headers, scales)
+        return [names] * scales, unreadable | reasons
 
     def extract(
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
     ) -> tuple[list[list[str]], dict[int, str]]:
         """Extract and store all maps. Returns keys [scale][picture] and {position: why it is unreadable}."""
-        self._check_scales(scales)
-        paths = [picture.path for picture in pictures]
-        headers, unreadable = contents.of(self.options.cache).headers(paths, progress)
-        keys = []
+        headers, unreadable = self.identify(pictures, progress)
+        names, _ = self.keys(pictures, headers, scales)
         for n in range(scales):
-            items = {position: self._item(pictures[position], h, n) for position, h in headers.items()}
-            reasons = self._fill(list(items.values()), n, progress)
-            unreadable.update(
-                {position: reasons[item.key] for position, item in items.items() if item.key in reasons}
-            )
-            self._pictures.update((item.key, pictures[position]) for position, item in items.items())
-            keys.append(
-                [items[position].key if position in items else "" for position in range(len(pictures))]
-            )
-        return keys, unreadable
+            if self.store(scale_factor(n)).missing([names[position] for position in headers]):
+                items = [self._item(pictures[position], header, n) for position, header in headers.items()]
+                reasons = self._fill(items, n, progress)
+            else:
+                reasons = self.store(scale_factor(n)).reasons(names)
+            unreadable |= {
+                position: reasons[names[position]] for position in headers if names[position] in reasons
+            }
+        return [names] * scales, unreadable
 
     def _item(self, picture: Picture, header: images.Header, scale: int) -> batches.Item:
         return batches.item(
@@ -151,35 +237,80 @@ class MapSource:
 
     def _fill(self, items: Sequence[batches.Item], scale: int, progress: Progress) -> dict[str, str]:
         """Store the maps of items at the scale-th scale that are missing. Returns {key: reason}."""
-        factor = scale_factor(scale)
-        task = f"extracting {self.spec.name}" + (f" at scale {factor:.2f}" if scale else "")
-        return extraction.extract(items, self.store(factor), self.network, progress, task)
+        store = self.store(scale_factor(scale))
+        return extraction.extract(items, store, self.network, progress, self._task(scale))
 
-    def batches(self, keys: Sequence[str], scale: int) -> Iterator[tuple[list[int], torch.Tensor]]:
+    def _task(self, scale: int) -> str:
+        return f"extracting {self.spec.name}" + (f" at scale {scale_factor(scale):.2f}" if scale else "")
+
+    def _items(self, keys: Sequence[str], scale: int) -> dict[str, batches.Item]:
+        """The items of those keys whose pictures are known and readable."""
+        pictures = [self._pictures[key] for key in dict.fromkeys(keys) if key in self._pictures]
+        headers, _ = self.identify(pictures)
+        items = [self._item(pictures[row], header, scale) for row, header in headers.items()]
+        return {item.key: item for item in items}
+
+    def batches(
+        self, keys: Sequence[str], scale: int, progress: Progress = silent
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Yield (positions in ``keys``, maps [B, C, H, W] in float16) of the scale-th scale.
 
-        Maps whose files are damaged are extracted again. Raises WorkbenchError if their images have changed.
+        Maps that are not stored, or whose files are damaged, are extracted again. Raises WorkbenchError if
+        their images have changed, and UnreadablePictures, at the end, if some cannot be decoded.
         """
         store = self.store(scale_factor(scale))
+        if self.options.maps == "none" and store.missing(keys):
+            yield from self._passing(keys, scale, progress)
+            return
         try:
             for positions, maps in store.batches(keys):
                 yield positions, maps.permute(0, 3, 1, 2)
         except DamagedFiles as error:
             lost = [keys[position] for position in error.positions]
-            pictures = [self._pictures[key] for key in dict.fromkeys(lost) if key in self._pictures]
-            headers, _ = contents.of(self.options.cache).headers([picture.path for picture in pictures])
-            self._fill([self._item(pictures[row], h, scale) for row, h in headers.items()], scale, silent)
-            if any(key not in store for key in lost):
+            items = self._items(lost, scale)
+            reasons = self._fill(list(items.values()), scale, progress)
+            if reasons:
+                raise UnreadablePictures(reasons) from None
+            if store.missing(lost):
                 raise
             for positions, maps in store.batches(lost):
                 yield [error.positions[position] for position in positions], maps.permute(0, 3, 1, 2)
+
+    def _passing(
+        self, keys: Sequence[str], scale: int, progress: Progress
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """As ``batches``, with maps that are not stored."""
+        positions: dict[str, list[int]] = {}
+        for position, key in enumerate(keys):
+            positions.setdefault(key, []).append(position)
+        items = self._items(keys, scale)
+        if positions.keys() - items.keys():
+            raise WorkbenchError("images have changed since they were described; run again")
+        store, task = self.store(scale_factor(scale)), self._task(scale) + ", whose maps are not stored"
+        unreadable: dict[str, str] = {}
+        for names, maps, lost in passing_maps(list(items.values()), store, self.network, progress, task):
+            unreadable |= lost
+            rows = [row for row, name in enumerate(names) for _ in positions[name]]
+            if rows:
+                at = [position for name in names for position in positions[name]]
+                yield at, maps[rows].permute(0, 3, 1, 2)
+        if unreadable:
+            raise UnreadablePictures(unreadable)
 
     @property
     def notes(self) -> list[str]:
         """The notes on stored maps, which are shown with every number that is computed from them."""
         with self._lock:
             damaged = sum(len(store.damaged) for store in self._stores.values())
-        return repair_notes(damaged, "feature maps")
+            runtime_notes = self._choice.notes if self._choice else []
+        notes = [*runtime_notes, *repair_notes(damaged, "feature maps")]
+        if self.options.maps != "all":
+            kept = "no feature map is" if self.options.maps == "none" else "not all feature maps are"
+            notes.append(
+                f"{kept} kept on disk (--maps {self.options.maps}): explanations, searches of regions and "
+                "other poolings run the network again"
+            )
+        return notes
 
     def maps_of(self, picture: Picture | Image.Image, scales: int = 1) -> list[torch.Tensor]:
         """Maps [1, C, H, W] of a file or a decoded image, one for each scale, without the store.

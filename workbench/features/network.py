@@ -47,7 +47,7 @@ class Network:
         self, model: torch.nn.Module, card: BackboneCard, layer: str | None, device: str, precision: str
     ) -> None:
         self.device, self.stride, self.layer = torch.device(device), card.stride, layer
-        self.name = card.model
+        self.name, self.runtime = card.model, f"torch {torch.__version__}"
         self.dtype = getattr(torch, precision)
         model.eval().requires_grad_(False)
         normalised = any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
@@ -78,7 +78,7 @@ class Network:
         with torch.inference_mode():
             pixels = images.to(self.device, torch.float32).sub_(self.mean).mul_(self.scale)
             try:
-                return _forward(self.model, self.layer, pixels.to(self.dtype).permute(0, 3, 1, 2))
+                return forward(self.model, self.layer, pixels.to(self.dtype).permute(0, 3, 1, 2))
             except torch.OutOfMemoryError:
                 raise
             except (AssertionError, RuntimeError) as error:  # some networks take only one size of image
@@ -93,9 +93,9 @@ class Network:
 def run(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tensor:
     """Normalised images [B, 3, H, W] to maps of the layer; later layers are not run. Not thread-safe."""
     if layer is None:
-        return _forward(model, layer, inputs)
+        return forward(model, layer, inputs)
     with model.get_submodule(layer).register_forward_hook(_stop):
-        return _forward(model, layer, inputs)
+        return forward(model, layer, inputs)
 
 
 def _output(model: Any, layer: str | None, inputs: torch.Tensor) -> Any:
@@ -107,7 +107,8 @@ def _output(model: Any, layer: str | None, inputs: torch.Tensor) -> Any:
         return reached.output
 
 
-def _forward(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tensor:
+def forward(model: Any, layer: str | None, inputs: torch.Tensor) -> torch.Tensor:
+    """Normalised images [B, 3, H, W] to maps, of a model with a hook that ends its pass at the layer."""
     output = _output(model, layer, inputs)
     # A module inside a transformer may have another order of axes than the whole network.
     part = model if layer is None else model.get_submodule(layer)

@@ -1,8 +1,9 @@
 """A store of tensors computed from images: a folder per network and size, a safetensors file per batch.
 
-Batch files are written atomically. The header of a file lists the keys of its images, so there is no
-index file that could become outdated. A file holds its checksum, which is verified at the first read in a
-process and again when the file has changed; a damaged file is removed, and its images are computed again.
+Batch files are written atomically. The header of a file lists the keys of its images. After an extraction
+many of them are joined to large files (``packs``). A batch holds its checksum, which is verified at the first
+read in a process and again when its file has changed; a damaged batch is removed, and its images are
+computed again.
 """
 
 from __future__ import annotations
@@ -13,26 +14,30 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from workbench.common import checksums
 from workbench.common.files import Stamp, replacing, stamp
+from workbench.common.progress import Progress, silent
 from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
+from workbench.features import packs
+from workbench.features.packs import Block, PackIndex
+
+LEAST_FILES = 64  # fewer batch files are not joined
+PACK_BYTES = 2**28  # of a pack
 
 
-@dataclass(frozen=True)
-class Location:
-    """The location of an image's tensors: a batch file and the row in it."""
+class Location(NamedTuple):
+    """The location of an image's tensors: a batch file, or a block of a pack, and the row in it."""
 
-    path: Path
+    block: Block
     row: int
 
 
@@ -45,25 +50,30 @@ class DamagedFiles(WorkbenchError):
 
 
 class Store:
-    """Batches of tensors of images, which are named by keys. ``damaged``: the files that were removed."""
+    """Batches of tensors of images, which are named by keys. ``damaged``: the batches that were removed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.damaged: set[Path] = set()
-        self._verified: dict[Path, Stamp] = {}
+        self.damaged: set[Block] = set()
+        self._verified: dict[Block, Stamp] = {}
         self._seen: set[str] = set()
-        self._locations: dict[str, Location] = {}
+        self._locations: dict[str, Location] = {}  # in batch files
         self._unreadable: dict[str, str] = {}
+        self._packed = PackIndex()
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the headers of new batch files, and forget deleted ones."""
+        """Read the headers of new batch files and the index of new packs, and forget deleted ones."""
         try:
-            names = {entry.name for entry in os.scandir(self.folder) if entry.name.endswith(".safetensors")}
+            entries = [entry.name for entry in os.scandir(self.folder)]
         except (FileNotFoundError, NotADirectoryError):  # the latter is reported when it is written
-            names = set()
-        if self._seen - names:
-            self._seen, self._locations, self._unreadable = set(), {}, {}
+            entries = []
+        names = {name for name in entries if name.endswith(".safetensors")}
+        present = packs.packs_of(self.folder, entries)
+        if self._seen - names or present != self._packed.packs:
+            self._seen, self._locations = set(), {}
+            self._packed = packs.open_index(self.folder, present)
+            self._unreadable = dict(self._packed.unreadable)
         for name in sorted(names - self._seen):
             path = self.folder / name
             try:
@@ -74,14 +84,15 @@ class Store:
                         raise SafetensorError("a name of the header is damaged")
                     if header["keys"] and not self._fits(file, len(header["keys"])):
                         raise SafetensorError("the header does not fit the tensors")
-                    locations = {key: Location(path, row) for row, key in enumerate(header["keys"])}
+                    block = Block(path)
+                    locations = {key: Location(block, row) for row, key in enumerate(header["keys"])}
                     unreadable = dict(header["unreadable"])
                     if unreadable:
-                        self._verify(path)  # nothing reads its tensors
+                        self._verify(block)  # nothing reads its tensors
             except OSError:  # deleted meanwhile, or not readable now
                 continue
             except (SafetensorError, KeyError, TypeError, ValueError, RecursionError):
-                self._remove(path)  # truncated or foreign: its images are computed again
+                self._remove(Block(path))  # truncated or foreign: its images are computed again
                 continue
             self._locations.update(locations)
             self._unreadable.update(unreadable)
@@ -92,18 +103,50 @@ class Store:
         raise NotImplementedError
 
     def __contains__(self, key: str) -> bool:
-        return key in self._locations or key in self._unreadable
+        return bool(self._locate([key])) or key in self._unreadable
+
+    def missing(self, keys: Sequence[str]) -> set[str]:
+        """Those of some keys that are not stored."""
+        absent = {key for key in keys if key not in self._locations and key not in self._unreadable}
+        if not absent or not self._packed.packs:
+            return absent
+        if self.damaged:
+            return absent - self._locate(list(absent)).keys()
+        rest = list(absent)
+        return {rest[at] for at in np.flatnonzero(self._packed.find(rest)[:, 0] < 0)}
 
     def unreadable(self, key: str) -> str | None:
         """The reason the image of a key could not be decoded; None if it could."""
-        return None if key in self._locations else self._unreadable.get(key)
+        return self.reasons([key]).get(key)
+
+    def reasons(self, keys: Sequence[str]) -> dict[str, str]:
+        """{key: reason} of those images that could not be decoded."""
+        reasons = {key: self._unreadable[key] for key in keys if key in self._unreadable}
+        for key in self._locate(list(reasons)):
+            del reasons[key]
+        return reasons
+
+    def _locate(self, keys: Sequence[str]) -> dict[str, Location]:
+        """The locations of those keys that have one. A batch file comes before a pack: it repairs it."""
+        located = {key: place for key in keys if (place := self._locations.get(key)) is not None}
+        rest = [key for key in keys if key not in located] if len(located) < len(keys) else []
+        if rest and self._packed.packs:
+            blocks: dict[int, Block] = {}
+            for key, (number, row) in zip(rest, self._packed.find(rest).tolist(), strict=True):
+                if number >= 0:
+                    block = blocks.get(number)
+                    if block is None:
+                        block = blocks[number] = self._packed.block(self.folder, number)
+                    if block not in self.damaged:
+                        located[key] = Location(block, row)
+        return located
 
     def _write(
         self, keys: Sequence[str], tensors: dict[str, torch.Tensor], unreadable: dict[str, str]
     ) -> None:
         """Store a batch atomically. Raises WorkbenchError if the disk is full or not writable."""
         batch = json.dumps({"keys": list(keys), "unreadable": unreadable}, sort_keys=True)
-        name = blake2b("\n".join([*keys, *sorted(unreadable)]).encode(), digest_size=12).hexdigest()
+        name = packs.batch_name(keys, unreadable)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # not save_file: a killed one leaves files under other names
@@ -123,34 +166,66 @@ class Store:
         for path in self.folder.glob("*.part"):
             path.unlink(missing_ok=True)
 
+    def pack(
+        self,
+        progress: Progress = silent,
+        order: Sequence[str] = (),
+        least: int = LEAST_FILES,
+        most: int = PACK_BYTES,
+    ) -> None:
+        """Join at least ``least`` batch files to packs of ``most`` bytes; for the holder of the lock only.
+
+        Files with images of ``order`` come in that order, others after them by name. What cannot be joined,
+        as on a full disk, remains as it is.
+        """
+        self.refresh()
+        if len(self._seen) < least:
+            return
+        packed = self._packed.named(self.folder)
+        first = {place.block.path.name: None for key in order if (place := self._locations.get(key))}
+        files = []
+        for name in (*first, *sorted(self._seen - first.keys())):
+            path, block = self.folder / name, packed.get(name.partition(".")[0])
+            with contextlib.suppress(OSError):
+                if block is not None and block not in self.damaged and checksums.intact(*block):
+                    path.unlink(missing_ok=True)  # of a process that was killed between joining and deleting
+                else:
+                    files.append(path)
+        done = 0
+        with contextlib.suppress(OSError):
+            for count in packs.join(self.folder, files, self._packed.packs, most):
+                done += count
+                progress("joining stored files", done, len(files))
+        self.refresh()
+
     def _by_file(
         self, keys: Sequence[str], kind: str
     ) -> Iterator[tuple[list[int], list[int], dict[str, torch.Tensor]]]:
         """Yield (positions in ``keys``, rows in a file, memory-mapped tensors of the file) for each file."""
-        by_file: dict[Path, list[tuple[int, int]]] = {}
+        by_block: dict[Block, list[tuple[int, int]]] = {}
         lost: dict[Path, list[int]] = {}
+        located = self._locate(keys)
         for position, key in enumerate(keys):
-            location = self._locations.get(key)
+            location = located.get(key)
             if location is None:  # a file was removed since the keys were made
                 lost.setdefault(self.folder, []).append(position)
             else:
-                by_file.setdefault(location.path, []).append((position, location.row))
-        for path, pairs in by_file.items():
+                by_block.setdefault(location.block, []).append((position, location.row))
+        for block, pairs in by_block.items():
             positions = [position for position, _ in pairs]
             try:
-                self._verify(path)
-                with safe_open(path, framework="pt") as file:
-                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                self._verify(block)
+                tensors = _tensors(block)
             except FileNotFoundError:  # also raised by safetensors where too many files are open
-                lost[path] = positions
+                lost.setdefault(block.path, []).extend(positions)
                 continue
             except SafetensorError:
-                lost[path] = positions
-                self._remove(path)
+                lost.setdefault(block.path, []).extend(positions)
+                self._remove(block)
                 continue
             except OSError as error:
                 raise WorkbenchError(
-                    f"stored {kind} {str(path)!r} cannot be read ({error.strerror or error}); try again"
+                    f"stored {kind} {str(block.path)!r} cannot be read ({error.strerror or error}); try again"
                 ) from None
             yield positions, [row for _, row in pairs], tensors
         if lost:
@@ -160,18 +235,28 @@ class Store:
                 [position for positions in lost.values() for position in positions],
             )
 
-    def _verify(self, path: Path) -> None:
-        """Verify the checksum of a file, once until it changes. Raises SafetensorError or OSError."""
-        changed = stamp(path.stat())
-        if self._verified.get(path) != changed:
-            if not checksums.intact(path):
+    def _verify(self, block: Block) -> None:
+        """Verify the checksum of a batch, once until its file changes. Raises SafetensorError or OSError."""
+        changed = stamp(block.path.stat())
+        if self._verified.get(block) != changed:
+            if not checksums.intact(*block):
                 raise SafetensorError("the checksum is wrong")
-            self._verified[path] = changed
+            self._verified[block] = changed
 
-    def _remove(self, path: Path) -> None:
-        self.damaged.add(path)
-        with contextlib.suppress(OSError):  # a store that cannot be written
-            path.unlink()
+    def _remove(self, block: Block) -> None:
+        """Delete a damaged batch file; a block of a pack is only not read any more."""
+        self.damaged.add(block)
+        if block.length is None:
+            with contextlib.suppress(OSError):  # a store that cannot be written
+                block.path.unlink()
+
+
+def _tensors(block: Block) -> dict[str, torch.Tensor]:
+    """The memory-mapped tensors of a batch."""
+    if block.length is not None:
+        return packs.tensors(block)
+    with safe_open(block.path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def repair_notes(damaged: int, kind: str) -> list[str]:

@@ -26,6 +26,9 @@ def copy_evaluation(result: CopyEvaluation) -> Figure:
         if metrics["F1"]
         else "F1 0 %: nothing right was detected",
         f"n = {int(table['copies'].sum()):,} copied segments in {result.queries:,} query videos",
+        f"a copy is reported in {result.false_alarms:,} of {result.negatives:,} videos without one"
+        if result.negatives
+        else "",
         collection=result.collection,
         pipelines=[result.pipeline],
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.map_method import METHODS
-from workbench.figures.map_points import PLAIN_FROM, axes_of, by_label, by_value, values_of
+from workbench.figures.map_points import MOST_DRAWN, PLAIN_FROM, axes_of, by_label, by_value, values_of
 from workbench.figures.narrow_layout import SCALE, narrow, scale_below
 from workbench.figures.style import LEGEND_BELOW, Figure, new_figure, notice, subtitle, text
 
@@ -121,7 +121,8 @@ def map_subtitle(made: Mapping[Any, Any], count: int, pipelines: Sequence[str], 
     """The collection, the pipeline if there is one, the parameters and the number of images."""
     collection = made.get("collection", "")
     pipeline = text(pipelines[0]) if len(pipelines) == 1 else ""
-    parts = (text(collection), pipeline, parameters(made), *more, f"n = {count:,} images")
+    sampled = f", {MOST_DRAWN:,} of them drawn, at random" if count > MOST_DRAWN else ""
+    parts = (text(collection), pipeline, parameters(made), *more, f"n = {count:,} images{sampled}")
     return subtitle(*parts, collection=collection, pipelines=pipelines)
 
 

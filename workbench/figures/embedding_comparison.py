@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.figures.embedding import map_subtitle, map_title, plane, space
-from workbench.figures.map_points import axes_of, border, colour_axis, marker_size, points
+from workbench.figures.map_points import axes_of, border, colour_axis, drawn_rows, marker_size, points
 from workbench.figures.narrow_layout import SCALE, captions, narrow, scale_below, stacked
 from workbench.figures.style import Figure, new_figure, notice, text
 
@@ -40,18 +40,19 @@ def embedding_comparison(comparison: EmbeddingComparison, named: bool = True) ->
         coloraxis=colour_axis(values, f"agreement of the {comparison.k} nearest, %", (0, 100)),
         showlegend=False,
     )
+    rows = drawn_rows(count)
     for n, (frame, pipeline) in enumerate(zip(maps, (comparison.a, comparison.b), strict=True)):
         number, domain = ("", "2")[n], ((0, 0.48), (0.52, 1))[n]
         where = {"scene": f"scene{number}"} if spatial else {"xaxis": f"x{number}", "yaxis": f"y{number}"}
         marker = {
             "size": marker_size(comparison.map_a),
-            "color": values.astype(np.float32),
+            "color": values[rows].astype(np.float32),
             "coloraxis": "coloraxis",
             "line": border(comparison.map_a),
         }
         name = text(pipeline)
         figure.add_trace(
-            points(frame, np.arange(count), named, name=name, marker=marker, meta={"linked": 1 - n}, **where)
+            points(frame, rows, named, name=name, marker=marker, meta={"linked": 1 - n}, **where)
         )
         if spatial:
             figure.update_layout({f"scene{number}": space(frame.attrs, domain, _TOP)})

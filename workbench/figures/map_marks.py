@@ -20,20 +20,23 @@ MARKS = {
 }
 
 
-def mark_traces(frame: pd.DataFrame, marked: Mapping[str, Iterable[str]], **where: Any) -> list[Any]:
+def mark_traces(
+    frame: pd.DataFrame, marked: Mapping[str, Iterable[str]], rows: pd.Index | None = None, **where: Any
+) -> list[Any]:
     """A trace for each kind of ``MARKS``, around the images of that kind; images not on the map are left out.
 
     The traces stand after those of the map, explain nothing on hovering and are not in the legend.
-    ``where`` are axes or scene of the map.
+    ``rows`` is the index of the frame's ``image_id``, which is made if it is not given. ``where`` are axes or
+    scene of the map.
     """
     axes = axes_of(frame)
-    row_of = {image: row for row, image in enumerate(frame["image_id"])}
+    index = pd.Index(frame["image_id"]) if rows is None else rows
     traces = []
     for kind, (symbol, colour, larger, width) in MARKS.items():
-        rows = [row_of[image] for image in marked.get(kind, ()) if image in row_of]
-        if not rows:
+        places = index.get_indexer(pd.Index(list(marked.get(kind, ()))))
+        if not (places >= 0).any():
             continue
-        positions = {axis: frame[axis].to_numpy(np.float32)[rows] for axis in axes}
+        positions = {axis: frame[axis].to_numpy()[places[places >= 0]].astype(np.float32) for axis in axes}
         flat = go.Scattergl if len(frame) > WEBGL_FROM else go.Scatter
         marker = {
             "symbol": symbol,

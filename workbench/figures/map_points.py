@@ -18,9 +18,21 @@ from workbench.figures.style import SYMBOLS, WEBGL_FROM, text
 SYMBOLS_3D = ("circle", "diamond", "square", "cross", "x", "circle-open", "diamond-open", "square-open")
 LOOKS = len(PALETTE) * len(SYMBOLS)  # pairs of colour and symbol
 PLAIN_FROM = 20_000  # points, too small to see a symbol or a border; circles are drawn twice as fast
+MOST_DRAWN = 50_000  # points of a map: of more images, a random sample is drawn
 # The most points, and the diameter of each in pixels.
 _SIZES = ((600, 9), (3000, 7), (PLAIN_FROM, 5), (np.inf, 3))
 _LEGEND_HINT = "click: only this, double click: hide"
+
+
+def drawn_rows(count: int, rows: np.ndarray | None = None) -> np.ndarray:
+    """Those of the ``rows`` (None: all) of a map of ``count`` images that are drawn: all of them, or those in
+    a random sample of MOST_DRAWN images, which is the same on every call."""
+    rows = np.arange(count) if rows is None else rows
+    if count <= MOST_DRAWN:
+        return rows
+    sample = np.zeros(count, bool)
+    sample[np.random.default_rng(0).choice(count, MOST_DRAWN, replace=False)] = True
+    return rows[sample[rows]]
 
 
 def axes_of(frame: pd.DataFrame) -> list[str]:
@@ -73,19 +85,22 @@ def by_label(
     symbols = SYMBOLS_3D if len(axes_of(frame)) == 3 else SYMBOLS
     traces = []
 
-    def add(rows: np.ndarray, name: str, **marker: Any) -> None:
+    drawn = drawn_rows(len(frame))
+
+    def add(which: int, name: str, **marker: Any) -> None:
         marker = {"size": size, "opacity": 0.85} | marker
-        traces.append(points(frame, rows, named, name=f"{name} ({len(rows):,})", marker=marker))
+        name = f"{name} ({np.count_nonzero(code == which):,})"
+        traces.append(points(frame, drawn[code[drawn] == which], named, name=name, marker=marker))
 
     if (code == -1).any():
-        add(np.flatnonzero(code == -1), "none", color=NEUTRAL, opacity=0.4)
+        add(-1, "none", color=NEUTRAL, opacity=0.4)
     if len(ranked) > len(shown):
-        rows = np.flatnonzero(code == LOOKS)
+        rows = drawn[code[drawn] == LOOKS]
         place = {label: n % len(PALETTE) for n, label in enumerate(ranked)}
         steps = [(n + end, colour) for n, colour in enumerate(PALETTE) for end in (0, 1)]
         scale = [[at / len(PALETTE), colour] for at, colour in steps]
         add(
-            rows,
+            LOOKS,
             f"{len(ranked) - len(shown):,} other labels",
             color=np.array([place[str(labels[int(row)])] + 0.5 for row in rows], np.float32),
             cmin=0,
@@ -97,7 +112,7 @@ def by_label(
         colour, turn = n % len(PALETTE), n // len(PALETTE)
         # Labels that follow one another differ in colour and in symbol.
         symbol = "circle" if len(frame) > PLAIN_FROM else symbols[(colour + turn) % len(symbols)]
-        add(np.flatnonzero(code == n), text(label, 32), color=PALETTE[colour], symbol=symbol)
+        add(n, text(label, 32), color=PALETTE[colour], symbol=symbol)
     title = f"{text(heading)}<br><sub>{_LEGEND_HINT}</sub>"
     legend = {
         "title": {"text": title},
@@ -118,17 +133,20 @@ def by_value(
     if not known.all():
         rows, marker = np.flatnonzero(~known), {"size": size, "color": NEUTRAL, "opacity": 0.4}
         name = f"no value ({len(rows):,})"
-        traces.append(points(frame, rows, named, name=name, marker=marker, showlegend=True))
+        traces.append(
+            points(frame, drawn_rows(len(frame), rows), named, name=name, marker=marker, showlegend=True)
+        )
     if known.any():
+        rows = drawn_rows(len(frame), np.flatnonzero(known))
         traces.append(
             points(
                 frame,
-                np.flatnonzero(known),
+                rows,
                 named,
                 showlegend=False,
                 marker={
                     "size": size,
-                    "color": values[known].astype(np.float32),
+                    "color": values[rows].astype(np.float32),
                     "coloraxis": "coloraxis",
                     "line": border(frame),
                 },

@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
 
 from workbench.collections import contents, images
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
@@ -25,6 +25,11 @@ from workbench.features.map_source import Picture
 from workbench.features.store import DamagedFiles, Store, repair_notes
 from workbench.local import hardnet, keypoints
 from workbench.local.patches import EXTENT, cut_patches
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    cv2 = lazy_module("cv2")
 
 VERSION = 2  # of this extraction: incremented when the same image yields other features
 STRIDE = 8  # pixels to which sides are rounded, so that images of similar shape share a file

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import torch
 
 from workbench.common.lazy import compiled, lazy_module
-from workbench.search.exact import first, rank
+from workbench.search.exact import rankings
 from workbench.search.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -66,11 +67,10 @@ class InvertedFile:
         _add(total, words, query[words], postings.indptr, postings.indices, postings.data)
         return total.astype(np.float32)
 
+    def similarities(self, queries: torch.Tensor) -> np.ndarray:
+        """Scores float32 [Q, N] of queries [Q, words] with all images."""
+        return np.array([self.scores(query) for query in queries.numpy()]).reshape(-1, self.size)
+
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
         """Return the best ``k`` (None: all) images for each query [Q, words]."""
-        rankings = []
-        for query in queries:
-            scores = self.scores(query)[None]
-            rows = rank(scores) if k is None or k >= self.size else first(scores, k)
-            rankings.append(Ranking(rows[0], scores[0][rows[0]]))
-        return rankings
+        return [ranking for query in queries for ranking in rankings(self.scores(query)[None], k)]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
+
+from workbench.common.lazy import lazy_module
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    cv2 = lazy_module("cv2")
 
 MOST = 1000  # keypoints per image, the strongest
 CONTRAST = 0.02  # OpenCV's contrast threshold; half its default, so that low-contrast photos have keypoints

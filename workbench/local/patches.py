@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-import cv2
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from workbench.common.lazy import lazy_module
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    cv2 = lazy_module("cv2")
 
 SIDE = 32  # pixels of a patch
 EXTENT = 8.0  # side of a patch, in multiples of the keypoint's size

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import cv2
 import numpy as np
 import torch
 
+from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.features.device import single_threaded_operations
 from workbench.local.features import LocalFeatures
 from workbench.search.query_expansion import append_rest
 from workbench.search.ranking import Ranking, sorted_ranking
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    cv2 = lazy_module("cv2")
 
 MAX_RATIO = 0.85  # largest accepted ratio of the distances to the nearest and second nearest descriptor
 INLIER_DISTANCE = 0.01  # inlier threshold, as a fraction of the picture's longer side

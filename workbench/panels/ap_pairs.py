@@ -30,8 +30,8 @@ def paired(a: Evaluation, b: Evaluation, setting: str = "") -> pd.DataFrame:
     return pairs.rename_axis(index="query").reset_index()
 
 
-def row(query: str, a: float, b: float) -> dict[str, Any]:
+def row(query: str, a: float, b: float, gain: float) -> dict[str, Any]:
     """A row of the table."""
-    gain = f"{100 * (b - a):+.1f}".replace("-", "−")
-    cells = {"query": query, "a": percent(a), "b": percent(b), "gain": gain}
-    return {"id": query, "cells": cells, "order": {"a": a, "b": b, "gain": b - a}}
+    points = f"{100 * gain:+.1f}".replace("-", "−")
+    cells = {"query": query, "a": percent(a), "b": percent(b), "gain": points}
+    return {"id": query, "cells": cells, "order": {"a": a, "b": b, "gain": gain}}

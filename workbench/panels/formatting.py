@@ -12,6 +12,7 @@ from workbench.collections.protocols import SIGNS
 from workbench.collections.uploads import display_name
 from workbench.evaluation.measures_text import percent
 from workbench.panels.moment_captions import Starts, moment_caption
+from workbench.panels.ranking_depth import NOT_REACHED
 from workbench.panels.refinement import Question
 from workbench.panels.widgets.grid import Figure
 from workbench.query.part import Part
@@ -79,14 +80,15 @@ def of_ranking(ranking: pd.DataFrame, ranked: Question, query: Query) -> str:
     return f"AP of this query {percent(share)}" + (f", with {words}" if words else "")
 
 
-def figure(row: Any, starts: Starts | None = None) -> Figure:
-    """A row of a ranking as a figure of a grid, without its picture; ``starts`` are those of known shots."""
+def figure(row: Any, starts: Starts | None = None, absent: str = NOT_REACHED) -> Figure:
+    """A row of a ranking as a figure of a grid, without its picture; ``starts`` are those of known shots, and
+    ``absent`` says why it has no rank."""
     moved = int(getattr(row, "moved", 0))
     caption = moment_caption(row.image_id, starts or {})
     return ({"caption": caption} if caption else {}) | {
-        "alt": f"rank {row.rank}: {row.image_id}" if row.rank else f"not reached: {row.image_id}",
+        "alt": f"rank {row.rank}: {row.image_id}" if row.rank else f"{absent}: {row.image_id}",
         "name": row.image_id,
-        "rank": str(row.rank) if row.rank else "not reached",
+        "rank": str(row.rank) if row.rank else absent.removesuffix(" by the index"),
         "score": f"{row.score:.3f}" if row.rank else "",
         "relevance": row.relevance,
         "sign": SIGNS.get(row.relevance, ""),

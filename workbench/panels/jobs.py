@@ -67,14 +67,19 @@ class JobRunner:
     """Runs one request at a time in a worker thread that exists only while there is work.
 
     ``report`` gets a Job during the work and None at its end; ``fail`` gets the sentence of an error. Both
-    are called on the worker thread, or on the thread that cancels.
+    are called on the worker thread, or on the thread that cancels. ``lock`` is held meanwhile, so that no
+    report follows a cancel: it is the lock that ``report`` and ``fail`` take and that a thread which cancels
+    may hold, or else the two would wait for each other.
     """
 
     def __init__(
-        self, report: Callable[[Job | None], None] = _ignore, fail: Callable[[str], None] = _ignore
+        self,
+        report: Callable[[Job | None], None] = _ignore,
+        fail: Callable[[str], None] = _ignore,
+        lock: threading.RLock | None = None,
     ) -> None:
         self._report, self._fail = report, fail
-        self._reporting = threading.RLock()  # held while reporting: no report follows a cancel
+        self._reporting = lock or threading.RLock()
         self._changed = threading.Condition()  # guards the three attributes below
         self._next: _Request | None = None
         self._current: _Request | None = None

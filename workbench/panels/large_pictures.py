@@ -18,6 +18,7 @@ from workbench.config.printable import printable
 from workbench.panels.combined_query import join_region
 from workbench.panels.formatting import with_sign
 from workbench.panels.moment_captions import moment_place
+from workbench.panels.ranking_depth import absence
 from workbench.panels.session import Session
 from workbench.panels.widgets.lightbox import LARGEST, About, Heat, Lightbox, reference
 from workbench.query.query import Query as CombinedQuery
@@ -50,7 +51,7 @@ class LargePictures:
             name, box = _parsed(name)
         query = queries.get(name)
         # The id of a query may be that of an image, too; the box of the query is then not meant.
-        image = name if query is None or name in collection.images else query.image
+        image = name if query is None or name in self.session.images else query.image
         if image not in collection.members and not Path(image).is_absolute():
             raise WorkbenchError(f"{display_name(name)!r} is not an image of {collection.name!r}")
         return Picture(name, image, box or (query.box if query is not None and image != name else None))
@@ -65,7 +66,7 @@ class LargePictures:
             "path": str(path.absolute()),
             "facts": self._facts(shown),
             "beside": self._beside(shown),
-            "refines": shown.image in collection.images,
+            "refines": shown.image in self.session.images,
         }
         try:
             size = header(path)
@@ -82,7 +83,7 @@ class LargePictures:
         """The heat of a result and of its query, as of their score; of other pictures, their activations."""
         shown, session = self.resolve(name), self.session
         query, box, pipeline = self._ranked()
-        listed = shown.image in session.bench.collection.images
+        listed = shown.image in session.images
         expression = session.ranked.expression if session.ranked is not None else ""
         if expression and listed:
             combined = CombinedQuery.parse(expression)
@@ -131,7 +132,7 @@ class LargePictures:
             facts.append({"text": "the query", "kind": "rank"})
         elif shown.name != shown.image:
             facts.append({"text": f"query {display_name(shown.name)}", "kind": "rank"})
-        if ranking is not None and shown.image in session.bench.collection.images:
+        if ranking is not None and shown.image in session.images:
             row = ranking[ranking["image_id"] == shown.image]
             if len(row):
                 relevance = str(row["relevance"].iloc[0])
@@ -140,7 +141,7 @@ class LargePictures:
                 if relevance not in ("", "query"):
                     facts.append({"text": with_sign(relevance), "kind": relevance})
             elif not any(fact["kind"] == "rank" for fact in facts):
-                facts.append({"text": "not reached by the index", "kind": "rank"})
+                facts.append({"text": absence(ranking), "kind": "rank"})
         if label := session.bench.collection.labels.get(shown.image, ""):
             facts.append({"text": f"label {printable(label)}", "kind": "label"})
         return facts

@@ -28,8 +28,8 @@ def moment_place(image_id: str, starts: Starts) -> str:
 
 
 def shot_number(starts: Sequence[float], seconds: float) -> int:
-    """The number of the shot that contains a time; ``starts`` are in order, the first is 0."""
-    return max(0, int(np.searchsorted(starts, seconds + 0.005, side="right")) - 1)
+    """The number, from 1, of the shot that contains a time; ``starts`` are in order."""
+    return max(1, int(np.searchsorted(starts, seconds + 0.005, side="right")))
 
 
 def starts_of(shots: pd.DataFrame) -> dict[str, list[float]]:

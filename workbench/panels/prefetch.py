@@ -1,4 +1,7 @@
-"""Prefetching: describe the pipelines that are one choice away while the session is idle."""
+"""Prefetching: describe the pipelines that are one choice away while the session is idle.
+
+Not of a large collection, of which each takes long and much memory.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.panels.jobs import JobRunner
 from workbench.panels.pipeline_choices import CHOICES, valid_choices
+from workbench.panels.ranking_depth import WHOLE
 from workbench.panels.session import Session
 
 PATIENCE = 1.0  # seconds without work before prefetching starts
@@ -41,7 +45,7 @@ class Prefetcher:
         if change["new"]:
             if self._current != self.session.pipeline:  # else the other work waits for this description
                 self.runner.cancel()
-        elif self.session.ranking is not None:
+        elif self.session.ranking is not None and len(self.session.bench.collection.images) <= WHOLE:
             self.runner.submit(self.work, PATIENCE)
 
     def work(self, progress: Progress) -> None:

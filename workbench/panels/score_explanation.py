@@ -20,6 +20,7 @@ from workbench.explain.localisation import Target, coverage, share_inside
 from workbench.explain.score import Explanation
 from workbench.panels import contributions
 from workbench.panels.formatting import with_sign
+from workbench.panels.ranking_depth import absence
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.region import Line, line
@@ -163,7 +164,7 @@ def _ranked(request: Request, image: str, score: float) -> str:
             words.insert(0, f"rank {row['rank'].iloc[0]}")
             words.append(with_sign(relevance))
         else:
-            words.insert(0, "not reached by the index")
+            words.insert(0, absence(request.ranking))
     return " · ".join(words)
 
 

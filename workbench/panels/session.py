@@ -18,7 +18,10 @@ from workbench.collections.uploads import display_name
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.panels.jobs import Job, JobRunner, readable
+from workbench.panels.ranking_depth import rank
 from workbench.panels.refinement import STATE, Question, Refinement
+from workbench.panels.session_queries import SessionQueries, image_search
+from workbench.panels.widgets.name_search import NameSearch
 from workbench.query.query import Query as CombinedQuery
 
 if TYPE_CHECKING:
@@ -44,8 +47,8 @@ class Session(Refinement):
     """
 
     pipeline = T.Unicode()
-    queries = T.Dict()  # name → Query
-    ranking = T.Any(None)  # DataFrame of the whole database: rank, image_id, score, relevance
+    queries = T.Instance(SessionQueries)  # name → Query
+    ranking = T.Any(None)  # DataFrame of the first results: rank, image_id, score, relevance
     ranked = T.Any(None)
     evaluation = T.Any(None)
     image = T.Unicode()
@@ -63,13 +66,15 @@ class Session(Refinement):
     failed = T.Bool(False)
 
     def __init__(self, bench: Bench, **traits: Any) -> None:
-        super().__init__(**{"pipeline": bench.default_pipeline, **traits})
+        queries = SessionQueries(bench.collection)
+        super().__init__(**{"pipeline": bench.default_pipeline, "queries": queries, **traits})
         self.bench = bench
         self.prefetcher: Any = None  # prefetching, once panels are shown
         self.comparer: Any = None  # comparing an example, once a comparison is shown
         self._lanes: dict[str, JobRunner] = {}
         self._message_lane = ""  # the lane whose message is shown
         self._lock = threading.RLock()
+        self._images: NameSearch | None = None
         self._read_queries()
         self._past.clear()  # the first query was not chosen by anybody
         self.observe(lambda _: self.refresh(), QUESTION)
@@ -97,6 +102,14 @@ class Session(Refinement):
         """Whether the ranking is that of the current question, not of an earlier one."""
         return self.ranking is not None and self.ranked == self.question
 
+    @property
+    def images(self) -> NameSearch:
+        """The names of the database's images, to be searched; ``in`` is fast."""
+        collection, images = self.bench.collection, self._images
+        if images is None or images.names is not collection.images:
+            self._images = images = image_search(collection)
+        return images
+
     def query_named(self, name: str) -> Query:
         """The query of that name, or an image of the collection as a query."""
         return self.queries.get(name) or Query(name, name)
@@ -115,7 +128,8 @@ class Session(Refinement):
 
     def add_file(self, path: Path) -> None:
         """Add an image file outside the collection as a query, named by its absolute path."""
-        self.queries = {str(path): Query(str(path), str(path)), **self.queries}
+        added = {str(path): Query(str(path), str(path)), **self.queries.added}
+        self.queries = SessionQueries(self.bench.collection, added)
 
     def refresh(self, again: bool = False, delay: float = DEBOUNCE) -> None:
         """Rank in the worker after ``delay`` seconds, and evaluate the pipeline if it is not evaluated or if
@@ -144,7 +158,7 @@ class Session(Refinement):
         with self._lock:
             if name not in self._lanes:
                 self._lanes[name] = JobRunner(
-                    report=partial(self._report, name), fail=partial(self.fail, lane=name)
+                    partial(self._report, name), partial(self.fail, lane=name), self._lock
                 )
             return self._lanes[name]
 
@@ -195,12 +209,10 @@ class Session(Refinement):
 
     def _read_queries(self) -> None:
         """Take over the collection's queries; some may have turned out unreadable."""
-        collection, before = self.bench.collection, self.queries
-        files = {name: query for name, query in before.items() if Path(name).is_absolute()}
-        uploaded = {name: query for name, query in files.items() if Path(name).is_file()}
-        # Without queries, each image is one.
-        queries = collection.queries or [Query(image, image) for image in collection.images]
-        self.queries = uploaded | {query.id: query for query in queries}
+        before = self.queries
+        added = {name: query for name, query in before.added.items() if Path(name).is_file()}
+        if (queries := SessionQueries(self.bench.collection, added)) != before:
+            self.queries = queries
         current = self.query
         if self.queries and current not in self.queries and (not current or current in before):
             self.choose(next(iter(self.queries)))
@@ -216,7 +228,7 @@ class Session(Refinement):
 
     def _work(self, progress: Progress) -> None:
         question = pipeline, query, box, also, feedback, expression = self.question
-        search = partial(self.bench.search, pipeline=pipeline, k=None, progress=progress, feedback=feedback)
+        search = partial(rank, self.bench, pipeline=pipeline, progress=progress, feedback=feedback)
         try:
             combined = CombinedQuery.parse(expression) if expression else None
             ranking = search(query, box=box, also=also) if combined is None else search(combined)

@@ -117,15 +117,15 @@ def _box(session: Session, value: Any, lost: list[str]) -> Box | None:
 
 
 def _image(session: Session, value: Any, lost: list[str]) -> str:
-    return str(value) if value == "" or value in session.bench.collection.images else _missing("image", value)
+    return str(value) if value == "" or value in session.images else _missing("image", value)
 
 
 def _images(session: Session, value: Any, lost: list[str]) -> tuple[str, ...]:
-    return _existing(session.bench.collection.images, value, lost, "images selected")
+    return _existing(session.images, value, lost, "images selected")
 
 
 def _feedback(session: Session, value: Any, lost: list[str]) -> dict[str, int]:
-    kept = _existing(session.bench.collection.images, value, lost, "images judged")
+    kept = _existing(session.images, value, lost, "images judged")
     return {image: 1 if value[image] > 0 else -1 for image in kept}
 
 
@@ -140,7 +140,6 @@ def _method(session: Session, value: Any, lost: list[str]) -> str:
 
 
 def _existing(existing: Any, names: Any, lost: list[str], kind: str) -> tuple[str, ...]:
-    existing = set(existing)
     kept = tuple(name for name in names if name in existing)
     if len(kept) < len(names):
         lost.append(f"{len(names) - len(kept)} of {len(names)} {kind} no longer exist")

@@ -16,6 +16,9 @@ def copies_summary(result: CopyEvaluation) -> str:
     lines = [
         f"<b>µAP {percent(result.metrics['µAP'])} %</b>, {shown}",
         escape(f"{result.collection}, {result.pipeline}: {result.queries:,} query videos"),
+        f"in {result.false_alarms:,} of {result.negatives:,} query videos without a copy one is reported"
+        if result.negatives
+        else "",
         *map(escape, result.warnings),
     ]
     rows = [
@@ -35,7 +38,7 @@ def copies_summary(result: CopyEvaluation) -> str:
 def alignment_summary(result: FrameAlignment) -> str:
     """The videos, and the copied segments in seconds."""
     lines = [
-        f"<b>{len(result.segments):,} copied segments</b>",
+        f"<b>{len(result.segments):,} copied segment{'s' * (len(result.segments) != 1)}</b>",
         escape(f"{result.query} with {result.video}, {result.pipeline}"),
         "the query is mirrored" if result.mirrored else "",
         *map(escape, result.warnings),

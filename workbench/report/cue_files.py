@@ -57,7 +57,7 @@ def shot_cues(shots: pd.DataFrame) -> list[Cue]:
             start,
             end,
             keyframe or moment_name(video, (start + end) / 2),
-            f"{video}, shot {number + 1}",
+            f"{video}, shot {number}",
         )
         for video, number, start, end, keyframe in zip(*(column.tolist() for column in columns), strict=True)
     ]

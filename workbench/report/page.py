@@ -124,12 +124,15 @@ def _code(pipeline: str) -> str:
 def _reproduction(collection: str, evaluations: Sequence[Evaluation]) -> str:
     about = evaluations[0].provenance
     options = ["--size", str(about["size"]), "--precision", about["precision"], "--seed", str(about["seed"])]
+    runtime = about.get("runtime", "")
+    if runtime and about["device"] == "cpu":
+        options += ["--runtime", runtime.split()[0]]
     if about["distractors"]:
         options += ["--distractors", about["distractors"]]
     pipelines = [evaluation.pipeline for evaluation in evaluations]
     command = shlex.join(["workbench", "evaluate", collection, *pipelines, *options])
     facts = {
-        "Device": str(about["device"]),
+        "Device": f"{about['device']}, {runtime}" if runtime else str(about["device"]),
         "Versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
     }
     for position, evaluation in enumerate(evaluations):

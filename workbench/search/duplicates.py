@@ -16,7 +16,7 @@ _BATCH_NUMBERS = 2**22  # hashed at a time
 
 
 class Duplicates(NamedTuple):
-    """``rows`` [d] that have the same content as an earlier row, and ``first`` [d], the first such row."""
+    """Increasing ``rows`` [d] of a content that an earlier row has, and ``first`` [d], the first such row."""
 
     rows: np.ndarray
     first: np.ndarray
@@ -28,19 +28,39 @@ class Duplicates(NamedTuple):
         """
         if not len(self.rows):
             return rankings
+        if sum(len(ranking.rows) for ranking in rankings) < size:
+            return [_equalise(ranking, *self._repeated(ranking.rows), tolerance) for ranking in rankings]
         first = np.arange(size)
         first[self.rows] = self.first
         repeated = np.zeros(size, bool)
         repeated[self.rows] = repeated[self.first] = True
-        return [_equalise(ranking, first, repeated, tolerance) for ranking in rankings]
+        at = (np.flatnonzero(repeated[ranking.rows]) for ranking in rankings)
+        return [
+            _equalise(ranking, places, first[ranking.rows[places]], tolerance)
+            for ranking, places in zip(rankings, at, strict=True)
+        ]
+
+    def _repeated(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The places of those ``rows`` whose content others may have, and the first row of this content.
+
+        None if no two of the rows have the same content.
+        """
+        place = np.searchsorted(self.rows, rows)
+        place[place == len(self.rows)] = 0
+        later = self.rows[place] == rows
+        if not later.any():
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        return np.arange(len(rows)), np.where(later, self.first[place], rows)
 
 
-def _equalise(ranking: Ranking, first: np.ndarray, repeated: np.ndarray, tolerance: float) -> Ranking:
-    at = np.flatnonzero(repeated[ranking.rows])
-    values, owners = ranking.scores[at], first[ranking.rows[at]]
-    highest = np.full(len(first), -np.inf, np.float32)
-    np.maximum.at(highest, owners, values)
-    equal = highest[owners]
+def _equalise(ranking: Ranking, at: np.ndarray, owners: np.ndarray, tolerance: float) -> Ranking:
+    if not len(at):
+        return ranking
+    values = ranking.scores[at]
+    contents, which = np.unique(owners, return_inverse=True)
+    highest = np.full(len(contents), -np.inf, np.float32)
+    np.maximum.at(highest, which, values)
+    equal = highest[which]
     if tolerance < np.inf:
         limit = tolerance * np.abs(ranking.scores).max(initial=0)
         equal = np.where(equal - values <= limit, equal, values)

@@ -13,35 +13,61 @@ from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.ranking import Ranking
 
 TOGETHER = 2**25  # scores in memory at a time
+_GROUP = 64  # scores of which the highest is compared with those of other groups
+_SORTED = 2**20  # scores that are sorted at a time
+_OTHER_BITS, _SIGN, _ROW = np.int32(2**31 - 1), np.uint32(2**31), np.uint64(2**32 - 1)
 
 
 def scores(queries: torch.Tensor, database: torch.Tensor) -> np.ndarray:
     """Inner products of queries [Q, D] with a database [N, D], float32 [Q, N]."""
-    if len(queries) == 1 and database.device.type == "cpu":  # NumPy is faster for a single vector
-        return np.asarray(queries.numpy() @ database.numpy().T, np.float32)
+    if len(queries) == 1 and database.device.type == "cpu":  # faster than a product of matrices
+        return np.vecdot(database.numpy(), queries.numpy())[None].astype(np.float32, copy=False)
     return np.asarray((queries @ database.T).cpu().numpy(), np.float32)
 
 
 def rank(scores: np.ndarray) -> np.ndarray:
-    """Sort rows of the database from best to worst, int64 [Q, N]; ties keep the database's order."""
-    return np.argsort(-scores, axis=1, kind="stable")
+    """Sort rows of the database from best to worst, int64 [Q, N]; ties keep the database's order.
+
+    Score and row are sorted as one number, which is faster than a stable sort of the scores.
+    """
+    ranked = np.empty(scores.shape, np.int64)
+    together = max(1, _SORTED // max(1, scores.shape[1]))
+    rows = np.arange(scores.shape[1], dtype=np.uint64)
+    for start in range(0, len(scores), together):
+        # The difference to 0 is never -0. Of negative numbers, larger bits mean a smaller number, so that all
+        # bits but the sign are inverted.
+        bits = np.subtract(0, scores[start : start + together], dtype=np.float32).view(np.int32)
+        keys = (bits ^ ((bits >> 31) & _OTHER_BITS)).view(np.uint32) ^ _SIGN
+        numbers = (keys.astype(np.uint64) << np.uint64(32)) | rows
+        numbers.sort(axis=1)
+        np.bitwise_and(numbers, _ROW, out=ranked[start : start + together], casting="unsafe")
+    return ranked
 
 
 def first(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return the first ``k`` columns of ``rank``, int64 [Q, k], without sorting the rest."""
-    if k >= scores.shape[1]:
-        return rank(scores)
-    similarities = torch.from_numpy(scores)
-    values, rows = similarities.topk(k + 1, dim=1)
-    tied = values[:, k - 1] == values[:, k]
-    # Of the rows that tie for the last position, keep those that come first in the database.
-    for position in tied.nonzero()[:, 0].tolist():
-        above = (similarities[position] > values[position, k]).nonzero()
-        ties = (similarities[position] == values[position, k]).nonzero()
-        rows[position, :k] = torch.cat([above, ties])[:k, 0]
-    rows = rows[:, :k].sort(dim=1).values
-    order = similarities.gather(1, rows).argsort(dim=1, descending=True, stable=True)
-    return rows.gather(1, order).numpy()
+    """Return the first ``k`` columns of ``rank``, int64 [Q, k], without sorting the rest.
+
+    Where the scores are divided into groups, the k-th highest of the maxima of the groups is not above the
+    k-th highest score, as k groups have a score that is at least as high. Only rows that reach it are sorted.
+    """
+    size = scores.shape[1]
+    height = min(_GROUP, size // (4 * k))  # scores in a group
+    if height < 2:
+        return rank(scores)[:, :k]
+    count = size // height  # the last rows, fewer than a group, are in none
+    best = np.empty((len(scores), k), np.int64)
+    for position, row in enumerate(scores):
+        maxima = row[: height * count].reshape(height, count).max(axis=0)
+        maxima.partition(count - k)
+        rows = np.flatnonzero(row >= maxima[count - k])
+        best[position] = rows[np.argsort(-row[rows], kind="stable")[:k]]
+    return best
+
+
+def rankings(scores: np.ndarray, k: int | None = None) -> list[Ranking]:
+    """Return the best ``k`` (None: all) rows for each query by its scores [Q, N]."""
+    rows = rank(scores) if k is None or k >= scores.shape[1] else first(scores, k)
+    return [Ranking(best, row[best]) for best, row in zip(rows, scores, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -65,14 +91,18 @@ class Exact:
         """The rows with the same vector as an earlier row."""
         return find_duplicates(self.vectors.cpu().numpy())
 
+    def similarities(self, queries: torch.Tensor) -> np.ndarray:
+        """Scores float32 [Q, N] of queries [Q, D] with all images; equal vectors have equal scores."""
+        similarities = scores(queries.to(self.vectors), self.vectors)
+        if len(self.duplicates.rows):
+            similarities[:, self.duplicates.rows] = similarities[:, self.duplicates.first]
+        return similarities
+
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
         """Return the best ``k`` (None: all) rows for each query [Q, D], in batches of queries."""
-        vectors = torch.as_tensor(queries).to(self.vectors)
         batch_size = max(1, TOGETHER // max(1, self.size))
-        rankings = []
-        for batch in vectors.split(batch_size):
-            similarities = scores(batch, self.vectors)
-            similarities[:, self.duplicates.rows] = similarities[:, self.duplicates.first]
-            rows = rank(similarities) if k is None or k >= self.size else first(similarities, k)
-            rankings += [Ranking(best, row[best]) for best, row in zip(rows, similarities, strict=True)]
-        return rankings
+        return [
+            ranking
+            for batch in torch.as_tensor(queries).split(batch_size)
+            for ranking in rankings(self.similarities(batch), k)
+        ]

@@ -6,7 +6,7 @@ The class and the functions that build it share one file, because they depend on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -17,10 +17,11 @@ from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, interruptible, silent
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import BINARY, INVERTED, Step
-from workbench.search import binary_index, kmeans, product_quantization
+from workbench.search import binary_index, code_scan, kmeans, product_quantization
 from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
-from workbench.search.quantizer import fit_coarse_quantizer, probe_cells, shorten_centroids
+from workbench.search.faiss_call import Call, faiss_call
+from workbench.search.quantizer import fit_coarse_quantizer, shorten_centroids
 from workbench.search.ranking import Index, Ranking, sorted_ranking
 
 faiss = lazy_module("faiss")
@@ -44,7 +45,7 @@ class FaissIndex:
     def name(self) -> str:
         return ",".join(map(str, self.steps))
 
-    @property
+    @cached_property
     def size(self) -> int:
         return int(self.index.ntotal)
 
@@ -56,34 +57,35 @@ class FaissIndex:
         vectors = np.ascontiguousarray(queries, np.float32)
         limit = min(self.size, self.reach if k is None else k)
         rankings = self._search(vectors, limit)
+        if self.inverted is None:
+            return rankings
         unanswered = [position for position, ranking in enumerate(rankings) if not len(ranking.rows)]
-        if unanswered and self.inverted is not None:  # all their probed cells are empty: search all cells
-            exhaustive = replace(self, probes=self.inverted.nlist)._search(vectors[unanswered], limit)
+        if unanswered:  # all their probed cells are empty: search all cells
+            exhaustive = self.probing(self.inverted.nlist)._search(vectors[unanswered], limit)
             for position, ranking in zip(unanswered, exhaustive, strict=True):
                 rankings[position] = ranking
         return rankings
 
     def _search(self, queries: np.ndarray, k: int) -> list[Ranking]:
-        with kmeans.limit_threads(queries.size * self.size):
-            if self.steps[0].name == "imi":  # FAISS would visit some cells twice: see ``probe_cells``
-                scores, rows = self._visited(self.turned(queries), k)
-            else:
-                scores, rows = self.index.search(queries, k, params=self._parameters(k))
-        rankings = [sorted_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
+        if len(queries) >= code_scan.FEWEST and code_scan.scans(self.inner, len(queries), k):
+            rankings = code_scan.search_codes(self.inner, self.turned(queries), k)
+            return self._duplicates.equalise(rankings, self.size)
+        scores, rows = self._call(queries, k)
+        rankings = [_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
         return self._duplicates.equalise(rankings, self.size)
 
-    def _visited(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return scores and rows [Q, k] in the cells that ``probe_cells`` selects."""
-        probed = probe_cells(self.inverted.quantizer, queries, self.probes)
-        unused = np.zeros(probed.shape, np.float32)  # distances of cells, not needed by inner product
-        scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-        arrays = np.ascontiguousarray(queries, np.float32), probed, unused, scores, rows
-        query_pointer, *cell_pointers, score_pointer, row_pointer = map(faiss.swig_ptr, arrays)
-        parameters = faiss.SearchParametersIVF(nprobe=self.probes)
-        self.inverted.search_preassigned_c(
-            len(queries), query_pointer, k, *cell_pointers, score_pointer, row_pointer, False, parameters
-        )
-        return scores, rows
+    @cached_property
+    def _call(self) -> Call:
+        return faiss_call(self)
+
+    def probing(self, probes: int) -> FaissIndex:
+        """The same index, without copying, with another number of probed cells or candidates."""
+        first, *rest = self.steps
+        step = Step(first.name, (first.args[0], float(probes)))
+        index = replace(self, steps=(step, *rest), probes=probes)
+        read = vars(self).keys() - {field.name for field in fields(self)} - {"_call"}
+        vars(index).update({name: vars(self)[name] for name in read})  # cached, the same for any ``probes``
+        return index
 
     @cached_property
     def inverted(self) -> Any:
@@ -92,18 +94,18 @@ class FaissIndex:
 
     def turned(self, queries: np.ndarray) -> np.ndarray:
         """Rotate queries [Q, D] as ``opq`` does; other indexes return them unchanged."""
-        if not self._rotated:
+        if not self.rotated:
             return queries
         return np.asarray(faiss.downcast_VectorTransform(self.index.chain.at(0)).apply(queries))
 
     @cached_property
-    def _rotated(self) -> bool:
+    def rotated(self) -> bool:
         return isinstance(faiss.downcast_index(self.index), faiss.IndexPreTransform)
 
     @cached_property
     def inner(self) -> Any:
         index = faiss.downcast_index(self.index)
-        return faiss.downcast_index(index.index) if self._rotated else index
+        return faiss.downcast_index(index.index) if self.rotated else index
 
     @property
     def centroids(self) -> int:
@@ -118,7 +120,7 @@ class FaissIndex:
         parameters = faiss.SearchParametersIVF(
             sel=faiss.IDSelectorBatch(np.array([row])), nprobe=inverted.nlist
         )
-        if self._rotated:
+        if self.rotated:
             parameters = faiss.SearchParametersPreTransform(index_params=parameters)
         return float(self.index.search(vector, 1, params=parameters)[0][0, 0])
 
@@ -127,7 +129,7 @@ class FaissIndex:
         """The number of cells that can be probed; 0 without cells."""
         return 0 if self.inverted is None else int(self.inverted.nlist)
 
-    @property
+    @cached_property
     def graph(self) -> bool:
         """Whether the index is a graph, of which a search sees a list of candidates."""
         return self.steps[0].name == "hnsw"
@@ -164,13 +166,13 @@ class FaissIndex:
                 content[rows, _ID:] = codes.reshape(count, width)
         return find_duplicates(content)
 
-    def _parameters(self, k: int) -> Any:
-        if self.graph:
-            return faiss.SearchParametersHNSW(efSearch=max(self.probes, k))
-        if self.inverted is None:
-            return None
-        inverted = faiss.SearchParametersIVF(nprobe=self.probes)
-        return faiss.SearchParametersPreTransform(index_params=inverted) if self._rotated else inverted
+
+def _ranking(rows: np.ndarray, scores: np.ndarray) -> Ranking:
+    """The ranking by the answer of FAISS, in which absent rows (-1) are at the end."""
+    falling = np.count_nonzero(scores[1:] < scores[:-1])  # which costs less than ``all`` for few
+    if falling == len(scores) - 1 and rows[-1] >= 0:
+        return Ranking(rows, scores)
+    return sorted_ranking(rows, scores)
 
 
 def build(steps: Sequence[Step], vectors: Any, seed: int = 0, progress: Progress = silent) -> Index:
@@ -208,6 +210,8 @@ def build(steps: Sequence[Step], vectors: Any, seed: int = 0, progress: Progress
 
 def with_probes(index: Index, probes: int) -> Index:
     """Return the same index, without copying, with another number of probed cells (hnsw: candidates)."""
+    if isinstance(index, FaissIndex):
+        return index.probing(probes)
     first, *rest = index.steps  # type: ignore[attr-defined]
     step = Step(first.name, (first.args[0], float(probes)))
     return replace(index, steps=(step, *rest), probes=probes)  # type: ignore[type-var]

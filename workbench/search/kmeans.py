@@ -15,7 +15,8 @@ faiss = lazy_module("faiss")
 ROUNDS = 20  # of k-means
 VECTORS_PER_CENTROID = 256  # training vectors per centroid, at most
 _CHUNK = 2**16  # vectors read at a time
-_SMALL = 2**28  # multiplications below which one thread is faster than starting several on a busy machine
+_UNLIMITED = nullcontext()
+SMALL = 2**28  # multiplications below which one thread is faster than starting several on a busy machine
 
 
 def kmeans(
@@ -58,7 +59,9 @@ def sample(vectors: np.ndarray, limit: int, seed: int) -> np.ndarray:
 
 def limit_threads(multiplications: int) -> AbstractContextManager[None]:
     """Limit FAISS to one thread if there is little to compute; otherwise use all threads."""
-    return one_thread() if multiplications < _SMALL else nullcontext()
+    if multiplications >= SMALL or faiss.omp_get_max_threads() == 1:
+        return _UNLIMITED
+    return one_thread()
 
 
 @contextmanager

@@ -9,24 +9,51 @@ from workbench.search.faiss_index import FaissIndex, with_probes
 from workbench.search.milvus_index import MilvusIndex
 from workbench.search.ranking import Index, Ranking
 
+_CELLS = FaissIndex, CodeIndex, MilvusIndex  # which may have cells
+_ROUNDING = 1e-5  # largest relative difference between the scores of equal vectors, before they are equalised
 
-def search_at_least(index: Index, queries: np.ndarray, k: int | None) -> list[Ranking]:
+
+def search_at_least(
+    index: Index, queries: np.ndarray, k: int | None, only_first: bool = False
+) -> list[Ranking]:
     """Rank all rows within reach for queries [Q, D]; with ``k``, at least that many if the index has them.
 
     Queries with fewer results are searched again with twice the probes, until all cells are probed. A graph
-    is searched with ``k`` candidates, not with as many as a whole ranking needs.
+    is searched with ``k`` candidates, not with as many as a whole ranking needs. With ``only_first``, results
+    behind the first ``k`` may be left out.
     """
-    if k is not None and isinstance(index, FaissIndex) and index.graph:
+    if k is None:
+        return index.search(queries)
+    if isinstance(index, FaissIndex | MilvusIndex) and index.graph:
         return index.search(queries, min(index.size, max(k, index.probes)))
-    rankings = index.search(queries, k if isinstance(index, MilvusIndex) else None)
-    if k is None or not isinstance(index, FaissIndex | CodeIndex) or not index.cell_count:
+    rankings = _first(index, queries, k) if only_first else index.search(queries)
+    if not isinstance(index, _CELLS):
         return rankings
     probes, wanted = index.probes, min(k, index.size)
-    while probes < index.cell_count:
-        short = [position for position, ranking in enumerate(rankings) if len(ranking.rows) < wanted]
-        if not short:
+    while short := [position for position, ranking in enumerate(rankings) if len(ranking.rows) < wanted]:
+        if probes >= index.cell_count:
             break
         probes = min(2 * probes, index.cell_count)
         for position, ranking in zip(short, with_probes(index, probes).search(queries[short]), strict=True):
             rankings[position] = ranking
     return rankings
+
+
+def _first(index: Index, queries: np.ndarray, k: int) -> list[Ranking]:
+    """Rank the first ``k`` rows within reach, or more."""
+    if not isinstance(index, FaissIndex | MilvusIndex):
+        return index.search(queries, k)
+    # These select any of the rows that tie for the last place, so that all of them are needed.
+    count = k + 1
+    rankings = index.search(queries, count)
+    while tied := [position for position, ranking in enumerate(rankings) if _tied(ranking, k, count)]:
+        count *= 4
+        for position, ranking in zip(tied, index.search(queries[tied], count), strict=True):
+            rankings[position] = ranking
+    return rankings
+
+
+def _tied(ranking: Ranking, k: int, count: int) -> bool:
+    """Whether the last of ``count`` rows ties for the place of the ``k``-th, as far as rounding tells."""
+    scores = ranking.scores
+    return len(scores) >= count and bool(scores[k - 1] - scores[-1] <= _ROUNDING * abs(scores[0]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,26 +42,44 @@ class CoarseQuantizer:
             return probe_cells(self.quantizer, np.ascontiguousarray(queries, np.float32), nprobe)
 
 
-def probe_cells(quantizer: Any, queries: np.ndarray, nprobe: int) -> np.ndarray:
-    """Do the work of ``Cells.probe`` for the quantizer of an index. Ties go by the number of the cell.
+def cell_prober(quantizer: Any, nprobe: int) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Return ``CoarseQuantizer.probe`` for the quantizer of an index, and queries float32, contiguous.
 
-    FAISS's own multi-index, probed for many cells, returns some with nearly equal sums twice and omits
-    others, so the sums of all pairs of halves are sorted here.
+    Ties go by the number of the cell. FAISS's own multi-index, probed for many cells, returns some with
+    nearly equal sums twice and omits others, so the sums of all pairs of halves are sorted here.
     """
     quantizer = faiss.downcast_index(quantizer)
     if nprobe == 1 or not isinstance(quantizer, faiss.MultiIndexQuantizer):
-        return np.asarray(quantizer.search(queries, nprobe)[1])
-    half, count = queries.shape[1] // 2, 2**quantizer.pq.nbits
-    books = faiss.vector_to_array(quantizer.pq.centroids).reshape(2, count, half)
-    first, second = (
-        (book**2).sum(1) - 2 * part @ book.T for book, part in zip(books, np.hsplit(queries, 2), strict=True)
-    )
+        return lambda queries, nprobe: np.asarray(quantizer.search(queries, nprobe)[1])
+    books = faiss.vector_to_array(quantizer.pq.centroids).reshape(2, 2**quantizer.pq.nbits, -1)
+    first, second = ((-2 * book.T, (book**2).sum(1)) for book in books)
+    return partial(_nearest_pairs, first, second)
+
+
+def _nearest_pairs(
+    first: tuple[np.ndarray, np.ndarray],
+    second: tuple[np.ndarray, np.ndarray],
+    queries: np.ndarray,
+    nprobe: int,
+) -> np.ndarray:
+    """The cells of a multi-index with the smallest sums of distances, int64 [Q, nprobe].
+
+    ``first`` and ``second`` are the centroids [D/2, 2^b] of a half, times -2, and their squared lengths.
+    """
+    half = len(first[0])
+    of_first = first[1] + queries[:, :half] @ first[0]
+    of_second = second[1] + queries[:, half:] @ second[0]
     cells = np.empty((len(queries), nprobe), np.int64)
     for query in range(len(queries)):
-        sums = (second[query][:, None] + first[query][None]).ravel()  # cell = second * 2^b + first
-        nearest = np.argpartition(sums, nprobe - 1)[:nprobe] if nprobe < sums.size else np.arange(sums.size)
+        sums = (of_second[query][:, None] + of_first[query]).ravel()  # cell = second * 2^b + first
+        nearest = sums.argpartition(nprobe - 1)[:nprobe] if nprobe < sums.size else np.arange(sums.size)
         cells[query] = nearest[np.lexsort((nearest, sums[nearest]))]
     return cells
+
+
+def probe_cells(quantizer: Any, queries: np.ndarray, nprobe: int) -> np.ndarray:
+    """Do the work of ``CoarseQuantizer.probe`` for the quantizer of an index."""
+    return cell_prober(quantizer, nprobe)(queries, nprobe)
 
 
 def shorten_centroids(cells: CoarseQuantizer, vectors: np.ndarray) -> CoarseQuantizer:

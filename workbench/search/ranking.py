@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, overload
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-import pandas as pd
 
-from workbench.common.tables import Table
+from workbench.common.columns import Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def ranking_table(
@@ -18,7 +20,18 @@ def ranking_table(
     k: int | None = None,
     previous: Ranking | None = None,
 ) -> pd.DataFrame:
-    """Tabulate the first ``k`` (None: all) results of ``ranking`` among the images ``ids`` [N], best first.
+    """As ``ranking_columns``, as a DataFrame."""
+    return ranking_columns(ranking, ids, relevance, k, previous).table()
+
+
+def ranking_columns(
+    ranking: Ranking,
+    ids: Sequence[str],
+    relevance: Callable[[str], str],
+    k: int | None = None,
+    previous: Ranking | None = None,
+) -> Columns:
+    """List the first ``k`` (None: all) results of ``ranking`` among the images ``ids`` [N], best first.
 
     Columns: rank (from 1), image_id, score, relevance and, with a ``previous`` ranking, moved:
     the number of positions by which an image rose since, negative where it fell. An image that is
@@ -26,18 +39,16 @@ def ranking_table(
     """
     named = ranking.rows < len(ids)  # synthetic distractors have no name
     rows, scores = ranking.rows[named], ranking.scores[named]
-    table = Table(
-        {
-            "rank": np.arange(1, len(rows) + 1)[:k],
-            "image_id": [ids[row] for row in rows[:k]],
-            "score": scores[:k].astype(float),
-            "relevance": [relevance(ids[row]) for row in rows[:k]],
-        }
-    )
+    values: dict[str, Any] = {
+        "rank": np.arange(1, len(rows) + 1)[:k],
+        "image_id": [ids[row] for row in rows[:k]],
+        "score": scores[:k].astype(float),
+        "relevance": [relevance(ids[row]) for row in rows[:k]],
+    }
     if previous is not None:
         size = len(ids) + int(max(ranking.rows.max(initial=0), previous.rows.max(initial=0)))
-        table["moved"] = (ranks(previous, size) - ranks(ranking, size))[rows[:k]]
-    return table
+        values["moved"] = (ranks(previous, size) - ranks(ranking, size))[rows[:k]]
+    return Columns(values)
 
 
 def ranks(ranking: Ranking, size: int) -> np.ndarray:
@@ -82,63 +93,3 @@ def sorted_ranking(rows: np.ndarray, scores: np.ndarray) -> Ranking:
     rows, scores = rows[kept].astype(np.int64, copy=False), scores[kept].astype(np.float32, copy=False)
     order = np.lexsort((rows, -scores))
     return Ranking(rows[order], scores[order])
-
-
-class LazyRankings(Sequence[Any]):
-    """The rankings of many queries, searched in batches when they are read.
-
-    ``search`` ranks a slice of query positions; ``shown`` converts (position, ranking) to the item that
-    is read (None: the rows). ``together`` is the number of queries in a batch.
-    """
-
-    def __init__(
-        self,
-        search: Callable[[slice], list[Ranking]],
-        count: int,
-        together: int,
-        shown: Callable[[int, Ranking], np.ndarray] | None = None,
-    ) -> None:
-        self._search, self._count, self._together, self._shown = search, count, max(1, together), shown
-        self._first, self._found = 0, list[Ranking]()
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, position: int) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, position: slice) -> list[np.ndarray]: ...
-    def __getitem__(self, position: Any) -> Any:
-        if isinstance(position, slice):
-            return [self[i] for i in range(*position.indices(len(self)))]
-        ranking = self.ranking(position)
-        return ranking.rows if self._shown is None else self._shown(position % len(self), ranking)
-
-    def ranking(self, position: int) -> Ranking:
-        """Return the ranking of one query with its scores."""
-        if not -len(self) <= position < len(self):
-            raise IndexError(position)
-        position %= len(self)
-        if not self._first <= position < self._first + len(self._found):
-            self._first = position // self._together * self._together
-            self._found = self._search(slice(self._first, min(self._first + self._together, self._count)))
-        return self._found[position - self._first]
-
-    @property
-    def scores(self) -> Sequence[np.ndarray]:
-        """The scores of the rankings, from the same searches."""
-        return _LazyScores(self)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[position] for position in range(len(self)))
-
-
-class _LazyScores(Sequence[Any]):
-    def __init__(self, rankings: LazyRankings) -> None:
-        self._rankings = rankings
-
-    def __len__(self) -> int:
-        return len(self._rankings)
-
-    def __getitem__(self, position: Any) -> Any:
-        return self._rankings.ranking(position).scores

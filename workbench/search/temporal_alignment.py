@@ -57,7 +57,7 @@ def align(
             break
         speed, offset = _strongest_line(query_times[left], times[left], scores[left], speeds, tolerance)
         distance = np.abs(times[left] - speed * query_times[left] - offset)
-        near = left[distance <= tolerance]
+        near = left[distance <= tolerance + 1e-9]
         if not len(near):
             break
         segments = _segments(query_times[near], times[near], scores[near], speed, period, gap)
@@ -87,9 +87,9 @@ def _strongest_line(
         votes = total[ends] - total[:-1]
         first = int(votes.argmax())
         if votes[first] > best[0] * (1 + 1e-9):
-            inside = order[first : ends[first]]
-            centre = float(np.average(offsets[inside], weights=scores[inside]))
-            best = float(votes[first]), float(speed), centre
+            inside = offsets[order[first : ends[first]]]
+            # The middle, from which no pair of the window is further than the tolerance.
+            best = float(votes[first]), float(speed), float(inside[0] + inside[-1]) / 2
     return best[1], best[2]
 
 

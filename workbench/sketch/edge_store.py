@@ -42,6 +42,13 @@ class EdgeStore(Store):
     def __contains__(self, key: str) -> bool:
         return name_of(key) in self._seen or key in self._unreadable
 
+    def missing(self, keys: Sequence[str]) -> set[str]:
+        return {key for key in keys if key not in self}
+
+    def pack(self, progress: Progress = silent, order: Sequence[str] = (), *_: int) -> None:
+        """Pictures remain files of their own."""
+        self.refresh()
+
     def unreadable(self, key: str) -> str | None:
         return None if name_of(key) in self._seen else self._unreadable.get(key)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.collections.reels.camera import FRAME, SCENE, Window, path, picture, seen_area
-from workbench.collections.reels.plan import FPS, QUERIES, SPEEDS, TRANSFORMATIONS, clips, copies
+from workbench.collections.reels.plan import FPS, QUERIES, SPEEDS, TRANSFORMATIONS, clips, copies, negatives
 
 
 def test_the_plan_has_its_documented_contents() -> None:
@@ -30,6 +30,7 @@ def test_the_plan_has_its_documented_contents() -> None:
     assert set(kinds) == {"cut", "dissolve", "fade"} and min(kinds.values()) >= 15
     assert {shot.move for clip in plans for shot in clip.shots} == {"pan", "zoom in", "zoom out", "still"}
     shown = Counter(shot.number for clip in plans for shot in clip.shots)
+    assert [len(clip.shots) for clip in negatives()] == [4] * 4 and negatives() == negatives()
     assert set(shown) - {None} == set(QUERIES) and all(2 <= shown[number] <= 3 for number in QUERIES)
     assert 40 <= shown[None] <= 60
 

@@ -142,7 +142,7 @@ def test_table_of_shots_names_keyframes(clip: Path, tmp_path: Path) -> None:
     bench = wb.open(clip.parent, cache=tmp_path, fps=2)
     table = bench.videos.shots("clip.mp4")
     assert list(table.columns) == ["video", "shot", "start", "end", "keyframe"]
-    assert table.iloc[0].tolist() == ["clip.mp4", 0, 0.0, 2.0, "clip.mp4#t=1.00"]
+    assert table.iloc[0].tolist() == ["clip.mp4", 1, 0.0, 2.0, "clip.mp4#t=1.00"]
     assert table["end"].iloc[-1] == 9.6 and len(bench.videos.shots()) == 4
     with pytest.raises(WorkbenchError, match=r"'<b>\.mp4' is not a video of"):
         bench.videos.shots("<b>.mp4")

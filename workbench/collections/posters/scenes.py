@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -13,6 +13,12 @@ from PIL import Image
 from workbench.collections.posters.photos import crop
 from workbench.collections.posters.views import Matrix, Pose, View, homography, project
 from workbench.common.geometry import polygon_area
+from workbench.common.lazy import lazy_module
+
+if TYPE_CHECKING:
+    import cv2
+else:
+    cv2 = lazy_module("cv2")
 
 Pixels = NDArray[np.uint8]
 Photos = Mapping[str, Image.Image]

@@ -20,7 +20,7 @@ from workbench.collections.posters.photos import read_photos
 from workbench.collections.protocols import PROTOCOLS
 from workbench.collections.reels.camera import FRAME
 from workbench.collections.reels.frames import ClipFrames, Frame, Studio
-from workbench.collections.reels.plan import FPS, QUERIES, SEED, ClipPlan, CopyPlan, clips, copies
+from workbench.collections.reels.plan import FPS, QUERIES, SEED, ClipPlan, CopyPlan, clips, copies, negatives
 from workbench.collections.reels.transformations import copy_frames
 from workbench.collections.reels.truth import moment_truth, query_id, stored_clip, stored_copy, video_truth
 from workbench.collections.reels.webm import write_webm
@@ -30,7 +30,7 @@ from workbench.collections.video.sampling import DEFAULT, Sampling
 from workbench.common.progress import Cancelled, Progress, silent
 from workbench.common.text import parse_json
 
-VERSION = 1  # of the videos; a folder of another version is rendered again
+VERSION = 2  # of the videos; a folder of another version is rendered again
 NOTE = "semi-synthetic: videos of real photographs, printed on posters and rendered into scenes"
 _TRUTH = "ground_truth.json"
 _FOLDERS = ("clips", "copies", "queries")
@@ -73,8 +73,8 @@ def make(folder: Path, progress: Progress = silent) -> None:
         (folder / name).mkdir(parents=True)
     photos = read_photos()
     plans = clips()
-    copied = copies(plans)
-    total = sum(clip.frames for clip in plans) + sum(copy.frames for copy in copied)
+    copied, without = copies(plans), negatives()
+    total = sum(clip.frames for clip in (*plans, *without)) + sum(copy.frames for copy in copied)
     written: list[str] = []  # one entry for each frame; appending is atomic
     stopped = threading.Event()
 
@@ -94,13 +94,22 @@ def make(folder: Path, progress: Progress = silent) -> None:
         write_webm(folder / copy.name, counted(copy_frames(copy, studio), copy.name), FPS, FRAME)
         return stored_copy(copy)
 
+    def negative_task(clip: ClipPlan) -> dict[str, Any]:
+        write_webm(folder / clip.name, counted(ClipFrames(clip, studio).frames(), clip.name), FPS, FRAME)
+        return {"frames": clip.frames}
+
     def query_task(number: int) -> dict[str, Any]:
         return _query(folder, number, studio)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         drawn = pool.map(lambda number: np.asarray(poster(photos, number).convert("RGBA")), QUERIES)
         studio = Studio(photos, dict(zip(QUERIES, drawn, strict=True)))
-        tasks: dict[str, dict[str, Future[dict[str, Any]]]] = {"clips": {}, "copies": {}, "queries": {}}
+        tasks: dict[str, dict[str, Future[dict[str, Any]]]] = {
+            "clips": {},
+            "copies": {},
+            "negatives": {},
+            "queries": {},
+        }
 
         def submit(kind: str, name: str, task: Callable[[Any], dict[str, Any]], plan: object) -> None:
             tasks[kind][name] = pool.submit(task, plan)
@@ -110,6 +119,8 @@ def make(folder: Path, progress: Progress = silent) -> None:
             submit("clips", clip.name, clip_task, clip)
         for copy in sorted(copied, key=lambda copy: -copy.frames):
             submit("copies", copy.name, copy_task, copy)
+        for clip in without:
+            submit("negatives", clip.name, negative_task, clip)
         for number in QUERIES:
             submit("queries", query_id(number), query_task, number)
         waiting = {future for group in tasks.values() for future in group.values()}

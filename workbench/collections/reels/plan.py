@@ -35,6 +35,7 @@ TRANSFORMATIONS = (
 SPEEDS = {"slower": 0.9, "faster": 1.1}  # frames of the original for each frame of the copy
 _COPIES = 2  # of each transformation
 _COPIED = 80, 131  # frames of an original that are copied
+_NEGATIVES = 4  # query videos without a copy; every second one shows posters of clips, in other scenes
 _AROUND = 2  # shots before and after an inserted segment, of a video that is not in the collection
 
 
@@ -150,6 +151,20 @@ def copies(originals: tuple[ClipPlan, ...]) -> tuple[CopyPlan, ...]:
                 _clip("", [(None, "none")] * _AROUND, (SEED, 4, place, side), rng) for side in range(2)
             ]
         plans.append(CopyPlan(f"copies/q{place:02d}.webm", original, start, length, str(kind), *surroundings))
+    return tuple(plans)
+
+
+def negatives() -> tuple[ClipPlan, ...]:
+    """The query videos of copy detection that contain no copy."""
+    rng = np.random.default_rng([SEED, 6])
+    plans = []
+    for place in range(_NEGATIVES):
+        numbers = rng.choice(QUERIES, 2, replace=False).tolist() if place % 2 else [None, None]
+        shown = [(numbers[0], "plain"), (None, "none"), (numbers[1], "plain"), (None, "photo")]
+        shown = [
+            (number, view if view == "photo" or number is not None else "none") for number, view in shown
+        ]
+        plans.append(_clip(f"copies/n{place:02d}.webm", shown, (SEED, 7, place), rng))
     return tuple(plans)
 
 

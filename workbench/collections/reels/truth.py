@@ -100,6 +100,7 @@ def video_truth(stored: Mapping[str, Any]) -> VideoTruth:
             )
             for name, copy in stored["copies"].items()
         ),
+        tuple(stored["negatives"]),
     )
 
 

@@ -6,12 +6,13 @@ The fragment is that of the W3C recommendation Media Fragments URI 1.0 (2012), s
 from __future__ import annotations
 
 import re
+from os.path import splitext
 from pathlib import Path
 from typing import NamedTuple
 
 SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .mts .m2ts .wmv .flv .ogv .3gp".split())
 DECIMALS = 2  # of the seconds in a name
-_NAME = re.compile(r"(?P<file>.+)#t=(?P<seconds>\d+(\.\d+)?)", re.DOTALL)
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 class Moment(NamedTuple):
@@ -28,25 +29,26 @@ def moment_name(video: str, seconds: float) -> str:
 
 def moment_of(path: Path) -> Moment | None:
     """The moment that a path names; None for the path of a file."""
-    if "#t=" not in path.name:
-        return None
-    match = _NAME.fullmatch(str(path))
-    if match is None or Path(match["file"]).suffix.lower() not in SUFFIXES:
-        return None
-    return Moment(Path(match["file"]), float(match["seconds"]))
+    video, seconds = _parts(str(path))
+    return Moment(Path(video), seconds) if video else None
 
 
 def video_of(image_id: str) -> str:
     """The name of the video of a moment; empty for the name of an image."""
-    if "#t=" not in image_id:
-        return ""  # at once: collections have many images
-    moment = moment_of(Path(image_id))
-    return "" if moment is None else image_id.rpartition("#t=")[0]
+    return _parts(image_id)[0]
 
 
 def seconds_of(image_id: str) -> float:
     """The time of a moment in seconds; zero for the name of an image."""
-    return float(image_id.rpartition("#t=")[2]) if video_of(image_id) else 0.0
+    return _parts(image_id)[1]
+
+
+def _parts(name: str) -> tuple[str, float]:
+    """The name of the video and the seconds; empty and zero for another name. Fast, for many images."""
+    video, mark, seconds = name.rpartition("#t=")
+    if not mark or splitext(video)[1].lower() not in SUFFIXES or not _SECONDS.fullmatch(seconds):
+        return "", 0.0
+    return video, float(seconds)
 
 
 def clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Decode the frames of a video file in the order of their times, by OpenCV's FFmpeg."""
+"""Decode the frames of a video file: all in the order of their times, or single ones."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections.image_limits import check_size
+from workbench.collections.video.sparse_decoder import SparseDecoder
 from workbench.collections.video.stopping import check_stop
 from workbench.common.files import Stamp, stamp
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
 TOLERANCE = 0.005  # seconds: names have hundredths
 _FORWARD = 3.0  # seconds that are decoded rather than sought
+_SPARSE = 0.45  # seconds between wanted frames, from which those between them are skipped where possible
 # FFmpeg prints what is wrong with damaged files, which is raised here as an error.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 if "OPENCV_LOG_LEVEL" not in os.environ:  # nor OpenCV that a file is no video
@@ -49,6 +51,9 @@ class Reader:
         if not status.st_size:
             raise WorkbenchError("the file is empty")
         self.stamp: Stamp = stamp(status)
+        self._path = path
+        self._sparse: SparseDecoder | None = None
+        self._last_wanted = -math.inf
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise WorkbenchError(_why_not_opened(path))
@@ -62,8 +67,8 @@ class Reader:
         check_size(width, height)
         # Pixels that are not square are stretched along the width, as players do.
         across, down = self._get(cv2.CAP_PROP_SAR_NUM) or 1.0, self._get(cv2.CAP_PROP_SAR_DEN) or 1.0
-        turned = round(self._get(cv2.CAP_PROP_ORIENTATION_META)) % 180 == 90
-        aspect = down / across if turned else across / down
+        self._turn = round(self._get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+        aspect = down / across if self._turn % 180 == 90 else across / down
         self._stored = width, height
         self.width, self.height = (max(1, round(width * aspect)), height)
         frames = self._get(cv2.CAP_PROP_FRAME_COUNT)
@@ -83,7 +88,11 @@ class Reader:
         Raises WorkbenchError if no frame decodes there.
         """
         wanted = seconds + TOLERANCE
-        frame = self._shown(wanted) if self._is_near(wanted) else None
+        apart = abs(wanted - self._last_wanted) >= _SPARSE
+        self._last_wanted = wanted
+        frame = self._sparse_frame(wanted) if apart else None
+        if frame is None and self._is_near(wanted):
+            frame = self._shown(wanted)
         if frame is None:  # also where decoding forwards ends at damage
             self._seek_before(wanted)
             frame = self._shown(wanted)
@@ -112,6 +121,16 @@ class Reader:
 
     def close(self) -> None:
         self._capture.release()
+        if self._sparse is not None:
+            self._sparse.close()
+
+    def _sparse_frame(self, wanted: float) -> Frame | None:
+        """The frame at a time without those between; None where only decoding in order is certain."""
+        if self._turn:
+            return None
+        if self._sparse is None:
+            self._sparse = SparseDecoder(self._path)
+        return self._sparse.frame_at(wanted)
 
     @property
     def _period(self) -> float:

@@ -21,7 +21,8 @@ class Appearance(NamedTuple):
 class CopiedSegment(NamedTuple):
     """A segment of a query video, and the segment of a video of the collection of which it is a copy.
 
-    Times are in seconds. ``transformation`` names what was done to the copy, such as ``mirrored``.
+    Times are in seconds. ``transformation`` names what was done to the copy, such as ``mirrored``; it is not
+    known of detected segments.
     """
 
     query: str
@@ -30,7 +31,7 @@ class CopiedSegment(NamedTuple):
     video: str
     start: float
     end: float
-    transformation: str
+    transformation: str = ""
 
 
 class Transition(NamedTuple):
@@ -50,15 +51,17 @@ class VideoTruth:
     """The exact ground truth of videos, by their names relative to the collection's root.
 
     The shots of a video cover it, and each two of them are joined by one of its transitions. An object
-    appears where enough of it is seen to count as a positive, outside transitions.
+    appears where enough of it is seen to count as a positive, outside transitions. ``negatives`` are query
+    videos of copy detection that contain no copy.
     """
 
     shots: Mapping[str, tuple[Shot, ...]] = field(default_factory=dict)
     transitions: Mapping[str, tuple[Transition, ...]] = field(default_factory=dict)
     appearances: tuple[Appearance, ...] = ()
     copies: tuple[CopiedSegment, ...] = ()
+    negatives: tuple[str, ...] = ()
 
     @property
     def copy_queries(self) -> tuple[str, ...]:
         """The names of the query videos of copy detection; they are not in the collection's database."""
-        return tuple(dict.fromkeys(copy.query for copy in self.copies))
+        return (*dict.fromkeys(copy.query for copy in self.copies), *self.negatives)

@@ -21,6 +21,7 @@ from workbench.features import extraction
 from workbench.features.device import single_threaded_operations
 from workbench.features.map_source import Picture
 from workbench.features.network import Network
+from workbench.features.openvino_network import OpenVINONetwork
 
 AREA = (0.35, 1.0)  # share of the picture that a view shows
 ASPECT = (3 / 4, 4 / 3)
@@ -49,7 +50,7 @@ def crop(picture: Image.Image, side: int, rng: np.random.Generator) -> Image.Ima
 
 
 def frozen_views(
-    network: Callable[[], Network],
+    network: Callable[[], Network | OpenVINONetwork],
     pictures: Sequence[Picture],
     count: int,
     side: int,
@@ -83,7 +84,7 @@ def frozen_views(
 
 
 def _write_view(
-    network: Network,
+    network: Network | OpenVINONetwork,
     pictures: Sequence[Picture],
     side: int,
     seed: tuple[int, ...],

@@ -111,7 +111,7 @@ def finetune(
     model = models.load_backbone(source.spec, source.layer, options.weights, options.seed)
     stages = chain(model, source.card, source.layer)
     cut, last = split(stages, settings.blocks, source.spec.name)
-    frozen = MapSource(replace(source.spec, layer=cut), "", options)
+    frozen = MapSource(replace(source.spec, layer=cut), "", replace(options, runtime="torch"))
     pooling = Step.parse("pooling", settings.pooling)
     blocks = TrainedBlocks(last, pooling, source.device, source.precision)
     about = {

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import ipywidgets as W
 
 from workbench.collections.uploads import display_name
@@ -13,7 +10,7 @@ from workbench.explain.components import COLOURED, KEPT, Basis, shares_text
 from workbench.panels.attention.model import AttentionView, Request
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.lightbox import reference
-from workbench.panels.widgets.name_select import name_select
+from workbench.panels.widgets.name_field import NameField
 
 FOLLOWED = ""  # the second image follows the session: the result of the query, or else the query
 KEEP = "Keep the components and colours of these two images while others are shown"
@@ -27,21 +24,13 @@ class CommonComponents:
         self._kept: tuple[tuple[str, str], Basis, str] | None = None  # layer, basis, names of its images
         self._seen: AttentionView | None = None
         self.second = HeatView(look="picture")
-        self.image = name_select("Second image", options=[("the result or query", FOLLOWED)])
+        self.image = NameField("Second image", [("the result or query", FOLLOWED)])
         choices = [(f"{n} to {n + COLOURED - 1}", n) for n in range(1, KEPT - COLOURED + 2)]
         self.which = W.Dropdown(description="Components", options=choices)
         self.lock = W.ToggleButton(description="Keep colours", tooltip=KEEP)
         self.controls = (self.which, self.lock)
         for trait in ("opacity", "smooth"):
             W.jslink((view, trait), (self.second, trait))
-
-    def offer(self, names: Sequence[str]) -> None:
-        """Offer the images of the collection as the second one."""
-        options: list[Any] = [self.image.options[0], *((name, name) for name in names)]
-        if list(self.image.options) != options:
-            value = self.image.value
-            self.image.options = options
-            self.image.value = value if value in names else FOLLOWED
 
     def of(self, request: Request) -> Request:
         """The request for components, in the kept ones if they are those of its layer."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as W
 import numpy as np
 
-from workbench.collections.collection import Query
 from workbench.collections.uploads import display_name
 from workbench.common.progress import Progress
 from workbench.config.config import Config
@@ -25,7 +25,7 @@ from workbench.panels.widgets.chips import Chips
 from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.lightbox import reference
-from workbench.panels.widgets.name_select import name_select
+from workbench.panels.widgets.name_field import NameField
 from workbench.panels.widgets.region import Text, region
 from workbench.panels.widgets.table import Table, column
 
@@ -49,7 +49,7 @@ class Attention(Panel[Request, AttentionView]):
         self.seen: AttentionView | None = None
         self._held: tuple[Any, Any] = ((), ())  # query and box after a click, and before it
         self._marked_next: np.ndarray | None = None  # the box to mark in the image that is opened next
-        self.image = name_select("Image", options=[("the query", QUERY)])
+        self.image = NameField("Image", [("the query", QUERY), ("the chosen result", RESULT)])
         self.layer = W.Dropdown(description="Layer", options=[("of the pipeline", "")])
         self.boxes = W.Dropdown(description="Boxes", options=BOXES)
         self.heat = W.Dropdown(description="Heat", options=[(HEATS["norm"][0], "norm")])
@@ -191,10 +191,8 @@ class Attention(Panel[Request, AttentionView]):
 
     def show_names(self, _: object) -> None:
         """Offer the images of the collection; some may have turned out unreadable."""
-        names = self.session.bench.collection.images
-        following = [("the query", QUERY), ("the chosen result", RESULT)]
-        _set_options(self.image, [*following, *((name, name) for name in names)])
-        self.common.offer(names)
+        self.image.offer(self.session.images)
+        self.common.image.offer(self.session.images)
 
     def pick_channel(self, name: str) -> None:
         self.channel.value = int(name)
@@ -224,14 +222,14 @@ class Attention(Panel[Request, AttentionView]):
             return
         name, box = seen.request.image, model.in_pixels(seen, number)
         if name not in session.queries:
-            ids = (query.id for query in session.queries.values() if query.image == name)
+            ids = (query.id for query in session.bench.collection.queries if query.image == name)
             name = next(ids, str(session.bench.collection.path(name).absolute()))
         if self.image.value == QUERY:
             self._held = (name, box), (seen.request.image, seen.request.box)
         self.view.marked = number
         with session.hold_trait_notifications():
             if name not in session.queries:
-                session.queries = {name: Query(name, name), **session.queries}
+                session.add_file(Path(name))
             session.choose(name)
             session.box = box
 

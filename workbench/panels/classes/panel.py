@@ -13,14 +13,15 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.panels.base import Panel
-from workbench.panels.classes.text import CLASSES, SETS, class_rows, sets_of, summary
+from workbench.panels.classes.text import CLASSES, SETS, class_frame, class_row, sets_of, summary
 from workbench.panels.classes.votes import Subject, VotesView
 from workbench.panels.formatting import figure
+from workbench.panels.ranking_depth import depth_of
 from workbench.panels.refinement import SET_ASIDE
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.grid import Scroll, thumbnail
+from workbench.panels.widgets.long_table import LongTable
 from workbench.panels.widgets.region import Text, line, region
-from workbench.panels.widgets.table import Table
 
 WAITING = "Classes and images appear here once the collection's regions are described."
 
@@ -53,7 +54,7 @@ class Classes(Panel[Request, Answer]):
         self.subject: Subject | None = None  # of the votes that are shown
         self.sets = W.Dropdown(description="Sets of regions", options=SETS)
         self.lines = Text(lines=[line(WAITING)], live=True)
-        self.table = Table(label="Classes, nearest first", columns=CLASSES)
+        self.table = LongTable(label="Classes, nearest first", columns=CLASSES)
         self.grid = Scroll(
             partial(thumbnail, session.bench), session.fail, label="Images ranked by ONE", look="ranked"
         )
@@ -93,7 +94,8 @@ class Classes(Panel[Request, Answer]):
 
     def compute(self, request: Request, progress: Progress) -> Answer:
         bench, (query, box, pipeline, _) = self.session.bench, request
-        ranking = bench.regions.rank(query.id, pipeline=pipeline, box=box, k=None, progress=progress)
+        depth = depth_of(bench.collection)
+        ranking = bench.regions.rank(query.id, pipeline=pipeline, box=box, k=depth, progress=progress)
         classes = None
         if any(bench.collection.labels.values()):
             classes = bench.classify(query.id, pipeline=pipeline, box=box, k=None, progress=progress)
@@ -112,8 +114,9 @@ class Classes(Panel[Request, Answer]):
         note = [line(SET_ASIDE, "note")] if request.refined else []
         self.lines.lines = [*summary(classes, label, collection), *note]
         with self.table.hold_sync():
-            self.table.rows = [] if classes is None else class_rows(classes, label)
             self.table.chosen = []
+            if classes is not None:
+                self.table.show(class_frame(classes), partial(class_row, own=label))
         self.table.layout.display = "none" if classes is None else None
         self.body.layout.display = None
         self.grid.current = self.session.image
@@ -137,7 +140,7 @@ class Classes(Panel[Request, Answer]):
         """An image was chosen, here or in another panel: show its votes."""
         self.grid.current = image
         self.session.image = image
-        if image in self.session.bench.collection.images:
+        if image in self.session.images:
             self.explain(Subject(None, image))
 
     def explain_class(self, label: str) -> None:

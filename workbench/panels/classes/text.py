@@ -41,26 +41,29 @@ def sets_of(value: str, pipeline: str) -> str:
     return "/".join([str(config.description), *codes[: len(config.index_steps) == 1]])
 
 
-def class_rows(classes: pd.DataFrame, query_label: str) -> list[dict[str, Any]]:
-    """A row for each class; the query's own label has a tick."""
-    rows = []
-    for rank, (label, score, images) in enumerate(classes.iloc[:, :3].itertuples(index=False, name=None), 1):
-        defined = not np.isnan(score)
-        rows.append(
-            {
-                "id": label,
-                "cells": {
-                    "rank": str(rank) if defined else "–",
-                    "label": label,
-                    "score": f"{score:.3f}" if defined else "–",
-                    "images": f"{images:,}",
-                    "true": "✓" if label == query_label else "",
-                },
-                "order": {"rank": rank, "images": int(images), **({"score": score} if defined else {})},
-                "titles": {"true": "the query's own label"} if label == query_label else {},
-            }
-        )
-    return rows
+def class_frame(classes: pd.DataFrame) -> pd.DataFrame:
+    """The classes with their rank, as the table sorts them: label, rank, score, images."""
+    label, score, images = (classes.iloc[:, n].to_numpy() for n in range(3))
+    return pd.DataFrame(
+        {"label": label, "rank": np.arange(1, len(label) + 1), "score": score, "images": images}
+    )
+
+
+def class_row(label: str, rank: int, score: float, images: int, own: str) -> dict[str, Any]:
+    """The row of a class; the query's ``own`` label has a tick."""
+    defined = not np.isnan(score)
+    return {
+        "id": label,
+        "cells": {
+            "rank": str(rank) if defined else "–",
+            "label": label,
+            "score": f"{score:.3f}" if defined else "–",
+            "images": f"{images:,}",
+            "true": "✓" if label == own else "",
+        },
+        "order": {"rank": rank, "images": int(images), **({"score": score} if defined else {})},
+        "titles": {"true": "the query's own label"} if label == own else {},
+    }
 
 
 def summary(classes: pd.DataFrame | None, query_label: str, collection: Collection) -> list[Line]:

@@ -20,10 +20,10 @@ from workbench.panels.base import Panel
 from workbench.panels.comparison import queue
 from workbench.panels.comparison.two_rankings import TwoRankings
 from workbench.panels.session import Session
+from workbench.panels.widgets.long_table import LongTable
 from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, line
-from workbench.panels.widgets.table import Table
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Request:
 
 
 class Compared(NamedTuple):
-    """The paired difference, the AP of each query: query, a, b (fractions), and the three figures."""
+    """The paired difference, the AP of each query: query, a, b, gain (fractions), and the three figures."""
 
     request: Request
     difference: Difference
@@ -59,7 +59,7 @@ class PairComparison(Panel[Request, Compared]):
         self.gains = Plot(label="AP of each query under A and B")
         self.curves = Plot(label="Precision over recall")
         self.means = Plot(label="mAP of each pipeline")
-        self.queries = Table(
+        self.queries = LongTable(
             label="AP of each query under A and B", columns=columns("AP, A", "AP, B", "B − A")
         )
         self.rankings = TwoRankings(session, self.setting)
@@ -147,13 +147,13 @@ class PairComparison(Panel[Request, Compared]):
             precision_recall([*evaluations.values()], setting, emphasised=(a, b)),
             mean_aps([*evaluations.values()], setting),
         )
-        return Compared(request, difference, pairs.loc[gains.index], figures)
+        return Compared(request, difference, pairs.assign(gain=gains).loc[gains.index], figures)
 
     def render(self, result: Compared) -> None:
         self.sentence.lines = [line(result.difference.sentence(), "numbers", "interval")]
         for plot, figure in zip((self.gains, self.curves, self.means), result.figures, strict=True):
             plot.show(figure)
-        self.queries.rows = [row(*pair) for pair in result.pairs.itertuples(index=False)]
+        self.queries.show(result.pairs, row)
 
     def render_nothing(self) -> None:
         self.evaluated.layout.display = self.queries.layout.display = "none"

@@ -117,13 +117,14 @@ def provenance(evaluation: Evaluation) -> list[Line]:
     facts = evaluation.provenance
     protocol = PROTOCOLS[evaluation.protocol]
     words, verifier = facts.get("vocabulary"), facts.get("verified by")
+    runtime = f" by {facts['runtime']}" if "runtime" in facts else ""
     about = [
         f"Collection {facts['collection']}: {facts['images']:,} images, {queries_text(facts)}, "
         f"{facts['unreadable']:,} unreadable",
         f"Protocol: {protocol.title}; AP by the {facts['ap_variant']} rule; {facts['protocol_note']}",
         f"Descriptor: {facts['dimensions']:,} numbers; all images described in {facts['seconds']:.1f} s",
         f"{'Local features' if words else 'Network'}: weights {facts['weights']}, "
-        f"{facts['precision']} on {facts['device']}, longest side {facts['size']} pixels, "
+        f"{facts['precision']} on {facts['device']}{runtime}, longest side {facts['size']} pixels, "
         f"seed {facts['seed']}",
         *(
             [f"Vocabulary: {words['words']:,} words, {words['keypoints an image']:,} keypoints an image"]

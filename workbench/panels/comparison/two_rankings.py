@@ -13,6 +13,7 @@ from workbench.common.progress import Progress
 from workbench.evaluation.measures_text import percent
 from workbench.panels.base import Panel
 from workbench.panels.formatting import CROPPED
+from workbench.panels.ranking_depth import rank
 from workbench.panels.refinement import SET_ASIDE
 from workbench.panels.session import QUESTION, Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
@@ -76,8 +77,7 @@ class TwoRankings(Panel[RankingsRequest, Rankings]):
     def compute(self, request: RankingsRequest, progress: Progress) -> Rankings:
         bench, (a, b, query, box, setting, _) = self.session.bench, request
         first, second = (
-            bench.search(query.id, pipeline=pipeline, box=box, k=None, progress=progress)
-            for pipeline in (a, b)
+            rank(bench, query.id, pipeline=pipeline, box=box, progress=progress) for pipeline in (a, b)
         )
         picture = thumbnail(bench, query.image, 320, box or query.box)
         sides = figures(first, second, bench), figures(second, first, bench)

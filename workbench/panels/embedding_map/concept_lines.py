@@ -65,7 +65,7 @@ class ConceptLines(Panel[ConceptRequest, list[Line]]):
         frame = self.panel.made.frame
         if not self.switch.value or frame.empty:
             return None
-        known = set(frame["image_id"])
+        known = self.panel.rows
         selected = tuple(image for image in self.session.selection if image in known)
         coloured = self.panel.colour.value == CLUSTER and self.panel.made.comparison is None
         clusters = tuple(zip(frame["image_id"], frame["cluster"], strict=True)) if coloured else ()

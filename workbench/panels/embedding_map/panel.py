@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import ipywidgets as W
+import pandas as pd
 
 from workbench.analysis.map_method import METHODS
 from workbench.common.progress import Progress
@@ -25,9 +26,11 @@ from workbench.panels.jobs import JobRunner
 from workbench.panels.session import QUESTION, Session
 from workbench.panels.widgets.button import FieldButton
 from workbench.panels.widgets.grid import thumbnail
+from workbench.panels.widgets.name_search import NameSearch
 from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Line, Text, line, region
 
+MATCHING = 2000  # names that contain a text, at most
 SIDE = 160  # of the picture shown on hovering, in pixels
 _NEAR = "Near on the map is near in descriptors; the distance between groups means little."
 _NEAR_PCA = "The axes are those of the largest variance of the descriptors; distances are to scale."
@@ -48,6 +51,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.made = MadeMap()  # what is shown
+        self.rows, self.names = pd.Index([]), NameSearch((), ())  # of the images on it
         self.marked: dict[str, list[str]] = {}  # the images on it with each kind of mark
         self.colour = W.Dropdown(description="Colour", options=choices(session.bench.collection))
         self.settings = MapSettings(session, self.settle)
@@ -59,7 +63,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         self.note, self.key = Text(), Text(live=True)
         self.plot = Plot(describe=self.describe, label="Map of the images")
         self.differing = DifferingImages(session)
-        self.painter = JobRunner(fail=session.fail)
+        self.painter = JobRunner(fail=session.fail, lock=session.lock)
         self.lock = threading.RLock()
         self.concepts = ConceptLines(self)
         first = [self.settings.method, self.settings.dimensions, self.settings.switch, self.settings.other]
@@ -101,8 +105,10 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
 
     def render(self, result: MadeMap) -> None:
         drawn = self._drawn(result)
+        images = pd.Index(result.frame["image_id"])
         with self.lock:
-            self.made = result
+            self.made, self.rows = result, images
+            self.names = NameSearch(result.frame["image_id"].tolist(), images)
             self._show(drawn)
         self.differing.show(result.comparison)
         self.show_state(None)
@@ -211,7 +217,7 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
                 if "z" in frame
                 else {"xaxis": f"x{number}", "yaxis": f"y{number}"}
             )
-            traces += mark_traces(frame, marked, **where)
+            traces += mark_traces(frame, marked, self.rows, **where)
         with self.plot.hold_sync():
             self.plot.current = "".join(marked["current"])
             self.plot.selected = marked["selected"]
@@ -220,27 +226,25 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
 
     def _marked(self) -> dict[str, list[str]]:
         """The images of each kind of mark that are on the map."""
-        session, images = self.session, list(self.made.frame["image_id"])
-        known = set(images)
+        session, images = self.session, self.rows
         query = session.queries.get(session.query)
-        part = self.find.value.strip().casefold()
+        part = self.find.value.strip()
         kinds = {
             "query": [query.image] if query else [],
             "current": [session.image],
             "selected": list(session.selection),
-            "matching": [image for image in images if part in image.casefold()] if part else [],
+            "matching": [images[row] for row in sorted(self.names.rows(part, MATCHING))] if part else [],
         }
-        return {kind: [image for image in marked if image in known] for kind, marked in kinds.items()}
+        return {kind: [image for image in marked if image in images] for kind, marked in kinds.items()}
 
     def _explained(self, marked: dict[str, list[str]]) -> str:
         """The marks in words."""
-        named = self.find.value.strip()
+        named, matching = self.find.value.strip(), len(marked["matching"])
+        more = " or more" * (matching == MATCHING)
         shown = [
             "□ the query" if marked["query"] else "",
             "◯ image under study" if marked["current"] else "",
             f"{len(marked['selected']):,} selected" if marked["selected"] else "",
-            f"○ {len(marked['matching']):,} of {len(self.made.frame):,} names contain {named!r}"
-            if named
-            else "",
+            f"○ {matching:,}{more} of {len(self.rows):,} names contain {named!r}" if named else "",
         ]
         return " · ".join(filter(None, shown)) or "No image is marked."

@@ -23,7 +23,7 @@ from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.links import Links
-from workbench.panels.widgets.name_select import name_select
+from workbench.panels.widgets.name_field import NameField
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.region_bars import RegionBars
 
@@ -34,7 +34,7 @@ ABSENT = {
     NEGATIVE: "No negative is ranked above this image.",
 }
 AnyRequest = Request | PartsRequest
-FOLLOWED = ""  # value of a select that follows the session
+FOLLOWED = ""  # value of a field that follows the session
 
 
 class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
@@ -54,8 +54,8 @@ class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
         self.study: Study | None = None
         self._explained: Request | None = None  # the request of ``study``
         self.held = ""  # the mark of the picked region or pair
-        self.query = name_select("Explained query")
-        self.image = name_select("Explained image")
+        self.query = NameField("Explained query", [("the current query", FOLLOWED)])
+        self.image = NameField("Explained image", [("the first result", FOLLOWED)])
         self.contrast = W.ToggleButton(description="Why this one before that one?", disabled=True)
         self.inliers = inliers.Inliers(session, self._inliers_request)
         self.parts = (self.inliers,)
@@ -109,26 +109,21 @@ class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
 
     def choose(self, change: Any) -> None:
         """An image was selected by name; an image outside the collection stays the session's."""
-        if change["new"] or self.session.image in self.session.bench.collection.images:
+        if change["new"] or self.session.image in self.session.images:
             self.session.image = change["new"] or ""
 
     def show_names(self, _: object) -> None:
         """Offer the images of the collection."""
-        images = self.session.bench.collection.images
-        for select, followed in ((self.query, "the current query"), (self.image, "the first result")):
-            if len(select.options) != len(images) + 1:
-                value = select.value if select.value in images else FOLLOWED
-                select.options = [(followed, FOLLOWED), *((image, image) for image in images)]
-                select.value = value
+        for field in (self.query, self.image):
+            field.offer(self.session.images)
         self._follow()
 
     def _follow(self) -> None:
         image = self.session.image
-        self.image.value = image if image in self.session.bench.collection.images else FOLLOWED
+        self.image.value = image if image in self.session.images else FOLLOWED
 
     def request(self) -> AnyRequest | None:
         session, ranking, ranked = self.session, self.session.ranking, self.session.ranked
-        images = session.bench.collection.images
         self._follow()
         if ranking is None or ranked is None:
             return None
@@ -139,7 +134,7 @@ class Explanation(Panel[AnyRequest, tuple[AnyRequest, Study | PartsStudy]]):
             known, refined = ranking, ranked.refined
         combined = ranked.expression if not self.query.value else ""
         first = first_result(ranking, Query("", "") if combined else query)
-        image = session.image if session.image in images else first
+        image = session.image if session.image in session.images else first
         if not image:
             return None
         if combined:

@@ -14,6 +14,7 @@ from workbench.common.progress import Progress
 from workbench.common.rounding import signed
 from workbench.explain.combined import CombinedExplanation, ExplainedPart
 from workbench.panels.formatting import part_name, plural, with_sign
+from workbench.panels.ranking_depth import absence
 from workbench.panels.widgets.grid import thumbnail
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.region import Line, line
@@ -63,7 +64,7 @@ def study_parts(bench: Bench, request: PartsRequest, progress: Progress) -> Part
     found = request.ranking[request.ranking["image_id"] == request.image]
     rank, relevance = found[["rank", "relevance"]].iloc[0] if len(found) else (0, "")
     known = f" · {with_sign(str(relevance))}" if relevance not in ("", "unknown") else ""
-    place = f"rank {rank}{known}" if rank else "not reached by the index"
+    place = f"rank {rank}{known}" if rank else absence(request.ranking)
     notes = [line(warning, "warning") for warning in why.warnings]
     notes += [line(SET_ASIDE, "note")] if request.refined else []
     if isinstance(why, CombinedExplanation):

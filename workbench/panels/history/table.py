@@ -67,7 +67,8 @@ def made_by(run: store.Run) -> list[Line]:
     facts = [
         f"{images} images, {_queries(run.provenance)} by {run.protocol}",
         f"{about['dimensions']} dimensions",
-        f"{about['size']} px, {about['precision']} on {about['device']}",
+        f"{about['size']} px, {about['precision']} on {about['device']}"
+        + (f" by {about['runtime']}" if "runtime" in about else ""),
         f"seed {run.seed}, weights {about['weights']}",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
     ]

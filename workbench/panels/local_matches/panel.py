@@ -106,7 +106,7 @@ class LocalMatches(Panel[Request, Matched]):
             return None
         query = session.query_named(ranked.query)
         image = session.image
-        if image not in session.bench.collection.images:
+        if image not in session.images:
             image = first_result(session.ranking, query)
         missing = features and features not in usable_features(session.bench.options)
         self._message = MISSING if image and missing else NOTHING

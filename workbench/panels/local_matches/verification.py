@@ -14,6 +14,7 @@ from workbench.local.verification import MIN_INLIERS
 from workbench.panels.base import Panel
 from workbench.panels.formatting import plural, with_sign
 from workbench.panels.local_matches.model import verified_first, with_and_without
+from workbench.panels.ranking_depth import rank
 from workbench.panels.refinement import SET_ASIDE
 from workbench.panels.session import Session
 from workbench.panels.widgets.region import Line, Text, line
@@ -91,9 +92,7 @@ class VerificationEffect(Panel[Request, Rankings]):
 
     def compute(self, request: Request, progress: Progress) -> Rankings:
         without, verified = (
-            self.session.bench.search(
-                request.query, pipeline=pipeline, box=request.box, k=None, progress=progress
-            )
+            rank(self.session.bench, request.query, pipeline=pipeline, box=request.box, progress=progress)
             for pipeline in (request.without, request.verified)
         )
         return Rankings(request, without, verified)

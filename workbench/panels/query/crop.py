@@ -28,7 +28,7 @@ class QueryImage:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.crop = Crop()
-        self.runner = JobRunner(fail=session.fail)
+        self.runner = JobRunner(fail=session.fail, lock=session.lock)
         self.crop.on_box(session.guard(self.set_box))
         session.observe(session.guard(self.show), ["query", "queries"])
         session.observe(session.guard(self.show_box), ["box", "expression"])

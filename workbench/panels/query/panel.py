@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ipywidgets as W
@@ -20,13 +20,14 @@ from workbench.panels.query.text import QueryText
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.help import Help
-from workbench.panels.widgets.name_select import name_select
+from workbench.panels.widgets.name_field import NameField
 from workbench.panels.widgets.region import Text, line, region
 from workbench.panels.widgets.thumbnail_row import Token, Tokens
 from workbench.panels.widgets.uploads import Uploads
 from workbench.query.query import Query
 
 PAGE = 60  # thumbnails shown at once
+MOST = 1200  # names that contain a text: twenty pages
 FEW = 12  # queries: with more, there is a field to search for names
 UPLOAD = "upload"  # the lane in which files are read
 
@@ -42,9 +43,9 @@ class QueryPicker:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.names: list[str] = []  # of the thumbnails on all pages
+        self.names: Sequence[str] = ()  # of the thumbnails on all pages
         self.page = -1
-        self.select = name_select("Query")
+        self.select = NameField("Query")
         self.hard = W.Button(description="Hard query")
         self.upload = Uploads()
         self.image = QueryImage(session)
@@ -143,12 +144,14 @@ class QueryPicker:
         self.names, self.page = self.matching(), -1
         self.turn(0)
 
-    def matching(self) -> list[str]:
-        """The queries whose names contain the text of ``Find``; case does not matter."""
-        text = self.find.value.strip().casefold()
-        return [name for name in self.session.queries if text in display_name(name).casefold()]
+    def matching(self) -> Sequence[str]:
+        """The first queries whose names contain the text of ``Find``, in order; case does not matter."""
+        queries = self.session.queries
+        if not self.find.value.strip():
+            return queries.names
+        return [queries.names[row] for row in sorted(queries.search.rows(self.find.value, MOST))]
 
-    def on_page(self) -> list[str]:
+    def on_page(self) -> Sequence[str]:
         """The names of the queries on this page."""
         return self.names[self.page * PAGE : (self.page + 1) * PAGE]
 
@@ -161,7 +164,9 @@ class QueryPicker:
             names = self.on_page()
             self.strip.load(lambda: self._thumbnails(names))
             first = page * PAGE + 1
-            self.place.lines = [line(f"{first:,}–{first + len(names) - 1:,} of {len(self.names):,}", "note")]
+            some = "the first " if self.find.value.strip() and len(self.names) == MOST else ""
+            count = f"{first:,}–{first + len(names) - 1:,} of {some}{len(self.names):,}"
+            self.place.lines = [line(count, "note")]
             self.earlier.disabled, self.later.disabled = page == 0, page == last
             self.pages.layout.display = "flex" if last else "none"
         query = self._chosen_picture()
@@ -171,9 +176,9 @@ class QueryPicker:
         """Show the names and thumbnails of the session's queries."""
         self.names, self.page = self.matching(), -1
         self.find.layout.display = "flex" if len(self.session.queries) > FEW else "none"
-        # New options make the select fall back to its first option, which the user did not choose.
+        # A name that is no longer offered is given up, which the user did not choose.
         self.select.unobserve(self._named, "value")
-        self.select.options = [(display_name(name), name) for name in self.session.queries]
+        self.select.offer(self.session.queries.search)
         self.show(None)
         self.select.observe(self._named, "value")
 
@@ -217,7 +222,7 @@ class QueryPicker:
         else:
             self.hard.tooltip = "Known once this pipeline is evaluated"
 
-    def _thumbnails(self, names: list[str]) -> Iterator[Figure]:
+    def _thumbnails(self, names: Sequence[str]) -> Iterator[Figure]:
         for name in names:
             yield {"id": name, "picture": self._picture(name), "alt": "", "name": display_name(name)}
 

@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from workbench.collections.protocols import Protocol
+from workbench.panels.ranking_depth import NOT_REACHED
 
 SHOW = ("all", "errors only", "missed positives", "selection")
 
 
 def with_unreached(ranking: pd.DataFrame, grades: Mapping[str, str]) -> pd.DataFrame:
-    """The ranking followed by the graded images that its index did not reach, with rank 0."""
+    """The ranking followed by the graded images that are not in it, with rank 0."""
     reached = set(ranking["image_id"])
     missing = [image for image in grades if image not in reached]
     if not missing:
@@ -30,7 +31,7 @@ def errors_and_missed(ranking: pd.DataFrame, protocol: Protocol) -> tuple[pd.Ser
     protocol's headline setting ignores (junk, the query's own image) are removed. Errors are the negatives
     in those places, missed positives the positives below them. There are as many errors as missed positives,
     and their share of R is 1 − R-precision (Manning, Raghavan and Schütze 2008, section 8.4).
-    Positives that were not reached (rank 0) are missed.
+    Positives that are not in the ranking (rank 0) are missed.
     """
     good, ignored = protocol.settings[protocol.headline]
     positive = ranking["relevance"].isin(good)
@@ -54,23 +55,30 @@ def shown(
 
 
 def summary(
-    ranking: pd.DataFrame, rows: pd.DataFrame, show: str, protocol: Protocol | None, images: int
+    ranking: pd.DataFrame,
+    rows: pd.DataFrame,
+    show: str,
+    protocol: Protocol | None,
+    images: int,
+    absent: str = NOT_REACHED,
 ) -> str:
-    """The number of images of a (completed) ranking that are shown; ``images`` is the collection's size."""
+    """The number of images of a (completed) ranking that are shown; ``images`` is the collection's size, and
+    ``absent`` says why an image is not in the ranking."""
     reached = int((ranking["rank"] > 0).sum())
     if show == "all":
-        return (
-            f"{reached:,} images ranked"
-            if reached >= images
-            else f"{reached:,} of {images:,} images reached by the index"
-        )
+        if reached >= images:
+            return f"{reached:,} images ranked"
+        if absent != NOT_REACHED:
+            return f"the first {reached:,} of {images:,} ranked images"
+        return f"{reached:,} of {images:,} images reached by the index"
     if show == "selection":
-        return f"{len(rows):,} of {reached:,} images are selected"
+        of_all = f"the first {reached:,}" if absent != NOT_REACHED else f"{reached:,}"
+        return f"{len(rows):,} of {of_all} images are selected"
     if protocol is None:
         return "no ground truth"
     count = int(ranking["relevance"].isin(protocol.settings[protocol.headline][0]).sum())
     if show == "errors only":
         return f"{len(rows):,} negatives in the first {count:,} places, where its positives should be"
     unreached = int((rows["rank"] == 0).sum())
-    more = f"; {unreached:,} of them not reached by the index" if unreached else ""
+    more = f"; {unreached:,} of them {absent}" if unreached else ""
     return f"{len(rows):,} of {count:,} positives are below the first {count:,} places{more}"

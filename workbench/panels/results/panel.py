@@ -15,6 +15,7 @@ from workbench.common.progress import Progress
 from workbench.evaluation.measures_text import measured, on_target
 from workbench.panels.base import Panel
 from workbench.panels.formatting import figure, of_ranking
+from workbench.panels.ranking_depth import absence
 from workbench.panels.refinement import Question
 from workbench.panels.results import filters
 from workbench.panels.results.groups import MOMENTS, Groups
@@ -204,16 +205,16 @@ class Results:
         ranking, collection = self.session.ranking, self.session.bench.collection
         if ranking is None:
             return
-        columns = PartColumns(ranking)
+        columns, absent = PartColumns(ranking), absence(ranking)
         protocol, query = collection.protocol, ranking.attrs.get("query", "")
         ranking = filters.with_unreached(ranking, collection.relevance.get(query, {}))
         rows = filters.shown(ranking, self.show.value, protocol, self.session.selection)
-        text = filters.summary(ranking, rows, self.show.value, protocol, len(collection.images))
+        text = filters.summary(ranking, rows, self.show.value, protocol, len(collection.images), absent)
         groups = self.groups.grouped(ranking[ranking["rank"] > 0], rows)
         if self.groups.value != MOMENTS:
             text = f"{text} in {len(groups):,} {self.groups.value}"
         self.grid.empty = self.hint()
-        self.grid.show(len(groups), lambda start, stop: self._figures(columns, groups[start:stop]))
+        self.grid.show(len(groups), lambda start, stop: self._figures(columns, groups[start:stop], absent))
         keys = [line(KEYS, "note", "keys")] if len(rows) else []
         self.count.lines = [line(text, "note"), *keys, *columns.legend()]
         self.dim(None)
@@ -244,6 +245,7 @@ class Results:
         """A result was judged relevant (1) or not (-1)."""
         self.session.judge_result(*judged)
 
-    def _figures(self, columns: PartColumns, rows: pd.DataFrame) -> list[Figure]:
+    def _figures(self, columns: PartColumns, rows: pd.DataFrame, absent: str) -> list[Figure]:
         pairs = zip(rows.itertuples(), columns.bars(rows), strict=True)
-        return [self.groups.captioned(row, figure(row, self.session.shots)) | bar for row, bar in pairs]
+        shots = self.session.shots
+        return [self.groups.captioned(row, figure(row, shots, absent)) | bar for row, bar in pairs]

@@ -16,15 +16,15 @@ function render({ model, el }) {
   const called = (side) => model.get("names")[side];
   const within = (side) => (called(side).length > 1 ? called(side) : `in ${called(side)}`);
 
-  const moved = ({ rank, other }, side) => {
-    if (!other) return `not ${within(1 - side)}`;
+  const moved = ({ rank, other, absent }, side) => {
+    if (!other) return `${absent} ${within(1 - side)}`;
     if (!side) return rank === other ? "" : `${called(1)} ${other}`;
     return rank === other ? "=" : rank < other ? `▲ ${other - rank}` : `▼ ${rank - other}`;
   };
 
-  const spoken = ({ rank, other }, side) => {
+  const spoken = ({ rank, other, absent }, side) => {
     const there = within(1 - side);
-    return other === rank ? `as ${there}` : other ? `rank ${other} ${there}` : `not ${there}`;
+    return other === rank ? `as ${there}` : other ? `rank ${other} ${there}` : `${absent} ${there}`;
   };
 
   const light = (name) => {

@@ -12,6 +12,9 @@ function render({ model, el }) {
   el.classList.add("wb-sheet");
   el.append(table, empty);
   let sorted = { key: "", down: false };
+  // Of a long table there is one page here; all its rows are sorted in the kernel.
+  const long = () => Boolean(model.get("total"));
+  const pages = longPages(model, el);
   let tab = ""; // the id of the row in the tab order
 
   const lines = () => [...body.rows];
@@ -29,7 +32,7 @@ function render({ model, el }) {
   const inOrder = () => {
     const rows = [...model.get("rows")];
     const { key, down } = sorted;
-    if (!key) return rows;
+    if (!key || long()) return rows;
     const numbers = rows.some((row) => row.order?.[key] !== undefined);
     const value = (row) => row.order?.[key] ?? (numbers ? undefined : (row.cells[key] ?? ""));
     const compare = (a, b) => {
@@ -60,6 +63,7 @@ function render({ model, el }) {
         // Numbers are sorted with the largest first.
         const down = sorted.key === key ? !sorted.down : Boolean(number);
         sorted = { key, down };
+        if (long()) model.send({ sort: sorted });
         drawHead();
         drawBody();
         head.querySelectorAll(".wb-sort")[model.get("columns").findIndex((column) => column.key === key)].focus();
@@ -252,12 +256,49 @@ function render({ model, el }) {
     drawHead();
     drawBody();
   };
-  const changes = { "change:columns": draw, "change:editable": drawBody, "change:rows": drawBody, "change:chosen": mark, "change:empty": mark };
+  const resort = () => {
+    sorted = { key: model.get("sort").key ?? "", down: Boolean(model.get("sort").down) };
+    drawHead();
+  };
+  const changes = { ...pages, "change:sort": resort, "change:columns": draw, "change:editable": drawBody, "change:rows": drawBody, "change:chosen": mark, "change:empty": mark };
   for (const [name, act] of Object.entries(changes)) model.on(name, act);
   draw();
   return () => {
     for (const [name, act] of Object.entries(changes)) model.off(name, act);
   };
+}
+
+// The buttons that turn the pages of a long table, and what to do when it has another page.
+function longPages(model, el) {
+  if (model.get("total") === undefined) return {};
+  const bar = element("div", "wb-table-pages", el);
+  const turn = (text, title, step) => {
+    const button = element("button", "", bar, text);
+    Object.assign(button, { type: "button", title, ariaLabel: title });
+    button.addEventListener("click", () => model.send({ page: model.get("first") + step() }));
+    return button;
+  };
+  const size = () => model.get("rows").length;
+  const before = turn("‹", "Earlier rows", () => -1);
+  const place = element("span", "", null);
+  const after = turn("›", "Later rows", size);
+  before.after(place);
+  place.setAttribute("role", "status");
+  const show = () => {
+    const [first, total] = [model.get("first"), model.get("total")];
+    const number = (value) => value.toLocaleString("en");
+    bar.hidden = !total;
+    if (!total) return;
+    place.textContent = `${number(first + 1)}–${number(first + size())} of ${number(total)}`;
+    before.disabled = first === 0;
+    after.disabled = first + size() >= total;
+  };
+  const turned = () => {
+    el.scrollTop = 0;
+    show();
+  };
+  show();
+  return { "change:total": show, "change:first": turned };
 }
 
 export default { render: dimmed(render) };

@@ -20,13 +20,14 @@ from workbench.panels import score_explanation
 from workbench.panels.ap_pairs import columns, paired, row
 from workbench.panels.base import Panel
 from workbench.panels.formatting import CROPPED
+from workbench.panels.ranking_depth import rank
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.grid import Figure, Grid, thumbnail
 from workbench.panels.widgets.heatview import HeatView
 from workbench.panels.widgets.lightbox import reference
+from workbench.panels.widgets.long_table import LongTable
 from workbench.panels.widgets.rankings import RankingPair, figures
 from workbench.panels.widgets.region import Line, Text, line
-from workbench.panels.widgets.table import Table
 
 Evaluations = tuple[Evaluation, Evaluation] | None  # before and after; None without ground truth
 WAITING = "The rankings before and after appear here once the collection is described by both."
@@ -77,7 +78,7 @@ class BeforeAfter(Panel[Request, Rankings | Heats]):
         self._ranked: Request | None = None  # the request of the rankings that are shown
         self._rankings: list[pd.DataFrame] = []
         self.lines = Text()
-        self.queries = Table(
+        self.queries = LongTable(
             label="AP of each query before and after", columns=columns("AP before", "after", "Gain")
         )
         self.picture = Grid(label="The query before and after", look="single")
@@ -144,8 +145,7 @@ class BeforeAfter(Panel[Request, Rankings | Heats]):
         bench, query, box = self.session.bench, request.query, request.box
         pipelines = request.trained.pipelines
         first, second = (
-            bench.search(query.id, pipeline=pipeline, box=box, k=None, progress=progress)
-            for pipeline in pipelines
+            rank(bench, query.id, pipeline=pipeline, box=box, progress=progress) for pipeline in pipelines
         )
         evaluations: Evaluations = None
         if bench.collection.protocol is not None:
@@ -183,10 +183,11 @@ class BeforeAfter(Panel[Request, Rankings | Heats]):
         self.lines.lines = _summary(trained, evaluations, self.session)
         if evaluations:
             pairs = paired(*evaluations)
-            order = (pairs["b"] - pairs["a"]).sort_values(kind="stable", ascending=False).index
-            self.queries.rows = [row(*pair) for pair in pairs.loc[order].itertuples(index=False, name=None)]
+            pairs = pairs.assign(gain=pairs["b"] - pairs["a"])
+            self.queries.show(pairs.sort_values("gain", kind="stable", ascending=False), row)
         else:
-            self.queries.rows = [{"id": name, "cells": {"query": name}} for name in self.session.queries]
+            names = pd.DataFrame({"query": self.session.queries.names})
+            self.queries.show(names, lambda name: {"id": name, "cells": {"query": name}})
         self.queries.chosen = [self.session.query]
 
     def _show_heats(self, result: Heats) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.collections.protocols import SIGNS
+from workbench.collections.video.moment import seconds_of
 
 HITS = 20  # results that are marked
 
@@ -31,7 +32,7 @@ class Moments:
     def __init__(self, videos: Mapping[str, tuple[str, ...]]) -> None:
         self.videos = {video: number for number, video in enumerate(videos)}
         self.names = [moment for moments in videos.values() for moment in moments]
-        self.times = np.array([float(name.rpartition("#t=")[2]) for name in self.names], np.float32)
+        self.times = np.array([seconds_of(name) for name in self.names], np.float32)
         counts = np.array([len(moments) for moments in videos.values()], np.int64)
         self.first = np.concatenate([[0], np.cumsum(counts)])
         self._numbers = {name: number for number, name in enumerate(self.names)}

@@ -22,7 +22,7 @@ FIRST = 10  # results shown of each ranking
 
 class RankingPair(anywidget.AnyWidget):
     """The first results of two rankings. A figure is one of grid.Grid, with ``other``, its rank in the
-    other ranking (0: not in it). A click or Enter picks an image."""
+    other ranking (0: ``absent``, such as "not"). A click or Enter picks an image."""
 
     _esm = _STATIC / "rankings.js"
     _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("rankings", "comparison"))
@@ -45,6 +45,8 @@ def overlap(a: pd.DataFrame, b: pd.DataFrame, k: int = FIRST) -> int:
 def figures(ranking: pd.DataFrame, other: pd.DataFrame, bench: Bench) -> list[Figure]:
     """The first results of a ranking, each with its picture and its rank in the other ranking."""
     ranks = dict(zip(other["image_id"], other["rank"], strict=True))
+    depth = other.attrs.get("depth")  # of a ranking that is cut there
+    absent = f"below rank {depth:,}" if depth else "not"
     return [
         captioned(
             {
@@ -55,6 +57,7 @@ def figures(ranking: pd.DataFrame, other: pd.DataFrame, bench: Bench) -> list[Fi
                 "relevance": result["relevance"],
                 "sign": SIGNS.get(result["relevance"], ""),
                 "other": int(ranks.get(result["image_id"], 0)),
+                "absent": absent,
             }
         )
         for result in ranking.head(FIRST).to_dict("records")

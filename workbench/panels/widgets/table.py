@@ -32,7 +32,7 @@ class Table(Dimmed, anywidget.AnyWidget):
     its frozen column.
     """
 
-    _esm = dimmed_module("help", "table")
+    _esm = dimmed_module("element", "help", "table")
     _css = "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("table", "help"))
     columns = T.List(T.Dict()).tag(sync=True)
     rows = T.List(T.Dict()).tag(sync=True)
