@@ -13,6 +13,12 @@ def test_address_with_all_its_parts() -> None:
     server = IndexServer.parse("milvus:https://root:pa%2Fss@host:1234/photos?ca=/c.pem&name=milvus")
     assert (server.uri, server.database, server.token) == ("https://host:1234", "photos", "root:pa/ss")
     assert dict(server.tls) == {"server_pem_path": "/c.pem", "server_name": "milvus"}
+    mutual = IndexServer.parse("milvus:https://host?ca=/ca.pem&cert=/c.pem&key=/k.pem")
+    assert dict(mutual.tls) == {
+        "ca_pem_path": "/ca.pem",
+        "client_pem_path": "/c.pem",
+        "client_key_path": "/k.pem",
+    }
 
 
 def test_port_and_token_have_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +28,7 @@ def test_port_and_token_have_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    address = "milvus:https://root:swordfish@host?key=/private.pem"
+    address = "milvus:https://root:swordfish@host?ca=/a&cert=/b&key=/private.pem"
     for shown in (
         repr(IndexServer.parse(address)),
         str(IndexServer.parse(address)),
@@ -43,6 +49,7 @@ def test_secrets_are_not_shown() -> None:
         "milvus:https://swordfish@host?unknown=1",
         "milvus:https://swordfish@host?ca=a&ca=b",
         "milvus:http://swordfish@host?ca=a",
+        "milvus:https://swordfish@host?ca=a&key=b",
         "milvus:http://[swordfish",
     ],
 )

@@ -2,184 +2,225 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
+import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+import workbench
+from tests.support.extraction import NETWORK
+from tests.support.milvus_server import TOKEN, MilvusServer, free_port
+from tests.support.pictures import folder_of
+from workbench.bench.bench import Bench
 from workbench.common.progress import Cancelled
 from workbench.config.errors import WorkbenchError
 from workbench.config.index_server import IndexServer
 from workbench.config.steps import parse_index
-from workbench.search import faiss_index, milvus_index
+from workbench.search import faiss_index, milvus_client, milvus_index
+from workbench.search.milvus_index import MilvusIndex
+from workbench.search.probing import search_at_least
 
 pytest.importorskip("milvus", reason="needs the package milvus, a server for tests")
 pytest.importorskip("pymilvus", reason="needs the package pymilvus, the client")
 
-COUNT, DIMENSIONS = 3000, 32
-SERVE = """
-import sys, time
-from milvus import default_server
-default_server.set_base_dir(sys.argv[1])
-default_server.listen_port = int(sys.argv[2])
-default_server.start()
-print("ready", flush=True)
-time.sleep(1e6)
-"""
-
-
-class Server:
-    """A Milvus server on this machine, which can be killed and started again on the same data."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.process = folder, None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.address = IndexServer.parse(f"milvus:http://127.0.0.1:{self.port}")
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(self.folder), str(self.port)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        assert self.process.stdout.readline().startswith(b"ready")
-
-    def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+COUNT, DIMENSIONS = 2600, 32
+DISTRACTORS = 300  # the last of them
+KINDS = ["exact", "hnsw:16:256", "ivf:8:1,pq:16"]
+PIPELINE = f"{NETWORK}/mean/whole/pcaw:16"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("milvus"))
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
     server.start()
     yield server
     server.kill()
 
 
 @pytest.fixture(scope="module")
+def address(server: MilvusServer) -> IndexServer:
+    return IndexServer.parse(server.address)
+
+
+@pytest.fixture(scope="module")
 def vectors() -> np.ndarray:
     drawn = np.random.default_rng(0).standard_normal((COUNT, DIMENSIONS)).astype(np.float32)
+    drawn[1] = drawn[0]  # two images that tie
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
-def names(count: int = COUNT) -> list[str]:
-    return ['a "quoted" \\ name.jpg', "bytes \udcff.jpg", *(f"{row}.jpg" for row in range(2, count))]
-
-
-def built(server: Server, vectors: np.ndarray, index: str, of: str, progress=lambda *_: None):
-    distractors = np.arange(len(vectors)) >= len(vectors) - 1100
-    return milvus_index.build(
-        server.address, parse_index(index), vectors, names(len(vectors)), distractors, of, progress
+@pytest.fixture(scope="module")
+def served(server: MilvusServer, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A bench of photos that a server searches."""
+    folder = folder_of(tmp_path_factory.mktemp("photos"), 12, kinds=3)
+    cache = tmp_path_factory.mktemp("cache")
+    return workbench.open(
+        folder,
+        "folders",
+        cache=cache,
+        size=128,
+        device="cpu",
+        precision="float32",
+        index_server=server.address,
     )
 
 
-def test_exhaustive_search_equals_that_in_memory(server: Server, vectors: np.ndarray) -> None:
-    index = built(server, vectors, "exact", "exact")
-    for mine, theirs in zip(
-        faiss_index.build((), vectors).search(vectors[:5]), index.search(vectors[:5]), strict=True
-    ):
+@pytest.fixture(scope="module")
+def indexes(address: IndexServer, vectors: np.ndarray, served: Bench) -> dict[str, MilvusIndex]:
+    """The indexes of ``KINDS``, built at the same time, as is that of the bench: a server waits a lot."""
+    with ThreadPoolExecutor(len(KINDS) + 1) as threads:
+        threads.submit(served.evaluate, PIPELINE)
+        made = threads.map(lambda kind: built(address, vectors, kind, f"kind{KINDS.index(kind)}"), KINDS)
+        return dict(zip(KINDS, made, strict=True))
+
+
+def names(count: int) -> list[str]:
+    return ['a "quoted" \\ name.jpg', "bytes \udcff.jpg", *(f"{row}.jpg" for row in range(2, count))]
+
+
+def built(
+    address: IndexServer, vectors: np.ndarray, kind: str, name: str, progress: Callable = lambda *_: None
+) -> MilvusIndex:
+    distractors = np.arange(len(vectors)) >= len(vectors) - DISTRACTORS
+    steps = parse_index(kind)
+    return milvus_index.build(address, steps, vectors, names(len(vectors)), distractors, name, progress)
+
+
+def test_exhaustive_search_equals_that_in_memory(
+    indexes: dict[str, MilvusIndex], vectors: np.ndarray, address: IndexServer
+) -> None:
+    index, memory = indexes["exact"], faiss_index.build((), vectors)
+    for mine, theirs in zip(memory.search(vectors[:5]), index.search(vectors[:5]), strict=True):
         np.testing.assert_allclose(theirs.scores, mine.scores, atol=1e-6)
         assert len(set(theirs.rows.tolist())) == COUNT
-        np.testing.assert_allclose(vectors[theirs.rows] @ vectors[theirs.rows[0]], theirs.scores, atol=1e-6)
-    assert index.score(vectors[0], 1) == pytest.approx(float(vectors[0] @ vectors[1]), abs=1e-6)
-    assert "Milvus 2" in index.note and "FLAT" in index.note
+    for k in (1, 7):
+        for mine, theirs in zip(
+            memory.search(vectors[:3], k), search_at_least(index, vectors[:3], k, True), strict=True
+        ):
+            np.testing.assert_array_equal(theirs.rows[:k], mine.rows[:k])
+    assert index.score(vectors[5], 1) == pytest.approx(float(vectors[5] @ vectors[1]), abs=1e-6)
+    assert "Milvus 2" in index.note and "FLAT" in index.note and index.server.uri in index.note
+    in_partition = milvus_client.client(address).query(
+        index.collection, filter="", output_fields=["count(*)"], partition_names=[milvus_index.PARTITION]
+    )
+    assert in_partition[0]["count(*)"] == DISTRACTORS
 
 
-@pytest.mark.parametrize("steps", ["ivf:16:16", "hnsw:16:256", "ivf:4:4,pq:16"])
-def test_indexes_find_the_nearest_and_say_the_scores_of_their_codes(
-    server: Server, vectors: np.ndarray, steps: str
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_indexes_return_the_nearest_with_the_scores_of_their_codes(
+    indexes: dict[str, MilvusIndex], vectors: np.ndarray, kind: str
 ) -> None:
-    index = built(server, vectors, steps, "kind_" + steps.replace(":", "_").replace(",", "_"))
-    exact = faiss_index.build((), vectors).search(vectors[:20], 10)
-    found = index.search(vectors[:20], 10)
-    recall = np.mean([len({*a.rows} & {*b.rows}) / 10 for a, b in zip(exact, found, strict=True)])
-    assert recall > (0.5 if "pq" in steps else 0.97)
-    for query, ranking in zip(vectors[:3], found, strict=False):
+    index, exact = indexes[kind], faiss_index.build((), vectors).search(vectors[:20], 10)
+    rankings = faiss_index.with_probes(index, 8).search(vectors[:20], 10)
+    recall = np.mean([len({*a.rows} & {*b.rows}) / 10 for a, b in zip(exact, rankings, strict=True)])
+    assert recall > (0.5 if "pq" in kind else 0.97)
+    for query, ranking in zip(vectors[:3], rankings, strict=False):
         assert (np.diff(ranking.scores) <= 0).all()
         for row, score in zip(ranking.rows[:3].tolist(), ranking.scores[:3], strict=True):
             assert index.score(query, row) == pytest.approx(float(score), abs=1e-5)
+    for ranking in search_at_least(index, vectors[:3], 2000):  # one of eight cells has fewer
+        assert len(ranking.rows) >= 2000
 
 
-def test_interrupted_and_killed_insertions_go_on_without_losing_or_repeating_an_image(
-    server: Server, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+def test_measures_rankings_and_explanations_are_those_of_a_search_in_memory(
+    indexes: dict[str, MilvusIndex], served: Bench
+) -> None:
+    memory = Bench(served.collection, replace(served.options, index_server=""))
+    query = served.collection.queries[0].id
+    for pipeline in (PIPELINE, f"{PIPELINE}/aqe:2"):
+        theirs, mine = (bench.evaluate(pipeline) for bench in (served, memory))
+        assert theirs.mean_ap == pytest.approx(mine.mean_ap, abs=1e-9)
+        ours, ranking = (bench.search(query, pipeline=pipeline, k=3) for bench in (served, memory))
+        assert ours["image_id"].tolist() == ranking["image_id"].tolist()
+        np.testing.assert_allclose(ours["score"], ranking["score"], atol=1e-5)
+        ap = {name: value for name, value in ranking.attrs.items() if "AP" in name or "ap" in name}
+        assert ap and all(ours.attrs[name] == pytest.approx(value) for name, value in ap.items())
+    note = f"searched by {served.engine.options.index_server.replace(f'{TOKEN}@', '')[len('milvus:') :]}"
+    assert any(warning.startswith(note) for warning in theirs.warnings)
+    assert theirs.provenance["index server"].startswith(note)
+    why = served.explain(query, ours["image_id"][0], pipeline=PIPELINE)
+    assert why.score == pytest.approx(why.query_heatmap.sum() + why.constant, abs=1e-4)
+    said = json.dumps([theirs.provenance, theirs.warnings, ours.attrs], default=str)
+    assert "Milvus" in said and TOKEN.partition(":")[2] + "@" not in said and TOKEN not in said
+    assert TOKEN not in repr(served.options) + repr(served)
+
+
+def test_collection_of_another_kind_is_refused(
+    indexes: dict[str, MilvusIndex],
+    address: IndexServer,
+    vectors: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(WorkbenchError, match=f"dimension is {DIMENSIONS}, not 16; drop it there"):
+        built(address, np.ascontiguousarray(vectors[:, :16]), "exact", "kind0")
+    with pytest.raises(WorkbenchError, match="index is FLAT, not HNSW"):
+        built(address, vectors, "hnsw:16", "kind0")
+    monkeypatch.setattr(milvus_index, "_VERSION", 1000)
+    with pytest.raises(WorkbenchError, match=r"version 1: .* not .*version 1000"):
+        built(address, vectors, "exact", "kind0")
+
+
+@pytest.mark.parametrize("token", ["root:swordfish@", "swordfish@", ""])
+def test_wrong_token_is_refused_and_not_shown(server: MilvusServer, token: str) -> None:
+    wrong = IndexServer.parse(f"milvus:http://{token}127.0.0.1:{server.port}")
+    with pytest.raises(WorkbenchError, match=r"refused .*WORKBENCH_INDEX_TOKEN") as refused:
+        built(wrong, np.eye(4, dtype=np.float32), "exact", "refused")
+    assert "swordfish" not in str(refused.value)
+
+
+def test_killed_server_goes_on_without_losing_or_repeating_an_image(
+    server: MilvusServer,
+    indexes: dict[str, MilvusIndex],
+    address: IndexServer,
+    vectors: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(milvus_index, "_BATCH_BYTES", 500 * 4 * DIMENSIONS)
-    calls = []
+    sent: list[list[int]] = [[], [], []]
 
-    def stop(task: str, done: int, total: int) -> None:
-        if task.startswith("sending"):
-            calls.append(done)
-            if done >= 1000:
-                raise Cancelled
+    def progress(run: int, act: Callable[[], Any], at: int) -> Callable:
+        def report(task: str, done: int, total: int) -> None:
+            if task.startswith("sending"):
+                sent[run].append(done)
+                if done >= at:
+                    act()
+
+        return report
+
+    def cancel() -> None:
+        raise Cancelled
 
     with pytest.raises(Cancelled):
-        built(server, vectors, "exact", "resumed", stop)
-
-    def kill(task: str, done: int, total: int) -> None:
-        if task.startswith("sending"):
-            calls.append(done)
-            if done >= 2000:
-                server.kill()
-
-    monkeypatch.setattr(milvus_index, "_SECONDS", 5.0)
+        built(address, vectors, "exact", "resumed", progress(0, cancel, 1000))
     try:
         with pytest.raises(WorkbenchError, match=r"does not answer.*goes on where it stopped"):
-            built(server, vectors, "exact", "resumed", kill)
+            built(address, vectors, "exact", "resumed", progress(1, server.kill, 1500))
+        with pytest.raises(WorkbenchError, match="does not answer"):
+            indexes["exact"].search(vectors[:1], 5)
     finally:
         server.start()
-    monkeypatch.undo()
-    index = built(server, vectors, "exact", "resumed")
-    assert calls[0] == 0 and calls[calls.index(max(calls)) - 1] >= 1000
+    assert indexes["exact"].search(vectors[5:6], 5)[0].rows[0] == 5
+    index = built(address, vectors, "exact", "resumed", progress(2, lambda: None, COUNT))
+    assert sent[0] == [0, 500, 1000] and sent[1][0] == 1000 and sent[2][0] >= 1500
     (ranking,) = index.search(vectors[:1])
     assert sorted(ranking.rows.tolist()) == list(range(COUNT))
 
 
-def test_server_that_stops_is_named_and_used_again(server: Server, vectors: np.ndarray) -> None:
-    index = built(server, vectors, "exact", "exact")
-    server.kill()
-    try:
-        with pytest.raises(WorkbenchError, match="does not answer"):
-            index.search(vectors[:1], 5)
-    finally:
-        server.start()
-    index = built(server, vectors, "exact", "exact")
-    assert index.search(vectors[:1], 5)[0].rows[0] == 0
-
-
-def test_collection_of_another_dimension_is_refused(server: Server, vectors: np.ndarray) -> None:
-    built(server, vectors, "exact", "exact")
-    with pytest.raises(WorkbenchError, match=f"dimension is {DIMENSIONS}, not 16; drop it there"):
-        built(server, np.ascontiguousarray(vectors[:, :16]), "exact", "exact")
-    with pytest.raises(WorkbenchError, match="index is FLAT, not HNSW"):
-        built(server, vectors, "hnsw:16", "exact")
-
-
 def test_without_a_server_the_message_says_how_to_start_one() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     started = time.monotonic()
-    with pytest.raises(WorkbenchError, match=r"does not answer.*milvus-server"):
-        milvus_index.build(
-            IndexServer.parse(f"milvus:http://secret-token@127.0.0.1:{port}"),
-            (),
+    with pytest.raises(WorkbenchError, match=r"does not answer.*milvus-server") as refused:
+        built(
+            IndexServer.parse(f"milvus:http://swordfish@127.0.0.1:{free_port()}"),
             np.eye(4, dtype=np.float32),
-            list("abcd"),
-            np.zeros(4, bool),
+            "exact",
             "none",
         )
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 30 and "swordfish" not in str(refused.value)
 
 
 @pytest.mark.parametrize("index", ["pq:16", "itq:256", "imi:2", "opq:8", "lsh:64"])

@@ -11,10 +11,10 @@ from workbench.config.errors import WorkbenchError
 TOKEN = "WORKBENCH_INDEX_TOKEN"  # environment variable: a token, or USER:PASSWORD
 PORT = 19530
 _KIND = "milvus:"
-_FILES = {"ca": "server_pem_path", "cert": "client_pem_path", "key": "client_key_path", "name": "server_name"}
+_FILES = {"ca": "ca_pem_path", "cert": "client_pem_path", "key": "client_key_path", "name": "server_name"}
 _FORM = (
-    "milvus:http://HOST:19530, or milvus:https://TOKEN@HOST:19530/DATABASE?ca=FILE (with cert=FILE and "
-    "key=FILE for a client's certificate, name=NAME for the server's name in it)"
+    "milvus:http://HOST:19530, or milvus:https://TOKEN@HOST:19530/DATABASE?ca=FILE (with &cert=FILE&key=FILE "
+    "for a client's certificate, &name=NAME for the server's name in its own)"
 )
 
 
@@ -50,13 +50,20 @@ class IndexServer:
             )
         if options and parts.scheme == "http":
             raise WorkbenchError("the index server's certificates need an address that begins with https://")
+        client = options.keys() & {"cert", "key"}
+        if client and not options.keys() >= {"ca", "cert", "key"}:
+            raise WorkbenchError("a client's certificate of the index server needs all of ca, cert and key")
         named = host if ":" not in host else f"[{host}]"
         secret = unquote(parts.netloc.rpartition("@")[0])
         return cls(
             f"{parts.scheme}://{named}:{port}",
             unquote(parts.path.strip("/")),
             secret or os.environ.get(TOKEN, ""),
-            tuple((_FILES[name], values[0]) for name, values in sorted(options.items())),
+            tuple(
+                # The client takes the authority's certificate by another name where it has one of its own.
+                ("server_pem_path" if name == "ca" and not client else _FILES[name], values[0])
+                for name, values in sorted(options.items())
+            ),
         )
 
     def __str__(self) -> str:

@@ -55,7 +55,7 @@ def index_warnings(config: Config, index: Index) -> Iterator[str]:
                 f"approximate index: {step} searches {int(step.args[1])} of {cells} cells, "
                 "and images in other cells count as not found"
             )
-        elif step.name == "hnsw" and isinstance(index, faiss_index.FaissIndex):
+        elif step.name in ("hnsw", "diskann") and isinstance(index, faiss_index.FaissIndex | MilvusIndex):
             all_others = ", and all others count as not found" if index.reach < index.size else ""
             yield (
                 f"approximate index: {step} searches its graph with up to {index.reach} candidates for "

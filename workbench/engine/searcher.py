@@ -77,7 +77,7 @@ class Searcher:
         vectors = np.ascontiguousarray((queries if queries.is_cpu else queries.cpu()).numpy(), np.float32)
         started = time.perf_counter()
         # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
-        graph = isinstance(self.index, faiss_index.FaissIndex) and self.index.graph
+        graph = isinstance(self.index, faiss_index.FaissIndex | MilvusIndex) and self.index.graph
         least = None if graph and self.rerankers else k
         rankings = search_at_least(self.index, vectors, least, only_first and not self.rerankers)
         timings["search"] = time.perf_counter() - started

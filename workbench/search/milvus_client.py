@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,13 @@ _GONE = (
     "retry run out",
     "closed channel",
 )
+_REFUSED = ("unauth", "authorization", "auth check", "password", "token", "permission", "privilege")
+# Without these a server that was started again is not called for up to two minutes.
+_RECONNECTING = {
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.min_reconnect_backoff_ms": 1000,
+    "grpc.max_reconnect_backoff_ms": 1000,
+}
 
 
 def client(server: IndexServer) -> Any:
@@ -47,10 +55,16 @@ def _connected(server: IndexServer) -> Any:
     for name in [*logging.root.manager.loggerDict]:  # which repeat what is raised
         if name.startswith("pymilvus"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+    for option, file in server.tls:
+        if option.endswith("_path") and not os.access(file, os.R_OK):
+            raise WorkbenchError(
+                f"the certificate or key {file} for the index server {server} is not readable"
+            )
     options: dict[str, Any] = {
         "uri": server.uri,
         "token": server.token,
         "timeout": SECONDS,
+        "grpc_options": _RECONNECTING,
         **dict(server.tls),
     }
     if server.database:
@@ -82,14 +96,22 @@ def answering(server: IndexServer, what: str) -> Iterator[None]:
     except WorkbenchError:
         raise
     except (MilvusException, grpc.RpcError, OSError, TimeoutError) as error:
-        reason = _reason(error, server)
-        words = reason.lower()
-        if any(word in words for word in ("unauth", "password", "token", "permission", "privilege")):
+        cause = error.__cause__ if isinstance(error.__cause__, grpc.RpcError) else error
+        code = cause.code() if hasattr(cause, "code") and callable(cause.code) else None
+        reason = _reason(cause, server)
+        words = f"{error} {reason}".lower()
+        if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED) or any(
+            word in reason.lower() for word in _REFUSED
+        ):
             raise WorkbenchError(
                 f"the index server {server} refused ({reason}): give its token in {TOKEN}, or in the address "
                 "as TOKEN@HOST"
             ) from None
-        if _is_gone(error, words):
+        if (
+            code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+            or isinstance(error, TimeoutError | OSError)
+            or any(sign in words for sign in _GONE)
+        ):
             raise WorkbenchError(
                 f"the index server {server} does not answer ({what}): start it and run again, which goes on "
                 f"where it stopped; to try one on this machine: {START}"
@@ -97,22 +119,7 @@ def answering(server: IndexServer, what: str) -> Iterator[None]:
         raise WorkbenchError(f"the index server {server} reports an error ({what}): {reason}") from None
 
 
-def _is_gone(error: Exception, words: str) -> bool:
-    if isinstance(error, TimeoutError | OSError):
-        return True
-    signs = (
-        "fail connecting",
-        "unavailable",
-        "deadline",
-        "timeout",
-        "timed out",
-        "retry run out",
-        "closed channel",
-    )
-    return any(sign in words for sign in signs)
-
-
-def _reason(error: Exception, server: IndexServer) -> str:
+def _reason(error: BaseException, server: IndexServer) -> str:
     """The first line of an error, without the token."""
     text = str(getattr(error, "message", "") or getattr(error, "details", lambda: "")() or error)
     first = text.strip().split("\n")[0][:200] or type(error).__name__

@@ -20,6 +20,7 @@ from workbench.search.milvus_client import answering
 from workbench.search.ranking import Ranking, sorted_ranking
 
 MOST_RESULTS = 16_384  # that Milvus returns for a query
+CANDIDATES = 10_000  # of a graph, if the whole ranking is wanted, as in memory
 PARTITION = "distractors"  # the images that other folders, or random numbers, add to a collection
 SERVED = "exact, ivf:N, ivf:N,pq:M, hnsw:M, diskann"
 _UNINDEXED = 1024  # vectors of a segment that Milvus searches without its index
@@ -67,8 +68,22 @@ class MilvusIndex:
 
     @property
     def shared_bytes(self) -> int:
-        cells = next((int(step.args[0]) for step in self.steps if step.name == "ivf"), 0)
-        return 4 * self.dimensions * (cells + 2**_CENTROIDS * (self.centroids > 0))
+        return 4 * self.dimensions * (self.cell_count + 2**_CENTROIDS * (self.centroids > 0))
+
+    @property
+    def cell_count(self) -> int:
+        """The number of cells that can be probed; 0 without cells."""
+        return next((int(step.args[0]) for step in self.steps if step.name == "ivf"), 0)
+
+    @property
+    def graph(self) -> bool:
+        """Whether the index is a graph, of which a search sees a list of candidates."""
+        return bool(self.steps) and self.steps[0].name in ("hnsw", "diskann")
+
+    @property
+    def reach(self) -> int:
+        """The largest number of images that a search without ``k`` returns."""
+        return min(self.size, max(self.probes, CANDIDATES) if self.graph else MOST_RESULTS)
 
     @property
     def centroids(self) -> int:
@@ -80,15 +95,15 @@ class MilvusIndex:
         """What answered, shown beside every number."""
         kind = _index_kind(self.steps)[0]
         about = ""
-        if self.size > MOST_RESULTS:
-            about = f", which returns at most {MOST_RESULTS:,} images for a query"
+        if self.reach < self.size and not self.graph:
+            about = f", which ranks at most {self.reach:,} images for a query: all others count as not found"
         elif self.steps and self.size < _UNINDEXED:
             about = f", which searches fewer than {_UNINDEXED:,} images exhaustively, without its index"
         return f"searched by {self.server.uri} (Milvus {self.version}, index {kind}){about}"
 
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
         """Return the best ``k`` (None: all within reach) for each query [Q, D]. Raises WorkbenchError."""
-        limit = min(self.size, MOST_RESULTS, self.size if k is None else k)
+        limit = min(self.size, MOST_RESULTS, self.reach if k is None else k)
         vectors = np.ascontiguousarray(queries, np.float32)
         rankings: list[Ranking] = []
         for batch in np.array_split(vectors, max(1, -(-len(vectors) * limit // _ANSWER_ROWS))):
@@ -96,15 +111,18 @@ class MilvusIndex:
                 rankings += self._search(batch, limit)
         return rankings
 
-    def score(self, query: np.ndarray, row: int) -> float:
-        """Return the score of a database row for a query [D], whichever cell the row is in."""
-        cells = next((int(step.args[0]) for step in self.steps if step.name == "ivf"), 0)
-        (ranking,) = self._search(np.float32(query[None]), 1, [self._keys[row]], cells)
-        return float(ranking.scores[0])
+    def score(self, query: np.ndarray, row: int) -> float | None:
+        """Return the score of a database row for a query [D], whichever cell the row is in; None if the row
+        is behind the 16,384 images that the server returns.
 
-    def _search(
-        self, queries: np.ndarray, limit: int, only: Sequence[str] = (), probes: int = 0
-    ) -> list[Ranking]:
+        The whole ranking is searched for it: Milvus 2.3 returns scores of other rows for a product code that
+        a filter selects.
+        """
+        (ranking,) = self._search(np.float32(query[None]), min(self.size, MOST_RESULTS), self.cell_count)
+        position = np.flatnonzero(ranking.rows == row)
+        return float(ranking.scores[position[0]]) if len(position) else None
+
+    def _search(self, queries: np.ndarray, limit: int, probes: int = 0) -> list[Ranking]:
         parameters = (
             {
                 "ivf": {"nprobe": probes or self.probes},
@@ -114,21 +132,14 @@ class MilvusIndex:
             if self.steps
             else {}
         )
-        chosen: dict[str, Any] = {}
-        if only:
-            chosen["filter"] = f"image in [{', '.join(map(_quoted, only))}]"
         # What was stored is known to be complete: waiting for the clock of the server adds 0.2 s.
         for consistency in ("Eventually", "Strong"):
-            with answering(self.server, "searching"):
-                answers = milvus_client.client(self.server).search(
-                    self.collection,
-                    data=list(queries),
-                    limit=limit,
-                    search_params={"metric_type": "IP", "params": parameters},
-                    consistency_level=consistency,
-                    timeout=_SECONDS,
-                    **chosen,
-                )
+            answers = self._answers(
+                data=list(queries),
+                limit=limit,
+                search_params={"metric_type": "IP", "params": parameters},
+                consistency_level=consistency,
+            )
             if self.steps or all(len(answer) == limit for answer in answers):
                 break
         else:
@@ -137,6 +148,20 @@ class MilvusIndex:
                 "it there and run again"
             )
         return [self._ranking(answer) for answer in answers]
+
+    def _answers(self, **question: Any) -> Any:
+        client = milvus_client.client(self.server)
+        with answering(self.server, "searching"):
+            from pymilvus.exceptions import MilvusException
+
+            try:
+                return client.search(self.collection, timeout=_SECONDS, **question)
+            except MilvusException as error:
+                if "not loaded" not in str(error):
+                    raise
+            # The server was started again, or someone released the collection.
+            client.load_collection(self.collection, timeout=_SECONDS)
+            return client.search(self.collection, timeout=_SECONDS, **question)
 
     def _ranking(self, answer: Any) -> Ranking:
         rows = np.array([self._row_of.get(_key_of(hit), -1) for hit in answer], np.int64)
@@ -262,8 +287,8 @@ def _count(index: MilvusIndex) -> int:
 def _fill(index: MilvusIndex, vectors: np.ndarray, distractors: np.ndarray, progress: Progress) -> None:
     """Store the vectors that are missing, and wait until the server has built the index of all."""
     for _ in range(2):
-        _create(index)
-        _insert(index, vectors, distractors, progress)
+        stored = set() if _create(index) else _stored_keys(index)
+        _insert(index, vectors, distractors, stored, progress)
         count = _count(index)
         if count == index.size:
             return
@@ -275,34 +300,35 @@ def _fill(index: MilvusIndex, vectors: np.ndarray, distractors: np.ndarray, prog
     )
 
 
-def _create(index: MilvusIndex) -> None:
+def _create(index: MilvusIndex) -> bool:
+    """Make the collection, or what an interrupted run has not made of it. Returns whether it is new."""
     from pymilvus import DataType, MilvusClient
 
     kind, parameters = _index_kind(index.steps)
     with answering(index.server, "making a collection"):
-        client = milvus_client.client(index.server)
-        if client.has_collection(index.collection, timeout=_SECONDS):
-            return
-        schema = MilvusClient.create_schema(
-            auto_id=False, enable_dynamic_field=False, description=_description(index.steps)
-        )
-        schema.add_field("image", DataType.VARCHAR, is_primary=True, max_length=65_535)
-        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=index.dimensions)
-        indexes = client.prepare_index_params()
-        indexes.add_index("vector", index_type=kind, metric_type="IP", params=parameters)
-        client.create_collection(
-            index.collection,
-            schema=schema,
-            index_params=indexes,
-            consistency_level="Strong",
-            timeout=_SECONDS,
-        )
-        client.create_partition(index.collection, PARTITION, timeout=_SECONDS)
+        client, name = milvus_client.client(index.server), index.collection
+        new = not client.has_collection(name, timeout=_SECONDS)
+        if new:
+            schema = MilvusClient.create_schema(
+                auto_id=False, enable_dynamic_field=False, description=_description(index.steps)
+            )
+            schema.add_field("image", DataType.VARCHAR, is_primary=True, max_length=65_535)
+            schema.add_field("vector", DataType.FLOAT_VECTOR, dim=index.dimensions)
+            client.create_collection(name, schema=schema, consistency_level="Strong", timeout=_SECONDS)
+        if not client.has_partition(name, PARTITION, timeout=_SECONDS):
+            client.create_partition(name, PARTITION, timeout=_SECONDS)
+        if not client.list_indexes(name, timeout=_SECONDS):
+            indexes = client.prepare_index_params()
+            indexes.add_index("vector", index_type=kind, metric_type="IP", params=parameters)
+            client.create_index(name, indexes, timeout=_SECONDS)
+    return new
 
 
-def _insert(index: MilvusIndex, vectors: np.ndarray, distractors: np.ndarray, progress: Progress) -> None:
+def _insert(
+    index: MilvusIndex, vectors: np.ndarray, distractors: np.ndarray, stored: set[str], progress: Progress
+) -> None:
+    """Send the vectors whose keys are not ``stored``, and wait for the index of all."""
     client, name, keys = milvus_client.client(index.server), index.collection, index._keys
-    stored = _stored_keys(index)
     missing = np.array([row for row, name in enumerate(keys) if name not in stored], np.int64)
     done, together = index.size - len(missing), max(1, _BATCH_BYTES // (4 * index.dimensions))
     for partition, rows in (
@@ -357,11 +383,6 @@ def _wait_for_index(index: MilvusIndex, progress: Progress) -> None:
                 f"{_IDLE_SECONDS:.0f} s (an embedded server has no DISKANN): see its log, or choose another"
             )
         time.sleep(0.2)
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def _key_of(hit: Any) -> str:
