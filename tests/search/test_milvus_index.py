@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,11 +37,13 @@ PIPELINE = f"{NETWORK}/mean/whole/pcaw:16"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
-    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
+def server(tmp_path_factory: pytest.TempPathFactory, posters_cache: Path) -> Iterator[MilvusServer]:
+    folder = tmp_path_factory.mktemp("milvus")
+    server = MilvusServer(folder, posters_cache / "milvus")
     server.start()
     yield server
     server.kill()
+    shutil.rmtree(folder)  # its log of changes alone has 64 MB
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,18 +13,20 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 TOKEN = "root:Milvus"  # of every new server
 # What a server looks at every few seconds is looked at more often, so that tests wait less.
 _SETTINGS = {
     "common.session.ttl": 5,
+    "indexNode.scheduler.buildParallel": 4,
     "proxy.timeTickInterval": 50,
     "queryCoord.checkHandoffInterval": 100,
     "queryCoord.checkInterval": 100,
     "queryCoord.distPullInterval": 100,
     "queryNode.stats.publishInterval": 100,
 }
-# Writes the programs and the settings of a server into a folder, without starting it.
+# Unpacks the programs of a server, and writes its settings into a folder, without starting it.
 _PREPARE = """
 import json, sys
 import milvus
@@ -31,29 +34,31 @@ config = milvus.MilvusServerConfig(data_dir=sys.argv[1])
 for name, value in json.loads(sys.argv[2]).items():
     config.set(name, value)
 config.resolve()
-milvus._initialize_data_files(sys.argv[1])
+milvus._initialize_data_files(sys.argv[3])
 """
 _ETCD = 2379  # the port of its own database, which cannot be chosen: one server a machine
 
 
 class MilvusServer:
-    """A server that asks for a token. Its data are in ``folder`` and outlive it."""
+    """A server that asks for a token. Its data are in ``folder`` and outlive it; its programs, which take 4 s
+    to unpack, are in the folder ``programs``."""
 
-    def __init__(self, folder: Path) -> None:
-        import json
-
+    def __init__(self, folder: Path, programs: Path) -> None:
         with socket.socket() as trial:
             if trial.connect_ex(("127.0.0.1", _ETCD)) == 0:
                 pytest.skip(f"another Milvus server runs on this machine: port {_ETCD} is taken")
-        self.folder, self.port, self._health = folder, free_port(), free_port()
+        self.folder, self.programs, self.port, self._health = folder, programs, free_port(), free_port()
         self.address = f"milvus:http://{TOKEN}@127.0.0.1:{self.port}"
         settings = {**_SETTINGS, "proxy_port": self.port, "authorization_enabled": True}
-        subprocess.run([sys.executable, "-c", _PREPARE, str(folder), json.dumps(settings)], check=True)
+        command = [sys.executable, "-c", _PREPARE, str(folder), json.dumps(settings), str(programs)]
+        programs.mkdir(parents=True, exist_ok=True)
+        with FileLock(programs / "lock"):
+            subprocess.run(command, check=True)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        programs = self.folder / "bin"
+        programs = self.programs / "bin"
         with (self.folder / "logs" / "output").open("wb") as output:
             self.process = subprocess.Popen(
                 [str(programs / "milvus"), "run", "standalone"],
