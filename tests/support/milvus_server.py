@@ -18,7 +18,8 @@ from filelock import FileLock
 TOKEN = "root:Milvus"  # of every new server
 # What a server looks at every few seconds is looked at more often, so that tests wait less.
 _SETTINGS = {
-    "common.session.ttl": 5,
+    "common.session.ttl": 3,
+    "dataCoord.segment.assignmentExpiration": 200,
     "indexNode.scheduler.buildParallel": 4,
     "proxy.timeTickInterval": 50,
     "queryCoord.checkHandoffInterval": 100,
