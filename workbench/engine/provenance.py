@@ -34,6 +34,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
     fitted = [w.provenance for w in (*descriptors.regional, *descriptors.final) if w is not None]
     attention, proposals = descriptors.attention, descriptors.proposals
     runtime = source.runtime if isinstance(source, MapSource) else ""
+    served = searcher.index if isinstance(searcher.index, MilvusIndex) else None
     return {
         "collection": described.collection.name,
         "protocol": protocol.name,
@@ -56,7 +57,11 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         **({} if described.words is None else {"vocabulary": _vocabulary(described)}),
         **({} if searcher.keypoints is None else {"verified by": searcher.keypoints.source.spec.name}),
         "index": searcher.index.name,
-        **({} if not isinstance(searcher.index, MilvusIndex) else {"index server": searcher.index.note}),
+        **(
+            {}
+            if not isinstance(searcher.index, MilvusIndex)
+            else {"index server": str(searcher.index.server)}
+        ),
         "shared_bytes": searcher.index.shared_bytes,
         "distractors": source.options.distractors,
         "seconds": round(described.seconds + sum(searcher.build_seconds.values()), 3),
@@ -71,6 +76,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
             "timm": version("timm"),
             "python": platform.python_version(),
             **({"openvino": version("openvino")} if runtime.startswith("openvino") else {}),
+            **({} if served is None else {"milvus": served.version}),
         },
     }
 

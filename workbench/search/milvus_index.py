@@ -118,7 +118,7 @@ class MilvusIndex:
         The whole ranking is searched for it: Milvus 2.3 returns scores of other rows for a product code that
         a filter selects.
         """
-        (ranking,) = self._search(np.float32(query[None]), min(self.size, MOST_RESULTS), self.cell_count)
+        (ranking,) = self._search(query[None], min(self.size, MOST_RESULTS), self.cell_count)
         position = np.flatnonzero(ranking.rows == row)
         return float(ranking.scores[position[0]]) if len(position) else None
 
@@ -257,7 +257,8 @@ def _count(index: MilvusIndex) -> int:
         if not client.has_collection(name, timeout=_SECONDS):
             return 0
         about = client.describe_collection(name, timeout=_SECONDS)
-        built = client.describe_index(name, "vector", timeout=_SECONDS)
+        indexed = client.list_indexes(name, timeout=_SECONDS)
+        built = client.describe_index(name, "vector", timeout=_SECONDS) if indexed else {}
     dimensions = next(
         (int(entry["params"].get("dim", 0)) for entry in about["fields"] if entry["name"] == "vector"), 0
     )
@@ -267,8 +268,8 @@ def _count(index: MilvusIndex) -> int:
         for what, value, wanted in (
             ("description", about.get("description"), _description(index.steps)),
             ("dimension", dimensions, index.dimensions),
-            ("metric", (built or {}).get("metric_type"), "IP"),
-            ("index", (built or {}).get("index_type"), kind),
+            ("metric", built.get("metric_type", "IP"), "IP"),
+            ("index", built.get("index_type", kind), kind),
         )
         if value != wanted
     ]
@@ -277,6 +278,8 @@ def _count(index: MilvusIndex) -> int:
             f"the collection {name} of the index server {server} was not made by this version: its "
             f"{' and its '.join(different)}; drop it there and run again"
         )
+    if not built:  # a run was killed before it had the index made
+        return 0
     with answering(server, "counting its vectors"):
         client.load_collection(name, timeout=_SECONDS)
         # The default level of these collections sees all that was stored before.
