@@ -15,7 +15,7 @@ from workbench.config.index_server import TOKEN, IndexServer
 
 INSTALL = 'pip install "retrieval-workbench[milvus]"'
 START = "pip install milvus, then milvus-server"  # a server on this machine, for trials
-SECONDS = 10.0  # to wait for a server to answer at first
+SECONDS = 10  # to wait for a server to answer at first
 _clients: dict[IndexServer, Any] = {}
 _lock = threading.Lock()
 _GONE = (

@@ -27,7 +27,8 @@ _UNINDEXED = 1024  # vectors of a segment that Milvus searches without its index
 _VERSION = 1  # of the collections that are made here
 _BATCH_BYTES = 2**22  # of vectors that are sent at a time; a message holds 64 MB
 _ANSWER_ROWS = 200_000  # of results in one answer
-_SECONDS = 60.0  # for one call; Milvus answers within milliseconds, or when it has stored a batch
+_SECONDS = 30  # for one call; whole, as a client of version 2.4 otherwise tries again for minutes
+_LONG = 600  # to load a collection, or to store what was sent
 _IDLE_SECONDS = 120.0  # without progress of an index, after which it is given up
 _LINKS = 40  # candidates while a graph is built, as FAISS does
 _CENTROIDS = 8  # bits of a sub-vector's code
@@ -160,7 +161,7 @@ class MilvusIndex:
                 if "not loaded" not in str(error):
                     raise
             # The server was started again, or someone released the collection.
-            client.load_collection(self.collection, timeout=_SECONDS)
+            client.load_collection(self.collection, timeout=_LONG)
             return client.search(self.collection, timeout=_SECONDS, **question)
 
     def _ranking(self, answer: Any) -> Ranking:
@@ -281,7 +282,7 @@ def _count(index: MilvusIndex) -> int:
     if not built:  # a run was killed before it had the index made
         return 0
     with answering(server, "counting its vectors"):
-        client.load_collection(name, timeout=_SECONDS)
+        client.load_collection(name, timeout=_LONG)
         # The default level of these collections sees all that was stored before.
         rows = client.query(name, filter="", output_fields=["count(*)"], timeout=_SECONDS)
     return int(rows[0]["count(*)"])
@@ -346,7 +347,7 @@ def _insert(
                 client.insert(name, data, partition_name=partition, timeout=_SECONDS)
             done += len(batch)
     with answering(index.server, "storing vectors"):
-        client.flush(name, timeout=_SECONDS)
+        client.flush(name, timeout=_LONG)
     _wait_for_index(index, progress)
 
 
@@ -354,7 +355,7 @@ def _stored_keys(index: MilvusIndex) -> set[str]:
     """The keys of the images that an interrupted run has stored."""
     with answering(index.server, "reading which images it holds"):
         client = milvus_client.client(index.server)
-        client.load_collection(index.collection, timeout=_SECONDS)
+        client.load_collection(index.collection, timeout=_LONG)
         iterator = client.query_iterator(
             index.collection, batch_size=MOST_RESULTS // 2, output_fields=["image"], timeout=_SECONDS
         )
