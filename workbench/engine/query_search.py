@@ -67,9 +67,8 @@ def rank_query(
     if searcher.keypoints is not None:
         features = [query_features(described, searcher.keypoints, query, box)] * len(last)
     first = 0 if k is None or len(last) > 1 or searcher.index.size > len(described.collection.images) else k
-    judge = options.judge and (
-        k is None or not config.index_steps
-    )  # an index may reach fewer images for the first k
+    # An index may reach fewer images for the first k than for a whole ranking.
+    judge = options.judge and (k is None or not config.index_steps)
     scores: np.ndarray | None = None
     before: list[Ranking] = []
     if first and searcher.exhaustive is not None:  # the images behind the first k are only counted
