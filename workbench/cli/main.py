@@ -19,6 +19,7 @@ from workbench.cli.console import (
     progress_bar,
 )
 from workbench.cli.copies import copies, duplicates
+from workbench.cli.describe import describe
 from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
 from workbench.cli.text import evaluate_texts
 from workbench.cli.videos import evaluate_videos, print_videos
@@ -183,6 +184,7 @@ def runs(
 
 
 for query_command in (
+    describe,
     queries.search,
     queries.classify,
     queries.explain,

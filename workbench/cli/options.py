@@ -66,6 +66,13 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         "all",
     ),
+    "scheduler": (
+        Annotated[
+            str,
+            typer.Option(help="what extracts many images: local, or a Dask scheduler: tcp://HOST:8786"),
+        ],
+        "local",
+    ),
     "contours": (
         Annotated[
             str, typer.Option(help="how contours are detected for sketches: hed, or canny, which is faster")

@@ -20,6 +20,7 @@ CONTOURS = ("hed", "canny")
 SHOTS = ("content", "transnetv2")
 MOST_PER_SHOT = 1000
 _LIMIT = re.compile(r"lru:(\d{1,6}(?:\.\d+)?)(MB|GB|TB)")
+_ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://[^\s/]+:\d{1,5}/?")
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -38,6 +39,8 @@ class Options:
     process (see ``IndexServer``).
     ``maps``: which feature maps stay on disk: ``all``; ``none``, so that what needs maps and not only
     descriptors runs the network again; or those used last up to a limit, as ``lru:20GB``.
+    ``scheduler``: what extracts many images: ``local``, the threads of this process, or the address of a Dask
+    scheduler, as ``tcp://HOST:8786``, whose workers see the same files.
     """
 
     size: int = 512
@@ -55,6 +58,7 @@ class Options:
     shots: str = "content"
     maps: str = "all"
     index_server: str = field(default="", repr=False)  # may hold a password
+    scheduler: str = "local"
 
     def __post_init__(self) -> None:
         """Raise WorkbenchError if a number is out of its range, or a word is not one of those known."""
@@ -81,6 +85,18 @@ class Options:
         if self.maps not in ("all", "none") and (not isinstance(self.maps, str) or self.map_bytes is None):
             raise WorkbenchError(
                 f"maps {self.maps!r} is not known; valid: all, none, or a limit such as lru:20GB"
+            )
+        if self.scheduler != "local" and not (
+            isinstance(self.scheduler, str) and _ADDRESS.fullmatch(self.scheduler)
+        ):
+            raise WorkbenchError(
+                f"scheduler {self.scheduler!r} is not known; valid: local, or the address of a Dask "
+                "scheduler, as tcp://HOST:8786"
+            )
+        if self.scheduler != "local" and self.maps == "none":
+            raise WorkbenchError(
+                f"scheduler {self.scheduler!r}: its workers write maps to the cache folder, so maps "
+                "cannot be none; choose all, or a limit such as lru:20GB"
             )
         if (
             isinstance(self.fps, bool)

@@ -22,6 +22,12 @@ class BatchQueue:
         self._parts = [[first, end] for first, end in pairwise(ends)]
         self._lock = threading.Lock()
 
+    def add(self) -> int:
+        """Add a worker, without batches of its own yet; returns its number."""
+        with self._lock:
+            self._parts.append([0, 0])
+            return len(self._parts) - 1
+
     def next(self, worker: int) -> list[Item] | None:
         """The next batch of a worker; None if none remains."""
         with self._lock:

@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +26,12 @@ from workbench.features.network import Network, UnsuitableSize
 from workbench.features.openvino_network import OpenVINONetwork
 from workbench.features.store import MapStore, Store
 
+CLUSTER_LEAST = 64  # fewer images are sooner processed here than by a cluster
 VERSION = 2  # increased when the same image and weights give other maps
+
+# Processes batches: (batches, number of all images, progress, task) to {key: error} of the images that cannot
+# be processed now. Finished batches are in the store, also if it raises.
+Runner = Callable[[list[list[Item]], int, Progress, str], dict[str, WorkbenchError]]
 
 
 class Extractor(Protocol):
@@ -76,10 +82,11 @@ def extract(
     network: Callable[[], Network | OpenVINONetwork],
     progress: Progress = silent,
     task: str = "extracting",
+    cluster: Runner | None = None,
 ) -> dict[str, str]:
     """Add the missing maps of all items to the store. Returns {key: reason} of unreadable images.
 
-    ``network`` is called only if maps are missing.
+    ``network`` is called only if maps are missing, and not if the ``cluster`` makes them.
     """
 
     def maker() -> MapExtractor:
@@ -89,7 +96,7 @@ def extract(
             built.prepare(item.size for item in items if item.key in missing)
         return MapExtractor(built, store)
 
-    return fill_store(items, store, maker, progress, task)
+    return fill_store(items, store, maker, progress, task, cluster=cluster)
 
 
 def fill_store(
@@ -99,15 +106,17 @@ def fill_store(
     progress: Progress = silent,
     task: str = "extracting",
     together: int = BATCH,
+    cluster: Runner | None = None,
 ) -> dict[str, str]:
     """Add the missing results of all items to the store. Returns {key: reason} of unreadable images.
 
     ``together`` images are stored at a time. ``maker`` is called only if results are missing. Each worker
     processes whole batches, from decoding to writing, on one thread, so that all cores are busy and none
-    waits for another. ``progress`` may raise Cancelled; finished batches are kept.
+    waits for another. With a ``cluster``, its workers do so, unless there are only a few images. ``progress``
+    may raise Cancelled; finished batches are kept.
     """
     store.refresh()
-    batches = plan(items, together)
+    batches, distinct = plan(items, together), {item.key for item in items}
     unreadable: dict[str, str] = {}
     keys = [item.key for batch in batches for item in batch]
     if store.missing(keys):
@@ -127,7 +136,9 @@ def fill_store(
             incomplete = [[item for item in batch if item.key in absent] for batch in batches]
             missing = [batch for batch in incomplete if batch]
             if missing:
-                unreadable = _work(missing, len({item.key for item in items}), maker, progress, task)
+                few = sum(map(len, missing)) < CLUSTER_LEAST
+                run = partial(_work, maker) if cluster is None or few else cluster
+                unreadable = _reasons(run(missing, len(distinct), progress, task), len(distinct))
                 store.pack(progress, keys)
         finally:
             lock.release()
@@ -148,17 +159,21 @@ def acquire(lock: FileLock, progress: Progress) -> None:
             progress("waiting for another process that extracts the same images", 0, 0)
 
 
-def _work(
-    batches: list[list[Item]],
-    total: int,
-    maker: Callable[[], Extractor],
-    progress: Progress,
-    task: str,
-) -> dict[str, str]:
-    """Process batches on worker threads. Returns {key: reason} of the images that could not be read now.
+def _reasons(errors: dict[str, WorkbenchError], total: int) -> dict[str, str]:
+    """The reasons of the images that cannot be processed now.
 
     Raises UnsuitableSize if the network can take none of all ``total`` images.
     """
+    unsuitable = [error for error in errors.values() if isinstance(error, UnsuitableSize)]
+    if unsuitable and len(unsuitable) == total:
+        raise unsuitable[0]
+    return {key: str(error) for key, error in errors.items()}
+
+
+def _work(
+    maker: Callable[[], Extractor], batches: list[list[Item]], total: int, progress: Progress, task: str
+) -> dict[str, WorkbenchError]:
+    """The Runner of this process: batches on worker threads."""
     done = total - sum(map(len, batches))
     progress(task, done, total)
     make = maker()
@@ -175,7 +190,7 @@ def _work(
         stop_on(stop)
         try:
             while not stop.is_set() and (batch := waiting.next(number)) is not None:
-                missing.update(_process(batch, make, stop, events.put))
+                missing.update(process(batch, make, stop, events.put))
         except Stopped:
             pass
         except BaseException as error:  # raised in the caller's thread
@@ -207,14 +222,11 @@ def _work(
             stop.set()
             for worker in workers:
                 worker.join()
-    unsuitable = [error for error in missing.values() if isinstance(error, UnsuitableSize)]
-    if unsuitable and len(unsuitable) == total:
-        raise unsuitable[0]
-    return {key: str(error) for key, error in missing.items()}
+    return missing
 
 
-def _process(
-    batch: list[Item], make: Extractor, stop: threading.Event, report: Callable[[int], None]
+def process(
+    batch: list[Item], make: Extractor, stop: threading.Event, report: Callable[[int], object]
 ) -> dict[str, WorkbenchError]:
     """Decode, process and store a batch. Returns {key: error} of the images that cannot be processed now."""
     pictures, keys = [], []
@@ -244,7 +256,7 @@ def _process(
             keys, parts = [], []
             break
         report(len(part))
-    if keys or damaged:
+    if (keys or damaged) and not stop.is_set():
         make.keep(keys, parts, damaged)
     report(len(batch) - len(pictures))
     return missing

@@ -52,7 +52,7 @@ class MapSource:
     """A network cut at a layer, and its stores: one folder for each size and scale."""
 
     def __init__(self, spec: BackboneSpec, pooling: str, options: Options) -> None:
-        self.spec, self.options = spec, options
+        self.spec, self.pooling, self.options = spec, pooling, options
         self.card = spec.card()
         self.layer = spec.module(pooling)
         self.fixed = self.card.fixed_input(self.layer)
@@ -153,6 +153,10 @@ class MapSource:
             self._folders[folder] = MapStore(folder)
         return self._folders[folder]
 
+    def folder(self, scale: float) -> Path:
+        """The folder of the store at a factor of the image size, which is not opened."""
+        return self._folder(scale, self._uses_openvino())
+
     def _folder(self, scale: float, openvino: bool) -> Path:
         name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
         words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.size)]
@@ -238,7 +242,12 @@ class MapSource:
     def _fill(self, items: Sequence[batches.Item], scale: int, progress: Progress) -> dict[str, str]:
         """Store the maps of items at the scale-th scale that are missing. Returns {key: reason}."""
         store = self.store(scale_factor(scale))
-        return extraction.extract(items, store, self.network, progress, self._task(scale))
+        cluster = None
+        if self.options.scheduler != "local":
+            from workbench.features.map_recipe import cluster_runner
+
+            cluster = cluster_runner(self, scale, store.folder, items)
+        return extraction.extract(items, store, self.network, progress, self._task(scale), cluster)
 
     def _task(self, scale: int) -> str:
         return f"extracting {self.spec.name}" + (f" at scale {scale_factor(scale):.2f}" if scale else "")

@@ -19,7 +19,7 @@ from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.features import batches, extraction
+from workbench.features import batches, cluster, extraction
 from workbench.features.backbones import BackboneCard, BackboneSpec
 from workbench.features.map_source import Picture
 from workbench.features.store import DamagedFiles, Store, repair_notes
@@ -114,7 +114,7 @@ class FeatureStore(Store):
 
 
 @dataclass(frozen=True)
-class _Extractor:
+class FeatureExtractor:
     """Extracts the features of images and stores them."""
 
     describe: Describe
@@ -165,10 +165,15 @@ class LocalSource:
     def store(self) -> FeatureStore:
         with self._lock:
             if self._store is None:
-                kind = self.spec.name.partition(":")[0]
-                name = f"{kind}-{self.fingerprint}-{keypoints.MOST}-{self.options.size}-v{VERSION}"
-                self._store = FeatureStore(self.options.cache / "local" / name)
+                self._store = FeatureStore(self.folder)
             return self._store
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the store, which is not opened."""
+        kind = self.spec.name.partition(":")[0]
+        name = f"{kind}-{self.fingerprint}-{keypoints.MOST}-{self.options.size}-v{VERSION}"
+        return self.options.cache / "local" / name
 
     def describe(self) -> Describe:
         """Return the function that computes keypoints [n, 4] and descriptors [n, 128] of a grey image."""
@@ -194,14 +199,22 @@ class LocalSource:
         unreadable = extraction.fill_store(
             list(items.values()),
             self.store,
-            lambda: _Extractor(self.describe(), self.store),
+            lambda: FeatureExtractor(self.describe(), self.store),
             progress,
             f"describing keypoints by {self.spec.name}",
+            cluster=None if self.options.scheduler == "local" else self._cluster(),
         )
         failures.update(
             {position: unreadable[item.key] for position, item in items.items() if item.key in unreadable}
         )
         return [[items[n].key if n in items else "" for n in range(len(pictures))]], failures
+
+    def _cluster(self) -> extraction.Runner:
+        """The runner of the cluster that the options name."""
+        from workbench.local.feature_recipe import FeatureRecipe
+
+        recipe = FeatureRecipe(self.spec.name, cluster.portable(self.options), self.store.folder)
+        return cluster.cluster_runner(self.options.scheduler, self.store.folder, recipe)
 
     def features(self, picture: Picture) -> LocalFeatures | None:
         """Return the stored features of one picture; None if they are not stored."""

@@ -1,0 +1,171 @@
+"""Extraction on a cluster makes the same store as extraction here, whatever ends in the middle."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.extraction import NETWORK, pictures, stored
+from tests.support.pictures import folder_of, picture
+from workbench.common.progress import Cancelled
+from workbench.config.config import Config
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.features import cluster, cluster_task
+from workbench.features.map_source import MapSource, Picture
+
+distributed = pytest.importorskip("distributed", reason="needs the extra cluster: pip install distributed")
+
+SHAPES = ((128, 96), (96, 128), (120, 120), (128, 64))
+
+
+def source(cache: Path, scheduler: str = "local") -> MapSource:
+    options = Options(size=128, device="cpu", precision="float32", cache=cache, scheduler=scheduler)
+    return MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
+    """400 pictures of four shapes, of which one cannot be decoded."""
+    folder = folder_of(tmp_path_factory.mktemp("photos"), 400, SHAPES)
+    (folder / "007.jpg").unlink()
+    path = folder / "007.png"
+    picture(7, SHAPES[3]).save(path)
+    damaged = bytearray(path.read_bytes())
+    damaged[5000:5100] = bytes(100)  # the header is intact: only decoding detects it
+    path.write_bytes(damaged)
+    return pictures(folder)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(photos: list[Picture], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The store that this process makes."""
+    cache = tmp_path_factory.mktemp("undisturbed")
+    source(cache).extract(photos)
+    return stored(cache)
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Any]:
+    """A scheduler in this process, whose workers are processes of one thread; at first there are none."""
+    with distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, dashboard_address=None, memory_limit="2GB"
+    ) as started:
+        yield started
+
+
+def test_a_worker_that_comes_late_and_one_that_is_killed_change_no_byte(
+    workers: Any, photos: list[Picture], undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    told: list[tuple[str, int, int]] = []
+    killed: list[int] = []
+
+    def progress(task: str, done: int, total: int) -> None:
+        told.append((task, done, total))
+        if task.startswith("waiting for a worker"):
+            workers.scale(1)
+        if not task.startswith("extracting"):
+            return
+        if done >= 8:
+            workers.scale(2)
+        if done >= 80 and not killed:
+            killed.append(workers.workers[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    keys, unreadable = source(tmp_path, workers.scheduler_address).extract(photos, 1, progress)
+    assert killed and stored(tmp_path) == undisturbed
+    assert list(unreadable) == [7] and "damaged" in unreadable[7]
+    assert len(keys[0]) == 400
+    assert told[-1] == ("extracting timm:test_resnet", 400, 400)
+
+
+def test_a_run_that_is_cancelled_is_continued_by_the_next(
+    workers: Any, photos: list[Picture], undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    workers.scale(2)
+
+    def progress(task: str, done: int, total: int) -> None:
+        if task.startswith("extracting") and 0 < done < total:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        source(tmp_path, workers.scheduler_address).extract(photos, 1, progress)
+    before = {name for name in stored(tmp_path) if not name.endswith(".part")}
+    assert 0 < len(before) < 50
+    assert not [name for name in stored(tmp_path) if "run-" in name]
+    source(tmp_path, workers.scheduler_address).extract(photos)
+    assert stored(tmp_path) == undisturbed
+
+
+def test_versions_that_differ_are_named(
+    workers: Any, photos: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers.scale(2)
+    torch = cluster_task.PACKAGES.index("torch")
+    other = tuple("0.1" if n == torch else v for n, v in enumerate(cluster_task.versions()))
+    monkeypatch.setattr(cluster, "versions", lambda: other)
+    with pytest.raises(WorkbenchError, match=r"tcp://\S+ has other versions .* torch \S+ \(here 0\.1\)"):
+        source(tmp_path, workers.scheduler_address).extract(photos)
+
+
+def test_a_batch_of_a_run_that_has_ended_is_not_written(photos: list[Picture], tmp_path: Path) -> None:
+    """The mark of a run is gone: its starter was killed, and another run has begun."""
+    mark = tmp_path / "run-1.part"
+    mark.touch()
+    ended = cluster_task.RunEnded(mark)
+    assert not ended.is_set()
+    mark.unlink()
+    time.sleep(2 * cluster_task._CHECKED)
+    assert ended.is_set()
+
+
+def test_a_scheduler_that_ends_in_the_middle_is_named(
+    photos: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_CONNECT", 1)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as lost:
+        closing = threading.Timer(0, lost.close)
+
+        def progress(task: str, done: int, total: int) -> None:
+            if task.startswith("waiting") and not closing.ident:
+                closing.start()
+
+        with pytest.raises(WorkbenchError, match=r"connection to scheduler 'tcp://.*' is lost"):
+            source(tmp_path, lost.scheduler_address).extract(photos, 1, progress)
+    closing.join()
+    assert not stored(tmp_path)
+
+
+def test_a_scheduler_that_does_not_answer_is_named_with_the_command_that_starts_one(
+    photos: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_CONNECT", 0.2)
+    with pytest.raises(WorkbenchError, match=r"'tcp://127\.0\.0\.1:9' does not answer .*'dask scheduler'"):
+        source(tmp_path, "tcp://127.0.0.1:9").extract(photos)
+
+
+def test_without_dask_the_message_names_the_install_command(
+    photos: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(WorkbenchError, match=r"pip install 'retrieval-workbench\[cluster\]'"):
+        source(tmp_path, "tcp://127.0.0.1:9").extract(photos)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1:8786", "http://host:8786", "tcp://host", 8786])
+def test_an_address_that_is_none_is_refused(address: Any) -> None:
+    with pytest.raises(WorkbenchError, match=r"scheduler .* is not known; valid: local"):
+        Options(scheduler=address)
+
+
+def test_maps_that_are_not_stored_need_no_scheduler() -> None:
+    with pytest.raises(WorkbenchError, match="maps cannot be none"):
+        Options(scheduler="tcp://host:8786", maps="none")

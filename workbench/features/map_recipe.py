@@ -1,0 +1,64 @@
+"""Feature maps on a cluster: what a worker needs to build the extractor of a MapSource."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from workbench.config.errors import WorkbenchError
+from workbench.config.options import Options
+from workbench.features import cluster
+from workbench.features.backbones import BackboneSpec
+from workbench.features.batches import Item
+from workbench.features.extraction import MapExtractor, Runner
+from workbench.features.map_source import MapSource, scale_factor
+from workbench.features.openvino_network import MANY, OpenVINONetwork
+from workbench.features.store import MapStore
+
+
+class _OutputStore(MapStore):
+    """A store that is only written to: the files in it, of which there may be very many, are not read."""
+
+    def refresh(self) -> None:
+        """Nothing is read."""
+
+
+@dataclass(frozen=True)
+class MapRecipe:
+    """A network and the folder of its maps at one scale. ``sizes``: the common (width, height) of images."""
+
+    spec: BackboneSpec
+    pooling: str
+    options: Options
+    scale: int
+    folder: Path
+    sizes: tuple[tuple[int, int], ...]
+
+    def __call__(self) -> MapExtractor:
+        """Build the extractor. Raises WorkbenchError if it would make maps of another folder."""
+        source = MapSource(self.spec, self.pooling, self.options)
+        folder = source.folder(scale_factor(self.scale))
+        if folder.name != self.folder.name:
+            raise WorkbenchError(
+                f"its maps of {self.spec.name} would be {folder.name!r} and not {self.folder.name!r}, so the "
+                "weights, the device or the version are not the same; install the same there"
+            )
+        network = source.network()
+        if isinstance(network, OpenVINONetwork):
+            network.prepare(size for size in self.sizes for _ in range(MANY))
+        return MapExtractor(network, _OutputStore(self.folder))
+
+
+def cluster_runner(source: MapSource, scale: int, folder: Path, items: Sequence[Item]) -> Runner:
+    """The Runner of the cluster that the options of a source name. Raises WorkbenchError without Dask."""
+    options = replace(
+        cluster.portable(source.options),
+        precision=source.precision,  # of each machine it might be another
+        runtime=source.runtime.partition(" ")[0],
+    )
+    common = Counter(item.size for item in items).most_common(4)
+    sizes = tuple(size for size, count in common if count >= MANY)
+    recipe = MapRecipe(source.spec, source.pooling, options, scale, folder, sizes)
+    return cluster.cluster_runner(source.options.scheduler, folder, recipe)
