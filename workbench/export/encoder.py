@@ -23,10 +23,10 @@ _KEY = "workbench"
 
 @dataclass(frozen=True)
 class Encoder:
-    """An exported pipeline. ``about``: the pipeline, the collection of its whitening and code, and the checks.
+    """An exported pipeline. ``about``: the pipeline, its collection, and the check against the pipeline.
 
     Call it with a file or an image: the descriptor float32 [D], and its code uint8 [B], None for a pipeline
-    without one. Pictures of four times ``about["size"]`` and more are reduced first, as the collection's are.
+    without one.
     """
 
     path: Path
