@@ -42,8 +42,8 @@ def export(
             written.append((files[1], page_file))
     for path, result in written:
         print_line(
-            f"written to {path}: {path.stat().st_size / 1e6:.1f} MB, weights in {result.precision}; cosine to "
-            f"the pipeline at least {result.cosine:.5f} on {result.photos} photographs"
+            f"written to {path}: {path.stat().st_size / 1e6:.1f} MB, weights in {result.precision}; cosine "
+            f"to the pipeline at least {result.cosine:.5f} on {result.photos} photographs"
             + (f", {result.bits:.1%} of the bits of codes equal" if result.bits is not None else "")
         )
     print_notes(note for _, result in written[:1] for note in result.notes)

@@ -101,7 +101,7 @@ def _document(about: dict[str, Any], model: bytes, codes: bytes, pictures: bytes
         "Images": f"{len(about['images']):,} of {about['collection']}",
         "On this device": f"network {len(model) / 1e6:.1f} MB ({about['precision']}), codes "
         f"{len(codes) / 1e6:.2f} MB, thumbnails {len(pictures) / 1e6:.2f} MB",
-        "Checked": f"cosine to the pipeline at least {about['cosine']:.4f} on {about['photos']} photographs",
+        "Checked": f"cosine to the pipeline at least {about['cosine']:.5f} on {about['photos']} photographs",
     }
     rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts.items())
     policy = (

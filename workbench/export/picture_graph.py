@@ -34,6 +34,7 @@ def network_input(graph: Builder, image: str, source: MapSource, scale: int) -> 
         mode="cubic" if source.card.interpolation == "bicubic" else "linear",
         cubic_coeff_a=-0.5,
         antialias=1,
+        exclude_outside=1,  # pixels beyond the border count for nothing, and are not repeated
         coordinate_transformation_mode="half_pixel",
     )
     if source.fixed is not None and source.fixed.fit == "shortest":
