@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 
-from workbench.analysis.budget import CODE, COLLECTIONS, PHONE, PICTURE, VECTOR, Way
+from workbench.analysis.budget import COLLECTIONS, PHONE, PICTURE, VECTOR, Way
 from workbench.common.palette import PALETTE
 from workbench.figures.style import DASHES, SYMBOLS, Figure, error_bars, new_figure, notice, subtitle, text
 from workbench.figures.subtitle_parts import query_count
@@ -21,7 +22,7 @@ _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "KB"), (1, "B"))
 
 def budget(budget: Budget) -> Figure:
     """Left: JPEG files, vectors and codes by the bytes that a query sends. Right: codes on the phone by the
-    bytes that it holds, for each size of collection. Bars are 95 % intervals over the queries."""
+    bytes that it holds of 10^4, 10^5 and 10^6 images. Bars are 95 % intervals over the queries."""
     if not budget.ways:
         return notice("No way of asking is measured.", TITLE)
     about = subtitle(
@@ -40,73 +41,103 @@ def budget(budget: Budget) -> Figure:
             "domain": [0.54, 1],
             "type": "log",
             "anchor": "y2",
-            "title": {"text": "bytes held by the phone, network included"},
+            "title": {"text": "bytes held by the phone of 10⁴, 10⁵, 10⁶ images"},
         },
         yaxis2={"anchor": "x2", "matches": "y", "showticklabels": False},
         margin={"t": 84},
         hovermode="closest",
     )
-    for number, kind in enumerate((PICTURE, VECTOR, CODE)):
-        ways = [way for way in budget.ways if way.kind == kind]
-        name = {PICTURE: "JPEG sent", VECTOR: "vector sent", CODE: "code sent"}[kind]
-        _add(figure, name, ways, [way.bytes_up for way in ways], number, ("x", "y"))
-    ways = [way for way in budget.ways if way.kind == PHONE]
-    for number, count in enumerate(COLLECTIONS):
-        _add(
-            figure,
-            f"on the phone, {count:,} images",
-            ways,
-            [way.held(count) for way in ways],
-            3 + number,
-            ("x2", "y2"),
-        )
+    families = dict.fromkeys(_family(way) for way in budget.ways if way.kind != PHONE)
+    colours = _colours(families)
+    for family in families:
+        ways = [way for way in budget.ways if way.kind != PHONE and _family(way) == family]
+        ways.sort(key=lambda way: way.bytes_up)
+        sent_bytes = [way.bytes_up for way in ways]
+        figure.add_trace(_line(family, ways, sent_bytes, colours[family], families))
+    for way in budget.ways:
+        if way.kind == PHONE:
+            figure.add_trace(_held(way, colours[_family(way)]))
     sent = [way.bytes_up for way in budget.ways if way.kind != PHONE]
     held = [way.held(count) for way in ways for count in COLLECTIONS]
     figure.update_layout(xaxis=_ticks(sent))
     if held:
-        figure.update_layout(xaxis2=_ticks(held))
+        room = np.log10([0.9 * min(held), 2 * max(held)]).tolist()
+        figure.update_layout(xaxis2={**_ticks(held), "range": room})
     return figure
 
 
-def _add(
-    figure: Figure,
-    name: str,
-    ways: Sequence[Way],
-    bytes_: Sequence[float],
-    number: int,
-    axes: tuple[str, str],
-) -> None:
-    """A line through ways by their bytes, with the interval of each."""
-    if not ways:
-        return
-    order = sorted(range(len(ways)), key=lambda n: bytes_[n])
-    chosen = [ways[n] for n in order]
-    values = [100 * way.mean_ap for way in chosen]
-    ends = [way.interval for way in chosen]
-    lows, highs = (
-        [100 * (way.mean_ap if end != end else end) for way, end in zip(chosen, side, strict=True)]
-        for side in zip(*ends, strict=True)
+def _family(way: Way) -> str:
+    """The ways that one line connects: files of one side, vectors, or codes of one kind."""
+    if way.kind == PICTURE:
+        return f"JPEG, {way.detail.split(',')[0]}"
+    return VECTOR if way.kind == VECTOR else way.detail.split(":")[0]
+
+
+def _colours(families: Iterable[str]) -> dict[str, str]:
+    """A colour for each family; all files share the first."""
+    others = [family for family in families if not family.startswith("JPEG")]
+    colours = {family: PALETTE[(1 + n) % len(PALETTE)] for n, family in enumerate(others)}
+    return {family: colours.get(family, PALETTE[0]) for family in families}
+
+
+def _line(
+    family: str, ways: Sequence[Way], sent: Sequence[float], colour: str, families: Iterable[str]
+) -> go.Scatter:
+    """The ways of a family by the bytes that a query sends."""
+    number = list(families).index(family)
+    values = [100 * way.mean_ap for way in ways]
+    return go.Scatter(
+        x=sent,
+        y=values,
+        error_y=error_bars(values, *_ends(ways)),
+        mode="lines+markers",
+        name=text(family if family.startswith("JPEG") else f"{family} sent"),
+        line={"color": colour, "dash": DASHES[number % len(DASHES)], "width": 1.5},
+        marker={"color": colour, "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
+        customdata=[[text(way.detail), in_units(way.bytes_up), f"{way.milliseconds:,.3g}"] for way in ways],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]} · mAP %{y:.1f} %"
+        "<br>%{customdata[2]} ms on one thread<extra></extra>",
     )
-    colour = PALETTE[number % len(PALETTE)]
-    figure.add_trace(
-        go.Scatter(
-            x=[bytes_[n] for n in order],
-            y=values,
-            error_y=error_bars(values, lows, highs),
-            mode="lines+markers",
-            name=name,
-            xaxis=axes[0],
-            yaxis=axes[1],
-            line={"color": colour, "dash": DASHES[number % len(DASHES)], "width": 1.5},
-            marker={"color": colour, "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
-            customdata=[
-                [text(way.detail), in_units(bytes_[n]), f"{way.milliseconds:,.0f}"]
-                for n, way in zip(order, chosen, strict=True)
-            ],
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]} · mAP %{y:.1f} %"
-            "<br>%{customdata[2]} ms on the phone, one thread<extra></extra>",
-        )
+
+
+def _held(way: Way, colour: str) -> go.Scatter:
+    """A code on the phone, by the bytes that it holds for each size of collection."""
+    value = 100 * way.mean_ap
+    held = [way.held(count) for count in COLLECTIONS]
+    ends = [np.array([end, *[value] * (len(held) - 1)]) for end in (e[0] for e in _ends([way]))]
+    return go.Scatter(
+        x=held,
+        y=[value] * len(held),
+        error_y=error_bars([value] * len(held), *ends),
+        mode="lines+markers+text",
+        text=[*[""] * (len(held) - 1), text(way.detail)],
+        textposition="middle right",
+        textfont={"color": colour, "size": 11},
+        showlegend=False,
+        name=text(way.detail),
+        xaxis="x2",
+        yaxis="y2",
+        line={"color": colour, "width": 1.5},
+        marker={"color": colour, "symbol": ["circle", "diamond", "square"], "size": 7},
+        customdata=[
+            [text(way.detail), in_units(size), f"{count:,}"]
+            for size, count in zip(held, COLLECTIONS, strict=True)
+        ],
+        hovertemplate="%{customdata[0]} of %{customdata[2]} images<br>%{customdata[1]} · mAP %{y:.1f} %<extra></extra>",
     )
+
+
+def _ends(ways: Sequence[Way]) -> tuple[list[float], list[float]]:
+    """Both ends of the intervals in percent; the mean where there is none, as of a single query."""
+    intervals = [way.interval for way in ways]
+    low, high = (
+        [
+            100 * (way.mean_ap if np.isnan(ends[side]) else ends[side])
+            for way, ends in zip(ways, intervals, strict=True)
+        ]
+        for side in (0, 1)
+    )
+    return low, high
 
 
 def in_units(count: float) -> str:
