@@ -47,19 +47,20 @@ def budget(budget: Budget) -> Figure:
         margin={"t": 84},
         hovermode="closest",
     )
-    families = dict.fromkeys(_family(way) for way in budget.ways if way.kind != PHONE)
+    families = dict.fromkeys(map(_family, budget.ways))
     colours = _colours(families)
     for family in families:
         ways = [way for way in budget.ways if way.kind != PHONE and _family(way) == family]
         ways.sort(key=lambda way: way.bytes_up)
-        sent_bytes = [way.bytes_up for way in ways]
-        figure.add_trace(_line(family, ways, sent_bytes, colours[family], families))
-    for way in budget.ways:
-        if way.kind == PHONE:
-            figure.add_trace(_held(way, colours[_family(way)]))
+        if ways:
+            figure.add_trace(_line(family, ways, colours[family], list(families).index(family)))
+    on_phone = [way for way in budget.ways if way.kind == PHONE]
+    for way in on_phone:
+        figure.add_trace(_held(way, colours[_family(way)]))
     sent = [way.bytes_up for way in budget.ways if way.kind != PHONE]
-    held = [way.held(count) for way in ways for count in COLLECTIONS]
-    figure.update_layout(xaxis=_ticks(sent))
+    held = [way.held(count) for way in on_phone for count in COLLECTIONS]
+    if sent:
+        figure.update_layout(xaxis=_ticks(sent))
     if held:
         room = np.log10([0.9 * min(held), 2 * max(held)]).tolist()
         figure.update_layout(xaxis2={**_ticks(held), "range": room})
@@ -80,14 +81,11 @@ def _colours(families: Iterable[str]) -> dict[str, str]:
     return {family: colours.get(family, PALETTE[0]) for family in families}
 
 
-def _line(
-    family: str, ways: Sequence[Way], sent: Sequence[float], colour: str, families: Iterable[str]
-) -> go.Scatter:
+def _line(family: str, ways: Sequence[Way], colour: str, number: int) -> go.Scatter:
     """The ways of a family by the bytes that a query sends."""
-    number = list(families).index(family)
     values = [100 * way.mean_ap for way in ways]
     return go.Scatter(
-        x=sent,
+        x=[way.bytes_up for way in ways],
         y=values,
         error_y=error_bars(values, *_ends(ways)),
         mode="lines+markers",
@@ -123,20 +121,17 @@ def _held(way: Way, colour: str) -> go.Scatter:
             [text(way.detail), in_units(size), f"{count:,}"]
             for size, count in zip(held, COLLECTIONS, strict=True)
         ],
-        hovertemplate="%{customdata[0]} of %{customdata[2]} images<br>%{customdata[1]} · mAP %{y:.1f} %<extra></extra>",
+        hovertemplate="%{customdata[0]} of %{customdata[2]} images<br>"
+        "%{customdata[1]} · mAP %{y:.1f} %<extra></extra>",
     )
 
 
 def _ends(ways: Sequence[Way]) -> tuple[list[float], list[float]]:
     """Both ends of the intervals in percent; the mean where there is none, as of a single query."""
-    intervals = [way.interval for way in ways]
-    low, high = (
-        [
-            100 * (way.mean_ap if np.isnan(ends[side]) else ends[side])
-            for way, ends in zip(ways, intervals, strict=True)
-        ]
-        for side in (0, 1)
-    )
+    low, high = list[float](), list[float]()
+    for way in ways:
+        for ends, end in zip((low, high), way.interval, strict=True):
+            ends.append(100 * (way.mean_ap if np.isnan(end) else end))
     return low, high
 
 
