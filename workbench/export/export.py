@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -187,7 +188,8 @@ def network_graph(network: Network, source: MapSource) -> Any:
     shape, file = (side, side) if side else _TRACED, io.BytesIO()
     axes = {} if side else {"pixels": {2: "height", 3: "width"}}
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        # PyTorch prints the graph of what it cannot convert.
+        with torch.no_grad(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # of tracing, whose result is checked
             torch.onnx.export(
                 _Traced(network).eval(),
