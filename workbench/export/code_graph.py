@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -49,12 +50,8 @@ def _planes(graph: Builder, vector: str, planes: Hyperplanes) -> str:
     return graph("GreaterOrEqual", values, np.zeros(1, np.float32))
 
 
-def _linear(graph: Builder, vector: str, transform: object) -> str:
-    linear = (
-        faiss.downcast_VectorTransform(transform)
-        if isinstance(transform, faiss.VectorTransform)
-        else transform
-    )
+def _linear(graph: Builder, vector: str, linear: Any) -> str:
+    """A linear transform of FAISS."""
     matrix = faiss.vector_to_array(linear.A).reshape(linear.d_out, linear.d_in)
     values = graph("MatMul", vector, np.ascontiguousarray(matrix.T))
     return graph("Add", values, faiss.vector_to_array(linear.b)) if linear.have_bias else values

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +40,7 @@ from workbench.search.ranking import Index
 onnx = lazy_module("onnx")
 
 LEAST_COSINE = 0.9999  # to the pipeline, of a file in single precision
-_TRACED = 256, 320  # height and width of the picture by which a network is traced
+_TRACED = 8, 10  # height and width, in cells, of the picture by which a network is traced
 _PHOTOS = (("astronaut", (640, 640)), ("coffee", (600, 400)), ("chelsea", (300, 451)), ("rocket", (427, 640)))
 
 
@@ -185,11 +187,11 @@ def network_graph(network: Network, source: MapSource) -> Any:
     WorkbenchError if PyTorch cannot convert it.
     """
     side = source.fixed.side if source.fixed else None
-    shape, file = (side, side) if side else _TRACED, io.BytesIO()
+    stride, file = source.card.stride, io.BytesIO()
+    shape = (side, side) if side else (_TRACED[0] * stride, _TRACED[1] * stride)
     axes = {} if side else {"pixels": {2: "height", 3: "width"}}
     try:
-        # PyTorch prints the graph of what it cannot convert.
-        with torch.no_grad(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        with torch.no_grad(), warnings.catch_warnings(), _silent_output():
             warnings.simplefilter("ignore")  # of tracing, whose result is checked
             torch.onnx.export(
                 _Traced(network).eval(),
@@ -202,9 +204,23 @@ def network_graph(network: Network, source: MapSource) -> Any:
                 opset_version=OPSET,
             )
     except Exception as error:  # PyTorch raises any exception for operations it does not know
-        reason = str(error).strip().split("\n")[0][:200]
+        reason = str(error).strip().split("\n")[0].split(". ")[0][:200]
         raise _cannot(f"backbone {source.spec.name}", f"PyTorch does not convert it ({reason})") from None
     return onnx.load_model_from_string(file.getvalue())
+
+
+@contextmanager
+def _silent_output() -> Iterator[None]:
+    """Discard standard output, to which PyTorch prints, from C++, the graph that it cannot convert."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _model(graph: Builder, about: dict[str, Any]) -> Any:
