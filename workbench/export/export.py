@@ -187,7 +187,8 @@ def network_graph(network: Network, source: MapSource) -> Any:
     WorkbenchError if PyTorch cannot convert it.
     """
     side = source.fixed.side if source.fixed else None
-    stride, file = source.card.stride, io.BytesIO()
+    stride = source.card.stride
+    file: Any = io.BytesIO()  # which torch.onnx takes, although its annotation says a path
     shape = (side, side) if side else (_TRACED[0] * stride, _TRACED[1] * stride)
     axes = {} if side else {"pixels": {2: "height", 3: "width"}}
     try:

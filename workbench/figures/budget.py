@@ -144,7 +144,7 @@ def in_units(count: float) -> str:
 def _ticks(values: Sequence[float]) -> dict[str, object]:
     """Ticks at 1, 2 and 5 times the powers of ten, or at the powers alone, in units."""
     low, high = min(values), max(values)
-    steps = (1, 3) if high / low > 30 else (1, 2, 5)
+    steps: tuple[int, ...] = (1, 3) if high / low > 30 else (1, 2, 5)
     if high / low > 3000:
         steps = (1,)
     ticks = [step * 10.0**power for power in range(-1, 15) for step in steps]
