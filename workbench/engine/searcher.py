@@ -76,10 +76,12 @@ class Searcher:
         timings = {} if timings is None else timings
         vectors = np.ascontiguousarray((queries if queries.is_cpu else queries.cpu()).numpy(), np.float32)
         started = time.perf_counter()
-        # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
-        graph = isinstance(self.index, faiss_index.FaissIndex | MilvusIndex) and self.index.graph
-        least = None if graph and self.rerankers else k
-        rankings = search_at_least(self.index, vectors, least, only_first and not self.rerankers)
+        if not self.rerankers:
+            rankings = search_at_least(self.index, vectors, k, only_first)
+        else:
+            # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
+            graph = isinstance(self.index, faiss_index.FaissIndex | MilvusIndex) and self.index.graph
+            rankings = search_at_least(self.index, vectors, None if graph else k)
         timings["search"] = time.perf_counter() - started
         for step, rerank in self.rerankers:
             started = time.perf_counter()
@@ -90,7 +92,7 @@ class Searcher:
             else:
                 vectors, rankings = rerank(vectors, rankings, features, progress)
             timings[str(step)] = time.perf_counter() - started
-        if self.exhaustive is not None:
+        if self.exhaustive is not None or not len(self._duplicates.rows):
             return rankings  # equal vectors already have equal scores
         # Of images with one vector, verification may have compared some only.
         tolerance = np.inf if self.keypoints is None else ROUNDING
