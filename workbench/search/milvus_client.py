@@ -28,6 +28,7 @@ _GONE = (
     "closed channel",
 )
 _REFUSED = ("unauth", "authorization", "auth check", "password", "token", "permission", "privilege")
+_UNVERIFIED = ("ssl", "certificate", "verification check", "handshake", "tsi_")
 # Without these a server that was started again is not called for up to two minutes.
 _RECONNECTING = {
     "grpc.initial_reconnect_backoff_ms": 200,
@@ -99,7 +100,13 @@ def answering(server: IndexServer, what: str) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error.__cause__, grpc.RpcError) else error
         code = cause.code() if hasattr(cause, "code") and callable(cause.code) else None
         reason = _reason(cause, server)
-        words = f"{error} {reason}".lower()
+        words = f"{error} {cause} {reason}".lower()
+        if server.uri.startswith("https:") and any(sign in words for sign in _UNVERIFIED):
+            raise WorkbenchError(
+                f"the certificate of the index server {server} is not accepted, or that of this client by it "
+                "(details are in the log of the server): give ca=FILE in its address, name=NAME if it is for "
+                "another name than that of the host, cert=FILE and key=FILE if the server wants them"
+            ) from None
         if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED) or any(
             word in reason.lower() for word in _REFUSED
         ):
