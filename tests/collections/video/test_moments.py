@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench as wb
-from tests.support.videos import number_of, numbered, write_video
+from tests.support.videos import number_of, numbered, write_sound, write_video
 from workbench.collections import contents, images
 from workbench.collections.folder import open_folder
 from workbench.collections.lookup import image_at
@@ -112,12 +112,14 @@ def test_folder_of_images_and_videos_opens(video: Path, tmp_path: Path) -> None:
     (folder / "clip <b>.mp4").write_bytes(video.read_bytes())
     (folder / "empty.mp4").touch()
     (folder / "text.mov").write_text("no video" * 100)
+    write_sound(folder / "sound.mkv")
     images.load(Path(f"{video}#t=0.00")).save(folder / "photo.png")
     collection = open_folder(tmp_path / "mixed", sampling=Sampling(fps=0.5))
     moments = [f"a b/clip <b>.mp4#t={t}.00" for t in range(0, 10, 2)]
     assert list(collection.images) == ["a b/photo.png", *moments]
     assert dict(collection.problems) == {
         "a b/empty.mp4": "the file is empty",
+        "a b/sound.mkv": "the file has no pictures, only sound",
         "a b/text.mov": "the content is not a video that can be decoded",
     }
     assert image_at(collection, folder / "clip <b>.mp4#t=2") == moments[1]

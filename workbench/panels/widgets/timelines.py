@@ -24,7 +24,8 @@ class Timelines(Dimmed, anywidget.AnyWidget):
     moment, rank, sign, relevance], the best first, ``segments`` dicts of ``video``, ``start`` and ``end``.
     """
 
-    _esm = dimmed_module("element", "clock", "timeline_strip", "timelines")
+    _parts = ("data", "legend", "line", "strip")
+    _esm = dimmed_module("element", "floats", "clock", *(f"timeline_{part}" for part in _parts), "timelines")
     _css = _STATIC / "timelines.css"
     label = T.Unicode().tag(sync=True)  # for screen readers
     rows = T.List(T.Dict()).tag(sync=True)
