@@ -67,6 +67,8 @@ def rank_query(
     if searcher.keypoints is not None:
         features = [query_features(described, searcher.keypoints, query, box)] * len(last)
     first = 0 if k is None or len(last) > 1 or searcher.index.size > len(described.collection.images) else k
+    # An index may reach fewer images for the first k than for a whole ranking.
+    judge = options.judge and (k is None or not config.index_steps)
     scores: np.ndarray | None = None
     before: list[Ranking] = []
     if first and searcher.exhaustive is not None:  # the images behind the first k are only counted
@@ -74,12 +76,11 @@ def rank_query(
         (ranking,) = exact.rankings(scores, first)
     else:
         junk = [searcher.junk_of(entry)] * len(last)
-        *before, ranking = searcher.search(last, junk, progress, None, features, k, only_first=bool(first))
+        only_first = bool(first) and not (judge and entry is not None)  # the AP is that of the whole ranking
+        *before, ranking = searcher.search(last, junk, progress, None, features, k, only_first=only_first)
     relevance = relevance_of(described.collection, query)
     ranked = ranking_columns(ranking, described.collection.images, relevance, k, *before)
-    if options.judge and (
-        k is None or not config.index_steps
-    ):  # an index may reach fewer images for the first k
+    if judge:
         ranked.attrs.update(average_precision(described, query, ranking if scores is None else scores[0]))
     ranked.attrs["warnings"] = search_warnings(searcher)
     ranked.attrs["query"] = entry.id if entry else ""

@@ -195,6 +195,8 @@ def build(steps: Sequence[Step], vectors: Any, seed: int = 0, progress: Progress
         start += len(chunk)
     if not steps:
         return Exact(torch.as_tensor(vectors))
+    if steps[0].name == "diskann":
+        raise WorkbenchError("index diskann is one of a server: name it with --index-server (index_server=)")
     if any(step.name in BINARY for step in steps):
         return binary_index.build(steps, data, seed, progress)
     if steps[0].name == "hnsw":

@@ -6,9 +6,10 @@ import numpy as np
 
 from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex, with_probes
+from workbench.search.milvus_index import MilvusIndex
 from workbench.search.ranking import Index, Ranking
 
-_CELLS = FaissIndex, CodeIndex  # which may have cells
+_CELLS = FaissIndex, CodeIndex, MilvusIndex  # which may have cells
 _ROUNDING = 1e-5  # largest relative difference between the scores of equal vectors, before they are equalised
 
 
@@ -23,7 +24,7 @@ def search_at_least(
     """
     if k is None:
         return index.search(queries)
-    if isinstance(index, FaissIndex) and index.graph and (k >= index.probes or not only_first):
+    if isinstance(index, FaissIndex | MilvusIndex) and index.graph and (k >= index.probes or not only_first):
         return index.search(queries, min(index.size, max(k, index.probes)))
     rankings = _first(index, queries, k) if only_first else index.search(queries)
     if not isinstance(index, _CELLS):
@@ -40,9 +41,9 @@ def search_at_least(
 
 def _first(index: Index, queries: np.ndarray, k: int) -> list[Ranking]:
     """Rank the first ``k`` rows within reach, or more."""
-    if not isinstance(index, FaissIndex):
+    if not isinstance(index, FaissIndex | MilvusIndex):
         return index.search(queries, k)
-    # FAISS selects any of the rows that tie for the last place, so that all of them are needed.
+    # These select any of the rows that tie for the last place, so that all of them are needed.
     count, most = k + 1, index.probes if index.graph else index.size
     rankings = index.search(queries, count)
     while count < most and (
