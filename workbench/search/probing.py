@@ -60,4 +60,4 @@ def _tied(ranking: Ranking, k: int, count: int) -> bool:
     scores = ranking.scores
     if len(scores) < count:
         return False
-    return scores.item(k - 1) - scores.item(-1) <= _ROUNDING * abs(scores.item(0))
+    return bool(scores.item(k - 1) - scores.item(-1) <= _ROUNDING * abs(scores.item(0)))
