@@ -72,6 +72,12 @@ def known_lengths(videos: Mapping[str, Path]) -> dict[str, float]:
         return {name: _headers[path].seconds for name, path in videos.items() if path in _headers}
 
 
+def remember(headers: Mapping[Path, VideoHeader]) -> None:
+    """Keep headers that were read earlier, each until its file's stamp differs."""
+    with _lock:
+        _headers.update({path: header for path, header in headers.items() if path not in _headers})
+
+
 def sample_times(header: VideoHeader, fps: float) -> list[float]:
     """The times 0, 1/fps, 2/fps, … before the end, in seconds; at least one."""
     count = max(1, math.ceil(header.seconds * fps - 1e-6))
