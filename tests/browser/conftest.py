@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page
+from playwright.sync_api import Browser, Error, Page, expect
 
 from tests.browser.lab import Lab, start_lab
 from tests.browser.notebook import Notebook
 from tests.browser.steps import photos
 from tests.browser.watch import Watch
+
+# Much of what is expected waits for a kernel that shares two cores with other tests.
+expect.set_options(timeout=30_000)
 
 _failed = pytest.StashKey[bool]()  # of an item
 _broken = pytest.StashKey[bool]()  # of the run: whether the notebook must be opened again

@@ -55,6 +55,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[str, typer.Option(help="how shots are detected: content, or transnetv2, a network")],
         "content",
     ),
+    "index_server": (
+        Annotated[str, typer.Option(help="a Milvus server that searches, as milvus:http://HOST:19530")],
+        "",
+    ),
     "maps": (
         Annotated[
             str,

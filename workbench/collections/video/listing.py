@@ -36,7 +36,7 @@ def list_moments(
         from workbench.collections.video.shot_store import detect_shots  # PySceneDetect takes a second
 
         paths = {video: root / video for video in readable}
-        shots = detect_shots(paths, sampling.shots, sampling.cache, progress)
+        shots = detect_shots(paths, sampling.shots, sampling.cache, progress, sampling.device)
     moments: list[str] = []
     notes: list[str] = []
     for video, header in readable.items():
