@@ -85,8 +85,8 @@ def _parts(graph: Any) -> list[Any]:
     """Split a graph for bfloat16 behind its first depthwise convolution, and keep its biases in float32.
 
     The first depthwise convolution of EfficientNet-Lite0 amplifies the rounding of its input, and OpenVINO
-    rounds biases: its maps have a cosine of 0.9987 to those of float32 with these two, 0.9996 without. Others stay
-    as they are.
+    rounds biases: its maps have a cosine of 0.9987 to those of float32 with these two, 0.9996 without.
+    Others stay as they are.
     """
     convolutions = [node for node in graph.get_ordered_ops() if node.get_type_name() in _CONVOLUTIONS]
     depthwise = [place for place, node in enumerate(convolutions) if _is_depthwise(node)]
