@@ -40,8 +40,9 @@ def stored_headers(cache: Path, paths: Iterable[Path]) -> dict[Path, VideoHeader
                 (_VERSION, _name(path)),
             ).fetchone()
             if row is not None:
-                size, modified, renamed, inode = map(int, row[-1].split())
-                stored[path] = VideoHeader(*row[:-1], (size, modified, renamed, inode))
+                *facts, stamp = row
+                size, modified, renamed, inode = map(int, stamp.split())
+                stored[path] = VideoHeader(*facts, stamp=(size, modified, renamed, inode))
         return stored
 
     return _database(cache).run(select)
