@@ -268,7 +268,7 @@ def test_synthetic_distractors_are_refused_for_words_and_photos_are_accepted(
 
 
 def test_a_changed_photo_is_described_again(tmp_path: Path) -> None:
-    folder = folder_of_things(tmp_path / "things")
+    folder = folder_of_things(tmp_path / "things", views=1, empty=False)
     bench = wb.open(folder, "folders", cache=tmp_path / "cache", size=240)
     before = bench.search("coffee/1.png", pipeline=f"{BOW}/sv:10")["image_id"].iloc[1]
     assert before == "coffee/0.png"
