@@ -274,10 +274,10 @@ def _votes(
     ids, boxes = region_sets.described.collection.images, [as_box(box) for box in query.boxes]
     rows, similarities = nearest.rows[:, classes], 1 - nearest.distances[:, classes].astype(float) / 2
     images = np.searchsorted(region_sets.sets.starts, rows, "right") - 1
-    image_boxes = region_sets.boxes[rows].tolist()
+    image_boxes = region_sets.boxes[rows]
     return [
         [
-            Vote(n, boxes[n], ids[image], tuple(image_boxes[n][column]), similarity)
+            Vote(n, boxes[n], ids[image], as_box(image_boxes[n, column]), similarity)
             for n, (image, similarity) in enumerate(zip(*numbers, strict=True))
         ]
         for column, numbers in enumerate(zip(images.T.tolist(), similarities.T.tolist(), strict=True))
