@@ -40,9 +40,11 @@ def stored_headers(cache: Path, paths: Iterable[Path]) -> dict[Path, VideoHeader
                 (_VERSION, _name(path)),
             ).fetchone()
             if row is not None:
-                *facts, stamp = row
+                width, height, seconds, fps, fingerprint, note, stamp = row
                 size, modified, renamed, inode = map(int, stamp.split())
-                stored[path] = VideoHeader(*facts, stamp=(size, modified, renamed, inode))
+                stored[path] = VideoHeader(
+                    width, height, seconds, fps, fingerprint, note, (size, modified, renamed, inode)
+                )
         return stored
 
     return _database(cache).run(select)

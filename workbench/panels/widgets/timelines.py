@@ -9,7 +9,7 @@ from typing import Any
 import anywidget
 import traitlets as T
 
-from workbench.common.colormaps import amounts
+from workbench.common.inferno import INFERNO
 from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 
 _STATIC = Path(__file__).parents[1] / "static"
@@ -32,7 +32,7 @@ class Timelines(Dimmed, anywidget.AnyWidget):
     times = T.Bytes().tag(sync=True)
     values = T.Bytes().tag(sync=True)
     scale = T.List(T.Float()).tag(sync=True)
-    colours = T.Bytes(amounts().tobytes()).tag(sync=True)  # of the values, RGB
+    colours = T.Bytes(INFERNO.tobytes()).tag(sync=True)  # of the values, RGB
     order = T.List(T.Int()).tag(sync=True)
     hits: T.List[Any] = T.List().tag(sync=True)
     segments = T.List(T.Dict()).tag(sync=True)
