@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import multiprocessing
 import random
@@ -14,8 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 PIPELINES = ("timm:test_resnet@random/max/rmac:2/pcaw:8", "sift/bow:16/whole")
-_KINDS = ("maps", "local", "words")
+_KINDS = ("maps", "local", "words", "descriptors")
+WRITTEN, ROWS = "efficientnet_lite0/max/whole", 4000
 _context = multiprocessing.get_context("forkserver")
 
 
@@ -98,12 +102,80 @@ def _compared(cache: Path, expected: dict[str, bytes], complete: bool) -> list[s
     """What is wrong with the stores and the history that a killed or a ``complete`` evaluation left."""
     failures, stored = [], _stored(cache)
     failures += [f"{name} differs" for name, content in stored.items() if expected.get(name) != content]
-    history = cache / "runs" / "runs.sqlite"
-    if history.exists():
-        with contextlib.closing(sqlite3.connect(history)) as connection:
-            if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-                failures.append("the history is damaged")
+    for database in (cache / "runs" / "runs.sqlite", cache / "contents.sqlite"):
+        if database.exists() and not _is_intact(database):
+            failures.append(f"{database.name} is damaged")
     if complete:
         failures += [f"{name} is missing" for name in expected.keys() - stored.keys()]
         failures += [f"{path.name} is left over" for path in cache.rglob("*.part")]
     return failures
+
+
+def _is_intact(database: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        return bool(connection.execute("PRAGMA integrity_check").fetchone() == ("ok",))
+
+
+def _write(cache: Path, started: Any) -> None:
+    """Write descriptors and headers again and again: all values of a write are its number."""
+    import torch
+
+    from workbench.collections import contents, images
+    from workbench.config.config import Config
+    from workbench.descriptors.description import Descriptors
+    from workbench.engine import stored_descriptions
+
+    stored, config = contents.of(cache), Config.parse(WRITTEN)
+    started.set()
+    for number in itertools.count(1):
+        vectors = torch.full((ROWS, 64), float(number))
+        described = Descriptors(vectors, (), (), None, None, 0)
+        stored_descriptions.write(cache / "descriptors" / "written.safetensors", described, config)
+        header = images.Header(number, number, str(number), stamp=(number, 1, 1, 1))
+        names = [f"/pictures/{row}.jpg" for row in range(ROWS)]
+        images.remember(dict.fromkeys(names, header))
+        stored.save(dict.fromkeys(names, header))
+
+
+def kill_writes(folder: Path, seed: int, count: int) -> list[str]:
+    """Kill processes ``count`` times while they write descriptors and the table of headers.
+
+    Returns what was wrong with what they left: each must be that of one whole write.
+    """
+    from safetensors.numpy import load_file
+
+    from workbench.common import checksums
+
+    _context.set_forkserver_preload(
+        ["workbench.engine.stored_descriptions", "workbench.collections.contents"]
+    )
+    failures: list[str] = []
+    rng, written = random.Random(seed), folder / "descriptors" / "written.safetensors"
+    for _ in range(count):
+        started = _context.Event()
+        process = _context.Process(target=_write, args=(folder, started))
+        process.start()
+        started.wait(60)
+        process.join(rng.uniform(0.05, 0.3))
+        process.kill()
+        process.join()
+        if process.exitcode != -signal.SIGKILL:
+            failures.append(f"writing ended with status {process.exitcode}")
+        if written.exists() and not checksums.intact(written):
+            failures.append("descriptors are damaged")
+        elif written.exists() and len(np.unique(load_file(written)["vectors"])) != 1:
+            failures.append("descriptors are of two writes")
+        if not _is_intact(folder / "contents.sqlite"):
+            failures.append("the table of headers is damaged")
+        rows = _headers(folder / "contents.sqlite")
+        if set(rows.values()) not in (set(), {ROWS}):
+            failures.append(f"the table of headers is of several writes: {rows}")
+    return failures
+
+
+def _headers(database: Path) -> dict[int, int]:
+    """The number of stored headers of each width; none before the first write ended."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        if not connection.execute("SELECT * FROM sqlite_master WHERE name = 'headers'").fetchone():
+            return {}
+        return dict(connection.execute("SELECT width, count(*) FROM headers GROUP BY width"))

@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # tests.support draws the pictures
 
 import numpy as np
-from _kills import kill_evaluations
+from _kills import kill_evaluations, kill_writes
 from _mutations import mutated, table
 from _readers import (
     Read,
@@ -47,6 +47,12 @@ PARTS: dict[str, tuple[str, int, str, Callable[[Path], tuple[list[bytes], Read]]
         "`evaluate` killed at a random moment",
         200,
         "resumed to the same bytes and mAP",
+        None,
+    ),
+    "writes": (
+        "descriptors and the table of headers, killed while they are written",
+        200,
+        "those of one whole write",
         None,
     ),
     "stores": ("stored maps with mutated bytes", 500, "noticed, extracted again, same scores", damage_stores),
@@ -97,9 +103,9 @@ def _attack(part: str, start: int, count: int, news: Any) -> None:
 
 def attack(part: str, start: int, count: int) -> tuple[int, list[str]]:
     """Attack in a process of its own. Returns the number of inputs done, and the failures."""
-    if part == "kills":
+    if kill := {"kills": kill_evaluations, "writes": kill_writes}.get(part):
         with tempfile.TemporaryDirectory(prefix="workbench-attack-") as folder:
-            return count, kill_evaluations(Path(folder), start, count)
+            return count, kill(Path(folder), start, count)
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_attack, args=(part, start, count, sender))
@@ -137,7 +143,7 @@ def main() -> None:
         about = state.setdefault(part, {"done": 0, "failures": [], "seconds": 0.0})
         while about["done"] < wanted:
             began = time.monotonic()
-            size = min(20 if part == "kills" else _CHUNK, wanted - about["done"])
+            size = min(20 if part in ("kills", "writes") else _CHUNK, wanted - about["done"])
             done, failures = attack(part, about["done"], size)
             about["done"] += done
             about["failures"] += failures

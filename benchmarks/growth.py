@@ -1,10 +1,15 @@
 """Time, memory and bytes of each step as a collection grows: 10^3, 10^4 and 10^5 images; ``--most 6``: 10^6.
 
-The pictures are drawn, ten of a label. The maps of the first 10,000 are those of the network; maps of further
-pictures are drawn from these, with noise. Each collection is opened in three processes: described at first;
-described again, searched, shown, and evaluated by 200 queries; and, up to 10^5, evaluated with all pictures
-as queries. ``peak`` is the most memory of a process in a step. A factor is that of the next smaller
-collection; N log N is 13.3, 12.5 and 12. It needs 2.5 GB of disk, 13 with 10^6 pictures, in ``--folder``.
+The pictures are drawn, ten of a label. The maps of the first 10,000 are those of the network; maps of
+further pictures are drawn from these, with noise, and those of 10^6 pictures are not stored. Each collection
+is opened in three processes: described at first; described again, searched, evaluated by 200 queries, and
+shown; and, up to 10^5, evaluated with all pictures as queries. ``show`` is the call, ``show, complete`` also
+what the panels then compute, ``another query`` what they compute after that for a query.
+
+``CPU`` are seconds of processor time, which other work on the machine changes least; ``exponent`` is the p of
+N^p from the next smaller collection by them. N log N is 1.12 from 10^3, 1.10 from 10^4 and 1.08 from 10^5;
+all pictures as queries are N^2 scores. ``peak`` is the most memory of a process in a step. It needs 3 GB of
+disk, 9 with 10^6 pictures.
 """
 
 from __future__ import annotations
@@ -12,6 +17,8 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
+import os
 import shutil
 import statistics
 import subprocess
@@ -20,8 +27,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -33,12 +41,35 @@ from workbench.common.progress import silent
 from workbench.config.config import Config
 from workbench.engine.description_cache import DescriptionCache
 from workbench.features import extraction
+from workbench.panels import layout
+from workbench.panels.session import Session
 
+Result = TypeVar("Result")
 PIPELINE = "efficientnet_lite0/max/whole/pcaw:128"
 SIZE, OF_LABEL, QUERIES, REAL, SEARCHES = 64, 10, 200, 10_000, 20
-ALL_QUERIES = 5  # evaluated with all pictures as queries up to 10^5
-STEPS = ("open", "describe", "reopen", "describe again", "search", "show", "evaluate 200", "evaluate all")
-PROCESSES = {"first": STEPS[:2], "again": STEPS[2:7], "all": STEPS[7:]}
+ALL_QUERIES, STORED = 5, 5  # up to 10^5 all pictures are queries, and maps are stored
+PROCESSES = {
+    "first": ("open", "describe"),
+    "again": (
+        "open again",
+        "describe again",
+        "search",
+        "evaluate 200",
+        "show",
+        "show, complete",
+        "another query",
+    ),
+    "all": ("evaluate all",),
+}
+PATIENCE = 1800  # seconds for the work of the panels
+
+
+class Cost(NamedTuple):
+    """What a step took: seconds, seconds of processor time, and the most resident memory, in bytes."""
+
+    seconds: float
+    processor: float
+    peak: float
 
 
 def main() -> None:
@@ -48,27 +79,29 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="for what is made")
     arguments = parser.parse_args()
     rows: list[list[str]] = []
-    before: dict[str, float] = {}
+    before: dict[str, Cost] = {}
     for power in range(arguments.least, arguments.most + 1):
         folder = Path(tempfile.mkdtemp(prefix="growth-", dir=arguments.folder))
+        measured: dict[str, Cost] = {}
         try:
             draw_pictures(folder, 10**power)
-            measured = {}
             for process, steps in PROCESSES.items():
                 if process != "all" or power <= ALL_QUERIES:
-                    command = [sys.executable, __file__, "--process", process, str(folder)]
+                    maps = "all" if power <= STORED else "none"
+                    command = [sys.executable, __file__, "--process", process, str(folder), maps]
                     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-                    measured |= dict(zip(steps, json.loads(done.stdout), strict=True))
+                    measured |= dict(zip(steps, (Cost(*c) for c in json.loads(done.stdout)), strict=True))
             stored = sum(file.stat().st_size for file in (folder / "cache").rglob("*") if file.is_file())
         finally:
             shutil.rmtree(folder)
-        for step, (seconds, peak) in measured.items():
-            factor = f"{seconds / before[step]:.1f}" if step in before else ""
-            rows.append([f"10^{power}", step, f"{seconds:.3f}", factor, f"{peak / 1e9:.2f}"])
+        for step, cost in measured.items():
+            exponent = f"{math.log10(cost.processor / before[step].processor):.2f}" if step in before else ""
+            numbers = f"{cost.seconds:.3f}", f"{cost.processor:.3f}", exponent, f"{cost.peak / 1e9:.2f}"
+            rows.append([f"10^{power}", step, *numbers])
             print(*rows[-1], file=sys.stderr, flush=True)
-        rows.append([f"10^{power}", "bytes on disk", f"{stored / 1e6:,.0f} MB", "", ""])
-        before = {step: seconds for step, (seconds, _) in measured.items()}
-    print_table(["pictures", "step", "s", "factor", "peak, GB"], rows)
+        rows.append([f"10^{power}", "bytes on disk", f"{stored / 1e6:,.0f} MB", "", "", ""])
+        before = measured
+    print_table(["pictures", "step", "s", "CPU, s", "exponent", "peak, GB"], rows)
 
 
 def draw_pictures(folder: Path, count: int) -> None:
@@ -92,42 +125,46 @@ def draw_pictures(folder: Path, count: int) -> None:
         csv.writer(file).writerows([("path", "label", "split"), *rows])
 
 
-def first(folder: Path) -> list[tuple[float, float]]:
+def first(folder: Path, maps: str) -> list[Cost]:
     """Open and describe a collection at first."""
-    recycle_maps()
-    opened = measure(lambda: collection(folder, "some"))
-    bench = collection(folder, "some")
-    return [opened, measure(lambda: describe(bench))]
+    opened, bench = measure(lambda: collection(folder, "some", maps))
+    return [opened, measure(lambda: describe(bench))[0]]
 
 
-def again(folder: Path) -> list[tuple[float, float]]:
-    """Open it again, search, show it, and evaluate 200 queries."""
-    opened = measure(lambda: collection(folder, "some"))
-    bench = collection(folder, "some")
-    described = measure(lambda: describe(bench))
-    queries = [query.id for query in bench.collection.queries[:SEARCHES]]
+def again(folder: Path, maps: str) -> list[Cost]:
+    """Open it again, search, evaluate 200 queries, show it, and choose another query."""
+    opened, bench = measure(lambda: collection(folder, "some", maps))
+    described, _ = measure(lambda: describe(bench))
+    queries = [query.id for query in bench.collection.queries[: SEARCHES + 1]]
     bench.search(queries[0], pipeline=PIPELINE, k=20)
-    searches = [
-        measure(lambda query=query: bench.search(query, pipeline=PIPELINE, k=20)) for query in queries
-    ]
-    search = statistics.median(seconds for seconds, _ in searches), max(peak for _, peak in searches)
-    shown = measure(bench.show)
-    return [opened, described, search, shown, measure(lambda: bench.evaluate(PIPELINE))]
+    searches = [measure(partial(bench.search, query, pipeline=PIPELINE, k=20))[0] for query in queries[1:]]
+    search = Cost(*(statistics.median(numbers) for numbers in zip(*searches, strict=True)))
+    evaluated, _ = measure(lambda: bench.evaluate(PIPELINE))
+    session = Session(bench, pipeline=PIPELINE)
+    complete, shown = measure(lambda: (measure(lambda: layout.show(bench, session))[0], finish(session))[0])
+    chosen, _ = measure(lambda: (session.choose(queries[-1]), finish(session)))
+    return [opened, described, search, evaluated, shown, complete, chosen]
 
 
-def every(folder: Path) -> list[tuple[float, float]]:
+def every(folder: Path, maps: str) -> list[Cost]:
     """Evaluate with all pictures as queries."""
-    bench = collection(folder, "all")
+    bench = collection(folder, "all", maps)
     describe(bench)
-    return [measure(lambda: bench.evaluate(PIPELINE))]
+    return [measure(lambda: bench.evaluate(PIPELINE))[0]]
 
 
-def collection(folder: Path, table: str) -> Any:
-    return workbench.open(folder / f"{table}.csv", size=SIZE, cache=folder / "cache")
+def collection(folder: Path, table: str, maps: str) -> Any:
+    return workbench.open(folder / f"{table}.csv", size=SIZE, cache=folder / "cache", maps=maps)
 
 
 def describe(bench: Any) -> None:
     DescriptionCache(bench.collection, bench.options).describe(Config.parse(PIPELINE), silent)
+
+
+def finish(session: Session) -> None:
+    """Wait for the work of all panels."""
+    if not session.wait(PATIENCE) or session.failed:
+        raise RuntimeError(session.message or f"the panels took more than {PATIENCE} seconds")
 
 
 def recycle_maps() -> None:
@@ -135,30 +172,37 @@ def recycle_maps() -> None:
     run, real, lock, rng = extraction.run, list[torch.Tensor](), threading.Lock(), np.random.default_rng(0)
 
     def recycled(network: Any, pictures: Sequence[np.ndarray]) -> torch.Tensor:
-        if sum(map(len, real)) < REAL:
+        if len(real) < REAL:
             maps = run(network, pictures)
-            real.append(maps)
+            real.extend(maps)
             return maps
         with lock:
             chosen = rng.integers(0, len(real), len(pictures))
-        maps = torch.stack([real[batch][0] for batch in chosen])
+        maps = torch.stack([real[number] for number in chosen])
         return maps * (1 + 0.1 * torch.randn(maps.shape))
 
     extraction.run = recycled
 
 
-def measure(work: Callable[[], object]) -> tuple[float, float]:
-    """The seconds of some work, and the most resident memory meanwhile, in bytes (Linux)."""
+def measure(work: Callable[[], Result]) -> tuple[Cost, Result]:
+    """What some work takes (Linux), and its result."""
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
-    started = time.perf_counter()
-    work()
-    seconds = time.perf_counter() - started
+    started, processor = time.perf_counter(), processor_time()
+    result = work()
+    seconds, processor = time.perf_counter() - started, processor_time() - processor
     peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
-    return seconds, 1024.0 * int(peak)
+    return Cost(seconds, processor, 1024.0 * int(peak)), result
+
+
+def processor_time() -> float:
+    """Seconds of processor time of all threads, and of the processes that have ended."""
+    return time.process_time() + sum(os.times()[2:4])
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--process"]:
-        print(json.dumps({"first": first, "again": again, "all": every}[sys.argv[2]](Path(sys.argv[3]))))
-    else:
-        main()
+        recycle_maps()
+        steps = {"first": first, "again": again, "all": every}[sys.argv[2]]
+        print(json.dumps(steps(Path(sys.argv[3]), sys.argv[4])), flush=True)
+        os._exit(0)  # what the session does while it is idle need not end
+    main()

@@ -25,12 +25,29 @@ except SystemExit as end: assert not end.code
 print(*sys.modules, sep="\\n")
 bench.search({query!r}, pipeline={pipeline!r})
 print("TABLE", *sys.modules, sep="\\n")
+from workbench.panels.layout import open_panel
+from workbench.panels.session import Session
+session = Session(bench, pipeline={pipeline!r})
+session.prefetcher = object()  # nothing is described ahead
+for name in {panels!r}:
+    open_panel(name, bench, session)
+    assert session.wait(60) and not session.message, session.message
+    print("PANEL", name, *sys.modules, sep="\\n")
 """
 # What no search of a described collection loads, nor the first cell of a notebook.
 UNUSED = {
     "torchvision", "timm", "faiss", "numba", "scipy", "skimage", "sklearn", "matplotlib", "umap", "cv2",
     "plotly", "ipywidgets", "anywidget", "transformers", "tokenizers", "lark",
 }  # fmt: skip
+# What panels load of that, and of slow parts of the others, as they are opened and show their first results;
+# in this order, with what those before have loaded.
+NEEDED = {
+    "tradeoff_panel": {"faiss"},
+    "map_panel": {"faiss", "scipy"},
+    "classes_panel": {"faiss", "scipy", "numba"},
+}
+DRAWING = {"plotly", "ipywidgets", "anywidget", "cv2"}
+OWN_LIBRARY = {"show", "proposals_panel"}  # all panels at once; a network of torchvision's own modules
 
 
 def printed(*command: str) -> list[str]:
@@ -48,19 +65,26 @@ def test_help_of_a_command_loads_no_library_of_images() -> None:
 
 
 @pytest.mark.slow
-def test_search_of_a_described_collection_loads_only_what_it_needs(bench24: Bench) -> None:
+def test_searches_and_panels_of_a_described_collection_load_only_what_they_need(bench24: Bench) -> None:
+    from workbench.panels.layout import PANELS
+
     query, options = bench24.collection.images[0], bench24.options
     bench24.search(query, pipeline=PIPELINE)
     chosen = {"cache": str(options.cache), "size": options.size, "precision": options.precision}
     chosen |= {"device": "cpu"}
     arguments = [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
+    panels = [name for name in PANELS if name not in NEEDED.keys() | OWN_LIBRARY] + [*NEEDED]
     code = SEARCH.format(
         root=str(bench24.collection.root), options=chosen, arguments=arguments, query=query,
-        pipeline=PIPELINE,
+        pipeline=PIPELINE, panels=panels,
     )  # fmt: skip
-    command, _, table = "\n".join(printed("-c", code)).partition("TABLE\n")
+    searches, *opened = "\n".join(printed("-c", code)).split("PANEL\n")
+    command, _, table = searches.partition("TABLE\n")
     assert "torch" in command.split("\n") and not (UNUSED | {"pandas", "pyarrow"}) & set(command.split("\n"))
     assert "pandas" in table.split("\n") and not UNUSED & set(table.split("\n"))
+    slow = (UNUSED | {"scipy.stats", "torch._dynamo"}) - DRAWING
+    loaded = {name: slow & set(modules) for name, *modules in (part.split("\n") for part in opened)}
+    assert loaded == {name: NEEDED.get(name, set()) for name in panels}
 
 
 def test_package_import_loads_no_heavy_library() -> None:

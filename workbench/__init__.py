@@ -30,8 +30,11 @@ def open(name: str | Path | pd.DataFrame, labels: str = "none", **options: Any) 
     (how shots are detected: content or transnetv2).
     Raises WorkbenchError if the collection cannot be opened.
     """
+    from workbench.common.lazy import torch_exempt
+
     try:
-        from workbench.workbench import open_workbench
+        with torch_exempt():
+            from workbench.workbench import open_workbench
     except (ImportError, RuntimeError) as error:
         from workbench.config.errors import torch_mismatch
 

@@ -64,6 +64,6 @@ def open_workbench(
         weights=None if weights is None else user_folder(weights, "weights"),
         distractors=distractors,
     )
-    sampling = Sampling(chosen.fps, chosen.per_shot, chosen.shots, chosen.cache)
+    sampling = Sampling(chosen.fps, chosen.per_shot, chosen.shots, chosen.cache, chosen.device)
     collection = open_collection(name, labels, chosen.cache, progress, sampling)
     return Workbench(with_distractors(collection, distractors, progress, chosen.cache), chosen)

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -324,12 +325,17 @@ def test_thirty_charts_load_the_script_once_and_survive_a_reload(notebook: Noteb
 
 
 @pytest.mark.parametrize("notebook", [False], indirect=True)
-def test_chart_waits_for_a_kernel_that_computes_and_not_for_one_that_is_gone(notebook: Notebook) -> None:
+def test_chart_waits_for_a_kernel_that_computes_and_not_for_one_that_is_gone(
+    notebook: Notebook, tmp_path: Path
+) -> None:
     page = notebook.page
     forget = "() => { delete globalThis.workbenchPlotly; }"
     page.evaluate(forget)
-    panel = notebook.run(SETUP, "shown(Plot(cloud()))", "import time\ntime.sleep(8)")
-    expect(panel.get_by_text("Waiting for the kernel")).to_be_visible(timeout=8000)
+    seen = tmp_path / "seen"  # the kernel computes until the test has seen the sentence
+    work = f"import os, time\nwhile not os.path.exists({str(seen)!r}): time.sleep(0.1)"
+    panel = notebook.run(SETUP, "shown(Plot(cloud()))", work)
+    expect(panel.get_by_text("Waiting for the kernel")).to_be_visible(timeout=30_000)
+    seen.touch()
     drawn(charts(panel))
     expect(panel.get_by_text("Waiting for the kernel")).to_have_count(0)
     page.evaluate(forget)

@@ -113,10 +113,11 @@ def test_borders_of_database_videos_are_cut_too(
     write_video(root / "other.mp4", scenes(320, 9), FPS)
     query = write_video(tmp_path / "q.mp4", scenes(300, 6), FPS)
     new = workbench.open(root, cache=tmp_path / "cache", size=128, device="cpu", precision="float32")
-    best = new.copies(query, pipeline=PIPELINE, progress=silent).iloc[0]
-    assert best["video"] == "framed.mp4"
-    numbers = [best["query_start"], best["query_end"], best["start"], best["end"]]
-    assert numbers == pytest.approx([0, 6, 0, 6], abs=1.01)
+    for code in ("/sh:256", "/lsh:256", ""):
+        best = new.copies(query, pipeline=PIPELINE + code, progress=silent).iloc[0]
+        assert best["video"] == "framed.mp4"
+        numbers = [best["query_start"], best["query_end"], best["start"], best["end"]]
+        assert numbers == pytest.approx([0, 6, 0, 6], abs=1.01), code
     (box,) = border_store.video_boxes({"a": root / "framed.mp4"}, tmp_path / "cache").values()
     assert box is not None and box[:3] == pytest.approx([24, 0, 72], abs=2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -283,3 +284,25 @@ def test_a_missing_hardnet_is_reported(bench: Bench) -> None:
         bench.evaluate("hardnet:./absent.pth/bow:20/whole")
     with pytest.raises(WorkbenchError, match="workbench train hardnet"):
         bench.evaluate(f"{GLOBAL}/sv:5:absent")
+
+
+def test_keypoints_of_a_collection_are_looked_up_again_when_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of_things(tmp_path / "things", views=1, empty=False)
+    bench = wb.open(folder, "folders", cache=tmp_path / "cache", size=160)
+    extract, calls = LocalSource.extract, list[int]()
+
+    def counted(source: LocalSource, *values: Any) -> Any:
+        calls.append(1)
+        return extract(source, *values)
+
+    monkeypatch.setattr(LocalSource, "extract", counted)
+    first, second = bench.collection.images[:2]
+    for query in (first, second):
+        bench.search(query, pipeline=f"{GLOBAL}/sv:3")
+    assert len(calls) == 1
+    matches = bench.search(first, pipeline=f"{GLOBAL}/sv:3", k=None)
+    (folder / second).write_bytes((folder / first).read_bytes())
+    bench.search(first, pipeline=f"{GLOBAL}/sv:3", k=None)
+    assert len(calls) == 2 and len(matches) == len(bench.collection.images)

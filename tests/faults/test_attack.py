@@ -33,6 +33,12 @@ def test_hostile_inputs_are_read_or_refused_with_a_sentence(attack: Any, part: s
     assert not faults
 
 
+def test_descriptors_and_headers_are_whole_after_a_kill_while_they_are_written(
+    attack: Any, tmp_path: Path
+) -> None:
+    assert attack.kill_writes(tmp_path, 0, 3) == []
+
+
 @pytest.mark.slow
 def test_killed_evaluations_resume_to_the_same_numbers(attack: Any, tmp_path: Path) -> None:
     assert attack.kill_evaluations(tmp_path, 0, 2, pictures=16) == []

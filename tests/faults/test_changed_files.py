@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -58,6 +59,19 @@ def scores(bench: Bench) -> dict[str, float]:
     return dict(zip(ranking["image_id"], ranking["score"], strict=True))
 
 
+def files_given_to(module: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that a function of a module is called with from now on: a list that grows."""
+    given: list[str] = []
+    function = getattr(module, name)
+
+    def counted(path: Path) -> object:
+        given.append(path.name)
+        return function(path)
+
+    monkeypatch.setattr(module, name, counted)
+    return given
+
+
 def refuse(*_: object) -> None:
     raise AssertionError("the network was built")
 
@@ -99,14 +113,7 @@ def test_a_file_is_hashed_again_only_if_it_has_changed(
     from workbench.common import files
 
     monkeypatch.setattr(files, "SETTLED", 0)  # otherwise new hashes of new files are not stored
-    read: list[str] = []
-    plain = contents._hash
-
-    def counted(path: Path) -> object:
-        read.append(path.name)
-        return plain(path)
-
-    monkeypatch.setattr(contents, "_hash", counted)
+    read = files_given_to(contents, "_hash", monkeypatch)
 
     def keys() -> list[str]:
         """Of all files, as another process reads them."""
@@ -126,25 +133,15 @@ def test_damaged_locked_and_missing_hashes_cost_time_only(photos: Path, tmp_path
     cache = tmp_path / "cache"
     expected = scores(opened(photos, cache, size=256))
     database = cache / "contents.sqlite"
-    for content in (b"no database " * 500, database.read_bytes()[:5000], b""):
-        database.write_bytes(content)
-        assert scores(opened(photos, cache / ".." / "cache", size=256)) == expected
+    for damaged in (b"no database " * 500, database.read_bytes()[:5000], b""):
+        database.write_bytes(damaged)
+        contents.of.cache_clear()  # as in another process
+        assert scores(opened(photos, cache, size=256)) == expected
+        with sqlite3.connect(database) as rows:  # they are replaced
+            assert rows.execute("SELECT count(*) FROM keys").fetchone() == (6,)
     database.unlink()
     database.mkdir()
     assert scores(opened(photos, cache / ".." / "cache", size=256)) == expected
-
-
-def test_damaged_hashes_are_replaced(photos: Path, tmp_path: Path) -> None:
-    from workbench.collections.contents import Contents
-
-    cache = tmp_path / "cache"
-    paths = sorted(photos.rglob("*.bmp"))
-    before, _ = Contents(cache).headers(paths)
-    (cache / "contents.sqlite").write_bytes(b"no database " * 500)
-    Contents(cache).headers(paths)
-    with sqlite3.connect(cache / "contents.sqlite") as database:
-        assert database.execute("SELECT count(*) FROM keys").fetchone() == (6,)
-    assert len(before) == 6
 
 
 @pytest.mark.parametrize("fault", ["killed", "read-only", "columns", "version"])
@@ -158,14 +155,7 @@ def test_headers_of_a_damaged_or_other_table_are_read_again(
     cache = tmp_path / "cache"
     cache.mkdir()
     path = cache / "contents.sqlite"
-    read: list[str] = []
-    plain = images.read_header
-
-    def counted(path: Path) -> object:
-        read.append(path.name)
-        return plain(path)
-
-    monkeypatch.setattr(images, "read_header", counted)
+    read = files_given_to(images, "read_header", monkeypatch)
 
     def opened_again() -> int:
         """The number of headers that another process reads."""

@@ -20,7 +20,7 @@ from torchvision.transforms.functional import normalize
 
 from tests.support.pictures import picture
 from workbench.config.errors import WorkbenchError
-from workbench.features import models
+from workbench.features import models, weights
 from workbench.features.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, BackboneCard, BackboneSpec
 from workbench.features.network import Network, run
 
@@ -50,6 +50,11 @@ def plain(image: Image.Image) -> torch.Tensor:
     """The usual preprocessing by ImageNet mean and deviation, [1, 3, H, W]."""
     values = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
     return normalize(values, list(IMAGENET_MEAN), list(IMAGENET_STD))[None]
+
+
+def test_table_names_the_weights_that_the_libraries_publish() -> None:
+    for card in BACKBONES.values():
+        assert card.weights == weights.weights_name(card)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from tests.support.matches import shifted_match
 from tests.support.moments import moments_of
 from tests.support.patch_batches import mined_batch
 from tests.support.studies import (
+    budget_of,
     cells_of,
     factors_of,
     measures_of,
@@ -95,6 +96,12 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
         [0.5, 0.2], HOSTILE[2], HOSTILE[1], names=HOSTILE, visible=[0.3, 0.4]
     ).figure(),
     "binary_codes": lambda: bits().figure(),
+    "budget": lambda: budget_of(
+        [("JPEG", HOSTILE[0], 9e3, 0), ("vector", HOSTILE[1], 512, 0), ("on the phone", HOSTILE[2], 0, 8)],
+        collection=HOSTILE[3],
+        pipeline=HOSTILE[4],
+        left_out={HOSTILE[5]: HOSTILE[0]},
+    ).figure(),
     "cell_sizes": lambda: cell_sizes(cells_of([3, 1], probed=1), HOSTILE[0]),
     "combined_explanation": lambda: combined_explained([0.5, -0.2], HOSTILE[:5]).figure(),
     "confusion": lambda: confused(list(pairwise(HOSTILE)), HOSTILE[0], HOSTILE[1]).figure(),

@@ -13,7 +13,7 @@ from tests.support.benches import live_widgets
 from tests.support.pictures import folder_of
 from workbench.bench.bench import Bench
 from workbench.panels import Session
-from workbench.panels.index_tradeoff.panel import EMPTY, TradeoffPanel
+from workbench.panels.index_tradeoff.panel import EMPTY, SOON, TradeoffPanel
 from workbench.panels.layout import tradeoff_panel
 
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
@@ -62,7 +62,7 @@ def settled(session: Session, panel: TradeoffPanel) -> TradeoffPanel:
 
 def test_empty_panel_shows_a_hint(session: Session) -> None:
     panel = TradeoffPanel(session)
-    assert (panel.plot.figure, panel.plot.empty) == (None, EMPTY)
+    assert (panel.plot.figure, panel.plot.empty) == (None, EMPTY + SOON)
     assert panel.use.layout.display == panel.inspector.widget.layout.display == "none"
     panel.chips.chosen = []
     panel.go.click()

@@ -62,6 +62,12 @@ def settled(session: Session) -> Session:
     return session
 
 
+def test_lengths_are_those_of_headers_or_else_of_moments() -> None:
+    videos = {"a.mp4": ("a.mp4#t=0.00",), "b.mp4": ("b.mp4#t=0.00", "b.mp4#t=2.00")}
+    rows = Moments(videos, {"a.mp4": 7.5}).rows()
+    assert [row["seconds"] for row in rows] == [7.5, 4.0]
+
+
 def strips_of(table: pd.DataFrame) -> Strips:
     moments = Moments(TWO)
     return moments.strips(table, moments.scores(table))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tests.support.evaluations import evaluation_of
 from workbench.analysis.ap_factors import FACTS, ApFactors
+from workbench.analysis.budget import Budget, Way
 from workbench.analysis.combinations import Combinations, Value
 from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
@@ -107,3 +108,18 @@ def factors_of(
     )
     table["ap"] = table.groupby("query")["precision"].transform("mean")
     return ApFactors(pipeline, collection, "", table)
+
+
+def budget_of(
+    ways: Sequence[tuple[str, str, float, float]],
+    aps: Sequence[float] = (0.4, 0.6),
+    collection: str = "photos",
+    pipeline: str = "vgg16/max/whole",
+    left_out: dict[str, str] | None = None,
+) -> Budget:
+    """Ways of asking as (kind, detail, bytes sent, bytes held for an image), all with these APs."""
+    rows = tuple(
+        Way(kind, detail, sent, 1000 * (kind != "JPEG"), held, 5.0, np.array(aps))
+        for kind, detail, sent, held in ways
+    )
+    return Budget(collection, pipeline, 12, rows, left_out or {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -22,6 +23,15 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float = 25.0) -> 
     assert writer is not None
     writer.release()
     return path
+
+
+def write_sound(path: Path) -> None:
+    """Write a tenth of a second of silence, without pictures."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        silence.rate = 8000
+        container.mux([*stream.encode(silence), *stream.encode()])
 
 
 def numbered(count: int, side: int = SIDE) -> Iterable[np.ndarray]:

@@ -139,9 +139,10 @@ def _by_regions(
     region_sets: RegionSets, labels: Mapping[str, str], progress: Progress
 ) -> Iterator[tuple[str, str, str, str]]:
     ids = region_sets.described.collection.images
+    classes = one.image_classes(ids, labels)
     for done, (image, label) in enumerate(labels.items()):
         progress("classifying", done, len(labels))
-        compared = one.compare_classes(region_sets, region_sets.stored(image), labels, [image])
+        compared = one.compare_classes(region_sets, region_sets.stored(image), classes, [image])
         number = int(compared.nearest.distances.mean(0).argmin())
         voted = np.searchsorted(region_sets.sets.starts, compared.nearest.rows[:, number], "right") - 1
         yield image, label, compared.names[number], ids[int(np.bincount(voted).argmax())]

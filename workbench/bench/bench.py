@@ -178,10 +178,11 @@ class Bench:
         adds to the score. Where the query has ground truth, ``.attrs["ap"]`` is the AP of the whole ranking,
         for this crop and refinement.
         """
+        from workbench.engine.query_search import SearchOptions
         from workbench.engine.search import search
 
-        config = self.engine.config(pipeline)
-        columns = search(self.engine, config, query, text, box, k, progress, also, feedback, locate)
+        options = SearchOptions(k, also, feedback, locate)
+        columns = search(self.engine, self.engine.config(pipeline), query, text, box, progress, options)
         return columns.table()
 
     def explain(
@@ -247,7 +248,7 @@ class Bench:
         k = result_count(k)
         sets = self.engine.region_sets(Config.parse(pipeline), progress, image)
         regions = one.query_regions(sets, image, box, online)
-        classes = one.compare_classes(sets, regions, self.collection.labels, one.query_images(sets, image))
+        classes = one.compare_classes(sets, regions, sets.classes, one.query_images(sets, image))
         table = one.classify(sets, regions, classes, k)
         table.attrs["warnings"] = warnings(sets.described)
         return table

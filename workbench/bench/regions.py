@@ -105,9 +105,7 @@ class RegionAccessor:
             voters = image_voters(sets, regions, str(image_id))
         else:
             own = one.query_images(sets, query)
-            voters = class_voters(
-                one.compare_classes(sets, regions, self._engine.collection.labels, own), label
-            )
+            voters = class_voters(one.compare_classes(sets, regions, sets.classes, own), label)
         votes = evidence(sets, maps, voters)
         collection, image = self._engine.collection, votes.strongest_image()
         return replace(

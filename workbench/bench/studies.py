@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.analysis.ap_factors import ApFactors, ap_factors
+from workbench.analysis.budget import JPEGS, Budget, budget, default_codes
 from workbench.analysis.combinations import Value
 from workbench.analysis.concepts import ConceptShares, cluster_concepts, concept_shares
 from workbench.analysis.confusion import PICTURED, Confusion, confusion, confusion_by_regions
@@ -275,6 +276,26 @@ class StudyAccessor:
         """
         require_ground_truth(self._engine.collection)
         return ap_factors(self._engine.searcher(self._engine.config(pipeline), progress), progress)
+
+    def budget(
+        self,
+        pipeline: str | Config | None = None,
+        *,
+        codes: Sequence[str] | None = None,
+        jpegs: Sequence[tuple[int, int]] = JPEGS,
+        progress: Progress = notebook_progress,
+    ) -> Budget:
+        """What a query from a phone costs: bytes sent and held, time and mAP of each way of asking.
+
+        ``jpegs`` are the longest side in pixels and the quality of pictures that are sent; ``codes`` those
+        that are sent, or held by the phone for the whole collection (default: 8 to 64 bytes). The pipeline's
+        own index and re-ranking are left out. Raises WorkbenchError without ground truth, and for a step that
+        is no code.
+        """
+        config = self._engine.config(pipeline).description
+        if codes is None:
+            codes = default_codes(self._engine.describe(config, progress).descriptors.vectors.shape[1])
+        return budget(self._engine, config, codes, jpegs, progress)
 
     def tags(
         self,

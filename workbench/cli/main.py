@@ -20,6 +20,7 @@ from workbench.cli.console import (
 )
 from workbench.cli.copies import copies, duplicates
 from workbench.cli.describe import describe
+from workbench.cli.export import export
 from workbench.cli.options import CACHE, JSON, STATIC, Opening, cache_folder, opens, output_file
 from workbench.cli.text import evaluate_texts
 from workbench.cli.videos import evaluate_videos, print_videos
@@ -194,6 +195,7 @@ for query_command in (
     duplicates,
 ):
     app.command()(opens(query_command))
+app.command()(opens(export, default="posters", option=True))
 for command in (resources.fetch, resources.collections, resources.backbones, resources.doctor):
     app.command()(command)
 

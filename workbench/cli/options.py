@@ -19,12 +19,9 @@ from workbench.config.options import default_cache
 if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
-COLLECTION = Annotated[
-    str,
-    typer.Argument(
-        help="posters, reels, a benchmark's name, a folder of images and videos, or a CSV of labels"
-    ),
-]
+_NAMES = "posters, reels, a benchmark's name, a folder of images and videos, or a CSV of labels"
+COLLECTION = Annotated[str, typer.Argument(help=_NAMES)]
+COLLECTION_OPTION = Annotated[str, typer.Option(help=_NAMES)]
 LABELS = Annotated[
     str, typer.Option(help="none, folders: subfolders are labels, or folders:last: their last names")
 ]
@@ -54,6 +51,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "shots": (
         Annotated[str, typer.Option(help="how shots are detected: content, or transnetv2, a network")],
         "content",
+    ),
+    "index_server": (
+        Annotated[str, typer.Option(help="a Milvus server that searches, as milvus:http://HOST:19530")],
+        "",
     ),
     "maps": (
         Annotated[
@@ -92,27 +93,35 @@ class Opening:
         return workbench.open(self.collection, self.labels, progress=progress, **self.options)
 
 
-def opens(command: Callable[..., None], default: str | None = None) -> Callable[..., None]:
+def opens(
+    command: Callable[..., None], default: str | None = None, option: bool = False
+) -> Callable[..., None]:
     """Decorate a command whose first parameter is an Opening, which is filled from the shared options.
 
-    ``default`` is the collection if none is named.
+    ``default`` is the collection if none is named. ``option``: it is named by ``--collection``.
     """
     _, *specific = inspect.signature(command, eval_str=True).parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
+    own = {option.name for option in specific}  # a command's own meaning of a shared name
+    shared = {name: option for name, option in _OPTIONS.items() if name not in own}
 
     def parameter(name: str, kind: Any, value: Any) -> inspect.Parameter:
         return inspect.Parameter(name, keyword, annotation=kind, default=value)
 
     parameters = [
-        parameter("collection", COLLECTION, inspect.Parameter.empty if default is None else default),
+        parameter(
+            "collection",
+            COLLECTION_OPTION if option else COLLECTION,
+            inspect.Parameter.empty if default is None else default,
+        ),
         *(option.replace(kind=keyword) for option in specific),
         parameter("labels", LABELS, "none"),
-        *(parameter(name, kind, value) for name, (kind, value) in _OPTIONS.items()),
+        *(parameter(name, kind, value) for name, (kind, value) in shared.items()),
     ]
 
     @wraps(command)
     def run(collection: str, labels: str, **arguments: Any) -> None:
-        options = {name: arguments.pop(name) for name in _OPTIONS}
+        options = {name: arguments.pop(name) for name in shared}
         command(Opening(collection, labels, options), **arguments)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer

@@ -62,10 +62,11 @@ def search(
         bench = opening(progress)
         # Not ``bench.search``, whose table needs pandas.
         from workbench.common.geometry import CORNERS
+        from workbench.engine.query_search import SearchOptions
         from workbench.engine.search import search as ranked
 
-        config = bench.engine.config(pipeline)
-        ranking = ranked(bench.engine, config, wanted, text, crop, k, progress, locate=locate, judge=False)
+        config, options = bench.engine.config(pipeline), SearchOptions(k, locate=locate, judge=False)
+        ranking = ranked(bench.engine, config, wanted, text, crop, progress, options)
     records = ranking.records()
     if as_json:
         print_json(records)

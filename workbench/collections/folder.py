@@ -48,7 +48,7 @@ def open_folder(
     if videos:
         from workbench.collections.video.listing import list_moments  # OpenCV, which images do not need
 
-        listing = list_moments(root, videos, sampling, progress)
+        listing = list_moments(root, videos, sampling, progress, cache)
         names += listing.moments
         notes += listing.notes
         problems += listing.unread

@@ -7,7 +7,7 @@ import io
 import math
 import os
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,8 +33,7 @@ _SPLITS = ("query", "database", "both")
 _HINT = "; separate the columns by commas, not by semicolons or tabs"
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     line: int
     path: str  # absolute
     label: str
@@ -78,7 +77,7 @@ def _open(
     if not rows:
         raise WorkbenchError(f"{str(path)!r} has a header and no rows; add a row for each image")
     try:
-        root = Path(os.path.commonpath([*above, *(os.path.dirname(row.path) for row in rows)]))
+        root = Path(os.path.commonpath({*map(str, above), *(os.path.dirname(row.path) for row in rows)}))
     except ValueError:
         raise WorkbenchError(f"{str(path)!r}: its images are on several drives; move them to one") from None
     above_names = len(os.path.join(root, ""))
@@ -184,7 +183,7 @@ def _rows(path: Path, text: str) -> Iterator[_Row]:
     columns: list[str] | None = None
     try:
         for values in reader:
-            if not any(value.strip() for value in values):
+            if not "".join(values).strip():
                 continue  # a blank line, or the empty rows at the end of a spreadsheet
             if columns is None:
                 columns = [value.strip().lower() for value in values]
@@ -234,7 +233,8 @@ def _row(folder: str, columns: list[str], values: list[str], line: int, listings
     absolute = os.path.normpath(os.path.join(folder, os.path.expanduser(text["path"])))
     if not os.path.lexists(absolute):
         absolute = str(find_file(Path(absolute), listings) or absolute)
-    return _Row(line, absolute, text["label"], split, _box([text.get(corner, "") for corner in _CORNERS]))
+    box = _box([text[corner] for corner in _CORNERS]) if "x0" in text else None
+    return _Row(line, absolute, text["label"], split, box)
 
 
 def _box(corners: list[str]) -> Box | None:

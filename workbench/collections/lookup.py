@@ -41,6 +41,13 @@ def image_at(collection: Collection, path: str | Path) -> str | None:
         return None
 
 
+def images_at(collection: Collection, file: Path) -> list[str]:
+    """The ids of the database's images whose path is that of a file, in order."""
+    names = dict.fromkeys(_names(collection, Path(os.path.abspath(file))))
+    same = (name for name in names if name in collection.rows and collection.path(name) == file)
+    return sorted(same, key=collection.rows.__getitem__)
+
+
 def video_at(collection: Collection, path: str) -> str | None:
     """The name of the video of the database at a path: its name, or its file; None for anything else."""
     return next((name for name in _videos(collection, Path(path)) if name in collection.videos), None)

@@ -24,8 +24,8 @@ def read_headers(
 
     Raises WorkbenchError if there are images and none can be read.
     """
-    names = list(names)
-    paths = [os.path.join(root, name) for name in names]
+    names, folder = list(names), os.path.join(root, "")
+    paths = [folder + name for name in names]
     stored = None if cache is None else contents.of(cache)
     known = dict(zip(names, map(known_header, paths), strict=True))
     if stored is not None:
@@ -51,7 +51,7 @@ def read_headers(
             raise
         finally:
             if stored is not None and results:
-                now = {os.path.join(root, n): h for n, h in results.items() if isinstance(h, Header)}
+                now = {folder + name: h for name, h in results.items() if isinstance(h, Header)}
                 stored.save(now)
     headers: dict[str, Header] = {}
     problems: list[tuple[str, str]] = []

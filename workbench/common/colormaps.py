@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
+
+from workbench.common.inferno import INFERNO
 
 # Orange adds, blue subtracts: a pair that colour-blind people can tell apart. These are plain colours and not
 # a diverging map of matplotlib, because those pass through white, which would veil the picture below.
 ADDS, TAKES = (230, 97, 1), (44, 86, 178)
-_DARKEST = 0.15  # start of the part of inferno that is used: below it, colours are nearly black
 _OPAQUE = 220  # alpha at the end of a scale, so that the picture stays visible
-
-
-@lru_cache(maxsize=1)
-def _amounts() -> np.ndarray:
-    """256 colours RGB, 0…255, of matplotlib's inferno: perceptually uniform, with growing lightness."""
-    import matplotlib
-
-    return np.asarray(255 * matplotlib.colormaps["inferno"](np.linspace(_DARKEST, 1, 256))[:, :3])
-
-
-def amounts() -> np.ndarray:
-    """The colours of amounts without transparency, RGB uint8 [256, 3]."""
-    return _amounts().round().astype(np.uint8)
 
 
 def table(signed: bool) -> np.ndarray:
@@ -36,7 +22,7 @@ def table(signed: bool) -> np.ndarray:
         colour = np.where(value[:, None] >= 0, ADDS, TAKES)
         alpha = np.abs(value).clip(0, 1) ** 0.7
     else:
-        colour = _amounts()
+        colour = INFERNO
         alpha = np.linspace(0, 1, 256) ** 0.8
     return np.c_[colour, _OPAQUE * alpha].round().astype(np.uint8)
 

@@ -7,10 +7,31 @@ that Numba compiles by ``compiled``. ``tests/test_imports.py`` lists what comman
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+
+
+@contextmanager
+def torch_exempt() -> Iterator[None]:
+    """Exempt from garbage collection what is imported here, if torch is not loaded yet.
+
+    Its hundred thousands of objects stay until the process ends. Collections visit them many times during
+    the import, which takes a fifth of its time, and again during all later work.
+    """
+    exempt = gc.isenabled() and "torch" not in sys.modules
+    if exempt:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if exempt:
+            gc.freeze()
+            gc.enable()
 
 
 class _LazyModule(ModuleType):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
 
 from workbench.config.errors import WorkbenchError
+from workbench.config.index_server import IndexServer
 
 LARGEST_SIZE = 16_384  # pixels of a side; the largest photographs have about as many
 LARGEST_SEED = 2_000_000_000  # FAISS holds seeds in 32 bits, and adds a number to some
@@ -34,7 +35,8 @@ class Options:
     ``contours``: the operator that detects the contours of images for queries by sketch.
     ``distractors`` are negatives that are added to the collection's database. ``fps``: frames of videos that
     become images, a second; ``per_shot``: frames of each shot instead, unless it is zero. ``shots``: the
-    method that detects shots.
+    method that detects shots. ``index_server``: the address of a Milvus server that searches in place of this
+    process (see ``IndexServer``).
     ``maps``: which feature maps stay on disk: ``all``; ``none``, so that what needs maps and not only
     descriptors runs the network again; or those used last up to a limit, as ``lru:20GB``.
     ``scheduler``: what extracts many images: ``local``, the threads of this process, or the address of a Dask
@@ -55,6 +57,7 @@ class Options:
     per_shot: int = 0
     shots: str = "content"
     maps: str = "all"
+    index_server: str = field(default="", repr=False)  # may hold a password
     scheduler: str = "local"
 
     def __post_init__(self) -> None:
@@ -77,6 +80,8 @@ class Options:
                 raise WorkbenchError(
                     f"{name} {getattr(self, name)!r} is not known; valid: {', '.join(valid)}"
                 )
+        if self.index_server:
+            IndexServer.parse(self.index_server)
         if self.maps not in ("all", "none") and (not isinstance(self.maps, str) or self.map_bytes is None):
             raise WorkbenchError(
                 f"maps {self.maps!r} is not known; valid: all, none, or a limit such as lru:20GB"

@@ -116,6 +116,7 @@ INDEX_STEPS: dict[str, _Spec] = {
     **INVERTED,
     **CODES,
     "hnsw": ((32, 0), 1, False),
+    "diskann": ((), 0, False),  # on an index server
 }
 RERANKING_STEPS: dict[str, _Spec] = {
     "nojunk": ((), 0, False),
@@ -185,8 +186,11 @@ def check_index(steps: Sequence[Step]) -> None:
             raise WorkbenchError(
                 f"index {written!r}: {' and '.join(same)} are both a kind of {kind}; keep one"
             )
-    if len(steps) > 1 and any(step.name == "hnsw" for step in steps):
-        raise WorkbenchError(f"index {written!r}: hnsw is a complete index by itself; valid: hnsw:32 alone")
+    for whole, valid in (("hnsw", "hnsw:32"), ("diskann", "diskann")):
+        if len(steps) > 1 and any(step.name == whole for step in steps):
+            raise WorkbenchError(
+                f"index {written!r}: {whole} is a complete index by itself; valid: {valid} alone"
+            )
     for step in steps:
         if step.name == "imi" and step.args[0] > 10:
             raise WorkbenchError(

@@ -7,8 +7,8 @@ import numpy as np
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step
 
-_OVERLAP = 0.4
-_MOST_ALONG = 7
+OVERLAP = 0.4
+MOST_ALONG = 7
 
 
 def rmac(height: int, width: int, levels: int) -> np.ndarray:
@@ -23,9 +23,9 @@ def rmac(height: int, width: int, levels: int) -> np.ndarray:
             f"R-MAC needs a map and levels of at least 1, not {height}x{width}, {levels} levels"
         )
     shortest, longest = min(height, width), max(height, width)
-    along = np.arange(2, _MOST_ALONG + 1)
+    along = np.arange(2, MOST_ALONG + 1)
     overlap = 1 - (longest - shortest) / (along - 1) / shortest
-    extra = int(np.argmin(np.abs(overlap - _OVERLAP))) + 1 if longest > shortest else 0
+    extra = int(np.argmin(np.abs(overlap - OVERLAP))) + 1 if longest > shortest else 0
     boxes = []
     for level in range(1, levels + 1):
         side = max(1, 2 * shortest // (level + 1))

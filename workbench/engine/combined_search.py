@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +23,7 @@ from workbench.engine.places import LOCATED, Places
 from workbench.engine.provenance import warnings
 from workbench.engine.queries import QueryLike, find_query, relevance_of
 from workbench.engine.query_parts import judged_query
-from workbench.engine.query_search import average_precision
+from workbench.engine.query_search import SearchOptions, average_precision
 from workbench.engine.sketch_search import sketch_notes
 from workbench.engine.text_search import text_warnings
 from workbench.query.query import Query
@@ -70,12 +69,8 @@ def rank_combined(
     engine: Engine,
     config: Config,
     query: Query,
-    k: int | None,
     progress: Progress,
-    also: Sequence[QueryLike] = (),
-    feedback: Feedback | None = None,
-    locate: bool = False,
-    judge: bool = True,
+    options: SearchOptions,
 ) -> Columns:
     """The first ``k`` images for a query of parts, as columns: see ``Bench.search``.
 
@@ -83,7 +78,7 @@ def rank_combined(
     images (``also``) and feedback are further summands of weight 1, feedback with the column ``feedback``. A
     single part has no such column, and its scores are not standardised.
     """
-    k = result_count(k)
+    k, also, feedback = result_count(options.k), options.also, options.feedback
     refined = sum((Query.image(_name(other)) for other in also), query)
     combined = combined_scores(engine, config, refined, progress)
     before, values = None, combined.combination.values
@@ -106,12 +101,12 @@ def rank_combined(
     first = ranking.rows[: len(ranked)]
     if len(columns) > 1:
         ranked.values.update({name: column[first] for name, column in columns.items()})
-    if judged is not None and judge:
+    if judged is not None and options.judge:
         ranked.attrs.update(average_precision(engine.describe(config, progress), judged, ranking))
     entry = None if judged is None else find_query(collection, judged)
     ranked.attrs["query"] = entry.id if entry else ""
     ranked.attrs["warnings"] = search_notes(engine, config, combined, progress)
-    if locate:
+    if options.locate:
         ranked.values.update(zip(CORNERS, _boxes(combined, first, progress).T, strict=True))
     return ranked
 

@@ -20,6 +20,7 @@ from workbench.engine.frame_store import frame_key, stored_frames
 from workbench.engine.provenance import search_warnings
 from workbench.engine.searcher import Searcher
 from workbench.engine.video_query import VideoQuery, borders, frame_vectors, stored_vectors, video_query
+from workbench.search.binary_index import CodeIndex
 from workbench.search.copy_segments import (
     AlignedSegment,
     candidates,
@@ -130,14 +131,19 @@ def aligned(
     own = moments.names.index(query.name) if query.name in moments.names else -1
     size = searcher.index.size
     whole = size <= WHOLE
+    highest = 0.0 if _code(searcher) == "sh" else 1.0  # the similarity of equal frames
     videos = np.concatenate([moments.videos, moments.videos[cropped.rows]])
     times = np.concatenate([moments.times, moments.times[cropped.rows]])
     for frames in forms:
         progress("searching frames", 0, 0)
-        rankings, highest = _rankings(searcher, frames.vectors, None if whole else DEEPEST)
-        sample = None if whole or highest == 0 else frames.vectors @ background(searcher.vectors).T
-        if highest:  # else scores are no cosines
-            rankings = cropped.added(rankings, frames.vectors, size)
+        rankings = [
+            Ranking(ranking.rows, _cosines(searcher, ranking.scores))
+            for ranking in searcher.index.search(frames.vectors, None if whole else DEEPEST)
+        ]
+        sample = None if whole else _similarities(searcher, frames.vectors, background(searcher.vectors))
+        if len(cropped.rows):
+            inside = _similarities(searcher, frames.vectors, cropped.vectors)
+            rankings = cropped.added(rankings, inside, size)
         pairs = candidates(rankings, size, highest, sample)
         progress("aligning videos", 0, 0)
         numbers = videos[pairs.rows]
@@ -170,17 +176,25 @@ def background(vectors: np.ndarray) -> np.ndarray:
     return vectors[np.linspace(0, len(vectors) - 1, SAMPLE).astype(int)]
 
 
-def _rankings(searcher: Searcher, vectors: np.ndarray, k: int | None) -> tuple[list[Ranking], float]:
-    """The rankings of frames with similarities on the scale of the cosine, and that of equal frames.
+def _similarities(searcher: Searcher, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The similarities [n, m] of frames [n, D] to vectors [m, D], by the code by which the index compares."""
+    index = searcher.index
+    scores = index.similarities(vectors, others) if isinstance(index, CodeIndex) else vectors @ others.T
+    return _cosines(searcher, scores)
+
+
+def _cosines(searcher: Searcher, scores: np.ndarray) -> np.ndarray:
+    """Scores of an index on the scale of the cosine.
 
     The fraction f of equal bits of hyperplanes estimates the cosine as cos(π (1 - f)) (Charikar, STOC 2002).
     Spherical hashing has negative distances, which stay.
     """
-    rankings = searcher.index.search(vectors, k)
-    code = searcher.config.index_steps[-1].name if searcher.config.index_steps else ""
-    if code in ("lsh", "itq"):
-        rankings = [
-            Ranking(ranking.rows, np.cos(np.pi * (1 - ranking.scores)).astype(np.float32))
-            for ranking in rankings
-        ]
-    return rankings, 0.0 if code == "sh" else 1.0
+    if _code(searcher) in ("lsh", "itq"):
+        return np.cos(np.pi * (1 - scores)).astype(np.float32)
+    return scores
+
+
+def _code(searcher: Searcher) -> str:
+    """The name of the code of an index; empty without one."""
+    steps = searcher.config.index_steps
+    return steps[-1].name if steps else ""

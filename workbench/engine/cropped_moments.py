@@ -22,15 +22,15 @@ class CroppedMoments(NamedTuple):
     rows: np.ndarray
     vectors: np.ndarray
 
-    def added(self, rankings: list[Ranking], frames: np.ndarray, size: int) -> list[Ranking]:
-        """Rankings of frames [n, D] in a database of ``size`` rows, with these behind them: row ``size + i``.
+    @staticmethod
+    def added(rankings: list[Ranking], similarities: np.ndarray, size: int) -> list[Ranking]:
+        """Rankings of n frames in a database of ``size`` rows, with these behind them: row ``size + i``.
 
-        A ranking of the first rows only gets those that belong among them.
+        ``similarities`` [n, m] are those of the frames to these, on the scale of the rankings. A ranking of
+        the first rows only gets those that belong among them.
         """
-        if not len(self.rows):
-            return rankings
         merged = []
-        for ranking, own in zip(rankings, frames @ self.vectors.T, strict=True):
+        for ranking, own in zip(rankings, similarities, strict=True):
             whole = len(ranking.scores) >= size or not len(ranking.scores)
             kept = np.flatnonzero(own >= (-np.inf if whole else ranking.scores[-1]))
             scores = np.concatenate([ranking.scores, own[kept]]).astype(np.float32)

@@ -45,6 +45,7 @@ class DescriptionCache:
         self._sources: dict[tuple[str, str], MapSource | LocalSource] = {}
         self._ready: dict[str, DescribedCollection] = {}
         self._lock = threading.Lock()  # protects the two dicts; held briefly
+        self._last_keypoints: dict[str, tuple[tuple[Picture, ...], bytes, Keypoints]] = {}  # by name
         self._last_pictures: tuple[Collection, tuple[Picture, ...]] | None = None
         self._work_locks = NamedLocks()  # one for each pipeline and for each source
 
@@ -85,8 +86,15 @@ class DescriptionCache:
             return Keypoints(described.source, described.keys[0])
         source = self.local(name)
         with self._work_locks(f"maps {name}", progress):
-            keys, _ = source.extract(described.pictures, 1, progress)
-        return Keypoints(source, keys[0])
+            pictures, state = described.pictures, described.collection.file_state()
+            last = self._last_keypoints.get(name)
+            if last is not None and last[0] is pictures and last[1] == state and last[2].source is source:
+                return last[2]
+            keys, unreadable = source.extract(pictures, 1, progress)
+            keypoints = Keypoints(source, keys[0])
+            if not unreadable:
+                self._last_keypoints[name] = pictures, state, keypoints
+        return keypoints
 
     def local(self, name: str) -> LocalSource:
         """The source of the local features ``name``."""

@@ -20,6 +20,7 @@ from workbench.engine.description_cache import DescriptionCache
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.queries import QueryLike, require_query
 from workbench.engine.searcher import Searcher, SearcherCache
+from workbench.engine.server_index import check_index_server
 from workbench.local.features import LocalSource
 from workbench.local.vocabulary import VisualWords
 
@@ -82,6 +83,7 @@ class Engine:
 
     def searcher(self, config: Config, progress: Progress = silent, *queries: QueryLike) -> Searcher:
         """The described collection with the pipeline's index and re-ranking."""
+        check_index_server(config, self.options)
         described = self.describe(config, progress, *queries)
         keypoints = None
         if config.compared:

@@ -143,9 +143,9 @@ def _tie_warnings(scores: Scores) -> Iterator[str]:
     low, high = scores.bounds
     if scores.tied and high - low >= MIN_SPREAD:
         yield (
-            f"{scores.tied} of {len(scores.per_query)} queries have positives with the same score as other "
-            "images: AP is its mean over all orders of them; if all ties were resolved against or for the "
-            f"positives, the mAP would be {100 * low:.1f} or {100 * high:.1f} %"
+            f"{scores.tied:,} of {len(scores.per_query):,} queries have positives with the same score as "
+            "other images: AP is its mean over all orders of them; if all ties were resolved against or for "
+            f"the positives, the mAP would be {100 * low:.1f} or {100 * high:.1f} %"
         )
 
 

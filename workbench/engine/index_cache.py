@@ -16,6 +16,7 @@ from workbench.config.options import Options
 from workbench.config.steps import CODES, INVERTED, Step
 from workbench.search import faiss_index, index_io
 from workbench.search.binary_index import CodeIndex
+from workbench.search.milvus_index import MilvusIndex
 from workbench.search.ranking import Index
 
 MIN_SECONDS = 1.0  # an index that took longer to build is saved on disk
@@ -54,7 +55,7 @@ def index_warnings(config: Config, index: Index) -> Iterator[str]:
                 f"approximate index: {step} searches {int(step.args[1])} of {cells} cells, "
                 "and images in other cells count as not found"
             )
-        elif step.name == "hnsw" and isinstance(index, faiss_index.FaissIndex):
+        elif step.name in ("hnsw", "diskann") and isinstance(index, faiss_index.FaissIndex | MilvusIndex):
             all_others = ", and all others count as not found" if index.reach < index.size else ""
             yield (
                 f"approximate index: {step} searches its graph with up to {index.reach} candidates for "
@@ -68,6 +69,8 @@ def index_warnings(config: Config, index: Index) -> Iterator[str]:
         and count < 2**faiss_index.BITS
     ):
         yield f"codes have {count} centroids, not {2**faiss_index.BITS}: there are too few images for more"
+    if isinstance(index, MilvusIndex):
+        yield index.note
     if isinstance(index, CodeIndex) and index.warning:
         yield index.warning
     for step in config.reranking_steps:

@@ -19,6 +19,7 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
 from workbench.engine.query_parts import SearchQuery
+from workbench.engine.query_search import SearchOptions
 from workbench.engine.search import search
 from workbench.engine.shots import shots_of_videos
 from workbench.evaluation.moments import group_ranking
@@ -45,7 +46,7 @@ def search_groups(
         raise WorkbenchError(
             f"{engine.collection.name!r} has no videos: its results cannot be ranked by shot, video or moment"
         )
-    ranking = search(engine, config, query, text, box, None, progress).table()
+    ranking = search(engine, config, query, text, box, progress, SearchOptions(k=None)).table()
     images = ranking["image_id"].tolist()
     intervals = _intervals(engine, images, group, progress)
     numbers = {interval: number for number, interval in enumerate(dict.fromkeys(intervals))}

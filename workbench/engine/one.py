@@ -11,12 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
+from workbench.collections.lookup import images_at
 from workbench.common.geometry import Box, as_box
 from workbench.common.progress import Progress, silent
 from workbench.common.tables import Table
@@ -27,7 +29,7 @@ from workbench.engine.queries import QueryLike, find_query, query_file, query_ma
 from workbench.engine.region_search import RegionSearch, pool_image_regions, region_vectors
 from workbench.search import region_sets as sets
 from workbench.search.ranking import Ranking, sorted_ranking
-from workbench.search.region_sets import NearestMembers, RegionSetIndex
+from workbench.search.region_sets import NearestMembers, RegionSetIndex, maxima
 
 
 class ImageRegions(NamedTuple):
@@ -35,6 +37,13 @@ class ImageRegions(NamedTuple):
 
     vectors: np.ndarray
     boxes: np.ndarray
+
+
+class ImageClasses(NamedTuple):
+    """The ``names`` of classes, sorted, and the number of the class of each image [N], -1 without a label."""
+
+    names: list[str]
+    of_images: np.ndarray
 
 
 class Vote(NamedTuple):
@@ -58,6 +67,27 @@ class RegionSets:
     config: Config
     sets: RegionSetIndex
     boxes: np.ndarray = field(repr=False)
+    _last: list[tuple[bytes, NearestMembers]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
+    @cached_property
+    def classes(self) -> ImageClasses:
+        """The classes of the images, by the labels of the collection."""
+        return image_classes(self.described.collection.images, self.described.collection.labels)
+
+    def nearest(self, vectors: np.ndarray) -> NearestMembers:
+        """The nearest region of every image for each region of a query [Q, D].
+
+        That of the last query is kept: its images, its classes and their votes are from the same search.
+        """
+        wanted = vectors.tobytes()
+        for query, nearest in self._last:
+            if query == wanted:
+                return nearest
+        nearest = self.sets.nearest(vectors)
+        self._last[:] = [(wanted, nearest)]
+        return nearest
 
     def stored(self, image: str) -> ImageRegions:
         """The stored regions of an image of the collection, for an *offline* query that computes nothing.
@@ -137,7 +167,7 @@ def query_images(region_sets: RegionSets, query: QueryLike) -> list[str]:
     """The images of the collection that are the query itself."""
     collection = region_sets.described.collection
     path = query_file(collection, query)
-    return [image for image in collection.images if path is not None and collection.path(image) == path]
+    return [] if path is None else images_at(collection, path)
 
 
 def describe_regions(described: DescribedCollection, maps: torch.Tensor) -> ImageRegions:
@@ -154,7 +184,7 @@ def rank(region_sets: RegionSets, query: ImageRegions) -> Ranking:
     The score is 1 - d²/2 of the mean squared distance: the mean cosine of the nearest regions, if regions are
     stored exactly.
     """
-    distances = region_sets.sets.nearest(query.vectors).distances.mean(0)
+    distances = region_sets.nearest(query.vectors).distances.mean(0)
     return sorted_ranking(np.arange(len(distances)), (1 - distances / 2).astype(np.float32))
 
 
@@ -166,32 +196,38 @@ class Classes(NamedTuple):
     images: np.ndarray
 
 
+def image_classes(images: Sequence[str], labels: Mapping[str, str]) -> ImageClasses:
+    """The classes of images by their labels; an empty label is none."""
+    labels_of = [labels.get(image) for image in images]
+    names = sorted({label for label in labels_of if label})
+    number_of = {name: number for number, name in enumerate(names)}
+    numbers = [number_of[label] if label else -1 for label in labels_of]
+    return ImageClasses(names, np.array(numbers, np.int64))
+
+
 def compare_classes(
-    region_sets: RegionSets, query: ImageRegions, labels: Mapping[str, str], without: Sequence[str] = ()
+    region_sets: RegionSets, query: ImageRegions, classes: ImageClasses, without: Sequence[str] = ()
 ) -> Classes:
-    """Compare a query with the classes of labelled images.
+    """Compare a query with the classes of images.
 
     The images ``without``, such as the query itself, are left out; a class with no other image is infinitely
     far. Raises WorkbenchError if no image has a label.
     """
-    ids = region_sets.described.collection.images
-    labelled = [row for row, image in enumerate(ids) if labels.get(image)]
-    if not labelled:
+    names, class_of = classes
+    if not names:
         raise WorkbenchError(
             f"{region_sets.described.collection.name!r} has no labels, so there are no classes: open it with "
             "labels='folders' (--labels folders) where subfolders are labels, or give a labels.csv"
         )
-    names = sorted({labels[ids[row]] for row in labelled})
-    number_of = {name: number for number, name in enumerate(names)}
-    left_out = set(without)
-    compared = [row for row in labelled if ids[row] not in left_out]
-    nearest = region_sets.sets.nearest(query.vectors)
-    class_of = np.array([number_of[labels[ids[row]]] for row in compared], np.int64)
+    rows = region_sets.described.image_rows()
+    compared = class_of >= 0
+    compared[[rows[image] for image in without if image in rows]] = False
+    nearest = region_sets.nearest(query.vectors)
     compared_nearest = NearestMembers(nearest.distances[:, compared], nearest.rows[:, compared])
     return Classes(
         names,
-        nearest_by_class(compared_nearest, class_of, len(names)),
-        np.bincount(class_of, minlength=len(names)),
+        nearest_by_class(compared_nearest, class_of[compared], len(names)),
+        np.bincount(class_of[compared], minlength=len(names)),
     )
 
 
@@ -207,12 +243,13 @@ def classify(
     names, nearest, counts = compared
     scores = 1 - nearest.distances.mean(0) / 2
     order = np.argsort(-scores, kind="stable")[:k]  # infinitely far classes are last
+    voted = iter(_votes(region_sets, query, nearest, order[counts[order] > 0]))
     return Table(
         {
             "label": [names[n] for n in order],
             "score": np.where(np.isfinite(scores), scores, np.nan)[order],
             "images": counts[order],
-            "votes": [_votes(region_sets, query, nearest, n) if counts[n] else [] for n in order],
+            "votes": [next(voted) if counts[n] else [] for n in order],
         }
     )
 
@@ -223,20 +260,25 @@ def nearest_by_class(nearest: NearestMembers, classes: np.ndarray, count: int) -
     rows = np.zeros(distances.shape, np.int64)
     order = np.argsort(classes, kind="stable")
     bounds = np.searchsorted(classes[order], np.arange(count + 1))
-    for n in np.flatnonzero(np.diff(bounds)):
-        members = order[bounds[n] : bounds[n + 1]]
-        best = members[nearest.distances[:, members].argmin(1)]
-        distances[:, n] = np.take_along_axis(nearest.distances, best[:, None], 1)[:, 0]
-        rows[:, n] = np.take_along_axis(nearest.rows, best[:, None], 1)[:, 0]
+    filled = np.flatnonzero(np.diff(bounds))
+    best, columns = maxima(-nearest.distances[:, order], bounds[:-1][filled], bounds[1:][filled])
+    distances[:, filled] = -best
+    rows[:, filled] = np.take_along_axis(nearest.rows, order[columns], 1)
     return NearestMembers(distances, rows)
 
 
-def _votes(region_sets: RegionSets, query: ImageRegions, nearest: NearestMembers, number: int) -> list[Vote]:
-    rows = nearest.rows[:, number]
+def _votes(
+    region_sets: RegionSets, query: ImageRegions, nearest: NearestMembers, classes: np.ndarray
+) -> list[list[Vote]]:
+    """The votes of the query's regions for each of these classes."""
+    ids, boxes = region_sets.described.collection.images, [as_box(box) for box in query.boxes]
+    rows, similarities = nearest.rows[:, classes], 1 - nearest.distances[:, classes].astype(float) / 2
     images = np.searchsorted(region_sets.sets.starts, rows, "right") - 1
-    ids = region_sets.described.collection.images
-    columns = zip(query.boxes, images, rows, nearest.distances[:, number], strict=True)
+    image_boxes = region_sets.boxes[rows]
     return [
-        Vote(n, as_box(box), ids[image], as_box(region_sets.boxes[row]), 1 - float(distance) / 2)
-        for n, (box, image, row, distance) in enumerate(columns)
+        [
+            Vote(n, boxes[n], ids[image], as_box(image_boxes[n, column]), similarity)
+            for n, (image, similarity) in enumerate(zip(*numbers, strict=True))
+        ]
+        for column, numbers in enumerate(zip(images.T.tolist(), similarities.T.tolist(), strict=True))
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,17 +23,27 @@ from workbench.search.ranking import Ranking, ranking_columns
 from workbench.search.relevance_feedback import Feedback, combine_queries, refine_query
 
 
+@dataclass(frozen=True)
+class SearchOptions:
+    """How a query is refined, and what is returned of its ranking: see ``Bench.search``.
+
+    ``judge``: also compute the AP.
+    """
+
+    k: int | None = 20
+    also: Sequence[QueryLike] = ()
+    feedback: Feedback | None = None
+    locate: bool = False
+    judge: bool = True
+
+
 def rank_query(
     engine: Engine,
     config: Config,
     query: QueryLike,
     box: Box | None,
-    k: int | None,
     progress: Progress,
-    also: Sequence[QueryLike] = (),
-    feedback: Feedback | None = None,
-    locate: bool = False,
-    judge: bool = True,
+    options: SearchOptions,
 ) -> Columns:
     """The first ``k`` images for a query, as columns: see ``Bench.search``. Raises WorkbenchError if k < 1.
 
@@ -40,7 +51,7 @@ def rank_query(
     of the whole ranking is in ``attrs``, in each setting of the protocol, if the query has ground truth and
     ``judge`` is set. The id of the ``query`` is there, too, if it is of the collection.
     """
-    k = result_count(k)
+    k, also, feedback = result_count(options.k), options.also, options.feedback
     searcher = engine.searcher(config, progress, query, *also)
     described = searcher.described
     vectors = [query_vector(described, query, box)]
@@ -56,6 +67,8 @@ def rank_query(
     if searcher.keypoints is not None:
         features = [query_features(described, searcher.keypoints, query, box)] * len(last)
     first = 0 if k is None or len(last) > 1 or searcher.index.size > len(described.collection.images) else k
+    # An index may reach fewer images for the first k than for a whole ranking.
+    judge = options.judge and (k is None or not config.index_steps)
     scores: np.ndarray | None = None
     before: list[Ranking] = []
     if first and searcher.exhaustive is not None:  # the images behind the first k are only counted
@@ -63,14 +76,15 @@ def rank_query(
         (ranking,) = exact.rankings(scores, first)
     else:
         junk = [searcher.junk_of(entry)] * len(last)
-        *before, ranking = searcher.search(last, junk, progress, None, features, k, only_first=bool(first))
+        only_first = bool(first) and not (judge and entry is not None)  # the AP is that of the whole ranking
+        *before, ranking = searcher.search(last, junk, progress, None, features, k, only_first=only_first)
     relevance = relevance_of(described.collection, query)
     ranked = ranking_columns(ranking, described.collection.images, relevance, k, *before)
-    if judge and (k is None or not config.index_steps):  # an index may reach fewer images for the first k
+    if judge:
         ranked.attrs.update(average_precision(described, query, ranking if scores is None else scores[0]))
     ranked.attrs["warnings"] = search_warnings(searcher)
     ranked.attrs["query"] = entry.id if entry else ""
-    if locate:
+    if options.locate:
         from workbench.engine.locate import locate_in_image
 
         boxes = []

@@ -22,11 +22,13 @@ from workbench.engine.index_cache import index_warnings, read_or_build
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locks import NamedLocks
 from workbench.engine.rerankers import Reranker, reranker
+from workbench.engine.server_index import served_index
 from workbench.local.features import LocalFeatures
 from workbench.local.inverted_file import InvertedFile
 from workbench.search import faiss_index, query_expansion, synthetic_distractors
 from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
+from workbench.search.milvus_index import MilvusIndex
 from workbench.search.probing import search_at_least
 from workbench.search.ranking import Index, Ranking
 
@@ -74,10 +76,12 @@ class Searcher:
         timings = {} if timings is None else timings
         vectors = np.ascontiguousarray((queries if queries.is_cpu else queries.cpu()).numpy(), np.float32)
         started = time.perf_counter()
-        # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
-        graph = isinstance(self.index, faiss_index.FaissIndex) and self.index.graph
-        least = None if graph and self.rerankers else k
-        rankings = search_at_least(self.index, vectors, least, only_first and not self.rerankers)
+        if not self.rerankers:
+            rankings = search_at_least(self.index, vectors, k, only_first)
+        else:
+            # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
+            graph = isinstance(self.index, faiss_index.FaissIndex | MilvusIndex) and self.index.graph
+            rankings = search_at_least(self.index, vectors, None if graph else k)
         timings["search"] = time.perf_counter() - started
         for step, rerank in self.rerankers:
             started = time.perf_counter()
@@ -88,7 +92,7 @@ class Searcher:
             else:
                 vectors, rankings = rerank(vectors, rankings, features, progress)
             timings[str(step)] = time.perf_counter() - started
-        if self.exhaustive is not None:
+        if self.exhaustive is not None or not len(self._duplicates.rows):
             return rankings  # equal vectors already have equal scores
         # Of images with one vector, verification may have compared some only.
         tolerance = np.inf if self.keypoints is None else ROUNDING
@@ -118,7 +122,7 @@ class Searcher:
 
     def code_score(self, query: torch.Tensor, row: int) -> float | None:
         """The inner product of a query [D] with an image's product code; None without such codes."""
-        codes = isinstance(self.index, faiss_index.FaissIndex) and self.index.centroids
+        codes = isinstance(self.index, faiss_index.FaissIndex | MilvusIndex) and self.index.centroids
         if not codes or any(step.name == "dba" for step in self.config.reranking_steps):
             return None
         return self.index.score(query.cpu().numpy(), row)  # type: ignore[attr-defined]
@@ -181,7 +185,7 @@ class SearcherCache:
 def _held_bytes(searcher: Searcher) -> float:
     """The bytes that a searcher holds besides the descriptors."""
     vectors = searcher.vectors.nbytes * (len(searcher.rerankers) > 0) + 0.0
-    if isinstance(searcher.index, Exact):
+    if isinstance(searcher.index, Exact | MilvusIndex):
         return vectors
     return vectors + searcher.index.bytes * searcher.index.size
 
@@ -218,9 +222,12 @@ def build_searcher(
     started = time.perf_counter()
     index: Index
     cache_warnings: list[str] = []
-    if config.index_steps:
+    words = described.words is not None and not config.whitenings
+    if options.index_server and not words:
+        index = served_index(config, vectors, described, progress)
+    elif config.index_steps:
         index, cache_warnings = read_or_build(config.index_steps, vectors, options, progress)
-    elif described.words is not None and not config.whitenings:
+    elif words:
         index = InvertedFile.of(vectors)
     else:
         index = faiss_index.build((), database, options.seed, progress)

@@ -45,7 +45,8 @@ def shots_of_videos(
                 "bench.videos.table() lists them"
             )
     paths = {video: collection.path(video) for video in chosen}
-    detected = detect_shots(paths, engine.options.shots, engine.options.cache, progress)
+    options = engine.options
+    detected = detect_shots(paths, options.shots, options.cache, progress, options.device)
     shots: dict[str, tuple[Shot, ...]] = {}
     for video, result in detected.items():
         if isinstance(result, str):

@@ -103,7 +103,7 @@ class _DescribedMap(NamedTuple):
 def image_voters(region_sets: RegionSets, query: ImageRegions, image: str) -> Voters:
     """The voters for an image. Raises WorkbenchError for an unknown image."""
     row = region_sets.described.image_row(image)
-    return _voters(region_sets.sets.nearest(query.vectors), row)
+    return _voters(region_sets.nearest(query.vectors), row)
 
 
 def class_voters(compared: Classes, label: str) -> Voters:

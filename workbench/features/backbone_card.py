@@ -39,6 +39,9 @@ class BackboneCard:
     code_input: FixedInput | None = None  # the input of the layer ``code``; None: any size
     map_input: FixedInput | None = None  # the input of all other layers
     published: str | None = None  # which of the published weights of the model, in open_clip
+    weights: str | None = (
+        None  # their repository (timm) or file name, so that no library is asked; None: unknown
+    )
 
     def fixed_input(self, layer: str | None) -> FixedInput | None:
         """The only input of the network cut at a layer (the path of its module); None: any size."""

@@ -33,23 +33,43 @@ _RESNET = {
 }
 
 
-def _resnet(depth: int, stages: str) -> BackboneCard:
-    title = f"ResNet-{depth} ({stages}, ImageNet)"
-    return BackboneCard(title, "torchvision", f"resnet{depth}", 32, "layer4", _RESNET, code="pool")
+def _resnet(depth: int, stages: str, weights: str) -> BackboneCard:
+    return BackboneCard(
+        f"ResNet-{depth} ({stages}, ImageNet)",
+        "torchvision",
+        f"resnet{depth}",
+        32,
+        "layer4",
+        _RESNET,
+        code="pool",
+        weights=weights,
+    )
 
 
-def _detector(model: str, title: str, body: dict[str, str], layer: str) -> BackboneCard:
+def _detector(model: str, title: str, body: dict[str, str], layer: str, weights: str) -> BackboneCard:
     layers = {name: f"backbone.body.{path}" for name, path in body.items()}
     return BackboneCard(
-        f"{title} of Faster R-CNN (COCO)", "torchvision", model, 32, f"backbone.body.{layer}", layers
+        f"{title} of Faster R-CNN (COCO)",
+        "torchvision",
+        model,
+        32,
+        f"backbone.body.{layer}",
+        layers,
+        weights=weights,
     )
 
 
 _BODY = {name: path for name, path in _RESNET.items() if path.startswith("layer")}
 DETECTORS = {  # their region proposals are made of their own maps
-    "fasterrcnn_resnet50_fpn": _detector("fasterrcnn_resnet50_fpn", "ResNet-50", _BODY, "layer4"),
+    "fasterrcnn_resnet50_fpn": _detector(
+        "fasterrcnn_resnet50_fpn", "ResNet-50", _BODY, "layer4", "fasterrcnn_resnet50_fpn_coco-258fb6c6.pth"
+    ),
     "fasterrcnn_mobilenet_v3_large_fpn": _detector(
-        "fasterrcnn_mobilenet_v3_large_fpn", "MobileNetV3", {"last": "16"}, "16"
+        "fasterrcnn_mobilenet_v3_large_fpn",
+        "MobileNetV3",
+        {"last": "16"},
+        "16",
+        "fasterrcnn_mobilenet_v3_large_fpn-fb6a3cc7.pth",
     ),
 }
 
@@ -67,6 +87,7 @@ BACKBONES: dict[str, BackboneCard] = {
         code="pool",
         mean=(0.498, 0.498, 0.498),
         std=(0.502, 0.502, 0.502),
+        weights="timm/tf_efficientnet_lite0.in1k",
     ),
     "alexnet": BackboneCard(
         "AlexNet (ImageNet)",
@@ -82,6 +103,7 @@ BACKBONES: dict[str, BackboneCard] = {
             "fc8": "classifier.6",
         },
         code="classifier.2",
+        weights="alexnet-owt-7be5be79.pth",
     ),
     "vgg16": BackboneCard(
         "VGG-16 (ImageNet)",
@@ -97,10 +119,11 @@ BACKBONES: dict[str, BackboneCard] = {
             "fc8": "classifier.6",
         },
         code="classifier.1",
+        weights="vgg16-397923af.pth",
     ),
-    "resnet18": _resnet(18, "2-2-2-2"),
-    "resnet50": _resnet(50, "3-4-6-3"),
-    "resnet101": _resnet(101, "3-4-23-3"),
+    "resnet18": _resnet(18, "2-2-2-2", "resnet18-f37072fd.pth"),
+    "resnet50": _resnet(50, "3-4-6-3", "resnet50-0676ba61.pth"),
+    "resnet101": _resnet(101, "3-4-23-3", "resnet101-63fe2227.pth"),
     "mobilenet_v2": BackboneCard(
         "MobileNetV2 (ImageNet)",
         "torchvision",
@@ -109,6 +132,7 @@ BACKBONES: dict[str, BackboneCard] = {
         "features.18",
         {"logits": "classifier"},
         code="classifier",
+        weights="mobilenet_v2-b0353104.pth",
     ),
     "convnext_tiny": BackboneCard(
         "ConvNeXt-Tiny (ImageNet)",
@@ -118,6 +142,7 @@ BACKBONES: dict[str, BackboneCard] = {
         "features.7",
         {"pool": "avgpool", "logits": "classifier"},
         code="pool",
+        weights="convnext_tiny-983f1562.pth",
     ),
     "dinov2_small": BackboneCard(
         "DINOv2 ViT-S/14 (self-supervised, LVD-142M)",
@@ -125,6 +150,7 @@ BACKBONES: dict[str, BackboneCard] = {
         "vit_small_patch14_dinov2.lvd142m",
         14,
         patches=True,
+        weights="timm/vit_small_patch14_dinov2.lvd142m",
     ),
     **DETECTORS,
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from workbench.common.torch_device import choose_device as choose_device
 from workbench.config.errors import WorkbenchError
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
@@ -28,22 +29,6 @@ def _cpu_has_bfloat16() -> bool:
     except OSError:
         flags = ""
     return "AVX512" in capabilities and ("avx512_bf16" in flags or "amx_bf16" in flags)
-
-
-def choose_device(device: str) -> str:
-    """Resolve ``auto`` to CUDA, else MPS, else the CPU. Raises WorkbenchError if it is absent."""
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise WorkbenchError(
-            f"device {device!r} cannot be used here ({reason}); valid: auto, cpu, cuda, mps"
-        ) from None
-    return device
 
 
 def choose_precision(precision: str, device: str) -> str:

@@ -68,8 +68,7 @@ class MapSource:
         self.weight_file = None if spec.random else weights.locate(spec, options.weights)
         self._network: Network | OpenVINONetwork | None = None
         self._choice: runtime.Choice | None = None
-        self._stores: dict[float, MapStore] = {}
-        self._folders: dict[Path, MapStore] = {}
+        self._stores: dict[tuple[float, bool], MapStore] = {}  # by scale, and whether OpenVINO made its maps
         self._pictures: dict[str, Picture] = {}  # by key, to extract damaged maps again
         self._lock = threading.RLock()
 
@@ -142,16 +141,13 @@ class MapSource:
     def store(self, scale: float) -> MapStore:
         """The store of this network's maps at a factor of the image size."""
         with self._lock:
-            if scale not in self._stores:
-                self._stores[scale] = self._opened(scale, self._uses_openvino())
-            return self._stores[scale]
+            return self._opened(scale, self._uses_openvino())
 
     def _opened(self, scale: float, openvino: bool) -> MapStore:
         """The store of a runtime's maps, opened once."""
-        folder = self._folder(scale, openvino)
-        if folder not in self._folders:
-            self._folders[folder] = MapStore(folder)
-        return self._folders[folder]
+        if (scale, openvino) not in self._stores:
+            self._stores[scale, openvino] = MapStore(self._folder(scale, openvino))
+        return self._stores[scale, openvino]
 
     def folder(self, scale: float) -> Path:
         """The folder of the store at a factor of the image size, which is not opened."""
@@ -310,8 +306,14 @@ class MapSource:
     def notes(self) -> list[str]:
         """The notes on stored maps, which are shown with every number that is computed from them."""
         with self._lock:
-            damaged = sum(len(store.damaged) for store in self._stores.values())
-            runtime_notes = self._choice.notes if self._choice else []
+            choice = self._choice
+            used = [
+                store
+                for (_, openvino), store in self._stores.items()
+                if choice and openvino == choice.openvino
+            ]
+            damaged = sum(len(store.damaged) for store in used)
+            runtime_notes = choice.notes if choice else []
         notes = [*runtime_notes, *repair_notes(damaged, "feature maps")]
         if self.options.maps != "all":
             kept = "no feature map is" if self.options.maps == "none" else "not all feature maps are"

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import queue
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -37,18 +37,24 @@ def check_installed() -> None:
 
 
 class _Compiled:
-    """A compiled graph and its idle requests."""
+    """Compiled graphs that are run in turn, and their idle requests."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self.idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    def __init__(self, models: Sequence[Any]) -> None:
+        self._models = models
+        self.idle: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
 
-    def take(self) -> Any:
-        """A request that is idle; there are as many as threads."""
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
         try:
-            return self.idle.get_nowait()
-        except queue.Empty:
-            return self._model.create_infer_request()
+            requests = self.idle.get_nowait()
+        except queue.Empty:  # there are as many as threads
+            requests = [model.create_infer_request() for model in self._models]
+        tensor: Any = pixels
+        for request in requests:
+            request.infer([tensor], share_inputs=True)
+            tensor = request.get_output_tensor(0)
+        maps = np.array(tensor.data)
+        self.idle.put(requests)
+        return maps
 
 
 class OpenVINONetwork:
@@ -70,19 +76,26 @@ class OpenVINONetwork:
         self.runtime = f"openvino {version('openvino')}"
         self._vectors = network.gives_vectors()
         half = precision == "bfloat16"
+        self._hint = "bf16" if half else "f32"
         cores = os.cpu_count() or 1
         settings = {
             "NUM_STREAMS": cores,
             "INFERENCE_NUM_THREADS": cores,
-            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
         }
         self._core, self._settings = openvino.Core(), settings
-        self._graph, self._takes_any = convert(network, side, half), side is None
-        self._any = self._compile(self._graph)
+        self._graphs, self._takes_any = convert(network, side, half), side is None
+        self._any = self._compile(self._graphs)
         self._special: dict[tuple[int, int], _Compiled] = {}  # by (height, width)
 
-    def _compile(self, graph: Any) -> _Compiled:
-        return _Compiled(self._core.compile_model(graph, "CPU", self._settings))
+    def _compile(self, graphs: Sequence[Any]) -> _Compiled:
+        """The last graph in the wanted precision, those before it in float32."""
+        hints = [*["f32"] * (len(graphs) - 1), self._hint]
+        return _Compiled(
+            [
+                self._core.compile_model(graph, "CPU", {**self._settings, "INFERENCE_PRECISION_HINT": hint})
+                for graph, hint in zip(graphs, hints, strict=True)
+            ]
+        )
 
     def prepare(self, sizes: Iterable[tuple[int, int]]) -> None:
         """Compile the graph for the most common (width, height) of the images that will be processed.
@@ -98,9 +111,11 @@ class OpenVINONetwork:
         earlier, special = self._special, {}
         for shape in wanted:
             if shape not in earlier:
-                graph = self._graph.clone()
-                graph.reshape([1, *shape, 3])
-                earlier = {**earlier, shape: self._compile(graph)}
+                graphs, given = [graph.clone() for graph in self._graphs], [1, *shape, 3]
+                for graph in graphs:
+                    graph.reshape(given)
+                    given = list(graph.output(0).get_shape())
+                earlier = {**earlier, shape: self._compile(graphs)}
             special[shape] = earlier[shape]
         self._special = special
 
@@ -111,16 +126,13 @@ class OpenVINONetwork:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         count, height, width = images.shape[:3]
         compiled = self._special.get((height, width), self._any) if count == 1 else self._any
-        request = compiled.take()
         pixels = np.ascontiguousarray(images.numpy())
         try:
-            request.infer([pixels], share_inputs=True)
+            maps = torch.from_numpy(compiled(pixels))
         except RuntimeError as error:
             reason = str(error).strip().split("\n")[-1]
             raise UnsuitableSize(
                 f"{self.name} cannot take images of {width}x{height} pixels ({reason}); "
                 "choose another --size or another backbone"
             ) from None
-        maps = torch.from_numpy(np.array(request.get_output_tensor(0).data))
-        compiled.idle.put(request)
         return maps.permute(0, 3, 1, 2)

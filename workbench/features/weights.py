@@ -140,7 +140,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
     return tensors
 
 
-def _remote(card: BackboneCard) -> tuple[str, str]:
+def published_address(card: BackboneCard) -> tuple[str, str]:
     """The address at which a library publishes weights: ("hub", repository) or ("url", address)."""
     if card.library == "timm":
         import timm
@@ -160,18 +160,24 @@ def _remote(card: BackboneCard) -> tuple[str, str]:
     return "url", torchvision.models.get_model_weights(card.model)[name].url
 
 
+def weights_name(card: BackboneCard) -> str:
+    """The repository from which a library fetches weights, or the name of the file that it downloads."""
+    kind, address = published_address(card)
+    return address if kind == "hub" else address.rpartition("/")[2]
+
+
 def _cached(card: BackboneCard) -> Path | None:
     import torch
 
     if card.library == "open_clip":
         return vision_language.cached(_open_clip_name(card))
-    kind, address = _remote(card)
-    if kind == "hub":
+    name = card.weights or weights_name(card)
+    if "/" in name:
         from huggingface_hub import try_to_load_from_cache
 
-        cached = try_to_load_from_cache(address, "model.safetensors")
+        cached = try_to_load_from_cache(name, "model.safetensors")
         return Path(cached) if isinstance(cached, str) else None
-    path = Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
     return path if path.is_file() else None
 
 
@@ -184,7 +190,7 @@ def download(spec: BackboneSpec, weights: Path | None = None) -> Path:
 
     if spec.card().library == "open_clip":
         return _download_open_clip(spec, weights)
-    kind, address = _remote(spec.card())
+    kind, address = published_address(spec.card())
     name = address.rpartition("/")[2]
     target = Path(torch.hub.get_dir()) / "checkpoints" / name
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from workbench.common.memory import release_freed_memory
 from workbench.common.progress import Cancelled, Progress
 from workbench.config.errors import WorkbenchError, torch_mismatch
 
@@ -126,9 +127,10 @@ class JobRunner:
                 if self._current is None:
                     self._thread = None
                     self._changed.notify_all()
-                    return
+                    break
                 request = self._current
             self._run(request)
+        release_freed_memory()  # of the maps and regions of a job, when no other follows at once
 
     def _run(self, request: _Request) -> None:
         def report(job: Job | None) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import plotly.io as pio
 
-from workbench.figures.style import DARK, LIGHT, Figure
+from workbench.figures.style import DARK, LIGHT, Figure, plain
 from workbench.report.markup import escape
-from workbench.report.redrawn_traces import plain
 from workbench.report.static_figures import HEIGHT, TOP, WIDTH, inner_height, pictures
 
 _STATIC = Path(__file__).with_name("static")
@@ -94,7 +93,8 @@ def _image(figure: Figure, schemes: Mapping[str, bytes]) -> str:
 
 def _caption(figure: Figure) -> tuple[str, str]:
     """The titles above a figure, where lines break as the page needs; and the title as text."""
-    title, below = plain(figure.layout.title.text), plain(figure.layout.title.subtitle.text)
+    titles = figure.layout.title
+    title, below = plain(titles.text, "\n"), plain(titles.subtitle.text, "\n")
     return f'<figcaption>{escape(title)}<br><span class="quiet">{escape(below)}</span></figcaption>', title
 
 

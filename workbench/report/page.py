@@ -129,6 +129,8 @@ def _reproduction(collection: str, evaluations: Sequence[Evaluation]) -> str:
         options += ["--runtime", runtime.split()[0]]
     if about["distractors"]:
         options += ["--distractors", about["distractors"]]
+    if "index server" in about:
+        options += ["--index-server", about["index server"]]
     pipelines = [evaluation.pipeline for evaluation in evaluations]
     command = shlex.join(["workbench", "evaluate", collection, *pipelines, *options])
     facts = {

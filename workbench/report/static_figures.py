@@ -12,7 +12,6 @@ import plotly.io as pio
 from workbench.config.errors import WorkbenchError
 from workbench.figures.images import offline_kaleido
 from workbench.figures.style import DARK, LIGHT, Figure
-from workbench.report.redrawing import redraw
 
 SCHEMES = {"light": LIGHT, "dark": DARK}
 WIDTH, HEIGHT = 1008, 420  # pixels; the height is that of a figure without a height of its own
@@ -25,6 +24,8 @@ def pictures(figures: Sequence[Figure]) -> list[dict[str, bytes]]:
     try:
         drawn = _by_kaleido(themed)
     except (WorkbenchError, OSError):  # not installed, without a browser, or its browser does not start
+        from workbench.report.redrawing import redraw  # matplotlib, which most pages do without
+
         drawn = [redraw(figure) for figure in themed]
     parts = iter(drawn)
     return [{scheme: next(parts) for scheme in SCHEMES} for _ in figures]

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from workbench.analysis.binary_codes import BinaryCodeStudy
+from workbench.analysis.budget import COLLECTIONS, Budget
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import REGIONS, RegionRecall
 from workbench.analysis.sweep import Sweep
 from workbench.evaluation.measures_text import percent
+from workbench.figures.budget import in_units
 from workbench.figures.index_measures import points, seconds
 from workbench.report.markup import escape, paragraph, table
 
@@ -67,6 +69,28 @@ def tradeoff_summary(tradeoff: Tradeoff) -> str:
         f"{len(tradeoff.database):,} images, {len(tradeoff.queries):,} queries"
     )
     return f"{paragraph([about])}{_table(shown)}{_reasons('not measured', errors)}"
+
+
+def budget_summary(budget: Budget) -> str:
+    """The pipeline, a row for each way of asking, and the codes that cannot be had."""
+    shown = pd.DataFrame(
+        [
+            {
+                "asking": f"{way.kind}: {way.detail}",
+                "sent": in_units(way.bytes_up),
+                **{f"held, {count:,} images": in_units(way.held(count)) for count in COLLECTIONS},
+                "ms on the phone": f"{way.milliseconds:,.3g}",
+                "mAP, %": percent(way.mean_ap),
+                "95 % interval": " … ".join(percent(end) for end in way.interval),
+            }
+            for way in budget.ways
+        ]
+    )
+    about = (
+        f"<code>{escape(budget.pipeline)}</code> on {escape(budget.collection)}, {budget.images:,} images, "
+        f"{budget.queries:,} queries; times are of one thread of this machine"
+    )
+    return f"{paragraph([about])}{_table(shown)}{_reasons('not possible', budget.left_out)}"
 
 
 def bits_summary(study: BinaryCodeStudy) -> str:

@@ -6,6 +6,7 @@ from functools import singledispatch
 
 from workbench.analysis.ap_factors import ApFactors
 from workbench.analysis.binary_codes import BinaryCodeStudy
+from workbench.analysis.budget import Budget
 from workbench.analysis.confusion import Confusion
 from workbench.analysis.cooccurrence import Cooccurrence
 from workbench.analysis.embedding_comparison import EmbeddingComparison
@@ -56,7 +57,13 @@ from workbench.report.explanation_summary import (
 from workbench.report.markup import escape
 from workbench.report.match_summary import match_still, match_summary
 from workbench.report.moment_summary import moment_summary
-from workbench.report.study_summaries import bits_summary, recall_summary, sweep_summary, tradeoff_summary
+from workbench.report.study_summaries import (
+    bits_summary,
+    budget_summary,
+    recall_summary,
+    sweep_summary,
+    tradeoff_summary,
+)
 from workbench.report.text_summary import text_still, text_summary
 from workbench.report.training_summary import training_summary, training_table
 from workbench.report.video_summary import moments_still, moments_summary
@@ -109,6 +116,7 @@ summary.register(ApFactors, factors_summary)
 summary.register(Sweep, sweep_summary)
 summary.register(BinaryCodeStudy, bits_summary)
 summary.register(Tradeoff, tradeoff_summary)
+summary.register(Budget, budget_summary)
 summary.register(RegionRecall, recall_summary)
 summary.register(MinedBatch, batch_summary)
 still.register(MinedBatch, batch_still)

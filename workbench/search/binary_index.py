@@ -83,6 +83,11 @@ class CodeIndex:
             rows = positions[rows]
         return self.packed[rows]
 
+    def similarities(self, queries: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """The scores float32 [Q, n] that vectors [n, D] outside the index have for queries [Q, D]."""
+        codes = self.encode(queries), self.encode(others)
+        return self._scores(hamming.distances_between(*codes, self._distance))
+
     def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
         """Return the best ``k`` for each query [Q, D]; None: all in the probed cells. Ties go by row."""
         queries = np.ascontiguousarray(queries, np.float32)

@@ -69,10 +69,11 @@ class FaissIndex:
     def _search(self, queries: np.ndarray, k: int) -> list[Ranking]:
         if len(queries) >= code_scan.FEWEST and code_scan.scans(self.inner, len(queries), k):
             rankings = code_scan.search_codes(self.inner, self.turned(queries), k)
-            return self._duplicates.equalise(rankings, self.size)
-        scores, rows = self._call(queries, k)
-        rankings = [_ranking(*ranked) for ranked in zip(rows, scores, strict=True)]
-        return self._duplicates.equalise(rankings, self.size)
+        else:
+            scores, rows = self._call(queries, k)
+            # A single query is not looped over: an iteration over an array takes a microsecond.
+            rankings = [_ranking(rows[0], scores[0])] if len(rows) == 1 else list(map(_ranking, rows, scores))
+        return self._duplicates.equalise(rankings, self.size) if len(self._duplicates.rows) else rankings
 
     @cached_property
     def _call(self) -> Call:
@@ -194,6 +195,8 @@ def build(steps: Sequence[Step], vectors: Any, seed: int = 0, progress: Progress
         start += len(chunk)
     if not steps:
         return Exact(torch.as_tensor(vectors))
+    if steps[0].name == "diskann":
+        raise WorkbenchError("index diskann is one of a server: name it with --index-server (index_server=)")
     if any(step.name in BINARY for step in steps):
         return binary_index.build(steps, data, seed, progress)
     if steps[0].name == "hnsw":

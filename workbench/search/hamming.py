@@ -56,6 +56,15 @@ def count_differing_bits(queries: np.ndarray, codes: np.ndarray, counts: np.ndar
     faiss.hammings(a, b, len(queries), len(codes), queries.shape[1], output)
 
 
+def distances_between(queries: np.ndarray, codes: np.ndarray, distance: Distance) -> np.ndarray:
+    """The distances float32 [Q, n] of packed codes uint8 [Q, W] and [n, W]."""
+    differing = np.empty((len(queries), len(codes)), np.int32)
+    count_differing_bits(queries, codes, differing)
+    distances = np.empty(differing.shape, np.float32)
+    distance(differing, _bits(queries), _bits(codes), distances)
+    return distances
+
+
 def nearest(
     queries: np.ndarray,
     codes: np.ndarray,

@@ -6,9 +6,10 @@ import numpy as np
 
 from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex, with_probes
+from workbench.search.milvus_index import MilvusIndex
 from workbench.search.ranking import Index, Ranking
 
-_CELLS = FaissIndex, CodeIndex  # which may have cells
+_CELLS = FaissIndex, CodeIndex, MilvusIndex  # which may have cells
 _ROUNDING = 1e-5  # largest relative difference between the scores of equal vectors, before they are equalised
 
 
@@ -18,12 +19,12 @@ def search_at_least(
     """Rank all rows within reach for queries [Q, D]; with ``k``, at least that many if the index has them.
 
     Queries with fewer results are searched again with twice the probes, until all cells are probed. A graph
-    is searched with ``k`` candidates, not with as many as a whole ranking needs. With ``only_first``, results
-    behind the first ``k`` may be left out.
+    is searched with ``k`` candidates, or its own number if that is larger, not with as many as a whole
+    ranking needs. With ``only_first``, results behind the first ``k`` may be left out.
     """
     if k is None:
         return index.search(queries)
-    if isinstance(index, FaissIndex) and index.graph:
+    if isinstance(index, FaissIndex | MilvusIndex) and index.graph and (k >= index.probes or not only_first):
         return index.search(queries, min(index.size, max(k, index.probes)))
     rankings = _first(index, queries, k) if only_first else index.search(queries)
     if not isinstance(index, _CELLS):
@@ -40,13 +41,15 @@ def search_at_least(
 
 def _first(index: Index, queries: np.ndarray, k: int) -> list[Ranking]:
     """Rank the first ``k`` rows within reach, or more."""
-    if not isinstance(index, FaissIndex):
+    if not isinstance(index, FaissIndex | MilvusIndex):
         return index.search(queries, k)
-    # FAISS selects any of the rows that tie for the last place, so that all of them are needed.
-    count = k + 1
+    # These select any of the rows that tie for the last place, so that all of them are needed.
+    count, most = k + 1, index.probes if index.graph else index.size
     rankings = index.search(queries, count)
-    while tied := [position for position, ranking in enumerate(rankings) if _tied(ranking, k, count)]:
-        count *= 4
+    while count < most and (
+        tied := [position for position, ranking in enumerate(rankings) if _tied(ranking, k, count)]
+    ):
+        count = min(4 * count, most)
         for position, ranking in zip(tied, index.search(queries[tied], count), strict=True):
             rankings[position] = ranking
     return rankings
@@ -55,4 +58,6 @@ def _first(index: Index, queries: np.ndarray, k: int) -> list[Ranking]:
 def _tied(ranking: Ranking, k: int, count: int) -> bool:
     """Whether the last of ``count`` rows ties for the place of the ``k``-th, as far as rounding tells."""
     scores = ranking.scores
-    return len(scores) >= count and bool(scores[k - 1] - scores[-1] <= _ROUNDING * abs(scores[0]))
+    if len(scores) < count:
+        return False
+    return bool(scores.item(k - 1) - scores.item(-1) <= _ROUNDING * abs(scores.item(0)))

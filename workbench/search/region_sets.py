@@ -89,7 +89,7 @@ class RegionSetIndex:
             batch = torch.from_numpy(vectors[self.starts[first] : self.starts[last]])
             similarities = (query_tensor @ batch.T).numpy()
             filled = np.flatnonzero(np.diff(bounds))
-            best, columns = _maxima(similarities, bounds[:-1][filled], bounds[1:][filled])
+            best, columns = maxima(similarities, bounds[:-1][filled], bounds[1:][filled])
             distances[:, first + filled] = np.maximum(2 - 2 * best, 0)
             rows[:, first + filled] = columns + self.starts[first]
             first = last
@@ -145,7 +145,7 @@ def _scan(
 
 
 @compiled(nogil=True, error_model="numpy")
-def _maxima(similarities: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def maxima(similarities: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the maximum of each range of columns and its column: [Q, n] each."""
     shape = len(similarities), len(starts)
     best, columns = np.empty(shape, np.float32), np.empty(shape, np.int64)

@@ -49,11 +49,18 @@ class Spheres:
             f"of {self.spread:.0%} (at most {SPREAD:.0%}); use fewer bits or more images"
         )
 
+    @property
+    def bounds(self) -> np.ndarray:
+        """The least x·p - |x|²/2 [B] of points x in each sphere: |x - p|² <= r² is >= (|p|² - r²)/2.
+
+        The margin keeps points on a sphere inside it.
+        """
+        lengths = np.einsum("bd,bd->b", self.pivots, self.pivots)
+        return np.asarray((lengths - self.radii**2) / 2 - 1e-6 * np.maximum(1, lengths))
+
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """Encode vectors [n, D] as codes uint8 [n, B/8]; bit b (lowest bit of a byte first) is sphere b."""
-        lengths = np.einsum("bd,bd->b", self.pivots, self.pivots)
-        # |x - p|² <= r² is x·p - |x|²/2 >= (|p|² - r²)/2. The margin keeps points on a sphere inside it.
-        bounds = (lengths - self.radii**2) / 2 - 1e-6 * np.maximum(1, lengths)
+        bounds = self.bounds
         codes = np.empty((len(vectors), self.bits // 8), np.uint8)
         for start in range(0, len(vectors), step := max(1, _BATCH_NUMBERS // self.bits)):
             inside = _nearness(vectors[start : start + step], self.pivots) >= bounds

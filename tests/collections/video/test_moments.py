@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench as wb
-from tests.support.videos import number_of, numbered, write_video
+from tests.support.videos import number_of, numbered, write_sound, write_video
 from workbench.collections import contents, images
 from workbench.collections.folder import open_folder
 from workbench.collections.lookup import image_at
+from workbench.collections.video import reader
 from workbench.collections.video.header import sample_times, video_header
 from workbench.collections.video.moment import clock, moment_name, moment_of, video_of
+from workbench.collections.video.reader import Reader
 from workbench.collections.video.sampling import Sampling
 from workbench.collections.video.shot import Shot, shot_numbers
 from workbench.config.errors import WorkbenchError
@@ -112,12 +114,14 @@ def test_folder_of_images_and_videos_opens(video: Path, tmp_path: Path) -> None:
     (folder / "clip <b>.mp4").write_bytes(video.read_bytes())
     (folder / "empty.mp4").touch()
     (folder / "text.mov").write_text("no video" * 100)
+    write_sound(folder / "sound.mkv")
     images.load(Path(f"{video}#t=0.00")).save(folder / "photo.png")
     collection = open_folder(tmp_path / "mixed", sampling=Sampling(fps=0.5))
     moments = [f"a b/clip <b>.mp4#t={t}.00" for t in range(0, 10, 2)]
     assert list(collection.images) == ["a b/photo.png", *moments]
     assert dict(collection.problems) == {
         "a b/empty.mp4": "the file is empty",
+        "a b/sound.mkv": "the file has no pictures, only sound",
         "a b/text.mov": "the content is not a video that can be decoded",
     }
     assert image_at(collection, folder / "clip <b>.mp4#t=2") == moments[1]
@@ -175,3 +179,35 @@ def test_shot_of_a_time_contains_it(lengths: list[int], hundredths: int) -> None
         assert shots[number].start - 0.005 <= seconds < shots[number].end
     else:
         assert number == len(shots) - 1
+
+
+def test_headers_are_stored_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, cache = tmp_path / "clips", tmp_path / "cache"
+    folder.mkdir()
+    for name in ("a", "b"):
+        file = write_video(folder / f"{name}.mp4", numbered(25))
+    (folder / "c.mp4").write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    monkeypatch.setattr("workbench.collections.video.header_table.is_settled", lambda _: True)
+    opened: list[str] = []
+
+    def reader_of(path: Path) -> Reader:
+        opened.append(path.name)
+        return reader.reader_of(path)
+
+    def open_as_another_process() -> list[str]:
+        monkeypatch.setattr("workbench.collections.video.header._headers", {})
+        opened.clear()
+        collection = open_folder(folder, cache=cache)
+        moments.append((collection.images, collection.problems, collection.notes))
+        return sorted(set(opened))
+
+    moments: list[object] = []
+    monkeypatch.setattr("workbench.collections.video.header.reader_of", reader_of)
+    assert open_as_another_process() == ["a.mp4", "b.mp4", "c.mp4"]
+    assert open_as_another_process() == ["c.mp4"]  # which cannot be read
+    (folder / "b.mp4").write_bytes((folder / "b.mp4").read_bytes() + b"\0")
+    assert open_as_another_process() == ["b.mp4", "c.mp4"]
+    assert moments[0] == moments[1] == moments[2]
+    (cache / "contents.sqlite").write_bytes(b"damaged")
+    assert open_as_another_process() == ["a.mp4", "b.mp4", "c.mp4"]
+    assert moments[3] == moments[0]

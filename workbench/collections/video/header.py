@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import math
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,18 @@ def video_header(path: Path) -> VideoHeader:
     with _lock:
         _headers[path] = header
     return header
+
+
+def known_lengths(videos: Mapping[str, Path]) -> dict[str, float]:
+    """The seconds of those videos, {name: file}, whose headers were read before; no file is opened."""
+    with _lock:
+        return {name: _headers[path].seconds for name, path in videos.items() if path in _headers}
+
+
+def remember(headers: Mapping[Path, VideoHeader]) -> None:
+    """Keep headers that were read earlier, each until its file's stamp differs."""
+    with _lock:
+        _headers.update({path: header for path, header in headers.items() if path not in _headers})
 
 
 def sample_times(header: VideoHeader, fps: float) -> list[float]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.collections.video.header import VideoHeader, sample_times, video_header
+from workbench.collections.video.header import VideoHeader, remember, sample_times, video_header
+from workbench.collections.video.header_table import store_headers, stored_headers
 from workbench.collections.video.moment import moment_name
 from workbench.collections.video.sampling import Sampling, shot_times
 from workbench.collections.video.shot import Shot
@@ -25,10 +26,17 @@ class VideoListing:
 
 
 def list_moments(
-    root: Path, videos: Sequence[str], sampling: Sampling, progress: Progress = silent
+    root: Path,
+    videos: Sequence[str],
+    sampling: Sampling,
+    progress: Progress = silent,
+    cache: Path | None = None,
 ) -> VideoListing:
-    """Sample videos below ``root``. Raises WorkbenchError if shots are needed and cannot be detected."""
-    headers = _headers(root, videos, progress)
+    """Sample videos below ``root``, whose headers are kept in ``cache``.
+
+    Raises WorkbenchError if shots are needed and cannot be detected.
+    """
+    headers = _headers(root, videos, progress, cache)
     readable = {video: header for video, header in headers.items() if isinstance(header, VideoHeader)}
     unread = {video: reason for video, reason in headers.items() if isinstance(reason, str)}
     shots: dict[str, tuple[Shot, ...] | str] = {}
@@ -36,7 +44,7 @@ def list_moments(
         from workbench.collections.video.shot_store import detect_shots  # PySceneDetect takes a second
 
         paths = {video: root / video for video in readable}
-        shots = detect_shots(paths, sampling.shots, sampling.cache, progress)
+        shots = detect_shots(paths, sampling.shots, sampling.cache, progress, sampling.device)
     moments: list[str] = []
     notes: list[str] = []
     for video, header in readable.items():
@@ -51,8 +59,12 @@ def list_moments(
     return VideoListing(tuple(moments), tuple(unread.items()), tuple(notes))
 
 
-def _headers(root: Path, videos: Sequence[str], progress: Progress) -> dict[str, VideoHeader | str]:
+def _headers(
+    root: Path, videos: Sequence[str], progress: Progress, cache: Path | None
+) -> dict[str, VideoHeader | str]:
     """The headers of videos, or the reasons that they cannot be read."""
+    stored = {} if cache is None else stored_headers(cache, (root / video for video in videos))
+    remember(stored)
 
     def read(video: str) -> VideoHeader | str:
         try:
@@ -60,4 +72,8 @@ def _headers(root: Path, videos: Sequence[str], progress: Progress) -> dict[str,
         except WorkbenchError as error:
             return str(error)
 
-    return for_each(read, videos, lambda done: progress("checking videos", done, len(videos)))
+    headers = for_each(read, videos, lambda done: progress("checking videos", done, len(videos)))
+    if cache is not None:
+        readable = ((root / video, h) for video, h in headers.items() if isinstance(h, VideoHeader))
+        store_headers(cache, [(path, header) for path, header in readable if stored.get(path) != header])
+    return headers

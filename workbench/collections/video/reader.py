@@ -16,7 +16,10 @@ from workbench.collections.image_limits import check_size
 from workbench.collections.video.sparse_decoder import SparseDecoder
 from workbench.collections.video.stopping import check_stop
 from workbench.common.files import Stamp, stamp
+from workbench.common.lazy import lazy_module
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
+
+av = lazy_module("av")
 
 TOLERANCE = 0.005  # seconds: names have hundredths
 _FORWARD = 3.0  # seconds that are decoded rather than sought
@@ -27,6 +30,7 @@ if "OPENCV_LOG_LEVEL" not in os.environ:  # nor OpenCV that a file is no video
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 _LAST = 0.1  # seconds for which the last frame is shown beyond its period
 _SKIPPED = 0.5  # seconds to go on after a frame that does not decode
+_NO_PICTURES = "the file has no pictures, only sound"
 _KEPT = 3  # open files of a thread
 
 Frame = tuple[float, np.ndarray]  # seconds, pixels
@@ -63,7 +67,7 @@ class Reader:
             int(self._get(cv2.CAP_PROP_FRAME_HEIGHT)),
         )
         if not (width > 0 and height > 0):
-            raise WorkbenchError("the file has no pictures, only sound")
+            raise WorkbenchError(_NO_PICTURES)
         check_size(width, height)
         # Pixels that are not square are stretched along the width, as players do.
         across, down = self._get(cv2.CAP_PROP_SAR_NUM) or 1.0, self._get(cv2.CAP_PROP_SAR_DEN) or 1.0
@@ -233,7 +237,15 @@ def _why_not_opened(path: Path) -> str:
         head = file.read(4096)
     if b"ftyp" in head[:16] and b"moov" not in head and not _has_index(path):
         return "the file is cut short: its index (moov) is missing; copy or record it again"
-    return "the content is not a video that can be decoded"
+    return _NO_PICTURES if _has_only_sound(path) else "the content is not a video that can be decoded"
+
+
+def _has_only_sound(path: Path) -> bool:
+    try:
+        with av.open(str(path)) as container:
+            return bool(container.streams.audio) and not container.streams.video
+    except (av.error.FFmpegError, OSError, ValueError):
+        return False
 
 
 def _has_index(path: Path) -> bool:

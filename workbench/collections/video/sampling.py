@@ -21,6 +21,7 @@ class Sampling:
     per_shot: int = 0
     shots: str = "content"
     cache: Path = Path("data")
+    device: str = "auto"  # of a network that detects shots
 
 
 DEFAULT = Sampling()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,20 +18,26 @@ from workbench.collections.video.transnet import check_transnet, transnet_bounda
 from workbench.common.files import disk_error, replacing
 from workbench.common.progress import Progress, silent
 from workbench.common.text import parse_json
+from workbench.common.torch_device import choose_device
 from workbench.config.errors import TemporarilyUnreadable, WorkbenchError
 
-VERSION = 1  # increased when the same video gives other shots
+VERSION = 2  # increased when the same video gives other shots
 _DETECTORS: dict[str, Detector] = {"content": content_boundaries, "transnetv2": transnet_boundaries}
 
 
 def detect_shots(
-    videos: Mapping[str, Path], method: str, cache: Path, progress: Progress = silent
+    videos: Mapping[str, Path],
+    method: str,
+    cache: Path,
+    progress: Progress = silent,
+    device: str = "auto",
 ) -> dict[str, tuple[Shot, ...] | str]:
     """The shots of videos, {name: file}, in order of time; or the reason that a video cannot be read.
 
     ``method`` is ``content`` or ``transnetv2``. A readable video has at least one shot. Shots that are not in
     the cache are detected in several threads; ``progress`` may raise Cancelled, and then those of the videos
-    that are finished are kept. Raises WorkbenchError if the package of the method is not installed.
+    that are finished are kept. ``device`` is that of a network. Raises WorkbenchError if the package of the
+    method is not installed, or the device is absent.
     """
     folder = cache / "shots" / f"{method}-v{VERSION}"
     results: dict[str, tuple[Shot, ...] | str] = {}
@@ -49,9 +56,11 @@ def detect_shots(
         else:
             results[name] = _shots(name, header, boundaries)
     if missing:
+        detector = _DETECTORS[method]
         if method == "transnetv2":
             check_transnet()
-        results.update(_detect_missing(missing, videos, method, folder, progress))
+            detector = partial(transnet_boundaries, device=choose_device(device))
+        results.update(_detect_missing(missing, videos, detector, folder, progress))
     return {name: results[name] for name in videos}
 
 
@@ -69,7 +78,7 @@ def read_shots(videos: Mapping[str, Path], method: str, cache: Path) -> dict[str
 def _detect_missing(
     headers: Mapping[str, VideoHeader],
     videos: Mapping[str, Path],
-    method: str,
+    detector: Detector,
     folder: Path,
     progress: Progress,
 ) -> dict[str, tuple[Shot, ...] | str]:
@@ -86,7 +95,7 @@ def _detect_missing(
 
         try:
             frames = map(counted, reader_of(videos[name]).frames(header.seconds))
-            boundaries = _DETECTORS[method](frames, header.fps)
+            boundaries = detector(frames, header.fps)
             if video_header(videos[name]).stamp != header.stamp:
                 raise TemporarilyUnreadable("the file has changed while it was read; try again")
         except WorkbenchError as error:

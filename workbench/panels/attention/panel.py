@@ -222,8 +222,9 @@ class Attention(Panel[Request, AttentionView]):
             return
         name, box = seen.request.image, model.in_pixels(seen, number)
         if name not in session.queries:
-            ids = (query.id for query in session.bench.collection.queries if query.image == name)
-            name = next(ids, str(session.bench.collection.path(name).absolute()))
+            collection = session.bench.collection
+            queries = collection.queries_by_image.get(name, ())
+            name = queries[0].id if queries else str(collection.path(name).absolute())
         if self.image.value == QUERY:
             self._held = (name, box), (seen.request.image, seen.request.box)
         self.view.marked = number

@@ -19,7 +19,7 @@ from workbench.panels.embedding_map.colouring import AP, CLUSTER, LABEL, SIMILAR
 from workbench.panels.embedding_map.concept_lines import ConceptLines
 from workbench.panels.embedding_map.differing import DifferingImages
 from workbench.panels.embedding_map.estimate import duration
-from workbench.panels.embedding_map.first_map import FirstMap
+from workbench.panels.embedding_map.first_map import QUICK_IMAGES, FirstMap
 from workbench.panels.embedding_map.made_map import MadeMap, MapRequest, make_map
 from workbench.panels.embedding_map.settings import MapSettings
 from workbench.panels.jobs import JobRunner
@@ -122,10 +122,11 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
         self.plot.stale = self.made.request is not None and (outdated or similar)
         self.make.disabled = self.made.request == request
         self.make.tooltip = f"Lay out the images by {METHODS[request.method.method]}: {self._duration()}"
+        count = len(self.session.bench.collection.images)
         self.plot.empty = (
-            "A first map, by PCA, appears here after the first ranking. Make map lays out the images so that "
-            "those with similar descriptors are near each other: "
-            f"{self._duration()} for {len(self.session.bench.collection.images):,} images. Maps are stored."
+            ("A first map, by PCA, appears here after the first ranking. " if count <= QUICK_IMAGES else "")
+            + "Make map lays out the images so that those with similar descriptors are near each other: "
+            f"{self._duration()} for {count:,} images. Maps are stored."
         )
         self.colour.disabled = self.made.comparison is not None
         self.note.lines = self.lines()

@@ -18,7 +18,7 @@ from workbench.figures.index_measures import AXES
 from workbench.figures.tradeoff import tradeoff as tradeoff_figure
 from workbench.panels.base import Panel
 from workbench.panels.index_tradeoff import table
-from workbench.panels.index_tradeoff.first_measures import FirstMeasures
+from workbench.panels.index_tradeoff.first_measures import FEW_IMAGES, FirstMeasures
 from workbench.panels.index_tradeoff.inspector import IndexInspector
 from workbench.panels.index_tradeoff.probes import Probed, Probing
 from workbench.panels.pipeline_choices import CHOICES, NONE, with_part
@@ -31,10 +31,8 @@ from workbench.panels.widgets.table import Table
 
 EXACT = "exact"
 FIRST = (EXACT, "ivf:64", "hnsw:32", "pq:16", "ivf:64,pq:16", "lsh:256", "itq:256", "sh:256")
-EMPTY = (
-    "Each measured index becomes a point here: its recall over its memory, or over its speed. "
-    "The first few are measured after the first ranking."
-)
+EMPTY = "Each measured index becomes a point here: its recall over its memory, or over its speed."
+SOON = " The first few are measured after the first ranking."
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +75,8 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             fields=[self.more],
         )
         self.note = Text()
-        self.plot = Plot(label="Indexes over two measures", empty=EMPTY)
+        few = len(session.bench.collection.images) <= FEW_IMAGES
+        self.plot = Plot(label="Indexes over two measures", empty=EMPTY + SOON if few else EMPTY)
         self._plotted: Any = None  # what the plot shows
         axes = [(axis.label, name) for name, axis in AXES.items()]
         self.x = W.Dropdown(description="Across", options=axes, value="bytes")

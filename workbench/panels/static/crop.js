@@ -23,6 +23,7 @@ function render({ model, el }) {
   for (const corner of ["nw", "ne", "sw", "se"]) make("i", `wb-crop-${corner}`, frame);
   const caption = make("figcaption", "wb-crop-caption", figure);
   const name = make("span", "wb-crop-name", caption);
+  const words = make("bdi", "", name);
   const size = make("span", "wb-crop-size", caption);
   const reset = make("button", "wb-crop-reset", caption);
   reset.type = "button";
@@ -92,7 +93,7 @@ function render({ model, el }) {
     const [width, height] = extent();
     stage.style.setProperty("--ratio", width && height ? width / height : 4);
     url ? (stage.tabIndex = 0) : stage.removeAttribute("tabindex");
-    name.textContent = model.get("name");
+    words.textContent = model.get("name");
     follow();
   };
 

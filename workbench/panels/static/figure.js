@@ -6,7 +6,8 @@ function caption(figure) {
     if (!text) return;
     const span = document.createElement("span");
     span.className = `wb-${kind}`;
-    span.textContent = text;
+    const isolated = kind === "name" ? span.appendChild(document.createElement("bdi")) : span;
+    isolated.textContent = text;
     if (title) span.title = title;
     line.append(span, " ");
   };

@@ -134,7 +134,7 @@ function render({ model, el }) {
         const words = cell?.querySelector("figcaption .wb-name");
         if (!words) continue;
         cell.figure = { ...cell.figure, caption: text };
-        words.textContent = words.title = text;
+        words.firstElementChild.textContent = words.title = text;
       }
     } else if (message.pictures) {
       message.pictures.forEach((name, i) => byName.has(name) && made.receive(byName.get(name), buffers[i], message.sides[i]));

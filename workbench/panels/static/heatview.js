@@ -28,6 +28,7 @@ function render({ model, el }) {
   const regions = element("svg", "wb-heat-layer wb-heat-regions", frame, SVG);
   const caption = element("figcaption", "wb-heat-caption", figure);
   const name = element("span", "wb-name", caption);
+  const words = element("bdi", "", name);
   const readout = element("span", "wb-heat-value", caption);
   const note = element("div", "wb-heat-note", caption);
   image.draggable = false;
@@ -99,7 +100,7 @@ function render({ model, el }) {
 
   const drawText = () => {
     image.alt = get("alt");
-    name.textContent = name.title = get("name");
+    words.textContent = name.title = get("name");
     note.textContent = get("note");
     note.hidden = !get("note");
     figure.classList.toggle("wb-stale", get("stale"));

@@ -19,11 +19,12 @@ function render({ model, el }) {
     const image = element("img", "", frame);
     const missing = element("div", "wb-missing", frame, "no picture");
     const caption = element("figcaption", "", figure);
+    const words = element("bdi", "", caption);
     Object.assign(image, { draggable: false, alt: "" });
     frame.tabIndex = 0;
     frame.dataset.lmSuppressShortcuts = "true";
     frame.setAttribute("role", "application");
-    return { role, side, frame, image, missing, caption, url: "", bytes: null, seen: [], at: new Float32Array() };
+    return { role, side, frame, image, missing, caption, words, url: "", bytes: null, seen: [], at: new Float32Array() };
   });
   const canvas = element("canvas", "wb-keycanvas", places);
   const controls = element("div", "wb-keycontrols", root);
@@ -141,7 +142,7 @@ function render({ model, el }) {
       one.frame.parentNode.dataset.picture = one.url ? (about.opens ?? about.name) : "";
       one.missing.hidden = Boolean(one.url);
       one.frame.style.setProperty("--ratio", size[0] / size[1]);
-      one.caption.textContent = one.caption.title = about.name;
+      one.words.textContent = one.caption.title = about.name;
       one.frame.setAttribute("aria-label", `Keypoints of the ${about.role} ${about.name}. ${KEYS}`);
     });
     redraw();

@@ -7,30 +7,24 @@ const LOCAL = ["127.0.0.1", "localhost", "[::1]"];
 function render({ model, el }) {
   el.classList.add("wb-player");
   const region = () => el.closest(".wb-region");
-  const screen = element("div", "wb-player-screen", el);
-  const film = element("video", "wb-player-film", screen);
-  const still = element("img", "wb-player-still", screen);
-  const bar = element("div", "wb-player-bar", el);
-  const track = element("input", "wb-player-track", el);
-  const note = element("div", "wb-line wb-note", el);
-  film.preload = "auto";
-  film.playsInline = true;
-  film.tabIndex = -1;
-  film.disablePictureInPicture = true;
-  screen.setAttribute("role", "img");
-  track.type = "range";
-  track.min = 0;
-  track.setAttribute("aria-label", "Time");
-  track.step = "any";
-  note.setAttribute("role", "status");
-  const button = (text, label, act) => {
-    const one = element("button", "wb-player-button", bar, text);
-    one.type = "button";
-    one.title = label;
-    one.setAttribute("aria-label", label.replace(/ \(.*/, ""));
-    one.addEventListener("click", act);
-    return one;
+  const acts = {
+    toggle: () => (playing ? pause() : start()),
+    step: (by) => {
+      pause();
+      if (times.length) seek(timeAfterStep(times, at, by, 0.02));
+    },
+    stepShot: (by) => {
+      const starts = model.get("shots").map(([begin]) => begin);
+      pause();
+      if (starts.length) seek(timeAfterStep(starts, at, by, 0.5));
+    },
+    mute: () => {
+      film.muted = !film.muted;
+      sound.setAttribute("aria-pressed", String(!film.muted));
+    },
+    seek: (seconds) => seek(seconds),
   };
+  const { screen, film, still, track, note, earlierShot, play, laterShot, place, sound } = playerParts(el, acts);
 
   let times = new Float32Array(); // of the moments
   let reason = ""; // why the file itself is not played
@@ -116,49 +110,10 @@ function render({ model, el }) {
       say();
     }
   };
-  const toggle = () => (playing ? pause() : start());
 
-  // -- steps: moments and shots
-
-  const step = (by) => {
-    const here = lastBefore(times, at);
-    const aside = by < 0 && here >= 0 && at > times[here] + 0.02; // first back to the moment that is on the screen
-    const next = Math.max(0, Math.min(aside ? here : here + by, times.length - 1));
-    pause();
-    if (times.length) seek(times[next]);
-  };
-  const stepShot = (by) => {
-    const starts = model.get("shots").map(([begin]) => begin);
-    const here = lastBefore(starts, at);
-    const aside = by < 0 && here >= 0 && at > starts[here] + 0.5;
-    const next = Math.max(0, Math.min(aside ? here : here + by, starts.length - 1));
-    pause();
-    if (starts.length) seek(starts[next]);
-  };
-  const earlierShot = button("«", "Previous shot (Shift + ←)", () => stepShot(-1));
-  button("‹", "Previous moment (←)", () => step(-1));
-  const play = button("▶", "Play (Space)", toggle);
-  button("›", "Next moment (→)", () => step(1));
-  const laterShot = button("»", "Next shot (Shift + →)", () => stepShot(1));
-  const place = element("span", "wb-player-time", bar);
-  const sound = button("Sound", "Sound", () => {
-    film.muted = !film.muted;
-    sound.setAttribute("aria-pressed", String(!film.muted));
-  });
-  sound.setAttribute("aria-pressed", "true");
-
-  const keys = { " ": toggle, k: toggle, ArrowLeft: () => step(-1), ArrowRight: () => step(1), Home: () => seek(0), End: () => step(times.length) };
-  const shifted = { ArrowLeft: () => stepShot(-1), ArrowRight: () => stepShot(1) };
-  el.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    const act = event.shiftKey ? shifted[event.key] : keys[event.key];
-    if (!act || (event.key === " " && event.target.closest("button"))) return;
-    event.preventDefault();
-    event.stopPropagation();
-    act();
-  });
+  el.addEventListener("keydown", playerKeys(acts, () => times.length));
   track.addEventListener("input", () => seek(Number(track.value)));
-  screen.addEventListener("click", (event) => event.detail === 1 && toggle());
+  screen.addEventListener("click", (event) => event.detail === 1 && acts.toggle());
 
   // -- the file, or frames
 
@@ -250,19 +205,16 @@ function render({ model, el }) {
 
   const hear = ({ detail }) => {
     if (detail.from === el) return;
-    const segments = model.get("follows"); // [from, to, start, end] in seconds of the other video and of this one
-    if (detail.video !== model.get("leader") || !segments.length) return;
-    const segment = segments.find(([from, to]) => detail.at >= from - 0.05 && detail.at <= to + 0.05);
-    if (!segment) return pause();
-    const [from, to, begin, end] = segment;
-    const speed = (end - begin) / Math.max(to - from, 1e-6);
-    const mapped = begin + speed * (detail.at - from);
+    const follows = model.get("follows");
+    if (detail.video !== model.get("leader") || !follows.length) return;
+    const mapped = mappedTime(follows, detail.at);
+    if (!mapped) return pause();
     if (detail.playing) {
-      if (!playing || Math.abs(at - mapped) > 0.7) seek(mapped, false);
-      if (!playing) start(Math.max(0.25, Math.min(speed, 4)));
+      if (!playing || Math.abs(at - mapped.seconds) > 0.7) seek(mapped.seconds, false);
+      if (!playing) start(Math.max(0.25, Math.min(mapped.speed, 4)));
     } else {
       pause();
-      seek(mapped, false);
+      seek(mapped.seconds, false);
     }
   };
   const sought = ({ detail }) => {

@@ -51,7 +51,8 @@ function render({ model, el }) {
   const text = (parent, kind, words, title) => {
     const span = document.createElement("span");
     span.className = `wb-${kind}`;
-    span.textContent = words;
+    const isolated = kind === "name" ? span.appendChild(document.createElement("bdi")) : span;
+    isolated.textContent = words;
     if (title) span.title = title;
     parent.append(span);
   };

@@ -1,5 +1,7 @@
 // A table of text: headings sort, rows can be picked, moved and removed, one tab stop with arrow keys.
 
+const LONG = 80; // characters of a text, of which three lines are shown
+
 function render({ model, el }) {
   const table = document.createElement("table");
   const head = table.createTHead();
@@ -195,8 +197,10 @@ function render({ model, el }) {
             if (row.titles?.[key]) button.setAttribute("aria-label", row.titles[key]);
             place.append(button);
           } else {
-            place.append(...parts);
-            cell.title = row.titles?.[key] ?? (place === cell ? "" : row.cells[key]); // a long one is cut
+            const long = !number && !code && row.cells[key]?.length > LONG;
+            const isolated = number || code ? place : element("bdi", long ? "wb-long" : "", place);
+            isolated.append(...parts);
+            cell.title = row.titles?.[key] ?? (long || place !== cell ? row.cells[key] : ""); // it is cut
           }
           cell.classList.toggle("wb-frozen", Boolean(frozen));
           cell.classList.toggle("wb-number", Boolean(number));
@@ -216,12 +220,24 @@ function render({ model, el }) {
     mark();
   };
 
+  // Scrolls to the first chosen row, once for each.
+  let brought = "";
+  const bring = () => {
+    const line = body.querySelector("tr[aria-selected=true]");
+    if (!line || line.dataset.id === brought || !el.clientHeight) return;
+    brought = line.dataset.id;
+    const [row, sheet] = [line, el].map((part) => part.getBoundingClientRect());
+    const margin = 2 * line.offsetHeight; // the heading, or the buttons of pages
+    if (row.top < sheet.top + margin || row.bottom > sheet.bottom - margin) el.scrollTop += row.top - sheet.top - el.clientHeight / 2;
+  };
+
   const mark = () => {
     const chosen = new Set(model.get("chosen"));
     lines().forEach((line) => line.setAttribute("aria-selected", String(chosen.has(line.dataset.id))));
     empty.textContent = body.rows.length ? "" : model.get("empty");
     empty.hidden = body.rows.length > 0;
     table.hidden = !body.rows.length;
+    bring();
   };
 
   body.addEventListener("focusin", (event) => {
@@ -263,7 +279,10 @@ function render({ model, el }) {
   const changes = { ...pages, "change:sort": resort, "change:columns": draw, "change:editable": drawBody, "change:rows": drawBody, "change:chosen": mark, "change:empty": mark };
   for (const [name, act] of Object.entries(changes)) model.on(name, act);
   draw();
+  const sizes = new ResizeObserver(bring); // a table is drawn before it is laid out
+  sizes.observe(el);
   return () => {
+    sizes.disconnect();
     for (const [name, act] of Object.entries(changes)) model.off(name, act);
   };
 }

@@ -23,7 +23,7 @@ function paintStrip(canvas, row, { times, values, colours, playhead }) {
     for (let x = from; x < to && x < width; x++) if (columns[x] < value) columns[x] = value;
   }
   const top = Math.round(MARKS * ratio);
-  context.fillStyle = colour("--jp-layout-color2");
+  context.fillStyle = colour("--jp-layout-color3"); // which is seen on the row of the current video too
   context.fillRect(0, top, width, height - top);
   for (let x = 0; x < width; ) { // runs of one colour
     let end = x + 1;
@@ -51,6 +51,7 @@ function paintStrip(canvas, row, { times, values, colours, playhead }) {
 // Right results are triangles, wrong ones crosses, all others bars, so that colour is not the only difference.
 function mark(context, { relevance }, x, base, ratio, plain) {
   const half = 3.5 * ratio;
+  x = Math.min(context.canvas.width - half, Math.max(half, x));
   const tone = TONES[relevance];
   context.fillStyle = context.strokeStyle = tone ?? plain;
   context.lineWidth = 1.75 * ratio;

@@ -10,10 +10,7 @@ function render({ model, el }) {
   const head = element("div", "wb-timelines-head", el);
   const find = element("input", "wb-timelines-find", head);
   const readout = element("span", "wb-timelines-readout", head);
-  const legend = element("span", "wb-timelines-legend", head);
-  const low = element("span", "", legend);
-  const scale = element("canvas", "wb-timelines-scale", legend);
-  const high = element("span", "", legend);
+  const showScale = timelineLegend(head);
   const list = element("div", "wb-timelines-list", el);
   const floor = element("div", "wb-timelines-floor", list);
   const empty = element("p", "wb-empty", el);
@@ -22,15 +19,10 @@ function render({ model, el }) {
   find.setAttribute("aria-label", "Find videos");
   list.setAttribute("role", "group");
   list.setAttribute("aria-label", model.get("label"));
-  scale.setAttribute("aria-hidden", "true");
 
-  let rows = []; // all, in the order of the moments, each with its first moment and its hits
+  const data = timelineData(model);
   let order = []; // numbers of the rows that are listed
   let place = new Map(); // number of a row → its place in the list
-  let byName = new Map();
-  let times = new Float32Array();
-  let values = new Uint8Array();
-  let colours = [];
   let cells = new Map(); // number of a row → its elements
   let tab = -1; // the number of the row in the tab order
   let at = 0;
@@ -38,74 +30,25 @@ function render({ model, el }) {
   let telling = 0;
   let due = 0;
 
-  const bytesOf = (view) => new Uint8Array(view.buffer ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : view);
-  const timesOf = (row) => times.subarray(row.first, row.first + row.count);
-  const scored = (moment) => {
-    const [bottom, top] = model.get("scale");
-    return values[moment] ? bottom + ((values[moment] - 1) / 254) * (top - bottom) : NaN;
-  };
-
-  // -- what is known of a moment
-
-  const hitAt = (row, seconds, reach) => row.hits.reduce((best, hit) => (Math.abs(times[hit.moment] - seconds) <= Math.min(reach, Math.abs((best ? times[best.moment] : Infinity) - seconds)) ? hit : best), null);
-  const about = (row, seconds) => {
-    const here = row.first + Math.max(0, lastBefore(timesOf(row), seconds));
-    const score = scored(here);
-    const hit = row.hits.find(({ moment }) => moment === here);
-    return [clock(seconds), Number.isFinite(score) ? `similarity ${score.toFixed(3)}` : "not reached by the index", hit && `rank ${hit.rank} ${hit.sign}`.trim()].filter(Boolean).join(" · ");
-  };
-  const readOut = (row, seconds) => (readout.textContent = row ? `${row.name} · ${about(row, seconds)}` : "");
+  const readOut = (row, seconds) => (readout.textContent = row ? `${row.name} · ${data.about(row, seconds)}` : "");
 
   // -- drawing
 
-  const paint = (row, cell) => paintStrip(cell.canvas, row, { times, values, colours, playhead });
-
-  const say = (row, cell) => {
-    const seconds = row.name === playhead.video ? playhead.at : row.at;
-    cell.strip.setAttribute("aria-valuemax", row.seconds.toFixed(2));
-    cell.strip.setAttribute("aria-valuenow", Math.min(seconds, row.seconds).toFixed(2));
-    cell.strip.setAttribute("aria-valuetext", about(row, seconds));
-  };
-  const dress = (row, cell) => {
-    const current = row.name === model.get("current");
-    const beside = row.name === model.get("beside");
-    cell.line.toggleAttribute("data-current", current);
-    cell.name.setAttribute("aria-pressed", String(current));
-    cell.beside.setAttribute("aria-pressed", String(beside));
-    cell.beside.disabled = current;
-    for (const one of [cell.name, cell.strip, cell.beside]) one.tabIndex = row.number === tab ? 0 : -1;
-    const best = row.hits[0];
-    cell.best.textContent = best ? `#${best.rank} ${best.sign.length < 3 ? best.sign : ""}` : "";
-    cell.best.dataset.relevance = best?.relevance ?? "";
-  };
-  const make = (row) => {
-    const line = element("div", "wb-timeline", floor);
-    const name = element("button", "wb-timeline-name", line, row.name);
-    const best = element("span", "wb-timeline-best", line);
-    const strip = element("div", "wb-timeline-strip", line);
-    const canvas = element("canvas", "", strip);
-    element("span", "wb-timeline-length", line, clock(row.seconds).replace(/\.\d$/, ""));
-    const beside = element("button", "wb-timeline-beside", line, "Beside");
-    name.type = beside.type = "button";
-    name.title = row.name;
-    beside.title = "Show this video beside the other one";
-    beside.setAttribute("aria-label", `Beside: ${row.name}`);
-    strip.setAttribute("role", "slider");
-    strip.setAttribute("aria-label", `Time in ${row.name}`);
-    strip.setAttribute("aria-valuemin", "0");
-    line.dataset.row = row.number;
-    return { line, name, best, strip, canvas, beside };
-  };
+  const paint = (row, cell) => paintStrip(cell.canvas, row, { ...data, playhead });
+  const timeIn = (row) => (row.name === playhead.video ? playhead.at : row.at);
+  const say = (row, cell) => sayLine(cell, row, timeIn(row), data.about(row, timeIn(row)));
+  const dress = (row, cell) =>
+    dressLine(cell, row, { current: row.name === model.get("current"), beside: row.name === model.get("beside"), tab: row.number === tab });
 
   const draw = () => {
     due = 0;
     floor.style.height = `${order.length * ROW}px`;
     empty.hidden = order.length > 0;
     list.hidden = !order.length;
-    empty.textContent = rows.length ? "No video has this in its name." : model.get("empty");
-    head.hidden = !rows.length;
+    empty.textContent = data.rows.length ? "No video has this in its name." : model.get("empty");
+    head.hidden = !data.rows.length;
     if (!order.length) return;
-    if (!place.has(tab)) tab = place.has(byName.get(model.get("current"))) ? byName.get(model.get("current")) : order[0];
+    if (!place.has(tab)) tab = place.has(data.byName.get(model.get("current"))) ? data.byName.get(model.get("current")) : order[0];
     const first = Math.max(0, Math.floor(list.scrollTop / ROW) - MORE);
     const last = Math.min(order.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + MORE);
     const wanted = new Set(order.slice(first, last));
@@ -116,12 +59,12 @@ function render({ model, el }) {
         cells.delete(number);
       }
     for (const number of wanted) {
-      if (!cells.has(number)) cells.set(number, make(rows[number]));
+      if (!cells.has(number)) cells.set(number, timelineLine(data.rows[number], floor));
       const cell = cells.get(number);
       cell.line.style.top = `${place.get(number) * ROW}px`;
-      dress(rows[number], cell);
-      say(rows[number], cell);
-      paint(rows[number], cell);
+      dress(data.rows[number], cell);
+      say(data.rows[number], cell);
+      paint(data.rows[number], cell);
     }
     // Tab order and reading order are those of the list.
     const sorted = [...cells].sort(([a], [b]) => place.get(a) - place.get(b)).map(([, cell]) => cell.line);
@@ -134,8 +77,8 @@ function render({ model, el }) {
   const listed = () => {
     const wanted = find.value.trim().toLowerCase();
     const all = model.get("order");
-    const numbers = all.length ? all : rows.map(({ number }) => number);
-    order = wanted ? numbers.filter((number) => rows[number].name.toLowerCase().includes(wanted)) : numbers;
+    const numbers = all.length ? all : data.rows.map(({ number }) => number);
+    order = wanted ? numbers.filter((number) => data.rows[number].name.toLowerCase().includes(wanted)) : numbers;
     place = new Map(order.map((number, i) => [number, i]));
     drawSoon();
   };
@@ -147,53 +90,20 @@ function render({ model, el }) {
   };
 
   const readRows = () => {
-    times = new Float32Array(bytesOf(model.get("times")).buffer);
-    let first = 0;
-    rows = model.get("rows").map(({ name, seconds, count }, number) => {
-      const row = { name, seconds: Math.max(seconds, 1e-3), count, number, first, hits: [], segments: [], at: 0 };
-      first += count;
-      return row;
-    });
-    byName = new Map(rows.map(({ name, number }) => [name, number]));
+    data.readRows();
     cells.forEach(({ line }) => line.remove());
     cells = new Map();
     readValues();
   };
   const readValues = () => {
-    values = bytesOf(model.get("values"));
-    const table = bytesOf(model.get("colours"));
-    colours = Array.from({ length: 256 }, (_, i) => `rgb(${table[3 * i]} ${table[3 * i + 1]} ${table[3 * i + 2]})`);
-    for (const row of rows) row.hits = [];
-    for (const [moment, rank, sign, relevance] of model.get("hits")) {
-      const row = rows[rowOf(moment)];
-      row?.hits.push({ moment, rank, sign, relevance });
-    }
-    const known = model.get("scale").length > 0;
-    [low.textContent, high.textContent] = known ? model.get("scale").map((value) => value.toFixed(2).replace("-", "−")) : ["", ""];
-    legend.hidden = !known;
-    scale.width = 255;
-    scale.height = 1;
-    const context = scale.getContext("2d");
-    for (let x = 0; x < 255; x++) {
-      context.fillStyle = colours[x + 1];
-      context.fillRect(x, 0, 1, 1);
-    }
+    data.readValues();
+    showScale(model.get("scale"), data.colours);
     readSegments();
     listed();
   };
   const readSegments = () => {
-    for (const row of rows) row.segments = [];
-    for (const { video, start, end } of model.get("segments")) rows[byName.get(video)]?.segments.push({ start, end });
+    data.readSegments();
     drawSoon();
-  };
-  const rowOf = (moment) => {
-    let [bottom, top] = [0, rows.length];
-    while (bottom < top) {
-      const middle = (bottom + top) >> 1;
-      if (rows[middle].first <= moment) bottom = middle + 1;
-      else top = middle;
-    }
-    return bottom - 1;
   };
 
   // -- seeking
@@ -218,12 +128,12 @@ function render({ model, el }) {
   };
   const pointed = (event) => {
     const strip = event.target.closest(".wb-timeline-strip");
-    const row = rows[strip?.parentElement.dataset.row];
+    const row = data.rows[strip?.parentElement.dataset.row];
     if (!row) return null;
     const seconds = timeOf(row, event, strip);
     // A hit within four pixels is meant.
-    const hit = hitAt(row, seconds, (4 / Math.max(1, strip.clientWidth)) * row.seconds);
-    return { row, strip, seconds: hit ? times[hit.moment] : seconds };
+    const hit = data.hitAt(row, seconds, (4 / Math.max(1, strip.clientWidth)) * row.seconds);
+    return { row, strip, seconds: hit ? data.times[hit.moment] : seconds };
   };
   list.addEventListener("pointerdown", (event) => {
     const spot = event.button === 0 && pointed(event);
@@ -240,7 +150,7 @@ function render({ model, el }) {
   list.addEventListener("pointerleave", () => readOut(null));
   list.addEventListener("click", (event) => {
     const line = event.target.closest(".wb-timeline");
-    const row = rows[line?.dataset.row];
+    const row = data.rows[line?.dataset.row];
     if (!row) return;
     tab = row.number;
     if (event.target.closest(".wb-timeline-name")) model.send({ show: row.name });
@@ -258,7 +168,7 @@ function render({ model, el }) {
   list.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const line = event.target.closest(".wb-timeline");
-    const row = rows[line?.dataset.row];
+    const row = data.rows[line?.dataset.row];
     if (!row) return;
     const cell = cells.get(row.number);
     const part = ["name", "strip", "beside"].find((name) => cell[name] === event.target) ?? "strip";
@@ -270,20 +180,7 @@ function render({ model, el }) {
       return reach(up[event.key], part);
     }
     if (part !== "strip") return;
-    const own = timesOf(row);
-    const now = row.name === playhead.video ? playhead.at : row.at;
-    const moment = lastBefore(own, now);
-    const hits = row.hits.map((hit) => times[hit.moment]).sort((a, b) => a - b);
-    const to = {
-      ArrowLeft: () => own[Math.max(0, now > own[moment] + 0.02 ? moment : moment - 1)],
-      ArrowRight: () => own[Math.min(own.length - 1, moment + 1)],
-      Home: () => own[0],
-      End: () => own[own.length - 1],
-      PageUp: () => hits.filter((time) => time < now - 0.02).pop(),
-      PageDown: () => hits.find((time) => time > now + 0.02),
-      Enter: () => now,
-      " ": () => now,
-    }[event.key];
+    const to = data.keysOf(row, timeIn(row))[event.key];
     if (!to) return;
     event.preventDefault();
     event.stopPropagation();
@@ -291,7 +188,7 @@ function render({ model, el }) {
     if (seconds !== undefined) seek(row, seconds, event.key === "Enter" ? 0 : SETTLED);
   });
   list.addEventListener("focusin", (event) => {
-    const row = rows[event.target.closest(".wb-timeline")?.dataset.row];
+    const row = data.rows[event.target.closest(".wb-timeline")?.dataset.row];
     if (!row || row.number === tab) return;
     tab = row.number;
     drawSoon();
@@ -306,18 +203,18 @@ function render({ model, el }) {
 
   const follow = ({ detail }) => {
     if (detail.video !== model.get("current")) return;
-    const before = byName.get(playhead.video);
+    const before = data.byName.get(playhead.video);
     playhead = { video: detail.video, at: detail.at };
-    for (const number of new Set([before, byName.get(detail.video)])) {
+    for (const number of new Set([before, data.byName.get(detail.video)])) {
       const cell = cells.get(number);
       if (!cell) continue;
-      rows[number].at = detail.at;
-      paint(rows[number], cell);
-      if (!detail.playing) say(rows[number], cell);
+      data.rows[number].at = detail.at;
+      paint(data.rows[number], cell);
+      if (!detail.playing) say(data.rows[number], cell);
     }
   };
   const turn = () => {
-    const number = byName.get(model.get("current"));
+    const number = data.byName.get(model.get("current"));
     if (number !== undefined && !list.contains(document.activeElement)) uncover(number);
     drawSoon();
   };
@@ -333,28 +230,25 @@ function render({ model, el }) {
   const themed = new MutationObserver(drawSoon);
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
 
+  // Changes that come in one message are read once.
+  let pending = new Set();
+  const together = () => {
+    const acts = pending;
+    pending = new Set();
+    if (acts.has(readRows)) return readRows();
+    if (acts.has(readValues)) acts.delete(listed);
+    acts.forEach((act) => act());
+  };
+  const soon = (act) => () => {
+    if (!pending.size) queueMicrotask(together);
+    pending.add(act);
+  };
   const changes = {
     "change:rows": readRows, "change:times": readRows, "change:values": readValues, "change:hits": readValues,
     "change:order": listed, "change:segments": readSegments, "change:current": turn, "change:beside": drawSoon, "change:empty": drawSoon,
   };
-  // Changes that come in one message are read once.
-  let pending = new Set();
-  const soon = Object.fromEntries(
-    Object.entries(changes).map(([name, act]) => [
-      name,
-      () => {
-        if (!pending.size) queueMicrotask(() => {
-          const acts = pending;
-          pending = new Set();
-          if (acts.has(readRows)) return readRows();
-          if (acts.has(readValues)) acts.delete(listed);
-          acts.forEach((one) => one());
-        });
-        pending.add(act);
-      },
-    ]),
-  );
-  for (const [name, act] of Object.entries(soon)) model.on(name, act);
+  const handlers = Object.entries(changes).map(([name, act]) => [name, soon(act)]);
+  for (const [name, act] of handlers) model.on(name, act);
   readRows();
   turn();
   return () => {
@@ -363,7 +257,7 @@ function render({ model, el }) {
     cancelAnimationFrame(due);
     clearTimeout(telling);
     heard?.removeEventListener("wb-time", follow);
-    for (const [name, act] of Object.entries(soon)) model.off(name, act);
+    for (const [name, act] of handlers) model.off(name, act);
   };
 }
 

@@ -27,9 +27,12 @@ class Strips(NamedTuple):
 
 class Moments:
     """The moments of ``Collection.videos``, numbered from video to video, and their ``times`` in seconds,
-    float32 [n]."""
+    float32 [n]. ``lengths`` are the seconds of videos, as far as they are known."""
 
-    def __init__(self, videos: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self, videos: Mapping[str, tuple[str, ...]], lengths: Mapping[str, float] | None = None
+    ) -> None:
+        self._lengths = lengths or {}
         self.videos = {video: number for number, video in enumerate(videos)}
         self.names = [moment for moments in videos.values() for moment in moments]
         self.times = np.array([seconds_of(name) for name in self.names], np.float32)
@@ -48,7 +51,9 @@ class Moments:
         return self.names[part.start + int(np.abs(self.times[part] - seconds).argmin())]
 
     def length(self, video: str) -> float:
-        """The seconds of a video, as its moments tell: the last one lasts as long as most others do."""
+        """The seconds of a video; if they are not known, its last moment lasts as long as most others do."""
+        if video in self._lengths:
+            return self._lengths[video]
         times = self.times[self.of(video)]
         return float(times[-1] + (np.median(np.diff(times)) if len(times) > 1 else 1.0))
 

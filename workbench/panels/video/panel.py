@@ -83,7 +83,11 @@ class VideoPanel(Panel[Request, Answer]):
     def compute(self, request: Request, progress: Progress) -> Answer:
         collection, moments = self._moments
         if collection is not request.collection:
-            moments = Moments(request.collection.videos)
+            from workbench.collections.video.header import known_lengths  # OpenCV, which images do not need
+
+            collection = request.collection
+            paths = {video: collection.path(video) for video in collection.videos}
+            moments = Moments(collection.videos, known_lengths(paths))
         ranking = request.ranking
         if ranking is None:
             return Answer(moments, None, None)

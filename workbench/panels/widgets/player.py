@@ -32,7 +32,7 @@ class Player(Dimmed, anywidget.AnyWidget):
     ``follows`` lists: [from, to, start, end], the seconds of the other video and of this one.
     """
 
-    _esm = dimmed_module("element", "floats", "clock", "player")
+    _esm = dimmed_module("element", "floats", "clock", "player_parts", "player_steps", "player")
     _css = _STATIC / "player.css"
     version = T.Int(0).tag(sync=True)  # of the video
     video = T.Unicode().tag(sync=True)  # its name; empty: no player

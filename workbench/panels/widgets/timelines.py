@@ -9,7 +9,7 @@ from typing import Any
 import anywidget
 import traitlets as T
 
-from workbench.common.colormaps import amounts
+from workbench.common.inferno import INFERNO
 from workbench.panels.widgets.dimmed import Dimmed, dimmed_module
 
 _STATIC = Path(__file__).parents[1] / "static"
@@ -24,14 +24,15 @@ class Timelines(Dimmed, anywidget.AnyWidget):
     moment, rank, sign, relevance], the best first, ``segments`` dicts of ``video``, ``start`` and ``end``.
     """
 
-    _esm = dimmed_module("element", "clock", "timeline_strip", "timelines")
+    _parts = ("data", "legend", "line", "strip")
+    _esm = dimmed_module("element", "floats", "clock", *(f"timeline_{part}" for part in _parts), "timelines")
     _css = _STATIC / "timelines.css"
     label = T.Unicode().tag(sync=True)  # for screen readers
     rows = T.List(T.Dict()).tag(sync=True)
     times = T.Bytes().tag(sync=True)
     values = T.Bytes().tag(sync=True)
     scale = T.List(T.Float()).tag(sync=True)
-    colours = T.Bytes(amounts().tobytes()).tag(sync=True)  # of the values, RGB
+    colours = T.Bytes(INFERNO.tobytes()).tag(sync=True)  # of the values, RGB
     order = T.List(T.Int()).tag(sync=True)
     hits: T.List[Any] = T.List().tag(sync=True)
     segments = T.List(T.Dict()).tag(sync=True)
