@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from workbench.common.progress import Cancelled
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.features import cluster, cluster_task
+from workbench.features import cluster, cluster_dispatch, cluster_task
 from workbench.features.map_source import MapSource, Picture
 
 distributed = pytest.importorskip("distributed", reason="needs the extra cluster: pip install distributed")
 
 SHAPES = ((128, 96), (96, 128), (120, 120), (128, 64))
+IMAGES = 192
+BATCHES = IMAGES // 8
 
 
 def source(cache: Path, scheduler: str = "local") -> MapSource:
@@ -32,10 +35,31 @@ def source(cache: Path, scheduler: str = "local") -> MapSource:
     return MapSource.of(Config.parse(f"{NETWORK}/max/whole"), options)
 
 
+def until(holds: Callable[[], object]) -> None:
+    """Wait until something holds, at most 30 s."""
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    """Starts processes by forking one that imports what a worker needs while the pictures are drawn."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["distributed", "timm", "torchvision", "tests.features.test_cluster"])
+    first = context.Process(target=int)
+    starting = threading.Thread(target=first.start)
+    starting.start()
+    yield context
+    starting.join()
+    first.join()
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
-    """400 pictures of four shapes, of which one cannot be decoded."""
-    folder = folder_of(tmp_path_factory.mktemp("photos"), 400, SHAPES)
+    """Pictures of four shapes, of which one cannot be decoded."""
+    folder = folder_of(tmp_path_factory.mktemp("photos"), IMAGES, SHAPES)
     (folder / "007.jpg").unlink()
     path = folder / "007.png"
     picture(7, SHAPES[3]).save(path)
@@ -54,18 +78,29 @@ def undisturbed(photos: list[Picture], tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Any]:
+def workers(server: Any) -> Iterator[Any]:
     """A scheduler in this process, whose workers are processes of one thread; at first there are none."""
-    with distributed.LocalCluster(
-        n_workers=0, threads_per_worker=1, dashboard_address=None, memory_limit="2GB"
-    ) as started:
+    import dask
+
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        distributed.LocalCluster(
+            n_workers=0, threads_per_worker=1, dashboard_address=None, memory_limit="2GB"
+        ) as started,
+    ):
         yield started
 
 
 def test_a_worker_that_comes_late_and_one_that_is_killed_change_no_byte(
-    workers: Any, photos: list[Picture], undisturbed: dict[str, bytes], tmp_path: Path
+    workers: Any,
+    photos: list[Picture],
+    undisturbed: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(cluster_dispatch, "_WORKERS_PACE", 0.1)
     told: list[tuple[str, int, int]] = []
+    late: list[int] = []
     killed: list[int] = []
 
     def progress(task: str, done: int, total: int) -> None:
@@ -74,17 +109,19 @@ def test_a_worker_that_comes_late_and_one_that_is_killed_change_no_byte(
             workers.scale(1)
         if not task.startswith("extracting"):
             return
-        if done >= 8:
+        if done >= 8 and not late:
+            late.append(done)
             workers.scale(2)
-        if done >= 80 and not killed:
+            until(lambda: len(workers.scheduler.workers) == 2)
+        if done >= 64 and not killed:
             killed.append(workers.workers[0].pid)
             os.kill(killed[0], signal.SIGKILL)
 
     keys, unreadable = source(tmp_path, workers.scheduler_address).extract(photos, 1, progress)
-    assert killed and stored(tmp_path) == undisturbed
+    assert late[0] < IMAGES // 2 and killed and stored(tmp_path) == undisturbed
     assert list(unreadable) == [7] and "damaged" in unreadable[7]
-    assert len(keys[0]) == 400
-    assert told[-1] == ("extracting timm:test_resnet", 400, 400)
+    assert len(keys[0]) == IMAGES
+    assert told[-1] == ("extracting timm:test_resnet", IMAGES, IMAGES)
 
 
 def test_a_run_that_is_cancelled_is_continued_by_the_next(
@@ -99,8 +136,29 @@ def test_a_run_that_is_cancelled_is_continued_by_the_next(
     with pytest.raises(Cancelled):
         source(tmp_path, workers.scheduler_address).extract(photos, 1, progress)
     before = {name for name in stored(tmp_path) if not name.endswith(".part")}
-    assert 0 < len(before) < 50
+    assert 0 < len(before) < BATCHES
     assert not [name for name in stored(tmp_path) if "run-" in name]
+    source(tmp_path, workers.scheduler_address).extract(photos)
+    assert stored(tmp_path) == undisturbed
+
+
+def extract(cache: Path, scheduler: str, photos: list[Picture]) -> None:
+    """A run in a process of its own."""
+    source(cache, scheduler).extract(photos)
+
+
+def test_a_run_that_is_killed_is_continued_by_the_next(
+    server: Any, workers: Any, photos: list[Picture], undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    workers.scale(2)
+    run = server.Process(target=extract, args=(tmp_path, workers.scheduler_address, photos))
+    run.start()
+    until(lambda: [name for name in stored(tmp_path) if not name.endswith(".part")])
+    run.kill()
+    run.join()
+    before = {name for name in stored(tmp_path) if not name.endswith(".part")}
+    assert 0 < len(before) < BATCHES
+    assert [name for name in stored(tmp_path) if "run-" in name]
     source(tmp_path, workers.scheduler_address).extract(photos)
     assert stored(tmp_path) == undisturbed
 
