@@ -70,7 +70,7 @@ def _work(
     missing: dict[str, WorkbenchError] = {}
     done = total - sum(map(len, batches))
     with _connected(address, progress) as client, _marked(folder) as mark:
-        job = pickle.dumps(Job(mark, versions(), recipe))
+        job = pickle.dumps(Job(mark, versions(), pickle.dumps(recipe)))
         tasks = Dispatch(client, job, batches, task)
 
         def report() -> None:

@@ -29,12 +29,12 @@ class Job:
     """What all batches of a run have in common.
 
     ``mark`` is a file in the store that exists while the run goes on. ``versions``: those of ``PACKAGES``
-    where the run was started, none where a package is missing.
+    where the run was started, none where a package is missing. ``recipe``: a pickled Recipe.
     """
 
     mark: Path
     versions: tuple[str | None, ...]
-    recipe: Recipe
+    recipe: bytes
 
 
 class RunEnded(threading.Event):
@@ -101,7 +101,13 @@ def _unpickled(job: bytes) -> Job:
     return unpickled
 
 
-@lru_cache(maxsize=1)  # a worker keeps one network in memory
+@lru_cache(maxsize=1)  # a worker keeps one network in memory, which the next run may use
+def _built(recipe: bytes) -> Any:
+    build: Recipe = pickle.loads(recipe)
+    return build()
+
+
+@lru_cache(maxsize=1)
 def _extractor(job: bytes) -> Any:
     """The extractor of a job, after a check that this worker is set up as the starter of the run."""
     from workbench.config.errors import WorkbenchError
@@ -123,7 +129,7 @@ def _extractor(job: bytes) -> Any:
             "cache folder with it under the same path, and name it by --cache"
         )
     try:
-        return described.recipe()
+        return _built(described.recipe)
     except WorkbenchError as error:
         raise WorkbenchError(f"worker {_name()}: {error}") from None
 
