@@ -216,7 +216,8 @@ def hosts() -> Iterator[list[str]]:
     names = [f"wbhost{number}" for number in range(3)]
 
     def remove() -> None:
-        for command in (*[f"netns del {name}" for name in names], "link del wbbridge"):
+        links = [f"link del wbveth{number}" for number in range(len(names))]
+        for command in (*links, "link del wbbridge", *[f"netns del {name}" for name in names]):
             subprocess.run(["ip", *command.split()], check=False, stderr=subprocess.DEVNULL)
 
     remove()  # of a run that was killed
