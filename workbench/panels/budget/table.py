@@ -40,7 +40,7 @@ def shown(budget: Budget) -> tuple[pd.DataFrame, Callable[..., Row]]:
     """The frame of a LongTable, and the function that makes its rows."""
     frame = budget.table
     frame.insert(0, "asking", frame.pop("way") + ", " + frame.pop("detail"))
-    names = list(frame)
+    names = list(map(str, frame))
     return frame, lambda *values: _row(dict(zip(names, values, strict=True)))
 
 
