@@ -1,4 +1,4 @@
-"""Fill a collection of a Milvus server in batches, which an interrupted run continues, and build the index."""
+"""Fill a collection of a Milvus server in batches, which an interrupted run continues; build the index."""
 
 from __future__ import annotations
 
