@@ -45,7 +45,6 @@ def measure(name: str, paths: list[Path]) -> list[str]:
     def ours() -> None:
         shutil.rmtree(folder / "maps", ignore_errors=True)
         source._stores.clear()
-        source._folders.clear()
         source.extract(pictures)
 
     items = [batches.item(path, images.header(path), None, SIZE, 32, 1.0) for path in paths]

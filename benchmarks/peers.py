@@ -75,7 +75,6 @@ def extraction(name: str, runtime: str, paths: list[Path], folder: Path) -> Time
     def work() -> None:
         shutil.rmtree(folder / "maps", ignore_errors=True)
         source._stores.clear()
-        source._folders.clear()
         source.extract([Picture(path) for path in paths])
 
     return Timed(work, len(paths))

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import workbench as wb
+from tests.support.benches import opened
 from workbench.bench.bench import Bench
 from workbench.cli.main import main
 from workbench.config.errors import WorkbenchError
@@ -50,6 +51,12 @@ def test_weights_in_fewer_bits_make_the_file_smaller(bench24: Bench, written: Ex
         assert smaller.cosine > least
         sizes.append(smaller.bytes)
     assert sizes[1] < 0.55 * sizes[0] and sizes[2] < 0.3 * sizes[0]
+
+
+def test_photographs_of_the_check_suit_a_small_size(bench24: Bench, tmp_path: Path) -> None:
+    bench = opened(bench24.collection.root, tmp_path, size=64)
+    exported = export(bench.engine, bench.engine.config("efficientnet_lite0/max/whole"), tmp_path / "x.onnx")
+    assert exported.cosine >= 0.9999
 
 
 @pytest.mark.parametrize(

@@ -235,7 +235,7 @@ def test_panels_are_made_when_their_tab_is_opened_and_folded_when_another_is(
     beside, below = (widget for widget in descendants(panel) if isinstance(widget, Tabs))
     assert beside.titles == ["Explanation", "Attention", "Local matches", "Classes", "Proposals"]
     assert below.titles == [
-        *("Comparison", "Embedding map", "Index trade-off", "Video", "Training", "History")
+        *("Comparison", "Embedding map", "Index trade-off", "Phone budget", "Video", "Training", "History")
     ]
 
     def parts() -> dict[str, W.Widget]:
@@ -272,7 +272,7 @@ def test_arrangement_is_kept_for_the_next_time(folder: Path, tmp_path: Path) -> 
     assert tabs[1].selected == 0 and splitters[0].size == 0
     (tmp_path / "arrangement.json").write_text('{"tabs below the results": 99, "Width of the query": "wide"}')
     tabs, splitters = opened()  # of another version, with fewer tabs now
-    assert tabs[1].selected == 5 and splitters[0].size == 0
+    assert tabs[1].selected == 6 and splitters[0].size == 0
 
 
 def test_pipeline_is_chosen_above_panels_that_are_alone_and_depend_on_it(

@@ -22,7 +22,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.index_server import IndexServer
 from workbench.config.steps import parse_index
 from workbench.report.page import page
-from workbench.search import faiss_index, milvus_client, milvus_index
+from workbench.search import faiss_index, milvus_build, milvus_client, milvus_index
 from workbench.search.milvus_index import MilvusIndex
 from workbench.search.probing import search_at_least
 
@@ -91,7 +91,7 @@ def built(
 ) -> MilvusIndex:
     distractors = np.arange(len(vectors)) >= len(vectors) - DISTRACTORS
     steps = parse_index(kind)
-    return milvus_index.build(address, steps, vectors, names(len(vectors)), distractors, name, progress)
+    return milvus_build.build(address, steps, vectors, names(len(vectors)), distractors, name, progress)
 
 
 def test_exhaustive_search_equals_that_in_memory(
@@ -109,7 +109,7 @@ def test_exhaustive_search_equals_that_in_memory(
     assert index.score(vectors[5], 1) == pytest.approx(float(vectors[5] @ vectors[1]), abs=1e-6)
     assert "Milvus 2" in index.note and "FLAT" in index.note and index.server.uri in index.note
     in_partition = milvus_client.client(address).query(
-        index.collection, filter="", output_fields=["count(*)"], partition_names=[milvus_index.PARTITION]
+        index.collection, filter="", output_fields=["count(*)"], partition_names=[milvus_build.PARTITION]
     )
     assert in_partition[0]["count(*)"] == DISTRACTORS
 
@@ -166,7 +166,7 @@ def test_collection_of_another_kind_is_refused(
         built(address, np.ascontiguousarray(vectors[:, :16]), "exact", "kind0")
     with pytest.raises(WorkbenchError, match="index is FLAT, not HNSW"):
         built(address, vectors, "hnsw:16", "kind0")
-    monkeypatch.setattr(milvus_index, "_VERSION", 1000)
+    monkeypatch.setattr(milvus_build, "_VERSION", 1000)
     with pytest.raises(WorkbenchError, match=r"version 1: .* not .*version 1000"):
         built(address, vectors, "exact", "kind0")
 
@@ -186,7 +186,7 @@ def test_killed_server_goes_on_without_losing_or_repeating_an_image(
     vectors: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(milvus_index, "_BATCH_BYTES", 500 * 4 * DIMENSIONS)
+    monkeypatch.setattr(milvus_build, "_BATCH_BYTES", 500 * 4 * DIMENSIONS)
     sent: list[list[int]] = [[], []]
 
     def progress(run: int, stop: int = COUNT + 1) -> Callable:

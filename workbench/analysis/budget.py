@@ -153,21 +153,24 @@ def budget(
         return np.asarray(mean_scores(ranked, names, protocol).per_query["ap"], np.float64)
 
     exact, ways, left_out = faiss_index.build((), database), list[Way](), dict[str, str]()
-    pictures = [query_picture(collection, name) for name in names]
-    for side, quality in jpegs:
-        task = f"JPEG of {side} pixels, quality {quality}"
-        files, seconds = [], []
-        for number, picture in enumerate(pictures):
-            progress(task, number, len(pictures))
+    sizes = np.zeros((len(jpegs), len(names)))
+    seconds, sent_pictures = np.zeros_like(sizes), np.zeros((len(jpegs), *vectors.shape), np.float32)
+    for number, name in enumerate(names):
+        picture = query_picture(collection, name)  # one in memory at a time
+        for kind, (side, quality) in enumerate(jpegs):
+            progress("Encoding JPEG queries", number * len(jpegs) + kind, len(names) * len(jpegs))
             started = time.perf_counter()
-            files.append(_jpeg(picture, side, quality))
-            seconds.append(time.perf_counter() - started)
-        sent = [query_vector(described, Image.open(io.BytesIO(file)))[0].cpu().numpy() for file in files]
-        up = float(np.mean([len(file) for file in files]))
-        milliseconds = 1000 * float(np.median(seconds))
-        measured = aps(exact, np.ascontiguousarray(sent, np.float32))
-        ways.append(Way(PICTURE, f"{side} px, q {quality}", up, 0, 0, milliseconds, measured))
-    progress("timing the network", 0, 0)
+            file = _jpeg(picture, side, quality)
+            seconds[kind, number], sizes[kind, number] = time.perf_counter() - started, len(file)
+            opened = Image.open(io.BytesIO(file))
+            sent_pictures[kind, number] = query_vector(described, opened)[0].cpu().numpy()
+    for kind, (side, quality) in enumerate(jpegs):
+        milliseconds = 1000 * float(np.median(seconds[kind]))
+        measured = aps(exact, sent_pictures[kind])
+        detail = f"{side} px, q {quality}"
+        ways.append(Way(PICTURE, detail, float(sizes[kind].mean()), 0, 0, milliseconds, measured))
+    progress("Timing the network", 0, 0)
+    pictures = [query_picture(collection, name) for name in names[:_TIMED]]
     milliseconds, held = _encoding(described, pictures), _network_bytes(described)
     dimensions = vectors.shape[1]
     for name, up, sent_vectors in (
@@ -176,7 +179,8 @@ def budget(
         ("int8", dimensions + 4, _in_eight_bits(vectors)),
     ):
         ways.append(Way(VECTOR, name, up, held, 0, milliseconds, aps(exact, sent_vectors)))
-    for code in codes:
+    for number, code in enumerate(codes):
+        progress("Measuring codes", number, len(codes))
         try:
             index = faiss_index.build(steps[code], database, engine.options.seed, progress)
         except WorkbenchError as error:
@@ -231,7 +235,7 @@ def _encoding(described: DescribedCollection, pictures: Sequence[Image.Image]) -
     """The median milliseconds from a picture to its vector on one thread, after a first one."""
     with single_threaded_operations():
         seconds = []
-        for picture in [pictures[0], *pictures[:_TIMED]]:
+        for picture in [pictures[0], *pictures]:
             started = time.perf_counter()
             query_vector(described, picture)
             seconds.append(time.perf_counter() - started)

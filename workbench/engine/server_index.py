@@ -13,7 +13,7 @@ from workbench.config.config import Config
 from workbench.config.index_server import IndexServer
 from workbench.config.options import Options
 from workbench.engine.description import DescribedCollection
-from workbench.search import index_io, milvus_index
+from workbench.search import index_io, milvus_build, milvus_index
 from workbench.search.milvus_index import MilvusIndex
 
 
@@ -47,7 +47,7 @@ def served_index(
             lock = FileLock(folder / f"{fingerprint}.lock")
             _acquire(lock, progress)
             stack.callback(lock.release)
-        return milvus_index.build(
+        return milvus_build.build(
             server, config.index_steps, vectors, ids, distractors, fingerprint, progress
         )
 

@@ -120,7 +120,7 @@ def export(
         "version": version("retrieval-workbench"),
     }
     small = reduced(graph, precision)
-    pictures = _photos()
+    pictures = _photos(3 * source.options.size * scale_factor(config.scales - 1))
     expected = [reference(network, described, picture) for picture in pictures]
     with replacing(out) as part:
         part.write_bytes(_model(small, about).SerializeToString())
@@ -259,12 +259,14 @@ def reference(network: Network, described: DescribedCollection, picture: Image.I
         return np.asarray(parts.total.sum(1)[0].numpy())
 
 
-def _photos() -> list[Image.Image]:
+def _photos(most: float) -> list[Image.Image]:
+    """Photographs whose sides have at most that many pixels: of larger ones the pipeline averages blocks."""
     from skimage import data
 
+    factors = [min(1.0, most / max(sides)) for _, sides in _PHOTOS]
     return [
-        Image.fromarray(np.asarray(getattr(data, name)())).resize((width, height))
-        for name, (height, width) in _PHOTOS
+        Image.fromarray(np.asarray(getattr(data, name)())).resize((int(width * factor), int(height * factor)))
+        for (name, (height, width)), factor in zip(_PHOTOS, factors, strict=True)
     ]
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from workbench.analysis.budget import COLLECTIONS, PHONE, PICTURE, VECTOR, Way
 from workbench.common.palette import PALETTE
+from workbench.figures.narrow_layout import narrow
 from workbench.figures.style import DASHES, SYMBOLS, Figure, error_bars, new_figure, notice, subtitle, text
 from workbench.figures.subtitle_parts import query_count
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from workbench.analysis.budget import Budget
 
 TITLE = "mAP over the bytes of a query"
+_STACKED = 720  # pixels of width under which the plots are below one another
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "KB"), (1, "B"))
 
 
@@ -64,6 +66,16 @@ def budget(budget: Budget) -> Figure:
     if held:
         room = np.log10([0.9 * min(held), 2 * max(held)]).tolist()
         figure.update_layout(xaxis2={**_ticks(held), "range": room})
+    narrow(
+        figure,
+        _STACKED,
+        height=780,
+        legend={"orientation": "h", "x": 0, "y": -0.12, "yanchor": "top"},
+        xaxis={"domain": [0, 1]},
+        yaxis={"domain": [0.58, 1]},
+        xaxis2={"domain": [0, 0.94]},
+        yaxis2={"domain": [0, 0.42], "showticklabels": True, "title": {"text": "mAP %"}},
+    )
     return figure
 
 

@@ -53,7 +53,10 @@ class LargePictures:
         # The id of a query may be that of an image, too; the box of the query is then not meant.
         image = name if query is None or name in self.session.images else query.image
         if image not in collection.members and not Path(image).is_absolute():
-            raise WorkbenchError(f"{display_name(name)!r} is not an image of {collection.name!r}")
+            shown = display_name(name)
+            if reason := dict(collection.problems).get(image):  # since it was shown
+                raise WorkbenchError(f"{shown!r} cannot be shown: {reason}.")
+            raise WorkbenchError(f"{shown!r} is not an image of {collection.name!r}")
         return Picture(name, image, box or (query.box if query is not None and image != name else None))
 
     def picture(self, name: str, side: int) -> tuple[About, bytes]:

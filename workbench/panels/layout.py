@@ -100,6 +100,13 @@ ENTRIES: dict[str, Entry] = {
         "Indexes compared with exact search by accuracy, memory and time, and their contents.",
         configured=True,
     ),
+    "budget_panel": Entry(
+        "Phone budget",
+        "budget",
+        "BudgetPanel",
+        "What a query from a phone costs: bytes sent and held, time and mAP of pictures, vectors and codes.",
+        configured=True,
+    ),
     "video_panel": Entry(
         "Video",
         "video",

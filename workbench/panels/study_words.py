@@ -89,6 +89,12 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "d = |a ⊕ b|;  sh: |a ⊕ b| / |a ∧ b|",
         "Charikar 2002 (lsh); Gong et al. 2013 (itq); Heo et al., CVPR 2012 (sh)",
     ),
+    "phone budget": (
+        "A phone sends a picture, a vector or a code of it, or holds the codes of the collection and sends "
+        "nothing. The fewer bytes are sent, the more of the network's weights and work are on the phone.",
+        "held = 2 · weights + codebooks + images · bytes of a code",
+        "Girod et al., IEEE Signal Processing Magazine 2011; Duan et al., IEEE TIP 2016",
+    ),
     "fine-tuning": (
         "The last blocks of the backbone are trained further, so that images of one label come nearer to "
         "each other than to images of other labels. The loss measures how far they are from that; an "
