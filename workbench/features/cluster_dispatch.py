@@ -66,8 +66,8 @@ class Dispatch:
         while not self._closed.is_set():
             try:
                 self.workers = self._client.nthreads()
-            except Exception as error:  # raised in the thread of the run
-                self._ended.put(("", error))
+            except (Exception, asyncio.CancelledError) as error:  # of many types while a connection ends
+                self._ended.put(("", ConnectionError(str(error))))  # raised in the thread of the run
                 return
             self._closed.wait(_WORKERS_PACE if self.workers else _PACE)
 
