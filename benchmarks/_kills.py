@@ -43,12 +43,21 @@ def _start(photos: Path, cache: Path, out: Path) -> Any:
 
 
 def _stored(cache: Path) -> dict[str, bytes]:
-    """The complete files of the stores, by path."""
-    return {
-        str(path.relative_to(cache)): path.read_bytes()
-        for kind in _KINDS
-        for path in (cache / kind).rglob("*.safetensors")
-    }
+    """The complete files of the stores, by path; of descriptors the numbers, as the file names its time."""
+    files = {kind: sorted((cache / kind).rglob("*.safetensors")) for kind in _KINDS}
+    stored = {str(path.relative_to(cache)): path.read_bytes() for kind in _KINDS for path in files[kind]}
+    numbers = {str(path.relative_to(cache)): _arrays(path) for path in files["descriptors"]}
+    return {**stored, **numbers}
+
+
+def _arrays(path: Path) -> bytes:
+    """The arrays of a file with their names; raises an error if it is damaged."""
+    from safetensors.numpy import load_file
+
+    from workbench.common import checksums
+
+    assert checksums.intact(path), f"{path.name} is damaged"
+    return b"".join(name.encode() + array.tobytes() for name, array in sorted(load_file(path).items()))
 
 
 def _numbers(out: Path) -> list[tuple[str, float, dict[str, float]]]:
