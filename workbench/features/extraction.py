@@ -27,7 +27,7 @@ from workbench.features.openvino_network import OpenVINONetwork
 from workbench.features.store import MapStore, Store
 
 CLUSTER_LEAST = 64  # fewer images are sooner processed here than by a cluster
-VERSION = 3  # increased when the same image and weights give other maps
+VERSION = 2  # increased when the same image and weights give other maps
 
 # Processes batches: (batches, number of all images, progress, task) to {key: error} of the images that cannot
 # be processed now. Finished batches are in the store, also if it raises.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -13,9 +14,11 @@ from workbench.features import cluster
 from workbench.features.backbones import BackboneSpec
 from workbench.features.batches import Item
 from workbench.features.extraction import MapExtractor, Runner
-from workbench.features.map_source import MapSource, scale_factor
 from workbench.features.openvino_network import MANY, OpenVINONetwork
 from workbench.features.store import MapStore
+
+if TYPE_CHECKING:
+    from workbench.features.map_source import MapSource
 
 
 class _OutputStore(MapStore):
@@ -27,19 +30,23 @@ class _OutputStore(MapStore):
 
 @dataclass(frozen=True)
 class MapRecipe:
-    """A network and the folder of its maps at one scale. ``sizes``: the common (width, height) of images."""
+    """A network and the folder of its maps at one scale. ``sizes``: the common (width, height) of images.
 
+    ``opens`` makes the source of maps of a network; ``factor`` is that of the image size.
+    """
+
+    opens: Callable[[BackboneSpec, str, Options], MapSource]
     spec: BackboneSpec
     pooling: str
     options: Options
-    scale: int
+    factor: float
     folder: Path
     sizes: tuple[tuple[int, int], ...]
 
     def __call__(self) -> MapExtractor:
         """Build the extractor. Raises WorkbenchError if it would make maps of another folder."""
-        source = MapSource(self.spec, self.pooling, self.options)
-        folder = source.folder(scale_factor(self.scale))
+        source = self.opens(self.spec, self.pooling, self.options)
+        folder = source.folder(self.factor)
         if folder.name != self.folder.name:
             raise WorkbenchError(
                 f"its maps of {self.spec.name} would be {folder.name!r} and not {self.folder.name!r}, so the "
@@ -51,7 +58,7 @@ class MapRecipe:
         return MapExtractor(network, _OutputStore(self.folder))
 
 
-def cluster_runner(source: MapSource, scale: int, folder: Path, items: Sequence[Item]) -> Runner:
+def cluster_runner(source: MapSource, factor: float, folder: Path, items: Sequence[Item]) -> Runner:
     """The Runner of the cluster that the options of a source name. Raises WorkbenchError without Dask."""
     options = replace(
         cluster.portable(source.options),
@@ -60,5 +67,5 @@ def cluster_runner(source: MapSource, scale: int, folder: Path, items: Sequence[
     )
     common = Counter(item.size for item in items).most_common(4)
     sizes = tuple(size for size, count in common if count >= MANY)
-    recipe = MapRecipe(source.spec, source.pooling, options, scale, folder, sizes)
+    recipe = MapRecipe(type(source), source.spec, source.pooling, options, factor, folder, sizes)
     return cluster.cluster_runner(source.options.scheduler, folder, recipe)

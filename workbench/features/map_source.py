@@ -18,7 +18,7 @@ from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.features import batches, extraction, models, runtime, weights
+from workbench.features import batches, extraction, models, openvino_network, runtime, weights
 from workbench.features import device as hardware
 from workbench.features.backbones import BackboneSpec
 from workbench.features.network import Network
@@ -160,7 +160,7 @@ class MapSource:
         if self.resize != "cells":  # the only way of earlier versions
             words.append(self.resize)
         if openvino:
-            words.append("openvino")
+            words.append(f"openvino{openvino_network.VERSION}")
         if scale != 1:
             words.append(f"{scale:.3f}")
         folder = "-".join("".join(c if c.isalnum() or c in "._" else "_" for c in word) for word in words)
@@ -242,7 +242,7 @@ class MapSource:
         if self.options.scheduler != "local":
             from workbench.features.map_recipe import cluster_runner
 
-            cluster = cluster_runner(self, scale, store.folder, items)
+            cluster = cluster_runner(self, scale_factor(scale), store.folder, items)
         return extraction.extract(items, store, self.network, progress, self._task(scale), cluster)
 
     def _task(self, scale: int) -> str:

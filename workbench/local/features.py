@@ -113,6 +113,13 @@ class FeatureStore(Store):
                 yield position, LocalFeatures(points[part], stored[part], (width, height))
 
 
+class _OutputStore(FeatureStore):
+    """A store that is only written to: the files in it are not read."""
+
+    def refresh(self) -> None:
+        """Nothing is read."""
+
+
 @dataclass(frozen=True)
 class FeatureExtractor:
     """Extracts the features of images and stores them."""
@@ -209,11 +216,15 @@ class LocalSource:
         )
         return [[items[n].key if n in items else "" for n in range(len(pictures))]], failures
 
+    def extractor(self, folder: Path) -> FeatureExtractor:
+        """What extracts features into a folder without reading what is stored there."""
+        return FeatureExtractor(self.describe(), _OutputStore(folder))
+
     def _cluster(self) -> extraction.Runner:
         """The runner of the cluster that the options name."""
         from workbench.local.feature_recipe import FeatureRecipe
 
-        recipe = FeatureRecipe(self.spec.name, cluster.portable(self.options), self.store.folder)
+        recipe = FeatureRecipe(type(self), self.spec.name, cluster.portable(self.options), self.store.folder)
         return cluster.cluster_runner(self.options.scheduler, self.store.folder, recipe)
 
     def features(self, picture: Picture) -> LocalFeatures | None:
