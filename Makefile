@@ -5,8 +5,8 @@ BIN := .venv/bin
 # What trains for an hour is started by name: docs/learning.md.
 TRAINING := $(addprefix benchmarks/,attack.py attention.py hardnet.py learning.py sketch_search.py whitening.py words.py)
 BENCHMARKS := $(sort $(filter-out benchmarks/_% $(TRAINING),$(wildcard benchmarks/*.py)))
-# Three processes of one thread each, for two cores: browsers, kernels and servers are waited for a third of
-# the time. tests/conftest.py says which tests stay in one process.
+# Three processes of one thread each, for two cores, as browsers, kernels and servers are waited for.
+# tests/conftest.py says which tests stay in one process.
 WORKERS := --numprocesses=3 --dist=loadscope --no-loadscope-reorder
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
