@@ -6,13 +6,14 @@ import contextlib
 from hashlib import blake2b
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.index_server import IndexServer
 from workbench.config.options import Options
 from workbench.engine.description import DescribedCollection
+from workbench.features.extraction import acquire
 from workbench.search import index_io, milvus_build, milvus_index
 from workbench.search.milvus_index import MilvusIndex
 
@@ -45,17 +46,8 @@ def served_index(
         with contextlib.suppress(OSError):  # without a writable cache nobody waits
             folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder / f"{fingerprint}.lock")
-            _acquire(lock, progress)
+            acquire(lock, progress, "fills the index server")
             stack.callback(lock.release)
         return milvus_build.build(
             server, config.index_steps, vectors, ids, distractors, fingerprint, progress
         )
-
-
-def _acquire(lock: FileLock, progress: Progress) -> None:
-    while True:
-        try:
-            lock.acquire(timeout=0.2)
-            return
-        except Timeout:
-            progress("waiting for another process that fills the index server", 0, 0)

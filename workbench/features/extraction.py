@@ -149,14 +149,14 @@ def fill_store(
     return unreadable
 
 
-def acquire(lock: FileLock, progress: Progress) -> None:
-    """Wait for a lock; ``progress`` may raise Cancelled in the meantime."""
+def acquire(lock: FileLock, progress: Progress, work: str = "extracts the same images") -> None:
+    """Wait for a lock of a process that does some ``work``; ``progress`` may raise Cancelled meanwhile."""
     while True:
         try:
             lock.acquire(timeout=0.2)
             return
         except Timeout:
-            progress("waiting for another process that extracts the same images", 0, 0)
+            progress(f"waiting for another process that {work}", 0, 0)
 
 
 def _reasons(errors: dict[str, WorkbenchError], total: int) -> dict[str, str]:
