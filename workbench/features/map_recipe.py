@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from workbench.features.map_source import MapSource
 
 
-class _OutputStore(MapStore):
-    """A store that is only written to: the files in it, of which there may be very many, are not read."""
-
-    def refresh(self) -> None:
-        """Nothing is read."""
-
-
 @dataclass(frozen=True)
 class MapRecipe:
     """A network and the folder of its maps at one scale. ``sizes``: the common (width, height) of images.
@@ -55,7 +48,7 @@ class MapRecipe:
         network = source.network()
         if isinstance(network, OpenVINONetwork):
             network.prepare(size for size in self.sizes for _ in range(MANY))
-        return MapExtractor(network, _OutputStore(self.folder))
+        return MapExtractor(network, MapStore(self.folder, write_only=True))
 
 
 def cluster_runner(source: MapSource, factor: float, folder: Path, items: Sequence[Item]) -> Runner:

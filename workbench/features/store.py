@@ -50,10 +50,13 @@ class DamagedFiles(WorkbenchError):
 
 
 class Store:
-    """Batches of tensors of images, which are named by keys. ``damaged``: the batches that were removed."""
+    """Batches of tensors of images, which are named by keys. ``damaged``: the batches that were removed.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    With ``write_only`` the files of the folder, of which there may be very many, are not read.
+    """
+
+    def __init__(self, folder: Path, write_only: bool = False) -> None:
+        self.folder, self._write_only = folder, write_only
         self.damaged: set[Block] = set()
         self._verified: dict[Block, Stamp] = {}
         self._seen: set[str] = set()
@@ -64,6 +67,8 @@ class Store:
 
     def refresh(self) -> None:
         """Read the headers of new batch files and the index of new packs, and forget deleted ones."""
+        if self._write_only:
+            return
         try:
             entries = [entry.name for entry in os.scandir(self.folder)]
         except (FileNotFoundError, NotADirectoryError):  # the latter is reported when it is written

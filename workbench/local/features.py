@@ -113,13 +113,6 @@ class FeatureStore(Store):
                 yield position, LocalFeatures(points[part], stored[part], (width, height))
 
 
-class _OutputStore(FeatureStore):
-    """A store that is only written to: the files in it are not read."""
-
-    def refresh(self) -> None:
-        """Nothing is read."""
-
-
 @dataclass(frozen=True)
 class FeatureExtractor:
     """Extracts the features of images and stores them."""
@@ -218,7 +211,7 @@ class LocalSource:
 
     def extractor(self, folder: Path) -> FeatureExtractor:
         """What extracts features into a folder without reading what is stored there."""
-        return FeatureExtractor(self.describe(), _OutputStore(folder))
+        return FeatureExtractor(self.describe(), FeatureStore(folder, write_only=True))
 
     def _cluster(self) -> extraction.Runner:
         """The runner of the cluster that the options name."""
