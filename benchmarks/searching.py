@@ -109,10 +109,9 @@ def single_queries(posters: np.ndarray) -> None:
 
 def bare_parameters(ours: Any, k: int) -> Any:
     """The parameters by which FAISS searches as our index does."""
-    if isinstance(ours, faiss_index.FaissIndex) and ours.graph:
+    if ours.graph:
         return faiss.SearchParametersHNSW(efSearch=max(ours.probes, k))
-    probes = isinstance(ours, faiss_index.FaissIndex) and ours.probes
-    return faiss.SearchParametersIVF(nprobe=probes) if probes else None
+    return faiss.SearchParametersIVF(nprobe=ours.probes) if ours.probes else None
 
 
 def medians(searches: list[tuple[Callable[[Any], Any], Any]]) -> list[float]:

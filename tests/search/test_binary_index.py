@@ -149,7 +149,7 @@ def test_only_probed_cells_are_searched(cells: str) -> None:
         np.testing.assert_array_equal(ranking.rows, full.rows[np.isin(cell[full.rows], nearest)])
         assert 0 < len(ranking.rows) < 500
     same(inverted.search(x[:40], 5), [Ranking(f.rows[:5], f.scores[:5]) for f in inverted.search(x[:40])])
-    probing = faiss_index.with_probes(inverted, 16)
+    probing = inverted.probing(16)
     same(probing.search(x[:3]), plain.search(x[:3]))
 
 
@@ -178,7 +178,7 @@ def test_index_from_state_is_the_same(name: str) -> None:
         index.bytes,
         index.shared_bytes,
     )
-    assert restored.warning == index.warning
+    assert restored.note == index.note
 
 
 @pytest.mark.parametrize("name", [*CODERS, "ivf:8:2,lsh:32"])
@@ -256,5 +256,5 @@ def test_non_finite_query_has_a_finite_ranking(name: str) -> None:
 def test_spheres_can_be_fitted_to_fewer_vectors_than_bits() -> None:
     x = unit(20)
     index = build("sh:64", x)
-    assert "overlap unevenly" in index.warning
+    assert "overlap unevenly" in index.note
     assert [ranking.rows[0] for ranking in index.search(x, 1)] == list(range(20))

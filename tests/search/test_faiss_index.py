@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import Step, parse_index
-from workbench.search.faiss_index import FaissIndex, build, with_probes
+from workbench.search.faiss_index import FaissIndex, build
 from workbench.search.quantizer import CoarseQuantizer, fit_coarse_quantizer, shorten_centroids
 from workbench.search.ranking import Ranking
 
@@ -148,7 +148,7 @@ def test_more_probes_keep_results_and_share_the_index() -> None:
     index = build(steps("ivf:16:1"), vectors)
     rows_by_probes = []
     for probes in (1, 2, 5, 16):
-        view = with_probes(index, probes)
+        view = index.probing(probes)
         assert isinstance(view, FaissIndex) and isinstance(index, FaissIndex)
         assert view.index is index.index
         assert view.name == ("ivf:16" if probes == 4 else f"ivf:16:{probes}")

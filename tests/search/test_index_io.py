@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.search.test_faiss_index import EVERY, steps, unit
 from workbench.config.errors import WorkbenchError
 from workbench.search import index_io
-from workbench.search.faiss_index import build, with_probes
+from workbench.search.faiss_index import build
 
 VECTORS, QUERIES = unit(200, 16), unit(4, 16, 1)
 OF = index_io.fingerprint(VECTORS)
@@ -43,9 +43,9 @@ def test_restored_index_gives_the_same_rankings(index: str, tmp_path: Path) -> N
 
 
 def test_number_of_probed_cells_is_restored(tmp_path: Path) -> None:
-    index_io.write(tmp_path / "i", with_probes(build(steps("ivf:8"), VECTORS), 3), OF)
+    index_io.write(tmp_path / "i", build(steps("ivf:8"), VECTORS).probing(3), OF)
     assert index_io.read(tmp_path / "i").name == "ivf:8"  # the rounded square root of 8 is 3
-    index_io.write(tmp_path / "i", with_probes(build(steps("ivf:8"), VECTORS), 5), OF)
+    index_io.write(tmp_path / "i", build(steps("ivf:8"), VECTORS).probing(5), OF)
     assert index_io.read(tmp_path / "i").name == "ivf:8:5"
 
 

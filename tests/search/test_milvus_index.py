@@ -119,7 +119,7 @@ def test_indexes_return_the_nearest_with_the_scores_of_their_codes(
     indexes: dict[str, MilvusIndex], vectors: np.ndarray, kind: str
 ) -> None:
     index, exact = indexes[kind], faiss_index.build((), vectors).search(vectors[:20], 10)
-    rankings = faiss_index.with_probes(index, 8).search(vectors[:20], 10)
+    rankings = index.probing(8).search(vectors[:20], 10)
     recall = np.mean([len({*a.rows} & {*b.rows}) / 10 for a, b in zip(exact, rankings, strict=True)])
     assert recall > (0.5 if "pq" in kind else 0.97)
     for query, ranking in zip(vectors[:3], rankings, strict=False):

@@ -28,7 +28,7 @@ from workbench.evaluation.positives import PositiveRanks, count_positives, rank_
 from workbench.evaluation.scores import mean_scores
 from workbench.search import faiss_index
 from workbench.search.duplicates import Duplicates, find_duplicates
-from workbench.search.exact import TOGETHER, Exact
+from workbench.search.exact import TOGETHER
 from workbench.search.ranking import Index
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Tradeoff(Drawable):
             self._drop_oldest()
         built, seconds = self._built[trained]
         probing = next((step for step in steps if step.name in SUGGESTING), None)
-        return (built if probing is None else faiss_index.with_probes(built, int(probing.args[1]))), seconds
+        return (built if probing is None else built.probing(int(probing.args[1]))), seconds
 
     def _drop_oldest(self) -> None:
         """Drop the oldest indexes beyond the memory limit; another thread may do the same at once."""
@@ -224,8 +224,8 @@ class Tradeoff(Drawable):
         for start in range(0, len(self.queries), together):
             progress(f"evaluating {index.name}", start, len(self.queries))
             batch = self.queries[start : start + together]
-            if isinstance(index, Exact):
-                for number, scores in enumerate(index.similarities(torch.from_numpy(batch)), start):
+            if (exact := index.exhaustive) is not None:
+                for number, scores in enumerate(exact.similarities(torch.from_numpy(batch)), start):
                     yield count_positives(scores, truth[number], protocol)
                 continue
             if self._duplicates is None:

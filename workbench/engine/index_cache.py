@@ -15,8 +15,6 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.config.steps import CODES, INVERTED, Step
 from workbench.search import faiss_index, index_io
-from workbench.search.binary_index import CodeIndex
-from workbench.search.milvus_index import MilvusIndex
 from workbench.search.ranking import Index
 
 MIN_SECONDS = 1.0  # an index that took longer to build is saved on disk
@@ -55,7 +53,7 @@ def index_warnings(config: Config, index: Index) -> Iterator[str]:
                 f"approximate index: {step} searches {int(step.args[1])} of {cells} cells, "
                 "and images in other cells count as not found"
             )
-        elif step.name in ("hnsw", "diskann") and isinstance(index, faiss_index.FaissIndex | MilvusIndex):
+        elif index.graph:
             all_others = ", and all others count as not found" if index.reach < index.size else ""
             yield (
                 f"approximate index: {step} searches its graph with up to {index.reach} candidates for "
@@ -63,16 +61,11 @@ def index_warnings(config: Config, index: Index) -> Iterator[str]:
             )
         elif step.name in CODES:
             yield f"approximate index: scores are of codes by {step}, {index.bytes:g} bytes per image"
-    if (
-        isinstance(index, faiss_index.FaissIndex)
-        and (count := index.centroids)
-        and count < 2**faiss_index.BITS
-    ):
-        yield f"codes have {count} centroids, not {2**faiss_index.BITS}: there are too few images for more"
-    if isinstance(index, MilvusIndex):
+    if 0 < index.centroids < 2**faiss_index.BITS:
+        of = f"{index.centroids} centroids, not {2**faiss_index.BITS}"
+        yield f"codes have {of}: there are too few images for more"
+    if index.note:
         yield index.note
-    if isinstance(index, CodeIndex) and index.warning:
-        yield index.warning
     for step in config.reranking_steps:
         if step.name == "nojunk":
             yield "junk was removed by the ground truth before re-ranking, which no user could do"

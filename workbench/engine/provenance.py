@@ -20,7 +20,6 @@ from workbench.engine.description import DescribedCollection
 from workbench.engine.searcher import Searcher
 from workbench.features.map_source import MapSource
 from workbench.local.vocabulary import VisualWords
-from workbench.search.milvus_index import MilvusIndex
 
 FEW_CLASSES = 80  # with fewer, the directions of most variance tell them apart
 FEW_VECTORS = 3  # vectors per dimension; with fewer, whitening mostly amplifies noise
@@ -34,7 +33,6 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
     fitted = [w.provenance for w in (*descriptors.regional, *descriptors.final) if w is not None]
     attention, proposals = descriptors.attention, descriptors.proposals
     runtime = source.runtime if isinstance(source, MapSource) else ""
-    served = searcher.index if isinstance(searcher.index, MilvusIndex) else None
     return {
         "collection": described.collection.name,
         "protocol": protocol.name,
@@ -57,11 +55,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         **({} if described.words is None else {"vocabulary": _vocabulary(described)}),
         **({} if searcher.keypoints is None else {"verified by": searcher.keypoints.source.spec.name}),
         "index": searcher.index.name,
-        **(
-            {}
-            if not isinstance(searcher.index, MilvusIndex)
-            else {"index server": str(searcher.index.server)}
-        ),
+        **({"index server": server} if (server := searcher.index.served_by) else {}),
         "shared_bytes": searcher.index.shared_bytes,
         "distractors": source.options.distractors,
         "seconds": round(described.seconds + sum(searcher.build_seconds.values()), 3),
@@ -76,7 +70,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
             "timm": version("timm"),
             "python": platform.python_version(),
             **({"openvino": version("openvino")} if runtime.startswith("openvino") else {}),
-            **({} if served is None else {"milvus": served.version}),
+            **searcher.index.versions,
         },
     }
 

@@ -15,8 +15,6 @@ from workbench.engine.searcher import Exhaustive, Searcher
 from workbench.evaluation.grades import JUNK, SELF
 from workbench.evaluation.positives import PositiveRanks, count_positives, rank_positives
 from workbench.search import exact, faiss_index
-from workbench.search.faiss_index import FaissIndex
-from workbench.search.milvus_index import MilvusIndex
 from workbench.search.ranking import Ranking
 
 FEATURE_BATCH = 64  # queries whose local features are held at a time
@@ -134,6 +132,6 @@ def rank_queries(searcher: Searcher, k: int, progress: Progress = silent) -> Ite
 
 def _candidates(searcher: Searcher, truth: GradedQueries) -> int | None:
     """The number of candidates of a graph: the whole ranking, or twice the positives that a query has."""
-    if not isinstance(searcher.index, FaissIndex | MilvusIndex) or not searcher.index.graph:
+    if not searcher.index.graph:
         return None
     return max([faiss_index.CANDIDATES, *(2 * len(graded.ids) for graded in truth)])

@@ -27,12 +27,9 @@ from workbench.local.features import LocalFeatures
 from workbench.local.inverted_file import InvertedFile
 from workbench.search import faiss_index, query_expansion, synthetic_distractors
 from workbench.search.duplicates import Duplicates, find_duplicates
-from workbench.search.exact import Exact
-from workbench.search.milvus_index import MilvusIndex
 from workbench.search.probing import search_at_least
-from workbench.search.ranking import Index, Ranking
+from workbench.search.ranking import Exhaustive, Index, Ranking
 
-Exhaustive = Exact | InvertedFile  # compares a query with all images
 MAX_SEARCHERS = 8  # held in memory
 ROUNDING = 1e-5  # largest relative difference of two scores that is taken for a rounding error
 MAX_BYTES = 2**30  # that they hold besides the descriptors; the newest searcher is always kept
@@ -80,8 +77,7 @@ class Searcher:
             rankings = search_at_least(self.index, vectors, k, only_first)
         else:
             # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
-            graph = isinstance(self.index, faiss_index.FaissIndex | MilvusIndex) and self.index.graph
-            rankings = search_at_least(self.index, vectors, None if graph else k)
+            rankings = search_at_least(self.index, vectors, None if self.index.graph else k)
         timings["search"] = time.perf_counter() - started
         for step, rerank in self.rerankers:
             started = time.perf_counter()
@@ -101,11 +97,11 @@ class Searcher:
     @cached_property
     def exhaustive(self) -> Exhaustive | None:
         """The index, if rankings are the images sorted by its ``similarities``; else None."""
-        return self.index if not self.rerankers and isinstance(self.index, Exhaustive) else None
+        return None if self.rerankers else self.index.exhaustive
 
     @cached_property
     def _duplicates(self) -> Duplicates:
-        return self.index.duplicates if isinstance(self.index, Exact) else find_duplicates(self.vectors)
+        return self.index.duplicates or find_duplicates(self.vectors)
 
     def features(self, rows: Sequence[int]) -> list[LocalFeatures]:
         """The local features of pictures by their rows, if re-ranking compares them; else none."""
@@ -122,10 +118,9 @@ class Searcher:
 
     def code_score(self, query: torch.Tensor, row: int) -> float | None:
         """The inner product of a query [D] with an image's product code; None without such codes."""
-        codes = isinstance(self.index, faiss_index.FaissIndex | MilvusIndex) and self.index.centroids
-        if not codes or any(step.name == "dba" for step in self.config.reranking_steps):
+        if not self.index.centroids or any(step.name == "dba" for step in self.config.reranking_steps):
             return None
-        return self.index.score(query.cpu().numpy(), row)  # type: ignore[attr-defined]
+        return self.index.score(query.cpu().numpy(), row)
 
     def junk_of(self, query: Query | None) -> list[int]:
         """The rows that are junk for a query, or that every setting of the protocol ignores.
@@ -184,10 +179,9 @@ class SearcherCache:
 
 def _held_bytes(searcher: Searcher) -> float:
     """The bytes that a searcher holds besides the descriptors."""
-    vectors = searcher.vectors.nbytes * (len(searcher.rerankers) > 0) + 0.0
-    if isinstance(searcher.index, Exact | MilvusIndex):
-        return vectors
-    return vectors + searcher.index.bytes * searcher.index.size
+    index = searcher.index
+    vectors = searcher.vectors.nbytes * (len(searcher.rerankers) > 0)
+    return vectors + index.bytes * index.size * index.own_memory
 
 
 def build_searcher(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
 
 from workbench.common.lazy import compiled, lazy_module
 from workbench.search.exact import rankings
-from workbench.search.ranking import Ranking
+from workbench.search.ranking import IndexTraits, Ranking
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -37,7 +37,7 @@ def _add(
 
 
 @dataclass(frozen=True)
-class InvertedFile:
+class InvertedFile(IndexTraits):
     """For each word, the images that contain it and its weight there: ``postings`` [N, words], by column.
 
     Search is exact: an image without any word of the query scores zero.
@@ -59,6 +59,10 @@ class InvertedFile:
     @property
     def bytes(self) -> float:
         return _POSTING_BYTES * self.postings.nnz / max(1, self.size)
+
+    @property
+    def exhaustive(self) -> Self:
+        return self
 
     def scores(self, query: np.ndarray) -> np.ndarray:
         """Return inner products of a query [words] with all images, float32 [N]; reads only its own words."""

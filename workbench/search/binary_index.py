@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
@@ -14,15 +15,16 @@ from workbench.config.steps import Step
 from workbench.search import hamming, kmeans, lsh, spherical_hashing
 from workbench.search.hamming import Visit
 from workbench.search.lsh import Hyperplanes
+from workbench.search.probing import probing_steps
 from workbench.search.quantizer import CoarseQuantizer, fit_coarse_quantizer
-from workbench.search.ranking import Ranking
+from workbench.search.ranking import IndexTraits, Ranking
 from workbench.search.spherical_hashing import Spheres
 
 faiss = lazy_module("faiss")
 
 
 @dataclass(frozen=True)
-class CodeIndex:
+class CodeIndex(IndexTraits):
     """Codes uint8 [N, B/8], sorted by cell and, within a cell, by row of the database.
 
     Scores are the fraction of equal bits for ``lsh`` and ``itq``, and the negative spherical Hamming
@@ -47,7 +49,6 @@ class CodeIndex:
 
     @property
     def cell_count(self) -> int:
-        """The number of cells that can be probed; 0 without cells."""
         return 0 if self.cells is None else self.cells.count
 
     @property
@@ -66,9 +67,12 @@ class CodeIndex:
         return self.coder.nbytes + cells
 
     @property
-    def warning(self) -> str:
+    def note(self) -> str:
         """The warning of the coder; empty if there is none."""
         return self.coder.warning
+
+    def probing(self, probes: int) -> Self:
+        return replace(self, steps=probing_steps(self.steps, probes), probes=probes)
 
     def encode(self, queries: np.ndarray) -> np.ndarray:
         """Encode vectors [Q, D] as codes uint8 [Q, B/8]."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 
 from workbench.search.duplicates import Duplicates, find_duplicates
-from workbench.search.ranking import Ranking
+from workbench.search.ranking import IndexTraits, Ranking
 
 TOGETHER = 2**25  # scores in memory at a time
 _GROUP = 64  # scores of which the highest is compared with those of other groups
@@ -71,12 +71,13 @@ def rankings(scores: np.ndarray, k: int | None = None) -> list[Ranking]:
 
 
 @dataclass(frozen=True)
-class Exact:
+class Exact(IndexTraits):
     """Exhaustive search: each query is compared with every vector of the database [N, D]."""
 
     vectors: torch.Tensor
     name: ClassVar[str] = "exact"
     shared_bytes: ClassVar[int] = 0
+    own_memory: ClassVar[bool] = False
 
     @property
     def size(self) -> int:
@@ -85,6 +86,10 @@ class Exact:
     @property
     def bytes(self) -> float:
         return 4.0 * self.vectors.shape[1]
+
+    @property
+    def exhaustive(self) -> Self:
+        return self
 
     @cached_property
     def duplicates(self) -> Duplicates:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from workbench.search import binary_index, code_scan, kmeans, product_quantizati
 from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.exact import Exact
 from workbench.search.faiss_call import Call, faiss_call
+from workbench.search.probing import probing_steps
 from workbench.search.quantizer import fit_coarse_quantizer, shorten_centroids
-from workbench.search.ranking import Index, Ranking, sorted_ranking
+from workbench.search.ranking import Index, IndexTraits, Ranking, sorted_ranking
 
 faiss = lazy_module("faiss")
 
@@ -32,7 +33,7 @@ _ID = 8  # bytes of a row number in an inverted list
 
 
 @dataclass(frozen=True)
-class FaissIndex:
+class FaissIndex(IndexTraits):
     """A FAISS index by inner product. ``probes``: cells probed, or the smallest candidate list of hnsw."""
 
     steps: tuple[Step, ...]
@@ -40,6 +41,7 @@ class FaissIndex:
     bytes: float
     shared_bytes: int
     probes: int = 0
+    selects_ties: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
@@ -80,10 +82,7 @@ class FaissIndex:
         return faiss_call(self)
 
     def probing(self, probes: int) -> FaissIndex:
-        """The same index, without copying, with another number of probed cells or candidates."""
-        first, *rest = self.steps
-        step = Step(first.name, (first.args[0], float(probes)))
-        index = replace(self, steps=(step, *rest), probes=probes)
+        index = replace(self, steps=probing_steps(self.steps, probes), probes=probes)
         read = vars(self).keys() - {field.name for field in fields(self)} - {"_call"}
         vars(index).update({name: vars(self)[name] for name in read})  # cached, the same for any ``probes``
         return index
@@ -110,11 +109,9 @@ class FaissIndex:
 
     @property
     def centroids(self) -> int:
-        """Number of centroids per sub-vector; 0 without product codes."""
         return int(self.inner.pq.ksub) if hasattr(self.inner, "pq") else 0
 
     def score(self, query: np.ndarray, row: int) -> float:
-        """Return the score of a database row for a query [D], whichever cell the row is in."""
         vector, inverted = np.ascontiguousarray(query[None], np.float32), self.inverted
         if inverted is None:
             return float(vector[0] @ self.index.reconstruct(row))
@@ -127,17 +124,14 @@ class FaissIndex:
 
     @property
     def cell_count(self) -> int:
-        """The number of cells that can be probed; 0 without cells."""
         return 0 if self.inverted is None else int(self.inverted.nlist)
 
     @cached_property
     def graph(self) -> bool:
-        """Whether the index is a graph, of which a search sees a list of candidates."""
         return self.steps[0].name == "hnsw"
 
     @property
     def reach(self) -> int:
-        """The largest number of rows that a search without ``k`` can return."""
         if self.graph:
             return min(self.size, max(self.probes, CANDIDATES))
         if self.inverted is None:
@@ -207,15 +201,6 @@ def build(steps: Sequence[Step], vectors: Any, seed: int = 0, progress: Progress
     rotation = _rotation(code, data, seed, progress) if code is not None and code.name == "opq" else None
     coarse = steps[0] if steps[0].name in INVERTED else None
     return _filled(tuple(steps), coarse, code, rotation, data, seed, progress)
-
-
-def with_probes(index: Index, probes: int) -> Index:
-    """Return the same index, without copying, with another number of probed cells (hnsw: candidates)."""
-    if isinstance(index, FaissIndex):
-        return index.probing(probes)
-    first, *rest = index.steps  # type: ignore[attr-defined]
-    step = Step(first.name, (first.args[0], float(probes)))
-    return replace(index, steps=(step, *rest), probes=probes)  # type: ignore[type-var]
 
 
 def _rotation(step: Step, vectors: np.ndarray, seed: int, progress: Progress) -> Any:

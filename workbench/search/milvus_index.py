@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Self
 from urllib.parse import quote_from_bytes
 
 import numpy as np
@@ -15,7 +15,8 @@ from workbench.config.index_server import IndexServer
 from workbench.config.steps import Step
 from workbench.search import milvus_client
 from workbench.search.milvus_client import answering
-from workbench.search.ranking import Ranking, sorted_ranking
+from workbench.search.probing import probing_steps
+from workbench.search.ranking import IndexTraits, Ranking, sorted_ranking
 
 MOST_RESULTS = 16_384  # that Milvus returns for a query
 CANDIDATES = 10_000  # of a graph, if the whole ranking is wanted, as in memory
@@ -29,7 +30,7 @@ CENTROID_BITS = 8  # bits of a sub-vector's code
 
 
 @dataclass(frozen=True)
-class MilvusIndex:
+class MilvusIndex(IndexTraits):
     """The vectors of ``ids`` [N] in a collection of a Milvus server, by inner product.
 
     ``steps`` are empty for an exhaustive search. ``probes``: cells probed, or the smallest list of
@@ -43,6 +44,8 @@ class MilvusIndex:
     ids: tuple[str, ...] = field(repr=False)
     dimensions: int
     probes: int = 0
+    selects_ties: ClassVar[bool] = True
+    own_memory: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -67,23 +70,30 @@ class MilvusIndex:
 
     @property
     def cell_count(self) -> int:
-        """The number of cells that can be probed; 0 without cells."""
         return next((int(step.args[0]) for step in self.steps if step.name == "ivf"), 0)
 
     @property
     def graph(self) -> bool:
-        """Whether the index is a graph, of which a search sees a list of candidates."""
         return bool(self.steps) and self.steps[0].name in ("hnsw", "diskann")
 
     @property
     def reach(self) -> int:
-        """The largest number of images that a search without ``k`` returns."""
         return min(self.size, max(self.probes, CANDIDATES) if self.graph else MOST_RESULTS)
 
     @property
     def centroids(self) -> int:
-        """Number of centroids per sub-vector; 0 without product codes."""
         return 2**CENTROID_BITS * any(step.name == "pq" for step in self.steps)
+
+    @property
+    def served_by(self) -> str:
+        return str(self.server)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {"milvus": self.version}
+
+    def probing(self, probes: int) -> Self:
+        return replace(self, steps=probing_steps(self.steps, probes), probes=probes)
 
     @property
     def note(self) -> str:

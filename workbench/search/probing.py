@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from workbench.search.binary_index import CodeIndex
-from workbench.search.faiss_index import FaissIndex, with_probes
-from workbench.search.milvus_index import MilvusIndex
+from workbench.config.steps import Step
 from workbench.search.ranking import Index, Ranking
 
-_CELLS = FaissIndex, CodeIndex, MilvusIndex  # which may have cells
 _ROUNDING = 1e-5  # largest relative difference between the scores of equal vectors, before they are equalised
 
 
@@ -24,26 +23,30 @@ def search_at_least(
     """
     if k is None:
         return index.search(queries)
-    if isinstance(index, FaissIndex | MilvusIndex) and index.graph and (k >= index.probes or not only_first):
+    if index.graph and (k >= index.probes or not only_first):
         return index.search(queries, min(index.size, max(k, index.probes)))
     rankings = _first(index, queries, k) if only_first else index.search(queries)
-    if not isinstance(index, _CELLS):
-        return rankings
     probes, wanted = index.probes, min(k, index.size)
     while short := [position for position, ranking in enumerate(rankings) if len(ranking.rows) < wanted]:
         if probes >= index.cell_count:
             break
         probes = min(2 * probes, index.cell_count)
-        for position, ranking in zip(short, with_probes(index, probes).search(queries[short]), strict=True):
+        for position, ranking in zip(short, index.probing(probes).search(queries[short]), strict=True):
             rankings[position] = ranking
     return rankings
 
 
+def probing_steps(steps: Sequence[Step], probes: int) -> tuple[Step, ...]:
+    """The steps of an index, the first of them with another number of probed cells or candidates."""
+    first, *rest = steps
+    return (Step(first.name, (first.args[0], float(probes))), *rest)
+
+
 def _first(index: Index, queries: np.ndarray, k: int) -> list[Ranking]:
     """Rank the first ``k`` rows within reach, or more."""
-    if not isinstance(index, FaissIndex | MilvusIndex):
+    if not index.selects_ties:
         return index.search(queries, k)
-    # These select any of the rows that tie for the last place, so that all of them are needed.
+    # All of the rows that tie for the last place are needed.
     count, most = k + 1, index.probes if index.graph else index.size
     rankings = index.search(queries, count)
     while count < most and (

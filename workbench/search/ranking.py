@@ -1,9 +1,9 @@
-"""A ranking as a table, and the change of ranks between two rankings."""
+"""A ranking as a table, the change of ranks between two rankings, and what every index answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from workbench.common.columns import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
+
+    from workbench.search.duplicates import Duplicates
 
 
 def ranking_table(
@@ -68,13 +71,97 @@ class Ranking(NamedTuple):
     scores: np.ndarray
 
 
-class Index(Protocol):
+class Exhaustive(Protocol):
+    """A comparison of a query with all images: rankings are the images sorted by their similarities."""
+
+    @property
+    def size(self) -> int: ...
+
+    def similarities(self, queries: torch.Tensor) -> np.ndarray:
+        """Scores float32 [Q, N] of queries [Q, D] with all images."""
+        ...
+
+
+class IndexTraits(Protocol):
+    """What is asked of an index besides searching; an index inherits the usual answers and states its own."""
+
+    @property
+    def size(self) -> int: ...  # number of vectors
+
+    @property
+    def exhaustive(self) -> Exhaustive | None:
+        """The index itself if it compares a query with all images."""
+        return None
+
+    @property
+    def duplicates(self) -> Duplicates | None:
+        """The rows with the same vector as an earlier row, if the index knows them."""
+        return None
+
+    @property
+    def graph(self) -> bool:
+        """Whether the index is a graph, of which a search sees a list of candidates."""
+        return False
+
+    @property
+    def cell_count(self) -> int:
+        """The number of cells that can be probed; 0 without cells."""
+        return 0
+
+    @property
+    def probes(self) -> int:
+        """Cells probed, or the smallest list of candidates of a graph."""
+        return 0
+
+    def probing(self, probes: int) -> Self:
+        """The same index, without copying, with another number of probed cells or candidates."""
+        return self
+
+    @property
+    def reach(self) -> int:
+        """The largest number of rows that a search without ``k`` can return."""
+        return self.size
+
+    @property
+    def selects_ties(self) -> bool:
+        """Whether a search for ``k`` rows returns any of those that tie for the last place."""
+        return False
+
+    @property
+    def centroids(self) -> int:
+        """Number of centroids per sub-vector; 0 without product codes."""
+        return 0
+
+    def score(self, query: np.ndarray, row: int) -> float | None:
+        """The score of a row for a query [D], whichever cell it is in; None if the index cannot tell."""
+        return None
+
+    @property
+    def own_memory(self) -> bool:
+        """Whether the index holds its bytes in this process, besides the descriptors."""
+        return True
+
+    @property
+    def note(self) -> str:
+        """What is said of the index beside every number; empty if nothing must be said."""
+        return ""
+
+    @property
+    def served_by(self) -> str:
+        """The address of the server that searches; empty if this process does."""
+        return ""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of the programs that search besides this package, by their names."""
+        return {}
+
+
+class Index(IndexTraits, Protocol):
     """A database [N, D] searchable by inner product or an approximation of it; higher scores are better."""
 
     @property
     def name(self) -> str: ...  # the steps that built it, as in ``ivf:64,pq:16``
-    @property
-    def size(self) -> int: ...  # number of vectors
     @property
     def bytes(self) -> float: ...  # per vector, without the shared bytes
     @property
