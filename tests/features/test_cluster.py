@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -213,8 +213,8 @@ def test_a_scheduler_that_does_not_answer_is_named_with_the_command_that_starts_
 def test_without_dask_the_message_names_the_install_command(
     photos: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(WorkbenchError, match=r"pip install 'retrieval-workbench\[cluster\]'"):
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
+    with pytest.raises(WorkbenchError, match=r"package distributed is not .*\[cluster\]"):
         source(tmp_path, "tcp://127.0.0.1:9").extract(photos)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.support.extraction import NETWORK, pictures, source
 from tests.support.pictures import folder_of, picture
+from workbench.common.packages import installed
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.features import batches, models, openvino_network, runtime
@@ -21,9 +22,7 @@ from workbench.features.map_source import MapSource
 from workbench.features.network import Network
 from workbench.features.rounding import round_kernels
 
-needs_openvino = pytest.mark.skipif(
-    importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed"
-)
+needs_openvino = pytest.mark.skipif(not installed("openvino"), reason="OpenVINO is not installed")
 
 
 def source_by(cache: Path, wanted: str, backbone: str = NETWORK) -> MapSource:
@@ -103,7 +102,7 @@ def test_pictures_keep_the_runtime_of_their_stored_maps(
 def test_stored_maps_decide_before_a_comparison(
     monkeypatch: pytest.MonkeyPatch, pictures: int, by_torch: int, by_openvino: int, chosen: bool
 ) -> None:
-    monkeypatch.setattr(runtime, "is_installed", lambda: True)
+    monkeypatch.setattr(runtime, "installed", lambda module: True)
     monkeypatch.setattr(runtime, "version", lambda name: "1")
     monkeypatch.setattr(runtime, "_remembered", lambda file: runtime.Comparison("", 1.0, 2.0))
 
@@ -136,8 +135,8 @@ def test_a_network_that_cannot_be_converted_runs_in_pytorch_with_a_note(tmp_path
 def test_openvino_that_is_missing_is_named_with_its_install_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(WorkbenchError, match=r"needs the package openvino; run pip install .*\[openvino\]"):
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as if it were not installed
+    with pytest.raises(WorkbenchError, match=r"package openvino is not installed; run .*\[openvino\]"):
         source_by(tmp_path, "openvino").network()
     assert source_by(tmp_path, "auto").runtime.startswith("torch")
 

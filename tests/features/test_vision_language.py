@@ -211,6 +211,5 @@ def test_without_open_clip_the_error_names_the_extra(monkeypatch: pytest.MonkeyP
     vision_language.model_name.cache_clear()
     vision_language.card.cache_clear()
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    monkeypatch.setattr(vision_language, "installed", lambda: False)
     with pytest.raises(WorkbenchError, match=r'pip install "retrieval-workbench\[clip\]"'):
         load("clip:ViT-B-32@random")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import platform
 import sys
 from pathlib import Path
 
+from workbench.common.packages import installed
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 
@@ -21,8 +21,8 @@ def prepare(arguments: list[str], progress: Progress = silent, folder: Path | No
     The notebooks of a checkout are opened in place; those of a wheel are copied to ``notebooks/`` in the
     current folder if they are missing there. The embedded collection is rendered and described.
     """
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise WorkbenchError("JupyterLab is not installed: pip install jupyterlab")
+    if not installed("jupyterlab"):
+        raise WorkbenchError("JupyterLab is not installed; run pip install jupyterlab")
     notebooks = provide_notebooks(folder or Path.cwd())
     from workbench.config.config import DEFAULT_PIPELINE
     from workbench.workbench import open_workbench

@@ -9,6 +9,7 @@ import typer
 
 from workbench.cli.console import count, print_line, print_table, progress_bar
 from workbench.cli.options import CACHE, WEIGHTS, cache_folder, weights_folder
+from workbench.common.packages import install_command, installed
 from workbench.config.errors import WorkbenchError
 
 
@@ -84,10 +85,10 @@ def backbones(weights: WEIGHTS = None) -> None:
 
 def _open_clip(folder: Path | None) -> str:
     """What is said of vision–language models: those with weights here, or how to install them."""
-    from workbench.features.vision_language import installed, models_here
+    from workbench.features.vision_language import models_here
 
-    if not installed():
-        return '; pip install "retrieval-workbench[clip]" installs them.'
+    if not installed("open_clip"):
+        return f"; {install_command('clip')} installs them."
     names = models_here(folder)
     return f"; here: {', '.join(names)}." if names else "; none is here."
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
 
+from workbench.common.packages import installed
 from workbench.config.errors import WorkbenchError
 
 _PILLOW = frozenset(
@@ -92,13 +92,13 @@ HEAD = 4096  # bytes of a file that are enough to recognise it
 
 def extensions() -> frozenset[str]:
     """The suffixes of image files that can be read here; it depends on the installed plugins."""
-    return _PILLOW | {suffix for suffix, kind in _PLUGIN_SUFFIXES.items() if _installed(kind)}
+    return _PILLOW | {suffix for suffix, kind in _PLUGIN_SUFFIXES.items() if installed(_PLUGINS[kind][0])}
 
 
 def why_not_read(suffix: str) -> str | None:
     """Why image files with this lower-case suffix are not read; None if they are, or are not images."""
     kind = _PLUGIN_SUFFIXES.get(suffix)
-    if kind and not _installed(kind):
+    if kind and not installed(_PLUGINS[kind][0]):
         return _missing_plugin(kind)
     return _OTHERS.get(suffix)
 
@@ -166,13 +166,6 @@ def _missing_plugin(kind: str) -> str:
     package = _PLUGINS[kind][1]
     install = f"install {package} to read it (pip install {package})"
     return f"{_TITLES[kind]}; {install}, or convert it to JPEG or PNG"
-
-
-def _installed(kind: str) -> bool:
-    try:
-        return importlib.util.find_spec(_PLUGINS[kind][0]) is not None
-    except ValueError:  # a module without a specification
-        return False
 
 
 def _plugin(kind: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from PIL import Image
 
 from workbench.collections import images
 from workbench.common.lazy import lazy_module
+from workbench.common.packages import require_extra
 from workbench.config.errors import WorkbenchError
 
 onnxruntime = lazy_module("onnxruntime")
@@ -82,8 +82,4 @@ def entry(about: dict[str, Any]) -> dict[str, str]:
 
 def require_packages() -> None:
     """Raise WorkbenchError with the install command if a package is missing."""
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        raise WorkbenchError(
-            f'exporting needs {" and ".join(missing)}; run pip install "retrieval-workbench[export]"'
-        )
+    require_extra("export", "exported pipelines", "onnx", "onnxruntime")

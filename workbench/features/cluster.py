@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import pickle
 import threading
 import uuid
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.collections import images
+from workbench.common.packages import require_extra
 from workbench.common.progress import Progress, interruptible
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -25,7 +25,6 @@ from workbench.features.extraction import Extractor, Runner
 if TYPE_CHECKING:
     from distributed import Client
 
-INSTALL = "pip install 'retrieval-workbench[cluster]'"
 _CONNECT = 10  # seconds in which a scheduler answers
 
 
@@ -37,12 +36,7 @@ class Recipe(Protocol):
 
 def check_installed() -> None:
     """Raise WorkbenchError with the install command if Dask is missing; it is not imported."""
-    try:
-        missing = importlib.util.find_spec("distributed") is None
-    except ValueError:  # a module without a specification
-        missing = True
-    if missing:
-        raise WorkbenchError(f"a scheduler needs the packages dask and distributed; run {INSTALL}")
+    require_extra("cluster", "extraction by a scheduler", "dask", "distributed")
 
 
 def portable(options: Options) -> Options:

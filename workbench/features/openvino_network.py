@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import queue
 from collections import Counter
@@ -13,28 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.config.errors import WorkbenchError
 from workbench.features.network import Network, UnsuitableSize
 from workbench.features.openvino_graph import convert
 
 VERSION = 2  # increased when the same image and weights give other maps than before by this runtime
-INSTALL = "pip install 'retrieval-workbench[openvino]'"
 MANY = 200  # images of a shape from which a graph of its own, compiled in 0.2 s to 0.6 s, saves time
 _GRAPHS = 4  # most shapes with a graph of their own; each needs some 0.1 GB
-
-
-def is_installed() -> bool:
-    """Whether OpenVINO is installed; it is not imported."""
-    try:
-        return importlib.util.find_spec("openvino") is not None
-    except ValueError:  # a module without a specification
-        return False
-
-
-def check_installed() -> None:
-    """Raise WorkbenchError with the install command if OpenVINO is missing."""
-    if not is_installed():
-        raise WorkbenchError(f"runtime 'openvino' needs the package openvino; run {INSTALL}")
 
 
 class _Compiled:

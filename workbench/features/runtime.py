@@ -16,13 +16,14 @@ import torch
 from PIL import Image
 
 from workbench.common.files import replace_file
+from workbench.common.packages import installed, require_extra
 from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.features.device import single_threaded_operations
 from workbench.features.network import Network, UnsuitableSize
 from workbench.features.openvino_graph import Unconvertible
-from workbench.features.openvino_network import MANY, OpenVINONetwork, check_installed, is_installed
+from workbench.features.openvino_network import MANY, OpenVINONetwork
 
 WORTHWHILE = 1000  # images from which a comparison, of some seconds, is worth its time
 AGREEMENT = 0.9995  # mean cosine to maps of PyTorch in float32
@@ -85,8 +86,8 @@ def choose(
     """
     wanted, suitable = options.runtime, device == "cpu" and precision != "float16"
     if wanted == "openvino":
-        check_installed()
-    if wanted == "torch" or not suitable or not is_installed():
+        require_extra("openvino", "runtime 'openvino'", "openvino")
+    if wanted == "torch" or not suitable or not installed("openvino"):
         unused = "PyTorch ran the network: OpenVINO is used on a CPU, and not in float16"
         return Choice(False, None, [unused] if wanted == "openvino" else [])
     if wanted == "auto":

@@ -9,12 +9,11 @@ SigLIP's loss, whose name may be shortened: ``siglip:ViT-B-16`` is ``siglip:ViT-
 from __future__ import annotations
 
 import difflib
-import importlib
-import importlib.util
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workbench.common.packages import import_extra, installed
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import VISION_LANGUAGE
 from workbench.features.backbone_card import BackboneCard, FixedInput
@@ -31,22 +30,9 @@ class ModelName(NamedTuple):
     weights: str | None
 
 
-def installed() -> bool:
-    """Whether open_clip is installed; it is not imported."""
-    return importlib.util.find_spec("open_clip") is not None
-
-
 def library() -> Any:
     """The module open_clip. Raises WorkbenchError with the command that installs it."""
-    try:
-        return importlib.import_module("open_clip")  # an optional dependency
-    except ImportError as error:
-        if installed():
-            raise WorkbenchError(f"open_clip cannot be imported ({error}); install it again") from None
-        raise WorkbenchError(
-            "backbones clip: and siglip: need open_clip, which is not installed: "
-            'pip install "retrieval-workbench[clip]"'
-        ) from None
+    return import_extra("clip", "vision–language models (clip:, siglip:)", "open_clip")
 
 
 @lru_cache(maxsize=64)
@@ -101,7 +87,7 @@ def file_stems(backbone: str) -> list[str]:
 def name_of_file(path: Path) -> str | None:
     """The backbone of a file ``clip-NAME[-WEIGHTS]``; None for other files, and without open_clip."""
     kind, _, rest = path.name.removesuffix(path.suffix).partition("-")
-    if f"{kind}:" not in VISION_LANGUAGE or not installed():
+    if f"{kind}:" not in VISION_LANGUAGE or not installed("open_clip"):
         return None
     models = [model for model in library().list_models() if rest == model or rest.startswith(f"{model}-")]
     for model in sorted(models, key=len, reverse=True):
@@ -170,7 +156,7 @@ def models_here(folder: Path | None) -> list[str]:
 
     open_clip is imported only where a file or a folder there has a name of such a model.
     """
-    if not installed():
+    if not installed("open_clip"):
         return []
     from huggingface_hub.constants import HF_HUB_CACHE
 

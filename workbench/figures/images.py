@@ -8,6 +8,7 @@ from pathlib import Path
 
 import plotly.io as pio
 
+from workbench.common.packages import install_command
 from workbench.config.errors import WorkbenchError
 
 _NO_MATHJAX = Path(__file__).with_name("no_mathjax.js")  # figures have no formulas
@@ -21,7 +22,8 @@ def offline_kaleido() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of plotly, kaleido and its browser
-        hint = "pip install 'kaleido>=1'" if "pip install" in str(error) else "install Chromium or Chrome"
+        missing = "pip install" in str(error)
+        hint = f"run {install_command('images')}" if missing else "install Chromium or Chrome"
         raise WorkbenchError(f"an image file of a figure needs kaleido and a browser: {hint}") from error
     finally:
         pio.defaults.mathjax = before

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from workbench.common.packages import import_extra
 from workbench.config.errors import WorkbenchError
 from workbench.config.index_server import TOKEN, IndexServer
 
-INSTALL = 'pip install "retrieval-workbench[milvus]"'
 START = "pip install milvus, then milvus-server"  # a server on this machine, for trials
 SECONDS = 10  # to wait for a server to answer at first
 _clients: dict[IndexServer, Any] = {}
@@ -49,10 +49,7 @@ def client(server: IndexServer) -> Any:
 
 
 def _connected(server: IndexServer) -> Any:
-    try:
-        import pymilvus
-    except ImportError:
-        raise WorkbenchError(f"an index server needs the Milvus client: {INSTALL}") from None
+    pymilvus = import_extra("milvus", "index servers", "pymilvus")
     for name in [*logging.root.manager.loggerDict]:  # which repeat what is raised
         if name.startswith("pymilvus"):
             logging.getLogger(name).setLevel(logging.CRITICAL)

