@@ -22,7 +22,7 @@ from PIL import Image
 import workbench
 from workbench.config.config import Config
 from workbench.features.map_source import MapSource, Picture
-from workbench.features.store import MapStore
+from workbench.features.map_store import MapStore
 
 BACKBONE, SIZE, CELLS, BATCH = "efficientnet_lite0", 256, 8, 8
 PIPELINES = ("max/whole", "max/rmac:3/pcaw:256", "max/rmac:5/pcaw:256")

@@ -40,7 +40,7 @@ import workbench
 from workbench.common.progress import silent
 from workbench.config.config import Config
 from workbench.engine.description_cache import DescriptionCache
-from workbench.features import extraction
+from workbench.features import map_extraction
 from workbench.panels import layout
 from workbench.panels.session import Session
 
@@ -169,7 +169,12 @@ def finish(session: Session) -> None:
 
 def recycle_maps() -> None:
     """Run the network for the first pictures only; give the others one of their maps each, with noise."""
-    run, real, lock, rng = extraction.run, list[torch.Tensor](), threading.Lock(), np.random.default_rng(0)
+    run, real, lock, rng = (
+        map_extraction.run,
+        list[torch.Tensor](),
+        threading.Lock(),
+        np.random.default_rng(0),
+    )
 
     def recycled(network: Any, pictures: Sequence[np.ndarray]) -> torch.Tensor:
         if len(real) < REAL:
@@ -181,7 +186,7 @@ def recycle_maps() -> None:
         maps = torch.stack([real[number] for number in chosen])
         return maps * (1 + 0.1 * torch.randn(maps.shape))
 
-    extraction.run = recycled
+    map_extraction.run = recycled
 
 
 def measure(work: Callable[[], Result]) -> tuple[Cost, Result]:

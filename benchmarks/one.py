@@ -24,6 +24,7 @@ from workbench.config.config import Config
 from workbench.engine import one
 from workbench.engine.description import DescribedCollection
 from workbench.engine.description_cache import DescriptionCache
+from workbench.engine.image_regions import build_region_sets
 from workbench.engine.region_search import RegionSearch
 from workbench.evaluation import protocols
 from workbench.search.region_sets import NearestMembers
@@ -146,7 +147,7 @@ def by_probe(bench: workbench.Workbench) -> list[str]:
 def by_one(bench: workbench.Workbench, pipeline: str) -> list[str]:
     """The row of classification by ONE."""
     photos = data(bench, pipeline)
-    region_sets = one.build_region_sets(photos.descriptors, Config.parse(pipeline), RegionSearch(), silent)
+    region_sets = build_region_sets(photos.descriptors, Config.parse(pipeline), RegionSearch(), silent)
     distances, correct = [], ([], [])
     class_numbers = [classes(photos, kind) for kind in (0, 1)]
     for number, row in enumerate(photos.queries):

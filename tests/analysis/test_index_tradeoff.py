@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import workbench
 from tests.support.pictures import folder_of
 from workbench.analysis.index_steps import valid_index_steps
-from workbench.analysis.index_tradeoff import DEPTHS, Tradeoff, pareto_front
+from workbench.analysis.index_tradeoff import DEPTHS, Tradeoff
+from workbench.analysis.pareto import pareto_front
 from workbench.bench.bench import Bench
 from workbench.common.progress import Cancelled
 from workbench.config.errors import WorkbenchError

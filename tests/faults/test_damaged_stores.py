@@ -136,7 +136,7 @@ def test_a_file_without_checksum_of_an_earlier_version_is_read(cache: Path) -> N
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    from workbench.features.store import MapStore
+    from workbench.features.map_store import MapStore
 
     path = next(iter(stored(cache, "maps")))
     with safe_open(path, framework="pt") as file:

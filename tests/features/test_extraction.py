@@ -20,7 +20,7 @@ from tests.support.pictures import folder_of, picture
 from workbench.collections.images import read_header
 from workbench.common.progress import Cancelled
 from workbench.config.errors import WorkbenchError
-from workbench.features import extraction
+from workbench.features import map_extraction
 from workbench.features.batches import item
 from workbench.features.map_source import MapSource, Picture
 
@@ -129,11 +129,11 @@ def test_unreadable_files_are_reported_and_the_others_are_extracted(photos: Path
     planned = item(requested[4].path, read_header(requested[4].path), None, 128, 32, 1.0)
     other_source = source(tmp_path / "other")
     moved = requested[4].path.rename(tmp_path / "away.jpg")
-    assert extraction.extract([planned], other_source.store(1), other_source.network) == {
+    assert map_extraction.extract([planned], other_source.store(1), other_source.network) == {
         planned.key: "the file is missing"
     }
     moved.rename(requested[4].path)
-    assert extraction.extract([planned], other_source.store(1), other_source.network) == {}
+    assert map_extraction.extract([planned], other_source.store(1), other_source.network) == {}
 
 
 def one_map(map_source: MapSource, path: Path) -> torch.Tensor:

@@ -14,8 +14,9 @@ from safetensors.torch import save
 
 from tests.faults.test_full_disk import full_disk
 from workbench.common.checksums import sealed
-from workbench.features import packs
-from workbench.features.store import DamagedFiles, MapStore
+from workbench.features import pack_index
+from workbench.features.map_store import MapStore
+from workbench.features.store import DamagedFiles
 
 BATCHES = 8
 KEYS = [f"{batch}-{row}" for batch in range(BATCHES) for row in range(3)]
@@ -63,7 +64,11 @@ def test_batches_are_joined_to_the_same_packs_whatever_the_order_of_work(tmp_pat
     second = filled(tmp_path / "b", list(range(BATCHES))[::-1])
     names = sorted(contents(tmp_path / "a"))
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    assert names[-1] == packs.INDEX and all(name.endswith(".pack") for name in names[:-1]) and len(names) > 2
+    assert (
+        names[-1] == pack_index.INDEX
+        and all(name.endswith(".pack") for name in names[:-1])
+        and len(names) > 2
+    )
     for store in (first, second, MapStore(tmp_path / "a")):
         assert read(store) == EXPECTED and read(store, KEYS[::-5]) == {key: value(key) for key in KEYS[::-5]}
         assert store.unreadable("bad2") == "why" and "bad2" in store and "other" not in store
@@ -115,7 +120,7 @@ def another_version(path: Path) -> None:
 def test_the_index_is_made_again(change: Callable[[Path], None], tmp_path: Path) -> None:
     filled(tmp_path, list(range(BATCHES)))
     before = contents(tmp_path)
-    change(tmp_path / packs.INDEX)
+    change(tmp_path / pack_index.INDEX)
     store = MapStore(tmp_path)
     assert read(store) == EXPECTED and store.unreadable("bad2") == "why" and not store.damaged
     assert contents(tmp_path) == before
@@ -123,10 +128,10 @@ def test_the_index_is_made_again(change: Callable[[Path], None], tmp_path: Path)
 
 def test_an_index_of_fewer_packs_is_completed(tmp_path: Path) -> None:
     filled(tmp_path, [0, 1, 2, 3])
-    index = (tmp_path / packs.INDEX).read_bytes()
+    index = (tmp_path / pack_index.INDEX).read_bytes()
     filled(tmp_path, [4, 5, 6, 7])
     complete = contents(tmp_path)
-    (tmp_path / packs.INDEX).write_bytes(index)  # as of a process that was slower
+    (tmp_path / pack_index.INDEX).write_bytes(index)  # as of a process that was slower
     assert read(MapStore(tmp_path)) == EXPECTED and contents(tmp_path) == complete
     min(path for path in tmp_path.iterdir() if path.suffix == ".pack").unlink()
     store = MapStore(tmp_path)
@@ -146,7 +151,7 @@ def test_a_damaged_block_is_computed_again_and_the_others_are_kept(
     content[position] ^= 1
     block.path.write_bytes(content)
     if not with_index:
-        (tmp_path / packs.INDEX).unlink()
+        (tmp_path / pack_index.INDEX).unlink()
     store = MapStore(tmp_path)
     if not store.missing(KEYS):
         with pytest.raises(DamagedFiles) as lost:
@@ -158,7 +163,7 @@ def test_a_damaged_block_is_computed_again_and_the_others_are_kept(
         opened.refresh()
         assert read(opened) == EXPECTED
     store.pack(least=1)
-    (tmp_path / packs.INDEX).unlink()
+    (tmp_path / pack_index.INDEX).unlink()
     assert read(store) == read(MapStore(tmp_path)) == EXPECTED
 
 

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors.torch import save_file
 
 from workbench.config.errors import WorkbenchError
-from workbench.features.store import MapStore
+from workbench.features.map_store import MapStore
 
 SHAPES = arrays.array_shapes(min_dims=4, max_dims=4, max_side=4)
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from workbench.analysis.encoding_cost import encoding_milliseconds, network_bytes
 from workbench.collections.collection import require_ground_truth
 from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
@@ -26,14 +26,13 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 from workbench.config.steps import BINARY, CODES, parse_index
-from workbench.engine.description import DescribedCollection, require_maps
+from workbench.engine.description import require_maps
 from workbench.engine.engine import Engine
 from workbench.engine.graded_queries import GradedQueries
 from workbench.engine.queries import query_picture, query_vector
 from workbench.evaluation.intervals import mean_interval
 from workbench.evaluation.positives import rank_positives
 from workbench.evaluation.scores import mean_scores
-from workbench.features.device import single_threaded_operations
 from workbench.search import faiss_index
 from workbench.search.duplicates import find_duplicates
 from workbench.search.faiss_index import FaissIndex
@@ -171,7 +170,7 @@ def budget(
         ways.append(Way(PICTURE, detail, float(sizes[kind].mean()), 0, 0, milliseconds, measured))
     progress("Timing the network", 0, 0)
     pictures = [query_picture(collection, name) for name in names[:_TIMED]]
-    milliseconds, held = _encoding(described, pictures), _network_bytes(described)
+    milliseconds, held = encoding_milliseconds(described, pictures), network_bytes(described)
     dimensions = vectors.shape[1]
     for name, up, sent_vectors in (
         ("fp32", 4 * dimensions, vectors),
@@ -229,43 +228,3 @@ def _in_eight_bits(vectors: np.ndarray) -> np.ndarray:
 def _decoded(index: FaissIndex, vectors: np.ndarray) -> np.ndarray:
     """What product codes of vectors [Q, D] stand for."""
     return np.ascontiguousarray(index.index.sa_decode(index.index.sa_encode(vectors)), np.float32)
-
-
-def _encoding(described: DescribedCollection, pictures: Sequence[Image.Image]) -> float:
-    """The median milliseconds from a picture to its vector on one thread, after a first one."""
-    with single_threaded_operations():
-        seconds = []
-        for picture in [pictures[0], *pictures]:
-            started = time.perf_counter()
-            query_vector(described, picture)
-            seconds.append(time.perf_counter() - started)
-    return 1000 * float(np.median(seconds[1:]))
-
-
-def _network_bytes(described: DescribedCollection) -> int:
-    """The bytes of the network and the whitenings with weights in half precision, as a file has them."""
-    from workbench.features import models
-
-    source = require_maps(described.source)
-    options = source.options
-    network = models.load_network(source.spec, source.layer, options.weights, "cpu", "float32", options.seed)
-    fitted = [w for w in (*described.descriptors.regional, *described.descriptors.final) if w is not None]
-    numbers = sum(p.numel() for p in _used(network)) + sum(w.projection.numel() for w in fitted)
-    return 2 * numbers
-
-
-def _used(network: Any) -> Iterator[torch.Tensor]:
-    """The weights of the modules that run before the layer at which the network is cut."""
-    ran = list[Any]()
-    hooks = [
-        module.register_forward_pre_hook(lambda module, _: ran.append(module))
-        for module in network.model.modules()
-        if not list(module.children())
-    ]
-    try:
-        network(torch.zeros(1, 224, 224, 3, dtype=torch.uint8))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for module in dict.fromkeys(ran):
-        yield from module.parameters(recurse=False)

@@ -21,7 +21,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.printable import printable
 from workbench.engine import one
 from workbench.engine.description import DescribedCollection
-from workbench.engine.one import RegionSets
+from workbench.engine.image_regions import RegionSets, image_classes
 from workbench.search.knn import nearest
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _by_regions(
     region_sets: RegionSets, labels: Mapping[str, str], progress: Progress
 ) -> Iterator[tuple[str, str, str, str]]:
     ids = region_sets.described.collection.images
-    classes = one.image_classes(ids, labels)
+    classes = image_classes(ids, labels)
     for done, (image, label) in enumerate(labels.items()):
         progress("classifying", done, len(labels))
         compared = one.compare_classes(region_sets, region_sets.stored(image), classes, [image])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -248,17 +248,3 @@ class Tradeoff(Drawable):
             index.search(query, K)
             times.append(time.perf_counter() - started)
         return 1 / statistics.median(times)
-
-
-def pareto_front(points: Iterable[tuple[float, float]], more: tuple[bool, bool]) -> list[bool]:
-    """Whether each point (x, y) is on the Pareto front: no other is as good in both and better in one.
-
-    ``more`` says for each axis whether larger is better. A point with a nan is not on the front.
-    """
-    signs = np.where(more, 1.0, -1.0)
-    values = np.array(list(points), float).reshape(-1, 2) * signs
-    on_front = []
-    for value in values:
-        dominated = ((values >= value).all(1) & (values > value).any(1)).any()
-        on_front.append(bool(np.isfinite(value).all() and not dominated))
-    return on_front

@@ -19,9 +19,9 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.description import describe_variants
 from workbench.engine.description import DescribedCollection, require_maps
-from workbench.engine.description_cache import whitening_rows
 from workbench.engine.evaluate import evaluate
 from workbench.engine.searcher import build_searcher
+from workbench.engine.whitening_rows import whitening_rows
 from workbench.evaluation.comparison import Difference, paired_difference
 
 # The parts that are tried, in this order where nothing else decides. "" leaves a part out.

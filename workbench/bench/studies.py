@@ -1,4 +1,7 @@
-"""``bench.studies``: studies of one image, of two, of a pipeline or of the whole collection."""
+"""``bench.studies``: studies of one image, of two, of a pipeline or of the whole collection.
+
+All are in one file, so that they are found together.
+"""
 
 from __future__ import annotations
 

@@ -245,7 +245,6 @@ def _box(corners: list[str]) -> Box | None:
     except ValueError:
         raise WorkbenchError(f"the box {','.join(corners)} is not four numbers x0,y0,x1,y1") from None
     if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 <= x0 or y1 <= y0:
-        raise WorkbenchError(
-            f"the box {','.join(corners)} is empty; x1 must be greater than x0, and y1 greater than y0"
-        )
+        box = ",".join(corners)
+        raise WorkbenchError(f"the box {box} is empty; x1 must be greater than x0, and y1 greater than y0")
     return x0, y0, x1, y1

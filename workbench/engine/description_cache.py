@@ -6,9 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from workbench.collections import images
@@ -24,6 +22,7 @@ from workbench.engine.collection_maps import CollectionMaps
 from workbench.engine.description import DescribedCollection, picture_of, require_maps
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locks import NamedLocks
+from workbench.engine.whitening_rows import Fit, fit_rows
 from workbench.features.map_limit import delete_oldest, note_use
 from workbench.features.map_source import MapSource, Picture, UnreadablePictures, scale_factor
 from workbench.local import vocabulary
@@ -126,7 +125,7 @@ class DescriptionCache:
             # Two pipelines of one backbone must not extract the same maps at the same time.
             with self._work_locks(f"maps {source.spec.name}", progress):
                 collection, pictures, keys = self._extract(source, config.scales, progress)
-            fit = _fit_rows(collection, pictures, config)
+            fit = fit_rows(collection, pictures, config)
             bag = None
             try:
                 if isinstance(source, LocalSource):
@@ -219,20 +218,6 @@ class DescriptionCache:
             self.collection = self.collection.without(lost.items()).without_queries(unjudged)
 
 
-class Fit(NamedTuple):
-    """What whitenings are fitted on: rows of the database, pairs of rows, and the origin that is noted."""
-
-    rows: list[int]
-    pairs: np.ndarray | None
-    provenance: dict[str, str]
-
-
-def _fit_rows(collection: Collection, pictures: Sequence[Picture], config: Config) -> Fit:
-    needs_pairs = any(step.name == "lw" and not step.learned for step in config.whitenings)
-    pairs = matching_rows(collection, pictures) if needs_pairs else None
-    return Fit(whitening_rows(collection), pairs, {"collection": collection.name})
-
-
 def _pictures(collection: Collection) -> tuple[Picture, ...]:
     """The pictures that are described: the database, then the queries that are not in it."""
     database = {image: Picture(collection.path(image)) for image in collection.images}
@@ -254,25 +239,3 @@ def _is_outside(picture: Picture) -> bool:
         return False
     x0, y0, x1, y1 = picture.box
     return not (x0 < header.width and y0 < header.height and x1 > 0 and y1 > 0)
-
-
-def whitening_rows(collection: Collection) -> list[int]:
-    """Rows of the database that whitenings are fitted on.
-
-    Distractors are left out, so that adding them changes no descriptor.
-    """
-    rows = [row for row, image in enumerate(collection.images) if not collection.is_distractor(image)]
-    return rows or list(range(len(collection.images)))
-
-
-def matching_rows(collection: Collection, pictures: Sequence[Picture]) -> np.ndarray:
-    """Rows [m, 2] of pictures that match by the ground truth: each query with each of its positives."""
-    row_of = {picture: row for row, picture in enumerate(pictures)}
-    image_at = collection.rows
-    pairs = [
-        (row_of[picture_of(collection, query)], image_at[image])
-        for query in collection.queries
-        for image, grade in collection.relevance[query.id].items()
-        if grade != "junk"
-    ]
-    return np.array([(a, b) for a, b in pairs if a != b], np.int64).reshape(-1, 2)

@@ -26,7 +26,7 @@ from workbench.local.vocabulary import VisualWords
 
 if TYPE_CHECKING:
     from workbench.engine.class_probabilities import ClassProbabilities
-    from workbench.engine.one import RegionSets, RegionSetsCache
+    from workbench.engine.image_regions import RegionSets, RegionSetsCache
     from workbench.engine.region_search import RegionSearch
 
 
@@ -52,7 +52,7 @@ class Engine:
 
     @cached_property
     def _region_sets(self) -> RegionSetsCache:
-        from workbench.engine.one import RegionSetsCache
+        from workbench.engine.image_regions import RegionSetsCache
 
         return RegionSetsCache(self.region_search)
 

@@ -8,12 +8,12 @@ from hashlib import blake2b
 import numpy as np
 from filelock import FileLock
 
+from workbench.common.file_lock import acquire
 from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.index_server import IndexServer
 from workbench.config.options import Options
 from workbench.engine.description import DescribedCollection
-from workbench.features.extraction import acquire
 from workbench.search import index_io, milvus_build, milvus_index
 from workbench.search.milvus_index import MilvusIndex
 

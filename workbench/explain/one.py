@@ -18,7 +18,8 @@ from workbench.common.drawable import Drawable, draw
 from workbench.common.tables import Table
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.aggregation import Parts, PooledRegions
-from workbench.engine.one import Classes, ImageRegions, RegionSets
+from workbench.engine.image_regions import ImageRegions, RegionSets
+from workbench.engine.one import Classes
 from workbench.engine.region_search import pool_image_regions, region_parts
 from workbench.explain import sums
 from workbench.explain.score import cell_contributions, grid_levels

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,17 +25,17 @@ from workbench.export import code_graph
 from workbench.export.builder import OPSET, Builder
 from workbench.export.descriptor_graph import descriptor
 from workbench.export.encoder import Encoder, entry, require_packages
+from workbench.export.network_graph import network_graph
 from workbench.export.picture_graph import network_input
 from workbench.export.weights_precision import PRECISIONS, reduced
-from workbench.features import batches, extraction, models
-from workbench.features.map_source import MapSource, scale_factor
-from workbench.features.network import Network, forward
+from workbench.features import batches, map_extraction, models
+from workbench.features.map_source import scale_factor
+from workbench.features.network import Network
 from workbench.search.ranking import Index
 
 onnx = lazy_module("onnx")
 
 LEAST_COSINE = 0.9999  # to the pipeline, of a file in single precision
-_TRACED = 8, 10  # height and width, in cells, of the picture by which a network is traced
 _PHOTOS = (("astronaut", (640, 640)), ("coffee", (600, 400)), ("chelsea", (300, 451)), ("rocket", (427, 640)))
 
 
@@ -171,59 +166,6 @@ def _graph(network: Network, described: DescribedCollection, index: Index | None
     return graph
 
 
-class _Traced(torch.nn.Module):
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.model, self.layer = network.model, network.layer
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return forward(self.model, self.layer, pixels)
-
-
-def network_graph(network: Network, source: MapSource) -> Any:
-    """The ONNX model of a network: ``pixels`` [1, 3, H, W] to ``maps`` [1, C, h, w].
-
-    Traced, as torch.export needs a minute and cannot follow a network that is cut at a layer. Raises
-    WorkbenchError if PyTorch cannot convert it.
-    """
-    side = source.fixed.side if source.fixed else None
-    stride = source.card.stride
-    file: Any = io.BytesIO()  # which torch.onnx takes, although its annotation says a path
-    shape = (side, side) if side else (_TRACED[0] * stride, _TRACED[1] * stride)
-    axes = {} if side else {"pixels": {2: "height", 3: "width"}}
-    try:
-        with torch.no_grad(), warnings.catch_warnings(), _silent_output():
-            warnings.simplefilter("ignore")  # of tracing, whose result is checked
-            torch.onnx.export(
-                _Traced(network).eval(),
-                (torch.zeros(1, 3, *shape),),
-                file,
-                dynamo=False,
-                input_names=["pixels"],
-                output_names=["maps"],
-                dynamic_axes=axes,
-                opset_version=OPSET,
-            )
-    except Exception as error:  # PyTorch raises any exception for operations it does not know
-        reason = str(error).strip().split("\n")[0].split(". ")[0][:200]
-        raise _cannot(f"backbone {source.spec.name}", f"PyTorch does not convert it ({reason})") from None
-    return onnx.load_model_from_string(file.getvalue())
-
-
-@contextmanager
-def _silent_output() -> Iterator[None]:
-    """Discard standard output, to which PyTorch prints, from C++, the graph that it cannot convert."""
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
-
-
 def _model(graph: Builder, about: dict[str, Any]) -> Any:
     helper, types = onnx.helper, onnx.TensorProto
     outputs = [helper.make_tensor_value_info("descriptor", types.FLOAT, [None])]
@@ -253,7 +195,7 @@ def reference(network: Network, described: DescribedCollection, picture: Image.I
             *picture.size, source.options.size, source.card.stride, scale_factor(scale), source.resize
         )
         pixels = batches.pixels(picture, size, source.fixed, source.card.interpolation)
-        maps.append(extraction.run(network, [pixels]).float().permute(0, 3, 1, 2))
+        maps.append(map_extraction.run(network, [pixels]).float().permute(0, 3, 1, 2))
     with torch.no_grad():
         parts, _ = describe_maps(maps, described.config, described.descriptors)
         return np.asarray(parts.total.sum(1)[0].numpy())

@@ -7,27 +7,25 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from workbench.collections import images
 from workbench.collections.video.stopping import Stopped, stop_on
+from workbench.common.file_lock import acquire
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
 from workbench.features.batch_queue import BatchQueue
 from workbench.features.batches import BATCH, Item, decode, plan
 from workbench.features.device import single_threaded_operations
-from workbench.features.network import Network, UnsuitableSize
-from workbench.features.openvino_network import OpenVINONetwork
-from workbench.features.store import MapStore, Store
+from workbench.features.network import UnsuitableSize
+from workbench.features.store import Store
 
 CLUSTER_LEAST = 64  # fewer images are sooner processed here than by a cluster
-VERSION = 2  # increased when the same image and weights give other maps
 
 # Processes batches: (batches, number of all images, progress, task) to {key: error} of the images that cannot
 # be processed now. Finished batches are in the store, also if it raises.
@@ -48,55 +46,6 @@ class Extractor(Protocol):
     def keep(self, keys: Sequence[str], made: Sequence[Any], unreadable: dict[str, str]) -> None:
         """Store a batch: the results ``made`` of its parts, and {key: reason} of its unreadable images."""
         ...
-
-
-def run(network: Network | OpenVINONetwork, pictures: Sequence[np.ndarray]) -> torch.Tensor:
-    """Images of one shape, uint8 [height, width, 3], to float16 maps [B, h, w, C] on the CPU."""
-    maps = network(torch.from_numpy(np.stack(pictures))).permute(0, 2, 3, 1)
-    return maps.clamp(-65504, 65504).to(torch.float16).cpu().nan_to_num_(0.0)
-
-
-@dataclass(frozen=True)
-class MapExtractor:
-    """Computes feature maps with a network."""
-
-    network: Network | OpenVINONetwork
-    store: MapStore
-
-    def __call__(self, pictures: Sequence[np.ndarray]) -> torch.Tensor:
-        return run(self.network, pictures)
-
-    def together(self, size: tuple[int, int]) -> int:
-        if isinstance(self.network, OpenVINONetwork):
-            return 1  # a stream of OpenVINO on each core
-        # On a CPU only as many as fit into its cache.
-        return max(1, 2**19 // (size[0] * size[1])) if self.network.device.type == "cpu" else BATCH
-
-    def keep(self, keys: Sequence[str], made: Sequence[Any], unreadable: dict[str, str]) -> None:
-        self.store.write(keys, torch.cat(list(made)) if made else None, unreadable)
-
-
-def extract(
-    items: Sequence[Item],
-    store: MapStore,
-    network: Callable[[], Network | OpenVINONetwork],
-    progress: Progress = silent,
-    task: str = "extracting",
-    cluster: Runner | None = None,
-) -> dict[str, str]:
-    """Add the missing maps of all items to the store. Returns {key: reason} of unreadable images.
-
-    ``network`` is called only if maps are missing, and not if the ``cluster`` makes them.
-    """
-
-    def maker() -> MapExtractor:
-        built = network()
-        if isinstance(built, OpenVINONetwork):
-            missing = store.missing([item.key for item in items])
-            built.prepare(item.size for item in items if item.key in missing)
-        return MapExtractor(built, store)
-
-    return fill_store(items, store, maker, progress, task, cluster=cluster)
 
 
 def fill_store(
@@ -147,16 +96,6 @@ def fill_store(
         if reason is not None:
             unreadable[item.key] = reason
     return unreadable
-
-
-def acquire(lock: FileLock, progress: Progress, work: str = "extracts the same images") -> None:
-    """Wait for a lock of a process that does some ``work``; ``progress`` may raise Cancelled meanwhile."""
-    while True:
-        try:
-            lock.acquire(timeout=0.2)
-            return
-        except Timeout:
-            progress(f"waiting for another process that {work}", 0, 0)
 
 
 def _reasons(errors: dict[str, WorkbenchError], total: int) -> dict[str, str]:

@@ -13,9 +13,10 @@ from workbench.config.options import Options
 from workbench.features import cluster
 from workbench.features.backbones import BackboneSpec
 from workbench.features.batches import Item
-from workbench.features.extraction import MapExtractor, Runner
+from workbench.features.extraction import Runner
+from workbench.features.map_extraction import MapExtractor
+from workbench.features.map_store import MapStore
 from workbench.features.openvino_network import MANY, OpenVINONetwork
-from workbench.features.store import MapStore
 
 if TYPE_CHECKING:
     from workbench.features.map_source import MapSource

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -18,13 +15,12 @@ from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.features import batches, extraction, models, openvino_network, runtime, weights
-from workbench.features import device as hardware
+from workbench.features import batches, map_extraction, openvino_network
 from workbench.features.backbones import BackboneSpec
-from workbench.features.network import Network
-from workbench.features.openvino_network import OpenVINONetwork
+from workbench.features.map_store import MapStore
 from workbench.features.passing_maps import passing_maps
-from workbench.features.store import DamagedFiles, MapStore, repair_notes
+from workbench.features.source_network import SourceNetwork
+from workbench.features.store import DamagedFiles, repair_notes
 
 
 @dataclass(frozen=True)
@@ -48,100 +44,25 @@ class UnreadablePictures(WorkbenchError):
         self.reasons = reasons
 
 
-class MapSource:
+class MapSource(SourceNetwork):
     """A network cut at a layer, and its stores: one folder for each size and scale."""
 
     def __init__(self, spec: BackboneSpec, pooling: str, options: Options) -> None:
-        self.spec, self.pooling, self.options = spec, pooling, options
-        self.card = spec.card()
-        self.layer = spec.module(pooling)
-        self.fixed = self.card.fixed_input(self.layer)
-        if self.fixed is None and options.size < 2 * self.card.stride:
-            raise WorkbenchError(
-                f"size {options.size} is too small for {spec.name}; use {2 * self.card.stride} or more"
-            )
-        self.size = self.fixed.side if self.fixed else options.size
-        self.resize = self.fixed.fit if self.fixed else "cells" if self.card.patches else options.resize
-        self.device = hardware.choose_device(options.device)
-        self.precision = hardware.choose_precision(options.precision, self.device)
-        self.fingerprint = weights.fingerprint(spec, options.weights, options.seed)
-        self.weight_file = None if spec.random else weights.locate(spec, options.weights)
-        self._network: Network | OpenVINONetwork | None = None
-        self._choice: runtime.Choice | None = None
+        super().__init__(spec, pooling, options)
         self._stores: dict[tuple[float, bool], MapStore] = {}  # by scale, and whether OpenVINO made its maps
         self._pictures: dict[str, Picture] = {}  # by key, to extract damaged maps again
-        self._lock = threading.RLock()
 
     @classmethod
     def of(cls, config: Config, options: Options) -> MapSource:
         return cls(BackboneSpec.parse(config.backbone), config.pooling.name, options)
 
-    def fresh(self) -> bool:
-        """Whether the weights are unchanged. Raises WorkbenchError if their file is missing."""
-        return self.weight_file is None or weights.file_fingerprint(self.weight_file) == self.fingerprint
-
-    def network(self) -> Network | OpenVINONetwork:
-        """The network, built on first use."""
-        with self._lock:
-            if self._network is None:
-                openvino = self._uses_openvino()
-            if self._network is None:
-                if openvino:
-                    side = self.fixed.side if self.fixed else None
-                    self._network = OpenVINONetwork(self._load("float32"), side, self.precision)
-                else:
-                    self._network = self._load(self.precision)
-            return self._network
-
-    def _load(self, precision: str) -> Network:
-        options = self.options
-        network = models.load_network(
-            self.spec, self.layer, options.weights, self.device, precision, options.seed
-        )
-        if not self.fresh():
-            raise WorkbenchError(
-                f"the weights of {self.spec.name} have changed since they were opened; run again"
-            )
-        return network
-
-    @property
-    def runtime(self) -> str:
-        """The runtime of the network and its version, such as ``torch 2.9.0``."""
-        name = "openvino" if self._uses_openvino() else "torch"
-        return f"{name} {version(name)}"
-
-    def _uses_openvino(self, keys: Sequence[str] = ()) -> bool:
-        """Whether OpenVINO runs the network; chosen at the first call, for the pictures of these keys."""
-
-        def stored(openvino: bool) -> int:
-            if not keys:
-                return 0
-            return len(keys) - len(self._opened(1.0, openvino).missing(keys))
-
-        with self._lock:
-            if self._choice is None:
-                self._choice = runtime.choose(
-                    self.options,
-                    [self.spec.name, self.layer or "", self.fingerprint],
-                    self.device,
-                    self.precision,
-                    self.fixed.side if self.fixed else None,
-                    len(keys),
-                    stored,
-                    self._load,
-                )
-                self._network = self._choice.network
-            return self._choice.openvino
-
-    @cached_property
-    def gives_vectors(self) -> bool:
-        """Whether the layer gives vectors, not maps; the network is loaded to find out."""
-        return self.network().gives_vectors()
-
     def store(self, scale: float) -> MapStore:
         """The store of this network's maps at a factor of the image size."""
         with self._lock:
             return self._opened(scale, self._uses_openvino())
+
+    def _stored_count(self, keys: Sequence[str], openvino: bool) -> int:
+        return len(keys) - len(self._opened(1.0, openvino).missing(keys)) if keys else 0
 
     def _opened(self, scale: float, openvino: bool) -> MapStore:
         """The store of a runtime's maps, opened once."""
@@ -156,7 +77,7 @@ class MapSource:
     def _folder(self, scale: float, openvino: bool) -> Path:
         name = self.spec.name if len(self.spec.name) < 40 else self.spec.name[-40:]
         words = [name, self.layer or "last", self.fingerprint, self.precision, str(self.size)]
-        words.append(f"v{extraction.VERSION}")
+        words.append(f"v{map_extraction.VERSION}")
         if self.resize != "cells":  # the only way of earlier versions
             words.append(self.resize)
         if openvino:
@@ -177,7 +98,7 @@ class MapSource:
     ) -> tuple[list[str], dict[int, str]]:
         """The key of each picture with a header, else "", and {position: reason} of those that are known to
         be unreadable at one of some scales."""
-        self._check_scales(scales)
+        self.check_scales(scales)
         keys = {position: batches.key_of(h, pictures[position].box) for position, h in headers.items()}
         self._uses_openvino([*dict.fromkeys(keys.values())])  # before a store is named
         self._pictures.update((key, pictures[position]) for position, key in keys.items())
@@ -228,13 +149,6 @@ class MapSource:
             self.card.interpolation,
         )
 
-    def _check_scales(self, scales: int) -> None:
-        if self.fixed is not None and scales > 1:
-            raise WorkbenchError(
-                f"step scales: {self.spec.name} takes only images of {self.fixed.side}x{self.fixed.side} "
-                "pixels here, so there are no others; leave it out"
-            )
-
     def _fill(self, items: Sequence[batches.Item], scale: int, progress: Progress) -> dict[str, str]:
         """Store the maps of items at the scale-th scale that are missing. Returns {key: reason}."""
         store = self.store(scale_factor(scale))
@@ -243,7 +157,7 @@ class MapSource:
             from workbench.features.map_recipe import cluster_runner
 
             cluster = cluster_runner(self, scale_factor(scale), store.folder, items)
-        return extraction.extract(items, store, self.network, progress, self._task(scale), cluster)
+        return map_extraction.extract(items, store, self.network, progress, self._task(scale), cluster)
 
     def _task(self, scale: int) -> str:
         return f"extracting {self.spec.name}" + (f" at scale {scale_factor(scale):.2f}" if scale else "")
@@ -307,14 +221,9 @@ class MapSource:
         """The notes on stored maps, which are shown with every number that is computed from them."""
         with self._lock:
             choice = self._choice
-            used = [
-                store
-                for (_, openvino), store in self._stores.items()
-                if choice and openvino == choice.openvino
-            ]
-            damaged = sum(len(store.damaged) for store in used)
-            runtime_notes = choice.notes if choice else []
-        notes = [*runtime_notes, *repair_notes(damaged, "feature maps")]
+            stores = [store for of, store in self._stores.items() if choice and of[1] == choice.openvino]
+        damaged = sum(len(store.damaged) for store in stores)
+        notes = [*(choice.notes if choice else ()), *repair_notes(damaged, "feature maps")]
         if self.options.maps != "all":
             kept = "no feature map is" if self.options.maps == "none" else "not all feature maps are"
             notes.append(
@@ -328,15 +237,14 @@ class MapSource:
 
         A file is decoded as for the store. Raises WorkbenchError if it cannot be read.
         """
-        self._check_scales(scales)
+        self.check_scales(scales)
         maps = []
         for n in range(scales):
             if isinstance(picture, Picture):
-                item = self._item(picture, images.header(picture.path), n)
-                pixels = batches.decode(item)
+                pixels = batches.decode(self._item(picture, images.header(picture.path), n))
             else:
                 stride, factor = self.card.stride, scale_factor(n)
                 size = batches.target_size(*picture.size, self.options.size, stride, factor, self.resize)
                 pixels = batches.pixels(picture, size, self.fixed, self.card.interpolation)
-            maps.append(extraction.run(self.network(), [pixels]).float().permute(0, 3, 1, 2))
+            maps.append(map_extraction.run(self.network(), [pixels]).float().permute(0, 3, 1, 2))
         return maps

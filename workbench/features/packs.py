@@ -1,37 +1,30 @@
-"""Packs: the batch files of a store, joined to large files, and one index of the keys of their images.
+"""Packs: the batch files of a store, joined to large files.
 
-A pack is a sequence of blocks, which are whole batch files: each has its own header and checksum. The
-index can be made from the headers of all blocks, which happens where it is missing, damaged, of another
-version or of other packs.
+A pack is a sequence of blocks, which are whole batch files: each has its own header and checksum. Where the
+keys of their images are is in one index (``pack_index``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import mmap
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import xxhash
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from workbench.common import checksums
 from workbench.common.files import replacing
 from workbench.common.text import parse_json
 
-INDEX = "packs.index"
-VERSION = 1
 ENDING = ".pack"
 _ALIGNED = 64  # bytes: every block starts at a multiple
-_NAME_BYTES = 12
+NAME_BYTES = 12
 _TYPES = {
     "F64": np.float64,
     "F32": np.float32,
@@ -40,7 +33,7 @@ _TYPES = {
     "I32": np.int32,
     "U8": np.uint8,
 }
-_DAMAGE = (SafetensorError, KeyError, TypeError, ValueError, RecursionError)
+DAMAGE = (SafetensorError, KeyError, TypeError, ValueError, RecursionError)
 
 
 class Block(NamedTuple):
@@ -60,38 +53,6 @@ class Header(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True)
-class PackIndex:
-    """The places of keys in packs. ``digests`` [N, 2] of the keys are sorted by their first numbers."""
-
-    packs: list[tuple[str, int]] = field(default_factory=list)  # name, bytes
-    digests: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.uint64))
-    places: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int32))  # number of block, row
-    blocks: np.ndarray = field(
-        default_factory=lambda: np.empty((0, 3), np.int64)
-    )  # number of pack, offset, length
-    names: np.ndarray = field(default_factory=lambda: np.empty((0, _NAME_BYTES), np.uint8))  # of the blocks
-    unreadable: dict[str, str] = field(default_factory=dict)
-
-    def find(self, keys: Sequence[str]) -> np.ndarray:
-        """The number of the block and the row [n, 2] of each key, -1 where it is in no pack."""
-        found = np.full((len(keys), 2), -1, np.int64)
-        if len(self.digests) and len(keys):
-            wanted = _digests(keys)
-            at = np.searchsorted(self.digests[:, 0], wanted[:, 0]).clip(max=len(self.digests) - 1)
-            same = (self.digests[at] == wanted).all(1)
-            found[same] = self.places[at[same]]
-        return found
-
-    def block(self, folder: Path, number: int) -> Block:
-        pack, offset, length = self.blocks[number].tolist()
-        return Block(folder / self.packs[pack][0], offset, length)
-
-    def named(self, folder: Path) -> dict[str, Block]:
-        """The blocks by the names of their batch files, the newest of a name."""
-        return {name.tobytes().hex(): self.block(folder, number) for number, name in enumerate(self.names)}
-
-
 def packs_of(folder: Path, names: Sequence[str]) -> list[tuple[str, int]]:
     """The packs of a folder in their order, with their bytes; ``names`` are those of its files."""
     packs = []
@@ -101,90 +62,25 @@ def packs_of(folder: Path, names: Sequence[str]) -> list[tuple[str, int]]:
     return packs
 
 
-def open_index(folder: Path, packs: list[tuple[str, int]]) -> PackIndex:
-    """The index of the packs of a folder: read, or made from the headers of those that it lacks."""
-    if not packs:
-        return PackIndex()
-    stored = _read(folder / INDEX)
-    if stored is not None and stored.packs == packs:
-        return stored
-    index = _indexed(folder, packs, stored)
-    write_index(folder, index)
-    return index
-
-
-def write_index(folder: Path, index: PackIndex) -> None:
-    """Store an index atomically; without it, it is made again at the next opening."""
-    about = json.dumps({"version": VERSION, "packs": index.packs, "unreadable": index.unreadable})
-    arrays = {
-        "digests": index.digests.view(np.int64),
-        "places": index.places,
-        "blocks": index.blocks,
-        "names": index.names,
-    }
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    with contextlib.suppress(OSError), replacing(folder / INDEX) as part, part.open("wb") as file:
-        file.writelines(checksums.sealed(save(tensors, {"index": about})))
-
-
-def _read(path: Path) -> PackIndex | None:
-    """A stored index; None if it is missing, damaged or of another version."""
-    try:
-        if not checksums.intact(path):
-            return None
-        with safe_open(path, framework="np") as file:
-            about = parse_json((file.metadata() or {})["index"])
-            if about["version"] != VERSION:
-                return None
-            arrays = {name: file.get_tensor(name) for name in ("digests", "places", "blocks", "names")}
-    except (OSError, *_DAMAGE):
-        return None
-    arrays["digests"] = arrays["digests"].view(np.uint64)
-    return PackIndex(
-        [(name, size) for name, size in about["packs"]], unreadable=about["unreadable"], **arrays
-    )
-
-
-def _indexed(folder: Path, packs: list[tuple[str, int]], before: PackIndex | None) -> PackIndex:
-    """The index of packs from their headers; what ``before`` knows is taken from there."""
-    digests, places, blocks, names = [], [], [], []
-    unreadable: dict[str, str] = {}
-    if before is not None and packs[: len(before.packs)] == before.packs:
-        digests, places = [before.digests], [before.places.astype(np.int32)]
-        blocks, names = [before.blocks], [before.names]
-        unreadable, known = dict(before.unreadable), len(before.packs)
-    else:
-        known = 0
-    count = sum(map(len, blocks))
-    for number, (name, _) in enumerate(packs[known:], known):
-        for header in headers(folder / name):
-            rows = np.arange(len(header.keys), dtype=np.int32)
-            digests.append(_digests(header.keys))
-            places.append(np.stack([np.full_like(rows, count), rows], 1))
-            blocks.append(np.array([[number, header.block.offset, header.block.length]], np.int64))
-            names.append(np.frombuffer(bytes.fromhex(header.name), np.uint8)[None])
-            unreadable.update(header.unreadable)
-            count += 1
-    if not blocks:
-        return PackIndex(packs)
-    # The newest block of a key is the last: reversed and sorted stably it is the first of its equals.
-    keys, at = np.concatenate(digests)[::-1], np.concatenate(places)[::-1]
-    order = np.lexsort((keys[:, 1], keys[:, 0]))
-    keys, at = keys[order], at[order]
-    first = np.ones(len(keys), bool)
-    first[1:] = (keys[1:] != keys[:-1]).any(1)
-    return PackIndex(packs, keys[first], at[first], np.concatenate(blocks), np.concatenate(names), unreadable)
-
-
-def _digests(keys: Sequence[str]) -> np.ndarray:
-    """A digest of 128 bits of each key, [n, 2]."""
-    joined = b"".join(xxhash.xxh3_128_digest(key.encode()) for key in keys)
-    return np.frombuffer(joined, np.uint64).reshape(-1, 2)
-
-
 def batch_name(keys: Sequence[str], unreadable: Mapping[str, str]) -> str:
     """The name of the file of a batch, without its ending."""
-    return blake2b("\n".join([*keys, *sorted(unreadable)]).encode(), digest_size=_NAME_BYTES).hexdigest()
+    return blake2b("\n".join([*keys, *sorted(unreadable)]).encode(), digest_size=NAME_BYTES).hexdigest()
+
+
+def batch_header(path: Path, fits: Callable[[Any, int], bool]) -> Header:
+    """The header of a batch file. Raises OSError, or an error of ``DAMAGE`` if it is damaged or foreign.
+
+    ``fits``: whether the tensors of the open file have the shape of that many images.
+    """
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        batch = parse_json(metadata["batch"])
+        keys, unreadable = list(map(str, batch["keys"])), dict(batch["unreadable"])
+        if not metadata.keys() <= {"batch", "checksum"}:
+            raise SafetensorError("a name of the header is damaged")
+        if keys and not fits(file, len(keys)):
+            raise SafetensorError("the header does not fit the tensors")
+        return Header(Block(path), keys, unreadable, path.stem)
 
 
 def headers(path: Path) -> Iterator[Header]:
@@ -206,7 +102,7 @@ def headers(path: Path) -> Iterator[Header]:
                 block = Block(path, offset, length)
                 if unreadable and not checksums.intact(path, offset, length):  # nothing reads its tensors
                     raise ValueError("the checksum is wrong")
-            except (AttributeError, *_DAMAGE):
+            except (AttributeError, *DAMAGE):
                 following = content.find(checksums.PREFIX, offset + 8 + 1)
                 if following < 8:
                     return
@@ -232,8 +128,10 @@ def _parsed(content: Any, offset: int) -> tuple[dict[str, Any], int]:
 
 
 def tensors(block: Block) -> dict[str, torch.Tensor]:
-    """The memory-mapped tensors of a block of a pack. Raises OSError, SafetensorError."""
-    assert block.length is not None
+    """The memory-mapped tensors of a batch file, or of a block of a pack. Raises OSError, SafetensorError."""
+    if block.length is None:
+        with safe_open(block.path, framework="pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     skipped = block.offset % mmap.ALLOCATIONGRANULARITY
     try:
         with block.path.open("rb") as file:
@@ -255,7 +153,7 @@ def tensors(block: Block) -> dict[str, torch.Tensor]:
             )
             for name, array in header.items()
         }
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise SafetensorError(str(error)) from None
 
 

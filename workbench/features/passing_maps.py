@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from workbench.common.progress import Progress, silent
-from workbench.features import batches, extraction
+from workbench.features import batches, map_extraction
+from workbench.features.map_store import MapStore
 from workbench.features.network import Network
 from workbench.features.openvino_network import OpenVINONetwork
-from workbench.features.store import MapStore
 
 TOGETHER = 256  # images whose maps are in memory at a time, 40 MB of the embedded backbone's at 512 pixels
 
@@ -72,7 +72,7 @@ def passing_maps(
             continue
         store = PassingStore(stored.folder)
         block = [item for some in part for item in some]
-        reasons = extraction.extract(block, store, network, reported, task)
+        reasons = map_extraction.extract(block, store, network, reported, task)
         if store.undecodable:
             stored.write([], None, store.undecodable)
         for some in part:

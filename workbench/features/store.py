@@ -1,9 +1,8 @@
 """A store of tensors computed from images: a folder per network and size, a safetensors file per batch.
 
-Batch files are written atomically. The header of a file lists the keys of its images. After an extraction
-many of them are joined to large files (``packs``). A batch holds its checksum, which is verified at the first
-read in a process and again when its file has changed; a damaged batch is removed, and its images are
-computed again.
+Batch files are written atomically; their headers list the keys of the images. After an extraction many are
+joined to large files (``packs``). The checksum of a batch is verified at the first read in a process and when
+its file has changed; a damaged batch is removed, and its images are computed again.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 
 from workbench.common import checksums
 from workbench.common.files import Stamp, replacing, stamp
 from workbench.common.progress import Progress, silent
-from workbench.common.text import parse_json
 from workbench.config.errors import WorkbenchError
-from workbench.features import packs
-from workbench.features.packs import Block, PackIndex
+from workbench.features import pack_index, packs
+from workbench.features.pack_index import PackIndex
+from workbench.features.packs import Block
 
 LEAST_FILES = 64  # fewer batch files are not joined
 PACK_BYTES = 2**28  # of a pack
@@ -77,30 +76,21 @@ class Store:
         present = packs.packs_of(self.folder, entries)
         if self._seen - names or present != self._packed.packs:
             self._seen, self._locations = set(), {}
-            self._packed = packs.open_index(self.folder, present)
+            self._packed = pack_index.open_index(self.folder, present)
             self._unreadable = dict(self._packed.unreadable)
         for name in sorted(names - self._seen):
-            path = self.folder / name
+            block = Block(self.folder / name)
             try:
-                with safe_open(path, framework="pt") as file:
-                    metadata = file.metadata() or {}
-                    header = parse_json(metadata["batch"])
-                    if not metadata.keys() <= {"batch", "checksum"}:
-                        raise SafetensorError("a name of the header is damaged")
-                    if header["keys"] and not self._fits(file, len(header["keys"])):
-                        raise SafetensorError("the header does not fit the tensors")
-                    block = Block(path)
-                    locations = {key: Location(block, row) for row, key in enumerate(header["keys"])}
-                    unreadable = dict(header["unreadable"])
-                    if unreadable:
-                        self._verify(block)  # nothing reads its tensors
+                header = packs.batch_header(block.path, self._fits)
+                if header.unreadable:
+                    self._verify(block)  # nothing reads its tensors
             except OSError:  # deleted meanwhile, or not readable now
                 continue
-            except (SafetensorError, KeyError, TypeError, ValueError, RecursionError):
-                self._remove(Block(path))  # truncated or foreign: its images are computed again
+            except packs.DAMAGE:
+                self._remove(block)  # truncated or foreign: its images are computed again
                 continue
-            self._locations.update(locations)
-            self._unreadable.update(unreadable)
+            self._locations.update((key, Location(block, row)) for row, key in enumerate(header.keys))
+            self._unreadable.update(header.unreadable)
             self._seen.add(name)
 
     def _fits(self, file: Any, count: int) -> bool:
@@ -159,10 +149,10 @@ class Store:
                 file.writelines(checksums.sealed(save(tensors, {"batch": batch})))
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                free = shutil.disk_usage(self.folder).free / 1e6
+                free = f"{shutil.disk_usage(self.folder).free / 1e6:.0f} MB free"
                 raise WorkbenchError(
-                    f"the disk of {str(self.folder)!r} is full ({free:.0f} MB free): free some space, or "
-                    "choose another folder with --cache; the batches stored so far are kept"
+                    f"the disk of {str(self.folder)!r} is full ({free}): free some space, or choose another "
+                    "folder with --cache; the batches stored so far are kept"
                 ) from None
             raise WorkbenchError(f"the store {str(self.folder)!r} cannot be written: {error}") from None
 
@@ -220,7 +210,7 @@ class Store:
             positions = [position for position, _ in pairs]
             try:
                 self._verify(block)
-                tensors = _tensors(block)
+                tensors = packs.tensors(block)
             except FileNotFoundError:  # also raised by safetensors where too many files are open
                 lost.setdefault(block.path, []).extend(positions)
                 continue
@@ -235,10 +225,8 @@ class Store:
             yield positions, [row for _, row in pairs], tensors
         if lost:
             self.refresh()
-            raise DamagedFiles(
-                f"stored {kind} {str(next(iter(lost)))!r} are missing or damaged; run again to compute them",
-                [position for positions in lost.values() for position in positions],
-            )
+            what = f"stored {kind} {str(next(iter(lost)))!r} are missing or damaged"
+            raise DamagedFiles(f"{what}; run again to compute them", sum(lost.values(), list[int]()))
 
     def _verify(self, block: Block) -> None:
         """Verify the checksum of a batch, once until its file changes. Raises SafetensorError or OSError."""
@@ -256,39 +244,7 @@ class Store:
                 block.path.unlink()
 
 
-def _tensors(block: Block) -> dict[str, torch.Tensor]:
-    """The memory-mapped tensors of a batch."""
-    if block.length is not None:
-        return packs.tensors(block)
-    with safe_open(block.path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-
-
 def repair_notes(damaged: int, kind: str) -> list[str]:
     """The note on stored files that were damaged; none if there are none."""
-    if not damaged:
-        return []
     were = "1 stored file was" if damaged == 1 else f"{damaged} stored files were"
-    return [f"{were} damaged and removed; the {kind} were computed again"]
-
-
-class MapStore(Store):
-    """The maps of one network at one size, stored as float16 [B, H, W, C] (channels last)."""
-
-    def _fits(self, file: Any, count: int) -> bool:
-        shape = file.get_slice("maps").get_shape()
-        return len(shape) == 4 and shape[0] == count
-
-    def write(self, keys: Sequence[str], maps: torch.Tensor | None, unreadable: dict[str, str]) -> None:
-        """Store a batch of maps [B, H, W, C] atomically. Raises WorkbenchError if the disk is full."""
-        tensors = {} if maps is None else {"maps": maps.to(torch.float16).contiguous()}
-        self._write(keys, tensors, unreadable)
-
-    def batches(self, keys: Sequence[str]) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Yield (positions in ``keys``, maps [B, H, W, C] in float16) for each file.
-
-        The maps are memory-mapped, so that only the parts that are used are read.
-        """
-        for positions, rows, tensors in self._by_file(keys, "maps"):
-            maps = tensors["maps"]
-            yield positions, maps if rows == list(range(len(maps))) else maps[rows]
+    return [f"{were} damaged and removed; the {kind} were computed again"] * (damaged > 0)

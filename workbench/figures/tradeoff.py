@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from workbench.analysis.index_steps import probes, training_key
-from workbench.analysis.index_tradeoff import IndexMeasures, pareto_front
+from workbench.analysis.index_tradeoff import IndexMeasures
+from workbench.analysis.pareto import pareto_front
 from workbench.common.palette import NEUTRAL, PALETTE
 from workbench.figures.index_measures import Axis, axis_of, in_words, value_of
 from workbench.figures.label_places import label_sides

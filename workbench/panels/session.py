@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -17,7 +15,7 @@ from workbench.collections.collection import Query
 from workbench.collections.uploads import display_name
 from workbench.common.progress import Progress
 from workbench.config.config import Config
-from workbench.panels.jobs import Job, JobRunner, readable
+from workbench.panels.lanes import RANKING, Lanes
 from workbench.panels.ranking_depth import rank
 from workbench.panels.refinement import STATE, Question, Refinement
 from workbench.panels.session_queries import SessionQueries, image_search
@@ -29,10 +27,9 @@ if TYPE_CHECKING:
 
 QUESTION = ["pipeline", *STATE, "feedback_method"]  # the traits of a question
 DEBOUNCE = 0.08  # seconds without a further change before a change runs
-RANKING = "ranking"  # the lane of search and evaluation
 
 
-class Session(Refinement):
+class Session(Lanes, Refinement):
     """The observable state. Panels read and write it, and do not know other panels.
 
     The question is ``pipeline``, ``query`` (a key of ``queries``), ``box`` (None: the query's own), the
@@ -42,8 +39,6 @@ class Session(Refinement):
     evaluation. ``image`` is the image under study, ``selection`` are the marked images. ``compared`` are the
     pipelines of the comparison, ``a`` and ``b`` the two that are compared in detail, ``evaluations`` the
     results of the compared ones, and ``waiting`` those compared once evaluated. ``example`` nobody chose.
-
-    Work runs in lanes with one worker each, so that a slow job does not delay other panels: see ``run``.
     """
 
     pipeline = T.Unicode()
@@ -61,9 +56,6 @@ class Session(Refinement):
     example = T.Tuple()  # pipelines
     shots = T.Dict()  # video → the seconds at which its shots begin, where they are known
     learned = T.Int(0)  # number of trainings that ended; panels then offer new weights
-    jobs = T.Dict()  # lane → Job that runs now
-    message = T.Unicode()
-    failed = T.Bool(False)
 
     def __init__(self, bench: Bench, **traits: Any) -> None:
         queries = SessionQueries(bench.collection)
@@ -71,9 +63,6 @@ class Session(Refinement):
         self.bench = bench
         self.prefetcher: Any = None  # prefetching, once panels are shown
         self.comparer: Any = None  # comparing an example, once a comparison is shown
-        self._lanes: dict[str, JobRunner] = {}
-        self._message_lane = ""  # the lane whose message is shown
-        self._lock = threading.RLock()
         self._images: NameSearch | None = None
         self._read_queries()
         self._past.clear()  # the first query was not chosen by anybody
@@ -86,11 +75,6 @@ class Session(Refinement):
     @T.validate("compared")
     def _canonical_all(self, proposal: Any) -> tuple[str, ...]:
         return tuple(dict.fromkeys(str(Config.parse(pipeline)) for pipeline in proposal["value"]))
-
-    @property
-    def lock(self) -> threading.RLock:
-        """Lock for reading and writing a trait that several threads change; held only briefly."""
-        return self._lock
 
     @property
     def question(self) -> Question:
@@ -141,72 +125,6 @@ class Session(Refinement):
             self.evaluation = None
         self.run(RANKING, self._work, delay)
 
-    def run(self, lane: str, work: Callable[[Progress], None], delay: float = 0.0) -> None:
-        """Run ``work`` in the worker of a lane after ``delay`` seconds; the lane's newest request wins.
-
-        ``jobs`` shows its progress, ``message`` its error. It may set any trait.
-        """
-
-        def started(progress: Progress) -> None:
-            self._clear_message(lane)
-            work(progress)
-
-        self.lane(lane).submit(started, delay)
-
-    def lane(self, name: str) -> JobRunner:
-        """The worker of a lane."""
-        with self._lock:
-            if name not in self._lanes:
-                self._lanes[name] = JobRunner(
-                    partial(self._report, name), partial(self.fail, lane=name), self._lock
-                )
-            return self._lanes[name]
-
-    def wait(self, seconds: float = 60.0) -> bool:
-        """Wait until no lane has work; False if that took longer. Work may start work in other lanes."""
-        end = time.monotonic() + seconds
-        while True:
-            with self._lock:
-                lanes = list(self._lanes.values())
-            if all(lane.wait(0) for lane in lanes):
-                return True
-            if not all(lane.wait(max(0.0, end - time.monotonic())) for lane in lanes):
-                return False
-
-    def cancel(self, lane: str = "") -> None:
-        """Stop the work in one lane, or in all; features that are extracted stay stored."""
-        with self._lock:
-            lanes = {lane: self.lane(lane)} if lane else dict(self._lanes)
-        active = [runner.cancel() for runner in lanes.values()]  # a list: any() would stop at the first
-        if any(active):
-            self.tell("Cancelled. Finished work is kept, and a new run continues from there.")
-
-    def tell(self, message: str, lane: str = RANKING) -> None:
-        with self._lock:
-            self._message_lane, self.failed, self.message = lane, False, message
-
-    def fail(self, message: str, lane: str = RANKING) -> None:
-        with self._lock:
-            self._message_lane, self.failed, self.message = lane, True, message
-
-    def guard(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Wrap a widget callback so that its exceptions are shown as messages."""
-
-        @wraps(handler)
-        def guarded(change: Any) -> None:
-            try:
-                handler(change)
-            except Exception as error:
-                self.fail(readable(error))
-
-        return guarded
-
-    def _clear_message(self, lane: str) -> None:
-        """Remove the message of that lane; a message of another lane stays."""
-        with self._lock:
-            if self._message_lane == lane:
-                self.failed, self.message = False, ""
-
     def _read_queries(self) -> None:
         """Take over the collection's queries; some may have turned out unreadable."""
         before = self.queries
@@ -220,11 +138,6 @@ class Session(Refinement):
                 old, new = display_name(current), display_name(self.query)
                 text = f"{old!r} can no longer be read; {new!r} is the query now."
                 self.tell(text, "queries")
-
-    def _report(self, lane: str, job: Job | None) -> None:
-        with self._lock:
-            others = {name: other for name, other in self.jobs.items() if name != lane}
-            self.jobs = {**others, lane: job} if job else others
 
     def _work(self, progress: Progress) -> None:
         question = pipeline, query, box, also, feedback, expression = self.question

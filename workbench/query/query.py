@@ -1,6 +1,7 @@
 """A query of several parts: they are weighted and added, and joined by ``and``, ``or`` and arrangements.
 
-``str(query)`` is one line of the query language, and ``Query.parse`` reads it: see docs/queries.md.
+``str(query)`` is one line of the query language, and ``Query.parse`` reads it: see docs/queries.md. A query
+is a leaf or a group of queries, so the three classes share one file.
 """
 
 from __future__ import annotations

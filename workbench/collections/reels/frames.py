@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from workbench.collections.posters.camera import camera_effects
 from workbench.collections.posters.photos import crop
 from workbench.collections.posters.scenes import (
     TEXTURES,
@@ -18,7 +19,6 @@ from workbench.collections.posters.scenes import (
     Pixels,
     Scene,
     backdrop,
-    camera_effects,
     clutter,
     cover,
     paste,

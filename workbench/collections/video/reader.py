@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections.image_limits import check_size
+from workbench.collections.video.not_a_video import NO_PICTURES, why_not_opened
 from workbench.collections.video.sparse_decoder import SparseDecoder
 from workbench.collections.video.stopping import check_stop
 from workbench.common.files import Stamp, stamp
@@ -30,7 +31,6 @@ if "OPENCV_LOG_LEVEL" not in os.environ:  # nor OpenCV that a file is no video
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 _LAST = 0.1  # seconds for which the last frame is shown beyond its period
 _SKIPPED = 0.5  # seconds to go on after a frame that does not decode
-_NO_PICTURES = "the file has no pictures, only sound"
 _KEPT = 3  # open files of a thread
 
 Frame = tuple[float, np.ndarray]  # seconds, pixels
@@ -60,14 +60,14 @@ class Reader:
         self._last_wanted = -math.inf
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
-            raise WorkbenchError(_why_not_opened(path))
+            raise WorkbenchError(why_not_opened(path))
         self.fps = self._get(cv2.CAP_PROP_FPS)
         width, height = (
             int(self._get(cv2.CAP_PROP_FRAME_WIDTH)),
             int(self._get(cv2.CAP_PROP_FRAME_HEIGHT)),
         )
         if not (width > 0 and height > 0):
-            raise WorkbenchError(_NO_PICTURES)
+            raise WorkbenchError(NO_PICTURES)
         check_size(width, height)
         # Pixels that are not square are stretched along the width, as players do.
         across, down = self._get(cv2.CAP_PROP_SAR_NUM) or 1.0, self._get(cv2.CAP_PROP_SAR_DEN) or 1.0
@@ -229,39 +229,3 @@ def _forget(path: Path) -> None:
     reader = _open.readers.pop(path, None)
     if reader is not None:
         reader.close()
-
-
-def _why_not_opened(path: Path) -> str:
-    """The likely reason that a file is not opened as a video."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if b"ftyp" in head[:16] and b"moov" not in head and not _has_index(path):
-        return "the file is cut short: its index (moov) is missing; copy or record it again"
-    return _NO_PICTURES if _has_only_sound(path) else "the content is not a video that can be decoded"
-
-
-def _has_only_sound(path: Path) -> bool:
-    try:
-        with av.open(str(path)) as container:
-            return bool(container.streams.audio) and not container.streams.video
-    except (av.error.FFmpegError, OSError, ValueError):
-        return False
-
-
-def _has_index(path: Path) -> bool:
-    """Whether a file of MP4's kind has the box ``moov`` (ISO/IEC 14496-12, section 8.2.1)."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        place = 0
-        while place + 8 <= size:
-            file.seek(place)
-            box = file.read(16)
-            length, kind = int.from_bytes(box[:4], "big"), box[4:8]
-            if kind == b"moov":
-                return True
-            if length == 1 and len(box) == 16:
-                length = int.from_bytes(box[8:16], "big")
-            if length < 8:
-                return False
-            place += length
-    return False

@@ -15,9 +15,10 @@ from numpy.lib.format import write_array_header_1_0
 from PIL import Image, ImageEnhance
 
 from workbench.collections import images
+from workbench.common.file_lock import acquire
 from workbench.common.files import disk_error, replacing
 from workbench.common.progress import Progress, silent
-from workbench.features import extraction
+from workbench.features import map_extraction
 from workbench.features.device import single_threaded_operations
 from workbench.features.map_source import Picture
 from workbench.features.network import Network
@@ -70,7 +71,7 @@ def frozen_views(
         lock = FileLock(folder / ".lock")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            extraction.acquire(lock, progress)
+            acquire(lock, progress)
             for number, path in enumerate(paths):
                 if not path.is_file():
                     label = f"view {number + 1} of {count} through the frozen part"
@@ -100,7 +101,7 @@ def _write_view(
         for row in rows:
             picture = images.load(pictures[row].path, pictures[row].box, at_least=(2 * side, 2 * side))
             views.append(make(picture, side, np.random.default_rng([*seed, row])))
-        return extraction.run(network, views).contiguous().numpy()
+        return map_extraction.run(network, views).contiguous().numpy()
 
     rows = range(len(pictures))
     parts = [rows[start : start + BATCH] for start in rows[::BATCH]]

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save
 
 from workbench.collections import images
-from workbench.collections.posters.scenes import camera_effects
+from workbench.collections.posters.camera import camera_effects
 from workbench.collections.posters.views import Matrix, Pose, homography
 from workbench.common.checksums import intact, sealed
 from workbench.common.damage import DAMAGE

@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image
 
 from workbench.collections.posters.art import MEMBERS, SEED, SERIES, poster
+from workbench.collections.posters.camera import camera_effects
 from workbench.collections.posters.photos import read_photos
 from workbench.collections.posters.scenes import (
     FRAMES,
     Photos,
     Pixels,
     backdrop,
-    camera_effects,
     clutter,
     cover,
     paste,

@@ -213,11 +213,9 @@ class EmbeddingMap(Panel[MapRequest, MadeMap]):
             frames.append((self.made.comparison.map_b, "2"))
         traces: list[Any] = []
         for frame, number in frames:
-            where = (
-                {"scene": f"scene{number}"}
-                if "z" in frame
-                else {"xaxis": f"x{number}", "yaxis": f"y{number}"}
-            )
+            where = {"scene": f"scene{number}"}
+            if "z" not in frame:
+                where = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
             traces += mark_traces(frame, marked, self.rows, **where)
         with self.plot.hold_sync():
             self.plot.current = "".join(marked["current"])

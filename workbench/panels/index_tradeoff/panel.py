@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import ipywidgets as W
 
@@ -20,6 +19,7 @@ from workbench.panels.base import Panel
 from workbench.panels.index_tradeoff import table
 from workbench.panels.index_tradeoff.first_measures import FEW_IMAGES, FirstMeasures
 from workbench.panels.index_tradeoff.inspector import IndexInspector
+from workbench.panels.index_tradeoff.measuring import Request, Row
 from workbench.panels.index_tradeoff.probes import Probed, Probing
 from workbench.panels.pipeline_choices import CHOICES, NONE, with_part
 from workbench.panels.session import Session
@@ -33,22 +33,6 @@ EXACT = "exact"
 FIRST = (EXACT, "ivf:64", "hnsw:32", "pq:16", "ivf:64,pq:16", "lsh:256", "itq:256", "sh:256")
 EMPTY = "Each measured index becomes a point here: its recall over its memory, or over its speed."
 SOON = " The first few are measured after the first ranking."
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """Indexes to measure over a pipeline. Two requests are never equal."""
-
-    pipeline: str
-    chosen: tuple[str, ...]
-
-
-class Row(NamedTuple):
-    """One measured index, by the name of its chip; ``chosen`` is the order of the table."""
-
-    name: str
-    measured: IndexMeasures
-    chosen: tuple[str, ...]
 
 
 class TradeoffPanel(Panel[Request, Tradeoff | Row]):

@@ -13,8 +13,9 @@ from workbench.collections.video.moment import seconds_of, video_of
 from workbench.common.progress import Progress
 from workbench.config.errors import WorkbenchError
 from workbench.panels.base import Panel
+from workbench.panels.lanes import RANKING
 from workbench.panels.moment_captions import starts_of
-from workbench.panels.session import RANKING, Session
+from workbench.panels.session import Session
 from workbench.panels.video.answer import Answer, Request
 from workbench.panels.video.file_server import served_videos
 from workbench.panels.video.frames import frames_of
