@@ -6,24 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
+from tests.support.pictures import plain, plains
 from workbench.collections.holidays import open_holidays
 from workbench.collections.oxford import PARIS_UNREADABLE, open_oxford
 from workbench.collections.protocols import PROTOCOLS
 from workbench.collections.ukbench import open_ukbench
 from workbench.config.errors import WorkbenchError
-
-
-def picture(path: Path, size: tuple[int, int] = (32, 24)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (200, 30, 90)).save(path)
-
-
-def pictures(root: Path, *names: str) -> None:
-    for name in names:
-        picture(root / name)
-
 
 # Oxford5k and Paris6k
 
@@ -39,8 +28,8 @@ def truth(root: Path, name: str, query: str, **grades: str) -> None:
 
 def oxford(root: Path) -> Path:
     for number in (1, 3, 13, 26, 51):
-        picture(root / f"all_souls_{number:06d}.jpg", (1024, 768))
-    picture(root / "radcliffe_camera_000007.jpg")
+        plain(root / f"all_souls_{number:06d}.jpg", (1024, 768))
+    plain(root / "radcliffe_camera_000007.jpg")
     truth(
         root / "gt_files_170407",
         "all_souls_1",
@@ -114,8 +103,8 @@ def test_missing_ground_truth_is_an_error(tmp_path: Path) -> None:
 def test_paris_excludes_its_twenty_unreadable_files(tmp_path: Path) -> None:
     assert len(PARIS_UNREADABLE) == 20
     for number in (605, 606):
-        picture(tmp_path / "paris" / "defense" / f"paris_defense_{number:06d}.jpg", (1024, 768))
-    picture(tmp_path / "paris" / "general" / "paris_general_000001.jpg")
+        plain(tmp_path / "paris" / "defense" / f"paris_defense_{number:06d}.jpg", (1024, 768))
+    plain(tmp_path / "paris" / "general" / "paris_general_000001.jpg")
     bad = tmp_path / "paris" / "louvre" / "paris_louvre_000136.jpg"
     bad.parent.mkdir()
     bad.write_text("<html>302 Found</html>")
@@ -136,7 +125,7 @@ def test_paris_excludes_its_twenty_unreadable_files(tmp_path: Path) -> None:
 
 def test_second_copy_of_a_file_is_excluded(tmp_path: Path) -> None:
     root = oxford(tmp_path)
-    picture(root / "old" / "all_souls_000001.jpg")
+    plain(root / "old" / "all_souls_000001.jpg")
     collection = open_oxford(root, "oxford5k")
     assert len(collection.images) == 6
     assert collection.problems[0][0] == "old/all_souls_000001.jpg"
@@ -146,7 +135,7 @@ def test_second_copy_of_a_file_is_excluded(tmp_path: Path) -> None:
 
 
 def test_holidays_is_read_in_its_published_layout(tmp_path: Path) -> None:
-    pictures(
+    plains(
         tmp_path / "jpg", "100000.jpg", "100001.jpg", "100002.jpg", "100100.jpg", "100101.jpg", "readme.jpg"
     )
     collection = open_holidays(tmp_path)
@@ -164,7 +153,7 @@ def test_holidays_is_read_in_its_published_layout(tmp_path: Path) -> None:
 
 def test_ukbench_is_read_in_its_published_layout(tmp_path: Path) -> None:
     for number in range(8):
-        pictures(tmp_path, f"full/ukbench{number:05d}.jpg", f"thumbnails/ukbench{number:05d}.jpg")
+        plains(tmp_path, f"full/ukbench{number:05d}.jpg", f"thumbnails/ukbench{number:05d}.jpg")
     collection = open_ukbench(tmp_path)
     assert len(collection.images) == len(collection.queries) == 8
     assert collection.relevance["full/ukbench00005.jpg"] == {
@@ -178,7 +167,7 @@ def test_ukbench_is_read_in_its_published_layout(tmp_path: Path) -> None:
 
 
 def test_folder_without_benchmark_images_is_an_error(tmp_path: Path) -> None:
-    pictures(tmp_path, "a.jpg")
+    plains(tmp_path, "a.jpg")
     for opener in (open_holidays, open_ukbench):
         with pytest.raises(WorkbenchError, match="no image in"):
             opener(tmp_path)

@@ -14,28 +14,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.support.pictures import plain, plains
 from workbench.collections.catalog import catalog, open_collection
 from workbench.collections.folder import list_images, open_folder
 from workbench.collections.protocols import PROTOCOLS
 from workbench.common.progress import Cancelled
 from workbench.config.errors import WorkbenchError
 
-
-def picture(path: Path, size: tuple[int, int] = (32, 24)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (200, 30, 90)).save(path)
-
-
-def pictures(root: Path, *names: str) -> None:
-    for name in names:
-        picture(root / name)
-
-
 # Folders
 
 
 def test_a_folder_is_listed_recursively_sorted_and_without_hidden_files(tmp_path: Path) -> None:
-    pictures(tmp_path, "b.jpg", "a.PNG", "deep/er/c.webp", ".hidden.jpg", ".cache/d.jpg")
+    plains(tmp_path, "b.jpg", "a.PNG", "deep/er/c.webp", ".hidden.jpg", ".cache/d.jpg")
     (tmp_path / "notes.txt").write_text("no image")
     collection = open_folder(tmp_path)
     assert collection.images == ("a.PNG", "b.jpg", "deep/er/c.webp")
@@ -48,7 +38,7 @@ def test_unreadable_files_are_reported_and_the_rest_is_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
-    pictures(tmp_path, "good.jpg")
+    plains(tmp_path, "good.jpg")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "words.png").write_text("not a picture")
     (tmp_path / "phone.HEIC").write_bytes(b"ftypheic")
@@ -66,12 +56,12 @@ def test_unreadable_files_are_reported_and_the_rest_is_listed(
     "name", ["🦊 fox.jpg", 'it\'s "it".jpg', "<script>alert(1)<b>.jpg", "two\nlines.jpg", "a#2.jpg"]
 )
 def test_any_file_name_is_a_valid_id(tmp_path: Path, name: str) -> None:
-    pictures(tmp_path, name)
+    plains(tmp_path, name)
     assert open_folder(tmp_path).images == (name,)
 
 
 def test_a_name_that_is_not_utf8_is_reported_as_text(tmp_path: Path) -> None:
-    pictures(tmp_path, "good.jpg")
+    plains(tmp_path, "good.jpg")
     Image.new("RGB", (4, 4)).save(
         os.path.join(os.fsencode(tmp_path), b"caf\xe9.png").decode("utf-8", "surrogateescape")
     )
@@ -83,8 +73,8 @@ def test_a_name_that_is_not_utf8_is_reported_as_text(tmp_path: Path) -> None:
 
 def test_cyclic_links_end_and_outside_folders_are_followed_once(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
-    pictures(root, "a.jpg", "sub/b.jpg")
-    pictures(outside, "c.jpg")
+    plains(root, "a.jpg", "sub/b.jpg")
+    plains(outside, "c.jpg")
     (root / "sub" / "up").symlink_to(root)
     (root / "copy").symlink_to(root / "sub")
     (root / "linked").symlink_to(outside)
@@ -116,7 +106,7 @@ def public_folder() -> Iterator[Path]:
 
 def test_an_inaccessible_folder_is_reported_and_an_inaccessible_root_is_an_error(public_folder: Path) -> None:
     """In a separate process, because the user id applies to the whole process."""
-    pictures(public_folder, "a.jpg", "closed/b.jpg")
+    plains(public_folder, "a.jpg", "closed/b.jpg")
     (public_folder / "closed").chmod(0)
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(1, context, initializer=drop_rights) as unprivileged:
@@ -140,7 +130,7 @@ def test_missing_and_empty_folders_are_errors(tmp_path: Path) -> None:
 
 
 def test_subfolders_are_read_as_labels(tmp_path: Path) -> None:
-    pictures(
+    plains(
         tmp_path,
         "alone.jpg",
         "cat/1.jpg",
@@ -171,14 +161,14 @@ def test_subfolders_are_read_as_labels(tmp_path: Path) -> None:
 
 
 def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
-    pictures(tmp_path, "a.jpg", "b.jpg", "one/c.jpg")
+    plains(tmp_path, "a.jpg", "b.jpg", "one/c.jpg")
     with pytest.raises(WorkbenchError, match=r"no subfolder .* two or more"):
         open_folder(tmp_path, labels="folders")
 
 
 def test_the_relevance_of_a_large_label_takes_little_memory(tmp_path: Path) -> None:
     """Explicit relations would have 16 million entries; they are computed on demand."""
-    picture(tmp_path / "all" / "0.jpg")
+    plain(tmp_path / "all" / "0.jpg")
     for number in range(1, 4000):
         os.link(tmp_path / "all" / "0.jpg", tmp_path / "all" / f"{number}.jpg")
     collection = open_folder(tmp_path, labels="folders")
@@ -187,7 +177,7 @@ def test_the_relevance_of_a_large_label_takes_little_memory(tmp_path: Path) -> N
 
 
 def test_opening_can_be_cancelled(tmp_path: Path) -> None:
-    picture(tmp_path / "0.jpg")
+    plain(tmp_path / "0.jpg")
     for number in range(1, 300):
         os.link(tmp_path / "0.jpg", tmp_path / f"{number}.jpg")
     steps: list[tuple[int, int]] = []
@@ -205,14 +195,14 @@ def test_opening_can_be_cancelled(tmp_path: Path) -> None:
 
 
 def holidays(root: Path) -> None:
-    pictures(root, "100000.jpg", "100001.jpg")
+    plains(root, "100000.jpg", "100001.jpg")
 
 
 def test_collection_names_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
     holidays(cache / "holidays")
     holidays(tmp_path / "elsewhere")
-    pictures(tmp_path / "home" / "photos", "x/a.jpg", "x/b.jpg")
+    plains(tmp_path / "home" / "photos", "x/a.jpg", "x/b.jpg")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert open_collection("holidays", cache=cache).root == cache / "holidays"
     assert open_collection(f"holidays:{tmp_path / 'elsewhere'}", cache=cache).root == tmp_path / "elsewhere"
@@ -222,7 +212,7 @@ def test_collection_names_are_resolved(tmp_path: Path, monkeypatch: pytest.Monke
     file.write_text("path,label\nx/a.jpg,cat\nx/b.jpg,cat\n")
     assert len(open_collection(str(file), cache=cache).queries) == 2
     # A folder that is called as a benchmark is reached by a path.
-    pictures(tmp_path / "holidays", "a.jpg")
+    plains(tmp_path / "holidays", "a.jpg")
     monkeypatch.chdir(tmp_path)
     assert open_collection("./holidays", cache=cache).images == ("a.jpg",)
     assert open_collection(Path("holidays"), cache=cache).images == ("a.jpg",)
@@ -243,7 +233,7 @@ def test_collection_names_are_resolved(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_unknown_name_is_refused_with_the_valid_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, complaint: str
 ) -> None:
-    pictures(tmp_path, "a.jpg")
+    plains(tmp_path, "a.jpg")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WorkbenchError, match=complaint):
         open_collection(name, cache=tmp_path / "cache")

@@ -11,6 +11,7 @@ from PIL import Image
 
 import workbench
 from tests.support.pictures import folder_of
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.collections.uploads import display_name
 from workbench.panels import Session
@@ -32,11 +33,6 @@ def panel(session: Session) -> Attention:
     session.refresh()
     settled(session)
     return attention
-
-
-def settled(session: Session) -> None:
-    assert session.wait(120)
-    assert not session.failed, session.message
 
 
 def heat_of(panel: Attention) -> np.ndarray:

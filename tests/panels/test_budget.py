@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.benches import opened
 from tests.support.pictures import folder_of
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.panels import Session
 from workbench.panels.budget.panel import EMPTY, BudgetPanel
@@ -22,10 +23,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return opened(folder, tmp_path_factory.mktemp("cache"), size=64)
 
 
-def settled(session: Session) -> None:
-    assert session.wait(120)
-
-
 def test_ways_of_asking_are_measured_at_a_click_for_the_pipeline_now(session: Session) -> None:
     panel = BudgetPanel(session)
     assert (panel.plot.figure, panel.plot.empty, panel.table.layout.display) == (None, EMPTY, "none")
@@ -34,7 +31,6 @@ def test_ways_of_asking_are_measured_at_a_click_for_the_pipeline_now(session: Se
     assert "2 codes" in panel.note.lines[0]["text"]
     panel.go.click()
     settled(session)
-    assert not session.failed, session.message
     rows = {row["id"]: row for row in panel.table.rows}
     assert list(rows)[6:] == [
         *("vector, fp32", "vector, fp16", "vector, int8", "code, lsh:64", "on the phone, lsh:64")
@@ -55,7 +51,7 @@ def test_ways_of_asking_are_measured_at_a_click_for_the_pipeline_now(session: Se
     settled(session)
     panel.codes.value = "hnsw:<img>"
     panel.go.click()
-    settled(session)
+    assert session.wait(120)
     assert session.failed and "hnsw:<img>" in session.message
     assert panel.plot.stale  # what was measured before is still shown
     session.cancel()

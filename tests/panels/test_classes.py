@@ -11,6 +11,7 @@ import pytest
 import workbench as wb
 from tests.support.extraction import NETWORK
 from tests.support.pictures import folder_of, with_a_class_of_one
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.collections.collection import Query
 from workbench.config.config import ONE_PIPELINE
@@ -37,12 +38,6 @@ def panel(bench: Bench) -> Iterator[Classes]:
     settled(session)
     yield classes
     session.cancel()
-
-
-def settled(session: Session) -> None:
-    for _ in range(3):  # the ranking starts the classification, which starts the votes
-        assert session.wait(120)
-    assert not session.failed, session.message
 
 
 def test_panel_shows_ranked_classes_and_images(panel: Classes, bench: Bench) -> None:

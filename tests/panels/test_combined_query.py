@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.panels import combined_query, session_file
 from workbench.panels.explanation.panel import Explanation
@@ -46,12 +47,6 @@ def session(searching: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
 @pytest.fixture
 def picker(session: Session) -> QueryPicker:
     return QueryPicker(session)
-
-
-def settled(session: Session) -> Session:
-    assert session.wait(120)
-    assert not session.failed, session.message
-    return session
 
 
 def drawing(*line: tuple[int, int]) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 import workbench
 from tests.support.pictures import noise_of
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.config.config import Config
 from workbench.panels.ap_pairs import paired
@@ -31,11 +32,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = noise_of(tmp_path_factory.mktemp("photos"), 4, 6, spread=70)
     (root / "kind 0" / "00.jpg").rename(root / "kind 0" / "<b>.jpg")
     return root
-
-
-def settled(session: Session) -> None:
-    assert session.wait(120)
-    assert not session.failed, session.message
 
 
 def rows(panel: Comparison) -> dict[str, dict]:

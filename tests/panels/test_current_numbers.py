@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as W
 import pytest
 
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.panels import Session, layout
 from workbench.panels.results.panel import Results
@@ -61,11 +62,6 @@ def widgets(part: W.Widget, live: bool = False) -> Iterator[W.Widget]:
     yield part
     for child in getattr(part, "children", ()):
         yield from widgets(child, live)
-
-
-def settled(session: Session) -> None:
-    assert session.wait(120)
-    assert not session.failed, session.message
 
 
 def content(widget: W.Widget) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import workbench
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.explain.sums import THIRDS
 from workbench.panels.explanation.files import files
@@ -44,14 +45,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 def panel(session: Session) -> Explanation:
     explanation = Explanation(session)
     session.refresh()
-    settle(session)
+    settled(session)
     return explanation
-
-
-def settle(session: Session) -> None:
-    assert session.wait(120)  # the ranking, and the jobs that follow it
-    assert session.wait(120)
-    assert not session.failed, session.message
 
 
 def relevant(session: Session, relevance: str) -> list[str]:
@@ -152,17 +147,17 @@ def test_picked_region_stays_lit(panel: Explanation) -> None:
 
 def test_clicked_or_named_result_is_explained(panel: Explanation, session: Session) -> None:
     session.image = NAUGHTY
-    settle(session)
+    settled(session)
     assert (panel.views[1].name, panel.image.value) == (NAUGHTY, NAUGHTY)
     last = session.ranking["image_id"].iloc[-1]
     panel.image.value = last
-    settle(session)
+    settled(session)
     assert session.image == panel.views[1].name == last
 
 
 def test_any_two_images_can_be_explained(panel: Explanation, session: Session, bench: Bench) -> None:
     panel.query.value, panel.image.value = "kind 2/1.jpg", NAUGHTY
-    settle(session)
+    settled(session)
     assert (panel.views[0].name, panel.views[1].name) == ("kind 2/1.jpg", NAUGHTY)
     explanation = bench.explain("kind 2/1.jpg", NAUGHTY, pipeline=PIPELINE)
     np.testing.assert_allclose(heat(panel.views[0]), explanation.query_heatmap, atol=1e-6)
@@ -175,10 +170,10 @@ def test_negative_is_compared_with_the_first_true_positive(
 ) -> None:
     wrong, right = relevant(session, "negative")[0], relevant(session, "positive")[0]
     session.image = wrong
-    settle(session)
+    settled(session)
     assert not panel.contrast.disabled and right in panel.against.lines[0]["text"]
     panel.contrast.value = True
-    settle(session)
+    settled(session)
     scores = session.ranking.set_index("image_id")["score"]
     a, b = sorted([wrong, right], key=lambda image: -scores[image])
     assert [view.name for view in panel.views] == [session.query, f"A · {a}", f"B · {b}"]
@@ -192,7 +187,7 @@ def test_negative_is_compared_with_the_first_true_positive(
     assert panel.pairs.bars == []
     assert {link["view"] for link in panel.links.links} == {1, 2}
     panel.contrast.value = False
-    settle(session)
+    settled(session)
     assert panel.views[2].layout.display == "none" and panel.views[2].picture == b""
 
 
@@ -201,13 +196,13 @@ def test_explanation_follows_the_box_and_the_pipeline(
 ) -> None:
     session.box = (0.0, 0.0, 48.0, 72.0)
     assert panel.views[0].stale
-    settle(session)
+    settled(session)
     image = panel.views[1].name
     expected = bench.explain(session.query, image, pipeline=PIPELINE, box=session.box)
     np.testing.assert_allclose(heat(panel.views[0]), expected.query_heatmap, atol=1e-6)
     assert not panel.views[0].stale
     session.pipeline = "efficientnet_lite0/mean/whole"
-    settle(session)
+    settled(session)
     bars = panel.bars[0]
     assert {bar["text"].partition(",")[0] for bar in bars.bars} <= set(
         THIRDS
@@ -221,7 +216,7 @@ def test_explanation_follows_the_box_and_the_pipeline(
 def test_explanation_ignores_feedback_and_reports_it(panel: Explanation, session: Session) -> None:
     assert SET_ASIDE not in [entry["text"] for entry in panel.lines.lines]
     session.judge_result(relevant(session, "positive")[0], 1)
-    settle(session)
+    settled(session)
     assert SET_ASIDE in [entry["text"] for entry in panel.lines.lines]
 
 
@@ -236,7 +231,7 @@ def test_collection_of_one_image_has_no_explanation(tmp_path: Path) -> None:
     session = Session(workbench.open(tmp_path, cache=tmp_path / "cache"), pipeline=PIPELINE)
     panel = Explanation(session)
     session.refresh()
-    settle(session)
+    settled(session)
     assert panel.lines.lines[0]["text"] == NOTHING
 
 
@@ -247,13 +242,13 @@ def test_missing_image_is_reported_and_the_panel_recovers(tmp_path: Path) -> Non
     session = Session(workbench.open(tmp_path, cache=tmp_path / "cache"), pipeline=PIPELINE)
     panel = Explanation(session)
     session.refresh()
-    settle(session)
+    settled(session)
     (tmp_path / "c.jpg").unlink()
     session.image = "c.jpg"
     assert session.wait(120)
     assert session.failed and "c.jpg" in session.message and "Traceback" not in session.message
     session.image = "b.jpg"
-    settle(session)
+    settled(session)
     assert panel.views[1].name == "b.jpg"
 
 
@@ -276,6 +271,6 @@ def test_pictures_under_their_heat_can_be_downloaded(
     assert sizes["Both (PNG)"][0] > sizes["Query (PNG)"][0]
     assert made["Both (PNG)"][0] == f"heat of {session.query} and {study.images[0]}.png"
     panel.contrast.value = True
-    settle(session)
+    settled(session)
     if len(panel.study.images) == 2:  # type: ignore[union-attr]
         assert panel.download.files == ["Query (PNG)", "A (PNG)", "B (PNG)", "All three (PNG)", SUMS]

@@ -11,6 +11,7 @@ import pytest
 import workbench
 from tests.support.benches import live_widgets
 from tests.support.pictures import folder_of
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.panels import Session
 from workbench.panels.index_tradeoff.panel import EMPTY, SOON, TradeoffPanel
@@ -32,7 +33,8 @@ def measured(session: Session, *indexes: str) -> TradeoffPanel:
             panel.more.value = index
     panel.chips.chosen = list(indexes)
     panel.go.click()
-    return settled(session, panel)
+    settled(session)
+    return panel
 
 
 def drawn(panel: TradeoffPanel) -> Any:
@@ -54,12 +56,6 @@ def last_cell(panel: TradeoffPanel) -> dict[str, Any]:
     return {"pick": [0, len(plot.figure.data[0].x) - 1], "version": plot.version}
 
 
-def settled(session: Session, panel: TradeoffPanel) -> TradeoffPanel:
-    assert session.wait(120)
-    assert not session.failed, session.message
-    return panel
-
-
 def test_empty_panel_shows_a_hint(session: Session) -> None:
     panel = TradeoffPanel(session)
     assert (panel.plot.figure, panel.plot.empty) == (None, EMPTY + SOON)
@@ -74,18 +70,18 @@ def test_few_indexes_are_measured_without_a_click(session: Session) -> None:
     panel.chips.chosen = ["exact", "pq:16", "lsh:256"]
     assert [row["said"] for row in panel.table.rows] == ["not measured yet"] * 3
     session.refresh()
-    settled(session, panel)
+    settled(session)
     assert list(panel.rows) == ["exact", "pq:16"]
     assert panel.table.rows[2]["said"] == "not measured yet"
     assert "1 index not measured yet, about" in panel.note.lines[-1]["text"]
     session.pipeline = OTHER_PIPELINE
-    settled(session, panel)
+    settled(session)
     assert not panel.stale  # measured again, for the pipeline now
     panel.go.click()
-    settled(session, panel)
+    settled(session)
     assert list(panel.rows) == ["exact", "pq:16", "lsh:256"]
     session.pipeline = PIPELINE
-    settled(session, panel)
+    settled(session)
     assert panel.stale and len(panel.rows) == 3  # what was measured by a click stays
 
 
@@ -108,7 +104,7 @@ def test_chosen_indexes_become_rows_and_points(session: Session) -> None:
     panel.plot._handle_custom_msg({"pick": [len(figure.data) - 1, 2], "version": version}, [])
     assert panel.picked == panel.plot.current == "lsh:64"
     assert panel.plot.version == version  # the zoom stays
-    settled(session, panel)
+    settled(session)
 
 
 def test_invalid_index_has_a_row_with_the_reason(session: Session) -> None:
@@ -129,7 +125,7 @@ def test_probe_slider_moves_the_point_and_leaves_a_trail(session: Session) -> No
     before = panel.rows["ivf:8"].recall[10]
     for at in (0, 4):
         panel.probing.turn(at)
-        settled(session, panel)
+        settled(session)
     assert panel.rows["ivf:8"].index == "ivf:8:8"
     assert panel.table.rows[1]["cells"]["index"] == panel.plot.figure.data[-2].text[1] == "ivf:8:8"
     assert panel.plot.figure is not None
@@ -139,7 +135,7 @@ def test_probe_slider_moves_the_point_and_leaves_a_trail(session: Session) -> No
     assert "the 8 that are searched" in panel.inspector.cell.sizes.figure.layout.title.subtitle.text
     panel.pick("exact")
     assert panel.probing.slider.sliders == [] and len(panel.plot.figure.data) == 3  # without a trail
-    settled(session, panel)
+    settled(session)
 
 
 def test_cell_shows_its_images_and_the_cell_of_the_query_is_first(session: Session) -> None:
@@ -151,11 +147,11 @@ def test_cell_shows_its_images_and_the_cell_of_the_query_is_first(session: Sessi
     assert inspector.cell.images.figures[0]["name"].startswith(session.queries[session.query].image)
     assert "of 48 images" in inspector.balance.lines[0]["text"]
     inspector.cell.sizes._handle_custom_msg(last_cell(panel), [])
-    settled(session, panel)
+    settled(session)
     assert len(inspector.cell.images.figures) == sizes[7]
     assert "8th nearest cell (not searched)" in inspector.cell.text.lines[0]["text"]
     inspector.cell.open(0)
-    settled(session, panel)
+    settled(session)
     inspector.cell.images._handle_custom_msg({"pick": inspector.cell.images.figures[0]["id"]}, [])
     assert session.image == session.queries[session.query].image
 
@@ -169,12 +165,12 @@ def test_bits_show_the_number_that_differ(session: Session) -> None:
     assert (first["text"], first["said"].split(",")[0]) == ("0 bits", "0 of 64 bits differ")
     assert "how many bits differ" in panel.inspector.lines.lines[0]["text"]
     panel.pick("sh:64")
-    settled(session, panel)
+    settled(session)
     assert bits.rows[1]["text"] == "0.000"
     distances = [float(row["text"]) for row in bits.rows[1:]]
     assert distances == sorted(distances)
     panel.pick("pq:4")
-    settled(session, panel)
+    settled(session)
     assert (bits.rows, panel.inspector.cell.sizes.figure) == ([], None)
     assert "has no bits" in panel.inspector.lines.lines[0]["text"]
     assert "has no cells" in panel.inspector.balance.lines[0]["text"]
@@ -184,7 +180,7 @@ def test_another_query_uses_the_measured_index(session: Session) -> None:
     panel = measured(session, "ivf:8")
     before = panel.inspector.cell.images.figures[0]["name"]
     session.choose(list(session.queries)[9])
-    settled(session, panel)
+    settled(session)
     after = panel.inspector.cell.images.figures[0]["name"]
     assert after != before
     assert after.startswith(session.queries[session.query].image)
@@ -193,14 +189,14 @@ def test_another_query_uses_the_measured_index(session: Session) -> None:
 def test_picked_index_is_set_in_the_pipeline(session: Session) -> None:
     panel = measured(session, "exact", "ivf:8")
     panel.probing.turn(0)
-    settled(session, panel)
+    settled(session)
     panel.use.click()
     assert session.pipeline == f"{PIPELINE}/ivf:8:1"
     assert not panel.plot.stale
     panel.pick("exact")
     panel.use.click()
     assert session.pipeline == PIPELINE
-    settled(session, panel)
+    settled(session)
 
 
 def test_other_descriptors_dim_the_measures_until_they_are_repeated(session: Session) -> None:
@@ -210,7 +206,7 @@ def test_other_descriptors_dim_the_measures_until_they_are_repeated(session: Ses
     assert panel.note.lines[0]["kind"] == "warning" and PIPELINE in panel.note.lines[0]["text"]
     panel.chips.chosen = ["exact"]
     panel.go.click()
-    settled(session, panel)
+    settled(session)
     assert not panel.plot.stale
     assert list(panel.rows) == ["exact"]
     assert panel.rows["exact"].bytes == 4 * 8
@@ -232,7 +228,7 @@ def test_cancel_keeps_finished_measures(session: Session) -> None:
     assert [row.get("said", "") for row in panel.table.rows] == ["", "", "not measured yet"]
     panel.table.unobserve(stop, "rows")
     panel.go.click()
-    settled(session, panel)
+    settled(session)
     assert list(panel.rows) == ["exact", "pq:4", "lsh:64"]
 
 
@@ -255,7 +251,7 @@ def test_three_images_without_ground_truth_can_be_measured(tmp_path: Path) -> No
     assert drawn(panel) is None and panel.plot.figure is not None
     assert "No index has both measures" in panel.plot.figure.layout.annotations[0].text
     panel.pick("lsh:256")
-    settled(session, panel)
+    settled(session)
     assert len(panel.inspector.bits.rows) == 4
     configuration, *_, landmark = tradeoff_panel(bench, session).children[:4]
     assert configuration.children[0].region == "Configuration"
@@ -271,7 +267,7 @@ def test_memory_does_not_grow(session: Session) -> None:
         panel.pick(("ivf:8", "lsh:64")[number % 2])
         if number % 2 == 0:
             panel.probing.turn(number % 4)
-        settled(session, panel)
+        settled(session)
 
     for number in range(4):
         change(number)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import workbench
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.config.errors import WorkbenchError
 from workbench.panels import Session, layout, query_panel
@@ -27,12 +28,6 @@ from workbench.workbench import Workbench
 
 NOISE = LABELS, EACH = 5, 13
 PIPELINE = "efficientnet_lite0/max/rmac:2/pcaw:16"
-
-
-def settled(session: Session) -> Session:
-    assert session.wait(120)
-    assert not session.failed, session.message
-    return session
 
 
 def test_configurations_of_one_session_are_linked(session: Session) -> None:

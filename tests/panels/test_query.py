@@ -15,6 +15,7 @@ from PIL import Image
 
 import workbench as wb
 from tests.support.pictures import folder_of, picture
+from tests.support.sessions import settled
 from workbench.bench.bench import Bench
 from workbench.collections.uploads import display_name, store_upload
 from workbench.config.errors import WorkbenchError
@@ -38,12 +39,6 @@ def session(bench: Bench) -> Iterator[Session]:
     opened_session.refresh()
     yield settled(opened_session)
     assert opened_session.wait(120)
-
-
-def settled(session: Session) -> Session:
-    assert session.wait(120)
-    assert not session.failed, session.message
-    return session
 
 
 def jpeg(seed: int = 99, size: tuple[int, int] = (160, 90)) -> bytes:

@@ -19,6 +19,7 @@ import workbench
 from tests.support.extraction import NETWORK
 from tests.support.finetuning import SETTINGS
 from tests.support.pictures import folder_of
+from tests.support.sessions import settled
 from workbench.features.cards import trained_path
 from workbench.learning.registry import taken_names, trainings
 from workbench.panels import Session
@@ -57,11 +58,6 @@ def prepared(session: Session, epochs: int = 2, **more: object) -> TrainingPanel
     for name, value in more.items():
         getattr(panel.recipe, name).value = value
     return panel
-
-
-def settled(session: Session) -> None:
-    assert session.wait(120)
-    assert not session.failed, session.message
 
 
 def trained(session: Session, **more: object) -> TrainingPanel:

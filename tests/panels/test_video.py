@@ -20,6 +20,7 @@ from PIL import Image
 from tests.support.benches import opened
 from tests.support.extraction import NETWORK
 from tests.support.pictures import folder_of
+from tests.support.sessions import settled
 from tests.support.videos import number_of, numbered, write_video
 from workbench.bench.bench import Bench
 from workbench.collections.collection import Collection
@@ -54,12 +55,6 @@ def session(bench: Bench) -> Iterator[Session]:
     yield settled(session)
     session.cancel()
     assert session.wait(60)
-
-
-def settled(session: Session) -> Session:
-    assert session.wait(60)
-    assert not session.failed, session.message
-    return session
 
 
 def test_lengths_are_those_of_headers_or_else_of_moments() -> None:

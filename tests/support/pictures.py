@@ -49,3 +49,15 @@ def noise_of(root: Path, kinds: int, each: int, spread: float = 40) -> Path:
             pixels = np.clip(colours + rng.normal(0, spread, colours.shape), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).resize((96, 72)).save(root / f"kind {kind}" / f"{number:02}.jpg")
     return root
+
+
+def plain(path: Path, size: tuple[int, int] = (32, 24)) -> None:
+    """Write a picture of one colour, with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (200, 30, 90)).save(path)
+
+
+def plains(root: Path, *names: str) -> None:
+    """Write pictures of one colour."""
+    for name in names:
+        plain(root / name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,10 @@ from workbench.collections.video.moment import clock
 from workbench.common.files import write_output
 from workbench.common.rounding import signed
 from workbench.config.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.bench.bench import Bench
+    from workbench.collections.video.cue import Cue
 
 OUT = Annotated[
     Path | None,
@@ -35,13 +40,7 @@ def summary(
         bench = opening(progress)
         result = bench.videos.summary(video, k=k, pipeline=pipeline, progress=progress)
     title = f"Summary of {result.video or result.collection}"
-    if out is not None:
-        from workbench.report.cue_files import cue_file
-
-        content = cue_file(
-            out.suffix.lower(), bench.collection, result.cues, title, [result.sentence, result.pipeline]
-        )
-        write_output(out, content, "summary")
+    _write_cues(out, "summary", bench, result.cues, title, [result.sentence, result.pipeline])
     if as_json:
         moments = [cue._asdict() for cue in result.cues]
         names = ("video", "pipeline", "coverage", "bound", "guarantee", "warnings")
@@ -94,11 +93,7 @@ def events(
                 + (f"valid: 1 to {count}" if count else "none was detected, so give a lower --threshold")
             )
         why = None if recount is None else result.recount(recount - 1, progress=progress)
-    if out is not None:
-        from workbench.report.cue_files import cue_file
-
-        content = cue_file(out.suffix.lower(), bench.collection, result.cues, result.title, [result.sentence])
-        write_output(out, content, "list of events")
+    _write_cues(out, "list of events", bench, result.cues, result.title, [result.sentence])
     if as_json:
         names = ("name", "query", "pipeline", "threshold", "min_seconds", "warnings")
         content_of = {key: getattr(result, key) for key in names}
@@ -132,3 +127,13 @@ def _cue_path(out: Path | None) -> Path | None:
     path = output_file(out)
     require_kind(path.suffix.lower())
     return path
+
+
+def _write_cues(
+    out: Path | None, kind: str, bench: Bench, cues: Sequence[Cue], title: str, lines: list[str]
+) -> None:
+    """Write cues to a file of the kind that its suffix names, if there is one."""
+    if out is not None:
+        from workbench.report.cue_files import cue_file
+
+        write_output(out, cue_file(out.suffix.lower(), bench.collection, cues, title, lines), kind)
