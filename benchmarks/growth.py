@@ -8,9 +8,9 @@ what the panels then compute, ``another query`` what they compute after that for
 
 ``CPU`` are seconds of processor time, which other work on the machine changes least; ``exponent`` is the p of
 N^p from the next smaller collection by them. N log N is 1.12 from 10^3, 1.10 from 10^4 and 1.08 from 10^5.
-``evaluate all`` grows as N^2: each of the N pictures is a query (leave one out), whose score with each of the N
-pictures is computed. ``peak`` is the most memory of a process in a step. It needs 3 GB of disk, 9 with 10^6
-pictures.
+``evaluate all`` grows as N^2: each of the N pictures is a query (leave one out), whose score with each of
+the N pictures is computed. ``peak`` is the most memory of a process in a step. It needs 3 GB of disk, 9 with
+10^6 pictures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ways of asking, measured on photos."""
+"""The ways of querying, measured on photos."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_a_pipeline_is_made_once() -> None:
         ("net/gem:{p}/whole", {"p": [1], "d": [2]}, r"has no field \{d\}; its fields are: \{p\}"),
         ("net/gem:{p}/whole", {"p": 3}, r"p=3 is a single value; give a list, as in p=\[3\]"),
         ("net/{p}/whole", {"p": "max"}, "p='max' is a single value"),
-        ("net/gem:{p/whole", {"p": [1]}, "a brace has no partner"),
+        ("net/gem:{p/whole", {"p": [1]}, "a brace is not closed"),
         ("net/gem:{}/whole", {}, r"\{\} is not a name"),
         ("net/gem:{p:.2f}/whole", {"p": [1]}, r"\{p:.2f\} is not a name"),
         ("net/gem:{0}/whole", {}, r"\{0\} is not a name"),

@@ -79,7 +79,7 @@ def test_a_saved_whitening_equals_one_fitted_on_demand(bench: Bench, pipeline: s
 
 @pytest.mark.parametrize("step", ["pca:6", "pcaw:6:0.5", "pcaw:6:0.9", "pcaw:6"])
 def test_a_saved_whitening_serves_every_strength(bench: Bench, step: str) -> None:
-    """Fitted at any strength, the file holds whole strength."""
+    """Fitted at any strength, the file holds full strength."""
     for number, fitted in enumerate(("pcaw:9", "pcaw:9:0.3")):
         fit_named(bench, f"{REGIONS}/{fitted}", f"strong-{number}")
         loaded = vectors(bench, f"{REGIONS}/{step}:strong-{number}")

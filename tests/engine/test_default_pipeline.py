@@ -58,7 +58,7 @@ def test_weak_whitening_of_few_images_is_not_warned_about(bench24: Bench) -> Non
 
 
 def test_eight_photos_of_two_places_are_told_apart(shared: Path, tmp_path: Path) -> None:
-    """With whole whitening every other image had the same score of -1/7."""
+    """With full whitening every other image had the same score of -1/7."""
     places = [sorted((shared / "datasets/scenes" / name).glob("*.jpg"))[:4] for name in ("et", "kermit")]
     if not all(places):
         pytest.skip("needs ../shared/datasets/scenes")

@@ -74,7 +74,7 @@ def test_whitening_takes_a_text_to_where_it_takes_images_without_their_mean(shap
 @pytest.mark.parametrize(
     ("pipeline", "message"),
     [
-        ("clip:tiny-ViT@random/mean/whole/power:0.5", "step power:0.5: it bends the space"),
+        ("clip:tiny-ViT@random/mean/whole/power:0.5", "step power:0.5: it is not linear"),
         (
             "clip:tiny-ViT@block1@random/mean/whole",
             "layer 'block1' of clip:tiny-ViT is before",

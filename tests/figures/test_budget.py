@@ -1,4 +1,4 @@
-"""The figure of the ways of asking: bytes, mAP with intervals, and notices."""
+"""The figure of the ways of querying: bytes, mAP with intervals, and notices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_bytes_and_map_are_those_of_the_ways() -> None:
 def test_one_query_has_no_interval_and_no_way_is_a_notice() -> None:
     figure = budget_of([("vector", "fp32", 1024, 0)], aps=[0.5]).figure()
     assert np.array_equal(figure.data[0].error_y.array, [0])
-    assert budget_of([]).figure().layout.annotations[0].text == "No way of asking is measured."
+    assert budget_of([]).figure().layout.annotations[0].text == "No way of querying is measured."
 
 
 @pytest.mark.parametrize(

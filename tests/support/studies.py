@@ -117,7 +117,7 @@ def budget_of(
     pipeline: str = "vgg16/max/whole",
     left_out: dict[str, str] | None = None,
 ) -> Budget:
-    """Ways of asking as (kind, detail, bytes sent, bytes held for an image), all with these APs."""
+    """Ways of querying as (kind, detail, bytes sent, bytes held for an image), all with these APs."""
     rows = tuple(
         Way(kind, detail, sent, 1000 * (kind != "JPEG"), held, 5.0, np.array(aps))
         for kind, detail, sent, held in ways

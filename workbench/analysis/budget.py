@@ -1,4 +1,4 @@
-"""What a query from a phone costs: bytes sent, bytes held, time and mAP of each way of asking.
+"""What a query from a phone costs: bytes sent, bytes held, time and mAP of each way of querying.
 
 As in the literature on compact descriptors for visual search (Girod et al., IEEE Signal Processing Magazine
 2011; Duan et al., "Overview of the MPEG-CDVS standard", IEEE TIP 2016): a phone sends a compressed picture, a
@@ -50,7 +50,7 @@ _TIMED = 5  # queries that are timed; the median counts
 
 @dataclass(frozen=True)
 class Way:
-    """One way of asking. ``bytes_up``: the mean bytes that a query sends; ``network_bytes`` and
+    """One way of querying. ``bytes_up``: the mean bytes that a query sends; ``network_bytes`` and
     ``image_bytes``: those that the phone holds of the network (weights in half precision), and for each image
     of the collection; ``milliseconds``: the work of the phone for a query, on one thread of this machine;
     ``aps`` [Q]: the AP of each query, a fraction.
@@ -80,7 +80,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Budget(Drawable):
-    """The ways of asking a collection by one pipeline."""
+    """The ways of querying a collection by one pipeline."""
 
     collection: str
     pipeline: str
@@ -121,7 +121,7 @@ def budget(
     jpegs: Sequence[tuple[int, int]] = JPEGS,
     progress: Progress = silent,
 ) -> Budget:
-    """Measure each way of asking: JPEG files, vectors in three precisions, and ``codes``, sent or held.
+    """Measure each way of querying: JPEG files, vectors in three precisions, and ``codes``, sent or held.
 
     The database has whole vectors where a picture or a vector is sent, and codes else. Index and re-ranking
     of the pipeline are left out. Raises WorkbenchError without ground truth or queries, and for a step that

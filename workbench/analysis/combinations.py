@@ -69,7 +69,7 @@ def fields(template: str) -> list[str]:
     if wrong is not None:
         raise WorkbenchError(f"template {template!r}: {{{wrong}}} is not a name; a field is written {{p}}")
     if set(_FIELD.sub("", template)) & set("{}"):
-        raise WorkbenchError(f"template {template!r}: a brace has no partner; a field is written {{p}}")
+        raise WorkbenchError(f"template {template!r}: a brace is not closed; a field is written {{p}}")
     return names
 
 

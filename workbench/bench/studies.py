@@ -288,7 +288,7 @@ class StudyAccessor:
         jpegs: Sequence[tuple[int, int]] = JPEGS,
         progress: Progress = notebook_progress,
     ) -> Budget:
-        """What a query from a phone costs: bytes sent and held, time and mAP of each way of asking.
+        """What a query from a phone costs: bytes sent and held, time and mAP of each way of querying.
 
         ``jpegs`` are the longest side in pixels and the quality of pictures that are sent; ``codes`` those
         that are sent, or held by the phone for the whole collection (default: 8 to 64 bytes). The pipeline's

@@ -108,7 +108,7 @@ class Whitening:
         return fitted if kind != "pcaw" or strength == 1 else fitted.at_strength(strength)
 
     def at_strength(self, strength: float) -> Whitening:
-        """The same directions divided by eigenvalue^(t/2), of a ``pcaw`` whitening of whole strength.
+        """The same directions divided by eigenvalue^(t/2), of a ``pcaw`` whitening of full strength.
 
         Directions have unit length, so the length of a row of its projection is eigenvalue^(-1/2).
         """

@@ -23,7 +23,7 @@ class DefaultPipeline:
 def default_pipeline(collection: Collection) -> DefaultPipeline:
     """The default pipeline of a collection.
 
-    The embedded collection and the benchmarks have whole whitening, as published. Whitening fitted to few
+    The embedded collection and the benchmarks have full whitening, as published. Whitening fitted to few
     images, or to images of few classes, mostly divides by the variance that tells the classes apart, and the
     classes of a folder are not known. The rule is that of least loss over folders of 8 to 1,620 photos of 2
     to 81 classes (``benchmarks/strength.py``; the table is in docs/learning.md).
@@ -31,7 +31,7 @@ def default_pipeline(collection: Collection) -> DefaultPipeline:
     pooled = DEFAULT_PIPELINE.rpartition("/")[0]
     count = len(collection.images)
     if collection.protocol is not None and collection.protocol.name != "labels":
-        reason = f"Whitened at whole strength, as is usual on {collection.name}."
+        reason = f"Whitened at full strength, as is usual on {collection.name}."
         return DefaultPipeline(DEFAULT_PIPELINE, reason, pooled)
     weak = f"{pooled}/pcaw:256:{WEAK_STRENGTH:g}"
     if count < FEW_IMAGES:

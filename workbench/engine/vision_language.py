@@ -72,8 +72,8 @@ def check(config: Config) -> None:
     power = next((step for step in config.vector_steps if step.name == "power"), None)
     if power is not None:
         raise WorkbenchError(
-            f"step {power}: it bends the space that images and texts share, so a text has no place in it; "
-            "leave it out"
+            f"step {power}: it is not linear, so vectors of texts cannot be compared with those of images "
+            "after it; leave it out"
         )
 
 

@@ -26,7 +26,7 @@ def budget(budget: Budget) -> Figure:
     """Left: JPEG files, vectors and codes by the bytes that a query sends. Right: codes on the phone by the
     bytes that it holds of 10^4, 10^5 and 10^6 images. Bars are 95 % intervals over the queries."""
     if not budget.ways:
-        return notice("No way of asking is measured.", TITLE)
+        return notice("No way of querying is measured.", TITLE)
     about = subtitle(
         text(budget.collection),
         f"{budget.images:,} images, {query_count(budget.queries)}, 95 % intervals",

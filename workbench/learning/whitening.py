@@ -36,7 +36,7 @@ def fit_whitening(
     if not config.whitenings:
         raise WorkbenchError(f"{str(config)!r} has no whitening: name it, as in {config}/pcaw:256")
     (step,) = config.whitenings
-    if step.name in STRENGTHS and step.strength:  # a file of whole strength serves every strength
+    if step.name in STRENGTHS and step.strength:  # a file of full strength serves every strength
         whole = Step.parse("whitening", f"pcaw:{step.args[0]:g}")
         config = replace(config, steps=tuple(whole if s is step else s for s in config.steps))
         step = whole

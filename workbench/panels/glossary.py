@@ -19,7 +19,7 @@ class Meaning(NamedTuple):
 
 GLOSSARY: dict[str, Meaning] = {
     "mAP": Meaning(
-        "Mean average precision: how far up the right images come, averaged over the queries; 100 is "
+        "Mean average precision: how early the right images are ranked, averaged over the queries; 100 is "
         "perfect. AP is the area under the curve of precision over recall of one query.",
         "mAP = (1/Q) Σ AP(q)\nOxford, Paris: AP = Σₖ (Rₖ − Rₖ₋₁) · (Pₖ + Pₖ₋₁) / 2\n"
         "others: AP = Σₖ (Rₖ − Rₖ₋₁) · Pₖ",
@@ -112,26 +112,26 @@ GLOSSARY: dict[str, Meaning] = {
     ),
     "weighting": Meaning(
         "How much each cell or region counts. centre prefers the middle of the picture, norm strong "
-        "cells, attention what a small trained network finds worth searching for.",
+        "cells, attention the regions to which a small trained network gives weight.",
         "centre: exp(−d² / 2σ²), σ = a third of the distance from the centre to the border",
         "Babenko and Lempitsky 2015; Kim and Yoon, BMVC 2018",
     ),
     "whitening": Meaning(
         "Turns and shortens vectors (pca), and gives every direction the same variance (pcaw), so that "
-        "what all pictures share counts less. It needs many images: fitted on few, it follows noise, so "
-        "strength 0 to 1 blends from pca to pcaw.",
+        "what all pictures share counts less. It needs many images: fitted on few, it amplifies noise, so "
+        "its strength can be chosen, from 0 (pca) to 1 (pcaw).",
         "y = Λ^(−t/2) Vᵀ (x − μ), t the strength",
         "Jégou and Chum, ECCV 2012",
     ),
     "index": Meaning(
-        "How the nearest vectors are found. exact compares with all; ivf and imi look into a few cells, "
-        "hnsw walks a graph, pq, opq, itq, lsh and sh compare short codes: faster and smaller, and "
-        "approximate.",
+        "How the nearest vectors are found. exact compares with all; ivf and imi compare with a few cells, "
+        "hnsw follows the links of a graph, pq, opq, itq, lsh and sh compare short codes: they are faster, "
+        "smaller and approximate.",
         "",
         "Jégou et al., TPAMI 2011; Malkov and Yashunin 2018; Gong et al. 2013; Heo et al. 2012",
     ),
     "re-ranking": Meaning(
-        "A second look at the first results. aqe, alphaqe and dba average with neighbours, diffusion "
+        "A second comparison of the first results. aqe, alphaqe and dba average with neighbours, diffusion "
         "and kreciprocal follow the graph of neighbours, sv tests whether keypoints fit one view of the "
         "object.",
         "",
@@ -151,7 +151,7 @@ GLOSSARY: dict[str, Meaning] = {
     ),
     "Pareto front": Meaning(
         "The indexes that no other one beats in both quantities of the axes. An index behind the front "
-        "is worth nothing: another one is better in one and no worse in the other.",
+        "need not be used: another one is better in one and no worse in the other.",
     ),
     "interval": Meaning(
         "The difference is measured again on queries drawn with replacement from the same ones; 95 % of "
@@ -161,8 +161,8 @@ GLOSSARY: dict[str, Meaning] = {
         "Efron 1979; Sakai, SIGIR 2006; Smucker et al., CIKM 2007",
     ),
     "grid search": Meaning(
-        "Evaluates every combination of the switched-on parts. The best of many is partly luck: its mAP "
-        "on other queries will be lower.",
+        "Evaluates every combination of the switched-on parts. The best of many is so partly by chance: its "
+        "mAP on other queries will be lower.",
     ),
     "contribution": Meaning(
         "The part of the score that comes from a region, a level or a cell; all parts and the constant "
@@ -182,13 +182,13 @@ GLOSSARY: dict[str, Meaning] = {
     ),
     "ratio test": Meaning(
         "A match counts if the second nearest keypoint is clearly further away than the nearest. "
-        "Otherwise the place looks like several others, and the match says little.",
+        "Otherwise the place looks like several others, and the match is not reliable.",
         "d₁ / d₂ below the ratio",
         "Lowe, IJCV 2004",
     ),
     "class by ONE": Meaning(
-        "Each region of the query looks for the nearest region among all images of a class; the class "
-        "with the least mean distance wins. Search and classification are then the same computation.",
+        "For each region of the query the nearest region among all images of a class is found; the answer is "
+        "the class with the least mean distance. Search and classification are then the same computation.",
         "d(q, class) = mean over regions r of min ‖r − r'‖²",
         "Xie et al., ICMR 2015",
     ),

@@ -55,7 +55,7 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
     "map method": (
         "PCA shows the directions in which the descriptors vary most, to scale; UMAP and t-SNE keep near "
         "images together and distort the rest. Neighbours (UMAP) and perplexity (t-SNE) say how many near "
-        "images shape the place of a point, and minimum distance how closely UMAP packs the points.",
+        "images determine the place of a point, and minimum distance how near to each other points may be.",
         "perplexity = 2^H, H the entropy of the weights of the neighbours",
         "McInnes et al. 2018 (UMAP); van der Maaten and Hinton 2008 (t-SNE)",
     ),

@@ -72,7 +72,7 @@ def tradeoff_summary(tradeoff: Tradeoff) -> str:
 
 
 def budget_summary(budget: Budget) -> str:
-    """The pipeline, a row for each way of asking, and the codes that cannot be had."""
+    """The pipeline, a row for each way of querying, and the codes that cannot be had."""
     shown = pd.DataFrame(
         [
             {

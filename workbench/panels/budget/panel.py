@@ -1,4 +1,4 @@
-"""The budget panel: what a query from a phone costs in each way of asking."""
+"""The budget panel: what a query from a phone costs in each way of querying."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workbench.panels.widgets.plot import Plot
 from workbench.panels.widgets.region import Text, region
 
 EMPTY = (
-    "Each way of asking becomes a point here: its mAP over the bytes that a query sends or the phone holds."
+    "Each way of querying becomes a point here: its mAP over the bytes that a query sends or the phone holds."
 )
 
 
@@ -32,16 +32,16 @@ class Request(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The ways of asking, and what they were measured on."""
+    """The ways of querying, and what they were measured on."""
 
     budget: Budget
     collection: Collection
 
 
 class BudgetPanel(Panel[Request, Measured]):
-    """Ways of asking by the session's pipeline, measured at a click, as figure and table."""
+    """Ways of querying by the session's pipeline, measured at a click, as figure and table."""
 
-    lane, phase, delay = "budget", "Measuring the ways of asking", 0.0
+    lane, phase, delay = "budget", "Measuring the ways of querying", 0.0
     stops_when_folded = False
 
     def __init__(self, session: Session) -> None:
@@ -56,7 +56,7 @@ class BudgetPanel(Panel[Request, Measured]):
         )
         self.note = Text(live=True)
         self.plot = Plot(label="mAP over bytes", empty=EMPTY)
-        self.table = LongTable(label="Ways of asking", columns=table.COLUMNS)
+        self.table = LongTable(label="Ways of querying", columns=table.COLUMNS)
         head = W.Box([self.codes, self.go])
         head.add_class("wb-recipe")
         self.widget = region("Phone budget", head, self.note, self.plot, self.table)
@@ -68,7 +68,7 @@ class BudgetPanel(Panel[Request, Measured]):
         self.draw(None)
 
     def measure(self, _: object) -> None:
-        """Measure all ways of asking, also if they are measured already."""
+        """Measure all ways of querying, also if they are measured already."""
         self.forget()
         self.refresh()
 

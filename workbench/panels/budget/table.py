@@ -1,4 +1,4 @@
-"""The ways of asking as a table and as text."""
+"""The ways of querying as a table and as text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT = ("pq", "pq", "itq", "itq", "sh:", "sh:")  # the codes where none is wr
 REASONS = 3  # codes that cannot be had, each with its reason
 
 COLUMNS = [
-    column("asking", "Way of asking", frozen=True),
+    column("asking", "Way of querying", frozen=True),
     column("bytes_up", "Sent", True, "Mean bytes that a query sends"),
     *(
         column(f"phone_{count}", f"Held, {count:,}", True, f"On the phone, with {count:,} images")
