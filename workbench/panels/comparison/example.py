@@ -32,7 +32,7 @@ def contrast(pipeline: str) -> Contrast:
     config = Config.parse(pipeline)
     if config.pooling.name in ("bow", "code"):
         return Contrast(PUBLISHED_PIPELINES["R-MAC"], "R-MAC, the maximum of a network's map over regions")
-    pooled, reason = "mean/whole", "the same with the mean over the whole image, which knows no regions"
+    pooled, reason = "mean/whole", "the same with the mean over the whole image, without regions"
     if config.pooling.name == "mean":
         pooled, reason = "max/rmac:3", "the same with the maximum over regions (R-MAC) in place of the mean"
     weightings = {str(step) for step in config.weightings}

@@ -32,7 +32,7 @@ from workbench.panels.widgets.region import Line, Text, line, region
 
 MATCHING = 2000  # names that contain a text, at most
 SIDE = 160  # of the picture shown on hovering, in pixels
-_NEAR = "Near on the map is near in descriptors; the distance between groups means little."
+_NEAR = "Near on the map is near in descriptors; the distance between groups is not reliable."
 _NEAR_PCA = "The axes are those of the largest variance of the descriptors; distances are to scale."
 _WORDS = "embedding map", "map method", "cluster"  # explained
 _HINT = (

@@ -224,7 +224,7 @@ def _summary(trained: TrainingRecord, evaluations: Evaluations, session: Session
         text = f"mAP {first} before, {second} after, {queries}. {difference.sentence('After')}"
         lines.insert(0, line(text, "numbers", "mAP", "interval"))
     if card.get("collection") == bench.collection.name:
-        reason = "it was trained on these very images, all but those held out, which flatters it"
+        reason = "it was trained on these very images, all but those held out, so its measures are too high"
         if trained.kind == "attention":
             reason = "it was trained on these very images"
         text = f"On {bench.collection.name} {reason}: evaluate it on another collection too."
