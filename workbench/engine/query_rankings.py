@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from workbench.collections.collection import Query, require_ground_truth
 from workbench.common.progress import Progress, silent
 from workbench.engine.graded_queries import GradedQueries
-from workbench.engine.searcher import Exhaustive, Searcher
+from workbench.engine.searcher import Searcher
 from workbench.evaluation.grades import JUNK, SELF
 from workbench.evaluation.positives import PositiveRanks, count_positives, rank_positives
 from workbench.search import exact, faiss_index
-from workbench.search.ranking import Ranking
+from workbench.search.ranking import Exhaustive, Ranking
 
 FEATURE_BATCH = 64  # queries whose local features are held at a time
 
