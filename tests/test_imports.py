@@ -98,3 +98,38 @@ def test_import_contracts_are_kept() -> None:
     command = Path(sys.executable).with_name("lint-imports")
     process = subprocess.run([command, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
     assert process.returncode == 0, process.stdout + process.stderr
+
+
+# One thread imports timm, and another the proposals while the first is about to import the models.
+THREADS = """
+import importlib.abc, sys, threading
+import torch
+from workbench.common.lazy import import_after_torchvision
+
+reached, errors = threading.Event(), []
+
+class Pause(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torchvision.models" and not reached.is_set():
+            reached.set()
+            other.join(1.0)
+
+def attempt(work):
+    try: work()
+    except BaseException as error: errors.append(repr(error))
+
+def proposals():
+    reached.wait(60)
+    import workbench.descriptors.fpn
+
+sys.meta_path.insert(0, Pause())
+other = threading.Thread(target=attempt, args=[proposals])
+other.start()
+attempt(lambda: import_after_torchvision("timm"))
+other.join()
+print(*errors, sep="\\n")
+"""
+
+
+def test_threads_that_import_torchvision_in_another_order_do_not_deadlock() -> None:
+    assert printed("-c", THREADS) == ["", ""]  # no errors

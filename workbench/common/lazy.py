@@ -47,6 +47,17 @@ def lazy_module(name: str) -> Any:
     return _LazyModule(name)
 
 
+def import_after_torchvision(name: str) -> Any:
+    """Import a library that imports modules of torchvision, and torchvision itself before it.
+
+    A thread that imports ``torchvision.models`` holds the lock of that module while it waits for
+    ``torchvision``; one that imports ``torchvision``, which imports its models, would wait for the first, and
+    Python raises an error in one of them.
+    """
+    import_module("torchvision")
+    return import_module(name)
+
+
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``numba.njit`` with these options, applied when the function is first called."""
 

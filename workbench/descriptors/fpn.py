@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torchvision  # noqa: F401 - before its modules: see import_after_torchvision
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from workbench.config.errors import WorkbenchError

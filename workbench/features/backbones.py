@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from workbench.common.lazy import import_after_torchvision
 from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import VISION_LANGUAGE, is_local
@@ -225,7 +226,7 @@ def _split_file(text: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _timm_card(model: str) -> BackboneCard:
-    import timm
+    timm = import_after_torchvision("timm")
 
     if not timm.is_model(model):
         similar = timm.list_models(f"*{model.split('.')[0].split('_')[0]}*")[:5]
@@ -241,8 +242,9 @@ def _timm_card(model: str) -> BackboneCard:
 
 def _has_attention(model: str) -> bool:
     """Whether a timm model contains attention, or cannot be built without memory for its weights."""
-    import timm
     import torch
+
+    timm = import_after_torchvision("timm")
 
     try:
         with torch.device("meta"):

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from workbench.common.lazy import import_after_torchvision
 from workbench.config.errors import WorkbenchError
 from workbench.features.backbones import DETECTORS, BackboneCard, BackboneSpec
 from workbench.features.network import Network, check_layer, run
@@ -55,7 +56,7 @@ def _load_image_tower(
 def build_random(card: BackboneCard) -> Any:
     """Build a backbone with random weights, as its library does."""
     if card.library == "timm":
-        import timm
+        timm = import_after_torchvision("timm")
 
         # By default, transformers are built for one size of image.
         for option in ("dynamic_img_size", "strict_img_size"):

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import difflib
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workbench.common.lazy import import_after_torchvision
 from workbench.common.packages import import_extra, installed
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import VISION_LANGUAGE
@@ -32,6 +34,8 @@ class ModelName(NamedTuple):
 
 def library() -> Any:
     """The module open_clip. Raises WorkbenchError with the command that installs it."""
+    if installed("open_clip"):
+        import_module("torchvision")  # first, as before timm
     return import_extra("clip", "vision–language models (clip:, siglip:)", "open_clip")
 
 
@@ -141,8 +145,9 @@ def card(backbone: str) -> BackboneCard:
 
 def _timm_trunk(model: str) -> tuple[int, bool]:
     """The pixels per cell of a network of timm, and whether it takes images of any size."""
-    import timm
     import torch
+
+    timm = import_after_torchvision("timm")
 
     with torch.device("meta"):
         trunk = timm.create_model(model, pretrained=False)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from workbench.common.checksums import require_intact
 from workbench.common.files import Stamp, stamp
+from workbench.common.lazy import import_after_torchvision
 from workbench.common.paths import user_path
 from workbench.config.errors import WorkbenchError
 from workbench.features import vision_language
@@ -143,7 +144,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
 def published_address(card: BackboneCard) -> tuple[str, str]:
     """The address at which a library publishes weights: ("hub", repository) or ("url", address)."""
     if card.library == "timm":
-        import timm
+        timm = import_after_torchvision("timm")
 
         settings = timm.models.get_pretrained_cfg(card.model)
         if settings is not None and settings.hf_hub_id:
