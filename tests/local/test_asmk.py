@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from workbench.config.steps import Step
 from workbench.local.asmk import Kernel, Sums, aggregate, invert, pack, scores, unpack
+from workbench.local.asmk_shares import keypoint_parts, shares
 
+Picture = tuple[list[list[float]], list[int]]  # descriptors, and the word of each
 CENTROIDS = np.array([[0, 0], [10, 0]], np.float32)
 # Sums of residuals: (2, -2) of word 0 from two keypoints, (1, 1) of word 1.
-QUERY = [[1, 1], [1, -3], [11, 1]], [0, 0, 1]
-IMAGES = [
+QUERY: Picture = [[1, 1], [1, -3], [11, 1]], [0, 0, 1]
+IMAGES: list[Picture] = [
     ([[2, 0]], [0]),  # (2, 0)
     ([[-1, 1], [9, 1]], [0, 1]),  # (-1, 1), (-1, 1)
     ([[3, 2], [10.5, 0.5]], [0, 1]),  # (3, 2), (0.5, 0.5)
@@ -22,10 +24,12 @@ IMAGES = [
 ]
 
 
-def described(picture: tuple[list[list[float]], list[int]], binary: bool) -> Sums:
-    values, words = picture
-    descriptors = np.array(values, np.float32).reshape(-1, 2)
-    return aggregate(descriptors, np.array(words, np.int32).reshape(-1, 1), CENTROIDS, binary)
+def arrays(picture: Picture) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    return np.array(picture[0], np.float32).reshape(-1, 2), np.array(picture[1], np.int32).reshape(-1, 1)
+
+
+def described(picture: Picture, binary: bool) -> Sums:
+    return aggregate(*arrays(picture), CENTROIDS, binary)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,7 @@ def plain(
     st.integers(1, 3),
     st.booleans(),
     st.sampled_from([1.0, 2.5, 3.0]),
-    st.sampled_from([0.0, 0.19]),
+    st.sampled_from([0.0, 0.19, 0.25]),  # the last is a product of 64 bits
 )
 def test_scores_are_those_of_a_plain_implementation(
     seed: int, dimensions: int, words: int, several: int, binary: bool, alpha: float, tau: float
@@ -138,5 +142,41 @@ def test_scores_are_those_of_a_plain_implementation(
     found = scores(aggregate(*query, centroids, binary), postings, kernel, dimensions)
     expected = [plain(query, image, centroids, kernel) for image in images]
     assert np.allclose(found, expected, atol=2e-5)
+    parts = keypoint_parts(*query, centroids, binary)
+    for image, score in zip(images, found, strict=True):
+        split = shares(parts, keypoint_parts(*image, centroids, binary), kernel)
+        assert split.values.sum() == pytest.approx(score, abs=1e-6)
+        words, values = split.by_word()
+        assert set(words) <= set(image[1].ravel()) and values.sum() == pytest.approx(score, abs=1e-6)
+        assert (values >= 0).all()
+        pairs = [*zip(split.words, split.query, split.image, strict=True)]
+        assert len(pairs) == len(set(pairs))
+        assert all(word in query[1][row] and word in image[1][other] for word, row, other in pairs)
     own = scores(aggregate(*images[0], centroids, binary), postings, kernel, dimensions)[0]
     assert own == pytest.approx(float(len(images[0][0]) > 0), abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "rows"),
+    [
+        # The keypoints (1, 1) and (1, -3) of word 0 sum to (2, -2), of length √8; the image has (1, 0) and
+        # (4, 1), together (5, 1), of length √26, and another word: gamma is 1 / 2. u = 8 / √208.
+        # Their products are 1, 5; 1, 1: alpha 2 makes each the product over √208, times u, over 2.
+        ("asmk-full:9:2", [(0, 0, 1), (0, 1, 5), (1, 0, 1), (1, 1, 1)]),
+        # The signs of (2, -2) and (5, 1) are (1, -1) and (1, 1): u = 0.
+        ("asmk:9:2", [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0)]),
+    ],
+)
+def test_shares_computed_by_hand(pooling: str, rows: list[tuple[int, int, float]]) -> None:
+    kernel = Kernel.of(Step.parse("pooling", pooling))
+    image: Picture = [[1, 0], [4, 1], [9, 0]], [0, 0, 1]
+    query_parts, image_parts = (
+        keypoint_parts(*arrays(side), CENTROIDS, kernel.binary) for side in (QUERY, image)
+    )
+    found = shares(query_parts, image_parts, kernel)
+    of_word_0 = [
+        (query, other, value * 2 * 208 / 8)
+        for word, query, other, value in zip(found.words, found.query, found.image, found.values, strict=True)
+        if word == 0
+    ]
+    assert np.allclose(of_word_0, rows, atol=1e-4)

@@ -21,6 +21,7 @@ from workbench.config.steps import (
     WEIGHTINGS,
     WHITENINGS,
     WHOLE,
+    WORDS,
     Step,
     is_local,
 )
@@ -112,6 +113,11 @@ class Config:
     def reranking_steps(self) -> tuple[Step, ...]:
         """The re-ranking steps in the order they are applied."""
         return tuple(step for step in self.steps if step.name in RERANKING_STEPS)
+
+    @cached_property
+    def has_words(self) -> bool:
+        """Whether images are described by the visual words of their keypoints."""
+        return self.pooling.name in WORDS
 
     @cached_property
     def has_vectors(self) -> bool:

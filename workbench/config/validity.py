@@ -48,7 +48,7 @@ def check(config: Config) -> None:
 
 def check_local(config: Config) -> None:
     """Raise WorkbenchError where a part needs keypoints and the backbone has none, or the reverse."""
-    words = config.pooling.name in WORDS
+    words = config.has_words
     invalid = [] if config.has_vectors else [step for step in config.steps if step.name != "sv"]
     if invalid:
         raise WorkbenchError(

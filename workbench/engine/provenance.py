@@ -19,6 +19,7 @@ from workbench.engine.default_pipeline import FEW_IMAGES, WEAK_STRENGTH
 from workbench.engine.description import DescribedCollection
 from workbench.engine.searcher import Searcher
 from workbench.features.map_source import MapSource
+from workbench.local.asmk_index import AsmkIndex
 from workbench.local.vocabulary import VisualWords
 from workbench.search.milvus_index import MilvusIndex
 
@@ -34,6 +35,8 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
     fitted = [w.provenance for w in (*descriptors.regional, *descriptors.final) if w is not None]
     attention, proposals = descriptors.attention, descriptors.proposals
     runtime = source.runtime if isinstance(source, MapSource) else ""
+    compared = searcher.keypoints
+    kernel = searcher.index.about if isinstance(searcher.index, AsmkIndex) else None
     served = searcher.index if isinstance(searcher.index, MilvusIndex) else None
     return {
         "collection": described.collection.name,
@@ -50,12 +53,13 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         **({"runtime": runtime} if runtime else {}),
         "weights": source.fingerprint,
         "seed": source.options.seed,
-        "dimensions": descriptors.vectors.shape[1],
+        "dimensions": descriptors.vectors.shape[1],  # 0 without vectors
         "whitening": fitted,
         **({} if attention is None else {"attention": attention.origin}),
         **({} if proposals is None else {"proposals": origin(proposals)}),
         **({} if described.words is None else {"vocabulary": _vocabulary(described)}),
-        **({} if searcher.keypoints is None else {"verified by": searcher.keypoints.source.spec.name}),
+        **({} if kernel is None else {"kernel": kernel}),
+        **({"verified by": compared.source.spec.name} if compared and searcher.rerankers else {}),
         "index": searcher.index.name,
         **(
             {}

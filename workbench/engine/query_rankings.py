@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from workbench.collections.collection import Query, require_ground_truth
 from workbench.common.progress import Progress, silent
 from workbench.engine.graded_queries import GradedQueries
-from workbench.engine.searcher import Exhaustive, Searcher
+from workbench.engine.searcher import Searcher
 from workbench.evaluation.grades import JUNK, SELF
 from workbench.evaluation.positives import PositiveRanks, count_positives, rank_positives
 from workbench.search import exact, faiss_index
@@ -62,7 +62,7 @@ def judged_rankings(searcher: Searcher, progress: Progress = silent) -> Iterator
 
 
 def judged_scores(
-    searcher: Searcher, exhaustive: Exhaustive, progress: Progress = silent
+    searcher: Searcher, progress: Progress = silent
 ) -> Iterator[tuple[Judged, NDArray[np.float32]]]:
     """Judge every query of an exhaustive search, and give its scores [N] of all images, unsorted.
 
@@ -72,7 +72,8 @@ def judged_scores(
     rows, queries, judged = described.query_rows(), described.collection.queries, _judged(searcher)
     block = block_size(searcher)
     for start in range(0, len(queries), block):
-        similarities = exhaustive.similarities(described.descriptors.vectors[rows[start : start + block]])
+        at = rows[start : start + block]
+        similarities = searcher.similarities(described.descriptors.vectors[at], searcher.features(at))
         for number, scores in enumerate(similarities, start):
             progress("ranking", number, len(queries))
             yield next(judged), scores
@@ -114,7 +115,7 @@ def rank_queries(searcher: Searcher, k: int, progress: Progress = silent) -> Ite
         vectors = described.descriptors.vectors[rows[at]]
         progress("ranking", start, len(queries))
         if exhaustive is not None:
-            similarities = exhaustive.similarities(vectors)
+            similarities = searcher.similarities(vectors, searcher.features(rows[at]))
             for number, ranking in enumerate(exact.rankings(similarities, min(k, exhaustive.size)), start):
                 progress("ranking", number, len(queries))
                 positives = count_positives(similarities[number - start], truth[number], protocol)

@@ -22,7 +22,7 @@ from workbench.common.lazy import compiled
 from workbench.config.steps import Step
 
 ASSIGNED = 5  # words of a keypoint of a query; one of an image (Tolias, Jenicek and Chum, ECCV 2020, 4.1)
-_NO_DIRECTION = 1e-6  # added to the length of a sum: one of rounding errors alone has no direction
+_NO_DIRECTION = 1e-6  # added to the length of a sum
 _BITS = 64  # of a part of a code
 
 
@@ -91,7 +91,19 @@ def aggregate(
     words, sums = residual_sums(descriptors, assigned, centroids)
     if binary:
         return Sums(words, pack(sums > 0))
-    return Sums(words, sums / (np.linalg.norm(sums, axis=1, keepdims=True) + np.float32(_NO_DIRECTION)))
+    return Sums(words, sums / lengths(sums))
+
+
+def lengths(sums: np.ndarray) -> np.ndarray:
+    """The lengths [w, 1] by which sums [w, D] are divided: a sum of rounding errors has no direction."""
+    return np.linalg.norm(sums, axis=1, keepdims=True) + np.float32(_NO_DIRECTION)
+
+
+def products(first: np.ndarray, second: np.ndarray, dimensions: int) -> np.ndarray:
+    """The products u of sums of the same words, by their codes of one kind: [w]."""
+    if first.dtype == np.uint64:
+        return 1 - 2 * np.bitwise_count(first ^ second).sum(1, dtype=np.int64) / dimensions
+    return np.asarray((first * second).sum(1))
 
 
 def pack(bits: np.ndarray) -> np.ndarray:

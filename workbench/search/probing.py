@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
 from workbench.search.binary_index import CodeIndex
 from workbench.search.faiss_index import FaissIndex, with_probes
@@ -13,9 +13,7 @@ _CELLS = FaissIndex, CodeIndex, MilvusIndex  # which may have cells
 _ROUNDING = 1e-5  # largest relative difference between the scores of equal vectors, before they are equalised
 
 
-def search_at_least(
-    index: Index, queries: np.ndarray, k: int | None, only_first: bool = False
-) -> list[Ranking]:
+def search_at_least(index: Index, queries: Any, k: int | None, only_first: bool = False) -> list[Ranking]:
     """Rank all rows within reach for queries [Q, D]; with ``k``, at least that many if the index has them.
 
     Queries with fewer results are searched again with twice the probes, until all cells are probed. A graph
@@ -39,7 +37,7 @@ def search_at_least(
     return rankings
 
 
-def _first(index: Index, queries: np.ndarray, k: int) -> list[Ranking]:
+def _first(index: Index, queries: Any, k: int) -> list[Ranking]:
     """Rank the first ``k`` rows within reach, or more."""
     if not isinstance(index, FaissIndex | MilvusIndex):
         return index.search(queries, k)

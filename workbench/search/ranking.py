@@ -80,8 +80,11 @@ class Index(Protocol):
     @property
     def shared_bytes(self) -> int: ...  # centroids, codebooks, rotations
 
-    def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
-        """Return the best ``k`` rows (None: all within reach; at least one) for each query [Q, D] float32."""
+    def search(self, queries: Any, k: int | None = None) -> list[Ranking]:
+        """Return the best ``k`` rows (None: all within reach; at least one) for each query [Q, D] float32.
+
+        Queries of an inverted file of local features are the features of each.
+        """
         ...
 
 
