@@ -155,9 +155,9 @@ def word_rows(match: Match) -> list[dict[str, Any]]:
     ]
 
 
-def words_summary(match: Match, has_words: bool) -> list[Line]:
+def words_summary(match: Match, config: Config) -> list[Line]:
     """The sum of the shared words, or why there is no table of words."""
-    if not has_words:
+    if not config.has_words:
         return [
             line(
                 "Shared words need a bag of words or ASMK: choose sift or hardnet as the backbone.",
@@ -171,7 +171,8 @@ def words_summary(match: Match, has_words: bool) -> list[Line]:
     hint = f"the {WORDS} that add most" if count > WORDS else "choose a row to mark its keypoints"
     words = plural(count, "shared word")
     verb = "adds" if count == 1 else "add"
-    return [line(f"{words} {verb} up to {total:.3f} before later steps; {hint}.", "note", "visual words")]
+    kinds = ["visual words"] if config.has_vectors else ["visual words", "ASMK"]
+    return [line(f"{words} {verb} up to {total:.3f} before later steps; {hint}.", "note", *kinds)]
 
 
 def with_word(match: Match, word: int) -> list[list[int]]:
