@@ -28,6 +28,19 @@ WRITTEN = [
     ("x/max/whole/ivf:64,pq:16/aqe", "x/max/whole/ivf:64,pq:16/aqe:5"),
     ("x/max/whole/alphaqe:10:3", "x/max/whole/alphaqe:10:3"),
     ("sift/bow:4096/whole/sv:100", "sift/bow:4096/whole/sv:100"),
+    ("sift/bow:4096/sv:100", "sift/bow:4096/whole/sv:100"),
+    ("x@fc6/code", "x@fc6/code/whole"),
+    ("x/code/exact", "x/code/whole"),
+    ("sift/asmk", "sift/asmk:65536/whole"),
+    ("sift/asmk:65536:3.0:0/whole", "sift/asmk:65536/whole"),
+    ("sift/asmk-full:64:3:0.20/sv:50", "sift/asmk-full:64:3:0.2/whole/sv:50"),
+    ("sift/asmk:1048576:2.5", "sift/asmk:1048576:2.5/whole"),
+    ("sift/bow:1000001/pq:8", "sift/bow:1000001/whole/pq:8"),
+    ("hardnet:/bow/sv/x.pth/asmk:64", "hardnet:/bow/sv/x.pth/asmk:64/whole"),
+    (
+        "file:/code/x/net.safetensors/code/ivf:64,pq:16",
+        "file:/code/x/net.safetensors/code/whole/ivf:64,pq:16",
+    ),
     (
         "file:/photos/max/whole/net.safetensors/max/rmac+:3",
         "file:/photos/max/whole/net.safetensors/max/rmac+:3",
@@ -82,6 +95,24 @@ WRONG = [
     ("sift/bow:10/whole/pq:8/he:24", "leave out pq:8"),
     ("sift/bow:10/whole/sv:50:hardnet", "valid: sv:50"),
     ("x/max/whole/sv:0", "not a whole number from 1"),
+    ("sift/asmk:64:0", "alpha '0' is not a number above 0"),
+    ("sift/asmk:64:nan", "alpha 'nan'"),
+    ("sift/asmk:64:3:1", "tau '1' is not a number from 0 to below 1"),
+    ("sift/asmk:64:3:0:1", "takes 3 argument"),
+    ("sift/asmk:64.5", "'64.5' is not a whole number from 2"),
+    ("sift/asmk:64/rmac:3", "regions rmac:3: asmk describes the whole image; valid: whole"),
+    ("vgg16/asmk:64", "asmk needs local features; valid: sift, hardnet"),
+    ("sift/bow:64/whole/asmk:64", "valid: sift/asmk:64/whole"),
+    ("x/max/rmac:3/gem:2", "valid: x/gem:2/rmac:3"),
+    (
+        "sift/asmk-full:64/pca:8",
+        "step pca:8: asmk-full compares keypoints of the same word and gives an image",
+    ),
+    *(
+        (f"sift/asmk:64/{step}", "valid: sv")
+        for step in ("ivf", "power", "norm", "he", "aqe", "sv/dba", "scales")
+    ),
+    ("sift/asmk:64/sv:50:hardnet", "asmk verifies its own keypoints; valid: sv:50"),
 ]
 
 

@@ -15,7 +15,7 @@ from workbench.bench.bench import Bench
 from workbench.collections.protocols import PROTOCOLS, Protocol
 from workbench.common.progress import Cancelled
 from workbench.config.config import Config
-from workbench.engine.searcher import SearcherCache
+from workbench.engine.searcher_cache import SearcherCache
 from workbench.evaluation import protocols
 
 COUNT, KINDS = 48, 6

@@ -192,7 +192,27 @@ def test_pictures_without_keypoints_have_no_words(described: tuple[LocalSource, 
     assert not vocabulary.vector(np.zeros(0, np.int32)).any()
 
 
-def test_too_large_vectors_are_refused_before_computation(tmp_path: Path) -> None:
-    source = LocalSource("sift", Options(cache=tmp_path))
+def test_too_large_vectors_are_refused() -> None:
     with pytest.raises(WorkbenchError, match=r"bow:1000000: .* take at most 107,374 words"):
-        words.describe(source, ["k"] * 10_000, 1_000_000, range(10_000))
+        words.require_memory(1_000_000, 10_000)
+    words.require_memory(107_374, 10_000)
+
+
+def test_a_large_vocabulary_has_two_levels_and_finds_nearly_all_nearest_words(
+    described: tuple[LocalSource, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of more than 16,384 words, here of more than 100."""
+    source, keys = described
+    exact = words.describe(source, keys, 300, range(len(keys)))
+    monkeypatch.setattr(words, "LARGE", 100)
+    source = LocalSource("sift", replace(source.options, seed=1))  # other words are cached
+    large = words.describe(source, keys, 300, range(len(keys)))
+    features = max((stored for _, stored in source.read(keys)), key=len)
+    error, exact_error = (
+        float(((features.descriptors - found.centroids[found.assign(features)]) ** 2).sum(1).mean())
+        for found in (large, exact)
+    )
+    assert len(large.centroids) == 300 and large.index.nlist == 17 and error < 1.2 * exact_error
+    nearest = words.nearest_words(features.descriptors, large.index, 5)
+    distances = ((features.descriptors[:, None] - large.centroids) ** 2).sum(2)
+    assert (nearest == np.argsort(distances, axis=1, kind="stable")[:, :5]).mean() > 0.99

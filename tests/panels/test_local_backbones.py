@@ -31,6 +31,7 @@ from workbench.panels.training.panel import TrainingPanel
 from workbench.report.page import write_report
 
 PIPELINE = "efficientnet_lite0/max/rmac:2"
+POOLINGS = ["bow:4096", "asmk:65536", "asmk-full:65536"]  # of keypoints
 LABELS = [label for label in CHOICES if label not in ("Pooling", "Regions")]
 
 
@@ -83,7 +84,13 @@ def test_options_of_words_differ_from_those_of_maps() -> None:
     def values(pipeline: str, label: str) -> list[str]:
         return [value for _, value in valid_choices(pipeline, label, CHOICES[label])[0]]
 
-    assert values(words, "Pooling") == ["bow:4096"] and values(words, "Regions") == ["whole"]
+    assert values(words, "Pooling") == POOLINGS and values(words, "Regions") == ["whole"]
+    assert values("sift/asmk:64", "Pooling") == [*POOLINGS]
+    assert values("sift/asmk:64", "Re-ranking") == ["", "sv:100"]
+    for label in ("Weighting", "Whitening", "Power", "Scales", "Index"):
+        assert values("sift/asmk:64", label) == [""]
+    assert with_part("sift/asmk:64/sv:5", "Backbone", "vgg16") == "vgg16/max/rmac:3/sv:5"
+    assert with_part("sift/asmk:64/sv:5", "Pooling", "bow:4096") == "sift/bow:4096/whole/sv:5"
     assert values(words, "Weighting") == values(words, "Scales") == [""]
     assert {"sv:100", "sv:100/aqe:5", "he:24", "he:24/sv:100"} <= set(values(words, "Re-ranking"))
     assert not {"he:24", "he:24/sv:100"} & set(values(PIPELINE, "Re-ranking"))
@@ -96,6 +103,10 @@ def test_sliders_set_words_signatures_and_verification() -> None:
     pipeline = "sift/bow:4096/whole/he:24/sv:100"
     assert numbers(pipeline, "Pooling") == [("words", tuple(2.0**n for n in range(8, 17)), 4096)]
     assert with_number(pipeline, "Pooling", 0, 65536) == "sift/bow:65536/whole/he:24/sv:100"
+    assert with_number("sift/asmk:64/sv:9", "Pooling", 0, 2**20) == "sift/asmk:1048576/whole/sv:9"
+    assert with_number("sift/asmk:64", "Pooling", 1, 2.5) == "sift/asmk:64:2.5/whole"
+    assert with_number("sift/asmk:64:2:0.2", "Pooling", 2, 0) == "sift/asmk:64:2/whole"
+    assert [name for name, *_ in numbers("sift/asmk-full", "Pooling")] == ["words", "alpha", "tau"]
     assert [name for name, *_ in numbers(pipeline, "Re-ranking")] == ["bits", "images"]
     assert with_number(pipeline, "Re-ranking", 1, 20).endswith("/he:24/sv:20")
     assert (
@@ -124,7 +135,7 @@ def test_configuration_and_grid_accept_keypoints(session: Session) -> None:
     session.pipeline = f"{PIPELINE}/pcaw:16"
     panel.selects["Backbone"].value = "sift"
     assert session.pipeline == panel.pipeline.value == "sift/bow:4096/whole/pcaw:16"
-    assert [value for _, value in panel.selects["Pooling"].options] == ["bow:4096"]
+    assert [value for _, value in panel.selects["Pooling"].options] == ["bow:4096"]  # as pca needs vectors
     (words,) = panel.numbers["Pooling"].sliders
     panel.turn("Pooling", 0, words["values"].index("256"))
     assert session.pipeline == "sift/bow:256/whole/pcaw:16"

@@ -149,6 +149,16 @@ def test_whitening_is_replaced_at_its_position() -> None:
             "bag of 4,096 visual words of SIFT keypoints, weighted by rarity · keypoints compared by "
             "signatures, at most 24 of 64 bits different · the first 50 verified by one homography",
         ),
+        (
+            "sift/asmk:65536",
+            "signs of the sums of residuals to 65,536 visual words of SIFT keypoints, their products to the "
+            "power 3 (ASMK)",
+        ),
+        (
+            "hardnet/asmk-full:64:2.5:0.1/sv:9",
+            "sums of residuals to 64 visual words of HardNet keypoints, their products above 0.1 to the "
+            "power 2.5 (ASMK) · the first 9 verified by one homography",
+        ),
         ("hardnet:mine/bow:256/whole", "bag of 256 visual words of HardNet keypoints, weighted by rarity"),
         (
             "vgg16/max/whole/sv:20:hardnet",

@@ -90,7 +90,7 @@ def _ranked_positives(
     Ignored images and the query's own do not count. An exhaustive search is not sorted.
     """
     if searcher.exhaustive is not None:
-        for judged, scores in judged_scores(searcher, searcher.exhaustive, progress):
+        for judged, scores in judged_scores(searcher, progress):
             removed = np.concatenate([judged.ignored, judged.own])
             yield judged, *ranks_by_counting(scores, judged.positives, removed)
         return

@@ -133,11 +133,11 @@ def budget(
         raise WorkbenchError(f"{collection.name!r} has no queries, whose mAP the budget needs")
     steps = {code: _code_steps(code) for code in codes}
     config = config.description
-    described = engine.describe(config, progress)
+    described = engine.describe_vectors(config, progress)
     require_maps(described.source)
     database = described.database.cpu().numpy()
     rows = described.query_rows()
-    vectors = np.ascontiguousarray(described.descriptors.vectors[rows].cpu().numpy(), np.float32)
+    vectors = np.ascontiguousarray(described.vectors[rows].cpu().numpy(), np.float32)
     truth = GradedQueries(collection, described.image_rows(), protocol)
     duplicates = find_duplicates(database)
     names = [query.id for query in collection.queries]

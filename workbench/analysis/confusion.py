@@ -111,7 +111,7 @@ def confusion(described: DescribedCollection, k: int = 1, progress: Progress = s
         raise WorkbenchError(f"k = {k} is not a number of neighbours; it must be at least 1")
     labels, rows = _labelled(described.collection)
     ids = described.collection.images
-    vectors = np.ascontiguousarray(described.descriptors.vectors[rows].numpy())
+    vectors = np.ascontiguousarray(described.vectors[rows].numpy())
     neighbours, _ = nearest(vectors, min(k, len(rows) - 1) + 1, progress)
     known = [ids[row] for row in rows]
     table = []

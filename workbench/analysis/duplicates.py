@@ -41,7 +41,7 @@ def duplicates(engine: Engine, config: Config, bits: int, progress: Progress) ->
     """The groups of near-duplicates of a collection: see ``StudyAccessor.duplicates``."""
     if isinstance(bits, bool) or not isinstance(bits, int) or not 0 <= bits <= 32:
         raise WorkbenchError(f"bits is {bits!r}; it is the number of bits of 64 that may differ, 0 to 32")
-    described = engine.describe(config, progress)
+    described = engine.describe_vectors(config, progress)
     collection = described.collection
     names = collection.images
     paths = [collection.path(name) for name in names]

@@ -82,7 +82,7 @@ class Tradeoff(Drawable):
         else:
             step = max(1, len(collection.images) // WITHOUT_QUERIES)
             rows = own_rows = list(range(0, len(collection.images), step))[:WITHOUT_QUERIES]
-        vectors = described.descriptors.vectors[rows].cpu().numpy()
+        vectors = described.vectors[rows].cpu().numpy()
         self.queries = np.ascontiguousarray(vectors, np.float32)
         self._own_rows = own_rows  # the row of each query's own image, -1 if it is not in the database
         self._built: dict[str, tuple[Index, float]] = {}

@@ -131,7 +131,7 @@ def _scores_by_class(
     Highest scores are first. In an exhaustive search only the scores are sorted, not the images.
     """
     if searcher.exhaustive is not None:
-        for judged, scores in judged_scores(searcher, searcher.exhaustive, progress):
+        for judged, scores in judged_scores(searcher, progress):
             others = np.ones(len(scores), bool)
             for rows in judged[1:]:
                 others[rows] = False

@@ -102,7 +102,7 @@ def summarise(
     """
     count = min(result_count(k) or MOST_CHOSEN, MOST_CHOSEN)
     video_moments(engine.collection, video)  # raises before the long work
-    described = engine.describe(config, progress)
+    described = engine.describe_vectors(config, progress)
     collection = described.collection
     videos = video_moments(collection, video)
     every = [image for moments in videos for image in moments.ids]

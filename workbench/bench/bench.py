@@ -24,7 +24,7 @@ from workbench.common.progress import Progress
 from workbench.config.config import ONE_PIPELINE, Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.engine.description import DescribedCollection
+from workbench.engine.description import DescribedCollection, require_vectors
 from workbench.engine.description_cache import MAX_CACHED
 from workbench.engine.engine import Engine
 from workbench.engine.queries import (
@@ -223,7 +223,9 @@ class Bench:
         """
         from workbench.engine.locate import locate_in_image
 
-        described = self.engine.describe(self.engine.config(pipeline, "proposals:20"), progress, query)
+        described = self.engine.describe_vectors(
+            self.engine.config(pipeline, "proposals:20"), progress, query
+        )
         return locate_in_image(described, query_vector(described, query, box)[0], image_id)
 
     def classify(
@@ -267,15 +269,18 @@ class Bench:
 
         The local features are those that the pipeline is made of or verifies with, SIFT where it names none.
         """
+        from workbench.local.asmk import Kernel
         from workbench.local.matching import match
 
-        source, words = self.engine.local_features(Config.parse(pipeline), progress, query, image_id)
+        config = Config.parse(pipeline)
+        source, words = self.engine.local_features(config, progress, query, image_id)
+        kernel = None if config.has_vectors else Kernel.of(config.pooling)
         collection = self.collection
         query_side = query_local_features(source, collection, query, box)
         image_side = query_local_features(source, collection, image_id)
         pictures = named_picture(collection, query, box), named_picture(collection, image_id)
         return replace(
-            match(query_side, image_side, words, model), pictures=pictures, collection=collection.name
+            match(query_side, image_side, words, model, kernel), pictures=pictures, collection=collection.name
         )
 
     def copies(
@@ -322,7 +327,9 @@ class Bench:
         """Measure indexes such as ``ivf:64,pq:16`` against exact search with a pipeline: ``.table``."""
         from workbench.analysis.index_tradeoff import Tradeoff
 
-        searcher = self.engine.searcher(self.engine.config(pipeline).description, progress)
+        config = self.engine.config(pipeline).description
+        require_vectors(config)
+        searcher = self.engine.searcher(config, progress)
         tradeoff = Tradeoff(searcher.described, searcher.vectors)
         for index in indexes:
             tradeoff.measure(index, progress)
@@ -343,7 +350,7 @@ class Bench:
         default = Config.parse(self.default_pipeline)
         if backbone is not None:
             default = Config.parse(f"{backbone}/{str(default).removeprefix(f'{default.backbone}/')}")
-        return suggestion.suggest(self.engine.describe(default, progress), seconds, progress)
+        return suggestion.suggest(self.engine.describe_vectors(default, progress), seconds, progress)
 
     def runs(self) -> pd.DataFrame:
         """All stored evaluations of this cache, on any collection, the newest first."""

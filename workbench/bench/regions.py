@@ -52,7 +52,7 @@ class RegionAccessor:
         x0, y0, x1, y1 (fractions) and score, without the image that the region is from.
         """
         k = result_count(k) or len(self._engine.collection.images)
-        described = self._engine.describe(self._engine.config(pipeline), progress, image)
+        described = self._engine.describe_vectors(self._engine.config(pipeline), progress, image)
         path = query_file(described.collection, image)
         maps = query_maps(described, image, box)[0]
         return self._engine.region_search.nearest(described, maps, region, k, path, progress)
@@ -131,7 +131,7 @@ class RegionAccessor:
         """Recall of the targets' boxes by the first regions: see ``analysis.proposal_recall``. ``.figure()``
         draws it."""
         return proposal_recall(
-            self._engine.describe(self._engine.config(pipeline, "proposals:20"), progress),
+            self._engine.describe_vectors(self._engine.config(pipeline, "proposals:20"), progress),
             counts,
             least,
             progress=progress,

@@ -92,7 +92,7 @@ class StudyAccessor:
         other_box: Box | None = None,
     ) -> Contributions:
         """The score of two images, split over the channels, cells and regions of the first."""
-        described = self._engine.describe(self._engine.config(pipeline), progress, image, other)
+        described = self._engine.describe_vectors(self._engine.config(pipeline), progress, image, other)
         vector = query_vector(described, other, other_box)[0]
         maps = query_maps(described, image, box)
         return contributions(maps, vector, described.config, described.descriptors)
@@ -130,7 +130,8 @@ class StudyAccessor:
         self, pipeline: str | Config | None = None, *, progress: Progress = notebook_progress
     ) -> Cooccurrence:
         """Correlations of the descriptor's dimensions, before and after whitening."""
-        return cooccurrence(self._engine.describe(self._engine.config(pipeline), progress), progress=progress)
+        described = self._engine.describe_vectors(self._engine.config(pipeline), progress)
+        return cooccurrence(described, progress=progress)
 
     def confusion(
         self,
@@ -151,7 +152,7 @@ class StudyAccessor:
             sets = self._engine.region_sets(config, progress)
             described, result = sets.described, confusion_by_regions(sets, progress)
         else:
-            described = self._engine.describe(config, progress)
+            described = self._engine.describe_vectors(config, progress)
             result = confusion(described, k, progress)
         shown = [image for row in result.errors()["examples"][:PICTURED] for image in row]
         return replace(
@@ -197,7 +198,7 @@ class StudyAccessor:
         a map that is not in the cache. Raises WorkbenchError for another method or invalid parameters.
         """
         chosen = MapMethod(method, dimensions, neighbours, min_distance, perplexity)
-        described = self._engine.describe(self._engine.config(pipeline), progress)
+        described = self._engine.describe_vectors(self._engine.config(pipeline), progress)
         return embedding_map(described, progress, known_only, chosen)
 
     def concepts(
@@ -240,7 +241,8 @@ class StudyAccessor:
         ``embedding``.
         """
         chosen = MapMethod(method, dimensions, neighbours, min_distance, perplexity)
-        first, second = (self._engine.describe(self._engine.config(name), progress) for name in (a, b))
+        configs = self._engine.config(a), self._engine.config(b)
+        first, second = (self._engine.describe_vectors(config, progress) for config in configs)
         return compare_embeddings(first, second, k, chosen, progress)
 
     def sweep(
@@ -297,7 +299,7 @@ class StudyAccessor:
         """
         config = self._engine.config(pipeline).description
         if codes is None:
-            codes = default_codes(self._engine.describe(config, progress).descriptors.vectors.shape[1])
+            codes = default_codes(self._engine.describe_vectors(config, progress).vectors.shape[1])
         return budget(self._engine, config, codes, jpegs, progress)
 
     def tags(

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import (
+    ASMK,
     CODES,
     INDEX_STEPS,
     LOCAL,
@@ -14,14 +15,17 @@ from workbench.config.steps import (
     QUERY_RERANKING,
     REGIONS,
     RERANKING_STEPS,
+    STEPS,
     VECTOR_STEPS,
     VERIFIER,
     WEIGHTINGS,
     WHITENINGS,
+    WHOLE,
+    WORDS,
     Step,
-    check_index,
     is_local,
 )
+from workbench.config.validity import check
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,13 @@ class Config:
         if parts[0].startswith(("file:", "timm:", "hardnet:")):
             candidates = [
                 position
-                for position in range(1, len(parts) - 1)
-                if parts[position].split(":")[0] in POOLINGS and parts[position + 1].split(":")[0] in REGIONS
+                for position in range(1, len(parts))
+                if _leaves_out_regions(parts[position:])
+                or (_name(parts[position]) in POOLINGS and _name(*parts[position + 1 :][:1]) in REGIONS)
             ]
             start = candidates[-1] if candidates else len(parts)
+        if _leaves_out_regions(parts[start:]):
+            parts.insert(start + 1, "whole")
         if len(parts) < start + 2 or not parts[0]:
             raise WorkbenchError(
                 f"pipeline {text!r} is incomplete: it is written backbone/pooling/regions[/step…], "
@@ -62,6 +69,12 @@ class Config:
         regions = Step.parse("regions", parts[start + 1])
         # ``ivf:64,pq:16`` is one index of two steps.
         words = [word for part in parts[start + 2 :] for word in part.split(",")]
+        for word in words:
+            if _name(word) in POOLINGS:
+                place = "whole" if _name(word) in WHOLE else regions
+                raise WorkbenchError(
+                    f"step {word!r}: it is a pooling, in place of {pooling}; valid: {backbone}/{word}/{place}"
+                )
         steps = [step for word in words if (step := Step.parse("step", word)).name != "exact"]
         tables = WEIGHTINGS, VECTOR_STEPS, INDEX_STEPS, RERANKING_STEPS
         stage = {name: position for position, table in enumerate(tables) for name in table}
@@ -75,88 +88,8 @@ class Config:
         within |= {**dict.fromkeys((*CODES, "nojunk", "he"), 1), **dict.fromkeys((*QUERY_RERANKING, "sv"), 2)}
         steps.sort(key=lambda step: (stage[step.name], within.get(step.name, 0)))
         config = cls(backbone, pooling, regions, tuple(steps))
-        config._check()
+        check(config)
         return config
-
-    def _check(self) -> None:
-        """Raise WorkbenchError where the parts have no meaning together."""
-        if self.pooling.name in ("code", "bow") and self.regions.name != "whole":
-            raise WorkbenchError(
-                f"regions {self.regions}: {self.pooling.name} gives one vector for the whole image; "
-                "valid: whole"
-            )
-        if self.pooling.name in ("code", "bow") and self.weightings:
-            raise WorkbenchError(
-                f"step {self.weightings[0]}: {self.pooling.name} has no cells to weight; "
-                f"valid: {', '.join([*VECTOR_STEPS, *INDEX_STEPS, *RERANKING_STEPS])}"
-            )
-        attention = next((step for step in self.weightings if step.name == "attention"), None)
-        if self.regions.name == "whole" and attention is not None:
-            raise WorkbenchError(
-                f"step {attention}: it weights regions relative to each other, and whole is one; "
-                f"valid with it: {', '.join(name for name in REGIONS if name != 'whole')}"
-            )
-        if len(self.whitenings) > 1:
-            raise WorkbenchError(f"steps {', '.join(map(str, self.whitenings))}: keep one whitening")
-        self._check_local()
-        self._check_search()
-
-    def _check_local(self) -> None:
-        """Raise WorkbenchError where a part needs keypoints and the backbone has none, or the reverse."""
-        words = self.pooling.name == "bow"
-        if is_local(self.backbone) != words:
-            needs = f"bow needs local features; valid: {', '.join(LOCAL)}, hardnet:NAME"
-            raise WorkbenchError(
-                f"backbone {self.backbone!r}: {needs}"
-                if words
-                else f"pooling {self.pooling}: {self.backbone} has no feature map; valid: bow"
-            )
-        if words and any(step.name == "scales" for step in self.steps):
-            raise WorkbenchError("step scales: keypoints have sizes of their own; leave it out with bow")
-        fitted = next((step for step in self.whitenings if step.learned), None)
-        if words and fitted:
-            raise WorkbenchError(
-                f"step {fitted}: words are the collection's own, and another collection has other words; "
-                f"valid: {replace(fitted, tag=None)}"
-            )
-        embedded = next((step for step in self.reranking_steps if step.name == "he"), None)
-        if embedded and not words:
-            raise WorkbenchError(
-                f"re-ranking {embedded}: it compares keypoints of the same word; valid with bow"
-            )
-        verification = next((step for step in self.reranking_steps if step.name == "sv"), None)
-        if words and verification and verification.tag:
-            raise WorkbenchError(
-                f"re-ranking {verification}: a bag of words verifies its own keypoints; "
-                f"valid: sv:{verification.args[0]:g}"
-            )
-        vectors = [step for step in self.reranking_steps if step.name not in ("he", "sv", "nojunk")]
-        others = [*self.vector_steps, *self.index_steps, *vectors]
-        if embedded and others:
-            raise WorkbenchError(
-                f"re-ranking {embedded}: it adds up matches of keypoints, not of vectors; leave out "
-                f"{', '.join(map(str, others))}"
-            )
-        if embedded and embedded.args[0] > 64:
-            raise WorkbenchError(f"re-ranking {embedded}: signatures have 64 bits; valid: he:1 to he:64")
-
-    def _check_search(self) -> None:
-        """Raise WorkbenchError where the index steps do not make one index or a re-ranking step is wrong."""
-        check_index(self.index_steps)
-        for step in self.reranking_steps:
-            counts = step.args[:2] if step.name == "kreciprocal" else step.args[:1]
-            if any(value < 1 or value != int(value) for value in counts):
-                raise WorkbenchError(
-                    f"re-ranking {step}: the number of neighbours is not a whole number from 1"
-                )
-            if step.name == "kreciprocal" and step.args[2] > 1:
-                raise WorkbenchError(f"re-ranking {step}: lambda is a fraction; valid: 0 to 1")
-        names = {step.name for step in self.reranking_steps}
-        if "nojunk" in names and not names.intersection(QUERY_RERANKING):
-            raise WorkbenchError(
-                "re-ranking nojunk: it removes junk before another step re-ranks, and there is none; "
-                f"valid after it: {', '.join(QUERY_RERANKING)}"
-            )
 
     @cached_property
     def weightings(self) -> tuple[Step, ...]:
@@ -182,11 +115,21 @@ class Config:
         return tuple(step for step in self.steps if step.name in RERANKING_STEPS)
 
     @cached_property
+    def has_words(self) -> bool:
+        """Whether images are described by the visual words of their keypoints."""
+        return self.pooling.name in WORDS
+
+    @cached_property
+    def has_vectors(self) -> bool:
+        """Whether an image is described by a vector; ``asmk`` describes it by the words of its keypoints."""
+        return self.pooling.name not in ASMK
+
+    @cached_property
     def compared(self) -> str | None:
-        """The local features that re-ranking by ``sv`` or ``he`` compares; None without such a step."""
+        """The local features that ``asmk`` or re-ranking by ``sv`` or ``he`` compares, else None."""
         step = next((step for step in self.reranking_steps if step.name in ("sv", "he")), None)
         if step is None:
-            return None
+            return None if self.has_vectors else self.backbone
         if step.tag is not None:
             return step.tag if step.tag in LOCAL else f"hardnet:{step.tag}"
         return self.backbone if is_local(self.backbone) else VERIFIER
@@ -218,6 +161,16 @@ class Config:
             words.append(",".join(map(str, index)))
         words += [str(step) for step in self.steps if step.name in RERANKING_STEPS]
         return "/".join([self.backbone, str(self.pooling), str(self.regions), *words])
+
+
+def _name(part: str = "") -> str:
+    """The name of a part, without its arguments."""
+    return part.split(":")[0]
+
+
+def _leaves_out_regions(parts: list[str]) -> bool:
+    """Whether parts begin with a pooling of the whole image, and a step or nothing behind it."""
+    return _name(*parts[:1]) in WHOLE and (len(parts) == 1 or _name(parts[1]) in STEPS)
 
 
 DEFAULT_PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workbench.config import arguments
+from workbench.config.arguments import Spec
 from workbench.config.errors import WorkbenchError
 
 
@@ -39,11 +41,16 @@ class Step:
         tag = None
         if name in NAMED and (tagged := re.fullmatch(r"(.*):([a-z0-9_-]*[a-z_-][a-z0-9_-]*)", argument)):
             argument, tag = tagged.groups()
+        spec = KINDS[kind][name]
         if name == "grid":
-            return _grid(argument or "3x3", part)
+            return cls(name, *arguments.grid(argument or "3x3", part))
+        if name in ASMK:
+            return cls(name, *arguments.selective(name, argument, spec, part))
         if name in STRENGTHS:
-            return _whitening(name, argument, tag, part)
-        args = _arguments(name, argument, KINDS[kind][name], part)
+            args, written = arguments.whitening(name, argument, spec, STRENGTHS, part)
+            usual = {strength: plain for plain, strength in STRENGTHS.items()}
+            return cls(usual.get(args[1], "pcaw"), args, written, tag)
+        args = arguments.numbers(name, argument, spec, part)
         if name in SUGGESTING:
             default = suggested_argument(cls(name, args))
             args = args[0], args[1] or default
@@ -51,8 +58,9 @@ class Step:
         return cls(name, args, tag=tag)
 
     def __str__(self) -> str:
-        arguments = [self.text] if self.text is not None else [f"{value:g}" for value in self.args]
-        return ":".join([self.name, *arguments, *([self.tag] if self.tag is not None else [])])
+        numbers = map(arguments.written_number, self.args)
+        written = numbers if self.text is None else [self.text]
+        return ":".join([self.name, *written, *([self.tag] if self.tag is not None else [])])
 
     @property
     def strength(self) -> float:
@@ -65,60 +73,60 @@ class Step:
         return None if self.name == "sv" else self.tag
 
 
-# name → (default arguments, smallest value of each, whether fractions are allowed)
-_Spec = tuple[tuple[float, ...], float, bool]
-POOLINGS: dict[str, _Spec] = {
+POOLINGS: dict[str, Spec] = {
     "max": ((), 0, False),
     "mean": ((), 0, False),
     "gem": ((3,), 1, True),
     "crow": ((), 0, False),
     "code": ((), 0, False),
     "bow": ((4096,), 2, False),
+    "asmk": ((65536, 3, 0), 2, True),  # words, alpha, tau
+    "asmk-full": ((65536, 3, 0), 2, True),
 }
-REGIONS: dict[str, _Spec] = {
+REGIONS: dict[str, Spec] = {
     "whole": ((), 0, False),
     "rmac": ((3,), 1, False),
     "rmac+": ((3,), 1, False),
     "grid": ((3, 3), 1, False),
     "proposals": ((20,), 1, False),
 }
-WEIGHTINGS: dict[str, _Spec] = {
+WEIGHTINGS: dict[str, Spec] = {
     "centre": ((), 0, False),
     "attention": ((), 0, False),
     "norm": ((), 0, False),
 }
-WHITENINGS: dict[str, _Spec] = {
+WHITENINGS: dict[str, Spec] = {
     "pca": ((256,), 1, False),
     "pcaw": ((256,), 1, False),
     "lw": ((256,), 1, False),
 }
 STRENGTHS = {"pca": 0.0, "pcaw": 1.0}  # the strength of PCA whitening, which is not written
 NAMED = (*WHITENINGS, "sv", "proposals")  # these take a tag after their number
-VECTOR_STEPS: dict[str, _Spec] = {
+VECTOR_STEPS: dict[str, Spec] = {
     **WHITENINGS,
     "power": ((0.5,), 0.01, True),
     "scales": ((3,), 1, False),
 }
 # A last argument of 0 stands for the value of ``suggested_argument``, which is not written.
-INVERTED: dict[str, _Spec] = {
+INVERTED: dict[str, Spec] = {
     "ivf": ((64, 0), 1, False),
     "imi": ((4, 0), 1, False),
 }
-CODES: dict[str, _Spec] = {
+CODES: dict[str, Spec] = {
     "pq": ((16,), 1, False),
     "opq": ((16,), 1, False),
     "itq": ((256,), 1, False),
     "lsh": ((256,), 1, False),
     "sh": ((256,), 1, False),
 }
-INDEX_STEPS: dict[str, _Spec] = {
+INDEX_STEPS: dict[str, Spec] = {
     "exact": ((), 0, False),
     **INVERTED,
     **CODES,
     "hnsw": ((32, 0), 1, False),
     "diskann": ((), 0, False),  # on an index server
 }
-RERANKING_STEPS: dict[str, _Spec] = {
+RERANKING_STEPS: dict[str, Spec] = {
     "nojunk": ((), 0, False),
     "aqe": ((5,), 1, False),
     "alphaqe": ((10, 3), 0, True),
@@ -128,6 +136,9 @@ RERANKING_STEPS: dict[str, _Spec] = {
     "he": ((24,), 1, False),
     "sv": ((100,), 1, False),
 }
+ASMK = ("asmk", "asmk-full")  # poolings that compare keypoints and give an image no vector
+WORDS = ("bow", *ASMK)  # poolings of keypoints
+WHOLE = ("code", *WORDS)  # poolings of the whole image: their regions need not be written
 LOCAL = ("sift", "hardnet")  # backbones that describe keypoints, not cells of a map
 VISION_LANGUAGE = ("clip:", "siglip:")  # how the backbones of vision–language models begin
 VERIFIER = "sift"  # the keypoints of ``sv`` where it names none and the backbone has none
@@ -135,7 +146,7 @@ BINARY = ("itq", "lsh", "sh")
 QUERY_RERANKING = ("aqe", "alphaqe", "diffusion", "kreciprocal")  # those that use a query's first results
 SUGGESTING = (*INVERTED, "hnsw")
 STEPS = {**WEIGHTINGS, **VECTOR_STEPS, **INDEX_STEPS, **RERANKING_STEPS}
-KINDS: dict[str, dict[str, _Spec]] = {
+KINDS: dict[str, dict[str, Spec]] = {
     "pooling": POOLINGS,
     "regions": REGIONS,
     "weighting": WEIGHTINGS,
@@ -202,42 +213,3 @@ def check_index(steps: Sequence[Step]) -> None:
             )
         if step.name in BINARY and step.args[0] % 8:
             raise WorkbenchError(f"index {step}: codes are whole bytes; valid: multiples of 8 bits")
-
-
-def _whitening(name: str, argument: str, tag: str | None, part: str) -> Step:
-    """``pca:D`` and ``pcaw:D[:t]`` as a step of arguments (D, t); ``pcaw:D:0`` is ``pca:D``."""
-    number, _, written = argument.partition(":")
-    (dimensions,) = _arguments(name, number, WHITENINGS[name], part)
-    strength = STRENGTHS[name]
-    if written or argument.endswith(":"):
-        if name == "pca":
-            raise WorkbenchError(
-                f"{part}: pca takes 1 argument(s); whitening at a strength is written pcaw:{number}:{written}"
-            )
-        if not re.fullmatch(r"\d+(\.\d+)?", written) or float(written) > 1:
-            raise WorkbenchError(f"{part}: strength {written!r} is not a number from 0 (pca) to 1 (pcaw)")
-        strength = float(f"{float(written):g}")
-    names = {usual: plain for plain, usual in STRENGTHS.items()}
-    name = names.get(strength, "pcaw")
-    return Step(name, (dimensions, strength), f"{dimensions:g}" if strength in names else None, tag)
-
-
-def _grid(argument: str, part: str) -> Step:
-    match = re.fullmatch(r"(\d+)x(\d+)", argument)
-    if not match or min(map(int, match.groups())) < 1:
-        raise WorkbenchError(f"{part}: a grid is written rows x columns, as in grid:3x3")
-    rows, columns = map(int, match.groups())
-    return Step("grid", (rows, columns), f"{rows}x{columns}")
-
-
-def _arguments(name: str, argument: str, spec: _Spec, part: str) -> tuple[float, ...]:
-    """The numbers of ``number:number``, with the defaults of the table where there are fewer."""
-    defaults, smallest, fractions = spec
-    values = argument.split(":") if argument else []
-    if len(values) > len(defaults):
-        raise WorkbenchError(f"{part}: {name} takes {len(defaults) or 'no'} argument(s)")
-    pattern, number = (r"\d+(\.\d+)?", "number") if fractions else (r"\d+", "whole number")
-    for value in values:
-        if not re.fullmatch(pattern, value) or float(value) < smallest or float(value) > 1e9:
-            raise WorkbenchError(f"{part}: {value!r} is not a {number} from {smallest:g}")
-    return (*map(float, values), *defaults[len(values) :])

@@ -15,6 +15,7 @@ from workbench.common.tables import Table
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.cropped_moments import CroppedMoments, cropped_moments
+from workbench.engine.description import require_vectors
 from workbench.engine.engine import Engine
 from workbench.engine.frame_store import frame_key, stored_frames
 from workbench.engine.provenance import search_warnings
@@ -93,6 +94,7 @@ def copy_search(
     Raises WorkbenchError if there is no such video, or no video in the collection.
     """
     query = video_query(engine.collection, video, fps)  # before the long work
+    require_vectors(config)
     if not engine.collection.videos:
         raise WorkbenchError(f"{engine.collection.name!r} has no videos in which copies could be found")
     steps = tuple(step for step in config.steps if step not in config.reranking_steps)

@@ -30,7 +30,8 @@ class DescribedCollection:
 
     The rows of ``pictures`` and of the vectors are the database in order, then the query pictures that are
     not in it. ``keys`` [scale][row] name the pictures in the store. ``words`` is the vocabulary of a bag of
-    words. ``same_states`` are states of the collection's files in which they had the described contents.
+    words, or of ``asmk``, whose descriptors have no dimensions. ``same_states`` are states of the
+    collection's files in which they had the described contents.
     """
 
     config: Config
@@ -44,9 +45,15 @@ class DescribedCollection:
     same_states: set[bytes] = field(default_factory=set, repr=False, compare=False)
 
     @property
+    def vectors(self) -> torch.Tensor:
+        """The descriptors of all rows, [n, D]. Raises WorkbenchError for a pipeline that has none."""
+        require_vectors(self.config)
+        return self.descriptors.vectors
+
+    @property
     def database(self) -> torch.Tensor:
-        """The descriptors of the database, [N, D]."""
-        return self.descriptors.vectors[: len(self.collection.images)]
+        """The descriptors of the database, [N, D]; as ``vectors``."""
+        return self.vectors[: len(self.collection.images)]
 
     def maps(self, row: int) -> list[torch.Tensor]:
         """The stored maps [1, C, H, W] of a row, one for each scale."""
@@ -138,6 +145,15 @@ def image_row(collection: Collection, image_id: str) -> int:
 def picture_of(collection: Collection, query: Query) -> Picture:
     """The picture that is described for a query: its image, cropped to its box."""
     return Picture(collection.path(query.image), query.box)
+
+
+def require_vectors(config: Config) -> None:
+    """Raise WorkbenchError for a pipeline that gives an image no vector."""
+    if not config.has_vectors:
+        raise WorkbenchError(
+            f"{config}: {config.pooling.name} compares keypoints and gives an image no vector, which is "
+            f"needed here; valid: {config.backbone}/bow:4096/whole, or a pipeline of feature maps"
+        )
 
 
 def require_maps(source: MapSource | LocalSource) -> MapSource:

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import torch
-
 from workbench.collections import images
 from workbench.collections.collection import Collection
 from workbench.common.memory import release_freed_memory
@@ -16,16 +14,16 @@ from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.descriptors.description import Descriptors, describe, fit_final_steps
+from workbench.descriptors.description import Descriptors, describe
 from workbench.engine import stored_descriptions
 from workbench.engine.collection_maps import CollectionMaps
 from workbench.engine.description import DescribedCollection, picture_of, require_maps
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locks import NamedLocks
+from workbench.engine.visual_words import describe_words
 from workbench.engine.whitening_rows import Fit, fit_rows
 from workbench.features.map_limit import delete_oldest, note_use
 from workbench.features.map_source import MapSource, Picture, UnreadablePictures, scale_factor
-from workbench.local import vocabulary
 from workbench.local.features import LocalSource
 
 MAX_CACHED = 64  # most described pipelines held in memory: a sweep that is cancelled goes on
@@ -111,7 +109,7 @@ class DescriptionCache:
             return source
 
     def _source_of(self, config: Config) -> MapSource | LocalSource:
-        if config.pooling.name == "bow":
+        if config.has_words:
             return self.local(config.backbone)
         kind = "code" if config.pooling.name == "code" else "map"
         return self._source(config.backbone, kind, lambda: MapSource.of(config, self.options))
@@ -129,13 +127,7 @@ class DescriptionCache:
             bag = None
             try:
                 if isinstance(source, LocalSource):
-                    bag = vocabulary.describe(
-                        source, keys[0], int(config.pooling.args[0]), fit.rows, progress
-                    )
-                    vectors = torch.from_numpy(bag.vectors())
-                    descriptors = fit_final_steps(
-                        vectors, config.vector_steps, {}, fit.rows, fit.pairs, fit.provenance
-                    )
+                    bag, descriptors = describe_words(source, keys[0], config, *fit, progress)
                 else:
                     descriptors = self._descriptors(source, keys, config, fit, progress)
             except UnreadablePictures as error:  # their maps were not stored

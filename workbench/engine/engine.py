@@ -15,11 +15,12 @@ from workbench.config.options import Options
 from workbench.config.steps import Step
 from workbench.engine.collection_maps import CollectionMaps
 from workbench.engine.default_pipeline import default_pipeline
-from workbench.engine.description import DescribedCollection
+from workbench.engine.description import DescribedCollection, require_vectors
 from workbench.engine.description_cache import DescriptionCache
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.queries import QueryLike, require_query
-from workbench.engine.searcher import Searcher, SearcherCache
+from workbench.engine.searcher import Searcher
+from workbench.engine.searcher_cache import SearcherCache
 from workbench.engine.server_index import check_index_server
 from workbench.local.features import LocalSource
 from workbench.local.vocabulary import VisualWords
@@ -81,6 +82,13 @@ class Engine:
         self._require(*queries)
         return self._descriptions.describe(config.description, progress)
 
+    def describe_vectors(
+        self, config: Config, progress: Progress = silent, *queries: QueryLike
+    ) -> DescribedCollection:
+        """As ``describe``. Raises WorkbenchError before it begins for a pipeline without vectors."""
+        require_vectors(config)
+        return self.describe(config, progress, *queries)
+
     def searcher(self, config: Config, progress: Progress = silent, *queries: QueryLike) -> Searcher:
         """The described collection with the pipeline's index and re-ranking."""
         check_index_server(config, self.options)
@@ -105,9 +113,9 @@ class Engine:
         self, config: Config, progress: Progress = silent, *queries: QueryLike
     ) -> tuple[LocalSource, VisualWords | None]:
         """The source of the pipeline's local features, and its visual words, for which it describes the
-        collection; None without a bag of words."""
+        collection; None without words."""
         self._require(*queries)
-        words = self.describe(config, progress).words if config.pooling.name == "bow" else None
+        words = self.describe(config, progress).words if config.has_words else None
         return self._descriptions.local(config.local), words
 
     def class_probabilities(self, progress: Progress = silent) -> tuple[CollectionMaps, np.ndarray]:

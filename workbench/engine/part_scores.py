@@ -9,7 +9,7 @@ from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.engine import Engine
-from workbench.engine.queries import query_vector
+from workbench.engine.exact_scores import exact_scores
 from workbench.query.part import Part
 
 
@@ -18,15 +18,13 @@ def part_scores(
 ) -> NDArray[np.float32]:
     """The score of each image of the collection for a part, float32 [N], in the order of its images.
 
-    An image is compared exactly, by the cosine of the pipeline's descriptors without index and re-ranking.
+    An image is compared exactly, by the pipeline's descriptors without index and re-ranking.
     Raises WorkbenchError, which names the part, if it cannot be searched for: its image does not exist, or
     its box holds no pixel.
     """
     try:
         if part.kind == "image":
-            described = engine.describe(config, progress, part.value)
-            vector = query_vector(described, part.value, part.box)[0]
-            return (described.database @ vector).cpu().numpy().astype(np.float32)
+            return exact_scores(engine, config, part.value, part.box, progress)
         if part.kind == "text":
             from workbench.engine.text_search import text_scores
 

@@ -17,7 +17,7 @@ from workbench.common.geometry import Box, as_box
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
-from workbench.config.steps import Step
+from workbench.config.steps import WHOLE, Step
 from workbench.descriptors.proposals import weights_path
 from workbench.engine.description import DescribedCollection, require_maps
 from workbench.engine.edge_collection import describe_edges
@@ -127,7 +127,7 @@ def location_config(engine: Engine, config: Config) -> Config:
     config = config.description
     if config.regions.name != "whole":
         return config
-    if config.pooling.name in ("bow", "code"):
+    if config.pooling.name in WHOLE:
         raise WorkbenchError(
             f"places in images are compared by regions, and {config.backbone}/{config.pooling} has none; "
             "choose a pipeline with another pooling, such as max"

@@ -33,6 +33,7 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
     fitted = [w.provenance for w in (*descriptors.regional, *descriptors.final) if w is not None]
     attention, proposals = descriptors.attention, descriptors.proposals
     runtime = source.runtime if isinstance(source, MapSource) else ""
+    compared, kernel = searcher.keypoints, searcher.index.kernel_arguments
     return {
         "collection": described.collection.name,
         "protocol": protocol.name,
@@ -48,12 +49,13 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
         **({"runtime": runtime} if runtime else {}),
         "weights": source.fingerprint,
         "seed": source.options.seed,
-        "dimensions": descriptors.vectors.shape[1],
+        "dimensions": descriptors.vectors.shape[1],  # 0 without vectors
         "whitening": fitted,
         **({} if attention is None else {"attention": attention.origin}),
         **({} if proposals is None else {"proposals": origin(proposals)}),
         **({} if described.words is None else {"vocabulary": _vocabulary(described)}),
-        **({} if searcher.keypoints is None else {"verified by": searcher.keypoints.source.spec.name}),
+        **({"kernel": kernel} if kernel else {}),
+        **({"verified by": compared.source.spec.name} if compared and searcher.rerankers else {}),
         "index": searcher.index.name,
         **({"index server": server} if (server := searcher.index.served_by) else {}),
         "shared_bytes": searcher.index.shared_bytes,

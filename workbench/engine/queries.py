@@ -19,7 +19,7 @@ from workbench.common.paths import shortened, user_path
 from workbench.config.errors import WorkbenchError
 from workbench.descriptors.aggregation import Parts, apply_final_steps
 from workbench.descriptors.description import describe_maps
-from workbench.engine.description import DescribedCollection, require_maps
+from workbench.engine.description import DescribedCollection, require_maps, require_vectors
 from workbench.engine.keypoints import Keypoints
 from workbench.features.map_source import Picture
 from workbench.local.features import LocalFeatures, LocalSource
@@ -139,10 +139,11 @@ def query_local_features(
 
 
 def query_vector(described: DescribedCollection, query: QueryLike, box: Box | None = None) -> torch.Tensor:
-    """The descriptor [1, D] of a query."""
+    """The descriptor [1, D] of a query. Raises WorkbenchError for a pipeline that has none."""
+    require_vectors(described.config)
     row = _row(described, query, box)
     if row is not None:
-        return described.descriptors.vectors[row : row + 1]
+        return described.vectors[row : row + 1]
     with torch.no_grad():
         if described.words is not None:
             assert isinstance(described.source, LocalSource)

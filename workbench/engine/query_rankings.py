@@ -15,7 +15,7 @@ from workbench.engine.searcher import Searcher
 from workbench.evaluation.grades import JUNK, SELF
 from workbench.evaluation.positives import PositiveRanks, count_positives, rank_positives
 from workbench.search import exact, faiss_index
-from workbench.search.ranking import Exhaustive, Ranking
+from workbench.search.ranking import Ranking
 
 FEATURE_BATCH = 64  # queries whose local features are held at a time
 
@@ -60,7 +60,7 @@ def judged_rankings(searcher: Searcher, progress: Progress = silent) -> Iterator
 
 
 def judged_scores(
-    searcher: Searcher, exhaustive: Exhaustive, progress: Progress = silent
+    searcher: Searcher, progress: Progress = silent
 ) -> Iterator[tuple[Judged, NDArray[np.float32]]]:
     """Judge every query of an exhaustive search, and give its scores [N] of all images, unsorted.
 
@@ -70,7 +70,8 @@ def judged_scores(
     rows, queries, judged = described.query_rows(), described.collection.queries, _judged(searcher)
     block = block_size(searcher)
     for start in range(0, len(queries), block):
-        similarities = exhaustive.similarities(described.descriptors.vectors[rows[start : start + block]])
+        at = rows[start : start + block]
+        similarities = searcher.similarities(described.descriptors.vectors[at], searcher.features(at))
         for number, scores in enumerate(similarities, start):
             progress("ranking", number, len(queries))
             yield next(judged), scores
@@ -112,7 +113,7 @@ def rank_queries(searcher: Searcher, k: int, progress: Progress = silent) -> Ite
         vectors = described.descriptors.vectors[rows[at]]
         progress("ranking", start, len(queries))
         if exhaustive is not None:
-            similarities = exhaustive.similarities(vectors)
+            similarities = searcher.similarities(vectors, searcher.features(rows[at]))
             for number, ranking in enumerate(exact.rankings(similarities, min(k, exhaustive.size)), start):
                 progress("ranking", number, len(queries))
                 positives = count_positives(similarities[number - start], truth[number], protocol)

@@ -54,7 +54,8 @@ def rank_query(
     k, also, feedback = result_count(options.k), options.also, options.feedback
     searcher = engine.searcher(config, progress, query, *also)
     described = searcher.described
-    vectors = [query_vector(described, query, box)]
+    refined = also or feedback is not None
+    vectors = [query_vector(described, query, box) if config.has_vectors or refined else torch.zeros(1, 0)]
     if also:
         all_vectors = [vectors[0], *(query_vector(described, other) for other in also)]
         vectors.append(combine_queries(torch.cat(all_vectors))[None])
@@ -72,7 +73,7 @@ def rank_query(
     scores: np.ndarray | None = None
     before: list[Ranking] = []
     if first and searcher.exhaustive is not None:  # the images behind the first k are only counted
-        scores = searcher.exhaustive.similarities(last)
+        scores = searcher.similarities(last, features)
         (ranking,) = exact.rankings(scores, first)
     else:
         junk = [searcher.junk_of(entry)] * len(last)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +19,10 @@ from workbench.config.steps import Step
 from workbench.engine.description import DescribedCollection
 from workbench.engine.index_cache import index_warnings, read_or_build
 from workbench.engine.keypoints import Keypoints
-from workbench.engine.locks import NamedLocks
 from workbench.engine.rerankers import Reranker, reranker
 from workbench.engine.server_index import served_index
+from workbench.local.asmk import Kernel
+from workbench.local.asmk_index import asmk_index
 from workbench.local.features import LocalFeatures
 from workbench.local.inverted_file import InvertedFile
 from workbench.search import faiss_index, query_expansion, synthetic_distractors
@@ -30,9 +30,7 @@ from workbench.search.duplicates import Duplicates, find_duplicates
 from workbench.search.probing import search_at_least
 from workbench.search.ranking import Exhaustive, Index, Ranking
 
-MAX_SEARCHERS = 8  # held in memory
 ROUNDING = 1e-5  # largest relative difference of two scores that is taken for a rounding error
-MAX_BYTES = 2**30  # that they hold besides the descriptors; the newest searcher is always kept
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class Searcher:
 
     ``vectors`` [N, D] is the database that is searched: the collection's images in their order, then
     synthetic distractors if the options ask for them. ``build_seconds`` is the time each part took to build.
-    ``keypoints`` are the local features for re-ranking by them, else None.
+    ``keypoints`` are the local features that the index or a re-ranker compares, else None; an index of local
+    features has ``vectors`` without dimensions.
     """
 
     config: Config
@@ -73,11 +72,12 @@ class Searcher:
         timings = {} if timings is None else timings
         vectors = np.ascontiguousarray((queries if queries.is_cpu else queries.cpu()).numpy(), np.float32)
         started = time.perf_counter()
+        compared = features if self.index.compares_features else vectors
         if not self.rerankers:
-            rankings = search_at_least(self.index, vectors, k, only_first)
+            rankings = search_at_least(self.index, compared, k, only_first)
         else:
             # Re-ranking compares more than the first k, so a graph is searched for all that it reaches.
-            rankings = search_at_least(self.index, vectors, None if self.index.graph else k)
+            rankings = search_at_least(self.index, compared, None if self.index.graph else k)
         timings["search"] = time.perf_counter() - started
         for step, rerank in self.rerankers:
             started = time.perf_counter()
@@ -94,6 +94,12 @@ class Searcher:
         tolerance = np.inf if self.keypoints is None else ROUNDING
         return self._duplicates.equalise(rankings, self.index.size, tolerance)
 
+    def similarities(self, queries: torch.Tensor, features: Sequence[LocalFeatures] = ()) -> np.ndarray:
+        """The scores float32 [Q, N] of queries [Q, D] by an index that is ``exhaustive``."""
+        index = self.index.exhaustive
+        assert index is not None
+        return index.similarities(features if self.index.compares_features else queries)
+
     @cached_property
     def exhaustive(self) -> Exhaustive | None:
         """The index, if rankings are the images sorted by its ``similarities``; else None."""
@@ -101,19 +107,22 @@ class Searcher:
 
     @cached_property
     def _duplicates(self) -> Duplicates:
+        if self.index.compares_features:  # equal files have equal keys
+            _, content = np.unique(self.described.keys[0][: self.index.size], return_inverse=True)
+            return find_duplicates(content.astype(np.int32)[:, None].view(np.uint8))
         return self.index.duplicates or find_duplicates(self.vectors)
 
     def features(self, rows: Sequence[int]) -> list[LocalFeatures]:
-        """The local features of pictures by their rows, if re-ranking compares them; else none."""
+        """The local features of pictures by their rows, if the search compares them; else none."""
         return [self.keypoints.of(row) for row in rows] if self.keypoints else []
 
     @property
     def bytes(self) -> float:
-        """The memory per image: its code or vector in the index, its vector if re-ranking needs it, and its
-        local features."""
+        """The memory per image: its code or vector in the index, and its vector and its local features where
+        re-ranking needs them."""
         whole = 4.0 * self.vectors.shape[1]
         needs_vectors = any(step.name not in ("he", "sv", "nojunk") for step, _ in self.rerankers)
-        local = self.keypoints.bytes if self.keypoints else 0.0
+        local = self.keypoints.bytes if self.keypoints and self.rerankers else 0.0
         return self.index.bytes + whole * (needs_vectors and self.index.bytes < whole) + local
 
     def code_score(self, query: torch.Tensor, row: int) -> float | None:
@@ -143,47 +152,6 @@ def _without(ranking: Ranking, rows: Iterable[int]) -> Ranking:
     return Ranking(ranking.rows[kept], ranking.scores[kept]) if kept.any() else ranking
 
 
-class SearcherCache:
-    """Build searchers, and keep the last ones in memory."""
-
-    def __init__(self) -> None:
-        self._searchers: dict[str, Searcher] = {}
-        self._lock = threading.Lock()  # protects the dict; held briefly
-        self._work_locks = NamedLocks()
-
-    def of(
-        self,
-        described: DescribedCollection,
-        config: Config,
-        progress: Progress = silent,
-        keypoints: Keypoints | None = None,
-    ) -> Searcher:
-        """The searcher of ``config`` on a collection described by ``config.description``."""
-        name = str(config)
-        with self._work_locks(name, progress):
-            with self._lock:
-                searcher = self._searchers.pop(name, None)
-            if searcher is None or searcher.described is not described or searcher.keypoints != keypoints:
-                searcher = build_searcher(described, config, progress, keypoints)
-            with self._lock:
-                self._searchers[name] = searcher  # the newest last
-                while len(self._searchers) > MAX_SEARCHERS or (
-                    len(self._searchers) > 1 and self._bytes() > MAX_BYTES
-                ):
-                    self._searchers.pop(next(iter(self._searchers)))
-            return searcher
-
-    def _bytes(self) -> float:
-        return sum(_held_bytes(searcher) for searcher in self._searchers.values())
-
-
-def _held_bytes(searcher: Searcher) -> float:
-    """The bytes that a searcher holds besides the descriptors."""
-    index = searcher.index
-    vectors = searcher.vectors.nbytes * (len(searcher.rerankers) > 0)
-    return vectors + index.bytes * index.size * index.own_memory
-
-
 def build_searcher(
     described: DescribedCollection,
     config: Config,
@@ -192,7 +160,7 @@ def build_searcher(
 ) -> Searcher:
     """Add distractors to the database, augment it (``dba``), build the index and prepare the re-rankers."""
     options, seconds = described.source.options, dict[str, float]()
-    database = described.database
+    database = described.descriptors.vectors[: len(described.collection.images)]
     if count := synthetic_count(options.distractors):
         if described.words is not None:
             raise WorkbenchError(
@@ -217,7 +185,15 @@ def build_searcher(
     index: Index
     cache_warnings: list[str] = []
     words = described.words is not None and not config.whitenings
-    if options.index_server and not words:
+    if not config.has_vectors:
+        assert described.words is not None and keypoints is not None
+        images, kernel = len(described.collection.images), Kernel.of(config.pooling)
+        index = asmk_index(
+            described.words, kernel, images, lambda: keypoints.stored(images), options.cache, progress
+        )
+        if index.repaired:
+            cache_warnings.append("the stored sums of residuals were damaged and were computed again")
+    elif options.index_server and not words:
         index = served_index(config, vectors, described, progress)
     elif config.index_steps:
         index, cache_warnings = read_or_build(config.index_steps, vectors, options, progress)

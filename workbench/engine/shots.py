@@ -61,7 +61,7 @@ def shot_descriptors(engine: Engine, config: Config, progress: Progress = silent
     That of a shot is the mean of the descriptors of its moments, of unit length; of a shot that has no
     moment, the descriptor of its keyframe.
     """
-    described = engine.describe(config, progress)  # first, as moments that do not decode are left out
+    described = engine.describe_vectors(config, progress)  # first: moments that do not decode are left out
     detected = shots_of_videos(engine, None, progress)
     vectors, row_of = described.database.numpy(), described.image_rows()
     means: list[np.ndarray] = []

@@ -24,7 +24,8 @@ from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.engine.edge_collection import describe_edges
 from workbench.engine.engine import Engine
-from workbench.engine.queries import QueryLike, query_file, query_vector
+from workbench.engine.exact_scores import exact_scores
+from workbench.engine.queries import QueryLike, query_file
 from workbench.sketch.colour_layout import ColourLayout, contributions, drawn_layout
 from workbench.sketch.drawing import Drawing, read_drawing
 from workbench.sketch.layout_store import LayoutStore, colour_layouts
@@ -34,7 +35,7 @@ from workbench.sketch.operators import EdgeOperator, edge_operator
 def sketch_scores(
     engine: Engine, config: Config, path: QueryLike, progress: Progress = silent
 ) -> NDArray[np.float32]:
-    """The cosines of a drawing's contours with those of all images, by a pipeline.
+    """The scores of a drawing's contours with those of all images, by a pipeline.
 
     Returns float32 [N], in the order of ``engine.describe(config).collection.images``. ``path`` is a file, a
     decoded image (RGBA where the paper is transparent), or the id of an image, whose contours are detected.
@@ -44,9 +45,7 @@ def sketch_scores(
     drawing = open_drawing(engine, path)
     contours = drawn_contours(drawing, edge_operator(engine.options))  # bad input fails before the long work
     edges = describe_edges(engine, config, progress)
-    vector = query_vector(edges.edges, contours)[0]
-    scores = (edges.edges.database @ vector).numpy()[edges.rows]
-    return np.asarray(scores, np.float32)
+    return exact_scores(edges.engine, config, contours, None, progress)[edges.rows]
 
 
 def colour_scores(engine: Engine, path: QueryLike, progress: Progress = silent) -> NDArray[np.float32]:

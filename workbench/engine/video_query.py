@@ -78,7 +78,7 @@ def stored_vectors(described: DescribedCollection, query: VideoQuery) -> np.ndar
     names = [moment_name(query.name, seconds) for seconds in query.times]
     if not query.member or any(name not in rows for name in names):
         return None
-    return described.descriptors.vectors[[rows[name] for name in names]].numpy()
+    return described.vectors[[rows[name] for name in names]].numpy()
 
 
 def frame_vectors(

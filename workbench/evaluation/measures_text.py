@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.collections.protocols import PROTOCOLS, Protocol
@@ -68,3 +68,14 @@ def distinct_notes(evaluations: Sequence[Any], names: Sequence[str] = ()) -> lis
         note if len(some) == len(evaluations) else f"{', '.join(some)}: {note}"
         for note, some in named.items()
     ]
+
+
+def descriptor_text(provenance: Mapping[str, Any]) -> str:
+    """The size of an image's descriptor, or of what ``asmk`` has in place of one; "?" if it is not known."""
+    kernel = provenance.get("kernel")
+    if not isinstance(kernel, Mapping):
+        dimensions = provenance.get("dimensions", "?")
+        return f"{dimensions:,} dimensions" if isinstance(dimensions, int) else f"{dimensions} dimensions"
+    words, size = kernel.get("words an image", "?"), kernel.get("bytes a word", "?")
+    sums = f"{kernel.get('sums', '?')} sums of residuals of {words} words an image, {size} bytes each"
+    return f"{sums}, alpha {kernel.get('alpha', '?'):g}, tau {kernel.get('tau', '?'):g}"

@@ -20,6 +20,7 @@ from workbench.descriptors.description import Descriptors
 from workbench.engine.description import DescribedCollection
 from workbench.engine.keypoints import Keypoints
 from workbench.engine.locate import locate
+from workbench.explain.asmk import asmk_heat
 from workbench.explain.bag_of_words import heatmap, keypoint_contributions
 from workbench.explain.score import heatmaps
 from workbench.features.device import map_in_order, single_threaded_operations
@@ -110,7 +111,7 @@ def localisation(described: DescribedCollection, progress: Progress) -> dict[str
     """
     if not described.collection.quadrilaterals:
         return {}
-    collection, vectors = described.collection, described.descriptors.vectors
+    collection = described.collection
     row_of = described.image_rows()
     pairs = [
         (query, query_row, image)
@@ -123,18 +124,18 @@ def localisation(described: DescribedCollection, progress: Progress) -> dict[str
         header = images.header(collection.path(image))
         return Target(collection.quadrilaterals[query.id, image], box or (0, 0, header.width, header.height))
 
-    def side(of_query: bool) -> Iterator[tuple[Target, int, torch.Tensor]]:
+    def side(of_query: bool) -> Iterator[tuple[Target, int, int]]:
         for query, query_row, image in pairs:
             if of_query:
-                yield target(query, query.image, query.box), query_row, vectors[row_of[image]]
+                yield target(query, query.image, query.box), query_row, row_of[image]
             else:
-                yield target(query, image, None), row_of[image], vectors[query_row]
+                yield target(query, image, None), row_of[image], query_row
 
     def report(of_query: bool, count: int) -> None:
         progress("measuring heat on the target", count + of_query * len(pairs), 2 * len(pairs))
 
     (image_share, image_even), (query_share, query_even) = (
-        _mean_share_of_rows(described, side(of_query), partial(report, of_query))
+        _mean_share_of_rows(described, side(of_query), of_query, partial(report, of_query))
         for of_query in (False, True)
     )
     return {
@@ -148,28 +149,47 @@ def localisation(described: DescribedCollection, progress: Progress) -> dict[str
 
 def _mean_share_of_rows(
     described: DescribedCollection,
-    pairs: Iterator[tuple[Target, int, torch.Tensor]],
+    pairs: Iterator[tuple[Target, int, int]],
+    of_query: bool,
     report: Callable[[int], None],
 ) -> tuple[float, float]:
-    """As ``mean_share``, for pictures given by their rows."""
+    """As ``mean_share``, for the rows of pictures and of the others that they are compared with.
+
+    ``of_query``: the first row is that of the query.
+    """
+    vectors = described.descriptors.vectors
     if described.words is None:
         maps_of = lru_cache(maxsize=1)(described.maps)  # the pairs of a query follow each other
-        map_pairs = ((target, maps_of(row), other) for target, row, other in pairs)
+        map_pairs = ((target, maps_of(row), vectors[other]) for target, row, other in pairs)
         return mean_share(map_pairs, described.config, described.descriptors, report)
     assert isinstance(described.source, LocalSource)
     keypoints = Keypoints(described.source, described.keys[0])
+    heat_of = (
+        _word_heat(described, keypoints) if described.config.has_vectors else asmk_heat(described, keypoints)
+    )
     on_target, even = [], []
     for target, row, other in pairs:
-        names = described.words.of(row)
-        values = keypoint_contributions(
-            names, other, described.words, described.config, described.descriptors
-        )
-        heat = heatmap(keypoints.of(row), values)
+        heat = heat_of(row, other, of_query)
         cells = coverage(target, *heat.shape)
         on_target.append(share_inside(heat, cells))
         even.append(float(cells.mean()))
         report(len(even))
     return float(np.nanmean(on_target)), float(np.mean(even))
+
+
+def _word_heat(
+    described: DescribedCollection, keypoints: Keypoints
+) -> Callable[[int, int, bool], np.ndarray]:
+    """A function from a row, and that of the other picture, to the heat of a bag of words in the first."""
+    words = described.words
+    assert words is not None
+
+    def heat(row: int, other: int, _of_query: bool) -> np.ndarray:
+        vector = described.descriptors.vectors[other]
+        values = keypoint_contributions(words.of(row), vector, words, described.config, described.descriptors)
+        return heatmap(keypoints.of(row), values)
+
+    return heat
 
 
 def mean_overlap(described: DescribedCollection, progress: Progress = silent) -> dict[str, float]:

@@ -11,8 +11,10 @@ from workbench.config.config import Config
 from workbench.engine.engine import Engine
 from workbench.engine.provenance import search_warnings
 from workbench.engine.queries import QueryLike, named_picture, query_features, query_maps, query_vector
+from workbench.explain.asmk import explain_asmk
 from workbench.explain.bag_of_words import explain_words
 from workbench.explain.score import Explanation, explain
+from workbench.local.asmk import Kernel
 
 
 def explain_pair(
@@ -25,7 +27,17 @@ def explain_pair(
     searcher = engine.searcher(config, progress, query)
     described = searcher.described
     row = described.image_row(image_id)
-    if described.words is not None:
+    if not config.has_vectors:
+        assert described.words is not None and searcher.keypoints is not None
+        asked = query_features(described, searcher.keypoints, query, box)
+        explanation = explain_asmk(
+            asked,
+            searcher.keypoints.of(row),
+            described.words.of(row),
+            described.words,
+            Kernel.of(config.pooling),
+        )
+    elif described.words is not None:
         _, keypoints = engine.keypoints(described.config, progress)
         pair = query_features(described, keypoints, query, box), keypoints.of(row)
         explanation = explain_words(*pair, described.words, described.config, described.descriptors)
@@ -41,6 +53,8 @@ def explain_pair(
         collection=collection.name,
         pictures=(named_picture(collection, query, box), picture),
     )
+    if not config.index_steps:
+        return explanation
     score = searcher.code_score(query_vector(described, query, box)[0], row)
     if score is None:
         return explanation

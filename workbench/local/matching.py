@@ -13,6 +13,8 @@ from PIL import Image
 from workbench.collections.named_picture import NamedPicture
 from workbench.common.drawable import Drawable, draw
 from workbench.features.batches import pixels
+from workbench.local.asmk import ASSIGNED, Kernel
+from workbench.local.asmk_shares import keypoint_parts, shares
 from workbench.local.features import LocalFeatures
 from workbench.local.patches import cut_patches
 from workbench.local.verification import Kind, Verification, verify
@@ -20,6 +22,8 @@ from workbench.local.vocabulary import VisualWords
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+_COLUMNS = ["word", "idf", "in_query", "in_image", "contribution"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,9 @@ class Match(Drawable):
     ``table`` has a row for each match, the best first: query_keypoint and image_keypoint (rows of the two
     features), distance, ratio, inlier, and for a bag of words word (-1 if the two keypoints have different
     words). ``words`` has a row for each shared word: word, idf, in_query and in_image (its counts), and
-    contribution (to the score of ``bow`` alone, without later steps), the largest first; it is empty without
-    words. ``words_of`` are the words of all keypoints of the query and of the image, -1 without words.
+    contribution (to the score of ``asmk``, or of ``bow`` alone, without later steps), the largest first; it
+    is empty without words. ``words_of`` are the words of all keypoints of the query and of the image, [n, m],
+    -1 without words; m is 1 but for a query of ``asmk``.
     ``pictures`` are those of the query and of the image, of the collection of that name.
     """
 
@@ -69,15 +74,23 @@ class Match(Drawable):
 
 
 def match(
-    query: LocalFeatures, image: LocalFeatures, words: VisualWords | None = None, kind: Kind = "homography"
+    query: LocalFeatures,
+    image: LocalFeatures,
+    words: VisualWords | None = None,
+    kind: Kind = "homography",
+    kernel: Kernel | None = None,
 ) -> Match:
-    """Match two pictures' features and verify the matches by a transformation of ``kind``, as ``sv`` does."""
+    """Match two pictures' features and verify the matches by a transformation of ``kind``, as ``sv`` does.
+
+    The ``words`` are those of a bag of words, or of ``asmk`` with its ``kernel``.
+    """
     verified = verify(query, image, kind=kind)
     query_words, image_words = (
-        words.assign(features) if words else np.full(len(features), -1) for features in (query, image)
+        words.nearest(features, count) if words else np.full((len(features), 1), -1)
+        for features, count in ((query, 1 if kernel is None else ASSIGNED), (image, 1))
     )
     query_rows, image_rows = verified.pairs.T
-    same = query_words[query_rows] == image_words[image_rows]
+    same = (query_words[query_rows] == image_words[image_rows]).any(1)
     table = pd.DataFrame(
         {
             "query_keypoint": query_rows,
@@ -85,23 +98,46 @@ def match(
             "distance": verified.distances.astype(float),
             "ratio": verified.ratios.astype(float),
             "inlier": verified.inside,
-            **({"word": np.where(same, query_words[query_rows], -1)} if words else {}),
+            **({"word": np.where(same, image_words[image_rows, 0], -1)} if words else {}),
         }
     ).sort_values("distance", kind="stable", ignore_index=True)
-    shared = shared_words(query_words, image_words, words)
+    if words is not None and kernel is not None:
+        shared = _shared_sums(query, image, query_words, image_words, words, kernel)
+    else:
+        shared = shared_words(query_words[:, 0], image_words[:, 0], words)
     return Match(query, image, verified, table, shared, (query_words, image_words))
 
 
 def shared_words(query_words: np.ndarray, image_words: np.ndarray, words: VisualWords | None) -> pd.DataFrame:
     """The words that two pictures share, given the word of each of their keypoints."""
-    columns = ["word", "idf", "in_query", "in_image", "contribution"]
     if words is None:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=_COLUMNS)
     counts = [np.bincount(names, minlength=words.size) for names in (query_words, image_words)]
     both = np.flatnonzero((counts[0] > 0) & (counts[1] > 0))
     products = words.vector(query_words)[both] * words.vector(image_words)[both]
-    values = (both, words.idf[both], counts[0][both], counts[1][both], products.astype(float))
-    table = pd.DataFrame(dict(zip(columns, values, strict=True)))
+    return _word_table(both, words, counts[0][both], counts[1][both], products.astype(float))
+
+
+def _shared_sums(
+    query: LocalFeatures,
+    image: LocalFeatures,
+    query_words: np.ndarray,
+    image_words: np.ndarray,
+    words: VisualWords,
+    kernel: Kernel,
+) -> pd.DataFrame:
+    """The words that two pictures share, and what each adds to their score by ``asmk``."""
+    query_parts, image_parts = (
+        keypoint_parts(features.descriptors, names, words.centroids, kernel.binary)
+        for features, names in ((query, query_words), (image, image_words))
+    )
+    both, values = shares(query_parts, image_parts, kernel).by_word()
+    counts = [np.bincount(names[names >= 0], minlength=words.size) for names in (query_words, image_words)]
+    return _word_table(both, words, counts[0][both], counts[1][both], values)
+
+
+def _word_table(both: np.ndarray, words: VisualWords, *values: np.ndarray) -> pd.DataFrame:
+    table = pd.DataFrame(dict(zip(_COLUMNS, (both, words.idf[both], *values), strict=True)))
     return table.sort_values("contribution", ascending=False, kind="stable", ignore_index=True)
 
 

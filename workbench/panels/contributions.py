@@ -13,7 +13,8 @@ from workbench.explain.sums import BOX, Sum, difference_sum, score_sum
 
 PARTNERS = 3  # regions of the other picture that a region is linked to
 LEAST = 0.5  # of the strongest pair of a region, in a pair that is linked to it
-KEYPOINT_PAIRS = 200  # of a bag of visual words, that may be linked
+KEYPOINT_PAIRS = 200  # of visual words, that may be linked
+_PAIR = ["query_region", "image_region", "contribution"]
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def of_score(why: Explanation, listed: int) -> Sides:
     return Sides(
         (query, image),
         _linked(why, query, image, 1),
-        _pairs(strongest.to_numpy(float), query, image, 1),
+        _pairs(strongest[_PAIR].to_numpy(float), query, image, 1),
         float(pairs["contribution"].sum() - strongest["contribution"].sum()),
         len(pairs),
     )
@@ -149,9 +150,8 @@ def _linked(why: Explanation, query: Side, image: Side, view: int) -> tuple[Pair
         strong = pairs["contribution"] >= LEAST * groups.transform("max")
         kept.append(((groups.cumcount() < PARTNERS) & strong).to_numpy(bool))
     some = kept[0] | kept[1]
-    linked = zip(
-        _pairs(pairs[some].to_numpy(float), query, image, view), *(side[some] for side in kept), strict=True
-    )
+    numbered = _pairs(pairs.loc[some, _PAIR].to_numpy(float), query, image, view)
+    linked = zip(numbered, *(side[some] for side in kept), strict=True)
     return tuple(
         replace(pair, ends=tuple(end for end, own in zip(_ends(pair), side, strict=True) if own))
         for pair, *side in linked
@@ -173,7 +173,7 @@ def _keypoint_pairs(why: Explanation, query: Side, image: Side) -> tuple[Pair, .
     """The strongest pairs of keypoints, as pairs of the parts of the pictures where they are."""
     if len(why.query_regions) < 2 or len(why.image_regions) < 2:
         return ()
-    pairs = why.region_pairs.head(KEYPOINT_PAIRS).to_numpy(float)
+    pairs = why.region_pairs[_PAIR].head(KEYPOINT_PAIRS).to_numpy(float)
     starts, ends = _centres(why.query_regions), _centres(why.image_regions)
     linked = [
         Pair(_holder(query, start), _holder(image, end), 1, float(value), start, end)

@@ -18,7 +18,7 @@ from workbench.panels.local_backbones import local_features
 
 NONE = ""  # a part that is not in the string
 CHOICES: dict[str, tuple[str, ...]] = {
-    "Pooling": ("max", "mean", "gem:3", "crow", "code", "bow:4096"),
+    "Pooling": ("max", "mean", "gem:3", "crow", "code", "bow:4096", "asmk:65536", "asmk-full:65536"),
     "Regions": ("whole", "rmac:3", "rmac:5", "rmac+:3", "grid:2x2", "grid:3x3", "proposals:20"),
     "Weighting": (NONE, "centre", "norm", "attention", "centre/attention"),
     "Whitening": (NONE, "pca:64", "pca:256", "pcaw:64", "pcaw:128", "pcaw:256:0.5", "pcaw:256", "lw:256"),

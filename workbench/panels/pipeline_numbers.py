@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workbench.config.arguments import written_number
 from workbench.config.config import Config
 from workbench.config.steps import INVERTED, STRENGTHS, SUGGESTING, Step, cell_count, suggested_argument
 from workbench.panels.pipeline_choices import part, with_part
@@ -13,10 +14,14 @@ _SIDE = (1, 2, 3, 4, 5, 6)
 _PARTS = (("parts", (4, 8, 16, 32, 64)),)
 _BITS = (("bits", (32, 64, 128, 256, 512)),)
 _POWERS = tuple(2.0**n for n in range(13))
+_WORDS = (("words", tuple(2.0**n for n in range(8, 17))),)
+_KERNEL = (*_WORDS, ("alpha", (1, 2, 3, 4, 5, 6, 7)), ("tau", (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)))
 _FIRST = (("images", (1, 2, 3, 5, 10, 20, 50)),)
 # Values to try of the numbers of a step; a value written by hand is added to them.
 NUMBERS: dict[str, tuple[tuple[str, tuple[float, ...]], ...]] = {
-    "bow": (("words", tuple(2.0**n for n in range(8, 17))),),
+    "bow": _WORDS,
+    "asmk": _KERNEL,
+    "asmk-full": _KERNEL,
     "gem": (("p", (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)),),
     "rmac": _LEVELS,
     "rmac+": _LEVELS,
@@ -66,9 +71,9 @@ def with_number(pipeline: str, label: str, position: int, number: float) -> str:
     steps, texts = _steps(pipeline, label), []
     assert steps, f"{label} of {pipeline} has no numbers"
     for step in steps:
-        values = [f"{value:g}" for value in step.args]
+        values = [written_number(value) for value in step.args]
         if 0 <= position < len(values):
-            values[position] = f"{number:g}"
+            values[position] = written_number(number)
             if position == 0 and step.name in SUGGESTING:
                 few = step.name in INVERTED and cell_count(Step(step.name, (number,))) < step.args[1]
                 values = values[:1] if few or step.args[1] == suggested_argument(step) else values

@@ -53,10 +53,16 @@ def _reranked(step: Step) -> str:
 
 
 def _pooled(config: Config) -> str:
-    """The pooling of an image into one vector."""
-    if config.pooling.name == "bow":
+    """The pooling of an image into one vector, or into sums of residuals."""
+    if config.has_words:
         kind = "HardNet" if config.backbone.startswith("hardnet") else "SIFT"
-        return f"bag of {config.pooling.args[0]:,.0f} visual words of {kind} keypoints, weighted by rarity"
+        words = f"{config.pooling.args[0]:,.0f} visual words of {kind} keypoints"
+        if config.has_vectors:
+            return f"bag of {words}, weighted by rarity"
+        _, alpha, tau = config.pooling.args
+        sums = "signs of the sums" if config.pooling.name == "asmk" else "sums"
+        threshold = f" above {tau:g}" * (tau > 0)
+        return f"{sums} of residuals to {words}, their products{threshold} to the power {alpha:g} (ASMK)"
     pooled = _POOLED.get(config.pooling.name)
     return f"{pooled} over {_regions(config.regions)}" if pooled else "fully connected layer"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.common.progress import Progress
 from workbench.config.config import Config
+from workbench.config.steps import ASMK, Step
 from workbench.panels.jobs import JobRunner
 from workbench.panels.pipeline_choices import CHOICES, valid_choices
 from workbench.panels.ranking_depth import WHOLE
@@ -26,7 +27,8 @@ def pipelines_one_choice_away(pipeline: str) -> Iterator[str]:
     for label in ("Pooling", "Regions"):
         for _, value in valid_choices(pipeline, label, CHOICES[label])[0]:
             parts = {"Pooling": str(config.pooling), "Regions": str(config.regions), label: value}
-            if value != "code" and config.pooling.name != "code":
+            pooling = Step.parse("pooling", parts["Pooling"]).name
+            if not {pooling, config.pooling.name}.intersection(("code", *ASMK)):
                 steps = map(str, config.steps)
                 yield "/".join([config.backbone, parts["Pooling"], parts["Regions"], *steps])
 

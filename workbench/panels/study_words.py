@@ -129,6 +129,13 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "idf = log(N / images that contain the word)",
         "Sivic and Zisserman, ICCV 2003",
     ),
+    "ASMK": (
+        "The differences of keypoints from their word are summed, and two pictures are as similar as their "
+        "sums of the same words point in one direction, much more for the same than for half the same. "
+        "Binarised, a sum is one bit a dimension: its sign.",
+        "γ(X) γ(Y) Σ σ(V(X) · V(Y)), σ(u) = sign(u) |u|^α if u > τ, else 0",
+        "Tolias et al., ICCV 2013 and IJCV 2016",
+    ),
     "spatial verification": (
         "The first results are ordered again by their inliers: matches of keypoints that one change of "
         "viewpoint explains. Results with too few inliers keep their order, behind the others.",

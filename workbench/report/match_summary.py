@@ -20,7 +20,7 @@ def match_summary(match: Match) -> str:
         lines.append(f"Model, from pixels of the query to pixels of the image: [{' ; '.join(rows)}]")
     if len(match.words):
         total = float(match.words["contribution"].sum())
-        lines.append(f"{len(match.words):,} shared words add {total:.3f} to the score of bow")
+        lines.append(f"{len(match.words):,} shared words add {total:.3f} to the score of the words alone")
     return paragraph(lines)
 
 

@@ -17,6 +17,7 @@ from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.comparison import Comparison
 from workbench.evaluation.comparison_export import cells
 from workbench.evaluation.judged import judged_text, queries_text
+from workbench.evaluation.measures_text import descriptor_text
 from workbench.figures.ap_differences import ap_differences
 from workbench.figures.mean_aps import mean_aps
 from workbench.figures.precision_recall import precision_recall
@@ -139,7 +140,7 @@ def _reproduction(collection: str, evaluations: Sequence[Evaluation]) -> str:
     }
     for position, evaluation in enumerate(evaluations):
         provenance = evaluation.provenance
-        words = [f"weights {provenance['weights']}", f"{provenance['dimensions']} dimensions"]
+        words = [f"weights {provenance['weights']}", descriptor_text(provenance)]
         for fitted in provenance["whitening"]:
             words.append(
                 f"{fitted['kind']} fitted on {fitted['vectors']:,} vectors of {fitted['collection']}"

@@ -12,7 +12,8 @@ from workbench.config.errors import WorkbenchError
 
 # MAC and R-MAC: Tolias et al. 2016; SPoC: Babenko and Lempitsky 2015; GeM: Radenović et al. 2019;
 # CroW: Kalantidis et al. 2016; neural codes: Babenko et al. 2014; bags of words: Sivic and Zisserman 2003,
-# spatial verification: Philbin et al. 2007, query expansion after it: Chum et al. 2007.
+# ASMK: Tolias et al. 2013; spatial verification: Philbin et al. 2007; query expansion after it: Chum et al.
+# 2007.
 PUBLISHED_PIPELINES = {
     "MAC": "efficientnet_lite0/max/whole/pcaw:256",
     "SPoC": "efficientnet_lite0/mean/whole/centre/pcaw:256",
@@ -21,6 +22,7 @@ PUBLISHED_PIPELINES = {
     "CroW": "efficientnet_lite0/crow/whole/pcaw:256",
     "Neural codes": "efficientnet_lite0/code/whole/pca:256",
     "BoW": "sift/bow:4096/whole",
+    "ASMK": "sift/asmk:65536/whole",
     "BoW + SV": "sift/bow:4096/whole/sv:100",
     "BoW + SV + QE": "sift/bow:4096/whole/sv:100/aqe:5",
 }

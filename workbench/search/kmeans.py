@@ -49,6 +49,29 @@ def kmeans(
     return np.ascontiguousarray(centroids, np.float32)
 
 
+def two_level_kmeans(
+    vectors: np.ndarray, count: int, seed: int, progress: Progress = silent, rounds: int = ROUNDS
+) -> np.ndarray:
+    """Return ``count`` centroids of vectors [n, D], n ≥ count, by k-means in cells of a first k-means.
+
+    The tree of Nistér and Stewénius (CVPR 2006) with two levels: √count cells, of which each gets centroids
+    in proportion to its vectors. It takes √count times less than k-means.
+    """
+    cells = round(count**0.5)
+    coarse = faiss.IndexFlatL2(vectors.shape[1])
+    coarse.add(kmeans(vectors, cells, seed, progress, rounds=rounds))
+    with limit_threads(vectors.size * cells):
+        cell = np.concatenate([coarse.search(chunk, 1)[1][:, 0] for chunk in chunks(vectors)])
+    exact = np.bincount(cell, minlength=cells) * (count / len(vectors))
+    shares = np.floor(exact).astype(int)
+    shares[np.argsort(shares - exact, kind="stable")[: count - shares.sum()]] += 1
+    parts = []
+    for number in np.flatnonzero(shares).tolist():
+        progress("training centroids", number, cells)
+        parts.append(kmeans(vectors[cell == number], int(shares[number]), seed, rounds=rounds))
+    return np.concatenate(parts)
+
+
 def sample(vectors: np.ndarray, limit: int, seed: int) -> np.ndarray:
     """Draw at most ``limit`` vectors without replacement, in their order, as float32."""
     if len(vectors) > limit:

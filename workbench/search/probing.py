@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import Any
 
 from workbench.config.steps import Step
 from workbench.search.ranking import Index, Ranking
@@ -12,9 +11,7 @@ from workbench.search.ranking import Index, Ranking
 _ROUNDING = 1e-5  # largest relative difference between the scores of equal vectors, before they are equalised
 
 
-def search_at_least(
-    index: Index, queries: np.ndarray, k: int | None, only_first: bool = False
-) -> list[Ranking]:
+def search_at_least(index: Index, queries: Any, k: int | None, only_first: bool = False) -> list[Ranking]:
     """Rank all rows within reach for queries [Q, D]; with ``k``, at least that many if the index has them.
 
     Queries with fewer results are searched again with twice the probes, until all cells are probed. A graph
@@ -42,7 +39,7 @@ def probing_steps(steps: Sequence[Step], probes: int) -> tuple[Step, ...]:
     return (Step(first.name, (first.args[0], float(probes))), *rest)
 
 
-def _first(index: Index, queries: np.ndarray, k: int) -> list[Ranking]:
+def _first(index: Index, queries: Any, k: int) -> list[Ranking]:
     """Rank the first ``k`` rows within reach, or more."""
     if not index.selects_ties:
         return index.search(queries, k)

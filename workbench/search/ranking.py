@@ -11,7 +11,6 @@ from workbench.common.columns import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
 
     from workbench.search.duplicates import Duplicates
 
@@ -77,8 +76,8 @@ class Exhaustive(Protocol):
     @property
     def size(self) -> int: ...
 
-    def similarities(self, queries: torch.Tensor) -> np.ndarray:
-        """Scores float32 [Q, N] of queries [Q, D] with all images."""
+    def similarities(self, queries: Any) -> np.ndarray:
+        """Scores float32 [Q, N] of queries [Q, D], or of the local features of each, with all images."""
         ...
 
 
@@ -137,6 +136,16 @@ class IndexTraits(Protocol):
         return None
 
     @property
+    def compares_features(self) -> bool:
+        """Whether queries are local features in place of vectors."""
+        return False
+
+    @property
+    def kernel_arguments(self) -> dict[str, float | str]:
+        """What is noted of the kernel that compares local features; empty without one."""
+        return {}
+
+    @property
     def own_memory(self) -> bool:
         """Whether the index holds its bytes in this process, besides the descriptors."""
         return True
@@ -167,8 +176,11 @@ class Index(IndexTraits, Protocol):
     @property
     def shared_bytes(self) -> int: ...  # centroids, codebooks, rotations
 
-    def search(self, queries: np.ndarray, k: int | None = None) -> list[Ranking]:
-        """Return the best ``k`` rows (None: all within reach; at least one) for each query [Q, D] float32."""
+    def search(self, queries: Any, k: int | None = None) -> list[Ranking]:
+        """Return the best ``k`` rows (None: all within reach; at least one) for each query [Q, D] float32.
+
+        Queries of an inverted file of local features are the features of each.
+        """
         ...
 
 

@@ -14,7 +14,7 @@ from workbench.common.geometry import Box
 from workbench.common.progress import Progress
 from workbench.common.rounding import signed
 from workbench.config.config import Config
-from workbench.config.steps import is_local
+from workbench.config.steps import WHOLE, is_local
 from workbench.descriptors.weighting import centre_prior
 from workbench.evaluation.measures_text import percent
 from workbench.explain.activations import Activations
@@ -94,7 +94,7 @@ def see(bench: Bench, request: Request, query: Query, progress: Progress) -> Att
     picture = bench.picture(image, box=box)
     activations = parts = components = None
     second = b""
-    if layer or Config.parse(pipeline).pooling.name not in ("code", "bow"):
+    if layer or Config.parse(pipeline).pooling.name not in WHOLE:
         activations = bench.studies.activations(
             image, pipeline=pipeline, box=box, layer=layer or None, regions=regions or None, progress=progress
         )

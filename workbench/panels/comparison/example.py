@@ -8,6 +8,7 @@ from typing import NamedTuple
 from workbench.common.progress import Cancelled, Progress
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
+from workbench.config.steps import WHOLE
 from workbench.panels.comparison import queue
 from workbench.panels.session import Session
 from workbench.runs.presets import PUBLISHED_PIPELINES
@@ -30,7 +31,7 @@ def contrast(pipeline: str) -> Contrast:
     regions (R-MAC; Tolias et al. 2016). A pipeline without maps is compared with the published R-MAC.
     """
     config = Config.parse(pipeline)
-    if config.pooling.name in ("bow", "code"):
+    if config.pooling.name in WHOLE:
         return Contrast(PUBLISHED_PIPELINES["R-MAC"], "R-MAC, the maximum of a network's map over regions")
     pooled, reason = "mean/whole", "the same with the mean over the whole image, without regions"
     if config.pooling.name == "mean":

@@ -10,7 +10,7 @@ from workbench.collections.collection import Collection
 from workbench.collections.protocols import PROTOCOLS
 from workbench.engine.evaluate import Evaluation
 from workbench.evaluation.judged import judged_text, queries_text
-from workbench.evaluation.measures_text import measure_titles, measure_value, on_target
+from workbench.evaluation.measures_text import descriptor_text, measure_titles, measure_value, on_target
 from workbench.panels.formatting import plural
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
@@ -122,7 +122,7 @@ def provenance(evaluation: Evaluation) -> list[Line]:
         f"Collection {facts['collection']}: {facts['images']:,} images, {queries_text(facts)}, "
         f"{facts['unreadable']:,} unreadable",
         f"Protocol: {protocol.title}; AP by the {facts['ap_variant']} rule; {facts['protocol_note']}",
-        f"Descriptor: {facts['dimensions']:,} numbers; all images described in {facts['seconds']:.1f} s",
+        f"Descriptor: {descriptor_text(facts)}; all images described in {facts['seconds']:.1f} s",
         f"{'Local features' if words else 'Network'}: weights {facts['weights']}, "
         f"{facts['precision']} on {facts['device']}{runtime}, longest side {facts['size']} pixels, "
         f"seed {facts['seed']}",

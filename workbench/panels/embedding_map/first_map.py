@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.analysis.map_method import MapMethod
 from workbench.common.progress import Progress
+from workbench.config.errors import WorkbenchError
 from workbench.panels.base import Panel
 from workbench.panels.embedding_map.made_map import MadeMap, MapRequest, make_map
 from workbench.panels.session import QUESTION
@@ -52,7 +53,11 @@ class FirstMap(Panel[MapRequest, MadeMap]):
         return None if made else request
 
     def compute(self, request: MapRequest, progress: Progress) -> MadeMap:
-        stored = make_map(self.session.bench, request, progress, known_only=True)
+        try:
+            stored = make_map(self.session.bench, request, progress, known_only=True)
+        except WorkbenchError:  # it would be the same again
+            self._tried = request
+            raise
         if not stored.frame.empty or not self._quick_wanted(request):
             return stored
         self._tried = request

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.evaluation.judged import queries_text
-from workbench.evaluation.measures_text import percent
+from workbench.evaluation.measures_text import descriptor_text, percent
 from workbench.panels.formatting import time_left
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
@@ -66,7 +66,7 @@ def made_by(run: store.Run) -> list[Line]:
     versions = about["versions"] if isinstance(about["versions"], dict) else {}
     facts = [
         f"{images} images, {_queries(run.provenance)} by {run.protocol}",
-        f"{about['dimensions']} dimensions",
+        descriptor_text(run.provenance),
         f"{about['size']} px, {about['precision']} on {about['device']}"
         + (f" by {about['runtime']}" if "runtime" in about else ""),
         f"seed {run.seed}, weights {about['weights']}",

@@ -33,7 +33,9 @@ COLUMNS = [
     column("idf", "idf", number=True, hint="larger for rarer words: log(images ÷ images with the word)"),
     column("in_query", "In query", number=True, hint="number of its keypoints of this word"),
     column("in_image", "In result", number=True, hint="number of its keypoints of this word"),
-    column("contribution", "Adds", number=True, hint="all shared words add up to the score of bow alone"),
+    column(
+        "contribution", "Adds", number=True, hint="all shared words add up to the score without later steps"
+    ),
 ]
 
 
@@ -51,7 +53,7 @@ def with_features(pipeline: str, features: str) -> str:
     config = Config.parse(pipeline)
     if not features or features == config.local:
         return str(config)
-    if config.pooling.name == "bow":
+    if config.has_words:
         return str(Config.parse(f"{features}/{config.pooling}/whole"))
     return str(Config.parse(f"{config.description}/{_verifying(1, features)}"))
 
@@ -65,15 +67,15 @@ def verified_first(pipeline: str) -> int:
 def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str]:
     """The pipeline up to its verification, and the same with the ``first`` results verified.
 
-    A bag of words verifies its own keypoints, whatever ``features`` says.
+    With words, a pipeline verifies its own keypoints, whatever ``features`` says.
     """
     config = Config.parse(pipeline)
     names = [step.name for step in config.reranking_steps]
     before = list(config.reranking_steps[: names.index("sv") if "sv" in names else None])
     if not any(step.name in QUERY_RERANKING for step in before):
         before = [step for step in before if step.name != "nojunk"]
-    chosen = features if features and config.pooling.name != "bow" else config.local
-    step = f"sv:{first}" if config.pooling.name == "bow" else _verifying(first, chosen)
+    chosen = features if features and not config.has_words else config.local
+    step = f"sv:{first}" if config.has_words else _verifying(first, chosen)
     parts = [str(config.description), ",".join(map(str, config.index_steps)), *map(str, before)]
     without = "/".join(filter(None, parts))
     return str(Config.parse(without)), str(Config.parse(f"{without}/{step}"))
@@ -153,12 +155,12 @@ def word_rows(match: Match) -> list[dict[str, Any]]:
     ]
 
 
-def words_summary(match: Match, bag: bool) -> list[Line]:
+def words_summary(match: Match, config: Config) -> list[Line]:
     """The sum of the shared words, or why there is no table of words."""
-    if not bag:
+    if not config.has_words:
         return [
             line(
-                "Shared words need a bag of words: choose sift or hardnet as the backbone.",
+                "Shared words need a bag of words or ASMK: choose sift or hardnet as the backbone.",
                 "note",
                 "visual words",
             )
@@ -169,9 +171,10 @@ def words_summary(match: Match, bag: bool) -> list[Line]:
     hint = f"the {WORDS} that add most" if count > WORDS else "choose a row to mark its keypoints"
     words = plural(count, "shared word")
     verb = "adds" if count == 1 else "add"
-    return [line(f"{words} {verb} up to {total:.3f} before later steps; {hint}.", "note", "visual words")]
+    kinds = ["visual words"] if config.has_vectors else ["visual words", "ASMK"]
+    return [line(f"{words} {verb} up to {total:.3f} before later steps; {hint}.", "note", *kinds)]
 
 
 def with_word(match: Match, word: int) -> list[list[int]]:
     """The keypoints of both pictures that belong to the word."""
-    return [np.flatnonzero(words == word).tolist() for words in match.words_of]
+    return [np.flatnonzero((words == word).any(1)).tolist() for words in match.words_of]

@@ -149,7 +149,7 @@ class LocalMatches(Panel[Request, Matched]):
         config = Config.parse(request.pipeline)
         self.lines.lines = model.summary(match, config.local)
         self.download.offer(model.files(match, config.local))
-        self.words_lines.lines = model.words_summary(match, config.pooling.name == "bow")
+        self.words_lines.lines = model.words_summary(match, config)
         with self.words.hold_sync():
             self.words.rows, self.words.chosen = model.word_rows(match), []
         self.patch.clear(request, match)

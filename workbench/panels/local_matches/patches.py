@@ -157,8 +157,8 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
             x, y, size, angle = (match.query, match.image)[side].points[ends[side]]
             return f"{size:.1f} px, {angle:.0f}° at {x:.0f}, {y:.0f}"
 
-        word = int(match.words_of[side][number])
-        words = [f"word {word}"] if word >= 0 else []
+        own = [int(word) for word in match.words_of[side][number] if word >= 0]
+        words = [f"word{'s' * (len(own) > 1)} {', '.join(map(str, own))}"] if own else []
         keypoint = cell(
             patch(side), f"patch of the {ROLES[side]}", ROLES[side], position(side), *words, opens=opens(side)
         )
