@@ -20,9 +20,9 @@ from workbench.learning.hardnet.loss import loss
 from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.learning.hardnet.train import initial_network
 from workbench.local import hardnet
+from workbench.local.describers import sift
 from workbench.local.features import LocalFeatures, extract
 from workbench.local.inverted_file import InvertedFile
-from workbench.local.keypoints import sift
 from workbench.local.verification import INLIER_DISTANCE, MAX_RATIO, verify
 
 PATCHES, RUNS = 2048, 3

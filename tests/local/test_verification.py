@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.support.things import thing
 from workbench.learning.hardnet.correspondence import transform_keypoints
 from workbench.learning.hardnet.patch_pairs import random_view
+from workbench.local.describers import sift
 from workbench.local.features import LocalFeatures, extract
-from workbench.local.keypoints import sift
 from workbench.local.verification import (
     MAX_RATIO,
     MIN_INLIERS,

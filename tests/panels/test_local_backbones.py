@@ -15,7 +15,9 @@ from tests.support.pictures import folder_of
 from workbench.bench.bench import Bench
 from workbench.config.config import Config
 from workbench.config.options import Options
+from workbench.config.steps import LEARNED
 from workbench.local.hardnet import SHIPPED, HardNet
+from workbench.local.learned_weights import installed
 from workbench.panels import Session
 from workbench.panels.attention.model import KEYPOINTS
 from workbench.panels.attention.panel import Attention
@@ -114,9 +116,12 @@ def test_local_features_are_offered_last_and_missing_ones_marked(tmp_path: Path)
         ("sift", "sift"),
         ("hardnet (missing)" if missing else "hardnet", "hardnet"),
         ("mine (HardNet)", "hardnet:mine"),
+        *((name + " (not installed)" * (not installed(name)), name) for name in LEARNED),
     ]
-    assert usable_features(options) == ["sift", *([] if missing else ["hardnet"]), "hardnet:mine"]
-    assert backbones(options)[-3:] == local_features(options)
+    assert usable_features(options) == [
+        "sift", *([] if missing else ["hardnet"]), "hardnet:mine", *filter(installed, LEARNED)
+    ]  # fmt: skip
+    assert backbones(options)[-6:] == local_features(options)
 
 
 def test_configuration_and_grid_accept_keypoints(session: Session) -> None:

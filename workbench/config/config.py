@@ -9,6 +9,8 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.steps import (
     CODES,
     INDEX_STEPS,
+    LIGHTGLUE,
+    LIGHTGLUE_FOR,
     LOCAL,
     POOLINGS,
     QUERY_RERANKING,
@@ -124,12 +126,7 @@ class Config:
             raise WorkbenchError(
                 f"re-ranking {embedded}: it compares keypoints of the same word; valid with bow"
             )
-        verification = next((step for step in self.reranking_steps if step.name == "sv"), None)
-        if words and verification and verification.tag:
-            raise WorkbenchError(
-                f"re-ranking {verification}: a bag of words verifies its own keypoints; "
-                f"valid: sv:{verification.args[0]:g}"
-            )
+        self._check_verification(words)
         vectors = [step for step in self.reranking_steps if step.name not in ("he", "sv", "nojunk")]
         others = [*self.vector_steps, *self.index_steps, *vectors]
         if embedded and others:
@@ -139,6 +136,26 @@ class Config:
             )
         if embedded and embedded.args[0] > 64:
             raise WorkbenchError(f"re-ranking {embedded}: signatures have 64 bits; valid: he:1 to he:64")
+
+    def _check_verification(self, words: bool) -> None:
+        """Raise WorkbenchError where ``sv`` names keypoints or a matcher that it cannot use."""
+        if (step := self._verification) is None:
+            return
+        (keypoints, matcher), plain = step.matched, f"sv:{step.args[0]:g}"
+        own = self.backbone if words else keypoints
+        if words and keypoints:
+            lightglue = f" or {plain}:{LIGHTGLUE}" if own in LIGHTGLUE_FOR else ""
+            raise WorkbenchError(
+                f"re-ranking {step}: a bag of words verifies its own keypoints; valid: {plain}{lightglue}"
+            )
+        if matcher and (matcher != LIGHTGLUE or own not in LIGHTGLUE_FOR):
+            valid = [f"{plain}:{name}+{LIGHTGLUE}" for name in LIGHTGLUE_FOR]
+            if words:
+                valid = [f"{plain}, or {LIGHTGLUE} with the backbones {' and '.join(LIGHTGLUE_FOR)}"]
+            raise WorkbenchError(
+                f"re-ranking {step}: {matcher} is no matcher of {own or 'keypoints that are not named'}; "
+                f"valid: {', '.join(valid)}"
+            )
 
     def _check_search(self) -> None:
         """Raise WorkbenchError where the index steps do not make one index or a re-ranking step is wrong."""
@@ -184,12 +201,21 @@ class Config:
     @cached_property
     def compared(self) -> str | None:
         """The local features that re-ranking by ``sv`` or ``he`` compares; None without such a step."""
-        step = next((step for step in self.reranking_steps if step.name in ("sv", "he")), None)
-        if step is None:
+        if not any(step.name in ("sv", "he") for step in self.reranking_steps):
             return None
-        if step.tag is not None:
-            return step.tag if step.tag in LOCAL else f"hardnet:{step.tag}"
+        keypoints = self._verification.matched[0] if self._verification else ""
+        if keypoints:
+            return keypoints if keypoints in LOCAL else f"hardnet:{keypoints}"
         return self.backbone if is_local(self.backbone) else VERIFIER
+
+    @cached_property
+    def matcher(self) -> str:
+        """The network that matches keypoints for ``sv``; empty for nearest neighbours."""
+        return self._verification.matched[1] if self._verification else ""
+
+    @cached_property
+    def _verification(self) -> Step | None:
+        return next((step for step in self.reranking_steps if step.name == "sv"), None)
 
     @cached_property
     def local(self) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
+from workbench.collections.video.stopping import stop_on
 from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.features.device import single_threaded_operations
@@ -31,6 +33,10 @@ _NAMES: dict[Kind, str] = {"homography": "homography", "affine": "affinity"}
 _SPREAD = 0.02  # least extent of the inliers, as a fraction of the picture's longer side
 _ROUNDS = 2000  # of sampling, at most
 _SURE = 0.999  # confidence at which sampling stops
+_PACE = 0.1  # seconds between two checks for cancellation
+
+# From the features of a query and of an image to pairs [m, 2] of their rows, distances [m] and ratios [m].
+Matcher = Callable[[LocalFeatures, LocalFeatures], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,9 @@ class Verification:
     """Matches between the keypoints of a query and an image, and the homography fitted to them.
 
     ``pairs`` [m, 2] are rows of both, ``distances`` [m] those of the descriptors, ``ratios`` [m] the distance
-    to the nearest over that to the second nearest. ``inside`` [m] marks the matches that ``model`` [3, 3]
-    (pixels of the query to pixels of the image) explains; ``inliers`` counts them at different positions. If
-    the model was rejected, ``inliers`` is 0 and ``why`` states the reason.
+    to the nearest over that to the second nearest, or 1 - the score of LightGlue. ``inside`` [m] marks the
+    matches that ``model`` [3, 3] (pixels of the query to pixels of the image) explains; ``inliers`` counts
+    them at different positions. If the model was rejected, ``inliers`` is 0 and ``why`` states the reason.
     """
 
     pairs: np.ndarray = field(repr=False)
@@ -75,8 +81,25 @@ def match(
     return np.stack([rows, nearest_image[rows]], 1)[kept], nearest[kept], ratios[kept]
 
 
+def matcher(keypoints: str, name: str) -> Matcher:
+    """The matcher of a name for a kind of local features: ``lightglue``, or empty for nearest neighbours.
+
+    Raises WorkbenchError if the package of the matcher is not installed or has other weights.
+    """
+    if name:
+        from workbench.local.lightglue import lightglue
+
+        return lightglue(keypoints)
+    return nearest
+
+
+def nearest(query: LocalFeatures, image: LocalFeatures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Match keypoints whose descriptors are mutually nearest and pass the ratio test (see ``match``)."""
+    return match(query.descriptors, image.descriptors)
+
+
 def verify(
-    query: LocalFeatures, image: LocalFeatures, ratio: float = MAX_RATIO, kind: Kind = "homography"
+    query: LocalFeatures, image: LocalFeatures, kind: Kind = "homography", matcher: Matcher = nearest
 ) -> Verification:
     """Match two pictures' keypoints and fit a homography to the matches (OpenCV's USAC with MAGSAC++ scores).
 
@@ -85,7 +108,7 @@ def verify(
     (Philbin et al., CVPR 2007, section 4, verify affinities in this way). The same pair always gives the
     same result.
     """
-    pairs, distances, ratios = match(query.descriptors, image.descriptors, ratio)
+    pairs, distances, ratios = matcher(query, image)
     query_points, image_points = query.points[pairs[:, 0], :2], image.points[pairs[:, 1], :2]
     none = np.zeros(len(pairs), bool)
 
@@ -158,6 +181,7 @@ def rerank(
     features: Callable[[int], LocalFeatures],
     first: int,
     progress: Progress = silent,
+    matcher: Matcher = nearest,
 ) -> Ranking:
     """Verify the ``first`` results of a ranking; verified images come first, by their number of inliers.
 
@@ -166,22 +190,41 @@ def rerank(
     """
     rows = ranking.rows[:first]
 
-    def count(row: int) -> int:
-        torch.set_num_threads(1)
-        return verify(query, features(row)).inliers
+    def work(row: int) -> Callable[[], Verification]:
+        return lambda: verify(query, features(row), matcher=matcher)
 
-    inliers = np.zeros(len(rows), np.float32)
-    with single_threaded_operations() as threads, ThreadPoolExecutor(threads) as pool:
-        try:
-            for completed, inlier_count in enumerate(pool.map(count, rows.tolist())):
-                progress("verifying", completed, len(rows))
-                inliers[completed] = inlier_count
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # on cancellation: skip the remaining images
-            raise
+    verified = verify_all([work(row) for row in rows.tolist()], progress)
+    inliers = np.array([result.inliers for result in verified], np.float32)
     accepted = inliers > 0
     scores = inliers + ranking.scores[:first].clip(0, 0.999)
     return append_rest(sorted_ranking(rows[accepted], scores[accepted].astype(np.float32)), ranking)
+
+
+def verify_all(
+    pairs: Sequence[Callable[[], Verification]], progress: Progress = silent
+) -> Iterator[Verification]:
+    """Verify pairs of pictures, in several threads; their results in order.
+
+    If ``progress`` raises, a network that matches ends within a layer, and the remaining pairs are skipped.
+    """
+    stop = threading.Event()
+
+    def start() -> None:
+        torch.set_num_threads(1)
+        stop_on(stop)
+
+    with single_threaded_operations() as threads, ThreadPoolExecutor(threads, initializer=start) as pool:
+        waiting = [pool.submit(pair) for pair in pairs]
+        try:
+            for completed, result in enumerate(waiting):
+                progress("verifying", completed, len(waiting))
+                while not wait([result], _PACE).done:
+                    progress("verifying", completed, len(waiting))
+                yield result.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def verified_results(ranking: Ranking) -> Ranking:

@@ -19,7 +19,6 @@ from workbench.common.files import replace_file
 from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
-from workbench.local import hardnet
 from workbench.local.features import LocalFeatures, LocalSource
 from workbench.search import kmeans
 
@@ -32,7 +31,7 @@ MOST_BYTES = 2**32  # of the images' vectors
 
 @dataclass(frozen=True)
 class VisualWords:
-    """A collection in visual words. ``centroids`` [k, 128] are the vocabulary, ``idf`` [k] its weights.
+    """A collection in visual words. ``centroids`` [k, D] are the vocabulary, ``idf`` [k] its weights.
 
     The words of the i-th picture's keypoints, in their order, are ``words[starts[i]:starts[i + 1]]``.
     ``requested`` is the requested number of words; there are fewer if there are fewer descriptors.
@@ -107,7 +106,7 @@ def describe(
     ):
         digest.update(f"{part} ".encode())
     path = source.options.cache / "words" / f"{digest.hexdigest()}.safetensors"
-    cached = _read(path, len(keys))
+    cached = _read(path, len(keys), source.dimensions)
     repaired = cached is None and path.exists()
     if cached is None:
         cached = _learn(source, keys, count, fit_on, progress)
@@ -126,7 +125,7 @@ def describe(
 
 def centroid_index(centroids: np.ndarray) -> Any:
     """Build an exact index of centroids [k, D]."""
-    index = faiss.IndexFlatL2(hardnet.DIMENSIONS)
+    index = faiss.IndexFlatL2(centroids.shape[1])
     index.add(np.ascontiguousarray(centroids, np.float32))
     return index
 
@@ -149,14 +148,14 @@ def _learn(
     total = int(counts[fitted].sum())
     rng = np.random.default_rng([source.options.seed, 6])
     share = min(1.0, DESCRIPTORS_PER_WORD * count / max(1, total))
-    sampled = [np.empty((0, hardnet.DIMENSIONS), np.float32)]
+    sampled = [np.empty((0, source.dimensions), np.float32)]
     for completed, row in enumerate(np.flatnonzero(fitted).tolist()):
         progress("sampling keypoints for the vocabulary", completed, int(fitted.sum()))
         chosen = rng.random(counts[row]) < share if share < 1 else slice(None)
         sampled.append(features[row].descriptors[chosen])
     train = np.concatenate(sampled)
     words = min(count, len(train))
-    centroids = np.zeros((0, hardnet.DIMENSIONS), np.float32)
+    centroids = np.zeros((0, source.dimensions), np.float32)
     if words:
         centroids = kmeans.kmeans(train, words, source.options.seed, progress, rounds=ROUNDS)
     assigned_words, index = [np.empty(0, np.int32)], centroid_index(centroids)
@@ -166,14 +165,14 @@ def _learn(
     return {"centroids": centroids, "words": np.concatenate(assigned_words), "counts": counts}
 
 
-def _read(path: Path, pictures: int) -> dict[str, np.ndarray] | None:
+def _read(path: Path, pictures: int, dimensions: int) -> dict[str, np.ndarray] | None:
     """Read cached words of so many pictures; None if they are missing or damaged: they are computed again."""
     try:
         if not intact(path):
             return None
         cached = load_file(path)
         centroids, words, counts = (cached[name] for name in ("centroids", "words", "counts"))
-        shaped = centroids.ndim == 2 and centroids.shape[1] == hardnet.DIMENSIONS and words.ndim == 1
+        shaped = centroids.ndim == 2 and centroids.shape[1] == dimensions and words.ndim == 1
         typed = (centroids.dtype, words.dtype, counts.dtype) == (np.float32, np.int32, np.int64)
         if not shaped or not typed or counts.shape != (pictures,) or not np.isfinite(centroids).all():
             return None

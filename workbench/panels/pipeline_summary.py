@@ -8,6 +8,7 @@ from workbench.descriptors.regions import rmac
 from workbench.features.backbones import BackboneSpec
 
 _POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
+_KEYPOINTS = {"sift": "SIFT", "hardnet": "HardNet", "xfeat": "XFeat", "aliked": "ALIKED", "disk": "DISK"}
 _REDUCED = {"pca": "reduced to", "pcaw": "whitened to", "lw": "whitened from matching pairs to"}
 
 
@@ -48,14 +49,21 @@ def _reranked(step: Step) -> str:
         "diffusion": "diffusion over the {} nearest of each",
         "kreciprocal": "k-reciprocal neighbours (k1 {}, k2 {}, lambda {})",
         "he": "keypoints compared by signatures, at most {} of 64 bits different",
-        "sv": "the first {} verified by one homography" + f" of {step.tag} keypoints" * bool(step.tag),
+        "sv": "the first {} verified by one homography" + _verified(step),
     }[step.name].format(*values)
+
+
+def _verified(step: Step) -> str:
+    """The keypoints of a verification and what matches them, where it names them."""
+    keypoints, matcher = step.matched
+    matched = " matched by LightGlue" * bool(matcher)
+    return f" of {keypoints} keypoints{matched}" if keypoints else matched and f" of keypoints{matched}"
 
 
 def _pooled(config: Config) -> str:
     """The pooling of an image into one vector."""
     if config.pooling.name == "bow":
-        kind = "HardNet" if config.backbone.startswith("hardnet") else "SIFT"
+        kind = _KEYPOINTS[config.backbone.partition(":")[0]]
         return f"bag of {config.pooling.args[0]:,.0f} visual words of {kind} keypoints, weighted by rarity"
     pooled = _POOLED.get(config.pooling.name)
     return f"{pooled} over {_regions(config.regions)}" if pooled else "fully connected layer"

@@ -10,7 +10,7 @@ from workbench.collections.collection import Query
 from workbench.common.geometry import Box
 from workbench.common.picture_bytes import png
 from workbench.config.config import Config
-from workbench.config.steps import QUERY_RERANKING, VERIFIER
+from workbench.config.steps import LIGHTGLUE, QUERY_RERANKING, VERIFIER
 from workbench.figures.style import subtitle
 from workbench.local.matching import Match
 from workbench.panels.formatting import plural
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SIDE = 640  # pixels of a picture's longest side
 VERIFIED = 100  # results, where the pipeline verifies none
-EXPLAINED = "inliers", "ratio test", "keypoints"  # words of the glossary
 WORDS = 100  # rows of the table of words
 COLUMNS = [
     column("word", "Word", number=True, hint="its number in the vocabulary"),
@@ -49,11 +48,17 @@ class Request(NamedTuple):
 def with_features(pipeline: str, features: str) -> str:
     """The pipeline with other local features; only the parts that matter to them are kept."""
     config = Config.parse(pipeline)
-    if not features or features == config.local:
+    if not features or features == features_of(config):
         return str(config)
     if config.pooling.name == "bow":
-        return str(Config.parse(f"{features}/{config.pooling}/whole"))
+        keypoints, _, matcher = features.partition("+")
+        return str(Config.parse(f"{keypoints}/{config.pooling}/whole{f'/sv:1:{matcher}' * bool(matcher)}"))
     return str(Config.parse(f"{config.description}/{_verifying(1, features)}"))
+
+
+def features_of(config: Config) -> str:
+    """The local features that a pipeline matches, and the network that matches them if there is one."""
+    return "+".join(filter(None, [config.local, config.matcher]))
 
 
 def verified_first(pipeline: str) -> int:
@@ -72,8 +77,10 @@ def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str
     before = list(config.reranking_steps[: names.index("sv") if "sv" in names else None])
     if not any(step.name in QUERY_RERANKING for step in before):
         before = [step for step in before if step.name != "nojunk"]
-    chosen = features if features and config.pooling.name != "bow" else config.local
-    step = f"sv:{first}" if config.pooling.name == "bow" else _verifying(first, chosen)
+    if config.pooling.name == "bow":
+        step = f"sv:{first}:{config.matcher}".rstrip(":")
+    else:
+        step = _verifying(first, features or features_of(config))
     parts = [str(config.description), ",".join(map(str, config.index_steps)), *map(str, before)]
     without = "/".join(filter(None, parts))
     return str(Config.parse(without)), str(Config.parse(f"{without}/{step}"))
@@ -110,18 +117,20 @@ def traits(bench: Bench, request: Request, match: Match) -> dict[str, Any]:
 def summary(match: Match, features: str) -> list[Line]:
     """The counts of matches and inliers, or why the image was not verified."""
     verified = match.verified
+    matching = "LightGlue" if features.endswith(LIGHTGLUE) else "ratio test"
+    explained = "inliers", matching, "keypoints"  # words of the glossary
     counts = f"{len(match.query):,} and {len(match.image):,} keypoints of {features}"
     matches = plural(len(verified.pairs), "match", "matches")
     if verified.model is None:
         return [
-            line(f"Not verified: {verified.why}.", "numbers", *EXPLAINED),
+            line(f"Not verified: {verified.why}.", "numbers", *explained),
             line(f"{matches}; {counts}.", "note"),
         ]
     inliers = plural(match.inliers, "inlier")
     more = int(verified.inside.sum()) - match.inliers
     repeated = f" {more:,} more are at positions that are counted already." if more else ""
     return [
-        line(f"{inliers} of {matches}", "numbers", *EXPLAINED),
+        line(f"{inliers} of {matches}", "numbers", *explained),
         line(f"{counts}; one homography explains the inliers.{repeated}", "note"),
     ]
 
@@ -158,7 +167,7 @@ def words_summary(match: Match, bag: bool) -> list[Line]:
     if not bag:
         return [
             line(
-                "Shared words need a bag of words: choose sift or hardnet as the backbone.",
+                "Shared words need a bag of words: choose sift or other keypoints as the backbone.",
                 "note",
                 "visual words",
             )
