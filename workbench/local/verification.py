@@ -16,6 +16,7 @@ from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.features.device import single_threaded_operations
 from workbench.local.features import LocalFeatures
+from workbench.local.matchers import Matcher, nearest
 from workbench.search.query_expansion import append_rest
 from workbench.search.ranking import Ranking, sorted_ranking
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 else:
     cv2 = lazy_module("cv2")
 
-MAX_RATIO = 0.85  # largest accepted ratio of the distances to the nearest and second nearest descriptor
 INLIER_DISTANCE = 0.01  # inlier threshold, as a fraction of the picture's longer side
 MIN_INLIERS = 8  # inliers at different positions, below which a model is rejected as chance
 MAX_AREA_CHANGE = 30.0  # largest accepted ratio of areas between the two views
@@ -35,16 +35,12 @@ _ROUNDS = 2000  # of sampling, at most
 _SURE = 0.999  # confidence at which sampling stops
 _PACE = 0.1  # seconds between two checks for cancellation
 
-# From the features of a query and of an image to pairs [m, 2] of their rows, distances [m] and ratios [m].
-Matcher = Callable[[LocalFeatures, LocalFeatures], tuple[np.ndarray, np.ndarray, np.ndarray]]
-
 
 @dataclass(frozen=True)
 class Verification:
     """Matches between the keypoints of a query and an image, and the homography fitted to them.
 
-    ``pairs`` [m, 2] are rows of both, ``distances`` [m] those of the descriptors, ``ratios`` [m] the distance
-    to the nearest over that to the second nearest, or 1 - the score of LightGlue. ``inside`` [m] marks the
+    ``pairs``, ``distances``, ``ratios`` and ``scored`` are those of ``Matches``. ``inside`` [m] marks the
     matches that ``model`` [3, 3] (pixels of the query to pixels of the image) explains; ``inliers`` counts
     them at different positions. If the model was rejected, ``inliers`` is 0 and ``why`` states the reason.
     """
@@ -56,46 +52,7 @@ class Verification:
     inliers: int
     model: np.ndarray | None = field(repr=False)
     why: str = ""
-
-
-def match(
-    query: np.ndarray, image: np.ndarray, ratio: float = MAX_RATIO
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Match unit vectors [n, D] with others [k, D]: pairs [m, 2], distances and ratios [m].
-
-    A pair is mutually nearest and passes the ratio test of Lowe (2004, section 7.1).
-    """
-    nothing = np.zeros((0, 2), int), np.zeros(0, np.float32), np.zeros(0, np.float32)
-    if not len(query) or not len(image):
-        return nothing
-    cosines = (torch.from_numpy(query) @ torch.from_numpy(image).T).numpy()
-    nearest_query = cosines.argmax(0)
-    nearest_image = cosines.argmax(1)
-    rows = np.flatnonzero(nearest_query[nearest_image] == np.arange(len(query)))
-    best_cosines = cosines[rows, nearest_image[rows]]
-    others = cosines[rows]
-    others[np.arange(len(rows)), nearest_image[rows]] = -2
-    nearest, next_nearest = (np.sqrt((2 - 2 * c).clip(min=0)) for c in (best_cosines, others.max(1)))
-    ratios = nearest / np.maximum(next_nearest, 1e-9)
-    kept = ratios <= ratio
-    return np.stack([rows, nearest_image[rows]], 1)[kept], nearest[kept], ratios[kept]
-
-
-def matcher(keypoints: str, name: str) -> Matcher:
-    """The matcher of a name for a kind of local features: ``lightglue``, or empty for nearest neighbours.
-
-    Raises WorkbenchError if the package of the matcher is not installed or has other weights.
-    """
-    if name:
-        from workbench.local.lightglue import lightglue
-
-        return lightglue(keypoints)
-    return nearest
-
-
-def nearest(query: LocalFeatures, image: LocalFeatures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Match keypoints whose descriptors are mutually nearest and pass the ratio test (see ``match``)."""
-    return match(query.descriptors, image.descriptors)
+    scored: bool = False
 
 
 def verify(
@@ -108,12 +65,12 @@ def verify(
     (Philbin et al., CVPR 2007, section 4, verify affinities in this way). The same pair always gives the
     same result.
     """
-    pairs, distances, ratios = matcher(query, image)
+    pairs, distances, ratios, scored = matcher(query, image)
     query_points, image_points = query.points[pairs[:, 0], :2], image.points[pairs[:, 1], :2]
     none = np.zeros(len(pairs), bool)
 
     def reject(why: str) -> Verification:
-        return Verification(pairs, distances, ratios, none, 0, None, why)
+        return Verification(pairs, distances, ratios, none, 0, None, why, scored)
 
     if not len(query) or not len(image):
         return reject("no keypoints in " + ("the query" if not len(query) else "the image"))
@@ -126,7 +83,9 @@ def verify(
     if inliers < MIN_INLIERS:
         return reject("1 inlier is too few" if inliers == 1 else f"{inliers} inliers are too few")
     why = degenerate(model, query_points[inside], image_points[inside], query.size, image.size)
-    return reject(why) if why else Verification(pairs, distances, ratios, inside, inliers, model)
+    if why:
+        return reject(why)
+    return Verification(pairs, distances, ratios, inside, inliers, model, scored=scored)
 
 
 def fit_model(
