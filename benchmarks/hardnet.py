@@ -29,7 +29,7 @@ from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.learning.hardnet.train import HardNetSettings, train_hardnet
 from workbench.local import hardnet, keypoints
 from workbench.local.features import STRIDE
-from workbench.local.matchers import match
+from workbench.local.nearest_neighbours import match
 from workbench.local.patches import cut_patches
 
 SEEDS = (0, 1, 2)

@@ -23,7 +23,7 @@ from workbench.local import hardnet
 from workbench.local.describers import sift
 from workbench.local.features import LocalFeatures, extract
 from workbench.local.inverted_file import InvertedFile
-from workbench.local.matchers import MAX_RATIO
+from workbench.local.nearest_neighbours import MAX_RATIO
 from workbench.local.verification import INLIER_DISTANCE, verify
 
 PATCHES, RUNS = 2048, 3

@@ -10,7 +10,7 @@ from workbench.learning.hardnet.correspondence import match_keypoints
 from workbench.learning.hardnet.loss import false_positives
 from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.local import hardnet, keypoints
-from workbench.local.matchers import match
+from workbench.local.nearest_neighbours import match
 from workbench.local.patches import cut_patches
 
 

@@ -25,7 +25,8 @@ from workbench.local.describers import describer, dimensions
 from workbench.local.features import FeatureStore, LocalFeatures, LocalSource, extract
 from workbench.local.keypoints import MOST
 from workbench.local.learned_weights import FILES, INSTALL, WeightFile, installed, weight_path
-from workbench.local.matchers import Matcher, matcher
+from workbench.local.matchers import matcher
+from workbench.local.nearest_neighbours import Matcher
 from workbench.local.verification import verify, verify_all
 
 pytestmark = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from workbench.learning.hardnet.correspondence import transform_keypoints
 from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.local.describers import sift
 from workbench.local.features import LocalFeatures, extract
-from workbench.local.matchers import MAX_RATIO, match
+from workbench.local.nearest_neighbours import MAX_RATIO, match
 from workbench.local.verification import (
     MIN_INLIERS,
     degenerate,

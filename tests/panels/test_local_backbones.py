@@ -28,6 +28,7 @@ from workbench.panels.configuration.panel import Configuration
 from workbench.panels.local_backbones import local_features, usable_features
 from workbench.panels.pipeline_choices import CHOICES, backbones, part, valid_choices, with_part
 from workbench.panels.pipeline_numbers import numbers, with_number
+from workbench.panels.pipeline_summary import description_of
 from workbench.panels.training.panel import KEYPOINTS as UNTRAINABLE
 from workbench.panels.training.panel import TrainingPanel
 from workbench.report.page import write_report
@@ -56,7 +57,7 @@ mapped = st.builds(
 )
 
 
-@given(mapped, st.sampled_from(["sift", "hardnet", "hardnet:mine"]))
+@given(mapped, st.sampled_from(["sift", "hardnet", "hardnet:mine", "xfeat", "aliked", "disk"]))
 def test_single_choice_switches_to_keypoints_and_back(pipeline: str, backbone: str) -> None:
     changed = with_part(pipeline, "Backbone", backbone)
     config = Config.parse(changed)
@@ -92,6 +93,17 @@ def test_options_of_words_differ_from_those_of_maps() -> None:
     assert {"sv:100", "sv:100/aqe:5"} <= set(values(PIPELINE, "Re-ranking"))
     assert with_part(f"{words}/he:24", "Backbone", "alexnet") == "alexnet/max/rmac:3"
     assert with_part(words, "Backbone", "hardnet") == "hardnet/bow:4096/whole"
+
+
+def test_lightglue_stays_with_the_keypoints_that_it_matches() -> None:
+    pipeline = "aliked/bow:64/whole/he:24/sv:10:lightglue"
+    assert with_part(pipeline, "Backbone", "disk") == "disk/bow:64/whole/he:24/sv:10:lightglue"
+    assert with_part(pipeline, "Backbone", "xfeat") == "xfeat/bow:64/whole/he:24/sv:10"
+    assert with_part(pipeline, "Backbone", "vgg16") == "vgg16/max/rmac:3/sv:10"
+    assert with_number(pipeline, "Re-ranking", 1, 50) == "aliked/bow:64/whole/he:24/sv:50:lightglue"
+    assert description_of(pipeline).endswith("verified by one homography of keypoints matched by LightGlue")
+    slow = description_of("vgg16/max/whole/sv:100:disk+lightglue")
+    assert slow.endswith("of disk keypoints matched by LightGlue, seconds each")
 
 
 def test_sliders_set_words_signatures_and_verification() -> None:

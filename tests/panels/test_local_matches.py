@@ -251,6 +251,27 @@ def test_missing_features_are_reported_as_hints(panel: LocalMatches, session: Se
             "alexnet/max/whole/sv:7:mine",
         ),
         (
+            "alexnet/max/whole",
+            "disk+lightglue",
+            "alexnet/max/whole/sv:1:disk+lightglue",
+            "alexnet/max/whole",
+            "alexnet/max/whole/sv:7:disk+lightglue",
+        ),
+        (
+            "sift/bow:64/whole",
+            "aliked+lightglue",
+            "aliked/bow:64/whole/sv:1:lightglue",
+            "sift/bow:64/whole",
+            "sift/bow:64/whole/sv:7",
+        ),
+        (
+            "aliked/bow:64/whole/sv:3:lightglue",
+            "",
+            "aliked/bow:64/whole/sv:3:lightglue",
+            "aliked/bow:64/whole",
+            "aliked/bow:64/whole/sv:7:lightglue",
+        ),
+        (
             "alexnet/max/whole/nojunk/aqe:3",
             "",
             "alexnet/max/whole/nojunk/aqe:3",

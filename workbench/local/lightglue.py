@@ -15,7 +15,7 @@ from workbench.collections.video.stopping import check_stop
 from workbench.config.errors import WorkbenchError
 from workbench.local import learned_weights
 from workbench.local.features import LocalFeatures
-from workbench.local.matchers import NO_MATCHES, Matcher, Matches
+from workbench.local.nearest_neighbours import NO_MATCHES, Matcher, Matches
 
 KEPT_PAIRS = 4096  # pairs of pictures whose matches stay in memory
 _kept: OrderedDict[tuple[str, bytes, bytes], Matches] = OrderedDict()

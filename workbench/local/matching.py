@@ -16,7 +16,7 @@ from workbench.common.drawable import Drawable, draw
 from workbench.common.progress import Progress, silent
 from workbench.features.batches import pixels
 from workbench.local.features import LocalFeatures
-from workbench.local.matchers import Matcher, nearest
+from workbench.local.nearest_neighbours import Matcher, nearest
 from workbench.local.patches import cut_patches
 from workbench.local.verification import Kind, Verification, verify, verify_all
 from workbench.local.vocabulary import VisualWords

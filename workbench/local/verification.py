@@ -16,7 +16,7 @@ from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.features.device import single_threaded_operations
 from workbench.local.features import LocalFeatures
-from workbench.local.matchers import Matcher, nearest
+from workbench.local.nearest_neighbours import Matcher, nearest
 from workbench.search.query_expansion import append_rest
 from workbench.search.ranking import Ranking, sorted_ranking
 

@@ -9,6 +9,7 @@ from workbench.features.backbones import BackboneSpec
 
 _POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
 _KEYPOINTS = {"sift": "SIFT", "hardnet": "HardNet", "xfeat": "XFeat", "aliked": "ALIKED", "disk": "DISK"}
+_FEW = 20  # pairs, for which the time of LightGlue is not worth a word
 _REDUCED = {"pca": "reduced to", "pcaw": "whitened to", "lw": "whitened from matching pairs to"}
 
 
@@ -56,7 +57,7 @@ def _reranked(step: Step) -> str:
 def _verified(step: Step) -> str:
     """The keypoints of a verification and what matches them, where it names them."""
     keypoints, matcher = step.matched
-    matched = " matched by LightGlue" * bool(matcher)
+    matched = " matched by LightGlue" + ", seconds each" * (step.args[0] > _FEW) if matcher else ""
     return f" of {keypoints} keypoints{matched}" if keypoints else matched and f" of keypoints{matched}"
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
 SIDE = 640  # pixels of a picture's longest side
-VERIFIED = 100  # results, where the pipeline verifies none
+VERIFIED, MATCHED = 100, 10  # results, where the pipeline verifies none: by neighbours, and by LightGlue
 WORDS = 100  # rows of the table of words
 COLUMNS = [
     column("word", "Word", number=True, hint="its number in the vocabulary"),
@@ -61,10 +61,15 @@ def features_of(config: Config) -> str:
     return "+".join(filter(None, [config.local, config.matcher]))
 
 
-def verified_first(pipeline: str) -> int:
-    """The number of results that a pipeline verifies; VERIFIED if it verifies none."""
-    steps = Config.parse(pipeline).reranking_steps
-    return next((int(step.args[0]) for step in steps if step.name == "sv"), VERIFIED)
+def verified_first(pipeline: str, features: str = "") -> int:
+    """The number of results that a pipeline verifies.
+
+    VERIFIED if it verifies none, or MATCHED if LightGlue, which takes seconds a pair, was chosen for it.
+    """
+    config = Config.parse(pipeline)
+    if features.endswith(LIGHTGLUE) and not config.matcher:
+        return MATCHED
+    return next((int(step.args[0]) for step in config.reranking_steps if step.name == "sv"), VERIFIED)
 
 
 def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str]:
