@@ -22,7 +22,7 @@ from workbench.learning.hardnet.train import initial_network
 from workbench.panels import Session
 from workbench.panels.explanation.panel import Explanation
 from workbench.panels.local_matches import model
-from workbench.panels.local_matches.model import with_and_without, with_features
+from workbench.panels.local_matches.model import features_of, with_and_without, with_features
 from workbench.panels.local_matches.panel import NOTHING, WAITING, LocalMatches
 from workbench.panels.local_matches.patches import HINT
 from workbench.panels.local_matches.verification import inliers
@@ -284,7 +284,7 @@ def test_compared_pipelines_are_recognised(
     pipeline: str, features: str, matching: str, without: str, verified: str
 ) -> None:
     assert with_features(pipeline, features) == matching
-    assert Config.parse(matching).local == (features or Config.parse(pipeline).local)
+    assert features_of(Config.parse(matching)) == (features or features_of(Config.parse(pipeline)))
     assert with_and_without(pipeline, features, 7) == (without, verified)
 
 
