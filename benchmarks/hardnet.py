@@ -29,8 +29,8 @@ from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.learning.hardnet.train import HardNetSettings, train_hardnet
 from workbench.local import hardnet, keypoints
 from workbench.local.features import STRIDE
+from workbench.local.nearest_neighbours import match
 from workbench.local.patches import cut_patches
-from workbench.local.verification import match
 
 SEEDS = (0, 1, 2)
 RATIOS = (0.8, 0.85, 0.9)
@@ -83,7 +83,7 @@ def inliers(
     first: DescribedPhoto, second: DescribedPhoto, method: str, ratio: float
 ) -> tuple[int, int, np.ndarray]:
     """The numbers of inliers of a fundamental matrix and of matches, and the inlying pairs [m, 2]."""
-    pairs, _, _ = match(first.descriptors[method], second.descriptors[method], ratio)
+    pairs = match(first.descriptors[method], second.descriptors[method], ratio).pairs
     if len(pairs) < 8:
         return 0, len(pairs), pairs[:0]
     first_points, second_points = first.points[pairs[:, 0], :2], second.points[pairs[:, 1], :2]

@@ -20,10 +20,11 @@ from workbench.learning.hardnet.loss import loss
 from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.learning.hardnet.train import initial_network
 from workbench.local import hardnet
+from workbench.local.describers import sift
 from workbench.local.features import LocalFeatures, extract
 from workbench.local.inverted_file import InvertedFile
-from workbench.local.keypoints import sift
-from workbench.local.verification import INLIER_DISTANCE, MAX_RATIO, verify
+from workbench.local.nearest_neighbours import MAX_RATIO
+from workbench.local.verification import INLIER_DISTANCE, verify
 
 PATCHES, RUNS = 2048, 3
 IMAGES, WORDS, WORDS_PER_IMAGE = 100_000, 65_536, 600

@@ -47,7 +47,9 @@ def table(title: str, bench: Bench, pipelines: list[str], base: str) -> None:
         print(title, pipeline, file=sys.stderr, flush=True)
         evaluation = bench.evaluate(pipeline, localise=False)
         change = paired_difference(base_ap, ap(bench, pipeline))
-        settings = [name for name in evaluation.metrics if name.startswith("mAP") and not name.endswith("istic")]
+        settings = [
+            name for name in evaluation.metrics if name.startswith("mAP") and not name.endswith("istic")
+        ]
         pair = next((v for n, v in evaluation.provenance["timings"].items() if "a pair" in n), None)
         rows.append(
             [

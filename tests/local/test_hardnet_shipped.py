@@ -10,8 +10,8 @@ from workbench.learning.hardnet.correspondence import match_keypoints
 from workbench.learning.hardnet.loss import false_positives
 from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.local import hardnet, keypoints
+from workbench.local.nearest_neighbours import match
 from workbench.local.patches import cut_patches
-from workbench.local.verification import match
 
 
 def test_the_shipped_file_is_small_and_its_card_is_complete() -> None:
@@ -47,7 +47,7 @@ def test_the_shipped_hardnet_separates_patches_of_unseen_photos_better_than_root
                 points_of_view[pairs[:, 1], None, :2] - points_of_view[None, pairs[:, 1], :2], axis=2
             )
             false_rates[method].append(false_positives(np.diagonal(distances), distances[spacing > 32]))
-            matched, _, _ = match(vectors_of_photo[method], vectors_of_view[method])
+            matched = match(vectors_of_photo[method], vectors_of_view[method]).pairs
             correct_matches[method].append(len(truth & set(map(tuple, matched.tolist()))))
     ratios = np.array(false_rates["HardNet"]) / false_rates["RootSIFT"]
     assert (ratios < 1).all()  # also for coins and galaxies, whose patches resemble each other

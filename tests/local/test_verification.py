@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from tests.support.things import thing
 from workbench.learning.hardnet.correspondence import transform_keypoints
 from workbench.learning.hardnet.patch_pairs import random_view
+from workbench.local.describers import sift
 from workbench.local.features import LocalFeatures, extract
-from workbench.local.keypoints import sift
+from workbench.local.nearest_neighbours import MAX_RATIO, match
 from workbench.local.verification import (
-    MAX_RATIO,
     MIN_INLIERS,
     degenerate,
-    match,
     rerank,
     verified_results,
     verify,
@@ -130,7 +129,7 @@ def test_matches_equal_those_of_a_plain_loop(seed: int, count_a: int, count_b: i
     copies = a[rng.integers(0, count_a, count_b)] if count_a else rng.standard_normal((count_b, 8))
     noisy = copies + rng.standard_normal((count_b, 8)) * 0.05
     b = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
-    pairs, distances, ratios = match(a, b)
+    pairs, distances, ratios, _ = match(a, b)
     expected = []
     all_distances = (
         np.linalg.norm(a[:, None] - b[None], axis=2) if count_a and count_b else np.zeros((count_a, count_b))

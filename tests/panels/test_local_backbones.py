@@ -15,7 +15,9 @@ from tests.support.pictures import folder_of
 from workbench.bench.bench import Bench
 from workbench.config.config import Config
 from workbench.config.options import Options
+from workbench.config.steps import LEARNED
 from workbench.local.hardnet import SHIPPED, HardNet
+from workbench.local.learned_weights import installed
 from workbench.panels import Session
 from workbench.panels.attention.model import KEYPOINTS
 from workbench.panels.attention.panel import Attention
@@ -26,6 +28,7 @@ from workbench.panels.configuration.panel import Configuration
 from workbench.panels.local_backbones import local_features, usable_features
 from workbench.panels.pipeline_choices import CHOICES, backbones, part, valid_choices, with_part
 from workbench.panels.pipeline_numbers import numbers, with_number
+from workbench.panels.pipeline_summary import description_of
 from workbench.panels.training.panel import KEYPOINTS as UNTRAINABLE
 from workbench.panels.training.panel import TrainingPanel
 from workbench.report.page import write_report
@@ -55,7 +58,7 @@ mapped = st.builds(
 )
 
 
-@given(mapped, st.sampled_from(["sift", "hardnet", "hardnet:mine"]))
+@given(mapped, st.sampled_from(["sift", "hardnet", "hardnet:mine", "xfeat", "aliked", "disk"]))
 def test_single_choice_switches_to_keypoints_and_back(pipeline: str, backbone: str) -> None:
     changed = with_part(pipeline, "Backbone", backbone)
     config = Config.parse(changed)
@@ -99,6 +102,17 @@ def test_options_of_words_differ_from_those_of_maps() -> None:
     assert with_part(words, "Backbone", "hardnet") == "hardnet/bow:4096/whole"
 
 
+def test_lightglue_stays_with_the_keypoints_that_it_matches() -> None:
+    pipeline = "aliked/bow:64/whole/he:24/sv:10:lightglue"
+    assert with_part(pipeline, "Backbone", "disk") == "disk/bow:64/whole/he:24/sv:10:lightglue"
+    assert with_part(pipeline, "Backbone", "xfeat") == "xfeat/bow:64/whole/he:24/sv:10"
+    assert with_part(pipeline, "Backbone", "vgg16") == "vgg16/max/rmac:3/sv:10"
+    assert with_number(pipeline, "Re-ranking", 1, 50) == "aliked/bow:64/whole/he:24/sv:50:lightglue"
+    assert description_of(pipeline).endswith("verified by one homography of keypoints matched by LightGlue")
+    slow = description_of("vgg16/max/whole/sv:100:disk+lightglue")
+    assert slow.endswith("of disk keypoints matched by LightGlue, seconds each")
+
+
 def test_sliders_set_words_signatures_and_verification() -> None:
     pipeline = "sift/bow:4096/whole/he:24/sv:100"
     assert numbers(pipeline, "Pooling") == [("words", tuple(2.0**n for n in range(8, 17)), 4096)]
@@ -125,9 +139,12 @@ def test_local_features_are_offered_last_and_missing_ones_marked(tmp_path: Path)
         ("sift", "sift"),
         ("hardnet (missing)" if missing else "hardnet", "hardnet"),
         ("mine (HardNet)", "hardnet:mine"),
+        *((name + " (not installed)" * (not installed(name)), name) for name in LEARNED),
     ]
-    assert usable_features(options) == ["sift", *([] if missing else ["hardnet"]), "hardnet:mine"]
-    assert backbones(options)[-3:] == local_features(options)
+    assert usable_features(options) == [
+        "sift", *([] if missing else ["hardnet"]), "hardnet:mine", *filter(installed, LEARNED)
+    ]  # fmt: skip
+    assert backbones(options)[-6:] == local_features(options)
 
 
 def test_configuration_and_grid_accept_keypoints(session: Session) -> None:

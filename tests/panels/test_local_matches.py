@@ -22,8 +22,8 @@ from workbench.learning.hardnet.train import initial_network
 from workbench.panels import Session
 from workbench.panels.explanation.panel import Explanation
 from workbench.panels.local_matches import model
-from workbench.panels.local_matches.model import with_and_without, with_features
-from workbench.panels.local_matches.panel import MISSING, NOTHING, WAITING, LocalMatches
+from workbench.panels.local_matches.model import features_of, with_and_without, with_features
+from workbench.panels.local_matches.panel import NOTHING, WAITING, LocalMatches
 from workbench.panels.local_matches.patches import HINT
 from workbench.panels.local_matches.verification import inliers
 from workbench.panels.widgets.keypoint_pairs import NOWHERE
@@ -218,7 +218,8 @@ def test_missing_features_are_reported_as_hints(panel: LocalMatches, session: Se
     panel.features.options = [*panel.features.options, ("gone", "hardnet:gone")]
     panel.features.value = "hardnet:gone"
     settled(session)
-    assert panel.lines.lines[0]["text"] == MISSING and panel.body.layout.display == "none"
+    assert panel.lines.lines[0]["text"].startswith("HardNet's weights are missing here")
+    assert panel.body.layout.display == "none"
     panel.features.value = ""
     settled(session)
     assert panel.body.layout.display is None
@@ -250,6 +251,27 @@ def test_missing_features_are_reported_as_hints(panel: LocalMatches, session: Se
             "alexnet/max/whole/sv:7:mine",
         ),
         (
+            "alexnet/max/whole",
+            "disk+lightglue",
+            "alexnet/max/whole/sv:1:disk+lightglue",
+            "alexnet/max/whole",
+            "alexnet/max/whole/sv:7:disk+lightglue",
+        ),
+        (
+            "sift/bow:64/whole",
+            "aliked+lightglue",
+            "aliked/bow:64/whole/sv:1:lightglue",
+            "sift/bow:64/whole",
+            "sift/bow:64/whole/sv:7",
+        ),
+        (
+            "aliked/bow:64/whole/sv:3:lightglue",
+            "",
+            "aliked/bow:64/whole/sv:3:lightglue",
+            "aliked/bow:64/whole",
+            "aliked/bow:64/whole/sv:7:lightglue",
+        ),
+        (
             "alexnet/max/whole/nojunk/aqe:3",
             "",
             "alexnet/max/whole/nojunk/aqe:3",
@@ -262,7 +284,7 @@ def test_compared_pipelines_are_recognised(
     pipeline: str, features: str, matching: str, without: str, verified: str
 ) -> None:
     assert with_features(pipeline, features) == matching
-    assert Config.parse(matching).local == (features or Config.parse(pipeline).local)
+    assert features_of(Config.parse(matching)) == (features or features_of(Config.parse(pipeline)))
     assert with_and_without(pipeline, features, 7) == (without, verified)
 
 

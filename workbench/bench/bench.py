@@ -267,20 +267,25 @@ class Bench:
     ) -> Match:
         """Match the keypoints of a query and an image, and verify the matches by one ``model``.
 
-        The local features are those that the pipeline is made of or verifies with, SIFT where it names none.
+        The local features are those that the pipeline is made of or verifies with, SIFT where it names none,
+        and the matcher is that of its verification.
         """
         from workbench.local.asmk import Kernel
+        from workbench.local.matchers import matcher
         from workbench.local.matching import match
 
         config = Config.parse(pipeline)
         source, words = self.engine.local_features(config, progress, query, image_id)
         kernel = None if config.has_vectors else Kernel.of(config.pooling)
+        matching = matcher(config.local, config.matcher)
         collection = self.collection
         query_side = query_local_features(source, collection, query, box)
         image_side = query_local_features(source, collection, image_id)
         pictures = named_picture(collection, query, box), named_picture(collection, image_id)
         return replace(
-            match(query_side, image_side, words, model, kernel), pictures=pictures, collection=collection.name
+            match(query_side, image_side, words, model, kernel, matching, progress),
+            pictures=pictures,
+            collection=collection.name,
         )
 
     def copies(

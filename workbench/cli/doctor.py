@@ -33,6 +33,7 @@ def examine(cache: Path | None = None, weights: Path | None = None) -> list[Find
             for name in ("faiss", "cv2", "umap", "jupyterlab", "ipywidgets", "anywidget", "plotly")
         ),
         _guarded(_weights, "weights", weights),
+        _guarded(_keypoints, "learned keypoints"),
         _guarded(_edges, "edges", weights),
         _guarded(_speed, "speed"),
         _guarded(_disk, "disk", cache),
@@ -81,6 +82,18 @@ def _weights(chosen: Path | None) -> Finding:
     states = {name: weights.availability(name, chosen) for name in BACKBONES}
     present = [name for name, state in states.items() if state != "download"] + models_here(folder)
     return Finding(True, f"weights here: {', '.join(present)}; others are downloaded on first use")
+
+
+def _keypoints() -> Finding:
+    from workbench.local.learned_weights import FILES, INSTALL, installed, weight_path
+
+    present = [name for name in FILES if installed(name)]
+    for name in present:
+        weight_path(name)  # raises if the weights are not the known ones
+    if len(present) < len(FILES):
+        absent = ", ".join(name for name in FILES if name not in present)
+        return Finding(True, f"learned keypoints not installed: {absent}; if you need them, run {INSTALL}")
+    return Finding(True, f"learned keypoints: {', '.join(present)}")
 
 
 def _edges(chosen: Path | None) -> Finding:

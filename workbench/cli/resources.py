@@ -66,9 +66,11 @@ def collections(cache: CACHE = None) -> None:
 
 def backbones(weights: WEIGHTS = None) -> None:
     """List the backbones, and whether their weights are on this machine."""
+    from workbench.config.steps import LEARNED
     from workbench.features.backbones import BACKBONES, LOCAL
     from workbench.features.weights import availability
     from workbench.local.hardnet import SHIPPED
+    from workbench.local.learned_weights import INSTALL, installed
 
     folder = weights_folder(weights)
     states = {"embedded": "embedded", "ready": "here", "download": "to download"}
@@ -77,10 +79,13 @@ def backbones(weights: WEIGHTS = None) -> None:
         for name, card in BACKBONES.items()
     ]
     local = {"sift": "needs none", "hardnet": "embedded" if SHIPPED.is_file() else "missing"}
+    local |= {name: "here" if installed(name) else "to install" for name in LEARNED}
     rows += [[name, card.title, local[name], ""] for name, card in LOCAL.items()]
     print_table("Backbones", ["name", "title", "weights", "layers (or the path of any module)"], rows)
     print_line("Also: any timm model as timm:NAME, a weight file as file:PATH, a HardNet as hardnet:NAME,")
     print_line("vision-language models of open_clip as clip:NAME or siglip:NAME" + _open_clip(folder))
+    if absent := [name for name in LEARNED if not installed(name)]:
+        print_line(f"The keypoints {', '.join(absent)} are installed by: {INSTALL}")
 
 
 def _open_clip(folder: Path | None) -> str:

@@ -127,12 +127,22 @@ class Config:
     @cached_property
     def compared(self) -> str | None:
         """The local features that ``asmk`` or re-ranking by ``sv`` or ``he`` compares, else None."""
-        step = next((step for step in self.reranking_steps if step.name in ("sv", "he")), None)
-        if step is None:
+        if not any(step.name in ("sv", "he") for step in self.reranking_steps):
             return None if self.has_vectors else self.backbone
-        if step.tag is not None:
-            return step.tag if step.tag in LOCAL else f"hardnet:{step.tag}"
+        keypoints = self.verification.matched[0] if self.verification else ""
+        if keypoints:
+            return keypoints if keypoints in LOCAL else f"hardnet:{keypoints}"
         return self.backbone if is_local(self.backbone) else VERIFIER
+
+    @cached_property
+    def matcher(self) -> str:
+        """The network that matches keypoints for ``sv``; empty for nearest neighbours."""
+        return self.verification.matched[1] if self.verification else ""
+
+    @cached_property
+    def verification(self) -> Step | None:
+        """The step of spatial verification, if there is one."""
+        return next((step for step in self.reranking_steps if step.name == "sv"), None)
 
     @cached_property
     def local(self) -> str:

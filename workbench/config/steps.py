@@ -39,7 +39,10 @@ class Step:
                 )
             return cls(name, tag=argument)
         tag = None
-        if name in NAMED and (tagged := re.fullmatch(r"(.*):([a-z0-9_-]*[a-z_-][a-z0-9_-]*)", argument)):
+        suffix = r"(?:\+[a-z]+)?" if name == "sv" else ""  # aliked+lightglue
+        if name in NAMED and (
+            tagged := re.fullmatch(rf"(.*):([a-z0-9_-]*[a-z_-][a-z0-9_-]*{suffix})", argument)
+        ):
             argument, tag = tagged.groups()
         spec = KINDS[kind][name]
         if name == "grid":
@@ -66,6 +69,15 @@ class Step:
     def strength(self) -> float:
         """The strength t of a whitening: PCA dimensions are divided by eigenvalue^(t/2); 1 for ``lw``."""
         return self.args[1] if self.name in STRENGTHS else 1.0
+
+    @property
+    def matched(self) -> tuple[str, str]:
+        """The keypoints and the matcher that the tag of ``sv`` names, each empty where it names none.
+
+        ``sv:10:aliked+lightglue`` names both; ``sv:10:lightglue``, of a bag of words, the matcher alone.
+        """
+        keypoints, plus, matcher = (self.tag or "").partition("+")
+        return ("", keypoints) if keypoints == LIGHTGLUE and not plus else (keypoints, matcher)
 
     @property
     def learned(self) -> str | None:
@@ -139,7 +151,10 @@ RERANKING_STEPS: dict[str, Spec] = {
 ASMK = ("asmk", "asmk-full")  # poolings that compare keypoints and give an image no vector
 WORDS = ("bow", *ASMK)  # poolings of keypoints
 WHOLE = ("code", *WORDS)  # poolings of the whole image: their regions need not be written
-LOCAL = ("sift", "hardnet")  # backbones that describe keypoints, not cells of a map
+LEARNED = ("xfeat", "aliked", "disk")  # keypoints detected and described by a network
+LOCAL = ("sift", "hardnet", *LEARNED)  # backbones that describe keypoints, not cells of a map
+LIGHTGLUE = "lightglue"  # a network that matches keypoints, in place of nearest neighbours
+LIGHTGLUE_FOR = ("aliked", "disk")  # the keypoints that it is trained for
 VISION_LANGUAGE = ("clip:", "siglip:")  # how the backbones of vision–language models begin
 VERIFIER = "sift"  # the keypoints of ``sv`` where it names none and the backbone has none
 BINARY = ("itq", "lsh", "sh")
@@ -158,7 +173,7 @@ KINDS: dict[str, dict[str, Spec]] = {
 
 
 def is_local(backbone: str) -> bool:
-    """Whether a backbone describes keypoints: ``sift``, ``hardnet`` or a trained ``hardnet:NAME``."""
+    """Whether a backbone describes keypoints: one of ``LOCAL``, or a trained ``hardnet:NAME``."""
     return backbone in LOCAL or backbone.startswith("hardnet:")
 
 

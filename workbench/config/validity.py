@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import (
     INDEX_STEPS,
+    LIGHTGLUE,
+    LIGHTGLUE_FOR,
     LOCAL,
     QUERY_RERANKING,
     REGIONS,
@@ -73,12 +75,7 @@ def check_local(config: Config) -> None:
     embedded = next((step for step in config.reranking_steps if step.name == "he"), None)
     if embedded and not words:
         raise WorkbenchError(f"re-ranking {embedded}: it compares keypoints of the same word; valid with bow")
-    verification = next((step for step in config.reranking_steps if step.name == "sv"), None)
-    if words and verification and verification.tag:
-        raise WorkbenchError(
-            f"re-ranking {verification}: {config.pooling.name} verifies its own keypoints; "
-            f"valid: sv:{verification.args[0]:g}"
-        )
+    check_verification(config)
     vectors = [step for step in config.reranking_steps if step.name not in ("he", "sv", "nojunk")]
     others = [*config.vector_steps, *config.index_steps, *vectors]
     if embedded and others:
@@ -88,6 +85,28 @@ def check_local(config: Config) -> None:
         )
     if embedded and embedded.args[0] > 64:
         raise WorkbenchError(f"re-ranking {embedded}: signatures have 64 bits; valid: he:1 to he:64")
+
+
+def check_verification(config: Config) -> None:
+    """Raise WorkbenchError where ``sv`` names keypoints or a matcher that it cannot use."""
+    if (step := config.verification) is None:
+        return
+    words = config.has_words
+    (keypoints, matcher), plain = step.matched, f"sv:{step.args[0]:g}"
+    own = config.backbone if words else keypoints
+    if words and keypoints:
+        lightglue = f" or {plain}:{LIGHTGLUE}" if own in LIGHTGLUE_FOR else ""
+        raise WorkbenchError(
+            f"re-ranking {step}: {config.pooling.name} verifies its own keypoints; valid: {plain}{lightglue}"
+        )
+    if matcher and (matcher != LIGHTGLUE or own not in LIGHTGLUE_FOR):
+        valid = [f"{plain}:{name}+{LIGHTGLUE}" for name in LIGHTGLUE_FOR]
+        if words:
+            valid = [f"{plain}, or {LIGHTGLUE} with the backbones {' and '.join(LIGHTGLUE_FOR)}"]
+        raise WorkbenchError(
+            f"re-ranking {step}: {matcher} is no matcher of {own or 'keypoints that are not named'}; "
+            f"valid: {', '.join(valid)}"
+        )
 
 
 def check_search(config: Config) -> None:

@@ -19,7 +19,7 @@ def nearest_patches(
     without: str | None = None,
     progress: Progress = silent,
 ) -> pd.DataFrame:
-    """The ``k`` images with the keypoint most similar to a descriptor [128], by exact search through all.
+    """The ``k`` images with the keypoint most similar to a descriptor [D], by exact search through all.
 
     Returns a DataFrame of rank, image_id, keypoint (row of the image's best keypoint), distance, and x0, y0,
     x1, y1 of its patch as fractions. The image ``without`` is left out.

@@ -10,7 +10,7 @@ from workbench.common.progress import Progress
 from workbench.config.steps import Step
 from workbench.engine.description import DescribedCollection
 from workbench.engine.keypoints import Keypoints
-from workbench.local import hamming_embedding, verification
+from workbench.local import hamming_embedding, matchers, verification
 from workbench.local.features import LocalFeatures
 from workbench.search import diffusion, k_reciprocal, query_expansion
 from workbench.search.ranking import Index, Ranking
@@ -43,7 +43,7 @@ def reranker(
         return _hamming_embedding(described, keypoints, int(step.args[0]), progress)
     if step.name == "sv":
         assert keypoints is not None
-        return _spatial_verification(keypoints, int(step.args[0]))
+        return _spatial_verification(keypoints, int(step.args[0]), step.matched[1])
     if step.name == "diffusion":
         k = int(step.args[0])
         graph = diffusion.graph(vectors, k, progress)
@@ -99,14 +99,16 @@ def _hamming_embedding(
     return rerank
 
 
-def _spatial_verification(keypoints: Keypoints, count: int) -> Reranker:
+def _spatial_verification(keypoints: Keypoints, count: int, matching: str) -> Reranker:
+    matcher = matchers.matcher(keypoints.source.spec.name, matching)
+
     def rerank(
         queries: np.ndarray, rankings: list[Ranking], features: Sequence[LocalFeatures], progress: Progress
     ) -> tuple[np.ndarray, list[Ranking]]:
         reranked = []
         for done, (local, ranking) in enumerate(zip(features, rankings, strict=True)):
             progress("verifying", done, len(rankings))
-            reranked.append(verification.rerank(local, ranking, keypoints.of, count, progress))
+            reranked.append(verification.rerank(local, ranking, keypoints.of, count, progress, matcher))
         return queries, reranked
 
     return rerank

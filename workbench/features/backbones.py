@@ -160,6 +160,9 @@ BACKBONES: dict[str, BackboneCard] = {
 LOCAL: dict[str, BackboneCard] = {  # local features of keypoints, for bags of words
     "sift": BackboneCard("SIFT keypoints, RootSIFT descriptors", "local", "rootsift", 1),
     "hardnet": BackboneCard("SIFT keypoints, HardNet descriptors", "local", "hardnet", 1),
+    "xfeat": BackboneCard("XFeat keypoints and descriptors (CVPR 2024)", "local", "xfeat", 1),
+    "aliked": BackboneCard("ALIKED-N(16) keypoints and descriptors (TIM 2023)", "local", "aliked", 1),
+    "disk": BackboneCard("DISK keypoints and descriptors (NeurIPS 2020)", "local", "disk", 1),
 }
 
 

@@ -126,7 +126,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
         raise WorkbenchError(
             f"weight file {str(path)!r} holds more than tensors and is refused ({type(error).__name__})"
         ) from None
-    for inner in ("state_dict", "model"):
+    for inner in ("state_dict", "model", "extractor"):
         state = state.get(inner, state) if isinstance(state, dict) else state
     if not isinstance(state, dict):
         raise WorkbenchError(f"weight file {str(path)!r} contains no table of tensors")

@@ -11,6 +11,7 @@ from workbench.common.palette import NEGATIVE, PALETTE
 from workbench.config.errors import WorkbenchError
 from workbench.figures.pictures import Frame, picture_figure
 from workbench.figures.style import Figure, subtitle
+from workbench.local.matching import similarity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +126,7 @@ def _add_lines(
 
 def _caption(row: Any, match: dict[Any, Any]) -> str:
     """A match as its caption."""
-    caption = f"match {row + 1}: distance {match['distance']:.2f}, ratio {match['ratio']:.2f}"
+    caption = f"match {row + 1}: {similarity(match)}"
     if "word" not in match:
         return caption
     return caption + (f", word {match['word']}" if match["word"] >= 0 else ", different words")

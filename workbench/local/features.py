@@ -4,38 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from workbench.collections import contents, images
-from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.config import Config
-from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.features import batches, cluster, extraction
 from workbench.features.backbones import BackboneCard, BackboneSpec
 from workbench.features.map_source import Picture
 from workbench.features.store import DamagedFiles, Store, repair_notes
-from workbench.local import hardnet, keypoints
-from workbench.local.patches import EXTENT, cut_patches
-
-if TYPE_CHECKING:
-    import cv2
-else:
-    cv2 = lazy_module("cv2")
+from workbench.local import describers, keypoints
+from workbench.local.describers import Describe
+from workbench.local.patches import EXTENT
 
 VERSION = 2  # of this extraction: incremented when the same image yields other features
 STRIDE = 8  # pixels to which sides are rounded, so that images of similar shape share a file
 _BATCH_IMAGES = 4  # images extracted between two checks for cancellation
-
-Describe = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,8 @@ class LocalFeatures:
     """The keypoints of one picture, float32 [n, 4], strongest first, and their descriptors.
 
     A keypoint is x, y, size (diameter) and angle (degrees, clockwise), in pixels of the picture resized to
-    ``size`` (width, height). ``stored`` holds the descriptors as stored: SIFT uint8, HardNet float16.
+    ``size`` (width, height). Learned keypoints have one size and the angle 0. ``stored`` holds the
+    descriptors [n, D] as stored: SIFT uint8, others float16.
     """
 
     points: np.ndarray
@@ -55,10 +49,18 @@ class LocalFeatures:
 
     @property
     def descriptors(self) -> np.ndarray:
-        """Unit vectors float32 [n, 128]: RootSIFT, or HardNet."""
+        """Unit vectors float32 [n, D]: RootSIFT, or those of a network."""
         return (
             keypoints.root(self.stored) if self.stored.dtype == np.uint8 else self.stored.astype(np.float32)
         )
+
+    @cached_property
+    def digest(self) -> bytes:
+        """16 bytes that identify the keypoints and their descriptors."""
+        digest = hashlib.blake2b(repr(self.size).encode(), digest_size=16)
+        for values in (self.points, self.stored):
+            digest.update(values.tobytes())
+        return digest.digest()
 
     @property
     def places(self) -> np.ndarray:
@@ -74,7 +76,11 @@ class LocalFeatures:
 
 
 class FeatureStore(Store):
-    """Stored local features of one kind at one image size."""
+    """Stored local features of one kind at one image size, with descriptors of so many ``dimensions``."""
+
+    def __init__(self, folder: Path, dimensions: int = 128, write_only: bool = False) -> None:
+        self.dimensions = dimensions
+        super().__init__(folder, write_only)
 
     def _fits(self, file: Any, count: int) -> bool:
         shapes = {
@@ -83,7 +89,7 @@ class FeatureStore(Store):
         total = int(file.get_tensor("counts").sum())
         return shapes == {
             "points": [total, 4],
-            "descriptors": [total, hardnet.DIMENSIONS],
+            "descriptors": [total, self.dimensions],
             "counts": [count],
             "sizes": [count, 2],
         }
@@ -132,7 +138,7 @@ class FeatureExtractor:
 
 def extract(picture: np.ndarray, describe: Describe) -> LocalFeatures:
     """Extract the features of an RGB image uint8 [h, w, 3]."""
-    points, stored = describe(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    points, stored = describe(picture)
     return LocalFeatures(points, stored, (picture.shape[1], picture.shape[0]))
 
 
@@ -147,8 +153,9 @@ class LocalSource:
     def __init__(self, name: str, options: Options) -> None:
         self.spec, self.options = BackboneSpec.parse(name), options
         self.card: BackboneCard = self.spec.card()
-        self.path = hardnet.weight_path(name, options.cache)
-        self.fingerprint = _fingerprint(self.path)
+        self.path = describers.weight_path(name, options.cache)
+        self.fingerprint = describers.fingerprint(self.path)
+        self.dimensions = describers.dimensions(name)
         self._store: FeatureStore | None = None
         self._pictures: dict[str, Picture] = {}  # by key, to extract damaged features again
         self._lock = threading.Lock()
@@ -159,13 +166,13 @@ class LocalSource:
 
     def fresh(self) -> bool:
         """Whether the weights are unchanged since opening. Raises WorkbenchError if they are missing."""
-        return _fingerprint(self.path) == self.fingerprint
+        return describers.fingerprint(self.path) == self.fingerprint
 
     @property
     def store(self) -> FeatureStore:
         with self._lock:
             if self._store is None:
-                self._store = FeatureStore(self.folder)
+                self._store = FeatureStore(self.folder, self.dimensions)
             return self._store
 
     @property
@@ -176,16 +183,8 @@ class LocalSource:
         return self.options.cache / "local" / name
 
     def describe(self) -> Describe:
-        """Return the function that computes keypoints [n, 4] and descriptors [n, 128] of a grey image."""
-        if self.path is None:
-            return keypoints.sift
-        network = hardnet.load_describer(self.path)
-
-        def described(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            points = keypoints.detect(grey)
-            return points, network(cut_patches(grey, points)).astype(np.float16)
-
-        return described
+        """Return the function that computes keypoints [n, 4] and descriptors [n, D] of an RGB picture."""
+        return describers.describer(self.spec.name, self.path)
 
     def extract(
         self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
@@ -211,7 +210,7 @@ class LocalSource:
 
     def extractor(self, folder: Path) -> FeatureExtractor:
         """What extracts features into a folder without reading what is stored there."""
-        return FeatureExtractor(self.describe(), FeatureStore(folder, write_only=True))
+        return FeatureExtractor(self.describe(), FeatureStore(folder, self.dimensions, write_only=True))
 
     def _cluster(self) -> extraction.Runner:
         """The runner of the cluster that the options name."""
@@ -258,13 +257,3 @@ class LocalSource:
             return extract(batches.decode(self._item(picture, images.header(picture.path))), self.describe())
         size = batches.target_size(*picture.size, self.options.size, STRIDE)
         return extract(batches.pixels(picture, size), self.describe())
-
-
-def _fingerprint(path: Path | None) -> str:
-    if path is None:
-        return hashlib.blake2b(f"{cv2.__version__} {keypoints.CONTRAST}".encode(), digest_size=4).hexdigest()
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise WorkbenchError(f"HardNet's weights {str(path)!r} cannot be read ({error.strerror})") from None
-    return hashlib.blake2b(content, digest_size=4).hexdigest()

@@ -20,7 +20,7 @@ BITS = 64  # of a signature
 class HammingEmbedding:
     """Hamming embedding (Jégou, Douze and Schmid, ECCV 2008, section 3): binary signatures refine words.
 
-    ``rotation`` [64, 128] projects descriptors; ``medians`` [k, 64] are the medians of each word's
+    ``rotation`` [64, D] projects descriptors; ``medians`` [k, 64] are the medians of each word's
     projections. The postings of word i are ``starts[i]`` … ``starts[i + 1]``: ``images`` are their rows and
     ``signatures`` uint64 those of their keypoints. ``norms`` [N] are the lengths of the weighted counts.
     """
@@ -34,7 +34,7 @@ class HammingEmbedding:
     norms: np.ndarray
 
     def signed(self, descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
-        """Compute signatures uint64 [n] of descriptors [n, 128] that belong to ``words`` [n]."""
+        """Compute signatures uint64 [n] of descriptors [n, D] that belong to ``words`` [n]."""
         return _packed(descriptors @ self.rotation.T > self.medians[words])
 
     def scores(self, features: LocalFeatures, threshold: int) -> np.ndarray:
@@ -65,7 +65,8 @@ def hamming_embedding(
 ) -> HammingEmbedding:
     """Build the embedding of the first ``count`` pictures; ``read`` yields (position, features)."""
     rng = np.random.default_rng([seed, 7])
-    rotation = np.linalg.qr(rng.standard_normal((128, 128)))[0][:BITS].astype(np.float32)
+    dimensions = words.centroids.shape[1]
+    rotation = np.linalg.qr(rng.standard_normal((dimensions, dimensions)))[0][:BITS].astype(np.float32)
     assigned = words.words[: words.starts[count]]
     projected = np.empty((len(assigned), BITS), np.float32)
     for completed, (row, features) in enumerate(read()):

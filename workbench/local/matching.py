@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -12,12 +13,14 @@ from PIL import Image
 
 from workbench.collections.named_picture import NamedPicture
 from workbench.common.drawable import Drawable, draw
+from workbench.common.progress import Progress, silent
 from workbench.features.batches import pixels
 from workbench.local.asmk import ASSIGNED, Kernel
 from workbench.local.asmk_shares import keypoint_parts, shares
 from workbench.local.features import LocalFeatures
+from workbench.local.nearest_neighbours import Matcher, nearest
 from workbench.local.patches import cut_patches
-from workbench.local.verification import Kind, Verification, verify
+from workbench.local.verification import Kind, Verification, verify, verify_all
 from workbench.local.vocabulary import VisualWords
 
 if TYPE_CHECKING:
@@ -31,11 +34,11 @@ class Match(Drawable):
     """The keypoints of a query and of an image, their matches, and the words they share.
 
     ``table`` has a row for each match, the best first: query_keypoint and image_keypoint (rows of the two
-    features), distance, ratio, inlier, and for a bag of words word (-1 if the two keypoints have different
-    words). ``words`` has a row for each shared word: word, idf, in_query and in_image (its counts), and
-    contribution (to the score of ``asmk``, or of ``bow`` alone, without later steps), the largest first; it
-    is empty without words. ``words_of`` are the words of all keypoints of the query and of the image, [n, m],
-    -1 without words; m is 1 but for a query of ``asmk``.
+    features), distance, ratio (of LightGlue: score), inlier, and for visual words word (-1 if the two
+    keypoints have different words). ``words`` has a row for each shared word: word, idf, in_query and
+    in_image (its counts), and contribution (to the score of ``asmk``, or of ``bow`` alone, without later
+    steps), the largest first; it is empty without words. ``words_of`` are the words of all keypoints of the
+    query and of the image, [n, m], -1 without words; m is 1 but for a query of ``asmk``.
     ``pictures`` are those of the query and of the image, of the collection of that name.
     """
 
@@ -79,12 +82,16 @@ def match(
     words: VisualWords | None = None,
     kind: Kind = "homography",
     kernel: Kernel | None = None,
+    matcher: Matcher = nearest,
+    progress: Progress = silent,
 ) -> Match:
     """Match two pictures' features and verify the matches by a transformation of ``kind``, as ``sv`` does.
 
     The ``words`` are those of a bag of words, or of ``asmk`` with its ``kernel``.
     """
-    verified = verify(query, image, kind=kind)
+    (verified,) = verify_all([lambda: verify(query, image, kind, matcher)], progress)
+    scored = verified.scored
+    judged = {"score": 1 - verified.ratios} if scored else {"ratio": verified.ratios}
     query_words, image_words = (
         words.nearest(features, count) if words else np.full((len(features), 1), -1)
         for features, count in ((query, 1 if kernel is None else ASSIGNED), (image, 1))
@@ -96,16 +103,22 @@ def match(
             "query_keypoint": query_rows,
             "image_keypoint": image_rows,
             "distance": verified.distances.astype(float),
-            "ratio": verified.ratios.astype(float),
+            **{name: values.astype(float) for name, values in judged.items()},
             "inlier": verified.inside,
             **({"word": np.where(same, image_words[image_rows, 0], -1)} if words else {}),
         }
-    ).sort_values("distance", kind="stable", ignore_index=True)
+    ).sort_values("score" if scored else "distance", ascending=not scored, kind="stable", ignore_index=True)
     if words is not None and kernel is not None:
         shared = _shared_sums(query, image, query_words, image_words, words, kernel)
     else:
         shared = shared_words(query_words[:, 0], image_words[:, 0], words)
     return Match(query, image, verified, table, shared, (query_words, image_words))
+
+
+def similarity(row: Mapping[Any, Any] | pd.Series) -> str:
+    """How alike the two keypoints of a match are, by its row of the table: ``distance 0.61, ratio 0.72``."""
+    judged = "ratio" if "ratio" in row else "score"
+    return f"distance {row['distance']:.2f}, {judged} {row[judged]:.2f}"
 
 
 def shared_words(query_words: np.ndarray, image_words: np.ndarray, words: VisualWords | None) -> pd.DataFrame:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
+from workbench.collections.video.stopping import stop_on
 from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.features.device import single_threaded_operations
 from workbench.local.features import LocalFeatures
+from workbench.local.nearest_neighbours import Matcher, nearest
 from workbench.search.query_expansion import append_rest
 from workbench.search.ranking import Ranking, sorted_ranking
 
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 else:
     cv2 = lazy_module("cv2")
 
-MAX_RATIO = 0.85  # largest accepted ratio of the distances to the nearest and second nearest descriptor
 INLIER_DISTANCE = 0.01  # inlier threshold, as a fraction of the picture's longer side
 MIN_INLIERS = 8  # inliers at different positions, below which a model is rejected as chance
 MAX_AREA_CHANGE = 30.0  # largest accepted ratio of areas between the two views
@@ -31,16 +33,16 @@ _NAMES: dict[Kind, str] = {"homography": "homography", "affine": "affinity"}
 _SPREAD = 0.02  # least extent of the inliers, as a fraction of the picture's longer side
 _ROUNDS = 2000  # of sampling, at most
 _SURE = 0.999  # confidence at which sampling stops
+_PACE = 0.1  # seconds between two checks for cancellation
 
 
 @dataclass(frozen=True)
 class Verification:
     """Matches between the keypoints of a query and an image, and the homography fitted to them.
 
-    ``pairs`` [m, 2] are rows of both, ``distances`` [m] those of the descriptors, ``ratios`` [m] the distance
-    to the nearest over that to the second nearest. ``inside`` [m] marks the matches that ``model`` [3, 3]
-    (pixels of the query to pixels of the image) explains; ``inliers`` counts them at different positions. If
-    the model was rejected, ``inliers`` is 0 and ``why`` states the reason.
+    ``pairs``, ``distances``, ``ratios`` and ``scored`` are those of ``Matches``. ``inside`` [m] marks the
+    matches that ``model`` [3, 3] (pixels of the query to pixels of the image) explains; ``inliers`` counts
+    them at different positions. If the model was rejected, ``inliers`` is 0 and ``why`` states the reason.
     """
 
     pairs: np.ndarray = field(repr=False)
@@ -50,33 +52,11 @@ class Verification:
     inliers: int
     model: np.ndarray | None = field(repr=False)
     why: str = ""
-
-
-def match(
-    query: np.ndarray, image: np.ndarray, ratio: float = MAX_RATIO
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Match unit vectors [n, D] with others [k, D]: pairs [m, 2], distances and ratios [m].
-
-    A pair is mutually nearest and passes the ratio test of Lowe (2004, section 7.1).
-    """
-    nothing = np.zeros((0, 2), int), np.zeros(0, np.float32), np.zeros(0, np.float32)
-    if not len(query) or not len(image):
-        return nothing
-    cosines = (torch.from_numpy(query) @ torch.from_numpy(image).T).numpy()
-    nearest_query = cosines.argmax(0)
-    nearest_image = cosines.argmax(1)
-    rows = np.flatnonzero(nearest_query[nearest_image] == np.arange(len(query)))
-    best_cosines = cosines[rows, nearest_image[rows]]
-    others = cosines[rows]
-    others[np.arange(len(rows)), nearest_image[rows]] = -2
-    nearest, next_nearest = (np.sqrt((2 - 2 * c).clip(min=0)) for c in (best_cosines, others.max(1)))
-    ratios = nearest / np.maximum(next_nearest, 1e-9)
-    kept = ratios <= ratio
-    return np.stack([rows, nearest_image[rows]], 1)[kept], nearest[kept], ratios[kept]
+    scored: bool = False
 
 
 def verify(
-    query: LocalFeatures, image: LocalFeatures, ratio: float = MAX_RATIO, kind: Kind = "homography"
+    query: LocalFeatures, image: LocalFeatures, kind: Kind = "homography", matcher: Matcher = nearest
 ) -> Verification:
     """Match two pictures' keypoints and fit a homography to the matches (OpenCV's USAC with MAGSAC++ scores).
 
@@ -85,12 +65,12 @@ def verify(
     (Philbin et al., CVPR 2007, section 4, verify affinities in this way). The same pair always gives the
     same result.
     """
-    pairs, distances, ratios = match(query.descriptors, image.descriptors, ratio)
+    pairs, distances, ratios, scored = matcher(query, image)
     query_points, image_points = query.points[pairs[:, 0], :2], image.points[pairs[:, 1], :2]
     none = np.zeros(len(pairs), bool)
 
     def reject(why: str) -> Verification:
-        return Verification(pairs, distances, ratios, none, 0, None, why)
+        return Verification(pairs, distances, ratios, none, 0, None, why, scored)
 
     if not len(query) or not len(image):
         return reject("no keypoints in " + ("the query" if not len(query) else "the image"))
@@ -103,7 +83,9 @@ def verify(
     if inliers < MIN_INLIERS:
         return reject("1 inlier is too few" if inliers == 1 else f"{inliers} inliers are too few")
     why = degenerate(model, query_points[inside], image_points[inside], query.size, image.size)
-    return reject(why) if why else Verification(pairs, distances, ratios, inside, inliers, model)
+    if why:
+        return reject(why)
+    return Verification(pairs, distances, ratios, inside, inliers, model, scored=scored)
 
 
 def fit_model(
@@ -158,6 +140,7 @@ def rerank(
     features: Callable[[int], LocalFeatures],
     first: int,
     progress: Progress = silent,
+    matcher: Matcher = nearest,
 ) -> Ranking:
     """Verify the ``first`` results of a ranking; verified images come first, by their number of inliers.
 
@@ -166,22 +149,41 @@ def rerank(
     """
     rows = ranking.rows[:first]
 
-    def count(row: int) -> int:
-        torch.set_num_threads(1)
-        return verify(query, features(row)).inliers
+    def work(row: int) -> Callable[[], Verification]:
+        return lambda: verify(query, features(row), matcher=matcher)
 
-    inliers = np.zeros(len(rows), np.float32)
-    with single_threaded_operations() as threads, ThreadPoolExecutor(threads) as pool:
-        try:
-            for completed, inlier_count in enumerate(pool.map(count, rows.tolist())):
-                progress("verifying", completed, len(rows))
-                inliers[completed] = inlier_count
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # on cancellation: skip the remaining images
-            raise
+    verified = verify_all([work(row) for row in rows.tolist()], progress)
+    inliers = np.array([result.inliers for result in verified], np.float32)
     accepted = inliers > 0
     scores = inliers + ranking.scores[:first].clip(0, 0.999)
     return append_rest(sorted_ranking(rows[accepted], scores[accepted].astype(np.float32)), ranking)
+
+
+def verify_all(
+    pairs: Sequence[Callable[[], Verification]], progress: Progress = silent
+) -> Iterator[Verification]:
+    """Verify pairs of pictures, in several threads; their results in order.
+
+    If ``progress`` raises, a network that matches ends within a layer, and the remaining pairs are skipped.
+    """
+    stop = threading.Event()
+
+    def start() -> None:
+        torch.set_num_threads(1)
+        stop_on(stop)
+
+    with single_threaded_operations() as threads, ThreadPoolExecutor(threads, initializer=start) as pool:
+        waiting = [pool.submit(pair) for pair in pairs]
+        try:
+            for completed, result in enumerate(waiting):
+                progress("verifying", completed, len(waiting))
+                while not wait([result], _PACE).done:
+                    progress("verifying", completed, len(waiting))
+                yield result.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def verified_results(ranking: Ranking) -> Ranking:

@@ -33,7 +33,7 @@ PROBES = 32  # of the √k cells: finds 99.9 % of the nearest words, 99.8 % of t
 
 @dataclass(frozen=True)
 class VisualWords:
-    """A collection in visual words. ``centroids`` [k, 128] are the vocabulary, ``idf`` [k] its weights.
+    """A collection in visual words. ``centroids`` [k, D] are the vocabulary, ``idf`` [k] its weights.
 
     The words of the i-th picture's keypoints, in their order, are ``words[starts[i]:starts[i + 1]]``.
     ``requested`` is the requested number of words; there are fewer if there are fewer descriptors.
@@ -108,7 +108,7 @@ def describe(
     ):
         digest.update(f"{part} ".encode())
     path = source.options.cache / "words" / f"{digest.hexdigest()}.safetensors"
-    cached = _read(path, len(keys))
+    cached = _read(path, len(keys), source.dimensions)
     repaired = cached is None and path.exists()
     if cached is None:
         cached = _learn(source, keys, count, fit_on, progress)
@@ -171,15 +171,14 @@ def _learn(
     total = int(counts[fitted].sum())
     rng = np.random.default_rng([source.options.seed, 6])
     share = min(1.0, DESCRIPTORS_PER_WORD * count / max(1, total))
-    dimensions = features[0].stored.shape[1]
-    sampled = [np.empty((0, dimensions), np.float32)]
+    sampled = [np.empty((0, source.dimensions), np.float32)]
     for completed, row in enumerate(np.flatnonzero(fitted).tolist()):
         progress("sampling keypoints for the vocabulary", completed, int(fitted.sum()))
         chosen = rng.random(counts[row]) < share if share < 1 else slice(None)
         sampled.append(features[row].descriptors[chosen])
     train = np.concatenate(sampled)
     words = min(count, len(train))
-    centroids = np.zeros((0, dimensions), np.float32)
+    centroids = np.zeros((0, source.dimensions), np.float32)
     if words:
         cluster = kmeans.two_level_kmeans if words > LARGE else kmeans.kmeans
         centroids = cluster(train, words, source.options.seed, progress, rounds=ROUNDS)
@@ -190,14 +189,14 @@ def _learn(
     return {"centroids": centroids, "words": np.concatenate(assigned_words), "counts": counts}
 
 
-def _read(path: Path, pictures: int) -> dict[str, np.ndarray] | None:
+def _read(path: Path, pictures: int, dimensions: int) -> dict[str, np.ndarray] | None:
     """Read cached words of so many pictures; None if they are missing or damaged: they are computed again."""
     try:
         if not intact(path):
             return None
         cached = load_file(path)
         centroids, words, counts = (cached[name] for name in ("centroids", "words", "counts"))
-        shaped = centroids.ndim == 2 and centroids.shape[1] > 0 and words.ndim == 1
+        shaped = centroids.ndim == 2 and centroids.shape[1] == dimensions and words.ndim == 1
         typed = (centroids.dtype, words.dtype, counts.dtype) == (np.float32, np.int32, np.int64)
         if not shaped or not typed or counts.shape != (pictures,) or not np.isfinite(centroids).all():
             return None

@@ -95,7 +95,8 @@ GLOSSARY: dict[str, Meaning] = {
     ),
     "backbone": Meaning(
         "The network that turns a picture into a feature map: one vector for each cell of a coarse "
-        "grid. sift and hardnet describe keypoints instead, for bags of words and spatial verification.",
+        "grid. sift, hardnet, xfeat, aliked and disk describe keypoints instead, for bags of words and "
+        "spatial verification.",
     ),
     "pooling": Meaning(
         "How the vectors of the cells become one vector. max (MAC) keeps the strongest cell of each "

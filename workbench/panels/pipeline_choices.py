@@ -9,7 +9,7 @@ from dataclasses import replace
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.config.steps import WEIGHTINGS, Step, is_local
+from workbench.config.steps import LIGHTGLUE_FOR, WEIGHTINGS, Step, is_local
 from workbench.features.backbones import BACKBONES, BackboneSpec
 from workbench.features.vision_language import models_here
 from workbench.features.weights import availability, folder
@@ -101,6 +101,8 @@ def with_part(pipeline: str, label: str, value: str) -> str:
             steps = [str(step) for step in map(_unnamed, config.description.steps) if _fits(step, value)]
             reranking = [str(step) for step in map(_unnamed, config.reranking_steps) if _fits(step, value)]
             behind["Re-ranking"] = "/".join(reranking)
+        elif config.matcher and value not in LIGHTGLUE_FOR and is_local(value):
+            behind["Re-ranking"] = "/".join(str(_unnamed(step)) for step in config.reranking_steps)
     elif label == "Layer":
         layer = value or None
     elif label == "Pooling":

@@ -8,6 +8,8 @@ from workbench.descriptors.regions import rmac
 from workbench.features.backbones import BackboneSpec
 
 _POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
+_KEYPOINTS = {"sift": "SIFT", "hardnet": "HardNet", "xfeat": "XFeat", "aliked": "ALIKED", "disk": "DISK"}
+_FEW = 20  # pairs, for which the time of LightGlue is not worth a word
 _REDUCED = {"pca": "reduced to", "pcaw": "whitened to", "lw": "whitened from matching pairs to"}
 
 
@@ -48,14 +50,21 @@ def _reranked(step: Step) -> str:
         "diffusion": "diffusion over the {} nearest of each",
         "kreciprocal": "k-reciprocal neighbours (k1 {}, k2 {}, lambda {})",
         "he": "keypoints compared by signatures, at most {} of 64 bits different",
-        "sv": "the first {} verified by one homography" + f" of {step.tag} keypoints" * bool(step.tag),
+        "sv": "the first {} verified by one homography" + _verified(step),
     }[step.name].format(*values)
+
+
+def _verified(step: Step) -> str:
+    """The keypoints of a verification and what matches them, where it names them."""
+    keypoints, matcher = step.matched
+    matched = " matched by LightGlue" + ", seconds each" * (step.args[0] > _FEW) if matcher else ""
+    return f" of {keypoints} keypoints{matched}" if keypoints else matched and f" of keypoints{matched}"
 
 
 def _pooled(config: Config) -> str:
     """The pooling of an image into one vector, or into sums of residuals."""
     if config.has_words:
-        kind = "HardNet" if config.backbone.startswith("hardnet") else "SIFT"
+        kind = _KEYPOINTS[config.backbone.partition(":")[0]]
         words = f"{config.pooling.args[0]:,.0f} visual words of {kind} keypoints"
         if config.has_vectors:
             return f"bag of {words}, weighted by rarity"

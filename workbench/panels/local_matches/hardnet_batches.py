@@ -11,7 +11,7 @@ from workbench.common.progress import Progress
 from workbench.learning.hardnet import inspection as sampling
 from workbench.learning.hardnet.inspection import AT_ONCE, EACH, UNTRAINED, BatchSampler, MinedBatch
 from workbench.panels.base import Panel
-from workbench.panels.local_backbones import local_features, usable_features
+from workbench.panels.local_backbones import hardnets
 from workbench.panels.session import Session
 from workbench.panels.widgets.name_select import name_select
 from workbench.panels.widgets.patches import Cell, PatchRows, cell
@@ -60,10 +60,7 @@ class SamplingView(Panel[Request, tuple[Request, MinedBatch]]):
 
     def show_networks(self, _: object) -> None:
         """Offer the networks that exist; trained ones first."""
-        options = self.session.bench.options
-        texts = {name: text for text, name in local_features(options)}
-        trained = [(texts[name], name) for name in usable_features(options) if name != "sift"]
-        networks = [*trained, (UNTRAINED, UNTRAINED)]
+        networks = [*hardnets(self.session.bench.options), (UNTRAINED, UNTRAINED)]
         if networks != list(self.network.options):
             value = self.network.value
             self.network.options = networks

@@ -10,7 +10,7 @@ from workbench.collections.collection import Query
 from workbench.common.geometry import Box
 from workbench.common.picture_bytes import png
 from workbench.config.config import Config
-from workbench.config.steps import QUERY_RERANKING, VERIFIER
+from workbench.config.steps import LIGHTGLUE, QUERY_RERANKING, VERIFIER
 from workbench.figures.style import subtitle
 from workbench.local.matching import Match
 from workbench.panels.formatting import plural
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from workbench.bench.bench import Bench
 
 SIDE = 640  # pixels of a picture's longest side
-VERIFIED = 100  # results, where the pipeline verifies none
-EXPLAINED = "inliers", "ratio test", "keypoints"  # words of the glossary
+VERIFIED, MATCHED = 100, 10  # results, where the pipeline verifies none: by neighbours, and by LightGlue
 WORDS = 100  # rows of the table of words
 COLUMNS = [
     column("word", "Word", number=True, hint="its number in the vocabulary"),
@@ -51,17 +50,28 @@ class Request(NamedTuple):
 def with_features(pipeline: str, features: str) -> str:
     """The pipeline with other local features; only the parts that matter to them are kept."""
     config = Config.parse(pipeline)
-    if not features or features == config.local:
+    if not features or features == features_of(config):
         return str(config)
     if config.has_words:
-        return str(Config.parse(f"{features}/{config.pooling}/whole"))
+        keypoints, _, matcher = features.partition("+")
+        return str(Config.parse(f"{keypoints}/{config.pooling}/whole{f'/sv:1:{matcher}' * bool(matcher)}"))
     return str(Config.parse(f"{config.description}/{_verifying(1, features)}"))
 
 
-def verified_first(pipeline: str) -> int:
-    """The number of results that a pipeline verifies; VERIFIED if it verifies none."""
-    steps = Config.parse(pipeline).reranking_steps
-    return next((int(step.args[0]) for step in steps if step.name == "sv"), VERIFIED)
+def features_of(config: Config) -> str:
+    """The local features that a pipeline matches, and the network that matches them if there is one."""
+    return "+".join(filter(None, [config.local, config.matcher]))
+
+
+def verified_first(pipeline: str, features: str = "") -> int:
+    """The number of results that a pipeline verifies.
+
+    VERIFIED if it verifies none, or MATCHED if LightGlue, which takes seconds a pair, was chosen for it.
+    """
+    config = Config.parse(pipeline)
+    if features.endswith(LIGHTGLUE) and not config.matcher:
+        return MATCHED
+    return next((int(step.args[0]) for step in config.reranking_steps if step.name == "sv"), VERIFIED)
 
 
 def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str]:
@@ -74,8 +84,10 @@ def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str
     before = list(config.reranking_steps[: names.index("sv") if "sv" in names else None])
     if not any(step.name in QUERY_RERANKING for step in before):
         before = [step for step in before if step.name != "nojunk"]
-    chosen = features if features and not config.has_words else config.local
-    step = f"sv:{first}" if config.has_words else _verifying(first, chosen)
+    if config.has_words:
+        step = f"sv:{first}:{config.matcher}".rstrip(":")
+    else:
+        step = _verifying(first, features or features_of(config))
     parts = [str(config.description), ",".join(map(str, config.index_steps)), *map(str, before)]
     without = "/".join(filter(None, parts))
     return str(Config.parse(without)), str(Config.parse(f"{without}/{step}"))
@@ -112,18 +124,20 @@ def traits(bench: Bench, request: Request, match: Match) -> dict[str, Any]:
 def summary(match: Match, features: str) -> list[Line]:
     """The counts of matches and inliers, or why the image was not verified."""
     verified = match.verified
+    matching = "LightGlue" if features.endswith(LIGHTGLUE) else "ratio test"
+    explained = "inliers", matching, "keypoints"  # words of the glossary
     counts = f"{len(match.query):,} and {len(match.image):,} keypoints of {features}"
     matches = plural(len(verified.pairs), "match", "matches")
     if verified.model is None:
         return [
-            line(f"Not verified: {verified.why}.", "numbers", *EXPLAINED),
+            line(f"Not verified: {verified.why}.", "numbers", *explained),
             line(f"{matches}; {counts}.", "note"),
         ]
     inliers = plural(match.inliers, "inlier")
     more = int(verified.inside.sum()) - match.inliers
     repeated = f" {more:,} more are at positions that are counted already." if more else ""
     return [
-        line(f"{inliers} of {matches}", "numbers", *EXPLAINED),
+        line(f"{inliers} of {matches}", "numbers", *explained),
         line(f"{counts}; one homography explains the inliers.{repeated}", "note"),
     ]
 
@@ -160,7 +174,7 @@ def words_summary(match: Match, config: Config) -> list[Line]:
     if not config.has_words:
         return [
             line(
-                "Shared words need a bag of words or ASMK: choose sift or hardnet as the backbone.",
+                "Shared words need a bag of words or ASMK: choose sift or other keypoints as the backbone.",
                 "note",
                 "visual words",
             )

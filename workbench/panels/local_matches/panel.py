@@ -10,7 +10,7 @@ from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.local.matching import Match
 from workbench.panels.base import Panel
-from workbench.panels.local_backbones import local_features, usable_features
+from workbench.panels.local_backbones import matched_features, not_usable
 from workbench.panels.local_matches import model
 from workbench.panels.local_matches.hardnet_batches import SamplingView
 from workbench.panels.local_matches.model import Request
@@ -26,10 +26,6 @@ from workbench.panels.widgets.table import Table
 OF_PIPELINE = ("of the pipeline", "")
 WAITING = "The matches appear here once the collection is ranked; then choose a result."
 NOTHING = "There is no result to match: the ranking has no other image."
-MISSING = (
-    "HardNet's weights are missing here: choose sift, or train your own with workbench train hardnet; they "
-    "are then offered above."
-)
 
 
 class Matched(NamedTuple):
@@ -92,7 +88,7 @@ class LocalMatches(Panel[Request, Matched]):
 
     def show_features(self, _: object) -> None:
         """Offer the local features that exist."""
-        options = [OF_PIPELINE, *local_features(self.session.bench.options)]
+        options = [OF_PIPELINE, *matched_features(self.session.bench.options)]
         if options != list(self.features.options):
             value = self.features.value
             self.features.options = options
@@ -108,8 +104,8 @@ class LocalMatches(Panel[Request, Matched]):
         image = session.image
         if image not in session.images:
             image = first_result(session.ranking, query)
-        missing = features and features not in usable_features(session.bench.options)
-        self._message = MISSING if image and missing else NOTHING
+        missing = not_usable(session.bench.options, features) if features else ""
+        self._message = missing if image and missing else NOTHING
         if missing or not image:
             return None
         return Request(query, ranked.box, image, model.with_features(ranked.pipeline, features))
@@ -147,8 +143,9 @@ class LocalMatches(Panel[Request, Matched]):
             for name, value in {**traits, "lit": [[], []], "held": list(NOWHERE)}.items():
                 setattr(self.view, name, value)
         config = Config.parse(request.pipeline)
-        self.lines.lines = model.summary(match, config.local)
-        self.download.offer(model.files(match, config.local))
+        name = model.features_of(config)
+        self.lines.lines = model.summary(match, name)
+        self.download.offer(model.files(match, name))
         self.words_lines.lines = model.words_summary(match, config)
         with self.words.hold_sync():
             self.words.rows, self.words.chosen = model.word_rows(match), []

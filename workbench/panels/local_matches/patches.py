@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.common.progress import Progress
-from workbench.local.matching import Match
+from workbench.local.matching import Match, similarity
 from workbench.panels.base import Panel
 from workbench.panels.local_matches import model
 from workbench.panels.session import Session
@@ -171,7 +171,7 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
             f"patch of the {ROLES[1 - side]}",
             f"{ROLES[1 - side]}: {kind}",
             position(1 - side),
-            f"distance {first['distance']:.2f}, ratio {first['ratio']:.2f}",
+            similarity(first),
             opens=opens(1 - side),
         )
         return [keypoint, other]

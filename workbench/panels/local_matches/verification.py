@@ -80,7 +80,7 @@ class VerificationEffect(Panel[Request, Rankings]):
         session, ranked = self.session, self.session.ranked
         if ranked is None or not ranked.query:
             return None
-        first = self._first or verified_first(session.pipeline)
+        first = self._first or verified_first(session.pipeline, self.features)
         values = sorted({*CHOICES, first})
         slider = {"label": "Results verified", "name": "Verified", "values": [str(v) for v in values]}
         self.first.sliders = [{**slider, "at": values.index(first)}]
