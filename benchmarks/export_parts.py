@@ -3,6 +3,7 @@
     python benchmarks/export_parts.py    # networks with random weights, 24 pictures; 3 minutes
 
 Each pipeline is exported by ``workbench export`` in single precision, whose check compares four photographs.
+MobileNetV2 is left out: with random weights its maps are zero.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ NETWORKS = (
     "vgg16@random/max/whole",
     "vgg16@fc6@random/code/whole",
     "resnet50@random/max/whole",
-    "mobilenet_v2@random/max/whole",
     "convnext_tiny@random/max/whole",
     "fasterrcnn_resnet50_fpn@random/max/whole",
     "dinov2_small@random/max/whole",
