@@ -1,4 +1,4 @@
-"""Modules of networks that PyTorch converts, in place of those that it does not, while a network is traced."""
+"""Modules that PyTorch converts, in place of those of a network that it does not, while it is traced."""
 
 from __future__ import annotations
 
