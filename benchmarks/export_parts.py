@@ -1,6 +1,6 @@
 """Which backbones and steps of a pipeline can be exported, each with its cosine or the reason.
 
-    python benchmarks/export_parts.py    # networks with random weights, 24 pictures; 3 minutes
+    python benchmarks/export_parts.py    # networks with random weights, 288 pictures; some minutes
 
 Each pipeline is exported by ``workbench export`` in single precision, whose check compares four photographs.
 MobileNetV2 is left out: with random weights its maps are zero.
@@ -22,6 +22,7 @@ from workbench.config.errors import WorkbenchError
 from workbench.export.export import export
 
 BASE = "efficientnet_lite0"
+SIDE = 96  # pixels
 NETWORKS = (
     f"{BASE}/max/whole",
     "alexnet@random/max/whole",
@@ -42,23 +43,18 @@ STEPS = (
     *(f"{BASE}/max/{regions}" for regions in ("rmac:3", "rmac+:3", "grid:2x2", "proposals:5")),
     *(f"{BASE}/max/rmac:2/{step}" for step in ("centre", "attention", "norm", "power:0.5", "scales:2")),
     *(f"{BASE}/max/rmac:2/{step}" for step in ("pca:8", "pcaw:8")),
-    *(
-        f"{BASE}/max/whole/pca:8/{code}"
-        for code in ("itq:8", "lsh:8", "sh:8", "pq:2:4", "opq:2:4", "ivf:2,pq:2:4")
-    ),
+    *(f"{BASE}/max/whole/pca:8/{code}" for code in ("itq:8", "lsh:8", "sh:8", "pq:2", "opq:2", "ivf:2,pq:2")),
     *(f"{BASE}/max/whole/{step}" for step in ("ivf:2", "hnsw:8", "aqe:2", "dba:2", "sv:5")),
 )
 
 
 def photographs(folder: Path) -> Path:
-    """24 parts of photographs."""
+    """288 parts of photographs, as many as product codes need."""
     for name in ("astronaut", "coffee", "chelsea", "rocket"):
         picture = Image.fromarray(np.asarray(getattr(data, name)()))
-        for part in range(6):
-            left, top = part % 3 * picture.width // 4, part // 3 * picture.height // 4
-            picture.crop((left, top, left + picture.width // 2, top + picture.height // 2)).save(
-                folder / f"{name} {part}.png"
-            )
+        for part in range(72):
+            left, top = part % 9 * (picture.width - SIDE) // 8, part // 9 * (picture.height - SIDE) // 7
+            picture.crop((left, top, left + SIDE, top + SIDE)).save(folder / f"{name} {part:02}.png")
     return folder
 
 
