@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ from workbench.descriptors.description import Descriptors, describe_maps
 from workbench.descriptors.regions import regions
 from workbench.descriptors.whitening import Whitening
 from workbench.export import code_graph
-from workbench.export.builder import Builder
+from workbench.export.builder import OPSET, Builder
+from workbench.export.convertible import convertible
 from workbench.export.descriptor_graph import descriptor
 from workbench.export.region_graph import lay_regions
 from workbench.search import faiss_index
@@ -99,3 +102,23 @@ def test_codes_are_those_of_the_index(index: str) -> None:
     codes = np.stack([session.run(None, {"vector": vector[None]})[0][0] for vector in vectors[:40]])
     expected = np.stack([code_graph.encode(built, vector) for vector in vectors[:40]])
     assert (np.unpackbits(codes) == np.unpackbits(expected)).mean() > 0.999  # a value may be rounded
+
+
+@pytest.mark.parametrize("counts", [(6, 6), (7, 7), (2, 5)])
+def test_poolings_to_a_fixed_size_are_those_of_pytorch_for_every_shape(counts: tuple[int, int]) -> None:
+    """As before the layers fc6 of AlexNet and VGG: the parts overlap where the sizes do not divide."""
+    model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(counts), torch.nn.Flatten())
+    file, pooling, random = io.BytesIO(), model[0], torch.Generator().manual_seed(0)
+    with convertible(model), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing
+        axes = {"maps": {2: "height", 3: "width"}}
+        example = (torch.zeros(1, 3, 8, 9),)
+        torch.onnx.export(
+            model, example, file, dynamo=False, input_names=["maps"], dynamic_axes=axes, opset_version=OPSET
+        )
+    assert model[0] is pooling
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    for height, width in SHAPES:
+        maps = torch.randn((1, 3, height, width), generator=random)
+        (pooled,) = session.run(None, {"maps": maps.numpy()})
+        assert pooled == pytest.approx(model(maps).numpy(), abs=1e-5), (height, width)

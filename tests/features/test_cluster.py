@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -12,11 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import workbench
 from tests.support.extraction import NETWORK, pictures, stored
 from tests.support.pictures import folder_of, picture
-from workbench.common.progress import Cancelled
+from tests.support.videos import write_video
+from workbench.common.progress import Cancelled, silent
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
@@ -124,6 +128,38 @@ def test_a_worker_that_comes_late_and_one_that_is_killed_change_no_byte(
     assert told[-1] == ("extracting timm:test_resnet", IMAGES, IMAGES)
 
 
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two videos of 40 seconds."""
+    folder = tmp_path_factory.mktemp("clips")
+    for number, name in enumerate(("a clip", "b")):
+        frames = (np.asarray(picture(100 * number + second, (160, 120))) for second in range(40))
+        write_video(folder / f"{name}.mp4", (frame for frame in frames for _ in range(5)), fps=5.0)
+    return folder
+
+
+@pytest.mark.parametrize("pipeline", [f"{NETWORK}/max/whole", "sift/bow:16/whole"])
+def test_moments_of_videos_are_described_to_the_same_bytes_although_a_worker_is_killed(
+    workers: Any, clips: Path, tmp_path: Path, pipeline: str
+) -> None:
+    workers.scale(2)
+    killed: list[int] = []
+
+    def progress(task: str, done: int, total: int) -> None:
+        if 8 <= done < total == 80 and not killed and task.startswith(("extracting", "describing")):
+            killed.append(workers.workers[max(workers.workers)].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    described = []
+    for scheduler, watch in (("local", silent), (workers.scheduler_address, progress)):
+        cache = tmp_path / scheduler.partition(":")[0]
+        bench = workbench.open(clips, cache=cache, size=160, device="cpu", scheduler=scheduler)
+        vectors = bench.engine.describe(Config.parse(pipeline), watch).descriptors.vectors
+        described.append((stored(cache), vectors.tolist()))
+    assert killed and len(described[0][1]) == 80
+    assert described[0][0] and described[0] == described[1]
+
+
 def test_a_run_that_is_cancelled_is_continued_by_the_next(
     workers: Any, photos: list[Picture], undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -200,6 +236,47 @@ def test_a_scheduler_that_ends_in_the_middle_is_named(
             source(tmp_path, lost.scheduler_address).extract(photos, 1, progress)
     closing.join()
     assert not stored(tmp_path)
+
+
+def test_a_worker_is_no_scheduler(workers: Any, photos: list[Picture], tmp_path: Path) -> None:
+    workers.scale(2)
+    until(lambda: len(workers.scheduler.workers) == 2)
+    with pytest.raises(WorkbenchError, match="is a worker of Dask, which is not a scheduler"):
+        source(tmp_path, next(iter(workers.scheduler.workers))).extract(photos)
+
+
+def test_another_program_at_the_address_is_named(photos: list[Picture], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        answering = threading.Thread(
+            target=lambda: listening.accept()[0].sendall(b"HTTP/1.1 400 Bad\r\n\r\n")
+        )
+        answering.start()
+        address = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(WorkbenchError, match=f"at '{address}' is another program than Dask"):
+            source(tmp_path, address).extract(photos)
+        answering.join()
+
+
+def test_a_program_that_says_nothing_is_no_scheduler(
+    photos: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_CONNECT", 0.2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        pytest.raises(WorkbenchError, match="does not answer within"),
+    ):
+        source(tmp_path, f"tcp://127.0.0.1:{listening.getsockname()[1]}").extract(photos)
+
+
+def test_a_worker_without_the_workbench_is_named(
+    workers: Any, photos: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function that it cannot import is one that was never there."""
+    workers.scale(1)
+    monkeypatch.setattr(cluster_dispatch.process_batches, "__module__", "workbench.not_installed_there")
+    monkeypatch.setitem(sys.modules, "workbench.not_installed_there", cluster_task)
+    with pytest.raises(WorkbenchError, match=r"worker tcp://\S+ does not have this version .*not_installed"):
+        source(tmp_path, workers.scheduler_address).extract(photos)
 
 
 def test_a_scheduler_that_does_not_answer_is_named_with_the_command_that_starts_one(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -230,3 +231,15 @@ def test_without_a_server_the_message_says_how_to_start_one() -> None:
 def test_indexes_that_a_server_does_not_have_are_refused_before_it_is_asked(index: str) -> None:
     with pytest.raises(WorkbenchError, match="not available on an index server; valid there: exact"):
         milvus_index.check_served(parse_index(index))
+
+
+def test_without_the_client_the_message_names_the_install_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    monkeypatch.setattr(milvus_client, "_clients", {})
+    bench = workbench.open(folder_of(tmp_path, 4), cache=tmp_path / "cache", index_server="milvus:http://h:1")
+    with pytest.raises(WorkbenchError, match=r'pip install "retrieval-workbench\[milvus\]"'):
+        bench.search("000.jpg", pipeline=PIPELINE)
+    with pytest.raises(WorkbenchError, match=r'pip install "retrieval-workbench\[milvus\]"'):
+        milvus_client.version(IndexServer.parse("milvus:http://h:1"))

@@ -72,9 +72,9 @@ def _extract(folder: Path, cache: Path, backbone: str, size: int, most: int | No
 
 
 def stored(cache: Path) -> dict[str, bytes]:
-    """The content of all files of the stores below a cache, except locks."""
+    """The content of all files of the stores of maps and local features below a cache, except locks."""
     files = {}
-    for path in sorted((cache / "maps").rglob("*")):
+    for path in sorted(path for kind in ("maps", "local") for path in (cache / kind).rglob("*")):
         if path.is_file() and path.name != ".lock":
             with contextlib.suppress(FileNotFoundError):  # renamed meanwhile by another process
                 files[str(path.relative_to(cache))] = path.read_bytes()

@@ -14,14 +14,16 @@ from workbench.config.config import Config
 from workbench.config.index_server import IndexServer
 from workbench.config.options import Options
 from workbench.engine.description import DescribedCollection
-from workbench.search import index_io, milvus_build, milvus_index
+from workbench.search import index_io, milvus_build, milvus_client, milvus_index
 from workbench.search.milvus_index import MilvusIndex
 
 
 def check_index_server(config: Config, options: Options) -> None:
-    """Raise WorkbenchError, before any work, where the index server has no such index."""
+    """Raise WorkbenchError, before any work, where the index server has no such index, or its client is not
+    installed."""
     if options.index_server:
         milvus_index.check_served(config.index_steps)
+        milvus_client.check_installed()
 
 
 def served_index(

@@ -15,6 +15,7 @@ import torch
 from workbench.common.lazy import lazy_module
 from workbench.config.errors import WorkbenchError
 from workbench.export.builder import OPSET
+from workbench.export.convertible import convertible
 from workbench.features.map_source import MapSource
 from workbench.features.network import Network, forward
 
@@ -44,7 +45,7 @@ def network_graph(network: Network, source: MapSource) -> Any:
     shape = (side, side) if side else (_TRACED[0] * stride, _TRACED[1] * stride)
     axes = {} if side else {"pixels": {2: "height", 3: "width"}}
     try:
-        with torch.no_grad(), warnings.catch_warnings(), _silent_output():
+        with torch.no_grad(), warnings.catch_warnings(), _silent_output(), convertible(network.model):
             warnings.simplefilter("ignore")  # of tracing, whose result is checked
             torch.onnx.export(
                 _Traced(network).eval(),

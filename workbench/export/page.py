@@ -99,8 +99,8 @@ def _document(about: dict[str, Any], model: bytes, codes: bytes, pictures: bytes
     facts = {
         "Pipeline": about["pipeline"],
         "Images": f"{len(about['images']):,} of {about['collection']}",
-        "On this device": f"network {len(model) / 1e6:.1f} MB ({about['precision']}), codes "
-        f"{len(codes) / 1e6:.2f} MB, thumbnails {len(pictures) / 1e6:.2f} MB",
+        "On this device": f"network {_size(model)} ({about['precision']}), codes {_size(codes)}, thumbnails "
+        f"{_size(pictures)}",
         "Checked": f"cosine to the pipeline at least {about['cosine']:.5f} on {about['photos']} photographs",
     }
     rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts.items())
@@ -133,6 +133,10 @@ def _document(about: dict[str, Any], model: bytes, codes: bytes, pictures: bytes
 
 def _text(value: object) -> str:
     return html.escape(printable(value))
+
+
+def _size(content: bytes) -> str:
+    return f"{len(content) / 1e6:.1f} MB" if len(content) >= 1e5 else f"{len(content) / 1e3:.1f} KB"
 
 
 def _packed(content: bytes) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import pickle
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -69,7 +72,7 @@ def _work(
 
         def report() -> None:
             if tasks.workers == {}:
-                progress(f"waiting for a worker of {address}", 0, 0)
+                progress(f"waiting for a worker; start one with: dask worker {address}", 0, 0)
             else:
                 progress(task, done, total)
 
@@ -98,8 +101,11 @@ def _connected(address: str, progress: Progress) -> Iterator[Client]:
     from distributed import Client
 
     left = threading.Event()
+    for name in ("client", "batched"):  # they tell of what is lost, which is handled or raised here
+        logging.getLogger(f"distributed.{name}").setLevel(logging.CRITICAL)
 
     def connect() -> Client:
+        _check_scheduler(address)
         client = Client(address, timeout=_CONNECT, set_as_default=False, name="workbench")
         if left.is_set():
             client.close()
@@ -107,10 +113,10 @@ def _connected(address: str, progress: Progress) -> Iterator[Client]:
 
     try:
         client = interruptible(connect, progress, f"connecting to {address}")
-    except (OSError, ValueError) as error:
+    except OSError:
         raise WorkbenchError(
-            f"scheduler {address!r} does not answer ({str(error).splitlines()[0]}); start one with "
-            "'dask scheduler', and on each machine 'dask worker ADDRESS'"
+            f"scheduler {address!r} does not answer within {_CONNECT} s; start one with 'dask scheduler', "
+            "and on each machine 'dask worker ADDRESS'"
         ) from None
     except BaseException:
         left.set()
@@ -120,6 +126,40 @@ def _connected(address: str, progress: Progress) -> Iterator[Client]:
     finally:
         # Where the network is cut, it takes long to say good-bye.
         threading.Thread(target=client.close, name="cluster-close", daemon=True).start()
+
+
+def _check_scheduler(address: str) -> None:
+    """Raise OSError if nothing answers at an address, and WorkbenchError if that is no scheduler.
+
+    A client of anything else waits without end, or fails with any exception.
+    """
+    from distributed import Security
+    from distributed.core import rpc
+
+    arguments = Security().get_connection_args("client")
+    if address.startswith("tls:") and arguments.get("ssl_context") is None:
+        raise WorkbenchError(
+            f"scheduler {address!r} needs certificates: name them in the configuration of Dask, as "
+            "distributed.comm.tls"
+        )
+
+    async def ask() -> str:
+        async with rpc(address, timeout=_CONNECT, connection_args=arguments) as remote:
+            kind = str((await remote.identity())["type"]).lower()
+        return kind if kind == "scheduler" else f"a {kind} of Dask"
+
+    with ThreadPoolExecutor(1) as thread:  # this one may run the event loop of a notebook
+        try:
+            kind = thread.submit(asyncio.run, asyncio.wait_for(ask(), _CONNECT)).result()
+        except OSError:
+            raise
+        except Exception as error:  # of any type, by what it takes the answer for
+            kind = f"another program than Dask ({type(error).__name__})"
+    if kind != "scheduler":
+        raise WorkbenchError(
+            f"at {address!r} is {kind}, which is not a scheduler; give the address that 'dask scheduler' "
+            "prints"
+        )
 
 
 @contextlib.contextmanager

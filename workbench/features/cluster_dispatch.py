@@ -35,7 +35,21 @@ class _Running(NamedTuple):
 
     thread: _Thread
     batches: list[list[Item]]
-    fetching: Any
+    future: Future
+
+
+class _Call:
+    """A call of ``process_batches`` that is made where it is unpickled.
+
+    So that a worker without the workbench fails in its task and goes on: a function that a worker cannot
+    unpickle ends its connection without a word.
+    """
+
+    def __init__(self, job: bytes, batches: bytes) -> None:
+        self._arguments = job, batches
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return process_batches, self._arguments
 
 
 class Dispatch:
@@ -78,6 +92,11 @@ class Dispatch:
             key, result = self._ended.get(timeout=_PACE)
             while True:
                 ended = self._running.pop(key, None)
+                if isinstance(result, ImportError) and ended is not None:
+                    raise WorkbenchError(
+                        f"worker {ended.thread[0]} does not have this version of the workbench ({result}); "
+                        "install the same packages there and run again"
+                    )
                 if isinstance(result, BaseException) and (ended is not None or not key):
                     raise result
                 if ended is not None:
@@ -119,12 +138,11 @@ class Dispatch:
     def _start(self, thread: _Thread, batches: list[list[Item]]) -> None:
         absolute = [[replace(item, path=item.path.absolute()) for item in batch] for batch in batches]
         key = f"{self._name}-{uuid.uuid4().hex}"
-        future = self._client.submit(
-            process_batches, self._job, pickle.dumps(absolute), key=key, workers=[thread[0]]
-        )
+        call = pickle.dumps(_Call(self._job, pickle.dumps(absolute)))
+        future = self._client.submit(pickle.loads, call, key=key, workers=[thread[0]])
         loop: Any = self._client.loop
-        fetching = asyncio.run_coroutine_threadsafe(self._fetch(key, future), loop.asyncio_loop)
-        self._running[key] = _Running(thread, batches, fetching)
+        asyncio.run_coroutine_threadsafe(self._fetch(key, future), loop.asyncio_loop)
+        self._running[key] = _Running(thread, batches, future)
 
     async def _fetch(self, key: str, future: Future) -> None:
         """Wait for the result of a task, which may be lost with its worker."""
@@ -138,7 +156,7 @@ class Dispatch:
 
     def _do_again(self, lost: _Running) -> None:
         """Do the batches of a worker that is lost again, each by itself."""
-        lost.fetching.cancel()
+        self._client.cancel([lost.future])  # which ends the wait for it
         self._lost.extend(lost.batches)
         if len(lost.batches) == 1:
             first = lost.batches[0][0]
@@ -151,5 +169,5 @@ class Dispatch:
 
     def close(self) -> None:
         self._closed.set()
-        for running in self._running.values():
-            running.fetching.cancel()
+        with contextlib.suppress(Exception):  # where the connection is lost
+            self._client.cancel([running.future for running in self._running.values()])

@@ -1,7 +1,4 @@
-"""The task of a cluster: some batches of an extraction, processed by a worker.
-
-The scheduler imports this module too, so that it imports nothing heavy at its beginning.
-"""
+"""The task of a cluster: some batches of an extraction, processed by a worker."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from workbench.common.packages import import_extra
+from workbench.common.packages import import_extra, require_extra
 from workbench.config.errors import WorkbenchError
 from workbench.config.index_server import TOKEN, IndexServer
 
@@ -35,6 +35,11 @@ _RECONNECTING = {
     "grpc.min_reconnect_backoff_ms": 1000,
     "grpc.max_reconnect_backoff_ms": 1000,
 }
+
+
+def check_installed() -> None:
+    """Raise WorkbenchError with the install command if the client is missing; it is not imported."""
+    require_extra("milvus", "index servers", "grpc", "pymilvus")
 
 
 def client(server: IndexServer) -> Any:
@@ -86,6 +91,7 @@ def _connected(server: IndexServer) -> Any:
 @contextmanager
 def answering(server: IndexServer, what: str) -> Iterator[None]:
     """Raise what the client raises as WorkbenchError, which says what was being done and how to go on."""
+    check_installed()
     import grpc
     from pymilvus.exceptions import MilvusException
 

@@ -85,6 +85,12 @@ function picture(image) {
   return element;
 }
 
+// The beginning and the end of a name, which tell a folder and its file.
+function shortened(name) {
+  const characters = [...name];
+  return characters.length <= 32 ? name : `${characters.slice(0, 14).join("")}…${characters.slice(-17).join("")}`;
+}
+
 function show(results) {
   const list = document.querySelector("ol");
   list.replaceChildren(...results.map(({ image, score }, rank) => {
@@ -94,7 +100,8 @@ function show(results) {
     caption.append(Object.assign(document.createElement("b"), { textContent: rank + 1 }),
       Object.assign(document.createElement("span"), { textContent: about.spherical ? score.toFixed(2) : `${Math.round(100 * score)} %` }));
     name.className = "name";
-    name.textContent = name.title = about.images[image];
+    name.title = about.images[image];
+    name.textContent = shortened(name.title);
     button.type = "button";
     button.append(picture(image), caption, name);
     button.title = "Rank the images by this one";

@@ -220,7 +220,9 @@ class TradeoffPanel(Panel[Request, Tradeoff | Row]):
             self.axes.layout.display = None if rows else "none"
             missing = [name for name in self.chips.chosen if self.stale or name not in rows]
             self.note.lines = [
-                *table.note(self.tradeoff, self.stale, has_truth),
+                *table.note(
+                    self.tradeoff, self.stale, has_truth, self.session.bench.engine.options.index_server
+                ),
                 *table.to_measure(missing, self.session.bench.collection),
             ]
 

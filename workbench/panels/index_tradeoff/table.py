@@ -99,7 +99,7 @@ def front_in_words(indexes: Mapping[str, IndexMeasures], x: str, y: str) -> str:
     return f"Pareto front of {names}, which nothing beats: {' · '.join(best)}"
 
 
-def note(tradeoff: Tradeoff | None, stale: bool, has_truth: bool) -> list[Line]:
+def note(tradeoff: Tradeoff | None, stale: bool, has_truth: bool, index_server: str) -> list[Line]:
     """How the numbers were measured; a warning if they belong to another description."""
     if stale and tradeoff is not None:
         text = f"Measured for {tradeoff.described.config}. Measure starts again for the pipeline now."
@@ -110,6 +110,8 @@ def note(tradeoff: Tradeoff | None, stale: bool, has_truth: bool) -> list[Line]:
     images, queries = len(tradeoff.database), len(tradeoff.queries)
     truth = "mAP without re-ranking. " if has_truth else ""
     text += f" {truth}{images:,} images, {queries:,} queries, each timed alone, its own image left out."
+    if index_server:
+        text += " Measured in this process by FAISS, not by the index server."
     return [line(text, "note", "recall@k")]
 
 
