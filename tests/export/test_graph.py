@@ -108,7 +108,8 @@ def test_codes_are_those_of_the_index(index: str) -> None:
 def test_poolings_to_a_fixed_size_are_those_of_pytorch_for_every_shape(counts: tuple[int, int]) -> None:
     """As before the layers fc6 of AlexNet and VGG: the parts overlap where the sizes do not divide."""
     model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(counts), torch.nn.Flatten())
-    file, pooling, random = io.BytesIO(), model[0], torch.Generator().manual_seed(0)
+    file: Any = io.BytesIO()  # which torch.onnx takes, although its annotation says a path
+    pooling, random = model[0], torch.Generator().manual_seed(0)
     with convertible(model), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing
         axes = {"maps": {2: "height", 3: "width"}}
