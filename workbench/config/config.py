@@ -125,19 +125,28 @@ class Config:
         return self.pooling.name not in ASMK
 
     @cached_property
+    def has_cells(self) -> bool:
+        """Whether the local features that are compared by words are the cells of a backbone's map."""
+        return self.pooling.name in ASMK and not is_local(self.backbone)
+
+    @cached_property
     def compared(self) -> str | None:
-        """The local features that ``asmk`` or re-ranking by ``sv`` or ``he`` compares, else None."""
+        """The keypoints that ``asmk`` or re-ranking by ``sv`` or ``he`` compares, else None."""
         step = next((step for step in self.reranking_steps if step.name in ("sv", "he")), None)
         if step is None:
-            return None if self.has_vectors else self.backbone
+            return None if self.has_vectors or self.has_cells else self.backbone
         if step.tag is not None:
             return step.tag if step.tag in LOCAL else f"hardnet:{step.tag}"
         return self.backbone if is_local(self.backbone) else VERIFIER
 
     @cached_property
     def local(self) -> str:
-        """The local features that are compared, or else those that spatial verification would compare."""
-        return self.compared or (self.backbone if is_local(self.backbone) else VERIFIER)
+        """The local features that are compared, or else those that spatial verification would compare.
+
+        The backbone itself where its cells are compared and nothing is verified.
+        """
+        own = is_local(self.backbone) or self.has_cells
+        return self.compared or (self.backbone if own else VERIFIER)
 
     @cached_property
     def description(self) -> Config:

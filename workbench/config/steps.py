@@ -139,6 +139,7 @@ RERANKING_STEPS: dict[str, Spec] = {
 ASMK = ("asmk", "asmk-full")  # poolings that compare keypoints and give an image no vector
 WORDS = ("bow", *ASMK)  # poolings of keypoints
 WHOLE = ("code", *WORDS)  # poolings of the whole image: their regions need not be written
+CELL_STEPS = ("scales", *WHITENINGS, "sv")  # steps with a meaning for cells that ``asmk`` compares
 LOCAL = ("sift", "hardnet")  # backbones that describe keypoints, not cells of a map
 VISION_LANGUAGE = ("clip:", "siglip:")  # how the backbones of vision–language models begin
 VERIFIER = "sift"  # the keypoints of ``sv`` where it names none and the backbone has none

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import (
+    CELL_STEPS,
     INDEX_STEPS,
     LOCAL,
     QUERY_RERANKING,
@@ -48,6 +49,9 @@ def check(config: Config) -> None:
 
 def check_local(config: Config) -> None:
     """Raise WorkbenchError where a part needs keypoints and the backbone has none, or the reverse."""
+    if config.has_cells:
+        _check_cells(config)
+        return
     words = config.has_words
     invalid = [] if config.has_vectors else [step for step in config.steps if step.name != "sv"]
     if invalid:
@@ -88,6 +92,16 @@ def check_local(config: Config) -> None:
         )
     if embedded and embedded.args[0] > 64:
         raise WorkbenchError(f"re-ranking {embedded}: signatures have 64 bits; valid: he:1 to he:64")
+
+
+def _check_cells(config: Config) -> None:
+    """Raise WorkbenchError where a part has no meaning for the cells of a map compared by words."""
+    invalid = next((step for step in config.steps if step.name not in CELL_STEPS), None)
+    if invalid is not None:
+        raise WorkbenchError(
+            f"step {invalid}: {config.pooling.name} compares cells of the same word and gives an image no "
+            f"vector; valid: {', '.join(CELL_STEPS)}"
+        )
 
 
 def check_search(config: Config) -> None:

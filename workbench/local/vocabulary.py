@@ -19,7 +19,7 @@ from workbench.common.files import replace_file
 from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
-from workbench.local.features import LocalFeatures, LocalSource
+from workbench.local.features import FeatureSource, LocalFeatures
 from workbench.search import kmeans
 
 faiss = lazy_module("faiss")
@@ -86,7 +86,7 @@ class VisualWords:
 
 
 def describe(
-    source: LocalSource,
+    source: FeatureSource,
     keys: Sequence[str],
     count: int,
     fit_on: Sequence[int],
@@ -98,7 +98,7 @@ def describe(
     """
     digest = blake2b(digest_size=12)
     for part in (
-        source.store.folder.name,
+        source.identity,
         count,
         source.options.seed,
         f"{ROUNDS} in two levels" if count > LARGE else ROUNDS,
@@ -162,11 +162,11 @@ def nearest_words(descriptors: np.ndarray, index: Any, count: int) -> np.ndarray
 
 
 def _learn(
-    source: LocalSource, keys: Sequence[str], count: int, fit_on: Sequence[int], progress: Progress
+    source: FeatureSource, keys: Sequence[str], count: int, fit_on: Sequence[int], progress: Progress
 ) -> dict[str, np.ndarray]:
     """Learn the vocabulary and assign the keypoints of every picture to words."""
     fitted = np.isin(np.arange(len(keys)), list(fit_on))
-    features: dict[int, LocalFeatures] = dict(source.read(keys))  # memory-mapped: nothing is copied yet
+    features = source.by_row(keys)
     counts = np.array([len(features[row]) for row in range(len(keys))], np.int64)
     total = int(counts[fitted].sum())
     rng = np.random.default_rng([source.options.seed, 6])
