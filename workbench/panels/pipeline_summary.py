@@ -6,6 +6,7 @@ from workbench.config.config import Config
 from workbench.config.steps import CODES, Step, cell_count
 from workbench.descriptors.regions import rmac
 from workbench.features.backbones import BackboneSpec
+from workbench.local.cells import MOST
 
 _POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
 _REDUCED = {"pca": "reduced to", "pcaw": "whitened to", "lw": "whitened from matching pairs to"}
@@ -55,8 +56,10 @@ def _reranked(step: Step) -> str:
 def _pooled(config: Config) -> str:
     """The pooling of an image into one vector, or into sums of residuals."""
     if config.has_words:
-        kind = "HardNet" if config.backbone.startswith("hardnet") else "SIFT"
-        words = f"{config.pooling.args[0]:,.0f} visual words of {kind} keypoints"
+        kind = "HardNet keypoints" if config.backbone.startswith("hardnet") else "SIFT keypoints"
+        if config.has_cells:
+            kind = f"up to {MOST:,} strong cells of the map"
+        words = f"{config.pooling.args[0]:,.0f} visual words of {kind}"
         if config.has_vectors:
             return f"bag of {words}, weighted by rarity"
         _, alpha, tau = config.pooling.args
@@ -90,8 +93,9 @@ def description_of(pipeline: str) -> str:
             reduced = _REDUCED[step.name]
             if step.name == "pcaw" and step.strength != 1:
                 reduced = f"whitened at strength {step.strength:g} to"
-            words.append(f"{reduced} {size} numbers" + f" by {step.learned!r}" * bool(step.learned))
-            words += [] if coded else [f"{size * 4 / 1024:.3g} KB an image"]
+            whole = "numbers a cell" if config.has_cells else "numbers"
+            words.append(f"{reduced} {size} {whole}" + f" by {step.learned!r}" * bool(step.learned))
+            words += [] if coded or config.has_cells else [f"{size * 4 / 1024:.3g} KB an image"]
     indexed = " · ".join(map(_indexed, config.index_steps))
     words += [f"approximate: {indexed}"] if indexed else []
     return " · ".join([*words, *map(_reranked, config.reranking_steps)])

@@ -12,6 +12,7 @@ from workbench.common.picture_bytes import png
 from workbench.config.config import Config
 from workbench.config.steps import QUERY_RERANKING, VERIFIER
 from workbench.figures.style import subtitle
+from workbench.local.cells import CellFeatures
 from workbench.local.matching import Match
 from workbench.panels.formatting import plural
 from workbench.panels.widgets.download import File
@@ -53,7 +54,7 @@ def with_features(pipeline: str, features: str) -> str:
     config = Config.parse(pipeline)
     if not features or features == config.local:
         return str(config)
-    if config.has_words:
+    if config.has_words and not config.has_cells:
         return str(Config.parse(f"{features}/{config.pooling}/whole"))
     return str(Config.parse(f"{config.description}/{_verifying(1, features)}"))
 
@@ -67,15 +68,17 @@ def verified_first(pipeline: str) -> int:
 def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str]:
     """The pipeline up to its verification, and the same with the ``first`` results verified.
 
-    With words, a pipeline verifies its own keypoints, whatever ``features`` says.
+    With words of keypoints, a pipeline verifies these, whatever ``features`` says; cells have no exact place
+    and are verified by keypoints.
     """
     config = Config.parse(pipeline)
     names = [step.name for step in config.reranking_steps]
     before = list(config.reranking_steps[: names.index("sv") if "sv" in names else None])
     if not any(step.name in QUERY_RERANKING for step in before):
         before = [step for step in before if step.name != "nojunk"]
-    chosen = features if features and not config.has_words else config.local
-    step = f"sv:{first}" if config.has_words else _verifying(first, chosen)
+    own = config.has_words and not config.has_cells
+    chosen = features or config.compared or VERIFIER
+    step = f"sv:{first}" if own else _verifying(first, chosen)
     parts = [str(config.description), ",".join(map(str, config.index_steps)), *map(str, before)]
     without = "/".join(filter(None, parts))
     return str(Config.parse(without)), str(Config.parse(f"{without}/{step}"))
@@ -112,7 +115,8 @@ def traits(bench: Bench, request: Request, match: Match) -> dict[str, Any]:
 def summary(match: Match, features: str) -> list[Line]:
     """The counts of matches and inliers, or why the image was not verified."""
     verified = match.verified
-    counts = f"{len(match.query):,} and {len(match.image):,} keypoints of {features}"
+    kind = "cells" if isinstance(match.query, CellFeatures) else "keypoints"
+    counts = f"{len(match.query):,} and {len(match.image):,} {kind} of {features}"
     matches = plural(len(verified.pairs), "match", "matches")
     if verified.model is None:
         return [
@@ -165,6 +169,8 @@ def words_summary(match: Match, config: Config) -> list[Line]:
                 "visual words",
             )
         ]
+    if config.has_cells and config.compared is not None:
+        return [line("These keypoints verify results; the visual words are those of cells.", "note")]
     count, total = len(match.words), float(match.words["contribution"].sum())
     if not count:
         return [line("The two share no visual word.", "note")]
