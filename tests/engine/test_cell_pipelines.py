@@ -14,6 +14,7 @@ from tests.support.benches import mean_ap_of
 from tests.support.pictures import folder_of
 from workbench.bench.bench import Bench
 from workbench.config.errors import WorkbenchError
+from workbench.export.export import check_pipeline
 from workbench.features.network import Network
 from workbench.local import asmk
 from workbench.local.asmk import Kernel
@@ -132,8 +133,17 @@ def test_three_images_have_fewer_cells_than_words(folder: Path, tmp_path: Path) 
 def test_vectors_of_a_layer_have_no_cells(bench: Bench) -> None:
     with pytest.raises(WorkbenchError, match="no cells for asmk"):
         bench.search("kind1/001.jpg", pipeline="efficientnet_lite0@pool/asmk:32/whole")
-    with pytest.raises(WorkbenchError, match="efficientnet_lite0/max/rmac:3"):
-        bench.studies.embedding(pipeline="efficientnet_lite0/asmk:32/whole")
+
+
+def test_studies_of_vectors_and_exports_name_another_pooling(bench: Bench) -> None:
+    def classify(pipeline: str) -> object:
+        return bench.classify("kind1/001.jpg", pipeline=pipeline)
+
+    for study in (bench.studies.embedding, classify):
+        with pytest.raises(WorkbenchError, match=r"compares cells .* another pooling, as in"):
+            study(pipeline=PIPELINE)
+    with pytest.raises(WorkbenchError, match="pooling asmk:32 cannot be exported"):
+        check_pipeline(bench.engine.config(PIPELINE), "float32")
 
 
 def test_results_are_verified_by_keypoints_and_matches_are_of_cells(bench: Bench) -> None:

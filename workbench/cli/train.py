@@ -85,7 +85,7 @@ def backbone(
     opened: Opening,
     name: NAME,
     backbone: Annotated[str, typer.Option(help="a convolutional backbone")] = "efficientnet_lite0",
-    pooling: Annotated[str, typer.Option(help="max, mean or gem:p, over the whole map")] = "gem:3",
+    pooling: Annotated[str, typer.Option(help="max, mean, gem:p or asmk, over the whole map")] = "gem:3",
     loss: Annotated[str, typer.Option(help="contrastive, triplet or classification")] = "triplet",
     blocks: Annotated[int, typer.Option(help="how many of the last blocks are trained")] = 4,
     epochs: Annotated[int, typer.Option(help="at most")] = 8,

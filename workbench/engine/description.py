@@ -152,11 +152,11 @@ def picture_of(collection: Collection, query: Query) -> Picture:
 def require_vectors(config: Config) -> None:
     """Raise WorkbenchError for a pipeline that gives an image no vector."""
     if not config.has_vectors:
-        valid = f"{config.backbone}/bow:4096/whole, or a pipeline of feature maps"
+        compared, valid = "keypoints", f"{config.backbone}/bow:4096/whole, or a pipeline of feature maps"
         if config.has_cells:
-            valid = f"another pooling, as in {config.backbone}/max/rmac:3"
+            compared, valid = "cells", f"another pooling, as in {config.backbone}/max/rmac:3"
         raise WorkbenchError(
-            f"{config}: {config.pooling.name} compares keypoints and gives an image no vector, which is "
+            f"{config}: {config.pooling.name} compares {compared} and gives an image no vector, which is "
             f"needed here; valid: {valid}"
         )
 

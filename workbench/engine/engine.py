@@ -98,7 +98,7 @@ class Engine:
 
     def region_sets(self, config: Config, progress: Progress = silent, *queries: QueryLike) -> RegionSets:
         """The collection as sets of the pipeline's region descriptors."""
-        return self._region_sets.of(self.describe(config, progress, *queries), config, progress)
+        return self._region_sets.of(self.describe_vectors(config, progress, *queries), config, progress)
 
     def keypoints(
         self, config: Config, progress: Progress = silent, *queries: QueryLike
