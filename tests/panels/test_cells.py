@@ -1,0 +1,69 @@
+"""Pipelines of cells in the panels: choices, local features, words, and the attention."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import workbench as wb
+from tests.support.pictures import folder_of
+from workbench.collections.collection import Query
+from workbench.common.progress import silent
+from workbench.panels.attention import model as attention
+from workbench.panels.local_matches import model as matches
+from workbench.panels.pipeline_choices import CHOICES, valid_choices, with_part
+from workbench.panels.pipeline_summary import description_of
+
+CELLS = "efficientnet_lite0/asmk:64/whole/scales:3/pcaw:16"
+
+
+def test_choosing_asmk_for_a_map_keeps_the_steps_that_have_a_meaning() -> None:
+    before = "efficientnet_lite0/max/rmac:3/centre/pcaw:256/power:0.5/scales:3/ivf:64/aqe:5/sv:50:hardnet"
+    after = "efficientnet_lite0/asmk:64/whole/pcaw:256/scales:3/sv:50:hardnet"
+    assert with_part(before, "Pooling", "asmk:64") == after
+    assert with_part(after, "Pooling", "max") == after.replace("asmk:64", "max")
+    offered = [value for _, value in valid_choices(CELLS, "Re-ranking", CHOICES["Re-ranking"])[0]]
+    assert offered == ["", "sv:100"]
+    assert [value for _, value in valid_choices(CELLS, "Regions", CHOICES["Regions"])[0]] == ["whole"]
+
+
+def test_the_summary_names_cells() -> None:
+    assert description_of(CELLS) == (
+        "up to 1,000 strong cells of the map compared by 64 visual words (binary ASMK) · at 3 scales · "
+        "whitened to 16 numbers a cell"
+    )
+
+
+@pytest.mark.parametrize(
+    ("features", "matched", "verified"),
+    [
+        ("", CELLS, f"{CELLS}/sv:20"),
+        ("sift", f"{CELLS}/sv:1", f"{CELLS}/sv:20"),
+        ("hardnet:mine", f"{CELLS}/sv:1:mine", f"{CELLS}/sv:20:mine"),
+    ],
+)
+def test_local_matches_are_of_cells_or_of_chosen_keypoints(
+    features: str, matched: str, verified: str
+) -> None:
+    assert matches.with_features(CELLS, features) == matched
+    assert matches.with_and_without(CELLS, features, 20) == (CELLS, verified)
+
+
+def test_the_panel_shows_attention_and_matches_of_cells(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "pictures", 6, kinds=2)
+    bench = wb.open(folder, "folders", cache=tmp_path / "cache", size=128)
+    pipeline = "timm:test_resnet@random/asmk:8/whole/scales:2/pcaw:4"
+    first, second = "kind0/000.jpg", "kind0/002.jpg"
+    request = attention.Request(first, None, second, None, pipeline, "")
+    seen = attention.see(bench, request, Query(first, first), silent)
+    assert "cells" in attention.kinds(seen) and "contribution" not in attention.kinds(seen)
+    heat = attention.heat(seen, "cells", 0)
+    assert heat is not None and seen.activations is not None
+    np.testing.assert_allclose(heat, np.linalg.norm(seen.activations.maps, axis=0), rtol=1e-5)
+    assert attention.regions(seen, "weight") == []
+    assert "regions" not in attention.note(seen)
+    match = bench.match(first, second, pipeline=pipeline)
+    assert "cells of timm:test_resnet" in " ".join(map(str, matches.summary(match, "timm:test_resnet")))
+    assert len(matches.word_rows(match)) == len(match.words) > 0
