@@ -22,7 +22,7 @@ from workbench.features.cards import trained_path
 from workbench.learning.finetuning.train import FinetuningSettings, finetune
 from workbench.learning.whitening import fit_whitening
 
-WORDS = int(os.environ.get("WORDS", "4096"))
+WORDS = int(os.environ.get("WORDS", "1024"))
 BACKBONE = "efficientnet_lite0"
 NAME, TUNED = "grocery-cells", "grocery-asmk"
 CELLS = f"asmk:{WORDS}/whole"
@@ -32,7 +32,6 @@ PIPELINES = [
     f"{BACKBONE}/{CELLS}/pcaw:128",
     f"{BACKBONE}/{CELLS}/scales:3/pcaw:128",
     f"{BACKBONE}/{CELLS}/scales:3/pca:128",
-    f"{BACKBONE}/asmk-full:{WORDS}/whole/scales:3/pcaw:128",
     f"{BACKBONE}/{CELLS}/scales:3/pcaw:128:{NAME}-pca",
     f"{BACKBONE}/{CELLS}/scales:3/lw:128:{NAME}",
 ]
@@ -67,8 +66,8 @@ def table(title: str, bench: Bench, pipelines: Sequence[str]) -> None:
     bases = [ap(bench, pipeline) for pipeline in pipelines[:2]]
     rows = []
     for pipeline in pipelines:
-        print(title, pipeline, file=sys.stderr, flush=True)
         evaluation = bench.evaluate(pipeline, localise=False)
+        print(title, pipeline, f"{100 * evaluation.mean_ap:.1f}", file=sys.stderr, flush=True)
         changes = [paired_difference(base, ap(bench, pipeline)) for base in bases]
         settings = [name for name in evaluation.metrics if name.startswith("mAP")]
         rows.append(
