@@ -31,8 +31,8 @@ def test_choosing_asmk_for_a_map_keeps_the_steps_that_have_a_meaning() -> None:
 
 def test_the_summary_names_cells() -> None:
     assert description_of(CELLS) == (
-        "up to 1,000 strong cells of the map compared by 64 visual words (binary ASMK) · at 3 scales · "
-        "whitened to 16 numbers a cell"
+        "signs of the sums of residuals to 64 visual words of up to 1,000 strong cells of the map, their "
+        "products to the power 3 (ASMK) · at 3 scales · whitened to 16 numbers a cell"
     )
 
 
