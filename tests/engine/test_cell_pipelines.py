@@ -143,7 +143,7 @@ def test_studies_of_vectors_and_exports_name_another_pooling(bench: Bench) -> No
         with pytest.raises(WorkbenchError, match=r"compares cells .* another pooling, as in"):
             study(pipeline=PIPELINE)
     with pytest.raises(WorkbenchError, match="pooling asmk:32 cannot be exported"):
-        check_pipeline(bench.engine.config(PIPELINE), "float32")
+        check_pipeline(bench.engine.config(PIPELINE), "fp32")
 
 
 def test_results_are_verified_by_keypoints_and_matches_are_of_cells(bench: Bench) -> None:

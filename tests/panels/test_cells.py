@@ -19,14 +19,17 @@ from workbench.panels.pipeline_summary import description_of
 CELLS = "efficientnet_lite0/asmk:64/whole/scales:3/pcaw:16"
 
 
-def test_choosing_asmk_for_a_map_keeps_the_steps_that_have_a_meaning() -> None:
-    before = "efficientnet_lite0/max/rmac:3/centre/pcaw:256/power:0.5/scales:3/ivf:64/aqe:5/sv:50:hardnet"
-    after = "efficientnet_lite0/asmk:64/whole/pcaw:256/scales:3/sv:50:hardnet"
-    assert with_part(before, "Pooling", "asmk:64") == after
-    assert with_part(after, "Pooling", "max") == after.replace("asmk:64", "max")
-    offered = [value for _, value in valid_choices(CELLS, "Re-ranking", CHOICES["Re-ranking"])[0]]
-    assert offered == ["", "sv:100"]
-    assert [value for _, value in valid_choices(CELLS, "Regions", CHOICES["Regions"])[0]] == ["whole"]
+def test_asmk_is_offered_where_it_has_a_meaning_for_the_cells_of_a_map() -> None:
+    def offered(pipeline: str, label: str) -> list[str]:
+        return [value for _, value in valid_choices(pipeline, label, CHOICES[label])[0]]
+
+    whole = "efficientnet_lite0/max/whole/pcaw:128/scales:3/sv:100"
+    assert with_part(whole, "Pooling", "asmk:64") == whole.replace("max", "asmk:64")
+    assert "asmk:65536" in offered(whole, "Pooling") and "bow:4096" not in offered(whole, "Pooling")
+    assert "asmk:65536" not in offered(whole.replace("whole", "rmac:3"), "Pooling")
+    assert offered(CELLS, "Re-ranking") == ["", "sv:100"]
+    assert offered(CELLS, "Regions") == ["whole"]
+    assert offered(CELLS, "Index") == [""]
 
 
 def test_the_summary_names_cells() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from workbench.config.config import Config
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.config.steps import ASMK, CELL_STEPS, WEIGHTINGS, Step, is_local
+from workbench.config.steps import WEIGHTINGS, Step, is_local
 from workbench.features.backbones import BACKBONES, BackboneSpec
 from workbench.features.vision_language import models_here
 from workbench.features.weights import availability, folder
@@ -107,11 +107,6 @@ def with_part(pipeline: str, label: str, value: str) -> str:
         pooling = value
         if layer and (value == "code") != _is_vector(layer):
             layer = None
-        if value.startswith(ASMK) and not is_local(config.backbone):  # words of cells, at any scales
-            regions = "whole"
-            steps = [str(step) for step in config.description.steps if step.name in CELL_STEPS]
-            verification = [str(step) for step in config.reranking_steps if step.name in CELL_STEPS]
-            behind = {"Index": NONE, "Re-ranking": "/".join(verification)}
     elif label == "Regions":
         regions = value
     else:

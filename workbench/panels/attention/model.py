@@ -94,11 +94,12 @@ def see(bench: Bench, request: Request, query: Query, progress: Progress) -> Att
     picture = bench.picture(image, box=box)
     activations = parts = components = None
     second = b""
-    if layer or Config.parse(pipeline).pooling.name not in WHOLE:
+    config = Config.parse(pipeline)
+    if layer or config.has_cells or config.pooling.name not in WHOLE:
         activations = bench.studies.activations(
             image, pipeline=pipeline, box=box, layer=layer or None, regions=regions or None, progress=progress
         )
-        if other and not request.elsewhere and Config.parse(pipeline).has_vectors:
+        if other and not request.elsewhere and config.has_vectors:
             parts = bench.studies.contributions(
                 image, other, pipeline=pipeline, box=box, other_box=other_box, progress=progress
             )
