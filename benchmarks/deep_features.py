@@ -69,7 +69,8 @@ def table(title: str, bench: Bench, pipelines: Sequence[str]) -> None:
         evaluation = bench.evaluate(pipeline, localise=False)
         print(title, pipeline, f"{100 * evaluation.mean_ap:.1f}", file=sys.stderr, flush=True)
         changes = [paired_difference(base, ap(bench, pipeline)) for base in bases]
-        settings = [name for name in evaluation.metrics if name.startswith("mAP")]
+        names = [name for name in evaluation.metrics if name.startswith("mAP")]
+        settings = [name for name in names if not name.endswith("istic")]  # of ties
         rows.append(
             [
                 f"`{pipeline.replace(str(bench.options.cache), 'data')}`",
