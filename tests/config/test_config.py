@@ -36,6 +36,8 @@ WRITTEN = [
     ("sift/asmk-full:64:3:0.20/sv:50", "sift/asmk-full:64:3:0.2/whole/sv:50"),
     ("sift/asmk:1048576:2.5", "sift/asmk:1048576:2.5/whole"),
     ("sift/bow:1000001/pq:8", "sift/bow:1000001/whole/pq:8"),
+    ("vgg16@conv5_3/asmk:64", "vgg16@conv5_3/asmk:64/whole"),
+    ("vgg16/asmk/pcaw:128/scales:5/sv:9:hardnet", "vgg16/asmk:65536/whole/pcaw:128/scales:5/sv:9:hardnet"),
     ("hardnet:/bow/sv/x.pth/asmk:64", "hardnet:/bow/sv/x.pth/asmk:64/whole"),
     (
         "file:/code/x/net.safetensors/code/ivf:64,pq:16",
@@ -101,7 +103,12 @@ WRONG = [
     ("sift/asmk:64:3:0:1", "takes 3 argument"),
     ("sift/asmk:64.5", "'64.5' is not a whole number from 2"),
     ("sift/asmk:64/rmac:3", "regions rmac:3: asmk describes the whole image; valid: whole"),
-    ("vgg16/asmk:64", "asmk needs local features; valid: sift, hardnet"),
+    ("vgg16/bow:64", "bow needs local features; valid: sift, hardnet"),
+    (
+        "vgg16/asmk:64/aqe:5",
+        "asmk compares cells of the same word and gives an image no vector; valid: scales",
+    ),
+    ("vgg16/asmk:64/whole/centre", "valid: scales, pca, pcaw, lw, sv"),
     ("sift/bow:64/whole/asmk:64", "valid: sift/asmk:64/whole"),
     ("x/max/rmac:3/gem:2", "valid: x/gem:2/rmac:3"),
     (

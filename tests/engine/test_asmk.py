@@ -159,6 +159,8 @@ NO_VECTOR: dict[str, Callable[[Bench], object]] = {
     "duplicates": lambda bench: bench.studies.duplicates(pipeline=BINARY),
     "embedding": lambda bench: bench.studies.embedding(pipeline=BINARY),
     "budget": lambda bench: bench.studies.budget(pipeline=BINARY),
+    "classify": lambda bench: bench.classify(QUERY, pipeline=BINARY),
+    "evidence": lambda bench: bench.regions.evidence(QUERY, image_id=LIKE, pipeline=BINARY),
 }
 
 
@@ -174,8 +176,6 @@ def test_what_needs_vectors_says_that_there_are_none(bench: Bench, name: str) ->
 NO_MAP: dict[str, Callable[[Bench], object]] = {
     "located": lambda bench: bench.search(QUERY, locate=True, pipeline=BINARY),
     "activations": lambda bench: bench.studies.activations(QUERY, pipeline=BINARY),
-    "classify": lambda bench: bench.classify(QUERY, pipeline=BINARY),
-    "evidence": lambda bench: bench.regions.evidence(QUERY, image_id=LIKE, pipeline=BINARY),
 }
 
 

@@ -27,11 +27,15 @@ def whitening(
 ) -> None:
     """Fit a pipeline's whitening on a collection, for use on others as the step pcaw:256:NAME."""
     from workbench.config.config import Config
+    from workbench.evaluation.measures_text import percent
     from workbench.learning.whitening import fit_whitening
+
+    def report(epoch: Epoch) -> None:  # of the whitening of cells, which is trained
+        _print_epoch(epoch, f"held-out mAP {percent(epoch.measures['mean_ap'])} %")
 
     with progress_bar() as progress:
         bench = opened(progress)
-        path = fit_whitening(bench.collection, bench.options, pipeline, name, progress)
+        path = fit_whitening(bench.collection, bench.options, pipeline, name, progress, report, _command())
     step = Config.parse(pipeline).whitenings[0]
     print_line(
         f"written to {path}; use it as the step {step.name}:{step.args[0]:g}:{name}, or with fewer dimensions"
@@ -81,7 +85,7 @@ def backbone(
     opened: Opening,
     name: NAME,
     backbone: Annotated[str, typer.Option(help="a convolutional backbone")] = "efficientnet_lite0",
-    pooling: Annotated[str, typer.Option(help="max, mean or gem:p, over the whole map")] = "gem:3",
+    pooling: Annotated[str, typer.Option(help="max, mean, gem:p or asmk, over the whole map")] = "gem:3",
     loss: Annotated[str, typer.Option(help="contrastive, triplet or classification")] = "triplet",
     blocks: Annotated[int, typer.Option(help="how many of the last blocks are trained")] = 4,
     epochs: Annotated[int, typer.Option(help="at most")] = 8,

@@ -125,10 +125,15 @@ class Config:
         return self.pooling.name not in ASMK
 
     @cached_property
+    def has_cells(self) -> bool:
+        """Whether the local features that are compared by words are the cells of a backbone's map."""
+        return self.pooling.name in ASMK and not is_local(self.backbone)
+
+    @cached_property
     def compared(self) -> str | None:
-        """The local features that ``asmk`` or re-ranking by ``sv`` or ``he`` compares, else None."""
+        """The keypoints that ``asmk`` or re-ranking by ``sv`` or ``he`` compares, else None."""
         if not any(step.name in ("sv", "he") for step in self.reranking_steps):
-            return None if self.has_vectors else self.backbone
+            return None if self.has_vectors or self.has_cells else self.backbone
         keypoints = self.verification.matched[0] if self.verification else ""
         if keypoints:
             return keypoints if keypoints in LOCAL else f"hardnet:{keypoints}"
@@ -146,8 +151,12 @@ class Config:
 
     @cached_property
     def local(self) -> str:
-        """The local features that are compared, or else those that spatial verification would compare."""
-        return self.compared or (self.backbone if is_local(self.backbone) else VERIFIER)
+        """The local features that are compared, or else those that spatial verification would compare.
+
+        The backbone itself where its cells are compared and nothing is verified.
+        """
+        own = is_local(self.backbone) or self.has_cells
+        return self.compared or (self.backbone if own else VERIFIER)
 
     @cached_property
     def description(self) -> Config:

@@ -151,6 +151,7 @@ RERANKING_STEPS: dict[str, Spec] = {
 ASMK = ("asmk", "asmk-full")  # poolings that compare keypoints and give an image no vector
 WORDS = ("bow", *ASMK)  # poolings of keypoints
 WHOLE = ("code", *WORDS)  # poolings of the whole image: their regions need not be written
+CELL_STEPS = ("scales", *WHITENINGS, "sv")  # steps with a meaning for cells that ``asmk`` compares
 LEARNED = ("xfeat", "aliked", "disk")  # keypoints detected and described by a network
 LOCAL = ("sift", "hardnet", *LEARNED)  # backbones that describe keypoints, not cells of a map
 LIGHTGLUE = "lightglue"  # a network that matches keypoints, in place of nearest neighbours

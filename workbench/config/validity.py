@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.config.errors import WorkbenchError
 from workbench.config.steps import (
+    CELL_STEPS,
     INDEX_STEPS,
     LIGHTGLUE,
     LIGHTGLUE_FOR,
@@ -50,6 +51,9 @@ def check(config: Config) -> None:
 
 def check_local(config: Config) -> None:
     """Raise WorkbenchError where a part needs keypoints and the backbone has none, or the reverse."""
+    if config.has_cells:
+        _check_cells(config)
+        return
     words = config.has_words
     invalid = [] if config.has_vectors else [step for step in config.steps if step.name != "sv"]
     if invalid:
@@ -91,7 +95,7 @@ def check_verification(config: Config) -> None:
     """Raise WorkbenchError where ``sv`` names keypoints or a matcher that it cannot use."""
     if (step := config.verification) is None:
         return
-    words = config.has_words
+    words = is_local(config.backbone)
     (keypoints, matcher), plain = step.matched, f"sv:{step.args[0]:g}"
     own = config.backbone if words else keypoints
     if words and keypoints:
@@ -107,6 +111,17 @@ def check_verification(config: Config) -> None:
             f"re-ranking {step}: {matcher} is no matcher of {own or 'keypoints that are not named'}; "
             f"valid: {', '.join(valid)}"
         )
+
+
+def _check_cells(config: Config) -> None:
+    """Raise WorkbenchError where a part has no meaning for the cells of a map compared by words."""
+    invalid = next((step for step in config.steps if step.name not in CELL_STEPS), None)
+    if invalid is not None:
+        raise WorkbenchError(
+            f"step {invalid}: {config.pooling.name} compares cells of the same word and gives an image no "
+            f"vector; valid: {', '.join(CELL_STEPS)}"
+        )
+    check_verification(config)
 
 
 def check_search(config: Config) -> None:

@@ -17,10 +17,14 @@ from workbench.features.map_source import MapSource
 
 
 def card_of_vectors(config: Config, source: MapSource) -> dict[str, Any]:
-    """Identify the vectors that a pipeline whitens: network, layer, pooling and the steps before."""
+    """Identify the vectors that a pipeline whitens: network, layer, pooling and the steps before.
+
+    The whitening of cells serves any number of words and of scales.
+    """
     steps = list(map(str, config.vector_steps))
     before = steps[: steps.index(str(config.whitenings[0]))]
-    return {**source_card(source), "pooling": str(config.pooling), "before": "/".join(before) or "nothing"}
+    pooling = "cells" if config.has_cells else str(config.pooling)
+    return {**source_card(source), "pooling": pooling, "before": "/".join(before) or "nothing"}
 
 
 def path_of(step: Step, source: MapSource) -> Path:

@@ -20,6 +20,7 @@ from workbench.descriptors.description import Descriptors
 from workbench.descriptors.named_whitening import named_whitenings
 from workbench.descriptors.proposals import load_proposal_model
 from workbench.features.map_source import MapSource, Picture
+from workbench.local.cell_source import CellSource
 from workbench.local.features import LocalSource
 from workbench.local.vocabulary import VisualWords
 
@@ -42,6 +43,7 @@ class DescribedCollection:
     descriptors: Descriptors
     seconds: float
     words: VisualWords | None = None
+    cells: CellSource | None = field(default=None, repr=False)
     same_states: set[bytes] = field(default_factory=set, repr=False, compare=False)
 
     @property
@@ -150,9 +152,12 @@ def picture_of(collection: Collection, query: Query) -> Picture:
 def require_vectors(config: Config) -> None:
     """Raise WorkbenchError for a pipeline that gives an image no vector."""
     if not config.has_vectors:
+        compared, valid = "keypoints", f"{config.backbone}/bow:4096/whole, or a pipeline of feature maps"
+        if config.has_cells:
+            compared, valid = "cells", f"another pooling, as in {config.backbone}/max/rmac:3"
         raise WorkbenchError(
-            f"{config}: {config.pooling.name} compares keypoints and gives an image no vector, which is "
-            f"needed here; valid: {config.backbone}/bow:4096/whole, or a pipeline of feature maps"
+            f"{config}: {config.pooling.name} compares {compared} and gives an image no vector, which is "
+            f"needed here; valid: {valid}"
         )
 
 

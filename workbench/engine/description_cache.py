@@ -24,6 +24,7 @@ from workbench.engine.visual_words import describe_words
 from workbench.engine.whitening_rows import Fit, fit_rows
 from workbench.features.map_limit import delete_oldest, note_use
 from workbench.features.map_source import MapSource, Picture, UnreadablePictures, scale_factor
+from workbench.local.cell_source import CellSource, cell_source
 from workbench.local.features import LocalSource
 
 MAX_CACHED = 64  # most described pipelines held in memory: a sweep that is cancelled goes on
@@ -77,6 +78,23 @@ class DescriptionCache:
             if collection is before:  # else unreadable images moved to the report
                 return CollectionMaps(collection, source, keys[0][: len(collection.images)], state)
 
+    def cells(self, config: Config, progress: Progress) -> CellSource:
+        """The cells that a pipeline compares, with their whitening; missing maps are extracted."""
+        source = require_maps(self._source_of(config))
+        with self._work_locks(f"maps {source.spec.name}", progress):
+            collection, pictures, keys = self._extract(source, config.scales, progress)
+        fit = fit_rows(collection, pictures, config)
+        return cell_source(source, keys[0], config, fit.rows, fit.provenance, progress)
+
+    def compared(
+        self, described: DescribedCollection, config: Config, progress: Progress
+    ) -> Keypoints | None:
+        """The local features that the index or the re-ranking of a pipeline compares; None without them."""
+        keypoints = self.keypoints(described, config.compared, progress) if config.compared else None
+        if described.cells is None:
+            return keypoints
+        return Keypoints(described.cells, described.keys[0], keypoints)
+
     def keypoints(self, described: DescribedCollection, name: str, progress: Progress) -> Keypoints:
         """The local features ``name`` of all described pictures; missing ones are extracted."""
         if isinstance(described.source, LocalSource) and described.source.spec.name == name:
@@ -109,7 +127,7 @@ class DescriptionCache:
             return source
 
     def _source_of(self, config: Config) -> MapSource | LocalSource:
-        if config.has_words:
+        if config.has_words and not config.has_cells:
             return self.local(config.backbone)
         kind = "code" if config.pooling.name == "code" else "map"
         return self._source(config.backbone, kind, lambda: MapSource.of(config, self.options))
@@ -124,9 +142,14 @@ class DescriptionCache:
             with self._work_locks(f"maps {source.spec.name}", progress):
                 collection, pictures, keys = self._extract(source, config.scales, progress)
             fit = fit_rows(collection, pictures, config)
-            bag = None
+            bag = cells = None
             try:
-                if isinstance(source, LocalSource):
+                if config.has_cells:
+                    assert isinstance(source, MapSource)
+                    cells = cell_source(source, keys[0], config, fit.rows, fit.provenance, progress)
+                    bag, descriptors = describe_words(cells, keys[0], config, *fit, progress)
+                    self._release_maps(source, config.scales)
+                elif isinstance(source, LocalSource):
                     bag, descriptors = describe_words(source, keys[0], config, *fit, progress)
                 else:
                     descriptors = self._descriptors(source, keys, config, fit, progress)
@@ -139,7 +162,7 @@ class DescriptionCache:
             seconds = time.perf_counter() - started
             same = {state} if collection is before else set[bytes]()
             return DescribedCollection(
-                config, collection, source, pictures, keys, descriptors, seconds, bag, same
+                config, collection, source, pictures, keys, descriptors, seconds, bag, cells, same
             )
 
     def _descriptors(
@@ -154,12 +177,16 @@ class DescriptionCache:
         descriptors = describe(source, keys, config, *fit, self.options.seed, progress)
         if path == stored_descriptions.path_of(source, keys, config, *fit):  # no trained part has changed
             stored_descriptions.write(path, descriptors, config)
-        for scale in range(config.scales):
+        self._release_maps(source, config.scales)
+        return replace(descriptors, repaired=damaged)
+
+    def _release_maps(self, source: MapSource, scales: int) -> None:
+        """Note that maps were used, delete those over the limit of the disk, and free their memory."""
+        for scale in range(scales):
             note_use(source.store(scale_factor(scale)).folder)
         if self.options.map_bytes is not None:
             delete_oldest(self.options.cache / "maps", self.options.map_bytes)
         release_freed_memory()
-        return replace(descriptors, repaired=damaged)
 
     def _extract(
         self, source: MapSource | LocalSource, scales: int, progress: Progress, stored: bool = False

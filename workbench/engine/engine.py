@@ -22,7 +22,7 @@ from workbench.engine.queries import QueryLike, require_query
 from workbench.engine.searcher import Searcher
 from workbench.engine.searcher_cache import SearcherCache
 from workbench.engine.server_index import check_index_server
-from workbench.local.features import LocalSource
+from workbench.local.features import FeatureSource
 from workbench.local.vocabulary import VisualWords
 
 if TYPE_CHECKING:
@@ -93,30 +93,35 @@ class Engine:
         """The described collection with the pipeline's index and re-ranking."""
         check_index_server(config, self.options)
         described = self.describe(config, progress, *queries)
-        keypoints = None
-        if config.compared:
-            keypoints = self._descriptions.keypoints(described, config.compared, progress)
+        keypoints = self._descriptions.compared(described, config, progress)
         return self._searchers.of(described, config, progress, keypoints)
 
     def region_sets(self, config: Config, progress: Progress = silent, *queries: QueryLike) -> RegionSets:
         """The collection as sets of the pipeline's region descriptors."""
-        return self._region_sets.of(self.describe(config, progress, *queries), config, progress)
+        return self._region_sets.of(self.describe_vectors(config, progress, *queries), config, progress)
 
     def keypoints(
         self, config: Config, progress: Progress = silent, *queries: QueryLike
     ) -> tuple[DescribedCollection, Keypoints]:
         """The described collection, and the local features that the pipeline is made of or verifies with."""
         described = self.describe(config, progress, *queries)
+        if described.cells is not None and config.compared is None:
+            return described, Keypoints(described.cells, described.keys[0])
         return described, self._descriptions.keypoints(described, config.local, progress)
 
     def local_features(
         self, config: Config, progress: Progress = silent, *queries: QueryLike
-    ) -> tuple[LocalSource, VisualWords | None]:
+    ) -> tuple[FeatureSource, VisualWords | None]:
         """The source of the pipeline's local features, and its visual words, for which it describes the
-        collection; None without words."""
+        collection; None without words. Cells that are verified by keypoints give these, without words."""
         self._require(*queries)
-        words = self.describe(config, progress).words if config.has_words else None
-        return self._descriptions.local(config.local), words
+        if config.has_cells and config.compared is None:
+            described = self.describe(config, progress)
+            assert described.cells is not None
+            return described.cells, described.words
+        words = config.has_words and not config.has_cells
+        source = self._descriptions.local(config.local)
+        return source, self.describe(config, progress).words if words else None
 
     def class_probabilities(self, progress: Progress = silent) -> tuple[CollectionMaps, np.ndarray]:
         """The maps by the embedded backbone, and the class probabilities float32 [N, K] of the images."""

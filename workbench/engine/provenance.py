@@ -33,7 +33,8 @@ def provenance(searcher: Searcher, measured_costs: Mapping[str, float]) -> dict[
     fitted = [w.provenance for w in (*descriptors.regional, *descriptors.final) if w is not None]
     attention, proposals = descriptors.attention, descriptors.proposals
     runtime = source.runtime if isinstance(source, MapSource) else ""
-    compared, kernel = searcher.keypoints, searcher.index.kernel_arguments
+    compared = searcher.keypoints and (searcher.keypoints.verifying or searcher.keypoints)
+    kernel = searcher.index.kernel_arguments
     return {
         "collection": described.collection.name,
         "protocol": protocol.name,

@@ -22,7 +22,7 @@ from workbench.descriptors.description import describe_maps
 from workbench.engine.description import DescribedCollection, require_maps, require_vectors
 from workbench.engine.keypoints import Keypoints
 from workbench.features.map_source import Picture
-from workbench.local.features import LocalFeatures, LocalSource
+from workbench.local.features import FeatureSource, LocalFeatures, LocalSource
 
 QueryLike = str | Path | Image.Image  # the id of a query or of an image, a file, or a decoded image
 
@@ -124,11 +124,11 @@ def query_features(
     row = _row(described, query, box)
     if row is not None:
         return keypoints.of(row)
-    return query_local_features(keypoints.source, described.collection, query, box)
+    return keypoints.computed(lambda source: query_local_features(source, described.collection, query, box))
 
 
 def query_local_features(
-    source: LocalSource, collection: Collection, query: QueryLike, box: Box | None = None
+    source: FeatureSource, collection: Collection, query: QueryLike, box: Box | None = None
 ) -> LocalFeatures:
     """The local features of a query, stored or computed now, for a collection that need not be described."""
     require_query(collection, query)

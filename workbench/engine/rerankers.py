@@ -11,6 +11,7 @@ from workbench.config.steps import Step
 from workbench.engine.description import DescribedCollection
 from workbench.engine.keypoints import Keypoints
 from workbench.local import hamming_embedding, matchers, verification
+from workbench.local.cells import CellFeatures
 from workbench.local.features import LocalFeatures
 from workbench.search import diffusion, k_reciprocal, query_expansion
 from workbench.search.ranking import Index, Ranking
@@ -100,7 +101,8 @@ def _hamming_embedding(
 
 
 def _spatial_verification(keypoints: Keypoints, count: int, matching: str) -> Reranker:
-    matcher = matchers.matcher(keypoints.source.spec.name, matching)
+    verifying = keypoints.verifying or keypoints
+    matcher = matchers.matcher(verifying.source.spec.name, matching)
 
     def rerank(
         queries: np.ndarray, rankings: list[Ranking], features: Sequence[LocalFeatures], progress: Progress
@@ -108,7 +110,9 @@ def _spatial_verification(keypoints: Keypoints, count: int, matching: str) -> Re
         reranked = []
         for done, (local, ranking) in enumerate(zip(features, rankings, strict=True)):
             progress("verifying", done, len(rankings))
-            reranked.append(verification.rerank(local, ranking, keypoints.of, count, progress, matcher))
+            detected = local.keypoints if isinstance(local, CellFeatures) else local
+            assert detected is not None
+            reranked.append(verification.rerank(detected, ranking, verifying.of, count, progress, matcher))
         return queries, reranked
 
     return rerank

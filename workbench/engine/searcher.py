@@ -122,7 +122,8 @@ class Searcher:
         re-ranking needs them."""
         whole = 4.0 * self.vectors.shape[1]
         needs_vectors = any(step.name not in ("he", "sv", "nojunk") for step, _ in self.rerankers)
-        local = self.keypoints.bytes if self.keypoints and self.rerankers else 0.0
+        compared = self.keypoints and (self.keypoints.verifying or self.keypoints)
+        local = compared.bytes if compared and self.rerankers else 0.0
         return self.index.bytes + whole * (needs_vectors and self.index.bytes < whole) + local
 
     def code_score(self, query: torch.Tensor, row: int) -> float | None:

@@ -12,12 +12,13 @@ from workbench.common.progress import Progress
 from workbench.config.config import Config
 from workbench.descriptors.description import Descriptors, fit_final_steps
 from workbench.local import vocabulary
-from workbench.local.features import LocalSource
+from workbench.local.cell_source import CellSource
+from workbench.local.features import FeatureSource
 from workbench.local.vocabulary import VisualWords
 
 
 def describe_words(
-    source: LocalSource,
+    source: FeatureSource,
     keys: Sequence[str],
     config: Config,
     fit_on: Sequence[int],
@@ -29,7 +30,8 @@ def describe_words(
     count = int(config.pooling.args[0])
     if not config.has_vectors:
         words = vocabulary.describe(source, keys, count, fit_on, progress)
-        return words, Descriptors(torch.zeros(len(keys), 0), (), ())
+        whitenings = (source.whitening,) if isinstance(source, CellSource) else ()
+        return words, Descriptors(torch.zeros(len(keys), 0), (), whitenings)
     vocabulary.require_memory(count, len(keys))
     words = vocabulary.describe(source, keys, count, fit_on, progress)
     vectors = torch.from_numpy(words.vectors())

@@ -22,6 +22,7 @@ from workbench.descriptors.regions import rmac
 from workbench.descriptors.weighting import cell_weights
 from workbench.features.backbones import BackboneCard, BackboneSpec
 from workbench.features.map_source import MapSource
+from workbench.local.cells import attention as cell_attention
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -34,10 +35,11 @@ class Activations(Drawable):
     """A picture's map at one layer, and the pipeline's regions on it.
 
     ``maps`` [C, H, W]; ``cells`` [H, W] are the pipeline's weights of the cells (ones if it has no
-    weighting). ``regions`` [N, 4] are fractions of width and height, ``levels`` [N] their levels in R-MAC
-    from 1 (0: the whole map, or no levels), ``weights`` [N] the factors of the regions' vectors, and
-    ``norms`` [N] the L2 norms of these vectors before normalisation. ``picture`` is that of the collection of
-    that name, under the pipeline.
+    weighting; the attention by which ``asmk`` selects cells). ``regions`` [N, 4] are fractions of width and
+    height, ``levels`` [N] their levels in R-MAC from 1 (0: the whole map, or no levels), ``weights`` [N] the
+    factors of the regions' vectors, and ``norms`` [N] the L2 norms of these vectors before normalisation.
+    There are none where cells are compared by words. ``picture`` is that of the collection of that name,
+    under the pipeline.
     """
 
     maps: np.ndarray = field(repr=False)
@@ -110,6 +112,10 @@ def activations(
             "to the whole picture; choose a convolutional layer"
         )
     with torch.no_grad():
+        if config.has_cells:  # which are not pooled
+            none = np.zeros(0)
+            strengths = cell_attention(maps)[0].numpy()
+            return Activations(maps[0].numpy(), strengths, np.zeros((0, 4)), none.astype(int), none, none)
         cells = cell_weights(maps, config)
         weighted = maps * cells if cells is not None and config.regions.name == "whole" else maps
         pools = pool_regions(maps, config, attention, proposals)

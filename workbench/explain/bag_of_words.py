@@ -15,6 +15,7 @@ from workbench.config.config import Config
 from workbench.descriptors.aggregation import Parts, apply_final_steps, normalize_parts
 from workbench.descriptors.description import Descriptors
 from workbench.explain.score import Explanation
+from workbench.local.cells import CellFeatures
 from workbench.local.features import LocalFeatures
 from workbench.local.vocabulary import VisualWords
 
@@ -73,7 +74,12 @@ def keypoint_contributions(
 
 
 def heatmap(features: LocalFeatures, contributions: torch.Tensor | np.ndarray) -> np.ndarray:
-    """The contributions of keypoints [n] summed over cells of 16 pixels: [H, W]."""
+    """The contributions of keypoints [n] summed over cells of 16 pixels: [H, W].
+
+    Those of a map's cells are on the cells of the map.
+    """
+    if isinstance(features, CellFeatures):
+        return features.heatmap(contributions)
     width, height = (max(1, -(-side // CELL)) for side in features.size)
     x, y = (features.points[:, axis] // CELL for axis in (0, 1))
     cells = y.clip(0, height - 1).astype(int) * width + x.clip(0, width - 1).astype(int)

@@ -24,7 +24,7 @@ from workbench.explain.asmk import asmk_heat
 from workbench.explain.bag_of_words import heatmap, keypoint_contributions
 from workbench.explain.score import heatmaps
 from workbench.features.device import map_in_order, single_threaded_operations
-from workbench.local.features import LocalSource
+from workbench.features.map_source import MapSource
 
 draw = lazy_module("skimage.draw")
 
@@ -162,8 +162,9 @@ def _mean_share_of_rows(
         maps_of = lru_cache(maxsize=1)(described.maps)  # the pairs of a query follow each other
         map_pairs = ((target, maps_of(row), vectors[other]) for target, row, other in pairs)
         return mean_share(map_pairs, described.config, described.descriptors, report)
-    assert isinstance(described.source, LocalSource)
-    keypoints = Keypoints(described.source, described.keys[0])
+    features = described.cells or described.source
+    assert not isinstance(features, MapSource)
+    keypoints = Keypoints(features, described.keys[0])
     heat_of = (
         _word_heat(described, keypoints) if described.config.has_vectors else asmk_heat(described, keypoints)
     )

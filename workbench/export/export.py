@@ -60,6 +60,11 @@ def check_pipeline(config: Config, precision: str) -> None:
         raise WorkbenchError(f"precision {precision!r} is not known; valid: {', '.join(PRECISIONS)}")
     if is_local(config.backbone):
         raise _cannot(f"backbone {config.backbone}", "it finds keypoints, which is no network")
+    if not config.has_vectors:
+        raise _cannot(
+            f"pooling {config.pooling}",
+            "it compares cells by words and gives an image no vector; take another pooling",
+        )
     if config.regions.name == "proposals":
         raise _cannot(
             f"regions {config.regions}", "how many there are depends on the image; use rmac or grid"

@@ -20,7 +20,7 @@ from workbench.learning.weight_metadata import weight_metadata
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_CARDS = ("card", "attention", "proposals")  # entries of a file's metadata that hold the card
+_CARDS = ("card", "attention", "proposals", "whitening")  # entries of a file's metadata that hold the card
 
 
 @dataclass(frozen=True, repr=False)

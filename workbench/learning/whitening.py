@@ -17,6 +17,8 @@ from workbench.descriptors.named_whitening import card_of_vectors
 from workbench.engine.description import require_maps
 from workbench.engine.description_cache import DescriptionCache
 from workbench.features.cards import trained_path
+from workbench.learning.cell_whitening import train_cell_whitening
+from workbench.learning.trainer import Report, no_report
 
 
 def fit_whitening(
@@ -25,12 +27,15 @@ def fit_whitening(
     pipeline: str | Config,
     name: str,
     progress: Progress = notebook_progress,
+    report: Report = no_report,
+    command: str = "",
 ) -> Path:
     """Fit the whitening of ``pipeline`` on a collection; returns the file of the step ``pcaw:256:name``.
 
     ``pca`` and ``pcaw`` need no labels, ``lw`` uses the matching pairs of the ground truth. The step may be
-    used with fewer dimensions than are fitted. Raises WorkbenchError if the pipeline has no whitening or the
-    name is not valid.
+    used with fewer dimensions than are fitted. The whitening of cells (``asmk`` of a backbone with maps) is
+    fitted to cells; its ``lw`` is trained on labels (``train_cell_whitening``), and ``report`` is called with
+    each epoch. Raises WorkbenchError if the pipeline has no whitening or the name is not valid.
     """
     config = Config.parse(pipeline).description
     if not config.whitenings:
@@ -42,12 +47,20 @@ def fit_whitening(
         step = whole
     named_step = f"{step.name}:{step.args[0]:g}:{name}"
     Config.parse(f"{config.backbone}/{config.pooling}/whole/{named_step}")  # raises if the name is not valid
-    described = DescriptionCache(collection, options).describe(config, progress)
-    fitted = [w for w in (*described.descriptors.regional, *described.descriptors.final) if w is not None]
-    (whitening,) = fitted
+    if config.has_cells and step.name == "lw":
+        return train_cell_whitening(collection, options, config, name, None, progress, report, command)
+    descriptions = DescriptionCache(collection, options)
+    if config.has_cells:
+        cells = descriptions.cells(config, progress)
+        source, whitening = cells.maps, cells.whitening
+        assert whitening is not None
+    else:
+        described = descriptions.describe(config, progress)
+        fitted = [w for w in (*described.descriptors.regional, *described.descriptors.final) if w is not None]
+        source, (whitening,) = require_maps(described.source), fitted
     provenance = {
         **whitening.provenance,
-        **card_of_vectors(config, require_maps(described.source)),
+        **card_of_vectors(config, source),
         "pipeline": str(config),
     }
     path = trained_path(options.cache, name)

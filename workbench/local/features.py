@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ class LocalFeatures:
     points: np.ndarray
     stored: np.ndarray = field(repr=False)
     size: tuple[int, int]
+    extent: ClassVar[float] = EXTENT  # side of the square that a keypoint covers, in multiples of its size
 
     def __len__(self) -> int:
         return len(self.points)
@@ -70,7 +71,7 @@ class LocalFeatures:
     @property
     def boxes(self) -> np.ndarray:
         """The square covered by each keypoint's patch, as fractions of the picture, clipped: [n, 4]."""
-        half = EXTENT * self.points[:, 2:3] / 2
+        half = self.extent * self.points[:, 2:3] / 2
         corners = np.hstack([self.points[:, :2] - half, self.points[:, :2] + half])
         return np.asarray((corners / np.tile(self.size, 2)).clip(0, 1))
 
@@ -140,6 +141,35 @@ def extract(picture: np.ndarray, describe: Describe) -> LocalFeatures:
     """Extract the features of an RGB image uint8 [h, w, 3]."""
     points, stored = describe(picture)
     return LocalFeatures(points, stored, (picture.shape[1], picture.shape[0]))
+
+
+class FeatureSource(Protocol):
+    """Where the local features of pictures come from: a ``LocalSource``, or the cells of a network's maps."""
+
+    @property
+    def spec(self) -> BackboneSpec: ...
+    @property
+    def options(self) -> Options: ...
+    @property
+    def identity(self) -> str:
+        """A text that differs where the features of the same pictures differ."""
+
+    def __hash__(self) -> int: ...
+
+    def __contains__(self, key: str) -> bool:
+        """Whether the picture of a key has features that can be read."""
+
+    def read(self, keys: Sequence[str]) -> Iterator[tuple[int, LocalFeatures]]:
+        """Yield (position in ``keys``, features)."""
+
+    def by_row(self, keys: Sequence[str]) -> Mapping[int, LocalFeatures]:
+        """The features of pictures by position in ``keys``, for several passes over them."""
+
+    def features(self, picture: Picture) -> LocalFeatures | None:
+        """The features of a picture from the store; None if they are not stored."""
+
+    def features_of(self, picture: Picture | Image.Image) -> LocalFeatures:
+        """The features of a file or of a decoded image, computed now."""
 
 
 class LocalSource:
@@ -230,6 +260,19 @@ class LocalSource:
 
     def _item(self, picture: Picture, header: images.Header) -> batches.Item:
         return batches.item(picture.path, header, picture.box, self.options.size, STRIDE, 1.0)
+
+    @property
+    def identity(self) -> str:
+        """The name of the store, which differs where the features of the same pictures differ."""
+        return self.folder.name
+
+    def __contains__(self, key: str) -> bool:
+        """Whether features are stored under a key."""
+        return key in self.store
+
+    def by_row(self, keys: Sequence[str]) -> Mapping[int, LocalFeatures]:
+        """The stored features by position in ``keys``; they are memory-mapped, not copied."""
+        return dict(self.read(keys))
 
     def read(self, keys: Sequence[str]) -> Iterator[tuple[int, LocalFeatures]]:
         """Yield (position, features) of stored features; those in damaged files are extracted again."""

@@ -19,7 +19,7 @@ from workbench.local.asmk import ASSIGNED, Kernel
 from workbench.local.asmk_shares import keypoint_parts, shares
 from workbench.local.features import LocalFeatures
 from workbench.local.nearest_neighbours import Matcher, nearest
-from workbench.local.patches import cut_patches
+from workbench.local.patches import EXTENT, cut_patches
 from workbench.local.verification import Kind, Verification, verify, verify_all
 from workbench.local.vocabulary import VisualWords
 
@@ -157,4 +157,5 @@ def _word_table(both: np.ndarray, words: VisualWords, *values: np.ndarray) -> pd
 def patches(picture: Image.Image, features: LocalFeatures, rows: np.ndarray) -> np.ndarray:
     """The patches uint8 [n, 32, 32] of some keypoints, cut from the picture in which they were detected."""
     grey = cv2.cvtColor(pixels(picture, features.size), cv2.COLOR_RGB2GRAY)
-    return cut_patches(np.asarray(grey), features.points[rows])
+    points = features.points[rows] * np.array([1, 1, features.extent / EXTENT, 1], np.float32)
+    return cut_patches(np.asarray(grey), points)

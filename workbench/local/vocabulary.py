@@ -19,7 +19,7 @@ from workbench.common.files import replace_file
 from workbench.common.lazy import lazy_module
 from workbench.common.progress import Progress, silent
 from workbench.config.errors import WorkbenchError
-from workbench.local.features import LocalFeatures, LocalSource
+from workbench.local.features import FeatureSource, LocalFeatures
 from workbench.search import kmeans
 
 faiss = lazy_module("faiss")
@@ -86,7 +86,7 @@ class VisualWords:
 
 
 def describe(
-    source: LocalSource,
+    source: FeatureSource,
     keys: Sequence[str],
     count: int,
     fit_on: Sequence[int],
@@ -98,7 +98,7 @@ def describe(
     """
     digest = blake2b(digest_size=12)
     for part in (
-        source.store.folder.name,
+        source.identity,
         count,
         source.options.seed,
         f"{ROUNDS} in two levels" if count > LARGE else ROUNDS,
@@ -108,7 +108,7 @@ def describe(
     ):
         digest.update(f"{part} ".encode())
     path = source.options.cache / "words" / f"{digest.hexdigest()}.safetensors"
-    cached = _read(path, len(keys), source.dimensions)
+    cached = _read(path, len(keys))
     repaired = cached is None and path.exists()
     if cached is None:
         cached = _learn(source, keys, count, fit_on, progress)
@@ -162,23 +162,24 @@ def nearest_words(descriptors: np.ndarray, index: Any, count: int) -> np.ndarray
 
 
 def _learn(
-    source: LocalSource, keys: Sequence[str], count: int, fit_on: Sequence[int], progress: Progress
+    source: FeatureSource, keys: Sequence[str], count: int, fit_on: Sequence[int], progress: Progress
 ) -> dict[str, np.ndarray]:
     """Learn the vocabulary and assign the keypoints of every picture to words."""
     fitted = np.isin(np.arange(len(keys)), list(fit_on))
-    features: dict[int, LocalFeatures] = dict(source.read(keys))  # memory-mapped: nothing is copied yet
+    features = source.by_row(keys)
     counts = np.array([len(features[row]) for row in range(len(keys))], np.int64)
     total = int(counts[fitted].sum())
     rng = np.random.default_rng([source.options.seed, 6])
     share = min(1.0, DESCRIPTORS_PER_WORD * count / max(1, total))
-    sampled = [np.empty((0, source.dimensions), np.float32)]
+    dimensions = features[0].stored.shape[1]
+    sampled = [np.empty((0, dimensions), np.float32)]
     for completed, row in enumerate(np.flatnonzero(fitted).tolist()):
         progress("sampling keypoints for the vocabulary", completed, int(fitted.sum()))
         chosen = rng.random(counts[row]) < share if share < 1 else slice(None)
         sampled.append(features[row].descriptors[chosen])
     train = np.concatenate(sampled)
     words = min(count, len(train))
-    centroids = np.zeros((0, source.dimensions), np.float32)
+    centroids = np.zeros((0, dimensions), np.float32)
     if words:
         cluster = kmeans.two_level_kmeans if words > LARGE else kmeans.kmeans
         centroids = cluster(train, words, source.options.seed, progress, rounds=ROUNDS)
@@ -189,14 +190,14 @@ def _learn(
     return {"centroids": centroids, "words": np.concatenate(assigned_words), "counts": counts}
 
 
-def _read(path: Path, pictures: int, dimensions: int) -> dict[str, np.ndarray] | None:
+def _read(path: Path, pictures: int) -> dict[str, np.ndarray] | None:
     """Read cached words of so many pictures; None if they are missing or damaged: they are computed again."""
     try:
         if not intact(path):
             return None
         cached = load_file(path)
         centroids, words, counts = (cached[name] for name in ("centroids", "words", "counts"))
-        shaped = centroids.ndim == 2 and centroids.shape[1] == dimensions and words.ndim == 1
+        shaped = centroids.ndim == 2 and centroids.shape[1] > 0 and words.ndim == 1
         typed = (centroids.dtype, words.dtype, counts.dtype) == (np.float32, np.int32, np.int64)
         if not shaped or not typed or counts.shape != (pictures,) or not np.isfinite(centroids).all():
             return None

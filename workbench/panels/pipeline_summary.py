@@ -6,6 +6,7 @@ from workbench.config.config import Config
 from workbench.config.steps import CODES, Step, cell_count
 from workbench.descriptors.regions import rmac
 from workbench.features.backbones import BackboneSpec
+from workbench.local.cells import MOST
 
 _POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
 _KEYPOINTS = {"sift": "SIFT", "hardnet": "HardNet", "xfeat": "XFeat", "aliked": "ALIKED", "disk": "DISK"}
@@ -64,8 +65,10 @@ def _verified(step: Step) -> str:
 def _pooled(config: Config) -> str:
     """The pooling of an image into one vector, or into sums of residuals."""
     if config.has_words:
-        kind = _KEYPOINTS[config.backbone.partition(":")[0]]
-        words = f"{config.pooling.args[0]:,.0f} visual words of {kind} keypoints"
+        kind = f"up to {MOST:,} strong cells of the map"
+        if not config.has_cells:
+            kind = f"{_KEYPOINTS[config.backbone.partition(':')[0]]} keypoints"
+        words = f"{config.pooling.args[0]:,.0f} visual words of {kind}"
         if config.has_vectors:
             return f"bag of {words}, weighted by rarity"
         _, alpha, tau = config.pooling.args
@@ -99,8 +102,9 @@ def description_of(pipeline: str) -> str:
             reduced = _REDUCED[step.name]
             if step.name == "pcaw" and step.strength != 1:
                 reduced = f"whitened at strength {step.strength:g} to"
-            words.append(f"{reduced} {size} numbers" + f" by {step.learned!r}" * bool(step.learned))
-            words += [] if coded else [f"{size * 4 / 1024:.3g} KB an image"]
+            whole = "numbers a cell" if config.has_cells else "numbers"
+            words.append(f"{reduced} {size} {whole}" + f" by {step.learned!r}" * bool(step.learned))
+            words += [] if coded or config.has_cells else [f"{size * 4 / 1024:.3g} KB an image"]
     indexed = " · ".join(map(_indexed, config.index_steps))
     words += [f"approximate: {indexed}"] if indexed else []
     return " · ".join([*words, *map(_reranked, config.reranking_steps)])

@@ -29,6 +29,7 @@ from workbench.learning import checkpoints
 from workbench.learning.finetuning import losses
 from workbench.learning.finetuning.augmentation import frozen_views, view
 from workbench.learning.finetuning.blocks import chain, split
+from workbench.learning.finetuning.cells import with_cells
 from workbench.learning.finetuning.edge_views import drawings, edge_pictures, edge_view
 from workbench.learning.finetuning.model import TrainedBlocks
 from workbench.learning.finetuning.task import FinetuningTask, HeldOut, Views
@@ -38,7 +39,8 @@ from workbench.learning.trainer import Epoch, Report, TrainingSettings, best_epo
 from workbench.learning.workspace import Workspace
 from workbench.sketch.operators import edge_operator
 
-POOLINGS = ("max", "mean", "gem")  # CroW holds its weights fixed, so no gradient passes
+# CroW holds its weights fixed, so no gradient passes. ``asmk`` is trained by the weighted sum of its cells.
+POOLINGS = ("max", "mean", "gem", "asmk")
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,6 @@ def finetune(
     stages = chain(model, source.card, source.layer)
     cut, last = split(stages, settings.blocks, source.spec.name)
     frozen = MapSource(replace(source.spec, layer=cut), "", replace(options, runtime="torch"))
-    pooling = Step.parse("pooling", settings.pooling)
-    blocks = TrainedBlocks(last, pooling, source.device, source.precision)
     about = {
         **{"base": backbone, "weights": source.fingerprint, "layer": source.layer or "last"},
         **{"collection": collection.name, "labels": len(data.names), "notes": list(data.notes)},
@@ -160,6 +160,11 @@ def finetune(
             progress,
             edge_view if settings.edges else view,
         )
+        pooling = Step.parse("pooling", settings.pooling)
+        if pooling.name == "asmk":
+            last.eval()
+            last, pooling = with_cells(last, maps), Step("mean")
+        blocks = TrainedBlocks(last, pooling, source.device, source.precision)
         criterion = losses.loss(settings.loss, blocks.channels(maps[0]), len(data.names))
         task = FinetuningTask(
             blocks,

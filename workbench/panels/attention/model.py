@@ -94,11 +94,12 @@ def see(bench: Bench, request: Request, query: Query, progress: Progress) -> Att
     picture = bench.picture(image, box=box)
     activations = parts = components = None
     second = b""
-    if layer or Config.parse(pipeline).pooling.name not in WHOLE:
+    config = Config.parse(pipeline)
+    if layer or config.has_cells or config.pooling.name not in WHOLE:
         activations = bench.studies.activations(
             image, pipeline=pipeline, box=box, layer=layer or None, regions=regions or None, progress=progress
         )
-        if other and not request.elsewhere:
+        if other and not request.elsewhere and config.has_vectors:
             parts = bench.studies.contributions(
                 image, other, pipeline=pipeline, box=box, other_box=other_box, progress=progress
             )
@@ -130,7 +131,8 @@ def kinds(seen: AttentionView) -> list[str]:
     """The kinds of heat that this picture has."""
     if seen.activations is None:
         return ["norm"]
-    cell_weights = {step.name for step in Config.parse(seen.request.pipeline).weightings} & {"norm"}
+    config = Config.parse(seen.request.pipeline)
+    cell_weights = config.has_cells or any(step.name == "norm" for step in config.weightings)
     missing = {*(OF_SCORE if seen.parts is None else ()), *(() if cell_weights else ("cells",))}
     missing |= {*(() if seen.request.other else ("components",))}
     return [kind for kind in HEATS if kind not in missing]
@@ -156,7 +158,8 @@ def note(seen: AttentionView) -> str:
     if activations is None:
         return KEYPOINTS if is_local(Config.parse(seen.request.pipeline).backbone) else NO_MAP
     channels, height, width = activations.maps.shape
-    words = [f"{width} × {height} cells", f"{channels} channels", f"{len(activations.regions)} regions"]
+    words = [f"{width} × {height} cells", f"{channels} channels"]
+    words += [f"{count} regions"] if (count := len(activations.regions)) else []
     if parts is not None:
         words.append(f"score {parts.score:.3f} with {display_name(seen.request.other)}")
     return " · ".join(words)
@@ -177,7 +180,7 @@ def regions(seen: AttentionView, values: str) -> list[dict[str, Any]]:
     if parts is not None:
         choices["contribution"] = parts.regions
     chosen = choices.get(values, activations.weights)
-    top = float(np.abs(chosen).max()) or 1.0
+    top = float(np.abs(chosen).max(initial=0)) or 1.0
 
     def text(number: int) -> str:
         value = float(chosen[number])

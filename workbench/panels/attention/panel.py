@@ -126,7 +126,7 @@ class Attention(Panel[Request, AttentionView]):
         before, self.seen, request = self.seen, result, result.request
         if before is None or before.request.view != request.view:
             self.view.marked = -1  # its regions are not those that were pointed at
-            hint = "" if result.activations is None else HINT
+            hint = HINT if result.activations is not None and len(result.activations.regions) else ""
             self.nearest.clear(ELSEWHERE if request.elsewhere else hint)
 
     def update(self) -> None:
@@ -146,12 +146,14 @@ class Attention(Panel[Request, AttentionView]):
         if levels != self.levels.options:  # one level is easier to read than all at once
             self.levels.options, self.levels.chosen = levels, levels[-1:]
         _display(self.layer, bool(layers))
-        _display(self.boxes, seen.activations is not None and not self.layer.value)
+        cells = Config.parse(seen.request.pipeline).has_cells  # which are compared without regions
+        _display(self.boxes, seen.activations is not None and not self.layer.value and not cells)
         _display(self.channel, self.heat.value in OF_CHANNEL)
         _display(self.common.image, self.heat.value in OF_BOTH)
         for part in (*self.common.controls, self.common.second):
             _display(part, self.heat.value == "components" and seen.components is not None)
         _display(self.levels, bool(levels))
+        _display(self.values, not cells)
 
     def _show(self, seen: AttentionView) -> None:
         kind, parts = self.heat.value, seen.parts

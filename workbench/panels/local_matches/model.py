@@ -12,6 +12,7 @@ from workbench.common.picture_bytes import png
 from workbench.config.config import Config
 from workbench.config.steps import LIGHTGLUE, QUERY_RERANKING, VERIFIER
 from workbench.figures.style import subtitle
+from workbench.local.cells import CellFeatures
 from workbench.local.matching import Match
 from workbench.panels.formatting import plural
 from workbench.panels.widgets.download import File
@@ -52,7 +53,7 @@ def with_features(pipeline: str, features: str) -> str:
     config = Config.parse(pipeline)
     if not features or features == features_of(config):
         return str(config)
-    if config.has_words:
+    if config.has_words and not config.has_cells:
         keypoints, _, matcher = features.partition("+")
         return str(Config.parse(f"{keypoints}/{config.pooling}/whole{f'/sv:1:{matcher}' * bool(matcher)}"))
     return str(Config.parse(f"{config.description}/{_verifying(1, features)}"))
@@ -77,15 +78,20 @@ def verified_first(pipeline: str, features: str = "") -> int:
 def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str]:
     """The pipeline up to its verification, and the same with the ``first`` results verified.
 
-    With words, a pipeline verifies its own keypoints, whatever ``features`` says.
+    With words of keypoints, a pipeline verifies these, whatever ``features`` says; cells have no exact place
+    and are verified by keypoints.
     """
     config = Config.parse(pipeline)
     names = [step.name for step in config.reranking_steps]
     before = list(config.reranking_steps[: names.index("sv") if "sv" in names else None])
     if not any(step.name in QUERY_RERANKING for step in before):
         before = [step for step in before if step.name != "nojunk"]
-    if config.has_words:
+    if config.has_words and not config.has_cells:
         step = f"sv:{first}:{config.matcher}".rstrip(":")
+    elif config.has_cells:  # verified by keypoints, as cells have no exact place
+        step = _verifying(
+            first, features or "+".join(filter(None, [config.compared or VERIFIER, config.matcher]))
+        )
     else:
         step = _verifying(first, features or features_of(config))
     parts = [str(config.description), ",".join(map(str, config.index_steps)), *map(str, before)]
@@ -126,7 +132,8 @@ def summary(match: Match, features: str) -> list[Line]:
     verified = match.verified
     matching = "LightGlue" if features.endswith(LIGHTGLUE) else "ratio test"
     explained = "inliers", matching, "keypoints"  # words of the glossary
-    counts = f"{len(match.query):,} and {len(match.image):,} keypoints of {features}"
+    kind = "cells" if isinstance(match.query, CellFeatures) else "keypoints"
+    counts = f"{len(match.query):,} and {len(match.image):,} {kind} of {features}"
     matches = plural(len(verified.pairs), "match", "matches")
     if verified.model is None:
         return [
@@ -179,6 +186,8 @@ def words_summary(match: Match, config: Config) -> list[Line]:
                 "visual words",
             )
         ]
+    if config.has_cells and config.compared is not None:
+        return [line("These keypoints verify results; the visual words are those of cells.", "note")]
     count, total = len(match.words), float(match.words["contribution"].sum())
     if not count:
         return [line("The two share no visual word.", "note")]
