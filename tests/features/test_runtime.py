@@ -16,11 +16,13 @@ from tests.support.pictures import folder_of, picture
 from workbench.common.packages import installed
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
-from workbench.features import batches, models, openvino_network, runtime
+from workbench.features import batches, device, models, openvino_network, runtime
 from workbench.features.backbones import BackboneSpec
 from workbench.features.map_source import MapSource
 from workbench.features.network import Network
-from workbench.features.rounding import round_kernels
+from workbench.features.openvino_graph import convert
+from workbench.features.photographs import photographs
+from workbench.features.rounding import round_convolutions, round_kernels
 
 needs_openvino = pytest.mark.skipif(not installed("openvino"), reason="OpenVINO is not installed")
 
@@ -162,6 +164,85 @@ def test_rounding_keeps_the_sum_of_a_kernel() -> None:
     change = (layer.weight - before).sum((2, 3)).abs()
     nearest = (before.to(torch.bfloat16).float() - before).sum((2, 3)).abs()
     assert change.mean() < nearest.mean() / 4
+
+
+class Separable(torch.nn.Module):
+    """A convolution, a depthwise one of differences, and a pointwise one, on maps of 0 to 6."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.depthwise = (
+            torch.nn.Conv2d(3, 8, 3, padding=1),
+            torch.nn.Conv2d(8, 8, 3, 1, 1, groups=8),
+        )
+        self.pointwise, self.limit = torch.nn.Conv2d(8, 16, 1), torch.nn.ReLU6()
+        drawn = torch.Generator().manual_seed(0)
+        for layer in (self.stem, self.depthwise, self.pointwise):
+            layer.weight.data = torch.randn(layer.weight.shape, generator=drawn) / layer.weight[0].numel()
+            layer.bias.data = torch.full_like(layer.bias, 1 / 3)  # which bfloat16 rounds
+        self.stem.bias.data += 3.2
+        self.depthwise.weight.data *= 30
+        self.depthwise.weight.data -= self.depthwise.weight.data.mean((2, 3), keepdim=True)
+
+    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
+        return self.pointwise(self.limit(self.depthwise(self.limit(self.stem(images)))))
+
+
+def separable() -> Network:
+    network = object.__new__(Network)
+    network.model, network.layer, network.name = Separable().eval().requires_grad_(False), None, "separable"
+    network.mean, network.scale = torch.full((3,), 127.0), torch.full((3,), 1 / 128)
+    return network
+
+
+def test_rounding_keeps_the_means_of_outputs() -> None:
+    model = Separable().requires_grad_(False)
+    images = torch.randn(2, 3, 24, 32, generator=torch.Generator().manual_seed(1))
+    exact = model.forward_features(images).mean((0, 2, 3))
+    simple = Separable().requires_grad_(False)
+    for parameter in simple.parameters():
+        parameter.data = parameter.data.bfloat16().float()
+    nearest = simple.forward_features(images).mean((0, 2, 3))
+    round_convolutions(model, lambda: model.forward_features(images))
+    assert all(torch.equal(p, p.bfloat16().float()) for p in model.parameters())
+    rounded = model.forward_features(images).mean((0, 2, 3))
+    assert (rounded - exact).abs().mean() < (nearest - exact).abs().mean() / 5
+
+
+@needs_openvino
+def test_the_centred_input_of_a_depthwise_convolution_changes_no_cell() -> None:
+    import openvino
+
+    network, picture = separable(), torch.from_numpy(photographs(48)[0])[None]
+    graph = convert(network, None, half=True)
+    assert any(node.get_type_name() == "Pad" for node in graph.get_ordered_ops())
+    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    maps = compiled([picture.numpy()])[0]
+    images = ((picture.float() - network.mean) * network.scale).permute(0, 3, 1, 2)
+    expected = network.model.forward_features(images).permute(0, 2, 3, 1)
+    # Weights are rounded; padded by another number, the cells of the border differ by 0.3 and more.
+    torch.testing.assert_close(torch.from_numpy(np.array(maps)).float(), expected, rtol=0, atol=0.05)
+
+
+@needs_openvino
+@pytest.mark.skipif(
+    device.choose_precision("auto", "cpu") != "bfloat16", reason="the processor has no bfloat16"
+)
+def test_maps_of_the_embedded_network_in_bfloat16_are_near_to_those_of_float32() -> None:
+    spec = BackboneSpec.parse("efficientnet_lite0")
+    exact = models.load_network(spec, spec.module("max"), None, "cpu", "float32", 0)
+    network = openvino_network.OpenVINONetwork(exact, None, "bfloat16")
+    # The photographs are not those by which its means are kept.
+    images = [torch.from_numpy(np.array(photo.resize((512, 384))))[None] for photo in held_out()]
+    pairs = [(network(image).flatten().double(), exact(image).flatten().double()) for image in images]
+    cosines = [float(torch.nn.functional.cosine_similarity(a, b, dim=0)) for a, b in pairs]
+    assert np.mean(cosines) > 0.9993
+
+
+def held_out() -> list[Image.Image]:
+    from sklearn.datasets import load_sample_images
+
+    return [Image.fromarray(image) for image in load_sample_images().images]
 
 
 @pytest.mark.parametrize("size", [(120, 77), (64, 63), (300, 200)])

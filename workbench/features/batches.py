@@ -116,7 +116,8 @@ def _resized(picture: Image.Image, size: tuple[int, int], interpolation: str) ->
     """Resize by PyTorch: with Pillow's filters, to two levels of 255, in a quarter of the time."""
     import torch  # not needed to plan batches
 
-    stored = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    # In the layout of Pillow, of which PyTorch knows that it is channels last only if the batch comes first.
+    stored = torch.from_numpy(np.array(picture))[None].permute(0, 3, 1, 2)
     height, width = size[1], size[0]
     result = torch.nn.functional.interpolate(stored, (height, width), mode=interpolation, antialias=True)
     return result[0].permute(1, 2, 0).contiguous().numpy()

@@ -22,7 +22,14 @@ VERSION = 2  # increased when the same image and weights give other maps
 def run(network: Network | OpenVINONetwork, pictures: Sequence[np.ndarray]) -> torch.Tensor:
     """Images of one shape, uint8 [height, width, 3], to float16 maps [B, h, w, C] on the CPU."""
     maps = network(torch.from_numpy(np.stack(pictures))).permute(0, 2, 3, 1)
+    if maps.dtype == torch.float16 and maps.is_cpu and _are_finite(maps.numpy()):
+        return maps
     return maps.clamp(-65504, 65504).to(torch.float16).cpu().nan_to_num_(0.0)
+
+
+def _are_finite(halves: np.ndarray) -> bool:
+    """Whether numbers of float16 are finite: not all bits of their exponents are set."""
+    return int((halves.view(np.uint16) & 0x7FFF).max(initial=0)) < 0x7C00
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
@@ -15,29 +15,26 @@ import torch
 from workbench.features.network import Network, UnsuitableSize
 from workbench.features.openvino_graph import convert
 
-VERSION = 2  # increased when the same image and weights give other maps than before by this runtime
+VERSION = 3  # increased when the same image and weights give other maps than before by this runtime
 MANY = 200  # images of a shape from which a graph of its own, compiled in 0.2 s to 0.6 s, saves time
 _GRAPHS = 4  # most shapes with a graph of their own; each needs some 0.1 GB
 
 
 class _Compiled:
-    """Compiled graphs that are run in turn, and their idle requests."""
+    """A compiled graph and its idle requests."""
 
-    def __init__(self, models: Sequence[Any]) -> None:
-        self._models = models
-        self.idle: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         try:
-            requests = self.idle.get_nowait()
+            request = self.idle.get_nowait()
         except queue.Empty:  # there are as many as threads
-            requests = [model.create_infer_request() for model in self._models]
-        tensor: Any = pixels
-        for request in requests:
-            request.infer([tensor], share_inputs=True)
-            tensor = request.get_output_tensor(0)
-        maps = np.array(tensor.data)
-        self.idle.put(requests)
+            request = self._model.create_infer_request()
+        request.infer([pixels], share_inputs=True)
+        maps = np.array(request.get_output_tensor(0).data)
+        self.idle.put(request)
         return maps
 
 
@@ -60,26 +57,19 @@ class OpenVINONetwork:
         self.runtime = f"openvino {version('openvino')}"
         self._vectors = network.gives_vectors()
         half = precision == "bfloat16"
-        self._hint = "bf16" if half else "f32"
         cores = os.cpu_count() or 1
-        settings = {
+        self._settings = {
             "NUM_STREAMS": cores,
             "INFERENCE_NUM_THREADS": cores,
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
         }
-        self._core, self._settings = openvino.Core(), settings
-        self._graphs, self._takes_any = convert(network, side, half), side is None
-        self._any = self._compile(self._graphs)
+        self._core = openvino.Core()
+        self._graph, self._takes_any = convert(network, side, half), side is None
+        self._any = self._compile(self._graph)
         self._special: dict[tuple[int, int], _Compiled] = {}  # by (height, width)
 
-    def _compile(self, graphs: Sequence[Any]) -> _Compiled:
-        """The last graph in the wanted precision, those before it in float32."""
-        hints = [*["f32"] * (len(graphs) - 1), self._hint]
-        return _Compiled(
-            [
-                self._core.compile_model(graph, "CPU", {**self._settings, "INFERENCE_PRECISION_HINT": hint})
-                for graph, hint in zip(graphs, hints, strict=True)
-            ]
-        )
+    def _compile(self, graph: Any) -> _Compiled:
+        return _Compiled(self._core.compile_model(graph, "CPU", self._settings))
 
     def prepare(self, sizes: Iterable[tuple[int, int]]) -> None:
         """Compile the graph for the most common (width, height) of the images that will be processed.
@@ -95,11 +85,9 @@ class OpenVINONetwork:
         earlier, special = self._special, {}
         for shape in wanted:
             if shape not in earlier:
-                graphs, given = [graph.clone() for graph in self._graphs], [1, *shape, 3]
-                for graph in graphs:
-                    graph.reshape(given)
-                    given = list(graph.output(0).get_shape())
-                earlier = {**earlier, shape: self._compile(graphs)}
+                graph = self._graph.clone()
+                graph.reshape([1, *shape, 3])
+                earlier = {**earlier, shape: self._compile(graph)}
             special[shape] = earlier[shape]
         self._special = special
 

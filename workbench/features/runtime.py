@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from workbench.common.files import replace_file
 from workbench.common.packages import installed, require_extra
@@ -24,12 +23,12 @@ from workbench.features.device import single_threaded_operations
 from workbench.features.network import Network, UnsuitableSize
 from workbench.features.openvino_graph import Unconvertible
 from workbench.features.openvino_network import MANY, OpenVINONetwork
+from workbench.features.photographs import photographs
 
 WORTHWHILE = 1000  # images from which a comparison, of some seconds, is worth its time
 AGREEMENT = 0.9995  # mean cosine to maps of PyTorch in float32
 FASTER = 1.05  # times the speed of PyTorch, from which another runtime is chosen
-RULES = 3  # increased when the comparison changes
-_PHOTOS = (("astronaut", (512, 512)), ("coffee", (512, 341)), ("chelsea", (290, 433)))  # width, height
+RULES = 4  # increased when the comparison changes
 _RUNS = 3
 
 
@@ -132,7 +131,7 @@ def _compare(
     single = load("float32")
     try:
         converted = OpenVINONetwork(single, side, precision)
-        images = [torch.from_numpy(photo)[None] for photo in _photos(side)]
+        images = [torch.from_numpy(photo)[None] for photo in photographs(side)]
         usual = single if precision == "float32" else load(precision)
         with single_threaded_operations():
             exact = [single(image) for image in images]
@@ -144,16 +143,6 @@ def _compare(
         return Comparison(reason=str(error)), None
     usual_seconds, seconds = (min(times) for times in zip(*runs, strict=True))
     return Comparison("", cosine, usual_seconds / seconds), converted
-
-
-def _photos(side: int | None) -> list[np.ndarray]:
-    """Photographs of several shapes, uint8 [height, width, 3]; squares of ``side`` if that is given."""
-    from skimage import data
-
-    return [
-        np.array(Image.fromarray(getattr(data, name)()).resize((side, side) if side else size))
-        for name, size in _PHOTOS
-    ]
 
 
 def _cosine(first: torch.Tensor, second: torch.Tensor) -> float:

@@ -59,7 +59,7 @@ class FaissIndex(IndexTraits):
         vectors = np.ascontiguousarray(queries, np.float32)
         limit = min(self.size, self.reach if k is None else k)
         rankings = self._search(vectors, limit)
-        if self.inverted is None:
+        if self.inverted is None or (len(rankings) == 1 and len(rankings[0].rows)):
             return rankings
         unanswered = [position for position, ranking in enumerate(rankings) if not len(ranking.rows)]
         if unanswered:  # all their probed cells are empty: search all cells
