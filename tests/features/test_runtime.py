@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,8 +180,8 @@ class Separable(torch.nn.Module):
         drawn = torch.Generator().manual_seed(0)
         for layer in (self.stem, self.depthwise, self.pointwise):
             layer.weight.data = torch.randn(layer.weight.shape, generator=drawn) / layer.weight[0].numel()
-            layer.bias.data = torch.full_like(layer.bias, 1 / 3)  # which bfloat16 rounds
-        self.stem.bias.data += 3.2
+            layer.bias = torch.nn.Parameter(torch.full((len(layer.weight),), 1 / 3))  # which bfloat16 rounds
+        self.stem.bias = torch.nn.Parameter(torch.full((8,), 1 / 3 + 3.2))
         self.depthwise.weight.data *= 30
         self.depthwise.weight.data -= self.depthwise.weight.data.mean((2, 3), keepdim=True)
 
@@ -219,7 +220,8 @@ def test_the_centred_input_of_a_depthwise_convolution_changes_no_cell() -> None:
     compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     maps = compiled([picture.numpy()])[0]
     images = ((picture.float() - network.mean) * network.scale).permute(0, 3, 1, 2)
-    expected = network.model.forward_features(images).permute(0, 2, 3, 1)
+    model: Any = network.model
+    expected = model.forward_features(images).permute(0, 2, 3, 1)
     # Weights are rounded; padded by another number, the cells of the border differ by 0.3 and more.
     torch.testing.assert_close(torch.from_numpy(np.array(maps)).float(), expected, rtol=0, atol=0.05)
 
