@@ -22,7 +22,7 @@ from workbench.local.asmk_index import AsmkIndex
 WORDS = ("bow:4096", "bow:4096/whole/he:24", "bow:65536", "bow:65536/whole/power:0.5")
 SUMS = ("asmk:4096", "asmk:65536", "asmk-full:65536", "asmk:65536/whole/sv:50")
 COMPARED = ("asmk:65536", "asmk-full:65536")
-QUERIES, RUNS = 20, 5
+QUERIES, RUNS = 20, 3
 
 
 def compare(searcher: Searcher) -> list[str]:
