@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from workbench.explain.query import AnyExplanation
     from workbench.learning.history import TrainingHistory
     from workbench.local.matching import Match
-    from workbench.local.verification import Kind
     from workbench.search.relevance_feedback import Feedback
 
 
@@ -261,21 +260,25 @@ class Bench:
         pipeline: str | Config = "sift/bow:4096/whole",
         box: Box | None = None,
         progress: Progress = notebook_progress,
-        model: Kind = "homography",
+        model: str | None = None,
     ) -> Match:
         """Match the keypoints of a query and an image, and verify the matches by one ``model``.
 
-        The local features are those that the pipeline is made of or verifies with, SIFT where it names none.
+        The local features are those that the pipeline is made of or verifies with, SIFT where it names none;
+        by default the model is also that of its ``sv``. ``model`` is written as there: ``homography``,
+        ``affine``, ``fundamental``, ``affine-single``. Raises WorkbenchError for another one.
         """
         from workbench.local.matching import match
 
-        source, words = self.engine.local_features(Config.parse(pipeline), progress, query, image_id)
-        collection = self.collection
+        config, collection = Config.parse(pipeline), self.collection
+        source, words = self.engine.local_features(config, progress, query, image_id)
         query_side = query_local_features(source, collection, query, box)
         image_side = query_local_features(source, collection, image_id)
         pictures = named_picture(collection, query, box), named_picture(collection, image_id)
         return replace(
-            match(query_side, image_side, words, model), pictures=pictures, collection=collection.name
+            match(query_side, image_side, words, config.geometry if model is None else model),
+            pictures=pictures,
+            collection=collection.name,
         )
 
     def copies(

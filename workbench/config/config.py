@@ -192,6 +192,11 @@ class Config:
         return self.backbone if is_local(self.backbone) else VERIFIER
 
     @cached_property
+    def geometry(self) -> str:
+        """The geometric model of ``sv`` as written in it; "" is a homography by MAGSAC++."""
+        return next((step.geometry for step in self.reranking_steps if step.name == "sv"), "")
+
+    @cached_property
     def local(self) -> str:
         """The local features that are compared, or else those that spatial verification would compare."""
         return self.compared or (self.backbone if is_local(self.backbone) else VERIFIER)

@@ -17,6 +17,7 @@ class Step:
     args: tuple[float, ...] = ()
     text: str | None = None  # the arguments as written, where they are not plain numbers (``3x3``)
     tag: str | None = None  # the name of something trained: TAG in ``attention:TAG`` or ``pcaw:256:TAG``
+    geometry: str = ""  # of ``sv``: the model, and its estimator, as in ``sv-affine-single:100``
 
     @classmethod
     def parse(cls, kind: str, text: str) -> Step:
@@ -27,6 +28,10 @@ class Step:
         """
         text = text.strip()
         name, _, argument = text.partition(":")
+        geometry = ""
+        if name.startswith("sv-") and "sv" in KINDS[kind]:
+            geometry = written_geometry(*parse_geometry(name.removeprefix("sv-"), f"{kind} {text!r}"))
+            name = "sv"
         if name not in KINDS[kind]:
             raise WorkbenchError(f"{kind} {text!r} is not known; valid: {', '.join(KINDS[kind])}")
         part = f"{kind} {text!r}"
@@ -48,11 +53,16 @@ class Step:
             default = suggested_argument(cls(name, args))
             args = args[0], args[1] or default
             return cls(name, args, f"{args[0]:g}" if args[1] == default else None)
-        return cls(name, args, tag=tag)
+        return cls(name, args, tag=tag, geometry=geometry)
 
     def __str__(self) -> str:
         arguments = [self.text] if self.text is not None else [f"{value:g}" for value in self.args]
-        return ":".join([self.name, *arguments, *([self.tag] if self.tag is not None else [])])
+        return ":".join([self.full_name, *arguments, *([self.tag] if self.tag is not None else [])])
+
+    @property
+    def full_name(self) -> str:
+        """The name as written, with the geometry of ``sv``."""
+        return f"{self.name}-{self.geometry}" if self.geometry else self.name
 
     @property
     def strength(self) -> float:
@@ -128,6 +138,15 @@ RERANKING_STEPS: dict[str, _Spec] = {
     "he": ((24,), 1, False),
     "sv": ((100,), 1, False),
 }
+SINGLE = "single"  # the estimator that takes its hypotheses from single correspondences
+SAMPLED = ("magsac", "default", "fast", "accurate", "prosac", "parallel")  # of OpenCV's USAC
+# The models of ``sv``, the usual one first, each with its estimators, the usual one first.
+ESTIMATORS: dict[str, tuple[str, ...]] = {
+    "homography": SAMPLED,
+    "affine": (*SAMPLED, SINGLE),
+    "fundamental": SAMPLED,
+    **dict.fromkeys(("similarity", "upright3", "upright4", "upright5"), (SINGLE,)),
+}
 LOCAL = ("sift", "hardnet")  # backbones that describe keypoints, not cells of a map
 VISION_LANGUAGE = ("clip:", "siglip:")  # how the backbones of vision–language models begin
 VERIFIER = "sift"  # the keypoints of ``sv`` where it names none and the backbone has none
@@ -202,6 +221,25 @@ def check_index(steps: Sequence[Step]) -> None:
             )
         if step.name in BINARY and step.args[0] % 8:
             raise WorkbenchError(f"index {step}: codes are whole bytes; valid: multiples of 8 bits")
+
+
+def parse_geometry(text: str, part: str = "model") -> tuple[str, str]:
+    """The model and the estimator of ``affine-single``; "" is the homography. Raises WorkbenchError."""
+    model, dash, estimator = text.partition("-")
+    model = model or "homography"
+    if model not in ESTIMATORS:
+        raise WorkbenchError(f"{part}: geometry {model!r} is not known; valid: {', '.join(ESTIMATORS)}")
+    if dash and estimator not in ESTIMATORS[model]:
+        valid = ", ".join(f"{model}-{name}" for name in ESTIMATORS[model])
+        raise WorkbenchError(f"{part}: estimator {estimator!r} does not fit this model; valid: {valid}")
+    return model, estimator or ESTIMATORS[model][0]
+
+
+def written_geometry(model: str, estimator: str) -> str:
+    """A model and its estimator as they are written, the usual ones left out."""
+    if estimator != ESTIMATORS[model][0]:
+        return f"{model}-{estimator}"
+    return "" if model == "homography" else model
 
 
 def _whitening(name: str, argument: str, tag: str | None, part: str) -> Step:

@@ -43,7 +43,7 @@ def reranker(
         return _hamming_embedding(described, keypoints, int(step.args[0]), progress)
     if step.name == "sv":
         assert keypoints is not None
-        return _spatial_verification(keypoints, int(step.args[0]))
+        return _spatial_verification(keypoints, int(step.args[0]), step.geometry)
     if step.name == "diffusion":
         k = int(step.args[0])
         graph = diffusion.graph(vectors, k, progress)
@@ -99,14 +99,14 @@ def _hamming_embedding(
     return rerank
 
 
-def _spatial_verification(keypoints: Keypoints, count: int) -> Reranker:
+def _spatial_verification(keypoints: Keypoints, count: int, kind: str) -> Reranker:
     def rerank(
         queries: np.ndarray, rankings: list[Ranking], features: Sequence[LocalFeatures], progress: Progress
     ) -> tuple[np.ndarray, list[Ranking]]:
         reranked = []
         for done, (local, ranking) in enumerate(zip(features, rankings, strict=True)):
             progress("verifying", done, len(rankings))
-            reranked.append(verification.rerank(local, ranking, keypoints.of, count, progress))
+            reranked.append(verification.rerank(local, ranking, keypoints.of, count, progress, kind))
         return queries, reranked
 
     return rerank

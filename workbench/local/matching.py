@@ -15,7 +15,7 @@ from workbench.common.drawable import Drawable, draw
 from workbench.features.batches import pixels
 from workbench.local.features import LocalFeatures
 from workbench.local.patches import cut_patches
-from workbench.local.verification import Kind, Verification, verify
+from workbench.local.verification import Verification, verify
 from workbench.local.vocabulary import VisualWords
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Match(Drawable):
 
     @property
     def inliers(self) -> int:
-        """The number of matches at different places that one homography explains, 0 without one."""
+        """The number of matches at different places that one geometric model explains, 0 without one."""
         return self.verified.inliers
 
     @property
@@ -69,7 +69,7 @@ class Match(Drawable):
 
 
 def match(
-    query: LocalFeatures, image: LocalFeatures, words: VisualWords | None = None, kind: Kind = "homography"
+    query: LocalFeatures, image: LocalFeatures, words: VisualWords | None = None, kind: str = ""
 ) -> Match:
     """Match two pictures' features and verify the matches by a transformation of ``kind``, as ``sv`` does."""
     verified = verify(query, image, kind=kind)

@@ -6,6 +6,7 @@ from workbench.config.config import Config
 from workbench.config.steps import CODES, Step, cell_count
 from workbench.descriptors.regions import rmac
 from workbench.features.backbones import BackboneSpec
+from workbench.local.geometry import Geometry
 
 _POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
 _REDUCED = {"pca": "reduced to", "pcaw": "whitened to", "lw": "whitened from matching pairs to"}
@@ -48,7 +49,8 @@ def _reranked(step: Step) -> str:
         "diffusion": "diffusion over the {} nearest of each",
         "kreciprocal": "k-reciprocal neighbours (k1 {}, k2 {}, lambda {})",
         "he": "keypoints compared by signatures, at most {} of 64 bits different",
-        "sv": "the first {} verified by one homography" + f" of {step.tag} keypoints" * bool(step.tag),
+        "sv": f"the first {{}} verified by one {Geometry.parse(step.geometry).title}"
+        + f" of {step.tag} keypoints" * bool(step.tag),
     }[step.name].format(*values)
 
 

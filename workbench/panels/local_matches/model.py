@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -53,7 +54,8 @@ def with_features(pipeline: str, features: str) -> str:
         return str(config)
     if config.pooling.name == "bow":
         return str(Config.parse(f"{features}/{config.pooling}/whole"))
-    return str(Config.parse(f"{config.description}/{_verifying(1, features)}"))
+    verified = Config.parse(f"{config.description}/{_verifying(1, features)}")
+    return str(_with_geometry(verified, config.geometry))
 
 
 def verified_first(pipeline: str) -> int:
@@ -76,11 +78,18 @@ def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str
     step = f"sv:{first}" if config.pooling.name == "bow" else _verifying(first, chosen)
     parts = [str(config.description), ",".join(map(str, config.index_steps)), *map(str, before)]
     without = "/".join(filter(None, parts))
-    return str(Config.parse(without)), str(Config.parse(f"{without}/{step}"))
+    verified = Config.parse(f"{without}/{step}")
+    return str(Config.parse(without)), str(_with_geometry(verified, config.geometry))
 
 
 def _verifying(first: int, features: str) -> str:
     return f"sv:{first}" if features == VERIFIER else f"sv:{first}:{features.removeprefix('hardnet:')}"
+
+
+def _with_geometry(config: Config, geometry: str) -> Config:
+    """A pipeline that verifies by the geometric model of another."""
+    steps = (replace(s, geometry=geometry) if s.name == "sv" else s for s in config.steps)
+    return replace(config, steps=tuple(steps))
 
 
 def traits(bench: Bench, request: Request, match: Match) -> dict[str, Any]:
@@ -122,7 +131,7 @@ def summary(match: Match, features: str) -> list[Line]:
     repeated = f" {more:,} more are at positions that are counted already." if more else ""
     return [
         line(f"{inliers} of {matches}", "numbers", *EXPLAINED),
-        line(f"{counts}; one homography explains the inliers.{repeated}", "note"),
+        line(f"{counts}; one {verified.geometry.name} explains the inliers.{repeated}", "note"),
     ]
 
 
