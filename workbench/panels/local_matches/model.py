@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from workbench.collections.collection import Query
-from workbench.common.geometry import Box
 from workbench.common.picture_bytes import png
 from workbench.config.config import Config
 from workbench.config.steps import QUERY_RERANKING, VERIFIER
@@ -16,16 +14,10 @@ from workbench.figures.style import subtitle
 from workbench.local.matching import Match
 from workbench.panels.formatting import plural
 from workbench.panels.widgets.download import File
-from workbench.panels.widgets.grid import thumbnail
-from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
 from workbench.report.pictures import match_picture
 
-if TYPE_CHECKING:
-    from workbench.bench.bench import Bench
-
-SIDE = 640  # pixels of a picture's longest side
 VERIFIED = 100  # results, where the pipeline verifies none
 EXPLAINED = "inliers", "ratio test", "keypoints"  # words of the glossary
 WORDS = 100  # rows of the table of words
@@ -36,15 +28,6 @@ COLUMNS = [
     column("in_image", "In result", number=True, hint="number of its keypoints of this word"),
     column("contribution", "Adds", number=True, hint="all shared words add up to the score of bow alone"),
 ]
-
-
-class Request(NamedTuple):
-    """Two pictures, and the pipeline whose local features are matched."""
-
-    query: Query
-    box: Box | None
-    image: str
-    pipeline: str
 
 
 def with_features(pipeline: str, features: str) -> str:
@@ -90,30 +73,6 @@ def _with_geometry(config: Config, geometry: str) -> Config:
     """A pipeline that verifies by the geometric model of another."""
     steps = (replace(s, geometry=geometry) if s.name == "sv" else s for s in config.steps)
     return replace(config, steps=tuple(steps))
-
-
-def traits(bench: Bench, request: Request, match: Match) -> dict[str, Any]:
-    """The traits of a KeyPairs view of the two pictures."""
-    pairs = match.table[["query_keypoint", "image_keypoint"]].to_numpy(np.uint32)
-    return {
-        "pictures": [
-            thumbnail(bench, request.query.image, SIDE, request.box or request.query.box),
-            thumbnail(bench, request.image, SIDE),
-        ],
-        "sides": [
-            {
-                "name": request.query.id,
-                "role": "query",
-                "opens": reference(request.query.image, request.box or request.query.box),
-            },
-            {"name": request.image, "role": "result"},
-        ],
-        "sizes": [list(match.query.size), list(match.image.size)],
-        "counts": [len(match.query), len(match.image)],
-        "points": np.concatenate([match.query.points, match.image.points]).astype("<f4").tobytes(),
-        "pairs": np.ascontiguousarray(pairs, "<u4").tobytes(),
-        "inside": match.table["inlier"].to_numpy(np.uint8).tobytes(),
-    }
 
 
 def summary(match: Match, features: str) -> list[Line]:
