@@ -41,6 +41,8 @@ def test_methods_are_measured_and_one_is_looked_at(session: Session) -> None:
     exact = session.bench.evaluate(f"{PIPELINE}/sv:4", localise=False).mean_ap
     assert rows["sv:4"]["mean_ap"] == f"{100 * exact:.1f}" and rows["aqe:2"]["pair_milliseconds"] == "–"
     assert "pq:4 is not possible here" in panel.note.lines[1]["text"]
+    best = max(list(rows)[1:], key=lambda name: float(rows[name]["mean_ap"]))
+    assert [side["title"] for side in panel.effect.rankings.sides] == ["without re-ranking", best]
     panel.look("sv:4")
     settled(session)
     before, after = panel.effect.rankings.sides

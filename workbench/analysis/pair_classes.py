@@ -63,7 +63,9 @@ def measure_pair(
     corners of the outline are those of the query's picture from the top left on, clockwise, in pixels.
     """
     epipolar = verify_matches(query, image, matches, "fundamental")
-    plane = verify_matches(query, image, matches, "homography-default")
+    # Of two estimators the one that explains more, so that a plane is not missed by chance.
+    planes = [verify_matches(query, image, matches, kind) for kind in ("", "homography-default")]
+    plane = max(planes, key=lambda verified: verified.inliers)
     planarity = np.nan
     if epipolar.inliers:
         planarity = float((plane.inside & epipolar.inside).sum() / epipolar.inside.sum())

@@ -44,7 +44,7 @@ def reranking(result: Reranking) -> Figure:
         xaxis={"domain": [0, 0.4], "zeroline": True},
         yaxis=ticks,
         xaxis2={"domain": [0.46, 1], "anchor": "y2", "showgrid": False, "zeroline": False},
-        yaxis2={**ticks, "anchor": "x2", "showticklabels": False, "showgrid": False},
+        yaxis2={**ticks, "anchor": "x2", "showticklabels": False, "ticks": "", "showgrid": False},
         margin={"t": 84, "l": 16},
         hovermode="closest",
     )
@@ -92,14 +92,16 @@ def _add_shares(figure: Figure, result: Reranking, places: list[int]) -> None:
     classes = ("all", *CLASSES)
     place_of = {method.name: place for place, method in zip(places, result.methods[1:], strict=True)}
     table = result.classes
-    grid, words, hover = (np.full((len(places), len(classes)), None, object) for _ in range(3))
+    grid = np.full((len(places), len(classes)), np.nan)
+    cells = list[tuple[int, int, str, str]]()
     for row in table.rename(columns={"class": "kind"}).itertuples():
-        at = place_of[row.method], classes.index(row.kind)
         if row.pairs:
-            grid[at], words[at] = 100 * row.share, f"{100 * row.share:.0f}"
-            ends = f"{100 * row.low:.0f} to {100 * row.high:.0f} %"
-            counted = f"{row.verified:,} of {row.pairs:,} pairs, 95 % interval {ends}"
-            hover[at] = f"{text(row.method)}<br>{row.kind}: {100 * row.share:.1f} %<br>{counted}"
+            place, at = place_of[row.method], classes.index(row.kind)
+            grid[place, at] = 100 * row.share
+            counted = f"{row.verified:,} of {row.pairs:,} pairs"
+            ends = f"95 % interval {100 * row.low:.0f} to {100 * row.high:.0f} %"
+            about = f"{text(row.method)}<br>{row.kind}: {100 * row.share:.1f} %<br>{counted}, {ends}"
+            cells.append((at, place, f"{100 * row.share:.0f}", about))
     counts = {name: int(result.pairs[name].sum()) for name in CLASSES} | {"all": len(result.pairs)}
     figure.add_trace(
         go.Heatmap(
@@ -108,15 +110,26 @@ def _add_shares(figure: Figure, result: Reranking, places: list[int]) -> None:
             z=grid,
             zmin=0,
             zmax=100,
-            text=words,
-            texttemplate="%{text}",
-            hovertext=hover,
-            hoverinfo="text",
-            hoverongaps=False,
+            hoverinfo="skip",
             colorscale=[[0, translucent(PALETTE[0], 0.04)], [1, translucent(PALETTE[0], 0.75)]],
             showscale=False,
             xgap=1,
             ygap=1,
+            xaxis="x2",
+            yaxis="y2",
+        )
+    )
+    columns, rows, words, hover = zip(*cells, strict=True) if cells else ((), (), (), ())
+    figure.add_trace(  # the numbers apart, in the colour of the page's text
+        go.Scatter(
+            x=columns,
+            y=rows,
+            mode="text",
+            text=words,
+            textfont={"size": 11},
+            hovertext=hover,
+            hoverinfo="text",
+            ids=[result.methods[1 + place].name for place in rows],
             xaxis="x2",
             yaxis="y2",
         )

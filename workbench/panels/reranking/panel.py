@@ -119,10 +119,10 @@ class RerankingPanel(Panel[Request, Measured]):
         self.plot.show(reranking.figure())
         self.table.show(*table.shown(reranking))
         self.examples.rows, self.examples.chosen = table.examples(reranking), []
+        self.draw(None)  # first, so that the part below is on screen
         best = max(reranking.methods[1:], key=lambda method: method.mean_ap, default=None)
         if best is not None:
             self.look(best.name)
-        self.draw(None)
 
     def draw(self, _: object) -> None:
         """Show what is measured, or what the button will measure; dim what is of another pipeline."""
