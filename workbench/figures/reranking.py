@@ -49,14 +49,19 @@ def reranking(result: Reranking) -> Figure:
         hovermode="closest",
     )
     figure.add_trace(_gains(result, places))
-    _add_shares(figure, result, places)
+    counts = {"all": len(result.pairs)} | {name: int(result.pairs[name].sum()) for name in CLASSES}
+    _add_shares(figure, result, places, counts)
     narrow(
         figure,
         _STACKED,
         height=2 * height - 60,
         xaxis={"domain": [0, 1]},
         yaxis={"domain": [0.58, 1]},
-        xaxis2={"domain": [0, 1]},
+        xaxis2={
+            "domain": [0, 1],
+            "tickangle": -90,
+            "ticktext": [f"{name}, {n:,}" for name, n in counts.items()],
+        },
         yaxis2={"domain": [0.0, 0.44], "showticklabels": True},
     )
     return figure
@@ -87,7 +92,7 @@ def _gains(result: Reranking, places: list[int]) -> go.Scatter:
     )
 
 
-def _add_shares(figure: Figure, result: Reranking, places: list[int]) -> None:
+def _add_shares(figure: Figure, result: Reranking, places: list[int], counts: dict[str, int]) -> None:
     """The share of the pairs of each class that the verifying methods verify."""
     classes = ("all", *CLASSES)
     place_of = {method.name: place for place, method in zip(places, result.methods[1:], strict=True)}
@@ -102,7 +107,6 @@ def _add_shares(figure: Figure, result: Reranking, places: list[int]) -> None:
             ends = f"95 % interval {100 * row.low:.0f} to {100 * row.high:.0f} %"
             about = f"{text(row.method)}<br>{row.kind}: {100 * row.share:.1f} %<br>{counted}, {ends}"
             cells.append((at, place, f"{100 * row.share:.0f}", about))
-    counts = {name: int(result.pairs[name].sum()) for name in CLASSES} | {"all": len(result.pairs)}
     figure.add_trace(
         go.Heatmap(
             x=list(range(len(classes))),
@@ -129,7 +133,6 @@ def _add_shares(figure: Figure, result: Reranking, places: list[int]) -> None:
             textfont={"size": 11},
             hovertext=hover,
             hoverinfo="text",
-            ids=[result.methods[1 + place].name for place in rows],
             xaxis="x2",
             yaxis="y2",
         )
