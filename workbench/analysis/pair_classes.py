@@ -73,7 +73,7 @@ def measure_pair(
     if outline is not None:
         width, height = query.size
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
-        linear = least_squares("affine", corners, outline, np.ones((1, 4)))[0, :, :2]
+        linear: np.ndarray | None = least_squares("affine", corners, outline, np.ones((1, 4)))[0, :, :2]
         count = int(_within(outline, image.points[:, :2]).sum())
     else:
         affine = verify_matches(query, image, matches, "affine-single")

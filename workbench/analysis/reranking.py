@@ -130,8 +130,7 @@ class Reranking(Drawable):
             )
             ends = chosen.iloc[[0, -1]] if len(chosen) > 1 else chosen
             rows += [
-                (name, row.query_id, row.image, int(row.methods))
-                for row in ends.rename(columns={"query": "query_id"}).itertuples()
+                (name, row["query"], row["image"], int(row["methods"])) for row in ends.to_dict("records")
             ]
         return Table(rows, columns=["class", "query", "image", "methods"])
 

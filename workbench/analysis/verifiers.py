@@ -29,7 +29,7 @@ class Verifier(NamedTuple):
 
     method: str
     geometry: str
-    count: int
+    first: int
     keypoints: Keypoints
 
 
@@ -46,20 +46,20 @@ def verify_results(
 ) -> list[Verified]:
     """Verify the first results of each query by all verifiers of one kind of keypoints, matched once."""
     results = [Verified([], [], []) for _ in group]
-    keypoints, most = group[0].keypoints, max(verifier.count for verifier in group)
+    keypoints, most = group[0].keypoints, max(verifier.first for verifier in group)
     total = sum(len(ranking.rows[:most]) for ranking in before)
     done = 0
     for row, ranking in zip(sample.rows, before, strict=True):
         query = keypoints.of(row)
         for verifier, result in zip(group, results, strict=True):
-            result.inliers.append(np.zeros(len(ranking.rows[: verifier.count]), np.float32))
+            result.inliers.append(np.zeros(len(ranking.rows[: verifier.first]), np.float32))
         for place, other in enumerate(ranking.rows[:most].tolist()):
             progress("verifying", done, total)
             done += 1
             image = keypoints.of(other)
             matches, matching = _matches(query, image)
             for verifier, result in zip(group, results, strict=True):
-                if place < verifier.count:
+                if place < verifier.first:
                     started = time.perf_counter()
                     verified = verify_matches(query, image, matches, verifier.geometry)
                     result.seconds.append(matching + time.perf_counter() - started)

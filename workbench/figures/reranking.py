@@ -60,7 +60,7 @@ def reranking(result: Reranking) -> Figure:
         xaxis2={
             "domain": [0, 1],
             "tickangle": -90,
-            "ticktext": [f"{name}, {n:,}" for name, n in counts.items()],
+            "ticktext": [name.replace(" ", "<br>") for name in counts],
         },
         yaxis2={"domain": [0.0, 0.44], "showticklabels": True},
     )
@@ -96,17 +96,16 @@ def _add_shares(figure: Figure, result: Reranking, places: list[int], counts: di
     """The share of the pairs of each class that the verifying methods verify."""
     classes = ("all", *CLASSES)
     place_of = {method.name: place for place, method in zip(places, result.methods[1:], strict=True)}
-    table = result.classes
     grid = np.full((len(places), len(classes)), np.nan)
     cells = list[tuple[int, int, str, str]]()
-    for row in table.rename(columns={"class": "kind"}).itertuples():
-        if row.pairs:
-            place, at = place_of[row.method], classes.index(row.kind)
-            grid[place, at] = 100 * row.share
-            counted = f"{row.verified:,} of {row.pairs:,} pairs"
-            ends = f"95 % interval {100 * row.low:.0f} to {100 * row.high:.0f} %"
-            about = f"{text(row.method)}<br>{row.kind}: {100 * row.share:.1f} %<br>{counted}, {ends}"
-            cells.append((at, place, f"{100 * row.share:.0f}", about))
+    for row in result.classes.to_dict("records"):
+        if row["pairs"]:
+            place, at, share = place_of[row["method"]], classes.index(row["class"]), 100 * row["share"]
+            grid[place, at] = share
+            counted = f"{row['verified']:,} of {row['pairs']:,} pairs"
+            ends = f"95 % interval {100 * row['low']:.0f} to {100 * row['high']:.0f} %"
+            about = f"{text(row['method'])}<br>{row['class']}: {share:.1f} %<br>{counted}, {ends}"
+            cells.append((at, place, f"{share:.0f}", about))
     figure.add_trace(
         go.Heatmap(
             x=list(range(len(classes))),
