@@ -28,7 +28,7 @@ from workbench.learning.hardnet.loss import false_positives
 from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.learning.hardnet.train import HardNetSettings, train_hardnet
 from workbench.local import hardnet, keypoints
-from workbench.local.features import STRIDE
+from workbench.local.local_source import STRIDE
 from workbench.local.nearest_neighbours import match
 from workbench.local.patches import cut_patches
 

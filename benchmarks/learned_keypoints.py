@@ -22,7 +22,8 @@ import workbench
 from workbench.bench.bench import Bench
 from workbench.evaluation.comparison import paired_difference
 from workbench.features.map_source import Picture
-from workbench.local.features import LocalFeatures, LocalSource
+from workbench.local.features import LocalFeatures
+from workbench.local.local_source import LocalSource
 from workbench.local.matchers import matcher
 from workbench.local.nearest_neighbours import Matcher, nearest
 from workbench.local.verification import Verification, verify

@@ -21,7 +21,8 @@ from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.learning.hardnet.train import initial_network
 from workbench.local import hardnet
 from workbench.local.describers import sift
-from workbench.local.features import LocalFeatures, extract
+from workbench.local.feature_store import extract
+from workbench.local.features import LocalFeatures
 from workbench.local.inverted_file import InvertedFile
 from workbench.local.nearest_neighbours import MAX_RATIO
 from workbench.local.verification import INLIER_DISTANCE, verify

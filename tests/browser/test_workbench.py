@@ -17,7 +17,15 @@ from tests.browser.steps import button, photos, ranked, region, select, tab
 pytestmark = pytest.mark.browser
 PIPELINE = "efficientnet_lite0/max/rmac:2"
 BESIDE = ("Explanation", "Attention", "Local matches", "Classes", "Proposals")
-BELOW = ("Comparison", "Embedding map", "Index trade-off", "Phone budget", "Training", "History")
+BELOW = (
+    "Comparison",
+    "Embedding map",
+    "Index trade-off",
+    "Phone budget",
+    "Re-rankers",
+    "Training",
+    "History",
+)
 
 
 def test_panels_are_landmarks_in_tabs_without_axe_violations(

@@ -22,7 +22,7 @@ from workbench.common.progress import Cancelled
 from workbench.config.errors import WorkbenchError
 from workbench.engine.keypoints import Keypoints
 from workbench.explain.bag_of_words import keypoint_contributions
-from workbench.local.features import LocalSource
+from workbench.local.local_source import LocalSource
 
 BOW = "sift/bow:200/whole"
 GLOBAL = f"{NETWORK}/mean/whole"

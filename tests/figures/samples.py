@@ -35,6 +35,7 @@ from tests.support.studies import (
     factors_of,
     measures_of,
     recall_of,
+    reranked,
     scores_of,
     sweep_of,
     tradeoff_of,
@@ -121,6 +122,9 @@ SAMPLES: dict[str, Callable[[], go.Figure]] = {  # in the order of the alphabet
     "embedding": lambda: hostile_map().figure(dict(zip(HOSTILE, HOSTILE, strict=True))),
     "embedding_comparison": lambda: comparison_of(
         hostile_map(), hostile_map(), [0.5] * len(HOSTILE)
+    ).figure(),
+    "reranking": lambda: reranked(
+        HOSTILE[:3], collection=HOSTILE[3], pipeline=HOSTILE[4], names=HOSTILE[:4]
     ).figure(),
     "precision_recall": lambda: precision_recall([evaluation(name) for name in HOSTILE]),
     "recounting": lambda: recounting_of(HOSTILE[:3], *HOSTILE[:3]).figure(),

@@ -29,8 +29,10 @@ from workbench.config.errors import WorkbenchError
 from workbench.features.batches import pixels
 from workbench.features.map_source import Picture
 from workbench.local import keypoints
-from workbench.local.features import FeatureStore, LocalFeatures, LocalSource
+from workbench.local.feature_store import FeatureStore
+from workbench.local.features import LocalFeatures
 from workbench.local.hardnet import HardNet, PatchDescriber
+from workbench.local.local_source import LocalSource
 from workbench.local.patches import EXTENT, cut_patches
 
 SHAPES = ((128, 96), (96, 128), (120, 120))

@@ -24,8 +24,8 @@ from tests.local.test_patches import grey, scattered
 from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.features.device import single_threaded_operations
-from workbench.local.features import LocalSource
 from workbench.local.hardnet import HardNet, PatchDescriber, card, load, load_describer, weight_path
+from workbench.local.local_source import LocalSource
 from workbench.local.patches import cut_patches
 
 

@@ -22,9 +22,11 @@ from workbench.config.steps import LEARNED, LIGHTGLUE_FOR
 from workbench.learning.hardnet.correspondence import transform_keypoints
 from workbench.local import learned_keypoints, learned_weights, lightglue
 from workbench.local.describers import describer, dimensions
-from workbench.local.features import FeatureStore, LocalFeatures, LocalSource, extract
+from workbench.local.feature_store import FeatureStore, extract
+from workbench.local.features import LocalFeatures
 from workbench.local.keypoints import MOST
 from workbench.local.learned_weights import FILES, INSTALL, WeightFile, installed, weight_path
+from workbench.local.local_source import LocalSource
 from workbench.local.matchers import matcher
 from workbench.local.nearest_neighbours import Matcher
 from workbench.local.verification import verify, verify_all

@@ -11,7 +11,8 @@ from tests.support.things import thing
 from workbench.learning.hardnet.correspondence import transform_keypoints
 from workbench.learning.hardnet.patch_pairs import random_view
 from workbench.local.describers import sift
-from workbench.local.features import LocalFeatures, extract
+from workbench.local.feature_store import extract
+from workbench.local.features import LocalFeatures
 from workbench.local.nearest_neighbours import MAX_RATIO, match
 from workbench.local.verification import (
     MIN_INLIERS,

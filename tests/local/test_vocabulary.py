@@ -15,9 +15,10 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 from workbench.features.map_source import Picture
 from workbench.local import vocabulary as words
-from workbench.local.features import LocalFeatures, LocalSource
+from workbench.local.features import LocalFeatures
 from workbench.local.hamming_embedding import hamming_embedding, rank_by_hamming_embedding
 from workbench.local.inverted_file import InvertedFile
+from workbench.local.local_source import LocalSource
 from workbench.local.vocabulary import VisualWords
 
 BASIS = np.eye(128, dtype=np.float32)

@@ -230,7 +230,16 @@ def test_panels_are_made_when_their_tab_is_opened_and_folded_when_another_is(
     beside, below = (widget for widget in descendants(panel) if isinstance(widget, Tabs))
     assert beside.titles == ["Explanation", "Attention", "Local matches", "Classes", "Proposals"]
     assert below.titles == [
-        *("Comparison", "Embedding map", "Index trade-off", "Phone budget", "Video", "Training", "History")
+        *(
+            "Comparison",
+            "Embedding map",
+            "Index trade-off",
+            "Phone budget",
+            "Re-rankers",
+            "Video",
+            "Training",
+            "History",
+        )
     ]
 
     def parts() -> dict[str, W.Widget]:

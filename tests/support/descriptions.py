@@ -22,7 +22,7 @@ from workbench.config.options import Options
 from workbench.features.map_source import Picture
 from workbench.learning.hardnet.train import HardNetSettings, train_hardnet
 from workbench.learning.trainer import Report, no_report
-from workbench.local.features import LocalSource
+from workbench.local.local_source import LocalSource
 
 SIDE = 160
 SETTINGS = HardNetSettings(width=4, steps=12, rate=5e-3, views=2, at_once=3, each=8, every=4)

@@ -14,9 +14,12 @@ from workbench.analysis.ap_factors import FACTS, ApFactors
 from workbench.analysis.budget import Budget, Way
 from workbench.analysis.combinations import Combinations, Value
 from workbench.analysis.index_tradeoff import IndexMeasures, Tradeoff
+from workbench.analysis.pair_classes import CLASSES
 from workbench.analysis.proposal_recall import RegionRecall
+from workbench.analysis.reranking import Counts, Method, Reranking
 from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.sweep import Sweep
+from workbench.analysis.verifiers import MEASURES
 from workbench.search.inspection import CellStatistics
 
 
@@ -108,6 +111,29 @@ def factors_of(
     )
     table["ap"] = table.groupby("query")["precision"].transform("mean")
     return ApFactors(pipeline, collection, "", table)
+
+
+def reranked(
+    methods: Sequence[str],
+    aps: Sequence[float] = (0.4, 0.6),
+    collection: str = "photos",
+    pipeline: str = "vgg16/max/whole",
+    names: Sequence[str] = ("a", "b", "c", "d"),
+) -> Reranking:
+    """Methods that all have these APs and verify pairs of ``names``: the first one the first pair, the second
+    the first two, and so on. Even pairs are planar, odd ones not, and the last has few keypoints."""
+    count = len(names)
+    facts = {name: np.zeros(count, bool) for name in CLASSES}
+    facts["planar"] = np.arange(count) % 2 == 0
+    facts["not planar"] = ~facts["planar"]
+    facts["few keypoints"] = np.arange(count) == count - 1
+    inliers = {name: 9 * (np.arange(count) <= place) for place, name in enumerate(methods)}
+    measures = {name: np.full(count, 60.0) for name in MEASURES}
+    pairs = pd.DataFrame({"query": list(names), "image": list(names), **measures, **facts, **inliers})
+    verified = Counts(3, 4), Counts(1, 8)
+    rows = [Method("none", np.array([0.25] * len(aps)), 0.0)]
+    rows += [Method(name, np.array(aps), 20.0, 5.0, 0.5, *verified) for name in methods]
+    return Reranking(collection, pipeline, 4, tuple(names[: len(aps)]), tuple(rows), pairs)
 
 
 def budget_of(

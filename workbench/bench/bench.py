@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from workbench.explain.query import AnyExplanation
     from workbench.learning.history import TrainingHistory
     from workbench.local.matching import Match
-    from workbench.local.verification import Kind
     from workbench.search.relevance_feedback import Feedback
 
 
@@ -263,27 +262,27 @@ class Bench:
         pipeline: str | Config = "sift/bow:4096/whole",
         box: Box | None = None,
         progress: Progress = notebook_progress,
-        model: Kind = "homography",
+        model: str | None = None,
     ) -> Match:
         """Match the keypoints of a query and an image, and verify the matches by one ``model``.
 
-        The local features are those that the pipeline is made of or verifies with, SIFT where it names none,
-        and the matcher is that of its verification.
+        The local features are those that the pipeline is made of or verifies with, SIFT where it names none;
+        by default the matcher and the model are those of its ``sv``. ``model`` is written as there:
+        ``homography``, ``affine``, ``fundamental``, ``affine-single``. Raises WorkbenchError for another one.
         """
         from workbench.local.asmk import Kernel
         from workbench.local.matchers import matcher
         from workbench.local.matching import match
 
-        config = Config.parse(pipeline)
+        config, collection = Config.parse(pipeline), self.collection
         source, words = self.engine.local_features(config, progress, query, image_id)
         kernel = None if config.has_vectors else Kernel.of(config.pooling)
-        matching = matcher(config.local, config.matcher)
-        collection = self.collection
+        matching, kind = matcher(config.local, config.matcher), config.geometry if model is None else model
         query_side = query_local_features(source, collection, query, box)
         image_side = query_local_features(source, collection, image_id)
         pictures = named_picture(collection, query, box), named_picture(collection, image_id)
         return replace(
-            match(query_side, image_side, words, model, kernel, matching, progress),
+            match(query_side, image_side, words, kind, kernel, matching, progress),
             pictures=pictures,
             collection=collection.name,
         )

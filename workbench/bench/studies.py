@@ -14,6 +14,7 @@ import pandas as pd
 from workbench.analysis.ap_factors import ApFactors, ap_factors
 from workbench.analysis.budget import JPEGS, Budget, budget, default_codes
 from workbench.analysis.combinations import Value
+from workbench.analysis.compare_rerankers import compare_rerankers, default_methods
 from workbench.analysis.concepts import ConceptShares, cluster_concepts, concept_shares
 from workbench.analysis.confusion import PICTURED, Confusion, confusion, confusion_by_regions
 from workbench.analysis.cooccurrence import Cooccurrence, cooccurrence
@@ -21,6 +22,7 @@ from workbench.analysis.duplicates import BITS, duplicates
 from workbench.analysis.embedding_comparison import EmbeddingComparison, compare_embeddings
 from workbench.analysis.embedding_map import EmbeddingMap, embedding_map
 from workbench.analysis.map_method import MIN_DISTANCE, NEIGHBOURS, PERPLEXITY, MapMethod
+from workbench.analysis.reranking import Reranking
 from workbench.analysis.score_distributions import ScoreDistributions, score_distributions
 from workbench.analysis.sweep import Sweep, sweep
 from workbench.analysis.tags import tags
@@ -301,6 +303,30 @@ class StudyAccessor:
         if codes is None:
             codes = default_codes(self._engine.describe_vectors(config, progress).vectors.shape[1])
         return budget(self._engine, config, codes, jpegs, progress)
+
+    def reranking(
+        self,
+        pipeline: str | Config | None = None,
+        *,
+        methods: Sequence[str] | None = None,
+        first: int = 20,
+        queries: int | None = 60,
+        pairs: int = 200,
+        progress: Progress = notebook_progress,
+    ) -> Reranking:
+        """Compare re-rankers on the same first results: mAP, time, inliers, and which pairs they verify.
+
+        ``methods`` are re-ranking steps, such as ``kreciprocal:20:6:0.3``, ``sv:20``, ``sv-affine-single:20``
+        or ``sv:20/aqe:5``; by default all kinds that are valid, verifying the ``first`` results. The
+        pipeline's own re-ranking is left out. Of the queries, ``queries`` are drawn (None: all), and of their
+        positives ``pairs``, by the seed; these are measured and verified too, to tell where each model fails
+        (see ``Reranking``). Raises WorkbenchError without ground truth.
+        """
+        config = self._engine.config(pipeline)
+        steps = (*config.description.steps, *config.index_steps)
+        config = replace(config, steps=steps)
+        chosen = default_methods(config, first) if methods is None else methods
+        return compare_rerankers(self._engine, config, chosen, first, queries, pairs, progress)
 
     def tags(
         self,

@@ -150,6 +150,11 @@ class Config:
         return next((step for step in self.reranking_steps if step.name == "sv"), None)
 
     @cached_property
+    def geometry(self) -> str:
+        """The geometric model of ``sv`` as written in it; "" is a homography by MAGSAC++."""
+        return self.verification.geometry if self.verification else ""
+
+    @cached_property
     def local(self) -> str:
         """The local features that are compared, or else those that spatial verification would compare.
 
@@ -189,7 +194,9 @@ def _name(part: str = "") -> str:
 
 def _leaves_out_regions(parts: list[str]) -> bool:
     """Whether parts begin with a pooling of the whole image, and a step or nothing behind it."""
-    return _name(*parts[:1]) in WHOLE and (len(parts) == 1 or _name(parts[1]) in STEPS)
+    return _name(*parts[:1]) in WHOLE and (
+        len(parts) == 1 or _name(parts[1]) in STEPS or parts[1].startswith("sv-")
+    )
 
 
 DEFAULT_PIPELINE = "efficientnet_lite0/max/rmac:3/pcaw:256"

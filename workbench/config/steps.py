@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from workbench.config import arguments
 from workbench.config.arguments import Spec
 from workbench.config.errors import WorkbenchError
+from workbench.config.geometries import parse_geometry, written_geometry
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Step:
     args: tuple[float, ...] = ()
     text: str | None = None  # the arguments as written, where they are not plain numbers (``3x3``)
     tag: str | None = None  # the name of something trained: TAG in ``attention:TAG`` or ``pcaw:256:TAG``
+    geometry: str = ""  # of ``sv``: the model, and its estimator, as in ``sv-affine-single:100``
 
     @classmethod
     def parse(cls, kind: str, text: str) -> Step:
@@ -29,6 +31,10 @@ class Step:
         """
         text = text.strip()
         name, _, argument = text.partition(":")
+        geometry = ""
+        if name.startswith("sv-") and "sv" in KINDS[kind]:
+            geometry = written_geometry(*parse_geometry(name.removeprefix("sv-"), f"{kind} {text!r}"))
+            name = "sv"
         if name not in KINDS[kind]:
             raise WorkbenchError(f"{kind} {text!r} is not known; valid: {', '.join(KINDS[kind])}")
         part = f"{kind} {text!r}"
@@ -58,12 +64,17 @@ class Step:
             default = suggested_argument(cls(name, args))
             args = args[0], args[1] or default
             return cls(name, args, f"{args[0]:g}" if args[1] == default else None)
-        return cls(name, args, tag=tag)
+        return cls(name, args, tag=tag, geometry=geometry)
 
     def __str__(self) -> str:
         numbers = map(arguments.written_number, self.args)
         written = numbers if self.text is None else [self.text]
-        return ":".join([self.name, *written, *([self.tag] if self.tag is not None else [])])
+        return ":".join([self.full_name, *written, *([self.tag] if self.tag is not None else [])])
+
+    @property
+    def full_name(self) -> str:
+        """The name as written, with the geometry of ``sv``."""
+        return f"{self.name}-{self.geometry}" if self.geometry else self.name
 
     @property
     def strength(self) -> float:

@@ -21,7 +21,7 @@ from workbench.descriptors.named_whitening import named_whitenings
 from workbench.descriptors.proposals import load_proposal_model
 from workbench.features.map_source import MapSource, Picture
 from workbench.local.cell_source import CellSource
-from workbench.local.features import LocalSource
+from workbench.local.local_source import LocalSource
 from workbench.local.vocabulary import VisualWords
 
 

@@ -25,7 +25,7 @@ from workbench.engine.whitening_rows import Fit, fit_rows
 from workbench.features.map_limit import delete_oldest, note_use
 from workbench.features.map_source import MapSource, Picture, UnreadablePictures, scale_factor
 from workbench.local.cell_source import CellSource, cell_source
-from workbench.local.features import LocalSource
+from workbench.local.local_source import LocalSource
 
 MAX_CACHED = 64  # most described pipelines held in memory: a sweep that is cancelled goes on
 MAX_BYTES = 2**30  # most bytes of their vectors; the newest pipeline is always kept

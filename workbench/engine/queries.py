@@ -22,7 +22,8 @@ from workbench.descriptors.description import describe_maps
 from workbench.engine.description import DescribedCollection, require_maps, require_vectors
 from workbench.engine.keypoints import Keypoints
 from workbench.features.map_source import Picture
-from workbench.local.features import FeatureSource, LocalFeatures, LocalSource
+from workbench.local.features import FeatureSource, LocalFeatures
+from workbench.local.local_source import LocalSource
 
 QueryLike = str | Path | Image.Image  # the id of a query or of an image, a file, or a decoded image
 

@@ -44,7 +44,7 @@ def reranker(
         return _hamming_embedding(described, keypoints, int(step.args[0]), progress)
     if step.name == "sv":
         assert keypoints is not None
-        return _spatial_verification(keypoints, int(step.args[0]), step.matched[1])
+        return _spatial_verification(keypoints, step)
     if step.name == "diffusion":
         k = int(step.args[0])
         graph = diffusion.graph(vectors, k, progress)
@@ -100,9 +100,9 @@ def _hamming_embedding(
     return rerank
 
 
-def _spatial_verification(keypoints: Keypoints, count: int, matching: str) -> Reranker:
-    verifying = keypoints.verifying or keypoints
-    matcher = matchers.matcher(verifying.source.spec.name, matching)
+def _spatial_verification(keypoints: Keypoints, step: Step) -> Reranker:
+    verifying, count = keypoints.verifying or keypoints, int(step.args[0])
+    matcher = matchers.matcher(verifying.source.spec.name, step.matched[1])
 
     def rerank(
         queries: np.ndarray, rankings: list[Ranking], features: Sequence[LocalFeatures], progress: Progress
@@ -112,7 +112,9 @@ def _spatial_verification(keypoints: Keypoints, count: int, matching: str) -> Re
             progress("verifying", done, len(rankings))
             detected = local.keypoints if isinstance(local, CellFeatures) else local
             assert detected is not None
-            reranked.append(verification.rerank(detected, ranking, verifying.of, count, progress, matcher))
+            reranked.append(
+                verification.rerank(detected, ranking, verifying.of, count, progress, matcher, step.geometry)
+            )
         return queries, reranked
 
     return rerank

@@ -88,11 +88,11 @@ class Searcher:
             else:
                 vectors, rankings = rerank(vectors, rankings, features, progress)
             timings[str(step)] = time.perf_counter() - started
-        if self.exhaustive is not None or not len(self._duplicates.rows):
+        if self.exhaustive is not None or not len(self.duplicates.rows):
             return rankings  # equal vectors already have equal scores
         # Of images with one vector, verification may have compared some only.
         tolerance = np.inf if self.keypoints is None else ROUNDING
-        return self._duplicates.equalise(rankings, self.index.size, tolerance)
+        return self.duplicates.equalise(rankings, self.index.size, tolerance)
 
     def similarities(self, queries: torch.Tensor, features: Sequence[LocalFeatures] = ()) -> np.ndarray:
         """The scores float32 [Q, N] of queries [Q, D] by an index that is ``exhaustive``."""
@@ -106,7 +106,8 @@ class Searcher:
         return None if self.rerankers else self.index.exhaustive
 
     @cached_property
-    def _duplicates(self) -> Duplicates:
+    def duplicates(self) -> Duplicates:
+        """The rows with the same vector, or the same file, as an earlier row."""
         if self.index.compares_features:  # equal files have equal keys
             _, content = np.unique(self.described.keys[0][: self.index.size], return_inverse=True)
             return find_duplicates(content.astype(np.int32)[:, None].view(np.uint8))

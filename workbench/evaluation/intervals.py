@@ -41,6 +41,16 @@ def mean_interval(
     return low, high
 
 
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """The 95 % score interval of a share, ``count`` of ``total`` (Wilson, 1927); NaN of none."""
+    if total < 1:
+        return np.nan, np.nan
+    share, square = count / total, _NORMAL_QUANTILE**2 / total
+    centre = share + square / 2
+    half = float(np.sqrt(square * (share * (1 - share) + square / 4)))
+    return max(0.0, (centre - half) / (1 + square)), min(1.0, (centre + half) / (1 + square))
+
+
 def draw_in_blocks(
     draw: Callable[[int], NDArray[np.float64]], samples: int, size: int
 ) -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ from workbench.config.errors import WorkbenchError
 from workbench.config.options import Options
 
 if TYPE_CHECKING:
-    from workbench.local.features import FeatureExtractor, LocalSource
+    from workbench.local.feature_store import FeatureExtractor
+    from workbench.local.local_source import LocalSource
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,21 @@
-"""Local features of images: keypoints with descriptors, extracted in parallel and stored on disk."""
+"""Local features of images: keypoints with descriptors, and what gives them."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
-import torch
 from PIL import Image
 
-from workbench.collections import contents, images
-from workbench.common.progress import Progress, silent
-from workbench.config.config import Config
 from workbench.config.options import Options
-from workbench.features import batches, cluster, extraction
-from workbench.features.backbones import BackboneCard, BackboneSpec
+from workbench.features.backbones import BackboneSpec
 from workbench.features.map_source import Picture
-from workbench.features.store import DamagedFiles, Store, repair_notes
-from workbench.local import describers, keypoints
-from workbench.local.describers import Describe
+from workbench.local import keypoints
 from workbench.local.patches import EXTENT
-
-VERSION = 2  # of this extraction: incremented when the same image yields other features
-STRIDE = 8  # pixels to which sides are rounded, so that images of similar shape share a file
-_BATCH_IMAGES = 4  # images extracted between two checks for cancellation
 
 
 @dataclass(frozen=True)
@@ -76,73 +63,6 @@ class LocalFeatures:
         return np.asarray((corners / np.tile(self.size, 2)).clip(0, 1))
 
 
-class FeatureStore(Store):
-    """Stored local features of one kind at one image size, with descriptors of so many ``dimensions``."""
-
-    def __init__(self, folder: Path, dimensions: int = 128, write_only: bool = False) -> None:
-        self.dimensions = dimensions
-        super().__init__(folder, write_only)
-
-    def _fits(self, file: Any, count: int) -> bool:
-        shapes = {
-            name: file.get_slice(name).get_shape() for name in ("points", "descriptors", "counts", "sizes")
-        }
-        total = int(file.get_tensor("counts").sum())
-        return shapes == {
-            "points": [total, 4],
-            "descriptors": [total, self.dimensions],
-            "counts": [count],
-            "sizes": [count, 2],
-        }
-
-    def write(
-        self, keys: Sequence[str], features: Sequence[LocalFeatures], unreadable: dict[str, str]
-    ) -> None:
-        """Store the features of a batch of images atomically."""
-        tensors = {}
-        if features:
-            tensors = {
-                "points": torch.from_numpy(np.concatenate([image.points for image in features])),
-                "descriptors": torch.from_numpy(np.concatenate([image.stored for image in features])),
-                "counts": torch.tensor([len(image) for image in features]),
-                "sizes": torch.tensor([image.size for image in features]),
-            }
-        self._write(keys, tensors, unreadable)
-
-    def read(self, keys: Sequence[str]) -> Iterator[tuple[int, LocalFeatures]]:
-        """Yield (position in ``keys``, features), a file at a time."""
-        for positions, rows, tensors in self._by_file(keys, "local features"):
-            ends = tensors["counts"].cumsum(0).tolist()
-            points, stored = tensors["points"].numpy(), tensors["descriptors"].numpy()
-            for position, row in zip(positions, rows, strict=True):
-                part = slice(ends[row - 1] if row else 0, ends[row])
-                width, height = tensors["sizes"][row].tolist()
-                yield position, LocalFeatures(points[part], stored[part], (width, height))
-
-
-@dataclass(frozen=True)
-class FeatureExtractor:
-    """Extracts the features of images and stores them."""
-
-    describe: Describe
-    store: FeatureStore
-
-    def __call__(self, pictures: Sequence[np.ndarray]) -> list[LocalFeatures]:
-        return [extract(picture, self.describe) for picture in pictures]
-
-    def together(self, size: tuple[int, int]) -> int:
-        return _BATCH_IMAGES
-
-    def keep(self, keys: Sequence[str], parts: Sequence[Any], unreadable: dict[str, str]) -> None:
-        self.store.write(keys, [features for part in parts for features in part], unreadable)
-
-
-def extract(picture: np.ndarray, describe: Describe) -> LocalFeatures:
-    """Extract the features of an RGB image uint8 [h, w, 3]."""
-    points, stored = describe(picture)
-    return LocalFeatures(points, stored, (picture.shape[1], picture.shape[0]))
-
-
 class FeatureSource(Protocol):
     """Where the local features of pictures come from: a ``LocalSource``, or the cells of a network's maps."""
 
@@ -170,133 +90,3 @@ class FeatureSource(Protocol):
 
     def features_of(self, picture: Picture | Image.Image) -> LocalFeatures:
         """The features of a file or of a decoded image, computed now."""
-
-
-class LocalSource:
-    """One kind of local features with its store, in place of a network for pipelines of local features."""
-
-    layer: str | None = None
-    device = "cpu"
-    precision = "float32"
-    resize = "cells"  # of STRIDE pixels
-
-    def __init__(self, name: str, options: Options) -> None:
-        self.spec, self.options = BackboneSpec.parse(name), options
-        self.card: BackboneCard = self.spec.card()
-        self.path = describers.weight_path(name, options.cache)
-        self.fingerprint = describers.fingerprint(self.path)
-        self.dimensions = describers.dimensions(name)
-        self._store: FeatureStore | None = None
-        self._pictures: dict[str, Picture] = {}  # by key, to extract damaged features again
-        self._lock = threading.Lock()
-
-    @classmethod
-    def of(cls, config: Config, options: Options) -> LocalSource:
-        return cls(config.backbone, options)
-
-    def fresh(self) -> bool:
-        """Whether the weights are unchanged since opening. Raises WorkbenchError if they are missing."""
-        return describers.fingerprint(self.path) == self.fingerprint
-
-    @property
-    def store(self) -> FeatureStore:
-        with self._lock:
-            if self._store is None:
-                self._store = FeatureStore(self.folder, self.dimensions)
-            return self._store
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the store, which is not opened."""
-        kind = self.spec.name.partition(":")[0]
-        name = f"{kind}-{self.fingerprint}-{keypoints.MOST}-{self.options.size}-v{VERSION}"
-        return self.options.cache / "local" / name
-
-    def describe(self) -> Describe:
-        """Return the function that computes keypoints [n, 4] and descriptors [n, D] of an RGB picture."""
-        return describers.describer(self.spec.name, self.path)
-
-    def extract(
-        self, pictures: Sequence[Picture], scales: int = 1, progress: Progress = silent
-    ) -> tuple[list[list[str]], dict[int, str]]:
-        """Store all features. Returns the keys [1][picture] and {position: reason} of unreadable pictures."""
-        headers, failures = contents.of(self.options.cache).headers(
-            [picture.path for picture in pictures], progress
-        )
-        items = {position: self._item(pictures[position], header) for position, header in headers.items()}
-        self._pictures.update((item.key, pictures[position]) for position, item in items.items())
-        unreadable = extraction.fill_store(
-            list(items.values()),
-            self.store,
-            lambda: FeatureExtractor(self.describe(), self.store),
-            progress,
-            f"describing keypoints by {self.spec.name}",
-            cluster=None if self.options.scheduler == "local" else self._cluster(),
-        )
-        failures.update(
-            {position: unreadable[item.key] for position, item in items.items() if item.key in unreadable}
-        )
-        return [[items[n].key if n in items else "" for n in range(len(pictures))]], failures
-
-    def extractor(self, folder: Path) -> FeatureExtractor:
-        """What extracts features into a folder without reading what is stored there."""
-        return FeatureExtractor(self.describe(), FeatureStore(folder, self.dimensions, write_only=True))
-
-    def _cluster(self) -> extraction.Runner:
-        """The runner of the cluster that the options name."""
-        from workbench.local.feature_recipe import FeatureRecipe
-
-        recipe = FeatureRecipe(type(self), self.spec.name, cluster.portable(self.options), self.store.folder)
-        return cluster.cluster_runner(self.options.scheduler, self.store.folder, recipe)
-
-    def features(self, picture: Picture) -> LocalFeatures | None:
-        """Return the stored features of one picture; None if they are not stored."""
-        key = self._item(picture, contents.of(self.options.cache).header(picture.path)).key
-        if key not in self.store:
-            return None
-        self._pictures[key] = picture
-        _, stored = next(self.read([key]))
-        return stored
-
-    def _item(self, picture: Picture, header: images.Header) -> batches.Item:
-        return batches.item(picture.path, header, picture.box, self.options.size, STRIDE, 1.0)
-
-    @property
-    def identity(self) -> str:
-        """The name of the store, which differs where the features of the same pictures differ."""
-        return self.folder.name
-
-    def __contains__(self, key: str) -> bool:
-        """Whether features are stored under a key."""
-        return key in self.store
-
-    def by_row(self, keys: Sequence[str]) -> Mapping[int, LocalFeatures]:
-        """The stored features by position in ``keys``; they are memory-mapped, not copied."""
-        return dict(self.read(keys))
-
-    def read(self, keys: Sequence[str]) -> Iterator[tuple[int, LocalFeatures]]:
-        """Yield (position, features) of stored features; those in damaged files are extracted again."""
-        try:
-            yield from self.store.read(keys)
-        except DamagedFiles as error:
-            lost = [keys[position] for position in error.positions]
-            self.extract([self._pictures[key] for key in dict.fromkeys(lost) if key in self._pictures])
-            if any(key not in self.store for key in lost):
-                raise
-            for position, features in self.store.read(lost):
-                yield error.positions[position], features
-
-    @property
-    def notes(self) -> list[str]:
-        """The notes on stored features, which are shown with every number that is computed from them."""
-        return repair_notes(len(self.store.damaged), "local features")
-
-    def features_of(self, picture: Picture | Image.Image) -> LocalFeatures:
-        """Extract the features of a file, decoded as for the store, or of a decoded image; not stored.
-
-        Raises WorkbenchError if the file cannot be read.
-        """
-        if isinstance(picture, Picture):
-            return extract(batches.decode(self._item(picture, images.header(picture.path))), self.describe())
-        size = batches.target_size(*picture.size, self.options.size, STRIDE)
-        return extract(batches.pixels(picture, size), self.describe())

@@ -20,7 +20,7 @@ from workbench.local.asmk_shares import keypoint_parts, shares
 from workbench.local.features import LocalFeatures
 from workbench.local.nearest_neighbours import Matcher, nearest
 from workbench.local.patches import EXTENT, cut_patches
-from workbench.local.verification import Kind, Verification, verify, verify_all
+from workbench.local.verification import Verification, verify, verify_all
 from workbench.local.vocabulary import VisualWords
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Match(Drawable):
 
     @property
     def inliers(self) -> int:
-        """The number of matches at different places that one homography explains, 0 without one."""
+        """The number of matches at different places that one geometric model explains, 0 without one."""
         return self.verified.inliers
 
     @property
@@ -80,7 +80,7 @@ def match(
     query: LocalFeatures,
     image: LocalFeatures,
     words: VisualWords | None = None,
-    kind: Kind = "homography",
+    kind: str = "",
     kernel: Kernel | None = None,
     matcher: Matcher = nearest,
     progress: Progress = silent,

@@ -107,6 +107,13 @@ ENTRIES: dict[str, Entry] = {
         "What a query from a phone costs: bytes sent and held, time and mAP of pictures, vectors and codes.",
         configured=True,
     ),
+    "reranking_panel": Entry(
+        "Re-rankers",
+        "reranking",
+        "RerankingPanel",
+        "Re-rankers on the same first results: gain, time, inliers, and the pairs that each verifies.",
+        configured=True,
+    ),
     "video_panel": Entry(
         "Video",
         "video",

@@ -79,7 +79,7 @@ def with_number(pipeline: str, label: str, position: int, number: float) -> str:
                 values = values[:1] if few or step.args[1] == suggested_argument(step) else values
         values += [step.tag] if step.tag else []
         position -= len(step.args)
-        name = "pcaw" if step.name in STRENGTHS else step.name  # pcaw at strength 0 is pca
+        name = "pcaw" if step.name in STRENGTHS else step.full_name  # pcaw at strength 0 is pca
         texts.append(":".join([name, ("x" if step.name == "grid" else ":").join(values)]).rstrip(":"))
     return with_part(pipeline, label, ("/" if label == "Re-ranking" else ",").join(texts))
 

@@ -7,6 +7,7 @@ from workbench.config.steps import CODES, Step, cell_count
 from workbench.descriptors.regions import rmac
 from workbench.features.backbones import BackboneSpec
 from workbench.local.cells import MOST
+from workbench.local.geometry import Geometry
 
 _POOLED = {"max": "max", "mean": "mean", "gem": "generalised mean", "crow": "CroW-weighted sum"}
 _KEYPOINTS = {"sift": "SIFT", "hardnet": "HardNet", "xfeat": "XFeat", "aliked": "ALIKED", "disk": "DISK"}
@@ -51,7 +52,7 @@ def _reranked(step: Step) -> str:
         "diffusion": "diffusion over the {} nearest of each",
         "kreciprocal": "k-reciprocal neighbours (k1 {}, k2 {}, lambda {})",
         "he": "keypoints compared by signatures, at most {} of 64 bits different",
-        "sv": "the first {} verified by one homography" + _verified(step),
+        "sv": f"the first {{}} verified by one {Geometry.parse(step.geometry).title}" + _verified(step),
     }[step.name].format(*values)
 
 

@@ -95,6 +95,19 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
         "held = 2 · weights + codebooks + images · bytes of a code",
         "Girod et al., IEEE Signal Processing Magazine 2011; Duan et al., IEEE TIP 2016",
     ),
+    "re-rankers": (
+        "Methods that sort the first results of a search again: by other descriptors near them, or by "
+        "verifying that keypoints of query and result agree on one geometric model.",
+        "sv-MODEL-ESTIMATOR:N, as in sv-affine-single:100",
+        "Philbin et al., CVPR 2007; Chum et al., ICCV 2007; Zhong et al., CVPR 2017; Iscen et al., CVPR 2017",
+    ),
+    "classes of pairs": (
+        "What makes a pair hard, as measured: planar (a homography explains what a fundamental matrix does) "
+        "or not, a wide baseline (change of area, rotation, tilt), repeated structure (the query matches "
+        "itself elsewhere), few keypoints. Pairs on which no model was found are in no class of viewpoint.",
+        "planarity = inliers of F that H explains / inliers of F",
+        "Hartley and Zisserman 2004; Philbin et al., CVPR 2007",
+    ),
     "fine-tuning": (
         "The last blocks of the backbone are trained further, so that images of one label come nearer to "
         "each other than to images of other labels. The loss measures how far they are from that; an "

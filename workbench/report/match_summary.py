@@ -17,7 +17,11 @@ def match_summary(match: Match) -> str:
     lines = [f"<b>{escape(': '.join(filter(None, [names, match.outcome])))}</b>"]
     if match.verified.model is not None:
         rows = [" ".join(f"{_rounded(value):.3g}" for value in row) for row in match.verified.model]
-        lines.append(f"Model, from pixels of the query to pixels of the image: [{' ; '.join(rows)}]")
+        geometry = match.verified.geometry
+        about = f"{geometry.name.capitalize()}, from pixels of the query to pixels of the image"
+        if geometry.model == "fundamental":
+            about = "Fundamental matrix F, with x'ᵀ F x = 0 for x in the query and x' in the image, in pixels"
+        lines.append(f"{about}: [{' ; '.join(rows)}]")
     if len(match.words):
         total = float(match.words["contribution"].sum())
         lines.append(f"{len(match.words):,} shared words add {total:.3f} to the score of the words alone")

@@ -10,6 +10,7 @@ from workbench.analysis.binary_codes import BinaryCodeStudy
 from workbench.analysis.budget import COLLECTIONS, Budget
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import REGIONS, RegionRecall
+from workbench.analysis.reranking import Reranking
 from workbench.analysis.sweep import Sweep
 from workbench.evaluation.measures_text import percent
 from workbench.figures.budget import in_units
@@ -91,6 +92,29 @@ def budget_summary(budget: Budget) -> str:
         f"{budget.queries:,} queries; times are of one thread of this machine"
     )
     return f"{paragraph([about])}{_table(shown)}{_reasons('not possible', budget.left_out)}"
+
+
+def reranking_summary(result: Reranking) -> str:
+    """The pipeline, a row for each method, and the methods that cannot be had."""
+    every = result.table
+    shown = pd.DataFrame({"method": every["method"], "mAP, %": every["mean_ap"].map(percent)})
+    shown["difference, points"] = [
+        f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        for mean, low, high in zip(every["difference"], every["low"], every["high"], strict=True)
+    ]
+    shown["ms a query"] = every["milliseconds"].map("{:,.3g}".format)
+    shown["ms a pair"] = every["pair_milliseconds"].map("{:.2f}".format).replace("nan", "")
+    for name, title in (
+        ("inlier_ratio", "inlier ratio, %"),
+        ("positives", "positives verified, %"),
+        ("negatives", "negatives verified, %"),
+    ):
+        shown[title] = ["" if pd.isna(value) else percent(value) for value in every[name]]
+    about = (
+        f"<code>{escape(result.pipeline)}</code> on {escape(result.collection)}, {len(result.queries):,} "
+        f"queries, {len(result.pairs):,} pairs with a positive"
+    )
+    return f"{paragraph([about])}{_table(shown)}{_reasons('not possible', result.left_out)}"
 
 
 def bits_summary(study: BinaryCodeStudy) -> str:

@@ -14,6 +14,7 @@ from workbench.analysis.events import Events
 from workbench.analysis.index_tradeoff import Tradeoff
 from workbench.analysis.proposal_recall import RegionRecall
 from workbench.analysis.recounting import Recounting
+from workbench.analysis.reranking import Reranking
 from workbench.analysis.score_distributions import ScoreDistributions
 from workbench.analysis.summary import Summary
 from workbench.analysis.sweep import Sweep
@@ -61,6 +62,7 @@ from workbench.report.study_summaries import (
     bits_summary,
     budget_summary,
     recall_summary,
+    reranking_summary,
     sweep_summary,
     tradeoff_summary,
 )
@@ -117,6 +119,7 @@ summary.register(Sweep, sweep_summary)
 summary.register(BinaryCodeStudy, bits_summary)
 summary.register(Tradeoff, tradeoff_summary)
 summary.register(Budget, budget_summary)
+summary.register(Reranking, reranking_summary)
 summary.register(RegionRecall, recall_summary)
 summary.register(MinedBatch, batch_summary)
 still.register(MinedBatch, batch_still)

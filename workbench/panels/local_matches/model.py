@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from workbench.collections.collection import Query
-from workbench.common.geometry import Box
 from workbench.common.picture_bytes import png
 from workbench.config.config import Config
 from workbench.config.steps import LIGHTGLUE, QUERY_RERANKING, VERIFIER
@@ -16,16 +15,10 @@ from workbench.local.cells import CellFeatures
 from workbench.local.matching import Match
 from workbench.panels.formatting import plural
 from workbench.panels.widgets.download import File
-from workbench.panels.widgets.grid import thumbnail
-from workbench.panels.widgets.lightbox import reference
 from workbench.panels.widgets.region import Line, line
 from workbench.panels.widgets.table import column
 from workbench.report.pictures import match_picture
 
-if TYPE_CHECKING:
-    from workbench.bench.bench import Bench
-
-SIDE = 640  # pixels of a picture's longest side
 VERIFIED, MATCHED = 100, 10  # results, where the pipeline verifies none: by neighbours, and by LightGlue
 WORDS = 100  # rows of the table of words
 COLUMNS = [
@@ -39,15 +32,6 @@ COLUMNS = [
 ]
 
 
-class Request(NamedTuple):
-    """Two pictures, and the pipeline whose local features are matched."""
-
-    query: Query
-    box: Box | None
-    image: str
-    pipeline: str
-
-
 def with_features(pipeline: str, features: str) -> str:
     """The pipeline with other local features; only the parts that matter to them are kept."""
     config = Config.parse(pipeline)
@@ -56,7 +40,8 @@ def with_features(pipeline: str, features: str) -> str:
     if config.has_words and not config.has_cells:
         keypoints, _, matcher = features.partition("+")
         return str(Config.parse(f"{keypoints}/{config.pooling}/whole{f'/sv:1:{matcher}' * bool(matcher)}"))
-    return str(Config.parse(f"{config.description}/{_verifying(1, features)}"))
+    verified = Config.parse(f"{config.description}/{_verifying(1, features)}")
+    return str(_with_geometry(verified, config.geometry))
 
 
 def features_of(config: Config) -> str:
@@ -96,35 +81,18 @@ def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str
         step = _verifying(first, features or features_of(config))
     parts = [str(config.description), ",".join(map(str, config.index_steps)), *map(str, before)]
     without = "/".join(filter(None, parts))
-    return str(Config.parse(without)), str(Config.parse(f"{without}/{step}"))
+    verified = Config.parse(f"{without}/{step}")
+    return str(Config.parse(without)), str(_with_geometry(verified, config.geometry))
 
 
 def _verifying(first: int, features: str) -> str:
     return f"sv:{first}" if features == VERIFIER else f"sv:{first}:{features.removeprefix('hardnet:')}"
 
 
-def traits(bench: Bench, request: Request, match: Match) -> dict[str, Any]:
-    """The traits of a KeyPairs view of the two pictures."""
-    pairs = match.table[["query_keypoint", "image_keypoint"]].to_numpy(np.uint32)
-    return {
-        "pictures": [
-            thumbnail(bench, request.query.image, SIDE, request.box or request.query.box),
-            thumbnail(bench, request.image, SIDE),
-        ],
-        "sides": [
-            {
-                "name": request.query.id,
-                "role": "query",
-                "opens": reference(request.query.image, request.box or request.query.box),
-            },
-            {"name": request.image, "role": "result"},
-        ],
-        "sizes": [list(match.query.size), list(match.image.size)],
-        "counts": [len(match.query), len(match.image)],
-        "points": np.concatenate([match.query.points, match.image.points]).astype("<f4").tobytes(),
-        "pairs": np.ascontiguousarray(pairs, "<u4").tobytes(),
-        "inside": match.table["inlier"].to_numpy(np.uint8).tobytes(),
-    }
+def _with_geometry(config: Config, geometry: str) -> Config:
+    """A pipeline that verifies by the geometric model of another."""
+    steps = (replace(s, geometry=geometry) if s.name == "sv" else s for s in config.steps)
+    return replace(config, steps=tuple(steps))
 
 
 def summary(match: Match, features: str) -> list[Line]:
@@ -145,7 +113,7 @@ def summary(match: Match, features: str) -> list[Line]:
     repeated = f" {more:,} more are at positions that are counted already." if more else ""
     return [
         line(f"{inliers} of {matches}", "numbers", *explained),
-        line(f"{counts}; one homography explains the inliers.{repeated}", "note"),
+        line(f"{counts}; one {verified.geometry.name} explains the inliers.{repeated}", "note"),
     ]
 
 

@@ -13,9 +13,10 @@ from workbench.panels.base import Panel
 from workbench.panels.local_backbones import matched_features, not_usable
 from workbench.panels.local_matches import model
 from workbench.panels.local_matches.hardnet_batches import SamplingView
-from workbench.panels.local_matches.model import Request
 from workbench.panels.local_matches.patches import PatchView
 from workbench.panels.local_matches.verification import VerificationEffect
+from workbench.panels.matched_pictures import MatchRequest as Request
+from workbench.panels.matched_pictures import traits as view_traits
 from workbench.panels.session import Session, first_result
 from workbench.panels.widgets.download import Download
 from workbench.panels.widgets.keypoint_pairs import NOWHERE, KeyPairs
@@ -134,7 +135,7 @@ class LocalMatches(Panel[Request, Matched]):
         match = bench.match(
             request.query.id, request.image, pipeline=request.pipeline, box=request.box, progress=progress
         )
-        return Matched(request, match, model.traits(bench, request, match))
+        return Matched(request, match, view_traits(bench, request, match))
 
     def render(self, result: Matched) -> None:
         request, match, traits = result

@@ -14,7 +14,7 @@ import pandas as pd
 from workbench.common.progress import Progress
 from workbench.local.matching import Match, similarity
 from workbench.panels.base import Panel
-from workbench.panels.local_matches import model
+from workbench.panels.matched_pictures import MatchRequest
 from workbench.panels.session import Session
 from workbench.panels.widgets.grid import Figure, Grid
 from workbench.panels.widgets.keypoint_pairs import NOWHERE
@@ -35,7 +35,7 @@ ROLES = ("query", "result")
 class Request:
     """A keypoint of a matched pair: its side (0: query, 1: result) and its number."""
 
-    pair: model.Request
+    pair: MatchRequest
     match: Match = field(compare=False)
     side: int
     number: int
@@ -65,7 +65,7 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
     def __init__(self, session: Session, open_image: Callable[[str, int], None]) -> None:
         super().__init__(session)
         self._open = open_image
-        self.pair: tuple[model.Request, Match] | None = None
+        self.pair: tuple[MatchRequest, Match] | None = None
         self.pointed: Request | None = None
         self.lines = Text(lines=[line(HINT, "note")], live=True)
         self.patches = PatchRows(label="The patch and its match")
@@ -81,7 +81,7 @@ class PatchView(Panel[Request, Keypoint | Nearest]):
         shown = self.rendered
         return list(NOWHERE) if shown is None else [shown.side, shown.number]
 
-    def clear(self, pair: model.Request, match: Match) -> None:
+    def clear(self, pair: MatchRequest, match: Match) -> None:
         """Show no keypoint: another pair is matched."""
         self.stop()
         self.forget()
