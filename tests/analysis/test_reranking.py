@@ -17,9 +17,9 @@ from workbench.common.progress import Cancelled
 from workbench.config.errors import WorkbenchError
 from workbench.evaluation.intervals import share_interval
 from workbench.learning.hardnet.correspondence import transform_keypoints
+from workbench.local.describers import describer
 from workbench.local.feature_store import extract
 from workbench.local.features import LocalFeatures
-from workbench.local.keypoints import sift
 from workbench.local.nearest_neighbours import match
 
 PIPELINE = "efficientnet_lite0/max/whole"
@@ -140,7 +140,7 @@ def test_few_keypoints_are_those_inside_the_outline() -> None:
 def test_repeated_structure_is_found_in_a_picture_with_itself_beside_it() -> None:
     photo = np.asarray(thing("chelsea"))
     single, twice = (
-        repeated_keypoints(extract(np.ascontiguousarray(picture), sift))
+        repeated_keypoints(extract(np.ascontiguousarray(picture), describer("sift", None)))
         for picture in (photo, np.hstack([photo, photo]))
     )
     assert twice > 200 > 16 > single
