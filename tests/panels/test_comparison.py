@@ -61,7 +61,7 @@ def test_added_pipelines_are_evaluated_and_removed_ones_dropped(session: Session
     panel.choose(MAX)
     details = " ".join(entry["text"] for entry in panel.detail.lines)
     assert panel.table.chosen == [MAX]
-    assert "24 images, 24 queries" in details and "1,280 numbers" in details
+    assert "24 images, 24 queries" in details and "1,280 dimensions" in details
     panel.remove.click()
     settled(session)
     assert set(session.evaluations) == set(rows(panel)) == {MEAN}
