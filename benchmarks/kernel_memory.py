@@ -15,13 +15,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from _table import print_table
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-AIMS = {"01": 1.0, "05": 1.5}  # GB of private memory above that of ``import torch``
+AIMS = {"01": 1.0, "05": 1.5}  # GB of resident memory above that of ``import torch``
 QUIET = 1.0  # seconds with less than a tenth of a processor, after which a kernel is idle
 LONGEST = 120.0  # seconds that a kernel has for this
 FIELDS = {"Rss": 0, "Pss": 1, "Private_Clean": 2, "Private_Dirty": 2}
@@ -39,7 +40,7 @@ def main() -> None:
     for number in arguments.numbers:
         (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
         memory, most = memory_after(path)
-        above, aim = memory[2] - torch[2], AIMS.get(number)
+        above, aim = memory[0] - torch[0], AIMS.get(number)
         missed = f" (above the {aim:g} aimed at)" if aim is not None and above > aim else ""
         rows.append([path.name, *map(gigabytes, memory), gigabytes(most), gigabytes(above) + missed])
     columns = [
@@ -48,7 +49,7 @@ def main() -> None:
         "PSS, GB",
         "private, GB",
         "most resident, GB",
-        "private above torch, GB",
+        "resident above torch, GB",
     ]
     print_table(columns, rows)
 
@@ -81,11 +82,11 @@ def memory_after(path: Path) -> tuple[list[float], float]:
     """The memory of a kernel after all cells of a notebook, and the most that was resident, in GB."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=1800, kernel_name="python3")
-    client.create_kernel_manager()
+    manager: Any = client.create_kernel_manager()
     with client.setup_kernel(cwd=str(path.parent)):
         for place, cell in enumerate(notebook.cells):
             client.execute_cell(cell, place)
-        pid = client.km.provisioner.pid
+        pid = manager.provisioner.pid
         wait_until_idle(pid)
         most = next(
             int(line.split()[1]) * 1024 / 1e9

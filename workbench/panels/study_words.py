@@ -131,16 +131,16 @@ STUDY_WORDS: dict[str, tuple[str, str, str]] = {
     "keypoints": (
         "Places such as corners and blobs that are detected again in another picture of the same thing, each "
         "with a descriptor of the patch around it. sift counts the directions of edges in the patch, hardnet "
-        "is a small trained network. xfeat, aliked and disk are networks that also find the places; theirs "
-        "have no scale and no direction, so all circles are alike.",
+        "is a small trained network, and xfeat, aliked and disk are networks that also find the places, "
+        "without scale and direction, so that their circles are alike.",
         "",
         "Lowe, IJCV 2004; Mishchuk et al., NIPS 2017; Potje et al., CVPR 2024; Zhao et al., IEEE TIM 2023; "
         "Tyszkiewicz et al., NeurIPS 2020",
     ),
     "LightGlue": (
         "A network that matches the keypoints of two pictures by looking at all of both, in place of nearest "
-        "descriptors and the ratio test. Its score says how sure a match is, from 0 to 1. It takes seconds a "
-        "pair.",
+        "descriptors and the ratio test. It takes up to seconds a pair, and its score says how sure a match "
+        "is, from 0 to 1.",
         "",
         "Lindenberger et al., ICCV 2023",
     ),
