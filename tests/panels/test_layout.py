@@ -276,7 +276,7 @@ def test_arrangement_is_kept_for_the_next_time(folder: Path, tmp_path: Path) -> 
     assert tabs[1].selected == 0 and splitters[0].size == 0
     (tmp_path / "arrangement.json").write_text('{"tabs below the results": 99, "Width of the query": "wide"}')
     tabs, splitters = opened()  # of another version, with fewer tabs now
-    assert tabs[1].selected == 6 and splitters[0].size == 0
+    assert tabs[1].selected == 7 and splitters[0].size == 0
 
 
 def test_pipeline_is_chosen_above_panels_that_are_alone_and_depend_on_it(
