@@ -26,9 +26,7 @@ def described(labels: dict[str, str]) -> Any:
     radians = np.radians(list(ANGLES.values()))
     vectors = torch.from_numpy(np.stack([np.cos(radians), np.sin(radians)], 1)).float()
     collection = Collection("some", Path(), tuple(ANGLES), labels=labels)
-    return SimpleNamespace(
-        collection=collection, descriptors=SimpleNamespace(vectors=vectors), config="x/max/whole"
-    )
+    return SimpleNamespace(collection=collection, vectors=vectors, config="x/max/whole")
 
 
 def test_labels_are_predicted_by_the_nearest_other_images() -> None:

@@ -245,7 +245,7 @@ def _pictures(collection: Collection) -> tuple[Picture, ...]:
         for query in collection.queries
         if query.box is not None or query.image not in database
     ]
-    return tuple(dict.fromkeys([*database.values(), *others]))
+    return (*database.values(), *dict.fromkeys(others))
 
 
 def _is_outside(picture: Picture) -> bool:
