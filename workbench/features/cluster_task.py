@@ -100,6 +100,9 @@ def _unpickled(job: bytes) -> Job:
 
 @lru_cache(maxsize=1)  # a worker keeps one network in memory, which the next run may use
 def _built(recipe: bytes) -> Any:
+    from workbench.features.device import keep_freed_memory
+
+    keep_freed_memory()  # a worker's nanny sets a limit from which each image would allocate its pages again
     build: Recipe = pickle.loads(recipe)
     return build()
 
