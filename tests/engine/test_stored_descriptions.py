@@ -107,7 +107,7 @@ def test_damaged_descriptors_are_computed_again(
     assert note not in opened(photos, tmp_path).evaluate(PIPELINES[0]).warnings and len(count) == 2
 
 
-def test_a_change_of_pictures_seed_version_or_whitening_is_described_anew(
+def test_a_change_of_pictures_seed_version_or_whitening_is_described_again(
     photos: Path, tmp_path: Path, count: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, cache = Path(shutil.copytree(photos, tmp_path / "photos")), tmp_path / "cache"
