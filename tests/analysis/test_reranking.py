@@ -67,6 +67,12 @@ def test_what_is_not_a_reranking_step_is_left_out_with_the_reason(bench: Bench) 
     assert "affin" in compared.left_out["sv-affin:2"]
 
 
+def test_a_method_without_a_step_changes_nothing(bench: Bench) -> None:
+    compared = bench.studies.reranking(PIPELINE, methods=["exact"], pairs=2)
+    assert [method.name for method in compared.methods] == ["none", "exact"]
+    assert np.array_equal(compared.methods[0].aps, compared.methods[1].aps)
+
+
 def test_it_can_be_cancelled_and_needs_ground_truth(bench: Bench, tmp_path: Path) -> None:
     def stop(task: str, done: int, total: int) -> None:
         if task == "verifying" and done:

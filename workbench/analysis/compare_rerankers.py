@@ -79,8 +79,8 @@ def compare_rerankers(
         try:
             if isinstance(whole, WorkbenchError):
                 raise whole
-            step, *others = whole.reranking_steps
-            if step.name == "sv" and not others:
+            step = whole.verification
+            if step is not None and whole.reranking_steps == (step,):
                 keypoints, matching = _keypoints(engine, whole, progress), matcher(whole.local, whole.matcher)
                 verifier = Verifier(method, step.geometry, int(step.args[0]), keypoints, matching)
                 verifiers[f"{whole.local}+{whole.matcher}"].append(verifier)

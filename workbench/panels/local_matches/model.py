@@ -57,7 +57,7 @@ def verified_first(pipeline: str, features: str = "") -> int:
     config = Config.parse(pipeline)
     if features.endswith(LIGHTGLUE) and not config.matcher:
         return MATCHED
-    return next((int(step.args[0]) for step in config.reranking_steps if step.name == "sv"), VERIFIED)
+    return int(config.verification.args[0]) if config.verification else VERIFIED
 
 
 def with_and_without(pipeline: str, features: str, first: int) -> tuple[str, str]:
