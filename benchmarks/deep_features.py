@@ -11,9 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-import numpy as np
 from _photos import DATASETS, RESIZE, grocery
 from _table import print_table
+from words import ap
 
 import workbench
 from workbench.bench.bench import Bench
@@ -83,11 +83,6 @@ def table(title: str, bench: Bench, pipelines: Sequence[str]) -> None:
     print(f"{title}, {len(bench.collection.images)} images\n")
     measures = [f"{name.replace('_', ', ')} %" for name in settings]
     print_table(["pipeline", *measures, "from R-MAC", "from RootSIFT", "KB an image", "ms a query"], rows)
-
-
-def ap(bench: Bench, pipeline: str) -> np.ndarray:
-    """The AP of each query."""
-    return bench.evaluate(pipeline, localise=False).per_query["ap"].to_numpy(np.float64)
 
 
 def main() -> None:

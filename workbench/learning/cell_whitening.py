@@ -26,7 +26,13 @@ from workbench.learning.finetuning.model import TrainedBlocks
 from workbench.learning.finetuning.task import FinetuningTask, HeldOut, Views
 from workbench.learning.finetuning.training_set import hold_out, labelled
 from workbench.learning.photos import digest
-from workbench.learning.trainer import Report, TrainingSettings, no_report, train_epochs
+from workbench.learning.trainer import (
+    Report,
+    TrainingSettings,
+    no_report,
+    require_share,
+    train_epochs,
+)
 from workbench.learning.workspace import Workspace
 from workbench.local.cell_source import fitted_whitening
 
@@ -55,8 +61,7 @@ class CellWhiteningSettings(TrainingSettings):
 
     def validate(self) -> None:
         super().validate()
-        if not 0 < self.held_out < 1:
-            raise WorkbenchError(f"held_out {self.held_out:g}: take a share between 0 and 1")
+        require_share("held_out", self.held_out)
 
 
 def train_cell_whitening(

@@ -69,6 +69,12 @@ class TrainingSettings:
             raise WorkbenchError(f"rate {self.rate:g}: take a number above 0")
 
 
+def require_share(name: str, value: float) -> None:
+    """Raise WorkbenchError if a setting is not a share between 0 and 1."""
+    if not 0 < value < 1:
+        raise WorkbenchError(f"{name} {value:g}: take a share between 0 and 1")
+
+
 class Task(abc.ABC):
     """A model to train, its data and its optimiser, as ``train_epochs`` runs them.
 

@@ -35,7 +35,15 @@ from workbench.learning.finetuning.model import TrainedBlocks
 from workbench.learning.finetuning.task import FinetuningTask, HeldOut, Views
 from workbench.learning.finetuning.training_set import hold_out, labelled
 from workbench.learning.photos import digest
-from workbench.learning.trainer import Epoch, Report, TrainingSettings, best_epoch, no_report, train_epochs
+from workbench.learning.trainer import (
+    Epoch,
+    Report,
+    TrainingSettings,
+    best_epoch,
+    no_report,
+    require_share,
+    train_epochs,
+)
 from workbench.learning.workspace import Workspace
 from workbench.sketch.operators import edge_operator
 
@@ -77,8 +85,7 @@ class FinetuningSettings(TrainingSettings):
         if self.loss not in losses.NAMES:
             raise WorkbenchError(f"loss {self.loss!r} is not known; valid: {', '.join(losses.NAMES)}")
         super().validate()
-        if not 0 < self.held_out < 1:
-            raise WorkbenchError(f"held_out {self.held_out:g}: take a share between 0 and 1")
+        require_share("held_out", self.held_out)
 
 
 def finetune(
